@@ -1,0 +1,137 @@
+"""Every name a user can type, and where it is built. Nothing here imports torch or numpy.
+
+Adding a thing is one file (or one small function) and one line below; `--help`, completion, the
+README's tables and the parametrised checks read these tables.
+"""
+
+import difflib
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gangda.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name: what it is, where it lives, and where it comes from.
+
+    `target` is "module:attribute"; `spec` likewise, for what has options of its own.
+    """
+
+    target: str
+    summary: str
+    source: str = ""
+    spec: str = ""
+
+
+ARCHITECTURES: Mapping[str, Entry] = {
+    "cdcgan": Entry(
+        "gangda.zoo.cdcgan:build",
+        "class-conditional DCGAN: conditional batch norm, projection discriminator (the default)",
+        "Mirza 2014; Radford 2016; Miyato 2018",
+        "gangda.configs:CdcganSpec",
+    ),
+    "dcgan": Entry(
+        "gangda.zoo.dcgan:build",
+        "deep convolutional GAN, unconditional",
+        "Radford 2016",
+        "gangda.configs:DcganSpec",
+    ),
+    "gan": Entry(
+        "gangda.zoo.gan:build",
+        "the original GAN of fully connected layers, unconditional",
+        "Goodfellow 2014",
+        "gangda.configs:GanSpec",
+    ),
+    "madgan": Entry(
+        "gangda.zoo.madgan:build",
+        "K generators against one (K+1)-way discriminator; conditional or not",
+        "Ghosh 2018",
+        "gangda.configs:MadganSpec",
+    ),
+    "pca": Entry(
+        "gangda.zoo.pca:fit",
+        "a Gaussian in each class's principal components: the non-neural control",
+        "Hotelling 1933",
+        "gangda.configs:PcaSpec",
+    ),
+}
+
+GAMES: Mapping[str, Entry] = {
+    "two_player": Entry("gangda.moves.game:TwoPlayerGame", "one generator (or a mixture) against real/fake scores"),
+    "madgan": Entry("gangda.moves.game:MadganGame", "which generator made it, or real", "Ghosh 2018"),
+}
+
+LOSSES: Mapping[str, Entry] = {
+    "nonsaturating": Entry(
+        "gangda.objectives.losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"
+    ),
+    "minimax": Entry("gangda.objectives.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
+    "hinge": Entry("gangda.objectives.losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+}
+
+SOURCES: Mapping[str, Entry] = {
+    "digits": Entry("gangda.data.digits:load", "1,797 handwritten digits, 8x8 grey, embedded (no download)"),
+    "mnist": Entry("gangda.data.torchvision_sets:load", "70,000 handwritten digits, 28x28 grey"),
+    "fashion-mnist": Entry("gangda.data.torchvision_sets:load", "70,000 articles of clothing, 28x28 grey"),
+    "cifar10": Entry("gangda.data.torchvision_sets:load", "60,000 photographs, 32x32 RGB, 10 classes"),
+    "cifar100": Entry("gangda.data.torchvision_sets:load", "60,000 photographs, 32x32 RGB, 100 classes"),
+}
+
+CLASSIFIERS: Mapping[str, Entry] = {
+    "lenet": Entry("gangda.classifiers.lenet:build", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
+}
+
+TRANSFORMS: Mapping[str, Entry] = {
+    "rotation": Entry("gangda.traditional.transforms:rotation", "rotation by up to some degrees either way"),
+    "translation": Entry("gangda.traditional.transforms:translation", "shift by up to a fraction of the side"),
+    "scaling": Entry("gangda.traditional.transforms:scaling", "zoom by a factor from a range"),
+    "blur": Entry("gangda.traditional.transforms:blur", "Gaussian blur with a random sigma"),
+}
+
+# The order is the order of the printed table.
+METRICS: Mapping[str, Entry] = {
+    "gan_test": Entry("gangda.metrics.gan_test:gan_test", "real-trained classifier's accuracy on intended labels"),
+    "cas": Entry("gangda.metrics.cas:cas", "accuracy on real test images after training on samples only"),
+    "is": Entry("gangda.metrics.inception_score:inception_score", "exp E KL(p(y|x) || p(y))"),
+    "fid": Entry("gangda.metrics.fid:fid", "Frechet distance between feature Gaussians"),
+    "kid": Entry("gangda.metrics.kid:kid", "unbiased polynomial-kernel MMD between features"),
+    "precision_recall": Entry("gangda.metrics.precision_recall:precision_recall", "k-NN manifold precision, recall"),
+    "density_coverage": Entry("gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"),
+    "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
+    "memorisation": Entry("gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"),
+}
+
+ARMS: Mapping[str, str] = {
+    "real": "the real training subset",
+    "traditional": "real, with on-the-fly rotation, translation, scaling and blur",
+    "generated": "real + generated images",
+    "generated+traditional": "the transforms on real + generated",
+}
+
+
+def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
+    """The entry called `name`; `kind` is the word for it in the message.
+
+    Raises:
+        UsageError: no such name; the message names the nearest one and all of them.
+    """
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(name, list(table), n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise UsageError(f"unknown {kind} '{name}': {hint}choose one of {', '.join(table)}")
+
+
+def resolve(target: str) -> Any:
+    """Import "module:attribute" and return the attribute."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def builder(kind: str, table: Mapping[str, Entry], name: str) -> Callable[..., Any]:
+    """The callable behind a catalog name."""
+    built: Callable[..., Any] = resolve(lookup(kind, table, name).target)
+    return built

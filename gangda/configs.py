@@ -1,0 +1,260 @@
+"""Frozen dataclasses: the only home of defaults. Command-line flags, YAML keys and `config.yaml` are made from them.
+
+A field is declared with `option(default, help)`; the flag is the field's name with dashes unless `flag` says
+otherwise. `minimum` and `maximum` are inclusive and are checked when the value is set, whatever it came from.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gangda import catalog
+from gangda.errors import UsageError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flag: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A dataclass field that is also a command-line option."""
+    metadata = {"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def flag_of(field: "dataclasses.Field[Any]") -> str:
+    """The long flag of a field, such as `--per-class`."""
+    return str(field.metadata.get("flag") or "--" + field.name.replace("_", "-"))
+
+
+class Checked:
+    """Base of the configurations: checks each value against its field's limits."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            _check(field, getattr(self, field.name))
+
+
+def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
+    if value is None:
+        return
+    flag, meta = flag_of(field), field.metadata
+    if meta.get("choices") and value not in meta["choices"]:
+        raise UsageError(f"{flag} {value}: choose one of {', '.join(meta['choices'])}")
+    numbers = value if isinstance(value, tuple) else (value,)
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        low, high = meta.get("minimum"), meta.get("maximum")
+        if math.isnan(number) or (low is not None and number < low) or (high is not None and number > high):
+            bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+            raise UsageError(f"{flag} {value}: must be {bounds}")
+
+
+@dataclass(frozen=True)
+class DataConfig(Checked):
+    """Which images, how many of them, and at what size."""
+
+    source: str = option(
+        "digits",
+        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX folder, class folders, NPZ, sample set",
+        flag="--data",
+    )
+    image_size: int | None = option(None, "side in pixels; default: the set's own", minimum=8, maximum=64)
+    per_class: int | None = option(None, "real images per class, training and validation together", minimum=2)
+    class_counts: tuple[int, ...] | None = option(
+        None, "real images of each class in order, as in 4000,2000,1000", minimum=0
+    )
+    validation: float = option(0.1, "share of the training images held back", minimum=0.0, maximum=0.9)
+    download: bool = option(False, "fetch a torchvision set that is not there yet")
+
+
+@dataclass(frozen=True)
+class Runtime(Checked):
+    """Where and how it runs."""
+
+    seed: int = option(0, "seed of everything random", minimum=0)
+    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: str = option("auto", "number format of the networks", choices=("auto", "fp32", "bf16"))
+    threads: int | None = option(
+        None, "CPU threads; default: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS or all cores", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class Recipe(Checked):
+    """How a GAN is trained. Architectures override some defaults (their `recipe`)."""
+
+    loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
+    batch_size: int = option(64, "images per step", minimum=2)
+    lr: float = option(5e-4, "learning rate of both networks (Adam)", minimum=0.0)
+    beta1: float = option(0.0, "Adam's first-moment decay", minimum=0.0, maximum=0.9999)
+    beta2: float = option(0.99, "Adam's second-moment decay", minimum=0.0, maximum=0.99999)
+    r1: float = option(1.0, "R1 gradient penalty, gamma; 0 turns it off", minimum=0.0)
+    r1_every: int = option(8, "steps between R1 penalties (lazy regularisation)", minimum=1)
+    ema: float = option(0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999)
+    diffaugment: str = option(
+        "auto", "DiffAugment translation for the discriminator; auto: below 5,000 images", choices=("auto", "on", "off")
+    )
+
+
+@dataclass(frozen=True)
+class Budget(Checked):
+    """How long to train. At most one of steps, epochs, minutes; without any, the architecture's own steps."""
+
+    steps: int | None = option(None, "generator steps", minimum=1)
+    epochs: int | None = option(None, "passes over the training images", minimum=1)
+    minutes: float | None = option(None, "stop by the clock, with a complete and resumable run", minimum=0.001)
+    checkpoint_every: str = option("1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints")
+
+
+@dataclass(frozen=True)
+class ArchSpec(Checked):
+    """Base of the architectures' own options."""
+
+    game: ClassVar[str] = "two_player"
+    conditional: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    steps: ClassVar[int] = 8000
+
+
+@dataclass(frozen=True)
+class GanSpec(ArchSpec):
+    """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
+
+    recipe: ClassVar[Mapping[str, Any]] = {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
+    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+
+@dataclass(frozen=True)
+class DcganSpec(ArchSpec):
+    """DCGAN (Radford 2016) for 8 to 64 pixels."""
+
+    recipe: ClassVar[Mapping[str, Any]] = {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width: int = option(64, "channels of the layer next to the image", minimum=4)
+
+
+@dataclass(frozen=True)
+class CdcganSpec(ArchSpec):
+    """Class-conditional DCGAN: the tuned default."""
+
+    conditional: ClassVar[bool] = True
+
+    latent_dim: int = option(64, "size of z", minimum=1)
+    width: int = option(32, "channels of the generator's layer next to the image", minimum=4)
+    d_width: int = option(64, "channels of the discriminator's first layer", minimum=4)
+
+
+@dataclass(frozen=True)
+class MadganSpec(ArchSpec):
+    """MAD-GAN (Ghosh 2018): K generators on shared early layers, one (K+1)-way softmax discriminator."""
+
+    game: ClassVar[str] = "madgan"
+
+    latent_dim: int = option(64, "size of z", minimum=1)
+    generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
+    width: int = option(32, "channels of each generator's layer next to the image", minimum=4)
+    d_width: int = option(64, "channels of the discriminator's first layer", minimum=4)
+    conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class PcaSpec(ArchSpec):
+    """Per-class PCA, sampled as a Gaussian in the space of the components."""
+
+    game: ClassVar[str] = ""
+    conditional: ClassVar[bool] = True
+
+    components: int = option(64, "principal components per class (fewer where a class has fewer images)", minimum=1)
+
+
+@dataclass(frozen=True)
+class TransformConfig(Checked):
+    """Ranges of the traditional transforms; a zero (or 1,1 for scaling) turns one off."""
+
+    rotation: float = option(10.0, "up to this many degrees either way", minimum=0.0, maximum=180.0)
+    translation: float = option(0.07, "up to this fraction of the side", minimum=0.0, maximum=0.5)
+    scaling: tuple[float, float] = option((0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0)
+    blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
+
+
+@dataclass(frozen=True)
+class ClassifierConfig(Checked):
+    """Which classifier, and for how many steps. All arms of a comparison get the same."""
+
+    classifier: str = option("lenet", "a name from the list, or module:callable(num_classes, channels, size) for your own")
+    classifier_steps: int = option(2000, "optimiser steps", minimum=1)
+    classifier_epochs: int | None = option(None, "passes over the set instead of steps", minimum=1)
+    classifier_batch: int = option(64, "images per step", minimum=1)
+    classifier_lr: float = option(2e-3, "peak learning rate (AdamW, one cycle)", minimum=0.0)
+
+
+@dataclass(frozen=True)
+class SampleConfig(Checked):
+    """How many samples of what, in which format."""
+
+    per_class: int | None = option(None, "samples of every class", minimum=1)
+    counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
+    format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
+    shard: str = option("1/1", "write part i of n; any n gives the same images")
+    generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
+    min_confidence: float = option(
+        0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
+    )
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Checked):
+    """What is added to (or replaced in) the real set. A ratio is synthetic images per real image."""
+
+    method: str = option("generated", "where new images come from", choices=("generated", "traditional", "both"))
+    balance: bool = option(False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)")
+    ratio: float | None = option(None, "synthetic images per real image; default 1 without --balance", minimum=0.0)
+    replace: float | None = option(None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0)
+    ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable")
+    format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
+
+
+@dataclass(frozen=True)
+class CompareConfig(Checked):
+    """The experiment: which arms, how many paired seeds, what a ratio means."""
+
+    arms: tuple[str, ...] = option(tuple(catalog.ARMS), "arms to compare, comma-separated", choices=())
+    mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
+    ratios: tuple[float, ...] = option((1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0)
+    seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)
+    alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)
+    margin: float | None = option(None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0)
+
+
+def spec_class(arch: str) -> type[ArchSpec]:
+    """The spec dataclass of an architecture name.
+
+    Raises:
+        UsageError: unknown architecture.
+    """
+    spec: type[ArchSpec] = catalog.resolve(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
+    return spec
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that determines a generator: data, architecture and its options, recipe, budget, runtime."""
+
+    data: DataConfig = DataConfig()
+    arch: str = "cdcgan"
+    spec: ArchSpec = CdcganSpec()
+    recipe: Recipe = Recipe()
+    budget: Budget = Budget()
+    runtime: Runtime = Runtime()

@@ -1,0 +1,1 @@
+"""Labelled images: the value itself, its sources, splits and files."""

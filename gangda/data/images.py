@@ -1,0 +1,158 @@
+"""The value that carries images everywhere: `LabelledImages`."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.errors import DataError
+
+REAL, TRADITIONAL, GENERATED = 0, 1, 2
+ORIGINS = ("real", "traditional", "generated")
+
+UInt8Array = npt.NDArray[np.uint8]
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images with labels, names and where each came from.
+
+    Attributes:
+        pixels: uint8 (N, H, W, C), C in {1, 3}; may be a read-only memory map.
+        labels: int64 (N,) in [0, K).
+        class_names: the K names, in label order.
+        row_id: int64 (N,), stable identity of each real image inside its source; -1 for an image that is not real.
+        origin: uint8 (N,), index into `ORIGINS`.
+        weight: float32 (N,) loss weights, or None for all ones.
+        provenance: one plain dict for each image that is not real, keyed by position: run, generator, seed, confidence.
+
+    Raises:
+        DataError: shapes, dtypes or ranges disagree.
+    """
+
+    pixels: UInt8Array
+    labels: IntArray
+    class_names: tuple[str, ...]
+    row_id: IntArray
+    origin: UInt8Array
+    weight: npt.NDArray[np.float32] | None = None
+    provenance: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3):
+            raise DataError(f"pixels must be uint8 (N, H, W, 1 or 3), not {self.pixels.dtype} {self.pixels.shape}")
+        count = len(self.pixels)
+        for name in ("labels", "row_id", "origin"):
+            if getattr(self, name).shape != (count,):
+                raise DataError(f"{name} must have shape ({count},), not {getattr(self, name).shape}")
+        if count and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
+            raise DataError(
+                f"labels run from {self.labels.min()} to {self.labels.max()} but there are "
+                f"{len(self.class_names)} classes; labels must be 0 to {len(self.class_names) - 1}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def num_classes(self) -> int:
+        """K, the number of classes (also of those without images here)."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W), channels first as the networks want it."""
+        _, height, width, channels = self.pixels.shape
+        return channels, height, width
+
+    def counts(self) -> IntArray:
+        """Images per class, int64 (K,)."""
+        return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
+
+    def take(self, rows: Sequence[int] | IntArray) -> "LabelledImages":
+        """The images at these positions, in this order."""
+        index = np.asarray(rows, dtype=np.int64)
+        kept = {new: self.provenance[int(old)] for new, old in enumerate(index) if int(old) in self.provenance}
+        return dataclasses.replace(
+            self,
+            pixels=self.pixels[index],
+            labels=self.labels[index],
+            row_id=self.row_id[index],
+            origin=self.origin[index],
+            weight=None if self.weight is None else self.weight[index],
+            provenance=kept,
+        )
+
+    def content_hash(self) -> str:
+        """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
+        digest = hashlib.sha256(repr((self.pixels.shape, self.class_names)).encode())
+        for start in range(0, len(self), 65536):
+            digest.update(np.ascontiguousarray(self.pixels[start : start + 65536]))
+        digest.update(np.ascontiguousarray(self.labels))
+        return digest.hexdigest()[:16]
+
+
+def real_images(pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], first_row: int = 0) -> LabelledImages:
+    """Real images straight from a source; row ids count up from `first_row`."""
+    count = len(pixels)
+    return LabelledImages(
+        pixels=pixels,
+        labels=np.asarray(labels, dtype=np.int64),
+        class_names=tuple(class_names),
+        row_id=np.arange(first_row, first_row + count, dtype=np.int64),
+        origin=np.zeros(count, dtype=np.uint8),
+    )
+
+
+def generated_images(
+    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], origin: int = GENERATED
+) -> LabelledImages:
+    """Images that are not real: row id -1 and the given origin."""
+    count = len(pixels)
+    return LabelledImages(
+        pixels=pixels,
+        labels=np.asarray(labels, dtype=np.int64),
+        class_names=tuple(class_names),
+        row_id=np.full(count, -1, dtype=np.int64),
+        origin=np.full(count, origin, dtype=np.uint8),
+    )
+
+
+def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImages:
+    """All images in one set, in order; class names and image shapes must agree.
+
+    Raises:
+        DataError: the sets do not fit together.
+    """
+    sets = (first, *others)
+    for other in others:
+        if other.class_names != first.class_names or other.image_shape != first.image_shape:
+            raise DataError(
+                f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
+                f"{other.image_shape} with {list(other.class_names)} cannot be joined"
+            )
+    weighted = any(part.weight is not None for part in sets)
+    provenance: dict[int, dict[str, Any]] = {}
+    offset = 0
+    for part in sets:
+        provenance.update({offset + key: value for key, value in part.provenance.items()})
+        offset += len(part)
+    return LabelledImages(
+        pixels=np.concatenate([part.pixels for part in sets]),
+        labels=np.concatenate([part.labels for part in sets]),
+        class_names=first.class_names,
+        row_id=np.concatenate([part.row_id for part in sets]),
+        origin=np.concatenate([part.origin for part in sets]),
+        weight=np.concatenate([_weights(part) for part in sets]) if weighted else None,
+        provenance=provenance,
+    )
+
+
+def _weights(part: LabelledImages) -> npt.NDArray[np.float32]:
+    return part.weight if part.weight is not None else np.ones(len(part), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""One engine per subcommand: reads files, makes moves, writes files."""

@@ -1,0 +1,39 @@
+"""Errors that a user can mend. Each message is one line: what is wrong, where, and what to do."""
+
+
+class GangdaError(Exception):
+    """Base of all expected errors; printed as one line on stderr, then exit with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(GangdaError):
+    """The command line or a configuration file cannot be understood."""
+
+    exit_code = 2
+
+
+class DataError(GangdaError):
+    """Input images, labels or sample sets that cannot be used."""
+
+
+class RunError(GangdaError):
+    """A run, experiment or output folder that cannot be used as asked."""
+
+
+class IncompleteError(GangdaError):
+    """Not all cells of an experiment are there yet; the message names the missing ones."""
+
+    exit_code = 3
+
+
+class StoppedError(GangdaError):
+    """Stopped by a signal or a time budget with all work saved: run the same command again to go on."""
+
+    exit_code = 75
+
+
+class InterruptedByUser(GangdaError):
+    """Ctrl-C, with all work saved."""
+
+    exit_code = 130

@@ -1,0 +1,1 @@
+"""Sample metrics: arrays in, `MetricResult` out."""

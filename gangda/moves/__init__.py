@@ -1,0 +1,1 @@
+"""Moves that several engines need: the game, drawing samples, fitting a classifier, judging samples."""

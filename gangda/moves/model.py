@@ -1,0 +1,102 @@
+"""A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save
+
+from gangda import catalog, configs
+from gangda.data.images import IntArray
+from gangda.errors import GangdaError, RunError
+from gangda.runtime.files import read_json, write_bytes, write_json
+from gangda.zoo.base import Generator, Networks
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a generator is and what it was trained on; `model/model.json`.
+
+    Attributes:
+        arch, spec: architecture name and its options.
+        image_shape: (C, H, W) of its samples.
+        class_names: in label order.
+        data: the `DataConfig` as plain values; `fingerprint` is the source's content hash.
+        seed, steps, precision: of the training run.
+        run: name of the run folder.
+    """
+
+    arch: str
+    spec: dict[str, Any]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    data: dict[str, Any]
+    fingerprint: str
+    seed: int
+    steps: int
+    precision: str
+    run: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generator in eval mode on the CPU, its card, and the row ids it was trained on (int64, sorted)."""
+
+    generator: Generator
+    card: ModelCard
+    row_ids: IntArray
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it makes images of a class on demand."""
+        return self.generator.conditional
+
+
+def build_networks(arch: str, spec: configs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
+    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(spec, image_shape, num_classes)
+    return networks
+
+
+def save_model(run: Path, generator: Generator, card: ModelCard, row_ids: IntArray) -> None:
+    """Write `model/` of a run folder; `model.json` comes last and marks it whole."""
+    folder = run / "model"
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    write_bytes(folder / "generator.safetensors", save(tensors))
+    write_bytes(folder / "rows.txt", "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n")
+    write_json(folder / "model.json", asdict(card))
+
+
+def load_model(run: Path) -> Model:
+    """Read the generator of a run folder.
+
+    Raises:
+        RunError: no finished model there, or one that cannot be read.
+    """
+    folder = run / "model"
+    if not (folder / "model.json").is_file():
+        raise RunError(f"{run}: holds no trained generator; give the folder that `gangda train` printed")
+    try:
+        values = read_json(folder / "model.json")
+        values.pop("format_version")
+        card = ModelCard(**{**values, "image_shape": tuple(values["image_shape"]), "class_names": tuple(values["class_names"])})
+        generator = _rebuild(card, load_file(folder / "generator.safetensors"))
+        rows = np.array([int(line) for line in (folder / "rows.txt").read_text().split()], dtype=np.int64)
+    except GangdaError:
+        raise
+    except Exception as error:
+        raise RunError(f"{folder}: damaged model ({str(error)[:100]}); train again") from error
+    return Model(generator.eval().requires_grad_(False), card, rows)
+
+
+def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in card.spec.items()}
+    spec = configs.spec_class(card.arch)(**values)
+    if spec.game:
+        generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator
+    else:
+        generator = catalog.resolve("gangda.zoo.pca:empty")(spec, card.image_shape, len(card.class_names), tensors)
+    generator.load_state_dict(tensors)
+    return generator

@@ -1,0 +1,1 @@
+"""The machine and the disk: devices, precision, random streams, run folders, signals."""

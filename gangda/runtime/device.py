@@ -1,0 +1,131 @@
+"""Device, precision and threads: what `auto` means, resolved once and recorded."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from gangda.configs import Runtime
+from gangda.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the networks run.
+
+    Attributes:
+        device: the torch device.
+        dtype: the autocast type; float32 means no autocast.
+        threads: CPU threads of this process.
+        channels_last: whether image tensors and convolutions use that layout.
+    """
+
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+
+    @property
+    def channels_last(self) -> bool:
+        """The faster layout wherever convolutions run in bf16 or on CUDA."""
+        return self.device.type != "mps"
+
+    @property
+    def precision(self) -> str:
+        """Name of the number format, as it goes into hashes and cards."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Context in which networks run."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=True)
+
+
+def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None) -> Machine:
+    """Resolve device, precision and threads, and set torch's thread count.
+
+    Raises:
+        UsageError: the device asked for is not here.
+    """
+    threads = thread_count(runtime.threads, os.environ if environ is None else environ)
+    torch.set_num_threads(threads)
+    device = pick_device(runtime.device)
+    return Machine(device, pick_dtype(runtime.precision, device), threads)
+
+
+def thread_count(asked: int | None, environ: Mapping[str, str]) -> int:
+    """Threads asked for, else the scheduler's, else every core this process may use."""
+    if asked is not None:
+        return asked
+    for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+        if environ.get(name, "").isdigit() and int(environ[name]) > 0:
+            return int(environ[name])
+    return available_cores()
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`; auto prefers CUDA, then MPS, then the CPU.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name}: not a device; choose auto, cpu, cuda, cuda:1 or mps") from None
+    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+        raise UsageError(f"--device {name}: no such CUDA device here; use --device cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: not available here; use --device cpu or auto")
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"--device {name}: choose auto, cpu, cuda, cuda:1 or mps")
+    return device
+
+
+def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """bf16 where the hardware has it (auto), else float32.
+
+    Raises:
+        UsageError: bf16 asked for on MPS.
+    """
+    if precision == "fp32":
+        return torch.float32
+    if precision == "bf16":
+        if device.type == "mps":
+            raise UsageError("--precision bf16: not supported on MPS; use fp32")
+        return torch.bfloat16
+    return torch.bfloat16 if _has_fast_bf16(device) else torch.float32
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return False
+
+
+@contextlib.contextmanager
+def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
+    """Inference: eval mode and no gradients inside, the previous mode after."""
+    modes = [module.training for module in modules]
+    for module in modules:
+        module.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)

@@ -1,0 +1,116 @@
+"""Files appear whole or not at all: written under a temporary name, synced, then moved into place."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gangda.errors import DataError, RunError
+
+FORMAT_VERSION = 1
+
+
+@contextlib.contextmanager
+def clear_disk_errors(path: Path) -> Iterator[None]:
+    """Turn OSErrors of writing to `path` into one line.
+
+    Raises:
+        RunError: disk full, read-only, no permission.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(f"{path}: the disk is full; free some space and run the same command again") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+            raise RunError(f"{path}: cannot write there ({error.strerror}); choose another --out") from error
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and durably."""
+    with clear_disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON object with `format_version`, atomically."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **value}, indent=2, allow_nan=True)
+    write_bytes(path, text.encode() + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object written by `write_json`.
+
+    Raises:
+        DataError: missing, not JSON, or of a newer format.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); delete it and make it again") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected a JSON object")
+    check_version(value.get("format_version"), path)
+    return value
+
+
+def check_version(version: Any, path: Path) -> None:
+    """Refuse a format from the future, or none at all."""
+    if not isinstance(version, int):
+        raise DataError(f"{path}: has no format_version; not a file of gangda's")
+    if version > FORMAT_VERSION:
+        raise DataError(f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def whole_folder(place: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `place`; on success it becomes `place`, on failure it vanishes.
+
+    `place` must not exist yet, or be an empty folder.
+
+    Raises:
+        RunError: `place` holds something, or the disk refuses.
+    """
+    with clear_disk_errors(place):
+        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+            raise RunError(f"{place}: already exists and is not empty; choose another --out or remove it")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+        try:
+            yield temporary
+            os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
+            temporary.chmod(0o755)
+            temporary.replace(place)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        sync_folder(place.parent)

@@ -1,0 +1,1 @@
+"""Paired tests, intervals, verdicts; arrays in, values out."""

@@ -1,0 +1,1 @@
+"""Traditional augmentation: rotation, translation, scaling and blur."""

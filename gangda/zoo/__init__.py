@@ -1,0 +1,1 @@
+"""Architectures: networks only, one file each."""

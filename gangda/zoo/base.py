@@ -1,0 +1,58 @@
+"""What every architecture builds, and what every discriminator answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A discriminator's answer to a batch of B images.
+
+    Attributes:
+        adversarial: (B,) logits of "real", or (B, K+1) with K generators (the last one is "real").
+        classes: (B, num_classes) logits of an auxiliary classifier, where the architecture has one.
+        features: (B, F) activations before the head, where the architecture exposes them.
+    """
+
+    adversarial: Tensor
+    classes: Tensor | None = None
+    features: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Maps noise and labels to images.
+
+    `forward(z, y)`: z float32 (B, latent_dim) standard normal, y int64 (B,) in [0, num_classes) (ignored unless
+    `conditional`) -> (B, C, H, W) in [-1, 1]. An ensemble of K > 1 generators takes B = K * n rows, the first n for
+    generator 0 and so on (z may come as (K, n, d)); `select(k)` gives one of them with B rows of its own.
+    """
+
+    latent_dim: int
+    num_classes: int
+    image_shape: tuple[int, int, int]
+    conditional: bool = False
+    num_generators: int = 1
+
+    def select(self, k: int) -> "Generator":
+        """The k-th generator on its own; itself where there is only one."""
+        if k != 0 or self.num_generators != 1:
+            raise IndexError(f"generator {k} of {self.num_generators}")
+        return self
+
+    def noise(self, count: int, rng: torch.Generator) -> Tensor:
+        """`count` draws of z, float32 (count, latent_dim) on the CPU."""
+        return torch.randn(count, self.latent_dim, generator=rng)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The two players. `discriminator(x, y)` returns `Scores`."""
+
+    generator: Generator
+    discriminator: nn.Module
+
+
+Build = Callable[..., Networks]  # build(spec, image_shape, num_classes) -> Networks
