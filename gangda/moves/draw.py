@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gangda.data.images import UInt8Array
+from gangda.data.images import IntArray, UInt8Array
 from gangda.runtime.device import Machine, evaluating
 from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
@@ -35,9 +35,8 @@ def draw_block(
 ) -> UInt8Array:
     """One block of `BLOCK` samples of a class, uint8 (BLOCK, H, W, C).
 
-    `which` takes one generator of an ensemble; None spreads the block evenly over all K (in contiguous runs, in the
-    order of `generator_of_rows`). `attempt` numbers further draws for the same block (rejection). The generator must
-    be on `machine.device`.
+    `which` takes one generator of an ensemble; None deals the rows out to all K in turn (`generator_of_rows`).
+    `attempt` numbers further draws for the same block (rejection). The generator must be on `machine.device`.
     """
     player = generator if which is None else generator.select(which)
     key = "all" if which is None else str(which)
@@ -47,15 +46,15 @@ def draw_block(
     y = torch.full((rows,), label, dtype=torch.int64, device=machine.device)
     with evaluating(player), machine.autocast():
         images = player(z, y)
-    return to_uint8(images)[:BLOCK]
+    dealt = images.unflatten(0, (player.num_generators, -1)).transpose(0, 1).flatten(0, 1)
+    return to_uint8(dealt)[:BLOCK]
 
 
-def generator_of_rows(num_generators: int, which: int | None = None) -> np.ndarray:
+def generator_of_rows(num_generators: int, which: int | None = None) -> IntArray:
     """Which generator made each row of a block, int64 (BLOCK,)."""
     if which is not None:
         return np.full(BLOCK, which, dtype=np.int64)
-    per_generator = -(-BLOCK // num_generators)
-    return np.repeat(np.arange(num_generators), per_generator)[:BLOCK].astype(np.int64)
+    return np.arange(BLOCK, dtype=np.int64) % num_generators
 
 
 def draw_class(
