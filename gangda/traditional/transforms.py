@@ -1,0 +1,188 @@
+"""Rotation, translation, scaling and blur, with parameters of its own for every image, on whole batches at once.
+
+What an image becomes given its parameters is what torchvision.transforms.v2's `affine` (bilinear, zero fill) and
+`gaussian_blur` make of it; only the loop over images is gone. Departures from v2.RandomAffine: shifts are not rounded to
+whole pixels (on 8x8 images that would turn most of them off), there is one rounding to uint8 at the end instead of one
+after each transform, and the fill depends on the image: zeros where more than half of its border pixels are zero
+(digits and clothes on black), else reflection at the border (photographs).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from gangda import catalog
+from gangda.configs import TransformConfig
+
+Transform = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """How the pixels of B output images are found in the input.
+
+    Attributes:
+        inverse: float32 (B, 2, 2), from offsets (x, y) from the centre of the output to offsets in the input.
+        shift: float32 (B, 2), pixels right and down, applied after rotation and scaling.
+    """
+
+    inverse: Tensor
+    shift: Tensor
+
+    def then(self, other: "Warp") -> "Warp":
+        """Both: the linear parts one after the other, the shifts added."""
+        return Warp(self.inverse @ other.inverse, self.shift + other.shift)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One transform: either moves pixels (`warp`) or filters them (`filter`).
+
+    Attributes:
+        warp: (images, rng) -> a `Warp` with random parameters for each of the B images.
+        filter: (float32 images, rng) -> images of the same shape, with random parameters for each.
+    """
+
+    warp: Callable[[Tensor, torch.Generator], Warp] | None = None
+    filter: Transform | None = None
+
+
+def rotation(config: TransformConfig) -> Part | None:
+    """Rotate about the centre by up to `config.rotation` degrees either way; None where that is 0."""
+
+    def draw(images: Tensor, rng: torch.Generator) -> Warp:
+        angle = _uniform(len(images), -config.rotation, config.rotation, rng) * (math.pi / 180)
+        cos, sin = angle.cos(), angle.sin()
+        inverse = torch.stack([cos, sin, -sin, cos], dim=1).view(-1, 2, 2)
+        return Warp(inverse, torch.zeros(len(images), 2))
+
+    return Part(warp=draw) if config.rotation > 0 else None
+
+
+def translation(config: TransformConfig) -> Part | None:
+    """Shift by up to `config.translation` of the side in x and y; None where that is 0."""
+
+    def draw(images: Tensor, rng: torch.Generator) -> Warp:
+        height, width = images.shape[2:]
+        share = _uniform(2 * len(images), -config.translation, config.translation, rng).view(-1, 2)
+        return Warp(torch.eye(2).expand(len(images), 2, 2), share * torch.tensor([width, height]))
+
+    return Part(warp=draw) if config.translation > 0 else None
+
+
+def scaling(config: TransformConfig) -> Part | None:
+    """Zoom about the centre by a factor from the range `config.scaling`; None where that is (1, 1)."""
+
+    def draw(images: Tensor, rng: torch.Generator) -> Warp:
+        factor = _uniform(len(images), *config.scaling, rng)
+        return Warp(torch.eye(2) / factor.view(-1, 1, 1), torch.zeros(len(images), 2))
+
+    return Part(warp=draw) if config.scaling != (1.0, 1.0) else None
+
+
+def blur(config: TransformConfig) -> Part | None:
+    """Gaussian blur with sigma from 0 to `config.blur` pixels; None where that is 0."""
+
+    def apply(images: Tensor, rng: torch.Generator) -> Tensor:
+        sigma = _uniform(len(images), 0.0, config.blur, rng)
+        return gaussian_blur(images, sigma.to(images.device), kernel_radius(config.blur))
+
+    return Part(filter=apply) if config.blur > 0 else None
+
+
+def batch_transform(config: TransformConfig, names: Iterable[str] = tuple(catalog.TRANSFORMS)) -> Transform:
+    """A function that transforms a batch: (uint8 (B, C, H, W), rng) -> uint8 (B, C, H, W), a new tensor.
+
+    `names` picks transforms from the catalog; those whose range in `config` is empty do nothing. All that move pixels
+    are one interpolation; the filters follow in the catalog's order. An image's result depends on its own parameters
+    alone, drawn from `rng` (a CPU generator).
+
+    Raises:
+        UsageError: unknown name.
+    """
+    built = [catalog.builder("transform", catalog.TRANSFORMS, name)(config) for name in names]
+    parts: list[Part] = [part for part in built if part is not None]
+    warps = [part.warp for part in parts if part.warp is not None]
+    filters = [part.filter for part in parts if part.filter is not None]
+
+    def transform(images: Tensor, rng: torch.Generator) -> Tensor:
+        result = images.float()
+        if warps:
+            drawn = [draw(images, rng) for draw in warps]
+            whole = drawn[0]
+            for another in drawn[1:]:
+                whole = whole.then(another)
+            result = affine(result, whole)
+        for apply in filters:
+            result = apply(result, rng)
+        return result.round().clamp_(0, 255).to(torch.uint8)
+
+    return transform
+
+
+def affine(images: Tensor, warp: Warp) -> Tensor:
+    """Move the pixels of float32 (B, C, H, W) images, bilinear; see the module for what comes in at the border."""
+    height, width = images.shape[2:]
+    half = torch.tensor([width / 2, height / 2])
+    linear = warp.inverse * half / half.view(2, 1)  # pixels -> the [-1, 1] of affine_grid
+    offset = -(warp.inverse @ warp.shift.unsqueeze(2)) / half.view(2, 1)
+    theta = torch.cat([linear, offset], dim=2).to(images.device)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    black = dark_border(images)
+    if bool(black.all()):
+        return _sample(images, grid, "zeros")
+    if not bool(black.any()):
+        return _sample(images, grid, "reflection")
+    result = torch.empty_like(images)
+    result[black] = _sample(images[black], grid[black], "zeros")
+    result[~black] = _sample(images[~black], grid[~black], "reflection")
+    return result
+
+
+def dark_border(images: Tensor) -> Tensor:
+    """Whether more than half of the outermost pixels of each image are zero: bool (B,)."""
+    edges = [images[:, :, 0], images[:, :, -1], images[:, :, 1:-1, 0], images[:, :, 1:-1, -1]]
+    border = torch.cat([edge.flatten(1) for edge in edges], dim=1)
+    return (border == 0).float().mean(dim=1) > 0.5
+
+
+def kernel_radius(largest_sigma: float) -> int:
+    """Pixels on either side that a blur of this sigma looks at: three sigmas, rounded up."""
+    return math.ceil(3 * largest_sigma)
+
+
+def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:
+    """Blur each float32 (B, C, H, W) image by its own sigma (B,), in pixels, with reflected edges.
+
+    The radius is cut to what reflection allows, the side less one.
+    """
+    for dim in (3, 2):
+        images = _blur_along(images, sigma, min(radius, images.shape[dim] - 1), dim)
+    return images
+
+
+def _blur_along(images: Tensor, sigma: Tensor, radius: int, dim: int) -> Tensor:
+    """One axis of a separable blur: a sum of shifted images, since every image has a kernel of its own."""
+    offsets = torch.arange(-radius, radius + 1, device=images.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3).view(-1, 1)) ** 2)
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).view(len(images), -1, 1, 1, 1)
+    sides = [radius, radius, 0, 0] if dim == 3 else [0, 0, radius, radius]
+    padded = functional.pad(images, sides, mode="reflect")
+    size = images.shape[dim]
+    result = padded.narrow(dim, 0, size) * kernel[:, 0]
+    for tap in range(1, 2 * radius + 1):
+        result.addcmul_(padded.narrow(dim, tap, size), kernel[:, tap])
+    return result
+
+
+def _sample(images: Tensor, grid: Tensor, padding: str) -> Tensor:
+    return functional.grid_sample(images, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+
+
+def _uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
+    """float32 (count,) between low and high."""
+    return torch.rand(count, generator=rng) * (high - low) + low
