@@ -22,9 +22,11 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
+    repeat: bool = False,
 ) -> Any:
-    """A dataclass field that is also a command-line option."""
-    metadata = {"help": help, "flag": flag, "minimum": minimum, "maximum": maximum, "choices": choices}
+    """A dataclass field that is also a command-line option. A tuple is typed with commas, or flag by flag (`repeat`)."""
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
+    metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -34,21 +36,34 @@ def flag_of(field: "dataclasses.Field[Any]") -> str:
 
 
 class Checked:
-    """Base of the configurations: checks each value against its field's limits."""
+    """Base of the configurations: checks each value against its field's limits, and which exclude each other."""
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            _check(field, getattr(self, field.name))
+        fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        for name, field in fields.items():
+            _check(field, getattr(self, name))
+        for group in self.exclusive:
+            given = [flag_of(fields[name]) for name in group if is_given(getattr(self, name))]
+            if len(given) > 1:
+                raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+
+
+def is_given(value: Any) -> bool:
+    """Whether an option that excludes others has been asked for."""
+    return value is not None and value is not False
 
 
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
     if value is None:
         return
     flag, meta = flag_of(field), field.metadata
-    if meta.get("choices") and value not in meta["choices"]:
-        raise UsageError(f"{flag} {value}: choose one of {', '.join(meta['choices'])}")
-    numbers = value if isinstance(value, tuple) else (value,)
-    for number in numbers:
+    parts = value if isinstance(value, tuple) else (value,)
+    for part in parts:
+        if meta.get("choices") and part not in meta["choices"]:
+            raise UsageError(f"{flag} {part}: choose from {', '.join(meta['choices'])}")
+    for number in parts:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         low, high = meta.get("minimum"), meta.get("maximum")
@@ -60,6 +75,8 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
 @dataclass(frozen=True)
 class DataConfig(Checked):
     """Which images, how many of them, and at what size."""
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "class_counts"),)
 
     source: str = option(
         "digits",
@@ -107,6 +124,8 @@ class Recipe(Checked):
 @dataclass(frozen=True)
 class Budget(Checked):
     """How long to train. At most one of steps, epochs, minutes; without any, the architecture's own steps."""
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("steps", "epochs", "minutes"),)
 
     steps: int | None = option(None, "generator steps", minimum=1)
     epochs: int | None = option(None, "passes over the training images", minimum=1)
@@ -204,6 +223,8 @@ class ClassifierConfig(Checked):
 class SampleConfig(Checked):
     """How many samples of what, in which format."""
 
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "counts"),)
+
     per_class: int | None = option(None, "samples of every class", minimum=1)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
@@ -218,11 +239,13 @@ class SampleConfig(Checked):
 class AugmentConfig(Checked):
     """What is added to (or replaced in) the real set. A ratio is synthetic images per real image."""
 
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("ratio", "replace"), ("balance", "replace"))
+
     method: str = option("generated", "where new images come from", choices=("generated", "traditional", "both"))
     balance: bool = option(False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)")
     ratio: float | None = option(None, "synthetic images per real image; default 1 without --balance", minimum=0.0)
     replace: float | None = option(None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0)
-    ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable")
+    ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable", repeat=True)
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
 
 
@@ -230,7 +253,7 @@ class AugmentConfig(Checked):
 class CompareConfig(Checked):
     """The experiment: which arms, how many paired seeds, what a ratio means."""
 
-    arms: tuple[str, ...] = option(tuple(catalog.ARMS), "arms to compare, comma-separated", choices=())
+    arms: tuple[str, ...] = option(tuple(catalog.ARMS), "arms to compare, comma-separated", choices=tuple(catalog.ARMS))
     mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
     ratios: tuple[float, ...] = option((1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0)
     seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)

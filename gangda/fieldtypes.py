@@ -1,0 +1,111 @@
+"""What a configuration field accepts, and how text (flags, environment) and YAML values become it."""
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from gangda.errors import UsageError
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The type of a field.
+
+    Attributes:
+        base: bool, int, float or str: of the value, or of each element of a tuple.
+        optional: whether None is a value.
+        length: None for a single value, 0 for a tuple of any length, else the tuple's length.
+    """
+
+    base: type
+    optional: bool = False
+    length: int | None = None
+
+    @property
+    def words(self) -> str:
+        """What to say is expected."""
+        if self.length is None:
+            return _WORDS[self.base]
+        many = f"{self.length} " if self.length else ""
+        return f"{many}comma-separated values, each {_WORDS[self.base]}"
+
+
+def kind_of(field: "dataclasses.Field[Any]") -> Kind:
+    """The kind of a dataclass field, from its annotation (`int | None`, `tuple[float, ...]`, ...)."""
+    annotation: Any = field.type
+    optional = isinstance(annotation, types.UnionType)
+    if optional:
+        annotation = next(part for part in typing.get_args(annotation) if part is not types.NoneType)
+    if typing.get_origin(annotation) is not tuple:
+        return Kind(annotation, optional)
+    parts = typing.get_args(annotation)
+    return Kind(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
+
+
+def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
+    """`value` (text from a flag or the environment, or a YAML value) as the field's type.
+
+    `where` begins the message: a flag, a variable's name, or a YAML key.
+
+    Raises:
+        UsageError: it is not of that type.
+    """
+    kind = kind_of(field)
+    if value is None and kind.optional:
+        return None
+    try:
+        if kind.length is None:
+            return _scalar(kind.base, value, field.metadata.get("choices", ()))
+        parts = _parts(value, bool(field.metadata.get("repeat")))
+        if kind.length not in (0, len(parts)):
+            raise ValueError
+        return tuple(_scalar(kind.base, part, ()) for part in parts)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{where} {value!r}: expected {kind.words}") from None
+
+
+def _parts(value: Any, repeat: bool) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    if isinstance(value, str) and not repeat:
+        return [part.strip() for part in value.split(",")] if value.strip() else []
+    return [value]
+
+
+def _scalar(base: type, value: Any, choices: tuple[str, ...]) -> Any:
+    if base is bool:
+        return _boolean(value)
+    if base is str:
+        return _text(value, choices)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError
+    if base is int and isinstance(value, float) and value != int(value):
+        raise ValueError
+    number = base(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, str) or value.lower() not in _TRUE + _FALSE:
+        raise ValueError
+    return value.lower() in _TRUE
+
+
+def _text(value: Any, choices: tuple[str, ...]) -> str:
+    if isinstance(value, bool):  # YAML 1.1 reads a bare on or off as a boolean
+        value = "on" if value else "off"
+        if value not in choices:
+            raise ValueError
+    if not isinstance(value, str | int | float):
+        raise ValueError
+    return str(value)

@@ -1,0 +1,264 @@
+"""Where every option's value comes from: flag > GANGDA_* > --config > preset > default, each recorded.
+
+A configuration file is YAML with one section per configuration class (`SECTIONS`) and `arch`, a mapping with
+the architecture's `name` and its own options. `dump` writes what `resolve` reads: the `config.yaml` of a run
+folder is itself a valid `--config`.
+"""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda import catalog, configs
+from gangda.errors import UsageError
+from gangda.fieldtypes import convert
+
+FORMAT_VERSION = 1
+SECTIONS: Mapping[str, type[configs.Checked]] = {
+    "data": configs.DataConfig,
+    "recipe": configs.Recipe,
+    "budget": configs.Budget,
+    "transforms": configs.TransformConfig,
+    "classifier": configs.ClassifierConfig,
+    "sample": configs.SampleConfig,
+    "augment": configs.AugmentConfig,
+    "compare": configs.CompareConfig,
+    "runtime": configs.Runtime,
+}
+
+Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every section, resolved. `origins` says where each value came from, keyed as in "data.per_class"."""
+
+    data: configs.DataConfig
+    arch: str
+    spec: configs.ArchSpec
+    recipe: configs.Recipe
+    budget: configs.Budget
+    transforms: configs.TransformConfig
+    classifier: configs.ClassifierConfig
+    sample: configs.SampleConfig
+    augment: configs.AugmentConfig
+    compare: configs.CompareConfig
+    runtime: configs.Runtime
+    origins: Mapping[str, str]
+
+    def pick(self, target: type[Any], **replaced: Any) -> Any:
+        """A configuration made of several sections, such as `TrainConfig`, filled from here."""
+        names = [field.name for field in dataclasses.fields(target)]
+        return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
+
+    def train_config(self) -> configs.TrainConfig:
+        """What determines a generator."""
+        config: configs.TrainConfig = self.pick(configs.TrainConfig)
+        return config
+
+
+def resolve(
+    flags: Mapping[tuple[str, str], Any],
+    environ: Mapping[str, str],
+    config: Path | None = None,
+    used: Collection[str] = (*SECTIONS, "arch"),
+) -> Settings:
+    """Resolve all sections.
+
+    Args:
+        flags: values typed by the user, keyed by (section, field); the architecture is ("arch", "name").
+        environ: the environment; `GANGDA_<FIELD>` counts for the sections in `used`.
+        config: a YAML file.
+        used: the sections of the command at hand.
+
+    Raises:
+        UsageError: an unknown key or value, options that exclude each other or are another architecture's.
+    """
+    file = read_config(config) if config else {}
+    source = str(config)
+    arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
+    spec_class = configs.spec_class(arch)
+    _refuse_foreign_flags(arch, spec_class, flags)
+    resolved: dict[str, Any] = {"arch": arch}
+    origins = {"arch.name": arch_origin}
+    for section, cls in {**SECTIONS, "arch": spec_class}.items():
+        layers = [
+            ("flag", _flag_layer(section, cls, flags)),
+            ("environment", _environment_layer(cls, environ) if section in used else {}),
+            (source, _file_layer(section, cls, arch, file, source)),
+            (f"preset of {arch}", spec_class.recipe if section == "recipe" else {}),
+        ]
+        values, found = _merge(cls, layers)
+        resolved["spec" if section == "arch" else section] = cls(**values)
+        origins.update(
+            {f"{section}.{field.name}": found.get(field.name, "default") for field in _fields(cls)}
+        )
+    return Settings(**resolved, origins=origins)
+
+
+def environment_name(field: "dataclasses.Field[Any]") -> str:
+    """The environment variable of a field, such as GANGDA_PER_CLASS."""
+    return f"GANGDA_{field.name.upper()}"
+
+
+def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
+    """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
+    found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
+    for arch in catalog.ARCHITECTURES:
+        for field in _fields(configs.spec_class(arch)):
+            found.setdefault(field.name, {})[arch] = field
+    return found
+
+
+def read_config(path: Path) -> dict[str, dict[str, Any]]:
+    """Read and check a YAML file: known sections, known keys, values of the right type.
+
+    Raises:
+        UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
+    """
+    import yaml  # 20 ms that --help need not pay
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"--config {path}: no such file") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise UsageError(f"--config {path}: not readable as YAML ({reason})") from None
+    loaded = {} if loaded is None else loaded
+    if not isinstance(loaded, dict):
+        raise UsageError(f"--config {path}: expected sections such as data:, arch:, runtime:")
+    version = loaded.pop("format_version", FORMAT_VERSION)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise UsageError(f"--config {path}: format {version} is newer than this gangda reads; update gangda")
+    _check_keys(loaded, [*SECTIONS, "arch"], str(path), "")
+    sections = {name: _section(path, name, value) for name, value in loaded.items()}
+    for name, values in sections.items():
+        if name != "arch":
+            _check_keys(values, [field.name for field in _fields(SECTIONS[name])], str(path), f"{name}.")
+    return sections
+
+
+def dump(config: Any) -> str:
+    """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
+    import yaml
+
+    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
+    return text
+
+
+def as_mapping(config: Any) -> dict[str, Any]:
+    """The sections of a configuration as plain values; `arch` and `spec` become one mapping with a `name`."""
+    sections: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == "arch":
+            sections["arch"] = {"name": value, **sections.get("arch", {})}
+        elif field.name == "spec":
+            sections.setdefault("arch", {}).update(_plain(value))
+        elif field.name in SECTIONS:
+            sections[field.name] = _plain(value)
+    return sections
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    values = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _fields(cls: type[configs.Checked]) -> "tuple[dataclasses.Field[Any], ...]":
+    return dataclasses.fields(typing.cast(Any, cls))
+
+
+def _section(path: Path, name: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if name == "arch" and isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise UsageError(f"--config {path}: {name}: expected keys and values")
+    return value
+
+
+def _check_keys(keys: Iterable[Any], known: Collection[str], path: str, prefix: str) -> None:
+    for key in keys:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(str(key), list(known), n=1)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"--config {path}: unknown key {prefix}{key}; {hint}")
+
+
+def _arch_name(
+    flags: Mapping[tuple[str, str], Any],
+    environ: Mapping[str, str],
+    file: Mapping[str, dict[str, Any]],
+    source: str,
+) -> tuple[str, str]:
+    candidates = (
+        (flags.get(("arch", "name")), "flag"),
+        (environ.get("GANGDA_ARCH"), "environment"),
+        (file.get("arch", {}).get("name"), source),
+        (configs.TrainConfig().arch, "default"),
+    )
+    return next((str(name), origin) for name, origin in candidates if name)
+
+
+def _refuse_foreign_flags(
+    arch: str, spec: type[configs.ArchSpec], flags: Mapping[tuple[str, str], Any]
+) -> None:
+    own = {field.name for field in _fields(spec)}
+    everyone = spec_fields()
+    for section, name in flags:
+        if section == "arch" and name != "name" and name not in own:
+            flag = configs.flag_of(next(iter(everyone[name].values())))
+            owners = ", ".join(everyone[name])
+            raise UsageError(f"{flag}: architecture {arch} has no such option; it belongs to --arch {owners}")
+
+
+def _flag_layer(
+    section: str, cls: type[configs.Checked], flags: Mapping[tuple[str, str], Any]
+) -> dict[str, Any]:
+    given = {field: flags[section, field.name] for field in _fields(cls) if (section, field.name) in flags}
+    return {field.name: convert(field, value, configs.flag_of(field)) for field, value in given.items()}
+
+
+def _environment_layer(cls: type[configs.Checked], environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {field: environ.get(environment_name(field), "") for field in _fields(cls)}
+    return {
+        field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text
+    }
+
+
+def _file_layer(
+    section: str, cls: type[configs.Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
+) -> dict[str, Any]:
+    """The file's values of a section; options of an architecture other than the chosen one are left out."""
+    values = dict(file.get(section, {}))
+    if section == "arch":
+        named = str(values.pop("name", arch))
+        fields = _fields(configs.spec_class(named))
+        _check_keys(values, [field.name for field in fields], source, "arch.")
+        if named != arch:
+            return {}
+    known = {field.name: field for field in _fields(cls)}
+    return {
+        name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
+    }
+
+
+def _merge(cls: type[configs.Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        taken = {name for name, value in values.items() if configs.is_given(value)}
+        blocked = {name for group in cls.exclusive if taken.intersection(group) for name in group}
+        for name, value in layer.items():
+            if name not in values and name not in blocked:
+                values[name], origins[name] = value, origin
+    return values, origins
