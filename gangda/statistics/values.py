@@ -1,0 +1,108 @@
+"""What a comparison says: values only. Scores and differences are fractions (0.01 is one point)."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+Interval = tuple[float, float]
+
+BETTER, WORSE = "better", "worse"
+BETTER_HERE, WORSE_HERE = "better on this test set", "worse on this test set"
+BETTER_NEGLIGIBLE, WORSE_NEGLIGIBLE = "better but negligible", "worse but negligible"
+EQUIVALENT, INCONCLUSIVE = "equivalent", "inconclusive"
+UNDERPOWERED, NOT_TESTED, EXPLORATORY = "underpowered", "not tested", "exploratory"
+
+VERDICTS = (
+    BETTER, WORSE, BETTER_HERE, WORSE_HERE, BETTER_NEGLIGIBLE, WORSE_NEGLIGIBLE,
+    EQUIVALENT, INCONCLUSIVE, UNDERPOWERED, NOT_TESTED, EXPLORATORY,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm over the seeds.
+
+    Attributes:
+        name: the arm's name.
+        scores: test accuracy of each seed, in seed order.
+        mean, sd: over the seeds; sd with n - 1, 0 for one seed.
+        interval: sign-flip interval of the centre at 1 - alpha; None where n is too small for one.
+    """
+
+    name: str
+    scores: tuple[float, ...]
+    mean: float
+    sd: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One difference between arms, paired by seed.
+
+    Attributes:
+        name: such as "generated - real".
+        primary: tested in the fixed sequence; otherwise exploratory, without p.
+        deltas: the difference of each seed.
+        mean, sd: of the deltas.
+        p: exact two-sided sign-flip p; None where nothing was tested.
+        adjusted_p: p adjusted for the fixed sequence (the largest so far); the verdict follows from it alone.
+        interval: inversion of the same test at 1 - alpha (unadjusted where exploratory); None where not
+            tested, or where n is too small for one.
+        equivalence_p: TOST p at the margin; None where nothing was tested.
+        crossed_interval: bootstrap over seeds x test images at 1 - alpha.
+        mcnemar_p: secondary, one exact p per seed; empty where the contrast is not a pair of arms.
+        detectable: true difference found with 80% power at this n and spread; None where alpha is
+        unreachable.
+        verdict: one of `VERDICTS`.
+        sentence: the verdict in words with its numbers.
+    """
+
+    name: str
+    primary: bool
+    deltas: tuple[float, ...]
+    mean: float
+    sd: float
+    p: float | None
+    adjusted_p: float | None
+    interval: Interval | None
+    equivalence_p: float | None
+    crossed_interval: Interval
+    mcnemar_p: tuple[float, ...]
+    detectable: float | None
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The judged experiment.
+
+    Attributes:
+        arms, contrasts: primary contrasts first, in the order of the fixed sequence.
+        n: paired seeds.
+        n_test: images of the test set that all seeds share.
+        alpha: error rate of the family of primary differences; equivalence is controlled per contrast.
+        margin: equivalence margin; `margin_rule` says where it came from.
+        smallest_p: the smallest two-sided p that n seeds can give.
+        exact: all sign vectors were enumerated (else a seeded Monte Carlo sample of them).
+        resolution: what one test image weighs.
+        test_se: the standard error that the test set's size gives the real-only accuracy.
+        headline: the first primary contrast's verdict with what bounds it, in a sentence.
+    """
+
+    arms: tuple[ArmSummary, ...]
+    contrasts: tuple[Contrast, ...]
+    n: int
+    n_test: int
+    alpha: float
+    margin: float
+    margin_rule: str
+    smallest_p: float
+    exact: bool
+    resolution: float
+    test_se: float
+    headline: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)

@@ -1,0 +1,196 @@
+"""From the arms' per-image correctness to verdicts, by a protocol fixed before the first cell runs.
+
+The primary differences are tested in a fixed sequence, each at full alpha: the next one is tested only if the
+one before was decided, which keeps the family's error rate at alpha (Maurer 1995). An equivalence claim is a
+statement of its own, controlled per contrast: a true difference beyond the margin and a true zero exclude
+each other.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.data.images import FloatArray
+from gangda.statistics import values
+from gangda.statistics.bootstrap import crossed_interval
+from gangda.statistics.mcnemar import BoolArray, mcnemar_p
+from gangda.statistics.power import detectable_difference
+from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
+from gangda.statistics.values import ArmSummary, Comparison, Contrast, Interval
+from gangda.statistics.wording import headline_of, sentence_of
+
+Terms = tuple[tuple[str, int], ...]  # (arm, sign) of a contrast
+
+PRIMARY: Mapping[str, Terms] = {
+    "generated+traditional - traditional": (("generated+traditional", 1), ("traditional", -1)),
+    "generated - real": (("generated", 1), ("real", -1)),
+    "generated - traditional": (("generated", 1), ("traditional", -1)),
+}
+EXPLORATORY: Mapping[str, Terms] = {
+    "traditional - real": (("traditional", 1), ("real", -1)),
+    "interaction": (("generated+traditional", 1), ("traditional", -1), ("generated", -1), ("real", 1)),
+}
+DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
+
+
+def available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, Terms]:
+    """The contrasts whose arms are all here, in their fixed order."""
+    return {name: terms for name, terms in contrasts.items() if all(arm in arms for arm, _ in terms)}
+
+
+def equivalence_margin(declared: float | None, real_accuracy: float | None) -> tuple[float, str]:
+    """The margin as a fraction, and the rule it came from; `real_accuracy` is real-only's mean, if it ran."""
+    if declared is not None:
+        return declared, "declared"
+    if real_accuracy is None:
+        return DEFAULT_MARGIN, "0.5 points (no real-only arm)"
+    return min(
+        DEFAULT_MARGIN, MARGIN_SHARE * (1 - real_accuracy)
+    ), "min(0.5 points, 10% of the real-only error)"
+
+
+def judge_arms(correct: Mapping[str, BoolArray], *, alpha: float, margin: float | None) -> Comparison:
+    """Judge an experiment.
+
+    Args:
+        correct: per arm bool (n, m): whether seed i's classifier got test image j right; rows are paired.
+        alpha: error rate of the family of primary differences.
+        margin: declared equivalence margin as a fraction, or None for the default rule.
+    """
+    arms = tuple(_summarise(name, right.mean(axis=1), alpha) for name, right in correct.items())
+    n, n_test = next(iter(correct.values())).shape
+    means = {arm.name: arm.mean for arm in arms}
+    used_margin, rule = equivalence_margin(margin, means.get("real"))
+    contrasts = _test_in_sequence(correct, alpha, used_margin)
+    contrasts += [
+        _explore(name, terms, correct, alpha) for name, terms in available(EXPLORATORY, list(correct)).items()
+    ]
+    base = means.get("real", arms[0].mean)
+    test_se = float(np.sqrt(base * (1 - base) / n_test))
+    return Comparison(
+        arms=arms,
+        contrasts=tuple(contrasts),
+        n=n,
+        n_test=n_test,
+        alpha=alpha,
+        margin=used_margin,
+        margin_rule=rule,
+        smallest_p=smallest_p(n),
+        exact=is_exact(n),
+        resolution=1 / n_test,
+        test_se=test_se,
+        headline=headline_of(contrasts, n=n, n_test=n_test, test_se=test_se),
+    )
+
+
+def _test_in_sequence(correct: Mapping[str, BoolArray], alpha: float, margin: float) -> list[Contrast]:
+    contrasts: list[Contrast] = []
+    gate, largest = True, 0.0
+    for name, terms in available(PRIMARY, list(correct)).items():
+        contrast = _test(name, terms, correct, alpha, margin, gate, largest)
+        contrasts.append(contrast)
+        largest = max(largest, contrast.p or 0.0)
+        gate = gate and contrast.adjusted_p is not None and passes(contrast.adjusted_p, alpha)
+    return contrasts
+
+
+def _test(
+    name: str,
+    terms: Terms,
+    correct: Mapping[str, BoolArray],
+    alpha: float,
+    margin: float,
+    gate: bool,
+    largest: float,
+) -> Contrast:
+    differences = _differences(terms, correct)
+    deltas = differences.mean(axis=1)
+    n, sd = len(deltas), _spread(deltas)
+    crossed = crossed_interval(differences, alpha)
+    test = sign_flip(deltas)
+    p = test.p() if gate else None
+    adjusted = max(p, largest) if p is not None else None
+    equivalence = test.equivalence_p(margin) if gate else None
+    verdict = _verdict(float(deltas.mean()), adjusted, equivalence, crossed, n, alpha)
+    (first, _), (second, _) = terms
+    contrast = Contrast(
+        name=name,
+        primary=True,
+        deltas=tuple(deltas.tolist()),
+        mean=float(deltas.mean()),
+        sd=sd,
+        p=p,
+        adjusted_p=adjusted,
+        interval=test.interval(alpha) if gate else None,
+        equivalence_p=equivalence,
+        crossed_interval=crossed,
+        mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True)),
+        detectable=detectable_difference(n, sd, alpha),
+        verdict=verdict,
+        sentence="",
+    )
+    return sentence_of(contrast, n=n, alpha=alpha, margin=margin)
+
+
+def _verdict(
+    mean: float, adjusted: float | None, equivalence: float | None, crossed: Interval, n: int, alpha: float
+) -> str:
+    """Which of `values.VERDICTS`; difference first, from the adjusted p alone."""
+    if not passes(smallest_p(n), alpha):
+        return values.UNDERPOWERED
+    if adjusted is None or equivalence is None:
+        return values.NOT_TESTED
+    negligible = passes(equivalence, alpha)
+    if not passes(adjusted, alpha):
+        return values.EQUIVALENT if negligible else values.INCONCLUSIVE
+    up = mean > 0
+    if negligible:
+        return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
+    agrees = crossed[0] > 0 if up else crossed[1] < 0
+    if agrees:
+        return values.BETTER if up else values.WORSE
+    return values.BETTER_HERE if up else values.WORSE_HERE
+
+
+def _explore(name: str, terms: Terms, correct: Mapping[str, BoolArray], alpha: float) -> Contrast:
+    differences = _differences(terms, correct)
+    deltas = differences.mean(axis=1)
+    sd = _spread(deltas)
+    contrast = Contrast(
+        name=name,
+        primary=False,
+        deltas=tuple(deltas.tolist()),
+        mean=float(deltas.mean()),
+        sd=sd,
+        p=None,
+        adjusted_p=None,
+        interval=sign_flip(deltas).interval(alpha),
+        equivalence_p=None,
+        crossed_interval=crossed_interval(differences, alpha),
+        mcnemar_p=(),
+        detectable=detectable_difference(len(deltas), sd, alpha),
+        verdict=values.EXPLORATORY,
+        sentence="",
+    )
+    return sentence_of(contrast, n=len(deltas), alpha=alpha, margin=0.0)
+
+
+def _differences(terms: Terms, correct: Mapping[str, BoolArray]) -> npt.NDArray[np.int8]:
+    signed = [sign * correct[arm].astype(np.int8) for arm, sign in terms]
+    total: npt.NDArray[np.int8] = np.sum(signed, axis=0, dtype=np.int8)
+    return total
+
+
+def _spread(scores: FloatArray) -> float:
+    return float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
+
+
+def _summarise(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
+    return ArmSummary(
+        name=name,
+        scores=tuple(scores.tolist()),
+        mean=float(scores.mean()),
+        sd=_spread(scores),
+        interval=sign_flip(scores).interval(alpha),
+    )
