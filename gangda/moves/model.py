@@ -97,6 +97,6 @@ def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
     if spec.game:
         generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator
     else:
-        generator = catalog.resolve("gangda.zoo.pca:empty")(spec, card.image_shape, len(card.class_names), tensors)
+        generator = catalog.resolve("gangda.zoo.pca:empty")(card.image_shape, tensors)
     generator.load_state_dict(tensors)
     return generator

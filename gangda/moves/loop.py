@@ -1,0 +1,161 @@
+"""The training loop: a function over `TrainState` that yields a record per step. The caller logs, saves and stops.
+
+Every random draw of step s comes from streams named (seed, purpose, s), and every epoch's order from (seed, "order",
+epoch). A resumed run is therefore the uninterrupted run, bit for bit, with no generator state to save.
+"""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gangda import catalog
+from gangda.configs import ArchSpec, Recipe
+from gangda.data.images import LabelledImages
+from gangda.moves.draw import to_float
+from gangda.moves.game import Game, Terms
+from gangda.runtime.device import Machine
+from gangda.runtime.seeding import seed_for, torch_stream
+from gangda.zoo.base import Generator, Networks
+
+LIMITED_DATA = 5000  # images below which `--diffaugment auto` is on (Zhao 2020 sees its gain below about this)
+
+
+@dataclass(eq=False)
+class TrainState:
+    """Everything that changes while training.
+
+    `dump` gives one plain dict of tensors and numbers that loads with `weights_only=True`.
+    """
+
+    networks: Networks
+    ema: Generator
+    optimiser_g: torch.optim.Optimizer
+    optimiser_d: torch.optim.Optimizer
+    step: int = 0
+
+    def dump(self) -> dict[str, Any]:
+        """All state, by reference."""
+        return {
+            "step": self.step,
+            "generator": self.networks.generator.state_dict(),
+            "discriminator": self.networks.discriminator.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimiser_g": self.optimiser_g.state_dict(),
+            "optimiser_d": self.optimiser_d.state_dict(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.networks.generator.load_state_dict(state["generator"])
+        self.networks.discriminator.load_state_dict(state["discriminator"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimiser_g.load_state_dict(state["optimiser_g"])
+        self.optimiser_d.load_state_dict(state["optimiser_d"])
+        self.step = int(state["step"])
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did: its number (from 1), the named loss terms, and images seen so far."""
+
+    step: int
+    terms: Terms
+    images: int
+
+    def numbers(self) -> dict[str, float]:
+        """The terms as plain numbers (waits for the device)."""
+        return {name: float(value) for name, value in self.terms.items()}
+
+
+def new_state(networks: Networks, recipe: Recipe, machine: Machine) -> TrainState:
+    """Networks on the device in the fast layout, their optimisers, and the average's first copy."""
+    layout = torch.channels_last if machine.channels_last else torch.contiguous_format
+    for module in (networks.generator, networks.discriminator):
+        module.to(machine.device, memory_format=layout)  # type: ignore[call-overload]
+    ema = copy.deepcopy(networks.generator).requires_grad_(False).eval()
+    return TrainState(networks, ema, _adam(networks.generator, recipe), _adam(networks.discriminator, recipe))
+
+
+def _adam(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    return torch.optim.Adam(parameters, lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), fused=True)
+
+
+def make_game(spec: ArchSpec, networks: Networks, recipe: Recipe, count: int) -> Game:
+    """The game that the architecture plays on `count` training images."""
+    augment = recipe.diffaugment == "on" or (recipe.diffaugment == "auto" and count < LIMITED_DATA)
+    game: Game = catalog.builder("game", catalog.GAMES, spec.game)(networks, recipe, augment)
+    return game
+
+
+class ResidentImages:
+    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only."""
+
+    def __init__(self, images: LabelledImages, seed: int, machine: Machine) -> None:
+        self.pixels = torch.tensor(images.pixels).permute(0, 3, 1, 2).to(machine.device)
+        self.labels = torch.tensor(images.labels).to(machine.device)
+        self.seed, self.epoch, self.order = seed, -1, torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Batch of step 0, 1, ...: float32 (size, C, H, W) in [-1, 1] and int64 (size,). Epochs run into each other."""
+        start = step * size
+        rows = torch.cat(list(self._rows(start, start + size)))
+        return to_float(self.pixels[rows]), self.labels[rows]
+
+    def _rows(self, start: int, stop: int) -> Iterator[Tensor]:
+        count = len(self.labels)
+        while start < stop:
+            epoch, offset = divmod(start, count)
+            if epoch != self.epoch:
+                rng = torch_stream(self.seed, "order", epoch)
+                self.epoch, self.order = epoch, torch.randperm(count, generator=rng).to(self.labels.device)
+            taken = min(stop - start, count - offset)
+            yield self.order[offset : offset + taken]
+            start += taken
+
+
+def steps(
+    state: TrainState, game: Game, images: ResidentImages, recipe: Recipe, machine: Machine
+) -> Iterator[StepRecord]:
+    """Train for ever, one record per step; the caller breaks off.
+
+    A step: one batch of fakes serves both players; the discriminator learns from real and detached fakes, then,
+    frozen, it judges the same fakes for the generator (Goodfellow 2014, algorithm 1, with k = 1).
+    """
+    generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
+    fakes = recipe.batch_size // generator.num_generators * generator.num_generators
+    while True:
+        rng = torch_stream(images.seed, "step", state.step)
+        torch.manual_seed(seed_for(images.seed, "dropout", state.step))
+        real, y = images.batch(state.step, recipe.batch_size)
+        with machine.autocast():
+            fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
+            d_terms = game.discriminator_terms(real, y, fake.detach(), state.step, rng)
+        _descend(state.optimiser_d, d_terms)
+        discriminator.requires_grad_(False)
+        with machine.autocast():
+            g_terms = game.generator_terms(fake, y[:fakes], rng)
+        _descend(state.optimiser_g, g_terms)
+        discriminator.requires_grad_(True)
+        state.step += 1
+        average(state.ema, generator, min(recipe.ema, state.step / (state.step + 10)))
+        terms = {name: value.detach() for name, value in {**d_terms, **g_terms}.items()}
+        yield StepRecord(state.step, terms, state.step * recipe.batch_size)
+
+
+def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+
+
+@torch.no_grad()
+def average(ema: nn.Module, live: nn.Module, decay: float) -> None:
+    """ema <- decay * ema + (1 - decay) * live, weights and running statistics alike (Karras 2018)."""
+    averaged = [t for t in ema.state_dict().values() if t.is_floating_point()]
+    current = [t for t in live.state_dict().values() if t.is_floating_point()]
+    torch._foreach_lerp_(averaged, current, 1 - decay)

@@ -1,0 +1,97 @@
+"""Layers that several architectures share."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def grid_plan(size: int) -> tuple[int, int]:
+    """(base, doublings) of a convolutional generator: base * 2**doublings >= size, and base is small.
+
+    8 -> (2, 2), 28 -> (7, 2), 32 -> (8, 2), 64 -> (8, 3). Sizes in between are rounded up and cropped.
+    """
+    doublings = 2 if size <= 36 else 3
+    return -(-size // 2**doublings), doublings
+
+
+def crop(images: Tensor, height: int, width: int) -> Tensor:
+    """The centre (B, C, height, width) of images that are at least as large."""
+    if images.shape[2:] == (height, width):
+        return images
+    top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
+    return images[:, :, top : top + height, left : left + width]
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch norm whose gain and bias depend on the class (de Vries 2017; Miyato and Koyama 2018).
+
+    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0.
+    """
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.gain = nn.Embedding(num_classes, channels)
+        self.bias = nn.Embedding(num_classes, channels)
+        nn.init.ones_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Normalise over the batch, then scale and shift by class."""
+        shape = (x.shape[0], -1, 1, 1)
+        normal = self.norm(x)
+        return torch.addcmul(self.bias(y).view(shape).to(normal.dtype), normal, self.gain(y).view(shape).to(normal.dtype))
+
+
+class SharedBatchNorm(nn.Module):
+    """Plain batch norm with the signature of `ConditionalBatchNorm`; y is ignored."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Normalise over the batch."""
+        normal: Tensor = self.norm(x)
+        return normal
+
+
+def batch_norm(channels: int, num_classes: int, conditional: bool) -> nn.Module:
+    """The conditional or the shared kind."""
+    return ConditionalBatchNorm(channels, num_classes) if conditional else SharedBatchNorm(channels)
+
+
+class Maxout(nn.Module):
+    """The largest of several linear maps (Goodfellow 2013): (B, n_in) -> (B, n_out)."""
+
+    def __init__(self, n_in: int, n_out: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(n_in, n_out * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maximum over the pieces."""
+        pieces: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))
+        return pieces.amax(2)
+
+
+def init_normal(module: nn.Module, std: float = 0.02) -> None:
+    """Radford 2016: weights from N(0, 0.02); batch-norm gains from N(1, 0.02); biases 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d | nn.BatchNorm1d) and layer.affine:
+            nn.init.normal_(layer.weight, 1.0, std)
+            nn.init.zeros_(layer.bias)
+
+
+def leaky(x: Tensor, slope: float = 0.2) -> Tensor:
+    """Leaky ReLU, in place (the convolution before it does not need its output for the backward pass)."""
+    return F.leaky_relu(x, slope, inplace=True)
+
+
+def stages(base_channels: int, doublings: int) -> list[int]:
+    """Channels from the image outwards: base, 2 base, 4 base, ..."""
+    return [base_channels * 2**i for i in range(doublings + 1)]

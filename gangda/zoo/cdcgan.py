@@ -1,0 +1,81 @@
+"""The default: a small class-conditional DCGAN with conditional batch norm and a projection discriminator."""
+
+import torch
+from torch import Tensor, nn
+
+from gangda.configs import CdcganSpec
+from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.blocks import ConditionalBatchNorm, crop, grid_plan, leaky, stages
+
+
+class ConditionalGenerator(Generator):
+    """z -> linear -> (4w, base, base) -> transposed 4x4 convolutions, doubling the side -> 3x3 convolution -> tanh.
+
+    Every hidden layer is normalised by conditional batch norm, the only way the class enters.
+    Source: DCGAN (Radford 2016) with the conditioning of Miyato and Koyama 2018; the 3x3 output layer and the
+    small widths are ours.
+    """
+
+    conditional = True
+
+    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
+        base, doublings = grid_plan(max(image_shape[1:]))
+        widths = stages(spec.width, doublings)[::-1]
+        self.base = base
+        self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
+        pairs = list(zip(widths, widths[1:], strict=False))
+        self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
+        self.norms = nn.ModuleList([ConditionalBatchNorm(width, num_classes) for width in widths])
+        self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
+        x = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
+        x = torch.relu_(self.norms[0](x, y))
+        for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
+            x = torch.relu_(norm(up(x), y))
+        return crop(torch.tanh(self.out(x)), *self.image_shape[1:])
+
+
+class ProjectionDiscriminator(nn.Module):
+    """Strided 4x4 convolutions without normalisation, then a linear score plus <embed(y), features>.
+
+    Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
+    """
+
+    def __init__(self, width: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        side, doublings = grid_plan(max(image_shape[1:]))
+        widths = [image_shape[0], *stages(width, doublings)[:-1]]
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False)])
+        sides = [_halved(max(image_shape[1:]), i) for i in range(doublings + 1)]
+        self.mix = nn.Conv2d(widths[-1], widths[-1] * 2, 3, 1, 1)
+        features = widths[-1] * 2 * sides[-1] ** 2
+        self.score = nn.Linear(features, 1)
+        self.embed = nn.Embedding(num_classes, features)
+        nn.init.zeros_(self.embed.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
+        for down in self.downs:
+            x = leaky(down(x))
+        h = leaky(self.mix(x)).flatten(1)
+        scale = h.shape[1] ** -0.5
+        logits = self.score(h).squeeze(1) + (self.embed(y).to(h.dtype) * h).sum(1) * scale
+        return Scores(logits.float(), features=h)
+
+
+def _halved(side: int, times: int) -> int:
+    for _ in range(times):
+        side = side // 2
+    return side
+
+
+def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """Fresh networks for (C, H, W) images of `num_classes` classes."""
+    return Networks(
+        ConditionalGenerator(spec, image_shape, num_classes),
+        ProjectionDiscriminator(spec.d_width, image_shape, num_classes),
+    )
