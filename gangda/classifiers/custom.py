@@ -17,7 +17,8 @@ def find(name: str) -> Build:
     """The callable behind "module:callable"; modules of the current directory can be imported too.
 
     The callable takes (num_classes, channels, size) and returns a module that maps (B, C, H, W) in [-1, 1] to
-    (B, num_classes) logits. It may have a method `features(x) -> (B, F)`; otherwise its logits serve as features.
+    (B, num_classes) logits. It may have a method `features(x) -> (B, F)`; otherwise its logits serve as
+    features.
 
     Raises:
         UsageError: it cannot be imported or called.

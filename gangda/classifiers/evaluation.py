@@ -68,8 +68,8 @@ class Evaluation:
 def evaluate_predictions(labels: npt.ArrayLike, predicted: npt.ArrayLike, num_classes: int) -> Evaluation:
     """Judge predicted labels against true ones, both int (N,) in [0, num_classes).
 
-    Balanced accuracy and macro-F1 are scikit-learn's definitions: a class with neither true nor predicted images
-    does not count; one that was predicted but has no images has F1 0 and no recall.
+    Balanced accuracy and macro-F1 are scikit-learn's definitions: a class with neither true nor predicted
+    images does not count; one that was predicted but has no images has F1 0 and no recall.
 
     Raises:
         DataError: no images, or lengths or ranges disagree.

@@ -11,10 +11,11 @@ SMALLEST, LARGEST = 8, 64
 class LeNet(nn.Module):
     """LeNet-5 with ReLU and max pooling.
 
-    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B. Departures:
-    ReLU for scaled tanh, max for trainable average pooling, full connections between the two convolutions, and a plain
-    linear output layer for the radial basis functions. The first convolution is padded by 2 (the paper's 28-pixel
-    digits come padded to 32), and below 16 pixels the second one is too, so that something is left to convolve.
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B.
+    Departures: ReLU for scaled tanh, max for trainable average pooling, full connections between the two
+    convolutions, and a plain linear output layer for the radial basis functions. The first convolution is
+    padded by 2 (the paper's 28-pixel digits come padded to 32), and below 16 pixels the second one is too, so
+    that something is left to convolve.
     """
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:

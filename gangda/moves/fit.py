@@ -1,8 +1,8 @@
 """Train a classifier on labelled images, and ask it.
 
-The uint8 set stays on the device. A few thousand images at a time are gathered, transformed and made float in one go;
-batches are slices of that. The order is that of one permutation of the set after the other, so no image is seen
-twice before every image was seen.
+The uint8 set stays on the device. A few thousand images at a time are gathered, transformed and made float in
+one go; batches are slices of that. The order is that of one permutation of the set after the other, so no
+image is seen twice before every image was seen.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for, torch_stream
 from gangda.traditional.transforms import batch_transform
 
-CHUNK = 4096  # images gathered and transformed at once: large enough to amortise Python, small enough for the caches
+CHUNK = 4096  # images gathered and transformed at once: amortises Python, still fits the caches
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
 INFERENCE_BATCH = 1024
@@ -64,7 +64,7 @@ class FittedClassifier:
 
     @property
     def fingerprint(self) -> str:
-        """Hex SHA-256 (first 16 digits) of architecture and weights: the key of whatever is computed with them."""
+        """Hex SHA-256 (first 16 digits) of architecture and weights: the key of what it computes."""
         digest = hashlib.sha256(repr((self.name, self.image_shape, self.class_names)).encode())
         for key, tensor in self.network.state_dict().items():
             digest.update(
@@ -77,7 +77,7 @@ class FittedClassifier:
         return self._ask(self.network, pixels, len(self.class_names))
 
     def features(self, pixels: UInt8Array) -> FloatImages:
-        """Activations before the output layer, float32 (N, F); the logits where the network has no `features`."""
+        """Activations before the output layer, float32 (N, F); the logits where there is no `features`."""
         return self._ask(getattr(self.network, "features", self.network), pixels, len(self.class_names))
 
     def predict(self, pixels: UInt8Array) -> npt.NDArray[np.int64]:
@@ -148,8 +148,9 @@ def fit_classifier(
 ) -> FittedClassifier:
     """Train a classifier from scratch: AdamW, one cycle of the learning rate, a fixed number of steps.
 
-    Cross-entropy, each image weighted by `train.weight` relative to the mean weight. With `transforms`, every image
-    is transformed anew each time it is seen. The same arguments on the same machine give the same weights, bit for bit.
+    Cross-entropy, each image weighted by `train.weight` relative to the mean weight. With `transforms`, every
+    image is transformed anew each time it is seen. The same arguments on the same machine give the same
+    weights, bit for bit.
 
     Raises:
         DataError: no images, fewer than two classes, or unusable weights.
@@ -228,7 +229,8 @@ def step_count(config: ClassifierConfig, count: int) -> int:
 def one_cycle(steps: int, peak: float) -> list[float]:
     """Learning rate of each step: linear warm-up to `peak`, then half a cosine down to 0.
 
-    Source: Smith and Topin 2018, with cosine annealing in place of the two linear ramps; momentum stays constant.
+    Source: Smith and Topin 2018, with cosine annealing in place of the two linear ramps; momentum stays
+    constant.
     """
     rise = max(1, round(WARM_UP * steps))
     up = [peak * (step + 1) / rise for step in range(rise)]

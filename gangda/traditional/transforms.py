@@ -1,10 +1,10 @@
-"""Rotation, translation, scaling and blur, with parameters of its own for every image, on whole batches at once.
+"""Rotation, translation, scaling and blur: parameters of its own for every image, whole batches at once.
 
-What an image becomes given its parameters is what torchvision.transforms.v2's `affine` (bilinear, zero fill) and
-`gaussian_blur` make of it; only the loop over images is gone. Departures from v2.RandomAffine: shifts are not rounded to
-whole pixels (on 8x8 images that would turn most of them off), there is one rounding to uint8 at the end instead of one
-after each transform, and the fill depends on the image: zeros where more than half of its border pixels are zero
-(digits and clothes on black), else reflection at the border (photographs).
+What an image becomes given its parameters is what torchvision.transforms.v2's `affine` (bilinear, zero fill)
+and `gaussian_blur` make of it; only the loop over images is gone. Departures from v2.RandomAffine: shifts are
+not rounded to whole pixels (on 8x8 images that would turn most of them off), there is one rounding to uint8
+at the end instead of one after each transform, and the fill depends on the image: zeros where more than half
+of its border pixels are zero (digits and clothes on black), else reflection at the border (photographs).
 """
 
 import math
@@ -97,9 +97,9 @@ def blur(config: TransformConfig) -> Part | None:
 def batch_transform(config: TransformConfig, names: Iterable[str] = tuple(catalog.TRANSFORMS)) -> Transform:
     """A function that transforms a batch: (uint8 (B, C, H, W), rng) -> uint8 (B, C, H, W), a new tensor.
 
-    `names` picks transforms from the catalog; those whose range in `config` is empty do nothing. All that move pixels
-    are one interpolation; the filters follow in the catalog's order. An image's result depends on its own parameters
-    alone, drawn from `rng` (a CPU generator).
+    `names` picks transforms from the catalog; those whose range in `config` is empty do nothing. All that
+    move pixels are one interpolation; the filters follow in the catalog's order. An image's result depends on
+    its own parameters alone, drawn from `rng` (a CPU generator).
 
     Raises:
         UsageError: unknown name.
@@ -125,7 +125,7 @@ def batch_transform(config: TransformConfig, names: Iterable[str] = tuple(catalo
 
 
 def affine(images: Tensor, warp: Warp) -> Tensor:
-    """Move the pixels of float32 (B, C, H, W) images, bilinear; see the module for what comes in at the border."""
+    """Move the pixels of float32 (B, C, H, W) images, bilinear; the module says what fills the border."""
     height, width = images.shape[2:]
     half = torch.tensor([width / 2, height / 2])
     linear = warp.inverse * half / half.view(2, 1)  # pixels -> the [-1, 1] of affine_grid
