@@ -281,3 +281,18 @@ class TrainConfig:
     recipe: Recipe = Recipe()
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that determines a comparison: the generators' configuration, the arms' and the protocol's."""
+
+    data: DataConfig = DataConfig()
+    arch: str = "cdcgan"
+    spec: ArchSpec = CdcganSpec()
+    recipe: Recipe = Recipe()
+    budget: Budget = Budget()
+    transforms: TransformConfig = TransformConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    compare: CompareConfig = CompareConfig()
+    runtime: Runtime = Runtime()
