@@ -3,29 +3,51 @@
 The test split belongs to the source and never depends on a seed. A subset (`per_class`, `class_counts`) is
 drawn from the training images by seed and counts training and validation together; validation is then taken
 from that subset, so that nothing outside it is ever looked at by training, filtering or selection.
+
+The rules, per class of n images:
+    test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
+    subset: the first `count` of a random order, so that a smaller subset lies inside a larger one of the same
+    seed. validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
+Only real images are ever in a validation or test split.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gangda.data.images import LabelledImages
+import numpy as np
+
+from gangda.configs import DataConfig
+from gangda.data.images import REAL, IntArray, LabelledImages
+from gangda.errors import DataError, UsageError
+from gangda.runtime.seeding import numpy_stream
+
+TEST_SHARE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class SourceImages:
     """What a source gives: all training images and, if the source has one, its test split.
 
-    Row ids are unique over both. `fingerprint` is a hex hash of the content.
+    Row ids are unique over both. `fingerprint` is a hex hash of the content, image size included. `labelled`
+    is False for images without classes (one class, "unlabelled"); `notes` are sentences a user should read:
+    what was skipped, cropped or merged.
     """
 
     name: str
     fingerprint: str
     train: LabelledImages
     test: LabelledImages | None
+    labelled: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class DataSplits:
-    """What an engine works on. `labelled` is False for a flat folder of images (one class, "unlabelled")."""
+    """What an engine works on. `labelled` is False for a flat folder of images (one class, "unlabelled").
+
+    `validation` is empty with `--validation 0`, and `test` for a sample set whose source is not at hand.
+    """
 
     name: str
     fingerprint: str
@@ -33,3 +55,171 @@ class DataSplits:
     validation: LabelledImages
     test: LabelledImages
     labelled: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
+    """Subset, validation and test of a source; only the first two depend on `seed`.
+
+    Raises:
+        DataError: a class has fewer images than asked for, or too few to be split.
+        UsageError: `per_class` and `class_counts` together, or the wrong number of counts.
+    """
+    train, test, notes = source.train, source.test, source.notes
+    if test is None:
+        rows = fixed_test_rows(train)
+        train, test = _without(train, rows), train.take(rows)
+        what = (
+            f"a fixed fifth of each class ({len(rows):,} images) is held back"
+            if len(rows)
+            else "and no real images"
+        )
+        notes = (*notes, f"no test split of its own: {what}")
+    counts = subset_counts(train, config)
+    if counts is not None:
+        train = train.take(subset_rows(train, counts, seed))
+    held = validation_rows(train, config.validation, seed)
+    return DataSplits(
+        name=source.name,
+        fingerprint=source.fingerprint,
+        train=_without(train, held),
+        validation=train.take(held),
+        test=test,
+        labelled=source.labelled,
+        notes=notes,
+    )
+
+
+def fixed_test_rows(images: LabelledImages) -> IntArray:
+    """Positions of the fixed, stratified test split: a fifth of the real images, int64, ascending.
+
+    ceil(N / 5) in all, shared out by largest remainder (earlier classes first), and at least one of each
+    class that has two. Depends on the labels alone, never on a seed.
+
+    Raises:
+        DataError: a class has one image only.
+    """
+    real = np.flatnonzero(images.origin == REAL)
+    have = np.bincount(images.labels[real], minlength=images.num_classes)
+    if len(real) == len(images) and (have == 1).any():
+        name = images.class_names[int(np.argmax(have == 1))]
+        raise DataError(
+            f"class '{name}' has one image only; a class needs at least two, one of them for testing"
+        )
+    exact = have * TEST_SHARE
+    counts = np.floor(exact).astype(np.int64)
+    left = int(np.ceil(exact.sum() - 1e-9)) - int(counts.sum())
+    counts[np.argsort(-(exact - counts).round(9), kind="stable")[:left]] += 1
+    return _first_of_each_class(
+        images.labels, real, np.maximum(counts, np.minimum(have // 2, 1)), ("test split",)
+    )
+
+
+def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
+    """Images per class asked for, int64 (K,); None for all of them.
+
+    Raises:
+        DataError: more than there is of a class.
+        UsageError: two ways of asking at once, or the wrong number of counts.
+    """
+    if config.per_class is None and config.class_counts is None:
+        return None
+    if config.per_class is not None and config.class_counts is not None:
+        raise UsageError("--per-class and --class-counts: give one of them, not both")
+    if (train.origin != REAL).any():
+        raise DataError(
+            "--per-class and --class-counts draw real images, but this set holds synthetic ones; "
+            "give them to the command that makes the set"
+        )
+    asked = _asked_counts(config, train.num_classes)
+    have = train.counts()
+    if (asked > have).any():
+        worst = int(np.argmax(asked > have))
+        raise DataError(
+            f"class '{train.class_names[worst]}' has {have[worst]} training images but {asked[worst]} are "
+            "asked for; lower --per-class or --class-counts"
+        )
+    return asked
+
+
+def _asked_counts(config: DataConfig, num_classes: int) -> IntArray:
+    if config.class_counts is None:
+        return np.full(num_classes, config.per_class, dtype=np.int64)
+    if len(config.class_counts) != num_classes:
+        raise UsageError(
+            f"--class-counts: {len(config.class_counts)} numbers for {num_classes} classes; give one for each"
+        )
+    if sum(config.class_counts) == 0:
+        raise UsageError("--class-counts: all are 0; ask for some images")
+    return np.array(config.class_counts, dtype=np.int64)
+
+
+def subset_rows(train: LabelledImages, counts: IntArray, seed: int) -> IntArray:
+    """Positions of `counts[c]` images of each class c, drawn by seed, int64, ascending."""
+    return _first_of_each_class(train.labels, np.arange(len(train)), counts, (seed, "subset"))
+
+
+def validation_rows(train: LabelledImages, share: float, seed: int) -> IntArray:
+    """Positions of the real images held back for validation, stratified, drawn by seed, int64, ascending."""
+    real = np.flatnonzero(train.origin == REAL)
+    have = np.bincount(train.labels[real], minlength=train.num_classes)
+    counts = np.floor(have * share + 0.5).astype(np.int64)
+    counts = np.maximum(counts, (have >= 5) & (share > 0))
+    return _first_of_each_class(
+        train.labels, real, np.minimum(counts, np.maximum(have - 1, 0)), (seed, "validation")
+    )
+
+
+def _first_of_each_class(
+    labels: IntArray, candidates: IntArray, counts: IntArray, key: tuple[int | str, ...]
+) -> IntArray:
+    """The first `counts[c]` candidates of each class c in a random order of the stream `key`, ascending."""
+    shuffled = candidates[numpy_stream(*key).permutation(len(candidates))]
+    grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    of_class = labels[grouped]
+    rank = np.arange(len(grouped)) - np.searchsorted(of_class, of_class)
+    chosen: IntArray = np.sort(grouped[rank < counts[of_class]])
+    return chosen
+
+
+def _without(images: LabelledImages, rows: IntArray) -> LabelledImages:
+    if not len(rows):
+        return images  # untouched, so that a memory map stays one
+    return images.take(np.setdiff1d(np.arange(len(images)), rows, assume_unique=True))
+
+
+def describe(splits: DataSplits) -> dict[str, Any]:
+    """Sizes of the splits in plain JSON values, for `doctor`, dry runs and reports."""
+    channels, height, _ = splits.train.image_shape
+
+    def part(images: LabelledImages) -> dict[str, Any]:
+        return {"n": len(images), "per_class": images.counts().tolist()}
+
+    return {
+        "name": splits.name,
+        "fingerprint": splits.fingerprint,
+        "image_size": height,
+        "channels": channels,
+        "labelled": splits.labelled,
+        "classes": list(splits.train.class_names),
+        "train": part(splits.train),
+        "validation": part(splits.validation),
+        "test": part(splits.test),
+        "notes": list(splits.notes),
+    }
+
+
+def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """The names as a tuple.
+
+    Raises:
+        DataError: an empty or a repeated name.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if not name or name in seen:
+            raise DataError(
+                f"{where}: class name '{name}' is {'repeated' if name else 'empty'}; names must differ"
+            )
+        seen.add(name)
+    return tuple(names)

@@ -1,0 +1,76 @@
+"""Decoded folders, kept so that files are decoded once: KEY.npy (pixels, memory-mapped) and KEY.json (the
+rest).
+
+Under $GANGDA_CACHE (default ~/.cache/gangda, or $XDG_CACHE_HOME/gangda), in images/. The key is a hash of the
+manifest (names, sizes, times) and the image size. The JSON is written last and holds a checksum of the
+pixels: a damaged or half-written entry is made again. A cache that cannot be written costs time, never the
+result.
+"""
+
+import contextlib
+import hashlib
+import io
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gangda.data.decoded import Decoded
+from gangda.data.images import UInt8Array
+from gangda.data.places import cache_root
+from gangda.errors import GangdaError
+from gangda.runtime.files import read_json, write_bytes, write_json
+
+RULES = 1  # raise when decoding changes, so that old entries are left behind
+
+
+def cached(manifest: str, image_size: int | None, decode: Callable[[], Decoded]) -> Decoded:
+    """The decoded images for this manifest: from the cache, else from `decode`, which is then cached."""
+    key = hashlib.sha256(f"{RULES}\n{image_size}\n{manifest}".encode("utf-8", "surrogateescape")).hexdigest()[
+        :32
+    ]
+    place = cache_root() / "images" / key
+    with contextlib.suppress(
+        GangdaError, OSError, ValueError, KeyError, TypeError, EOFError
+    ):  # not there, or damaged
+        return _read(place)
+    decoded = decode()
+    with contextlib.suppress(GangdaError, OSError):  # read-only home or full disk: go on without
+        _write(place, decoded)
+    return decoded
+
+
+def _write(place: Path, decoded: Decoded) -> None:
+    buffer = io.BytesIO()
+    np.save(buffer, decoded.pixels, allow_pickle=False)
+    write_bytes(place.with_suffix(".npy"), buffer.getvalue())
+    rest = {
+        "checksum": _checksum(decoded.pixels),
+        "labels": decoded.labels.tolist(),
+        "class_names": list(decoded.class_names),
+        "test_rows": None if decoded.test_rows is None else decoded.test_rows.tolist(),
+        "notes": list(decoded.notes),
+    }
+    write_json(place.with_suffix(".json"), rest)
+
+
+def _read(place: Path) -> Decoded:
+    rest = read_json(place.with_suffix(".json"))
+    pixels = np.load(place.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+    if _checksum(pixels) != rest["checksum"]:
+        raise ValueError("damaged")
+    return Decoded(
+        pixels=pixels,
+        labels=np.array(rest["labels"], dtype=np.int64),
+        class_names=tuple(rest["class_names"]),
+        test_rows=None if rest["test_rows"] is None else np.array(rest["test_rows"], dtype=np.int64),
+        notes=tuple(rest["notes"]),
+    )
+
+
+def _checksum(pixels: UInt8Array) -> str:
+    value = zlib.crc32(repr((pixels.shape, pixels.dtype.str)).encode())
+    for start in range(0, len(pixels), 65536):
+        value = zlib.crc32(np.ascontiguousarray(pixels[start : start + 65536]).data, value)
+    return f"{value:08x}"

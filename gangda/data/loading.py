@@ -1,0 +1,187 @@
+"""From what the user typed after --data to images: a name from the catalog, or a path whose kind is
+recognised.
+
+A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a
+set of gangda's own (its index.json tells); a folder of IDX files; a folder of images.
+
+A set of gangda's own is training material. Its test split is that of the source it was made from, where that
+can still be loaded unchanged; else a fixed fifth of its real images; a sample set, which has none, is
+without.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from gangda import catalog
+from gangda.configs import DataConfig
+from gangda.data import folder, idx, npz, torchvision_sets
+from gangda.data.decoded import UNLABELLED, Decoded
+from gangda.data.images import IntArray, LabelledImages, real_images
+from gangda.data.resize import to_square
+from gangda.data.shards import SetOnDisk, is_set, read_set
+from gangda.data.splits import DataSplits, SourceImages, draw_splits
+from gangda.errors import DataError, GangdaError
+
+
+def load_splits(config: DataConfig, seed: int) -> DataSplits:
+    """Train, validation and test of a source; the subset and validation depend on `seed`, test does not.
+
+    Raises:
+        DataError, UsageError: as `load_source` and `draw_splits`.
+    """
+    return draw_splits(load_source(config), config, seed)
+
+
+def load_source(config: DataConfig) -> SourceImages:
+    """The whole source at the asked size, whatever the subset; row ids count up over all its images.
+
+    Raises:
+        DataError: nothing there, not a known kind, damaged, one class only, or a class without training
+        images.
+    """
+    return _load(config, ())
+
+
+def found_sets() -> list[tuple[str, str | None]]:
+    """Every named set and where it was found; None where it is not on this machine."""
+    found: list[tuple[str, str | None]] = []
+    for name, entry in catalog.SOURCES.items():
+        public = entry.target.startswith(torchvision_sets.__name__)
+        place = torchvision_sets.find(name) if public else "built in"
+        found.append((name, None if place is None else str(place)))
+    return found
+
+
+def _load(config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
+    """`inside`: the sets whose source is being looked for, so that sets naming each other end."""
+    if config.source in catalog.SOURCES:
+        decoded = catalog.builder("data set", catalog.SOURCES, config.source)(config)
+        return _source(config.source, config, decoded)
+    path = Path(config.source).expanduser()
+    _check_there(path, config.source)
+    name = path.resolve().stem if path.is_file() else path.resolve().name
+    if path.is_dir() and is_set(path):
+        return _own_set(path, name, config, inside)
+    return _source(name, config, _reader(path)(path, config.image_size))
+
+
+def _check_there(path: Path, typed: str) -> None:
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # too long, or a NUL inside
+        there = False
+    if there:
+        return
+    if "/" in typed or path.suffix:
+        raise DataError(f"--data {typed}: no such file or folder; check the path")
+    try:
+        catalog.lookup("data set", catalog.SOURCES, typed)
+    except GangdaError as error:
+        raise DataError(f"--data: {error}, or give the path of a file or folder") from None
+
+
+def _reader(path: Path) -> Callable[[Path, int | None], Decoded]:
+    """How a path that is not a set of gangda's own is read.
+
+    Raises:
+        DataError: not a kind that can be read.
+    """
+    if path.is_file():
+        if path.suffix.lower() != ".npz":
+            raise DataError(
+                f"{path}: not a kind of file that gangda reads; give an NPZ file, or the folder of IDX files"
+            )
+        return lambda file, _: npz.read(file)
+    return (lambda place, _: idx.read_folder(place)) if idx.find_parts(path) else folder.read
+
+
+def _source(name: str, config: DataConfig, decoded: Decoded) -> SourceImages:
+    """Resized, with row ids and fingerprint; checks that it can be learned from."""
+    where = f"--data {config.source}"
+    pixels = to_square(decoded.pixels, config.image_size)
+    whole = real_images(pixels, decoded.labels, decoded.class_names)
+    train, test = whole, None
+    if decoded.test_rows is not None:
+        train = _rows(whole, np.setdiff1d(whole.row_id, decoded.test_rows, assume_unique=True))
+        test = _rows(whole, decoded.test_rows)
+    labelled = decoded.class_names != (UNLABELLED,)
+    _check_classes(train, labelled, where)
+    notes = decoded.notes
+    height, width = decoded.pixels.shape[1:3]
+    if height != width:
+        notes += (f"images of {width}x{height} were centre-cropped to squares",)
+    return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
+
+
+def _rows(images: LabelledImages, rows: IntArray) -> LabelledImages:
+    """`images.take(rows)` without a copy where the rows are a run, so that a memory map stays one."""
+    if not len(rows) or rows[-1] - rows[0] + 1 != len(rows):
+        return images.take(rows)
+    run = slice(int(rows[0]), int(rows[-1]) + 1)
+    return dataclasses.replace(
+        images,
+        pixels=images.pixels[run],
+        labels=images.labels[run],
+        row_id=images.row_id[run],
+        origin=images.origin[run],
+    )
+
+
+def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:
+    if not len(train):
+        raise DataError(f"{where}: holds no training images")
+    if labelled and train.num_classes == 1:
+        raise DataError(
+            f"{where}: has one class only ('{train.class_names[0]}'), it takes two; for unconditional "
+            "training leave out labels and class folders"
+        )
+    if (train.counts() == 0).any():
+        name = train.class_names[int(np.argmin(train.counts()))]
+        raise DataError(f"{where}: class '{name}' has no training images; add some or leave the class out")
+
+
+def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:
+    """Hex SHA-256 (first 16 digits) of the content of both parts, image size included."""
+    parts = [train.content_hash(), test.content_hash() if test is not None else "-"]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def _own_set(path: Path, name: str, config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
+    own = read_set(path)
+    images = dataclasses.replace(own.images, pixels=to_square(own.images.pixels, config.image_size))
+    test, note = _recorded_test(own, images, (*inside, path.resolve()))
+    labelled = images.class_names != (UNLABELLED,)
+    return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,))
+
+
+def _recorded_test(
+    own: SetOnDisk, images: LabelledImages, inside: tuple[Path, ...]
+) -> tuple[LabelledImages | None, str]:
+    """The test split of the data that a set of gangda's own was made from, or None; and a note on it."""
+    try:
+        recorded = own.data_config
+        if recorded is None:
+            return None, "its index does not say which data it was made from"
+        config = dataclasses.replace(recorded, per_class=None, class_counts=None, download=False)
+        if Path(config.source).expanduser().resolve() in inside:
+            return None, "its index names the set itself as its source; no test split is taken from there"
+        source = _load(config, inside)
+        test = draw_splits(source, config, 0).test
+    except (GangdaError, TypeError) as error:
+        return (
+            None,
+            f"the data it was made from cannot be loaded ({str(error)[:120]}); no test split from there",
+        )
+    if source.fingerprint != own.fingerprint:
+        return None, f"the data it was made from ({config.source}) has changed; its test split is not used"
+    if test.class_names != images.class_names or test.image_shape[0] != images.image_shape[0]:
+        return (
+            None,
+            f"the data it was made from ({config.source}) has other classes; its test split is not used",
+        )
+    pixels = to_square(test.pixels, images.image_shape[1])
+    return dataclasses.replace(test, pixels=pixels), f"its test split is that of {config.source}"

@@ -1,0 +1,22 @@
+"""Where data sets are looked for and where decoded images are cached."""
+
+import os
+from pathlib import Path
+
+
+def data_root() -> Path:
+    """$GANGDA_DATA, else `data` in gangda's cache folder."""
+    return _given("GANGDA_DATA") or _cache_home() / "gangda" / "data"
+
+
+def cache_root() -> Path:
+    """$GANGDA_CACHE, else gangda's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
+    return _given("GANGDA_CACHE") or _cache_home() / "gangda"
+
+
+def _cache_home() -> Path:
+    return _given("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+
+
+def _given(name: str) -> Path | None:
+    return Path(os.environ[name]).expanduser() if os.environ.get(name) else None
