@@ -102,6 +102,7 @@ METRICS: Mapping[str, Entry] = {
     "density_coverage": Entry("gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"),
     "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
     "memorisation": Entry("gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"),
+    "artefact": Entry("gangda.metrics.artefact:artefact", "AUC of a classifier that tells samples from real"),
 }
 
 ARMS: Mapping[str, str] = {

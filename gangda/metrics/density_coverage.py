@@ -1,0 +1,68 @@
+"""Density and coverage: precision and recall that one outlier cannot spoil."""
+
+import math
+
+import torch
+
+from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.metrics.intervals import gap_error, wilson
+from gangda.metrics.neighbours import kth_neighbour, squared_distances, together
+from gangda.metrics.result import MetricResult
+
+K = 5
+HEALTHY = 0.9  # of the floor's coverage
+
+
+def density_coverage(inputs: MetricInputs) -> list[MetricResult]:
+    """How often samples fall into real images' balls (1 for real, may exceed it); share of balls hit.
+
+    Source: Naeem 2020, equations 3 and 4, with k = 5; `<=` in place of `<`, so that identical features count
+    as inside.
+    """
+    return [result for kind in inputs.kinds for result in _both(inputs, kind)]
+
+
+def density_and_coverage(fake: Features, real: Features) -> tuple[float, float]:
+    """(density, coverage) of feature sets (N, F) and (M, F); NaN with too few images for k neighbours."""
+    if len(real) <= K or len(fake) == 0:
+        return math.nan, math.nan
+    samples, reference = together(fake, real)
+    radii = kth_neighbour(reference, K)
+    hits = 0
+    covered = torch.zeros(len(reference), dtype=torch.bool)
+    for _, distances in squared_distances(samples, reference):
+        inside = distances <= radii[None]
+        hits += int(inside.sum())
+        covered |= inside.any(dim=0)
+    return hits / (K * len(samples)), covered.float().mean().item()
+
+
+def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
+    real = inputs.real.features(kind)
+    density, coverage = density_and_coverage(inputs.fake.features(kind), real)
+    density_floor, coverage_floor = density_and_coverage(inputs.floor.features(kind), real)
+    small = f"n too small for {K} neighbours" if math.isnan(coverage) else ""
+
+    def result(name: str, value: float, floor: float, direction: str, note: str) -> MetricResult:
+        return MetricResult(
+            name=f"{name}_{kind}_{tag(inputs.n)}",
+            value=value,
+            direction=direction,
+            n_real=inputs.n,
+            n_fake=inputs.n,
+            interval=wilson(coverage, inputs.n) if name == "coverage" and not small else None,
+            floor=floor,
+            extractor=inputs.extractors[kind],
+            note=small or note,
+        )
+
+    return [
+        result("density", density, density_floor, "target", ""),
+        result("coverage", coverage, coverage_floor, "higher", _alarm(coverage, coverage_floor, inputs.n)),
+    ]
+
+
+def _alarm(coverage: float, floor: float, count: int) -> str:
+    if coverage >= HEALTHY * floor - gap_error(coverage, count, floor, count):
+        return ""
+    return f"ALARM below {HEALTHY} of real images' coverage: parts of the data are never drawn"

@@ -1,0 +1,168 @@
+"""Spread inside each class, as a ratio to real images: sees that the shoes always had the same design."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from gangda.data.images import FloatArray
+from gangda.metrics.inputs import Features, MetricInputs, Side, subsample, tag
+from gangda.metrics.intervals import Z95
+from gangda.metrics.neighbours import squared_distances, together
+from gangda.metrics.result import MetricResult
+
+VENDI_ROWS = 300  # images per class of the Vendi score: its cost grows with the cube
+LEAST = 5  # images of a class below which its spread says nothing
+ALARM = 0.9
+Z_CLASS = 3.0  # one class alone must be this many standard errors down: there may be a hundred of them
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Spread of a side over that of held-out images, class by class.
+
+    Attributes:
+        per_class: float64 (K,); NaN for a class that is too small or does not vary.
+        errors: float64 (K,), standard errors; None where there are none.
+    """
+
+    per_class: FloatArray
+    errors: FloatArray | None = None
+
+    @property
+    def value(self) -> float:
+        """Mean over classes; NaN where there are none."""
+        return float(np.nanmean(self.per_class)) if self.known else math.nan
+
+    @property
+    def known(self) -> int:
+        """Classes with a ratio."""
+        return int((~np.isnan(self.per_class)).sum())
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95% interval of the mean."""
+        if self.errors is None or not self.known:
+            return None
+        half = Z95 * float(np.sqrt(np.nansum(self.errors**2))) / self.known
+        return self.value - half, self.value + half
+
+
+def diversity(inputs: MetricInputs) -> list[MetricResult]:
+    """Mean pairwise distance and Vendi score inside each class, over those of held-out images.
+
+    Label-free kinds (randconv, pca) raise the alarm; the scorer's own features are trained to suppress such
+    variation.
+
+    The alarm rings for the mean over classes and for any one class.
+
+    Source: the distance ratio is ours; Vendi score: Friedman and Dieng 2023, equation 1, with a Gaussian
+    kernel whose width is the real images' median distance in that class.
+    """
+    results = []
+    for kind in inputs.spread_kinds:
+        results += [_distances(inputs, kind), _vendi(inputs, kind)]
+    return results
+
+
+def mean_distance(features: Features) -> tuple[float, float]:
+    """Mean Euclidean distance between two different rows of (N, F), and its variance as a U-statistic.
+
+    Source: Hoeffding 1948: the variance is 4/N times that of each row's mean distance to the others.
+    """
+    (points,) = together(features)
+    means = np.concatenate(
+        [distances.sqrt().double().sum(1).numpy() for _, distances in squared_distances(points, points)]
+    ) / (len(features) - 1)
+    return float(means.mean()), 4 * float(means.var()) / len(features)
+
+
+def vendi(features: Features, width: float) -> float:
+    """Effective number of different rows of (N, F): exp of the entropy of the kernel's eigenvalues."""
+    (points,) = together(features)
+    squared = np.concatenate([part.double().numpy() for _, part in squared_distances(points, points)])
+    np.fill_diagonal(squared, 0.0)
+    kernel = np.exp(-squared / (2 * width**2))
+    shares = np.linalg.eigvalsh((kernel + kernel.T) / (2 * len(kernel)))
+    shares = shares[shares > 1e-12]
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def _distances(inputs: MetricInputs, kind: str) -> MetricResult:
+    found, floor = (_distance_ratio(side, inputs.real, kind) for side in (inputs.fake, inputs.floor))
+    names = inputs.real.images.class_names
+    suppressed = "the scorer's features suppress variation inside classes"
+    note = suppressed if kind == inputs.scorer else _note(found, floor, names)
+    return _result(f"diversity_ratio_{kind}", inputs, kind, found, floor, note)
+
+
+def _vendi(inputs: MetricInputs, kind: str) -> MetricResult:
+    found, floor = (
+        _vendi_ratio(side, inputs.real, kind, inputs.seed) for side in (inputs.fake, inputs.floor)
+    )
+    return _result(f"vendi_{kind}", inputs, kind, found, floor, f"at most {VENDI_ROWS} images of each class")
+
+
+def _result(
+    name: str, inputs: MetricInputs, kind: str, found: Ratio, floor: Ratio, note: str
+) -> MetricResult:
+    return MetricResult(
+        name=f"{name}_{tag(inputs.n)}",
+        value=found.value,
+        direction="target",
+        n_real=inputs.n,
+        n_fake=inputs.n,
+        interval=found.interval,
+        floor=floor.value,
+        extractor=inputs.extractors[kind],
+        per_class=tuple(found.per_class.tolist()),
+        note="too few images of each class" if math.isnan(found.value) else note,
+    )
+
+
+def _distance_ratio(side: Side, real: Side, kind: str) -> Ratio:
+    num_classes = real.images.num_classes
+    ratios, errors = np.full(num_classes, math.nan), np.full(num_classes, math.nan)
+    for label in range(num_classes):
+        ours, theirs = side.of_class(label), real.of_class(label)
+        if min(len(ours), len(theirs)) < LEAST:
+            continue
+        spread, variance = mean_distance(side.features(kind)[ours])
+        base, base_variance = mean_distance(real.features(kind)[theirs])
+        if base > 0:
+            ratios[label] = spread / base
+            errors[label] = math.sqrt(variance + ratios[label] ** 2 * base_variance) / base
+    return Ratio(ratios, errors)
+
+
+def _vendi_ratio(side: Side, real: Side, kind: str, seed: int) -> Ratio:
+    ratios = np.full(real.images.num_classes, math.nan)
+    for label in range(len(ratios)):
+        ours, theirs = (
+            part.features(kind)[rows[subsample(len(rows), VENDI_ROWS, seed, "vendi", label)]]
+            for part, rows in ((side, side.of_class(label)), (real, real.of_class(label)))
+        )
+        width = _median_distance(theirs) if min(len(ours), len(theirs)) >= LEAST else 0.0
+        if width > 0:
+            ratios[label] = vendi(ours, width) / vendi(theirs, width)
+    return Ratio(ratios)
+
+
+def _median_distance(features: Features) -> float:
+    (points,) = together(features)
+    squared = np.concatenate([part.numpy() for _, part in squared_distances(points, points)])
+    return float(np.median(np.sqrt(squared[np.triu_indices(len(squared), 1)])))
+
+
+def _note(found: Ratio, floor: Ratio, class_names: tuple[str, ...]) -> str:
+    if found.interval is None or found.errors is None:
+        return ""
+    ideal = min(1.0, floor.value)
+    if found.value < ALARM * ideal and found.interval[1] < ideal:
+        return "ALARM less varied inside classes than real images: collapsed designs"
+    low = found.per_class + Z_CLASS * found.errors < ALARM * np.fmin(1.0, floor.per_class)
+    if low.any():
+        names = ", ".join(class_names[label] for label in np.flatnonzero(low)[:5])
+        return f"ALARM less varied than real images: {names}"
+    worst = int(np.nanargmin(found.per_class))
+    return f"least varied: {class_names[worst]} at {found.per_class[worst]:.2f}"

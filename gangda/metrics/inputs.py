@@ -1,0 +1,160 @@
+"""What every metric is handed: three sets of images with their features, and how to ask for more.
+
+A metric is a function of `MetricInputs` that returns a list of `MetricResult`. Everything costly is computed
+when the first metric asks for it, and once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.metrics.neighbours import Shortlist, shift_search
+from gangda.runtime.seeding import numpy_stream
+
+Features = npt.NDArray[np.float32]
+Embed = Callable[[UInt8Array], Features]
+
+QUERIES = 2000  # images of a side whose neighbours are searched under shifts: 0.2% resolution in seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """A set of images and its features of any kind, computed on demand and kept.
+
+    Attributes:
+        images: the images.
+        lookup: kind -> float32 (N, F) features of exactly these images; kind "logits" gives (N, K).
+    """
+
+    images: LabelledImages
+    lookup: Callable[[str], Features]
+    _kept: dict[str, Features] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def features(self, kind: str) -> Features:
+        """float32 (N, F)."""
+        if kind not in self._kept:
+            self._kept[kind] = self.lookup(kind)
+        return self._kept[kind]
+
+    def take(self, rows: IntArray) -> "Side":
+        """These images; their features are slices of the whole set's."""
+        return Side(self.images.take(rows), lambda kind: self.features(kind)[rows])
+
+    def predicted(self) -> IntArray:
+        """The scorer's class of each image, int64 (N,)."""
+        return np.asarray(self.features("logits").argmax(axis=1), dtype=np.int64)
+
+    def of_class(self, label: int) -> IntArray:
+        """Positions of one class, int64."""
+        return np.flatnonzero(self.images.labels == label).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class MetricInputs:
+    """Samples, held-out real images and training images, whole and matched.
+
+    Attributes:
+        samples: all samples to judge.
+        reference: all held-out real images.
+        train: all real images the generator may have seen.
+        fake, real, floor: subsets of the three above with the same number of images in every class: samples,
+            held-out, and training images that take the samples' place in the real-vs-real floor.
+        extractors: kind of features -> hash of what computes them; "lenet" (or the scorer's name) is absent
+        for
+            unlabelled data.
+        embed: kind -> function from pixels to features, for the kinds without labels.
+        scorer: name of the classifier, "" for unlabelled data.
+        retrain: trains the scorer's kind of classifier from scratch on a set and returns
+        its
+            predictions for `reference`, int64 (N,); None for unlabelled data.
+        seed: of every subsample.
+        circular: the samples were sorted or filtered by a classifier before they came here.
+    """
+
+    samples: Side
+    reference: Side
+    train: Side
+    fake: Side
+    real: Side
+    floor: Side
+    extractors: Mapping[str, str]
+    embed: Mapping[str, Embed]
+    scorer: str
+    retrain: Callable[[LabelledImages], IntArray] | None
+    seed: int
+    circular: bool = False
+
+    @property
+    def n(self) -> int:
+        """Images on each matched side."""
+        return len(self.fake)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of features for distances between distributions: the scorer's and the label-free ones."""
+        return tuple(kind for kind in (self.scorer, "randconv") if kind)
+
+    @property
+    def spread_kinds(self) -> tuple[str, ...]:
+        """Kinds of features for spread inside a class."""
+        return (*self.kinds, "pca")
+
+    @cached_property
+    def nearest_of_samples(self) -> Shortlist:
+        """Nearest training images of (at most `QUERIES`) samples."""
+        return self._nearest(self.fake)
+
+    @cached_property
+    def nearest_of_heldout(self) -> Shortlist:
+        """Nearest training images of as many held-out images."""
+        return self._nearest(self.real)
+
+    def _nearest(self, side: Side) -> Shortlist:
+        rows = subsample(len(side), QUERIES, self.seed, "queries")
+        return shift_search(
+            side.images.pixels[rows],
+            side.features("randconv")[rows],
+            self.train.images.pixels,
+            self.train.features("randconv"),
+            self.embed["randconv"],
+            rows,
+        )
+
+
+def subsample(count: int, most: int, *key: int | str) -> IntArray:
+    """At most `most` of `count` positions, sorted, from the stream of this key; int64."""
+    if count <= most:
+        return np.arange(count, dtype=np.int64)
+    return np.sort(numpy_stream(*key).choice(count, most, replace=False)).astype(np.int64)
+
+
+def matched_rows(sides: Sequence[LabelledImages], seed: int) -> list[IntArray]:
+    """Positions in each set such that all have the same number of images in every class, as many as can be.
+
+    Equal n is what makes biased metrics comparable; equal class shares keep the user's choice of counts out
+    of them. A set that already fits is taken whole, in its order.
+    """
+    least = np.min([side.counts() for side in sides], axis=0)
+    return [_rows_of(side, least, seed, index) for index, side in enumerate(sides)]
+
+
+def _rows_of(side: LabelledImages, counts: IntArray, seed: int, index: int) -> IntArray:
+    rng = numpy_stream(seed, "matched", index)
+    rows = [
+        rng.choice(np.flatnonzero(side.labels == label), int(count), replace=False)
+        for label, count in enumerate(counts)
+        if count
+    ]
+    return np.sort(np.concatenate(rows)).astype(np.int64) if rows else np.zeros(0, dtype=np.int64)
+
+
+def tag(count: int) -> str:
+    """How a number of images appears in a metric's name: 360, 10k."""
+    return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)

@@ -1,0 +1,157 @@
+"""Nearest neighbours: exact, in chunks; and a search under small shifts on a shortlist."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gangda.data.images import FloatArray, IntArray, UInt8Array
+
+Features = npt.NDArray[np.float32]
+
+CELLS = 1 << 24  # distances held at once: 64 MB
+CANDIDATES = 10  # of each of the two shortlists
+
+
+def together(*sets: Features) -> list[Tensor]:
+    """Feature sets as float32 tensors around a common origin.
+
+    The origin is the first row of the first set: that keeps rounding small where all features have a large
+    common part, and makes constant features exactly zero, so that `<=` between their distances is not an
+    accident.
+    """
+    origin = sets[0][:1].astype(np.float64)
+    return [torch.from_numpy((part - origin).astype(np.float32)) for part in sets]
+
+
+def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Squared Euclidean distances of a (N, F) to b (M, F) in chunks: yields (first row, (rows, M))."""
+    norms = b.square().sum(1)
+    step = max(1, CELLS // max(1, len(b)))
+    for start in range(0, len(a), step):
+        part = a[start : start + step]
+        product = torch.addmm(norms[None], part, b.T, alpha=-2.0)
+        yield start, product.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
+
+
+def kth_neighbour(points: Tensor, k: int) -> Tensor:
+    """Squared distance of each point to its k-th nearest other point, (N,).
+
+    The point itself does not count; its copies do. N must be above k.
+    """
+    radii = []
+    for start, distances in squared_distances(points, points):
+        rows = torch.arange(len(distances))
+        distances[rows, start + rows] = torch.inf
+        radii.append(distances.topk(k, largest=False).values[:, -1])
+    return torch.cat(radii)
+
+
+def nearest(queries: Features, points: Features, k: int = 1) -> tuple[FloatArray, IntArray]:
+    """The k nearest points of each query: distances float64 (Q, k), ascending, and positions int64 (Q, k)."""
+    a, b = together(queries, points)
+    k = min(k, len(b))
+    found = [distances.topk(k, largest=False) for _, distances in squared_distances(a, b)]
+    rows = torch.cat([part.indices for part in found]).numpy()
+    # Distances anew and exactly: the product form leaves about 1e-3 of the norm where a copy has 0.
+    gaps = queries[:, None].astype(np.float64) - points[rows]
+    return np.sqrt((gaps**2).sum(-1)), rows.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Shortlist:
+    """The nearest training image of each query, over small shifts of the query.
+
+    Attributes:
+        rows: int64 (Q,), which images of the side were searched.
+        pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0
+        to 255)
+            and in features.
+        nearest_pixels: int64 (Q,), its position among the training images, by pixels.
+        unshifted: float64 (Q,), feature distance without shifts; `nearest_features` int64 (Q,) its position.
+    """
+
+    rows: IntArray
+    pixels: FloatArray
+    features: FloatArray
+    nearest_pixels: IntArray
+    unshifted: FloatArray
+    nearest_features: IntArray
+
+
+def shift_search(
+    queries: UInt8Array,
+    query_features: Features,
+    train: UInt8Array,
+    train_features: Features,
+    embed: Callable[[UInt8Array], Features],
+    rows: IntArray,
+) -> Shortlist:
+    """Nearest training image of each query, the query moved by up to 2 pixels (1 below 28) in each direction.
+
+    All shifts against all training images would cost hours at 50,000; candidates are the nearest in features
+    and in Fourier magnitudes (which a shift leaves alone where the border is plain), and these are compared
+    exactly. The distance found is an upper bound, and exact for shifted copies.
+    """
+    distance, by_features = nearest(query_features, train_features, CANDIDATES)
+    _, by_spectrum = nearest(spectrum(queries), spectrum(train), CANDIDATES)
+    candidates = np.concatenate([by_features, by_spectrum], axis=1)
+    pixels = np.empty(candidates.shape)
+    features = np.empty(candidates.shape)
+    flat_train = train.reshape(len(train), -1)
+    for start in range(0, len(queries), 100):
+        part = slice(start, start + 100)
+        moved = np.stack(list(shifts(queries[part])), axis=1)  # (q, shifts, H, W, C)
+        embedded = embed(moved.reshape(-1, *moved.shape[2:])).reshape(*moved.shape[:2], -1)
+        pixels[part] = _closest(moved.reshape(*moved.shape[:2], -1), flat_train[candidates[part]])
+        features[part] = _closest(embedded, train_features[candidates[part]])
+    best = pixels.argmin(axis=1)
+    return Shortlist(
+        rows=rows,
+        pixels=pixels.min(axis=1) / np.sqrt(flat_train.shape[1]),
+        features=features.min(axis=1),
+        nearest_pixels=candidates[np.arange(len(best)), best],
+        unshifted=distance[:, 0],
+        nearest_features=by_features[:, 0],
+    )
+
+
+def reach(side: int) -> int:
+    """Largest shift in pixels for images of this side: 2 from 28 pixels on, 1 below."""
+    return max(1, min(2, side // 14))
+
+
+def shifts(pixels: UInt8Array) -> Iterator[UInt8Array]:
+    """uint8 (N, H, W, C) moved by every whole number of pixels within `reach`, the border repeated."""
+    most = reach(pixels.shape[1])
+    height, width = pixels.shape[1:3]
+    padded = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
+    for top in range(2 * most + 1):
+        for left in range(2 * most + 1):
+            yield padded[:, top : top + height, left : left + width]
+
+
+def spectrum(pixels: UInt8Array) -> Features:
+    """Magnitudes of low Fourier frequencies, float32 (N, F): the same for circular shifts of an image."""
+    low = min(8, pixels.shape[1] // 2)
+    parts = []
+    for start in range(0, len(pixels), 4096):
+        batch = torch.from_numpy(pixels[start : start + 4096].astype(np.float32)).permute(0, 3, 1, 2)
+        waves = torch.fft.rfft2(batch, norm="ortho").abs()[..., :low]
+        parts.append(torch.cat([waves[..., :low, :], waves[..., -low:, :]], dim=2).flatten(1).numpy())
+    return np.concatenate(parts)
+
+
+def _closest(moved: npt.NDArray[np.generic], candidates: npt.NDArray[np.generic]) -> FloatArray:
+    """Distance of (q, shifts, F) to (q, candidates, F), the least over shifts: float64 (q, candidates).
+
+    In float64, where sums of products of bytes are exact: a copy has distance 0.
+    """
+    a = torch.from_numpy(moved.astype(np.float64))
+    b = torch.from_numpy(candidates.astype(np.float64))
+    squared = a.square().sum(2, keepdim=True) + b.square().sum(2)[:, None] - 2 * a @ b.transpose(1, 2)
+    least: FloatArray = squared.clamp(min=0).sqrt().amin(dim=1).numpy()
+    return least

@@ -1,0 +1,57 @@
+"""Precision and recall: balls around one set's images, and the share of the other set inside."""
+
+import math
+
+import torch
+
+from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.metrics.intervals import wilson
+from gangda.metrics.neighbours import kth_neighbour, squared_distances, together
+from gangda.metrics.result import MetricResult
+
+K = 3
+
+
+def precision_recall(inputs: MetricInputs) -> list[MetricResult]:
+    """Share of samples inside the real manifold, and of real images inside the samples'.
+
+    The interval takes the balls as given.
+
+    Source: Kynkaanniemi 2019, equations 1 and 2, with k = 3. Computed here: the same numbers as
+    torch-fidelity's (a test holds them together) in a twentieth of the time.
+    """
+    return [result for kind in inputs.kinds for result in _both(inputs, kind)]
+
+
+def shares_inside(fake: Features, real: Features) -> tuple[float, float]:
+    """(precision, recall) of feature sets (N, F) and (M, F); NaN with too few images for k neighbours."""
+    if min(len(fake), len(real)) <= K:
+        return math.nan, math.nan
+    samples, reference = together(fake, real)
+    fake_radii, real_radii = kth_neighbour(samples, K), kth_neighbour(reference, K)
+    inside = []
+    reached = torch.zeros(len(reference), dtype=torch.bool)
+    for start, distances in squared_distances(samples, reference):
+        inside.append((distances <= real_radii[None]).any(dim=1))
+        reached |= (distances <= fake_radii[start : start + len(distances), None]).any(dim=0)
+    return torch.cat(inside).float().mean().item(), reached.float().mean().item()
+
+
+def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
+    real = inputs.real.features(kind)
+    values = shares_inside(inputs.fake.features(kind), real)
+    floors = shares_inside(inputs.floor.features(kind), real)
+    return [
+        MetricResult(
+            name=f"{name}_{kind}_{tag(inputs.n)}",
+            value=value,
+            direction="higher",
+            n_real=inputs.n,
+            n_fake=inputs.n,
+            interval=None if math.isnan(value) else wilson(value, inputs.n),
+            floor=floor,
+            extractor=inputs.extractors[kind],
+            note=f"n too small for {K} neighbours" if math.isnan(value) else "",
+        )
+        for name, value, floor in zip(("precision", "recall"), values, floors, strict=True)
+    ]

@@ -1,0 +1,267 @@
+"""From samples and real splits to metrics: who is compared with whom, on which features, at which n.
+
+The scorer is trained on the training split; the references are held out. Samples, held-out and training
+images are matched to the same number in every class; the training images take the samples' place in every
+floor.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gangda import catalog
+from gangda.configs import ClassifierConfig
+from gangda.data.images import IntArray, LabelledImages
+from gangda.data.places import cache_root
+from gangda.data.splits import DataSplits
+from gangda.errors import DataError, GangdaError
+from gangda.metrics.extractors import Extractor, pixel_components, random_convolutions
+from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
+from gangda.metrics.result import MetricResult
+from gangda.moves.fit import FittedClassifier, fit_classifier
+from gangda.runtime.device import Machine
+from gangda.runtime.feature_cache import FeatureCache
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.seeding import seed_for
+
+NO_CACHE = FeatureCache(None)
+PCA_LEAST = 200  # validation images below which principal components are fitted on the reference itself
+LOW_CAS = 0.05  # so far below the ceiling, a good GAN-test means sameness
+
+
+def judge(
+    samples: LabelledImages,
+    splits: DataSplits,
+    *,
+    seed: int,
+    machine: Machine,
+    classifier: ClassifierConfig,
+    names: Sequence[str] = tuple(catalog.METRICS),
+    reference: str = "test",
+    cache: Path | None = None,
+    circular: bool = False,
+    reporter: Reporter = SILENT,
+) -> list[MetricResult]:
+    """Metrics of samples against real images.
+
+    Args:
+        samples: what is judged; class names and image shape are those of `splits`.
+        splits: real images; the scorer is trained on `train`.
+        seed: of the scorer and of every subsample.
+        machine: where networks run.
+        classifier: which scorer, trained for how long; the same for CAS.
+        names: metrics of the catalog; ("gan_test",) is cheap, "cas" and "memorisation" are not.
+        reference: "test", or "validation" while developing.
+        cache: folder that keeps features and trained scorers, keyed by content; None keeps nothing.
+        circular: a classifier sorted or filtered the samples.
+        reporter: told which metric is being computed.
+
+    Raises:
+        DataError: samples that do not fit the data, or no class in common.
+    """
+    inputs = prepare_inputs(
+        samples,
+        splits,
+        seed=seed,
+        machine=machine,
+        classifier=classifier,
+        reference=reference,
+        cache=cache,
+        circular=circular,
+        reporter=reporter,
+    )
+    return measure(inputs, names, reporter)
+
+
+def default_cache() -> Path:
+    """Where features are kept between runs."""
+    return cache_root() / "features"
+
+
+def measure(
+    inputs: MetricInputs, names: Sequence[str] = tuple(catalog.METRICS), reporter: Reporter = SILENT
+) -> list[MetricResult]:
+    """The named metrics, in order; those that need labels are left out for unlabelled data."""
+    results: list[MetricResult] = []
+    for done, name in enumerate(names):
+        reporter.step("metrics", done, len(names), name)
+        results += catalog.builder("metric", catalog.METRICS, name)(inputs)
+    reporter.step("metrics", len(names), len(names))
+    return _cross_check(results)
+
+
+def prepare_inputs(
+    samples: LabelledImages,
+    splits: DataSplits,
+    *,
+    seed: int,
+    machine: Machine,
+    classifier: ClassifierConfig,
+    reference: str = "test",
+    cache: Path | None = None,
+    circular: bool = False,
+    reporter: Reporter = SILENT,
+) -> MetricInputs:
+    """What the metrics work on; arguments as for `judge`. Features are computed when one asks."""
+    heldout = {"test": splits.test, "validation": splits.validation}[reference]
+    _check_fit(samples, splits.train, heldout)
+    store = FeatureCache(cache)
+    kinds = _label_free(splits, heldout, machine)
+    scorer = None
+    if splits.labelled:
+        scorer = _fit(splits.train, classifier, seed_for(seed, "scorer"), machine, cache, reporter)
+        kinds = {**kinds, **_of_scorer(scorer)}
+    fake_rows, real_rows, floor_rows = matched_rows([samples, heldout, splits.train], seed)
+    if not len(fake_rows):
+        raise DataError(
+            "the samples have no class with images in the training and the held-out set; nothing to compare"
+        )
+    whole, real = _side(samples, kinds, store), _side(heldout, kinds, store)
+    return MetricInputs(
+        samples=whole,
+        reference=real,
+        train=_side(splits.train, kinds, store),
+        fake=_part(whole, fake_rows),
+        real=_part(real, real_rows),
+        floor=_side(splits.train.take(floor_rows), kinds, store),
+        extractors={name: kind.fingerprint for name, kind in kinds.items()},
+        embed={name: kind.embed for name, kind in kinds.items()},
+        scorer="" if scorer is None else scorer_name(classifier),
+        retrain=None if scorer is None else _retrainer(heldout, classifier, seed, machine, store, reporter),
+        seed=seed,
+        circular=circular,
+    )
+
+
+def scorer_name(classifier: ClassifierConfig) -> str:
+    """The classifier's name as it appears in metric names: `custom` for the user's own."""
+    return classifier.classifier if classifier.classifier in catalog.CLASSIFIERS else "custom"
+
+
+def _check_fit(samples: LabelledImages, train: LabelledImages, heldout: LabelledImages) -> None:
+    if not len(samples):
+        raise DataError("there are no samples to score")
+    if not len(heldout):
+        raise DataError(
+            "there are no held-out real images to compare with; raise --validation or add a test split"
+        )
+    if samples.class_names != train.class_names:
+        raise DataError(
+            f"the samples are of {list(samples.class_names)}, the data of {list(train.class_names)}"
+        )
+    if samples.image_shape != train.image_shape:
+        raise DataError(
+            f"the samples are {samples.image_shape} (C, H, W), the data {train.image_shape}; set --image-size"
+        )
+
+
+def _label_free(splits: DataSplits, heldout: LabelledImages, machine: Machine) -> dict[str, Extractor]:
+    """The kinds no label has touched; components from images neither trained on nor scored, if any."""
+    other = splits.validation if len(splits.validation) >= PCA_LEAST else heldout
+    kinds = [random_convolutions(splits.train.image_shape, machine), pixel_components(other.pixels)]
+    return {kind.name: kind for kind in kinds}
+
+
+def _of_scorer(scorer: FittedClassifier) -> dict[str, Extractor]:
+    name = scorer.name if scorer.name in catalog.CLASSIFIERS else "custom"
+    mark = f"{scorer.fingerprint}-{scorer.machine.precision}"
+    return {
+        name: Extractor(name, mark, scorer.features),
+        "logits": Extractor("logits", mark, scorer.logits),
+    }
+
+
+def _side(images: LabelledImages, kinds: dict[str, Extractor], store: FeatureCache) -> Side:
+    """Images with cached features, keyed by weights, content and kind (which fixes the preprocessing)."""
+    content: list[str] = []
+
+    def lookup(kind: str) -> Features:
+        content[:] = content or [images.content_hash()]
+        key = ("features", kind, kinds[kind].fingerprint, content[0])
+        return store.get(key, lambda: kinds[kind].embed(images.pixels))
+
+    return Side(images, lookup)
+
+
+def _part(whole: Side, rows: IntArray) -> Side:
+    return whole if len(rows) == len(whole) else whole.take(rows)
+
+
+def _fit(
+    train: LabelledImages,
+    classifier: ClassifierConfig,
+    seed: int,
+    machine: Machine,
+    cache: Path | None,
+    reporter: Reporter,
+) -> FittedClassifier:
+    """The scorer, trained or from the cache: keyed by everything its weights depend on."""
+    if (
+        cache is None or scorer_name(classifier) == "custom"
+    ):  # the code of a user's own may change under its name
+        return fit_classifier(train, classifier, seed=seed, machine=machine, reporter=reporter)
+    path = cache / f"scorer-{_fit_key(train, classifier, seed, machine)}.safetensors"
+    try:
+        return FittedClassifier.load(path, machine)
+    except GangdaError:  # not there yet, or damaged
+        fitted = fit_classifier(train, classifier, seed=seed, machine=machine, reporter=reporter)
+    try:
+        fitted.save(path)
+    except (GangdaError, OSError) as error:
+        reporter.line(f"the scorer is not kept for the next time: {error}")
+    return fitted
+
+
+def _fit_key(train: LabelledImages, classifier: ClassifierConfig, seed: int, machine: Machine) -> str:
+    parts = (train.content_hash(), classifier, seed, machine.device.type, machine.precision, machine.threads)
+    return f"{seed_for('scorer', *map(repr, parts)):016x}"
+
+
+def _retrainer(
+    heldout: LabelledImages,
+    classifier: ClassifierConfig,
+    seed: int,
+    machine: Machine,
+    store: FeatureCache,
+    reporter: Reporter,
+) -> Callable[[LabelledImages], IntArray]:
+    """What CAS trains: images -> predictions for the held-out set, cached by content."""
+    own = seed_for(seed, "cas")
+
+    def retrain(images: LabelledImages) -> IntArray:
+        if np.count_nonzero(images.counts()) < 2:
+            return np.full(
+                len(heldout), images.labels[0], dtype=np.int64
+            )  # one class: what it learns is known
+        images = replace(images, weight=None)
+
+        def predict() -> IntArray:
+            return fit_classifier(images, classifier, seed=own, machine=machine, reporter=reporter).predict(
+                heldout.pixels
+            )
+
+        if scorer_name(classifier) == "custom":
+            return predict()
+        key = ("cas", _fit_key(images, classifier, own, machine), heldout.content_hash())
+        return store.get(key, predict)
+
+    return retrain
+
+
+def _cross_check(results: list[MetricResult]) -> list[MetricResult]:
+    """What several metrics say together: a good GAN-test and a low CAS mean too much alike."""
+    tests = [result for result in results if result.name.startswith("gan_test")]
+    if not tests or tests[0].floor is None or not tests[0].value >= tests[0].floor - LOW_CAS:
+        return results
+    return [_suspect(result) if result.name.startswith("cas") else result for result in results]
+
+
+def _suspect(cas: MetricResult) -> MetricResult:
+    if cas.floor is None or cas.value >= cas.floor - LOW_CAS:
+        return cas
+    return replace(
+        cas,
+        note=f"ALARM {cas.note}; with a good GAN-test: memorised, collapsed inside classes, or too typical",
+    )
