@@ -1,0 +1,78 @@
+"""The NPZ format: files of some thousand images each, uncompressed, without pickles.
+
+Arrays: images uint8 (n, H, W, C) and, for each image, the columns of `set_pieces.COLUMNS`; class_names (K,)
+text.
+"""
+
+import contextlib
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.data.set_index import SetHeader, read_bytes
+from gangda.data.set_pieces import COLUMNS, Piece, join
+from gangda.errors import DataError
+
+FILE_BYTES = 16 * 2**20  # pixels held back until a file is written: memory does not grow with the set
+
+
+class NpzWriter:
+    """Writes `images[-i-of-n]-00000.npz` and so on, each of about `FILE_BYTES`."""
+
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        self._folder, self._header = folder, header
+        self._waiting: list[Piece] = []
+        self._files: dict[str, str] = {}
+
+    def write(self, piece: Piece) -> None:
+        """Take the images in; write a file when enough are waiting."""
+        self._waiting.append(piece)
+        if sum(waiting.pixels.nbytes for waiting in self._waiting) >= FILE_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        piece = join(self._waiting, self._header.image_shape)
+        self._waiting = []
+        buffer = io.BytesIO()
+        columns: dict[str, Any] = {name: getattr(piece, name) for name in COLUMNS}
+        np.savez(buffer, images=piece.pixels, class_names=np.array(self._header.class_names), **columns)
+        name = f"images{self._header.suffix}-{len(self._files):05d}.npz"
+        (self._folder / name).write_bytes(buffer.getbuffer())
+        self._files[name] = hashlib.sha256(buffer.getbuffer()).hexdigest()
+
+    def close(self) -> dict[str, str]:
+        """Write what is still waiting."""
+        if self._waiting:
+            self._flush()
+        return self._files
+
+
+def read_npz(folder: Path, index: Mapping[str, Any]) -> Iterator[Piece]:
+    """The images of one shard, file by file.
+
+    Raises:
+        DataError: a file missing, changed, or not holding the arrays it should.
+    """
+    channels, height, width = index["image_shape"]
+    for name, digest in index["files"].items():
+        data = read_bytes(folder, name, digest)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                columns: dict[str, Any] = {key: arrays[key] for key in COLUMNS}
+                piece = Piece(pixels=arrays["images"], **columns)
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
+        right = piece.pixels.dtype == np.uint8 and piece.pixels.shape[1:] == (height, width, channels)
+        for column, kind in COLUMNS.items():
+            values = getattr(piece, column)
+            right = right and values.dtype == kind and values.shape == (len(piece.pixels),)
+        if not right:
+            raise DataError(
+                f"{folder / name}: arrays of other shapes or types than the index says; make the set again"
+            )
+        yield piece

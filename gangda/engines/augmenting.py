@@ -1,0 +1,269 @@
+"""`gangda augment`: the real training images with synthetic ones added or put in their place, as a set.
+
+The set holds images of the train split and what was made from it, never a test or validation image; a
+generator is taken only if it saw nothing but this set's training and validation images.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gangda.configs import AugmentConfig, DataConfig, Runtime, TransformConfig
+from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
+from gangda.data.loading import load_splits
+from gangda.data.set_index import request_key
+from gangda.data.set_pieces import make_piece
+from gangda.data.shards import SetHeader, SetWriter, finished_index, set_being_written
+from gangda.data.splits import DataSplits
+from gangda.moves.draw import BLOCK
+from gangda.moves.leaks import check_run
+from gangda.moves.model import Model, load_model
+from gangda.moves.plan import AugmentPlan, make_plan
+from gangda.moves.supply import blocks_of, model_summary, sorting_shares, supply_of, write_generated
+from gangda.runtime.device import Machine, prepare
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.runs import find_run
+from gangda.runtime.seeding import numpy_stream, torch_stream
+from gangda.traditional.transforms import batch_transform
+
+PROTOCOL = 1  # raised when the same options would give other images
+CHUNK = 4096  # real images written at once
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """An augmented set.
+
+    Attributes:
+        out: folder of the set.
+        header: what the set says of itself.
+        plan: per class: have, want, make.
+        generated, traditional: synthetic images of each class by origin, (K,).
+        run: the run folder whose generator was used, if one was.
+        sorting, cost, dry_run, reprinted: as in `SampleResult`.
+    """
+
+    out: Path
+    header: SetHeader
+    plan: AugmentPlan
+    generated: IntArray
+    traditional: IntArray
+    run: Path | None
+    sorting: Mapping[str, list[int]]
+    cost: Mapping[str, Any]
+    dry_run: bool = False
+    reprinted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; one row of the plan per class."""
+        names = self.header.class_names
+        rows = self.plan.as_dict(names)
+        for row, generated, traditional in zip(
+            rows, self.generated.tolist(), self.traditional.tolist(), strict=True
+        ):
+            row |= {"generated": generated, "traditional": traditional}
+        return {
+            "out": str(self.out),
+            "format": self.header.format,
+            "plan": rows,
+            "run": None if self.run is None else str(self.run),
+            "image_shape": list(self.header.image_shape),
+            "provenance": self.header.provenance,
+            "sorting": sorting_shares(self.sorting, names),
+            "cost": dict(self.cost),
+            "dry_run": self.dry_run,
+            "reprinted": self.reprinted,
+        }
+
+
+def augment(
+    data: DataConfig,
+    config: AugmentConfig,
+    transforms: TransformConfig,
+    runtime: Runtime,
+    *,
+    run: Path | None,
+    out: Path | None,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> AugmentResult:
+    """Make the plan and fill it; `out` defaults to augmented/<data>-<method>-<hash>.
+
+    `run` None takes the newest finished run for these images. The subset of real images is drawn by
+    `runtime.seed`.
+
+    Raises:
+        UsageError: options that exclude each other, an unknown class.
+        DataError: the real images cannot be read, or lack a class.
+        RunError: no run for these images, one that saw others, `out` of somebody else's, a full disk.
+    """
+    splits = load_splits(data, runtime.seed)
+    plan = make_plan(splits.train.counts(), splits.train.class_names, config)
+    generated, traditional = split_by_method(plan.make, config.method)
+    machine = prepare(runtime)
+    run, model = _generator(splits, run, reporter) if generated.any() else (None, None)
+    made_by = _provenance(run, model, config, transforms if traditional.any() else None, runtime, machine)
+    header = _header(splits, data, config, plan, made_by, runtime.seed)
+    out = out or Path("augmented") / f"{splits.name}-{config.method}-{header.key[:8]}"
+    result = AugmentResult(out, header, plan, generated, traditional, run, {}, {}, dry_run)
+    finished = finished_index(out, header)
+    if finished is not None:
+        header = replace(header, provenance=finished["provenance"])
+        return replace(
+            result, header=header, sorting=finished["sorting"], cost=finished["cost"], reprinted=True
+        )
+    return (
+        result
+        if dry_run
+        else _fill(result, splits.train, run, model, transforms, runtime.seed, machine, reporter)
+    )
+
+
+def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
+    """How many of each class are generated, how many traditional; `both` halves, an odd one is generated."""
+    shares = {"generated": make, "traditional": np.zeros_like(make), "both": (make + 1) // 2}
+    return shares[method], make - shares[method]
+
+
+def _generator(splits: DataSplits, run: Path | None, reporter: Reporter) -> tuple[Path, Model]:
+    """The run given, or the newest one that fits; checked for leaks."""
+    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
+    if run is None:
+        run = find_run(splits.fingerprint, allowed)
+        reporter.line(f"generator: {run} (the newest finished run for these images)")
+    model = load_model(run)
+    check_run(run, model, splits)
+    return run, model
+
+
+def _provenance(
+    run: Path | None,
+    model: Model | None,
+    config: AugmentConfig,
+    transforms: TransformConfig | None,
+    runtime: Runtime,
+    machine: Machine,
+) -> dict[str, Any]:
+    made_by: dict[str, Any] = {"run": None, "seed": runtime.seed, "augment": asdict(config)}
+    if run is not None and model is not None:
+        made_by |= model_summary(run, model)
+        made_by |= {"device": machine.device.type, "precision": machine.precision}
+    if transforms is not None:
+        made_by["transforms"] = asdict(transforms)
+    plain: dict[str, Any] = json.loads(json.dumps(made_by))
+    return plain
+
+
+def _header(
+    splits: DataSplits,
+    data: DataConfig,
+    config: AugmentConfig,
+    plan: AugmentPlan,
+    made_by: dict[str, Any],
+    seed: int,
+) -> SetHeader:
+    config_used = json.loads(
+        json.dumps(asdict(replace(data, download=False)))
+    )  # found by now: no reason to fetch
+    real = {"config": config_used, "seed": seed, "fingerprint": splits.fingerprint}
+    rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
+    asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}
+    return SetHeader(
+        kind="augmented",
+        format=config.format,
+        key=request_key(asked),
+        class_names=splits.train.class_names,
+        image_shape=splits.train.image_shape,
+        total=tuple(plan.want.tolist()),
+        data=real,
+        provenance=made_by,
+    )
+
+
+def _fill(
+    result: AugmentResult,
+    train: LabelledImages,
+    run: Path | None,
+    model: Model | None,
+    transforms: TransformConfig,
+    seed: int,
+    machine: Machine,
+    reporter: Reporter,
+) -> AugmentResult:
+    """Write the set: the real images that stay, then the generated ones, then the traditional ones."""
+    header, start = result.header, time.perf_counter()
+    supply = (
+        None if model is None else supply_of(model, seed=seed, machine=machine, run=run, reporter=reporter)
+    )
+    if supply is not None:
+        header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
+    kept = kept_rows(train, result.plan.keep, seed)
+    ends = len(kept) + np.cumsum(result.generated)
+    with set_being_written(result.out, header) as writer:
+        _write_real(writer, train, kept)
+        if supply is not None:
+            write_generated(writer, supply, blocks_of(result.generated), ends - result.generated, reporter)
+        first = len(kept) + int(result.generated.sum())
+        write_traditional(
+            writer, train, result.traditional, transforms, first=first, seed=seed, reporter=reporter
+        )
+        seconds = time.perf_counter() - start
+        writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
+    return replace(result, header=header, sorting=writer.sorting, cost=writer.cost)
+
+
+def kept_rows(train: LabelledImages, keep: IntArray, seed: int) -> IntArray:
+    """Positions of the real images that stay, `keep[k]` of class k, drawn by seed; ascending."""
+    kept = [_shuffled(train, label, seed, "replace")[:count] for label, count in enumerate(keep.tolist())]
+    return np.sort(np.concatenate(kept))
+
+
+def _shuffled(train: LabelledImages, label: int, seed: int, purpose: str) -> IntArray:
+    rows = np.flatnonzero(train.labels == label)
+    return numpy_stream(seed, purpose, label).permutation(rows)
+
+
+def _write_real(writer: SetWriter, train: LabelledImages, kept: IntArray) -> None:
+    for start in range(0, len(kept), CHUNK):
+        images = train.take(kept[start : start + CHUNK])
+        writer.write(make_piece(images.pixels, images.labels, start, REAL, row_id=images.row_id))
+
+
+def write_traditional(
+    writer: SetWriter,
+    train: LabelledImages,
+    counts: IntArray,
+    transforms: TransformConfig,
+    *,
+    first: int,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> None:
+    """Transformed copies of real images into a set: each class's images in turn, in an order drawn by seed.
+
+    `counts` is int64 (K,); the first image stands at `first`. Parameters come from the stream (seed, class,
+    block).
+    """
+    change = batch_transform(transforms)
+    done, total = 0, int(counts.sum())
+    order = {label: _shuffled(train, label, seed, "traditional") for label in np.flatnonzero(counts).tolist()}
+    for label, block, count in blocks_of(counts):
+        turn = np.arange(count) + block * BLOCK
+        parents = order[label][turn % len(order[label])]
+        pixels = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
+        changed = (
+            change(pixels, torch_stream(seed, "traditional", label, block))
+            .permute(0, 2, 3, 1)
+            .contiguous()
+            .numpy()
+        )
+        writer.write(make_piece(changed, label, first + done, TRADITIONAL, parent=train.row_id[parents]))
+        done += count
+        reporter.step("transforming", done, total)

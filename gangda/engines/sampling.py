@@ -1,0 +1,186 @@
+"""`gangda sample`: images from a trained generator, in exact numbers per class, as a sample set.
+
+The work is dealt out in units, (class, block), to the shards in turn. An image depends on (seed, class,
+generator, block) alone, so any number of shards gives the same images at the same places of the set.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.configs import Runtime, SampleConfig
+from gangda.data.images import IntArray
+from gangda.data.set_index import request_key
+from gangda.data.shards import SetHeader, finished_index, set_being_written
+from gangda.errors import UsageError
+from gangda.moves.model import Model, load_model
+from gangda.moves.plan import read_counts
+from gangda.moves.supply import (
+    blocks_of,
+    check_choice,
+    model_summary,
+    sorting_shares,
+    supply_of,
+    write_generated,
+)
+from gangda.runtime.device import Machine, prepare
+from gangda.runtime.progress import SILENT, Reporter
+
+PROTOCOL = 1  # raised when the same options would give other images
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """A sample set, or one shard of it.
+
+    Attributes:
+        out: folder of the set.
+        header: what the set says of itself.
+        counts: images per class in this shard.
+        sorting: per class, images drawn, accepted and agreed on; empty where labels were not chosen by a
+            classifier.
+        cost: seconds and images per second; empty in a dry run.
+        dry_run, reprinted: nothing was written; the set was there already.
+    """
+
+    out: Path
+    header: SetHeader
+    counts: tuple[int, ...]
+    sorting: Mapping[str, list[int]]
+    cost: Mapping[str, Any]
+    dry_run: bool = False
+    reprinted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; counts by class name."""
+        names = self.header.class_names
+        return {
+            "out": str(self.out),
+            "format": self.header.format,
+            "shard": list(self.header.shard),
+            "counts": dict(zip(names, self.counts, strict=True)),
+            "total": dict(zip(names, self.header.total, strict=True)),
+            "image_shape": list(self.header.image_shape),
+            "provenance": self.header.provenance,
+            "sorting": sorting_shares(self.sorting, names),
+            "cost": dict(self.cost),
+            "dry_run": self.dry_run,
+            "reprinted": self.reprinted,
+        }
+
+
+def sample(
+    run: Path,
+    config: SampleConfig,
+    runtime: Runtime,
+    out: Path | None,
+    *,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> SampleResult:
+    """Draw a sample set from the generator of a run folder; `out` defaults to samples/<run>-<hash>.
+
+    Raises:
+        UsageError: counts, shard or generator that the run cannot serve.
+        RunError: no generator in `run`, too few samples of a class, `out` of somebody else's, a full disk.
+    """
+    model = load_model(run)
+    counts = _counts(config, model)
+    shard = read_shard(config.shard)
+    check_choice(model, config.generator, config.min_confidence)
+    machine = prepare(runtime)
+    header = _header(run, model, config, counts, shard, runtime.seed, machine)
+    out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
+    units = blocks_of(counts)[shard[0] - 1 :: shard[1]]
+    planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
+    finished = finished_index(out, header)
+    if finished is not None:
+        header = replace(header, provenance=finished["provenance"])
+        return SampleResult(
+            out, header, planned, finished["sorting"], finished["cost"], dry_run, reprinted=True
+        )
+    if dry_run:
+        return SampleResult(out, header, planned, {}, {}, dry_run=True)
+    supply = supply_of(
+        model,
+        seed=runtime.seed,
+        machine=machine,
+        run=run,
+        which=config.generator,
+        min_confidence=config.min_confidence,
+        reporter=reporter,
+    )
+    header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
+    first = np.cumsum(counts) - counts
+    start = time.perf_counter()
+    with set_being_written(out, header) as writer:
+        write_generated(writer, supply, units, first, reporter)
+        seconds = time.perf_counter() - start
+        writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
+    return SampleResult(out, header, planned, writer.sorting, writer.cost)
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """`i/n` as (i, n), 1 <= i <= n.
+
+    Raises:
+        UsageError: anything else.
+    """
+    i, slash, n = text.partition("/")
+    if not (slash and all(part.isascii() and part.isdigit() and len(part) < 7 for part in (i, n))):
+        raise UsageError(f"--shard {text}: write i/n, as in 1/4 for the first of four")
+    if not 1 <= int(i) <= int(n):
+        raise UsageError(f"--shard {text}: the shards of {int(n)} are 1 to {int(n)}")
+    return int(i), int(n)
+
+
+def _header(
+    run: Path,
+    model: Model,
+    config: SampleConfig,
+    counts: IntArray,
+    shard: tuple[int, int],
+    seed: int,
+    machine: Machine,
+) -> SetHeader:
+    """The key is made of what determines the images: the weights, for one, and not the path of the run."""
+    card = model.card
+    made_by = {
+        **model_summary(run, model),
+        "seed": seed,
+        "generator": config.generator,
+        "min_confidence": config.min_confidence,
+        "device": machine.device.type,
+        "precision": machine.precision,
+    }
+    asked = {
+        "kind": "samples",
+        "protocol": PROTOCOL,
+        "format": config.format,
+        "total": counts.tolist(),
+        **made_by,
+    }
+    return SetHeader(
+        kind="samples",
+        format=config.format,
+        key=request_key(asked),
+        class_names=card.class_names,
+        image_shape=card.image_shape,
+        total=tuple(counts.tolist()),
+        shard=shard,
+        data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
+        provenance=made_by,
+    )
+
+
+def _counts(config: SampleConfig, model: Model) -> IntArray:
+    names = model.card.class_names
+    if (config.per_class is None) == (config.counts is None):
+        raise UsageError("say how many samples: either --per-class N or --counts NAME=50,#3=200")
+    if config.counts is not None:
+        return read_counts(config.counts, names)
+    return np.full(len(names), config.per_class, dtype=np.int64)

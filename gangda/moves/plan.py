@@ -1,0 +1,218 @@
+"""How many synthetic images each class gets. A ratio is synthetic images per real image; counts round up."""
+
+import csv
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.configs import AugmentConfig
+from gangda.data.images import IntArray
+from gangda.errors import DataError, UsageError
+
+MOST = 1_000_000_000  # images of one class: beyond any disk, and far from the edge of int64
+
+
+@dataclass(frozen=True, eq=False)
+class AugmentPlan:
+    """Per class, int64 (K,): real images there are, images wanted in all, synthetic images to make."""
+
+    have: IntArray
+    want: IntArray
+    make: IntArray
+
+    @property
+    def keep(self) -> IntArray:
+        """Real images that stay, int64 (K,): all of them but in a plan that replaces."""
+        return self.want - self.make
+
+    def as_dict(self, class_names: Sequence[str]) -> list[dict[str, Any]]:
+        """One plain row per class, for tables and JSON."""
+        columns = zip(class_names, self.have, self.want, self.make, self.keep, strict=True)
+        return [
+            {"class": name, "have": int(have), "want": int(want), "make": int(make), "keep": int(keep)}
+            for name, have, want, make, keep in columns
+        ]
+
+
+def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:
+    """ratio x counts, rounded up, int64 (K,); 0.1 x 30 is 3, whatever the last bits of the product.
+
+    Raises:
+        UsageError: more than `MOST` images of a class.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        product = np.asarray(counts, dtype=np.float64) * np.asarray(ratio, dtype=np.float64)
+    if not np.all(product <= MOST):
+        raise UsageError(
+            f"a ratio of {np.max(ratio):g} asks for over {MOST:,} images of a class; choose a smaller one"
+        )
+    return np.ceil(np.round(product, 9)).astype(np.int64)
+
+
+def plan_add(have: IntArray, ratio: npt.ArrayLike) -> AugmentPlan:
+    """Each class gains ratio x its own count. `ratio` is one number or one per class."""
+    make = share_of(have, ratio)
+    return AugmentPlan(have, have + make, make)
+
+
+def plan_replace(have: IntArray, ratio: npt.ArrayLike) -> AugmentPlan:
+    """Size and class shares stay; a share `ratio` in [0, 1] of each class becomes synthetic."""
+    return AugmentPlan(have, have.copy(), share_of(have, ratio))
+
+
+def plan_balance(have: IntArray, ratio: float | None = None, largest: int | None = None) -> AugmentPlan:
+    """Fill every class to the largest; with a ratio, spend ratio x N images on the smallest classes first.
+
+    The budget levels the smallest classes up together; what is left after full balance is spread evenly, and
+    single images that do not divide go to the lowest labels. `largest` is the level to fill to if it is not
+    max(have).
+    """
+    if ratio is None:
+        make = np.maximum((int(have.max()) if largest is None else largest) - have, 0)
+    else:
+        make = _water_filling(have, int(share_of(have.sum(keepdims=True), ratio)[0]))
+    return AugmentPlan(have, have + make, make)
+
+
+def _water_filling(have: IntArray, budget: int) -> IntArray:
+    """Images poured into the classes up to one common level, int64 (K,), summing to `budget`."""
+    low, high = int(have.min()), int(have.min()) + budget
+    while low < high:  # the highest level that the budget reaches
+        level = (low + high + 1) // 2
+        low, high = (level, high) if np.maximum(level - have, 0).sum() <= budget else (low, level - 1)
+    make = np.maximum(low - have, 0)
+    make[np.flatnonzero(have <= low)[: budget - int(make.sum())]] += 1
+    return make
+
+
+def make_plan(have: IntArray, class_names: Sequence[str], config: AugmentConfig) -> AugmentPlan:
+    """The plan that the options ask for.
+
+    `--ratio-for` takes its class out of the common rule: the class gets (or, with `--replace`, has replaced)
+    its own ratio, and a budget of `--balance --ratio` is counted over, and spent on, the other classes.
+
+    Raises:
+        UsageError: options that exclude each other, an unknown class, a ratio out of range.
+        DataError: images are wanted of a class that has no real one.
+    """
+    _check_options(config)
+    overrides = read_ratios(
+        config.ratio_for, class_names, largest=1.0 if config.replace is not None else math.inf
+    )
+    own = np.isin(np.arange(len(have)), list(overrides))
+    ratios = np.full(len(have), config.ratio if config.ratio is not None else 1.0)
+    if config.replace is not None:
+        ratios[:] = config.replace
+    ratios[list(overrides)] = list(overrides.values())
+    plan = plan_replace(have, ratios) if config.replace is not None else plan_add(have, ratios)
+    if config.balance and not own.all():
+        make = plan.make.copy()
+        make[~own] = plan_balance(have[~own], config.ratio, int(have.max())).make
+        plan = AugmentPlan(have, have + make, make)
+    _check_not_empty(plan, class_names)
+    return plan
+
+
+def _check_options(config: AugmentConfig) -> None:
+    if config.replace is not None and (config.ratio is not None or config.balance):
+        other = "--ratio" if config.ratio is not None else "--balance"
+        raise UsageError(
+            f"--replace and {other} exclude each other: the first keeps the set's size, the second adds to it"
+        )
+
+
+def _check_not_empty(plan: AugmentPlan, class_names: Sequence[str]) -> None:
+    for label in np.flatnonzero((plan.have == 0) & (plan.make > 0)).tolist():
+        raise DataError(
+            f"class '{class_names[label]}' has no real training image to learn from; "
+            f"leave it out with --ratio-for '#{label}=0'"
+        )
+
+
+def read_ratios(
+    items: Sequence[str], class_names: Sequence[str], largest: float = math.inf
+) -> dict[int, float]:
+    """`NAME=R` and `#i=R` items as label -> ratio.
+
+    Raises:
+        UsageError: an unknown class, one named twice, or no number from 0 to `largest`.
+    """
+    ratios: dict[int, float] = {}
+    for item in items:
+        label, text = read_assignment(item, class_names, "--ratio-for")
+        ratio = _number(text)
+        if not 0 <= ratio <= largest or math.isinf(ratio):
+            bounds = "at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
+            raise UsageError(f"--ratio-for {item}: the ratio must be a number {bounds}")
+        if label in ratios:
+            raise UsageError(f"--ratio-for {item}: class '{class_names[label]}' is already given a ratio")
+        ratios[label] = ratio
+    return ratios
+
+
+def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
+    """`NAME=50,#3=200` as counts, int64 (K,); classes not named get none.
+
+    The last `=` of an item divides it. An item whose name holds a comma stands in double quotes (`"a,b=50"`),
+    or the class is given by its index (`#3=50`).
+
+    Raises:
+        UsageError: an unknown class, one named twice, no whole number, or nothing asked for at all.
+    """
+    counts = np.zeros(len(class_names), dtype=np.int64)
+    seen: set[int] = set()
+    for item in _items(text):
+        label, number = read_assignment(item, class_names, "--counts")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {MOST:,}")
+        if label in seen:
+            raise UsageError(f"--counts {item}: class '{class_names[label]}' is already given a count")
+        seen.add(label)
+        counts[label] = int(number)
+    if not counts.any():
+        raise UsageError(f"--counts '{text}': asks for no image; write NAME=50,#3=200")
+    return counts
+
+
+def _items(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UsageError(f"--counts '{text[:60]}': cannot be split at its commas ({error})") from None
+
+
+def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:
+    """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it.
+
+    A class whose name is literally `#3` is found by that name before the index is tried.
+
+    Raises:
+        UsageError: no `=`, or no such class.
+    """
+    name, equals, value = item.rpartition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name:
+        raise UsageError(f"{flag} {item}: write NAME=value, or #i=value for a class index")
+    if name in class_names:
+        return list(class_names).index(name), value
+    if name[0] == "#" and name[1:].isascii() and name[1:].isdigit():
+        if int(name[1:]) < len(class_names):
+            return int(name[1:]), value
+        raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
+    near = difflib.get_close_matches(name, class_names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
+    raise UsageError(f"{flag} {item}: no class '{name}': {hint}the classes are {shown}")
+
+
+def _number(text: str) -> float:
+    """A float, NaN where the text is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,143 @@
+"""Labels for an unconditional generator: a classifier trained on the same real images sorts its samples.
+
+This is pseudo-labelling. Two classifiers, seeded apart from each other and from any scorer, are trained on
+the generator's own training images: the first chooses the class, the second is only asked whether it agrees.
+Their errors are shared to some extent, with each other and with the generator, which saw the same images; and
+the accuracy of the samples on a classifier (GAN-test) means little once a classifier has chosen them.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.configs import ClassifierConfig, DataConfig
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.errors import RunError
+from gangda.moves.fit import FittedClassifier, fit_classifier
+from gangda.moves.model import Model
+from gangda.runtime.device import Machine
+from gangda.runtime.files import read_json, write_json
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.seeding import seed_for
+
+FOLDER = "sorter"  # inside the run folder
+
+
+@dataclass(frozen=True, eq=False)
+class Sorter:
+    """Two classifiers trained on the same images with different seeds.
+
+    Attributes:
+        chooser: gives each image its class and confidence.
+        referee: says whether it would have chosen the same class.
+        accuracy: of the chooser on the validation images of the same subset, in [0, 1]; None without any.
+    """
+
+    chooser: FittedClassifier
+    referee: FittedClassifier
+    accuracy: float | None
+
+    def sort(self, pixels: UInt8Array) -> tuple[IntArray, npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Class int64 (N,), confidence float32 (N,), agreement bool (N,) of uint8 (N, H, W, C) images."""
+        logits = self.chooser.logits(pixels).astype(np.float64)
+        likely = np.exp(logits - logits.max(axis=1, keepdims=True))
+        chosen = logits.argmax(axis=1).astype(np.int64)
+        confidence = (likely.max(axis=1) / likely.sum(axis=1)).astype(np.float32)
+        return chosen, confidence, self.referee.predict(pixels) == chosen
+
+    def as_dict(self) -> dict[str, Any]:
+        """What an index tells about the labels."""
+        return {
+            "made": f"sorted by {self.chooser.name} trained on the run's own training images",
+            "classifier": self.chooser.fingerprint,
+            "referee": self.referee.fingerprint,
+            "n_train": self.chooser.n_train,
+            "steps": self.chooser.steps,
+            "validation_accuracy": self.accuracy,
+        }
+
+
+def fit_sorter(
+    train: LabelledImages,
+    validation: LabelledImages,
+    *,
+    seed: int,
+    machine: Machine,
+    config: ClassifierConfig | None = None,
+    reporter: Reporter = SILENT,
+) -> Sorter:
+    """Train both classifiers on `train` (the images that the generator was trained on)."""
+    chooser, referee = (
+        fit_classifier(
+            train,
+            config or ClassifierConfig(),
+            seed=seed_for(seed, "sorter", role),
+            machine=machine,
+            reporter=reporter,
+        )
+        for role in ("chooser", "referee")
+    )
+    accuracy = (
+        float((chooser.predict(validation.pixels) == validation.labels).mean()) if len(validation) else None
+    )
+    return Sorter(chooser, referee, accuracy)
+
+
+def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter = SILENT) -> Sorter:
+    """The sorter kept in the run folder; trained and put there if there is none yet.
+
+    Raises:
+        RunError: the run's training images are not what they were.
+        DataError: they cannot be read.
+    """
+    folder = run / FOLDER
+    if (folder / "sorter.json").is_file():
+        about = read_json(folder / "sorter.json")
+        chooser, referee = (
+            FittedClassifier.load(folder / f"{role}.safetensors", machine) for role in ("chooser", "referee")
+        )
+        if about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
+            return Sorter(chooser, referee, about.get("validation_accuracy"))
+    reporter.line(f"training the classifier that sorts the samples of {run} into classes")
+    train, validation = images_of_run(run, model)
+    sorter = fit_sorter(train, validation, seed=model.card.seed, machine=machine, reporter=reporter)
+    sorter.chooser.save(folder / "chooser.safetensors")
+    sorter.referee.save(folder / "referee.safetensors")
+    prints = [sorter.chooser.fingerprint, sorter.referee.fingerprint]
+    about = {
+        "classifiers": prints,
+        "validation_accuracy": sorter.accuracy,
+        "config": asdict(ClassifierConfig()),
+    }
+    write_json(folder / "sorter.json", about)
+    return sorter
+
+
+def data_config_of(model: Model) -> DataConfig:
+    """The data options that a generator was trained with."""
+    values: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in model.card.data.items()
+    }
+    return DataConfig(**values)
+
+
+def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImages]:
+    """The images that a generator was trained on, and the validation images of the same subset.
+
+    Raises:
+        RunError: the source's content has changed since, or rows are gone.
+    """
+    from gangda.data.loading import load_splits
+
+    splits = load_splits(data_config_of(model), model.card.seed)
+    if splits.fingerprint != model.card.fingerprint:
+        raise RunError(
+            f"{run}: the images of {model.card.data['source']} have changed since it was trained; train again"
+        )
+    rows = np.flatnonzero(np.isin(splits.train.row_id, model.row_ids))
+    if len(rows) != len(model.row_ids):
+        raise RunError(f"{run}: its training images are no longer those of its data options; train again")
+    return splits.train.take(rows), splits.validation
