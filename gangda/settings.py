@@ -95,7 +95,7 @@ def resolve(
         values, found = _merge(cls, layers)
         resolved["spec" if section == "arch" else section] = cls(**values)
         origins.update(
-            {f"{section}.{field.name}": found.get(field.name, "default") for field in _fields(cls)}
+            {f"{section}.{field.name}": found.get(field.name, "default") for field in fields_of(cls)}
         )
     return Settings(**resolved, origins=origins)
 
@@ -109,7 +109,7 @@ def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
     """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
     found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for arch in catalog.ARCHITECTURES:
-        for field in _fields(configs.spec_class(arch)):
+        for field in fields_of(configs.spec_class(arch)):
             found.setdefault(field.name, {})[arch] = field
     return found
 
@@ -139,7 +139,7 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     sections = {name: _section(path, name, value) for name, value in loaded.items()}
     for name, values in sections.items():
         if name != "arch":
-            _check_keys(values, [field.name for field in _fields(SECTIONS[name])], str(path), f"{name}.")
+            _check_keys(values, [field.name for field in fields_of(SECTIONS[name])], str(path), f"{name}.")
     return sections
 
 
@@ -170,7 +170,8 @@ def _plain(section: Any) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def _fields(cls: type[configs.Checked]) -> "tuple[dataclasses.Field[Any], ...]":
+def fields_of(cls: type[configs.Checked]) -> "tuple[dataclasses.Field[Any], ...]":
+    """The fields of a configuration class, in order."""
     return dataclasses.fields(typing.cast(Any, cls))
 
 
@@ -211,7 +212,7 @@ def _arch_name(
 def _refuse_foreign_flags(
     arch: str, spec: type[configs.ArchSpec], flags: Mapping[tuple[str, str], Any]
 ) -> None:
-    own = {field.name for field in _fields(spec)}
+    own = {field.name for field in fields_of(spec)}
     everyone = spec_fields()
     for section, name in flags:
         if section == "arch" and name != "name" and name not in own:
@@ -223,12 +224,12 @@ def _refuse_foreign_flags(
 def _flag_layer(
     section: str, cls: type[configs.Checked], flags: Mapping[tuple[str, str], Any]
 ) -> dict[str, Any]:
-    given = {field: flags[section, field.name] for field in _fields(cls) if (section, field.name) in flags}
+    given = {field: flags[section, field.name] for field in fields_of(cls) if (section, field.name) in flags}
     return {field.name: convert(field, value, configs.flag_of(field)) for field, value in given.items()}
 
 
 def _environment_layer(cls: type[configs.Checked], environ: Mapping[str, str]) -> dict[str, Any]:
-    found = {field: environ.get(environment_name(field), "") for field in _fields(cls)}
+    found = {field: environ.get(environment_name(field), "") for field in fields_of(cls)}
     return {
         field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text
     }
@@ -241,11 +242,11 @@ def _file_layer(
     values = dict(file.get(section, {}))
     if section == "arch":
         named = str(values.pop("name", arch))
-        fields = _fields(configs.spec_class(named))
+        fields = fields_of(configs.spec_class(named))
         _check_keys(values, [field.name for field in fields], source, "arch.")
         if named != arch:
             return {}
-    known = {field.name: field for field in _fields(cls)}
+    known = {field.name: field for field in fields_of(cls)}
     return {
         name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
     }

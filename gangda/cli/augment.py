@@ -1,0 +1,52 @@
+"""`gangda augment`: add generated or transformed images to the real training images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gangda.cli.options import Call
+from gangda.cli.output import draw, number, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def augment(
+    call: Call,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="run folder \\[default: the newest finished one for this data]"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="folder of the set \\[default: augmented/DATA-METHOD-HASH]")
+    ] = None,
+) -> None:
+    """Add synthetic images to the real training images; writes an augmented set."""
+    from gangda.engines import augmenting
+
+    chosen = call.settings
+    with call.terminal.reporter() as reporter:
+        result = augmenting.augment(
+            chosen.data,
+            chosen.augment,
+            chosen.transforms,
+            chosen.runtime,
+            run=run,
+            out=out,
+            dry_run=call.dry_run,
+            reporter=reporter,
+        )
+    call.terminal.result(result.as_dict(), show_result)
+
+
+def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+    """The plan per class, and where the set is."""
+    keys = ("have", "want", "make", "keep")
+    rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
+    sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
+    title = "Would augment" if values.get("dry_run") else "Augmented"
+    columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
+    draw(out, title, columns, [*rows, ("all", *sums)])
+    say(out, f"out: {values['out']}")

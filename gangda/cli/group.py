@@ -1,0 +1,104 @@
+"""Typer's classes, made to fail in one line and to answer Tab quickly. Nothing here knows a command."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from gangda.errors import GangdaError, InterruptedByUser
+
+OUT_OF_MEMORY = "out of memory; use a smaller --batch-size, fewer --jobs or smaller images"
+COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
+
+
+class Command(TyperCommand):
+    """One subcommand."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Own options and --help."""
+        return deferred(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """Turns what goes wrong into one line on stderr and an exit code, also under a test runner."""
+
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Run; ends the process with the exit code unless `standalone_mode` is off."""
+        if COMPLETING in os.environ:
+            os.environ.setdefault(
+                "TERMINAL_WIDTH", "1000"
+            )  # or Typer folds descriptions into bogus candidates
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **kwargs)
+        try:
+            code = super().main(args, standalone_mode=False, **kwargs) or 0
+            if code == InterruptedByUser.exit_code:
+                complain("interrupted", code)
+        except GangdaError as error:
+            code = complain(str(error), error.exit_code)
+        except typer.TyperException as error:
+            code = complain(error.format_message() + _where_to_look(error), error.exit_code)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            code = complain(OUT_OF_MEMORY, 1)
+        sys.exit(code)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Options before the subcommand."""
+        return deferred(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> None:
+        """Run the command; a reader that has gone away (`| head`) ends it without a word."""
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            silence_streams()
+            raise typer.Exit(1) from None
+
+
+class _Deferred:
+    """Stands for a parameter's type conversion until there is a value to convert."""
+
+    def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
+        """None stays None (or an empty tuple), as in Typer; a value meets the real conversion."""
+        if value is None:
+            return () if param.multiple or param.nargs == -1 else None
+        param._runtime_param = None
+        return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+
+def deferred(params: list[Any]) -> list[Any]:
+    """The same options, no longer importing pydantic (0.1 s at each --help and Tab) unless typed."""
+    for param in params:
+        param._runtime_param = _Deferred()
+    return params
+
+
+def complain(message: str, code: int) -> int:
+    """Print one line on stderr and return the exit code."""
+    print("gangda: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    return code
+
+
+def silence_streams() -> None:
+    """Point stdout and stderr at nothing, so that Python's flush at exit does not complain of a pipe."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _where_to_look(error: typer.TyperException) -> str:
+    """A pointer to the help of the command that was mistyped."""
+    context = getattr(error, "ctx", None)
+    return f" (see '{context.command_path} --help')" if context is not None else ""
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Python's own, CUDA's, and the CPU allocator's, which is a bare RuntimeError."""
+    named = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or named or "can't allocate memory" in str(error)

@@ -1,0 +1,223 @@
+"""Flags made from the configuration classes: a new field in `configs.py` is a new flag with no further edit.
+
+A command is a function `body(call, own options...)`. `register` gives it, besides its own options, one flag
+for each field of the sections it names (and `--config --json --quiet --dry-run`), resolves them, and passes the
+result as `call`.
+"""
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gangda import catalog, configs, settings
+from gangda.cli.group import Command
+from gangda.cli.output import Terminal
+from gangda.fieldtypes import kind_of
+
+Field = dataclasses.Field[Any]
+Body = Callable[..., None]
+
+PANELS: Mapping[str, str] = {
+    "data": "Data",
+    "arch": "Architecture",
+    "recipe": "Training recipe",
+    "budget": "Training budget",
+    "transforms": "Traditional transforms",
+    "classifier": "Classifier",
+    "sample": "Samples",
+    "augment": "Augmentation",
+    "compare": "Experiment",
+    "runtime": "Machine",
+}
+# What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
+COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry]] = {
+    ("data", "source"): catalog.SOURCES,
+    ("arch", "name"): catalog.ARCHITECTURES,
+    ("classifier", "classifier"): catalog.CLASSIFIERS,
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command works from: resolved settings, where to speak, and whether it is only a rehearsal."""
+
+    settings: settings.Settings
+    terminal: Terminal
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One generated option: (section, name) is the key it is resolved under."""
+
+    section: str
+    name: str
+    parameter: inspect.Parameter
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The key in `settings.resolve`'s flags."""
+        return self.section, self.name
+
+
+def register(app: typer.Typer, body: Body, sections: Sequence[str], without: Sequence[str] = ()) -> None:
+    """Add `body` to the app under its own name, with the flags of these sections.
+
+    Args:
+        app: the application.
+        body: the command; its first parameter takes the `Call`, the others are its own options.
+        sections: names of configuration sections, in the order of the help panels.
+        without: "section.field" of flags that make no sense here.
+    """
+    flags = [flag for section in sections for flag in section_flags(section) if str_key(flag) not in without]
+    own = list(inspect.signature(body).parameters.values())[1:]
+
+    def command(**given: Any) -> None:
+        typed = {flag.key: given[flag.parameter.name] for flag in flags}
+        chosen = settings.resolve(
+            {key: value for key, value in typed.items() if value is not None},
+            os.environ,
+            given["config"],
+            used=sections,
+        )
+        call = Call(chosen, Terminal(json=given["as_json"], quiet=given["quiet"]), given["dry_run"])
+        body(call, **{parameter.name: given[parameter.name] for parameter in own})
+
+    parameters = [*own, *(flag.parameter for flag in flags), *SHARED]
+    command.__doc__ = body.__doc__
+    command.__name__ = body.__name__
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app.command(body.__name__, cls=Command)(command)
+
+
+def str_key(flag: Flag) -> str:
+    """A flag's key as in YAML, such as "data.per_class"."""
+    return f"{flag.section}.{flag.name}"
+
+
+def section_flags(section: str) -> Iterator[Flag]:
+    """The flags of a section; those of all architectures together for `arch`."""
+    if section == "arch":
+        yield _arch_flag()
+        for name, owners in settings.spec_fields().items():
+            yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
+        return
+    for field in settings.fields_of(settings.SECTIONS[section]):
+        yield _flag(section, field.name, field, str(field.metadata["help"]) + _default_text(field.default))
+
+
+def _arch_flag() -> Flag:
+    field = next(field for field in dataclasses.fields(configs.TrainConfig) if field.name == "arch")
+    text = "which architecture; `gangda train --list` tells them apart" + _default_text(field.default)
+    return _flag("arch", "name", field, text, "--arch")
+
+
+def _owners_help(owners: Mapping[str, Field]) -> str:
+    """Help of an architecture's option: what it is, and its default for each architecture that has it."""
+    field = next(iter(owners.values()))
+    defaults = ", ".join(f"{arch} {_shown(own.default)}" for arch, own in owners.items())
+    return f"{field.metadata['help']} \\[default: {defaults}]"
+
+
+def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> Flag:
+    kind, flag = kind_of(field), flag or configs.flag_of(field)
+    boolean, repeat = kind.base is bool, bool(field.metadata.get("repeat"))
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if boolean else flag,
+        help=help,
+        rich_help_panel=PANELS[section],
+        metavar=None if boolean else _metavar(field),
+        autocompletion=None if boolean else _completer(section, name, field),
+        show_default=False,
+    )
+    annotation: Any = bool | None if boolean else list[str] | None if repeat else str | None
+    parameter = inspect.Parameter(
+        f"{section}_{name}",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[annotation, option],
+    )
+    return Flag(section, name, parameter)
+
+
+def _metavar(field: Field) -> str:
+    kind, choices = kind_of(field), field.metadata.get("choices", ())
+    if choices and kind.length is None:
+        return "|".join(choices)
+    word = {int: "INT", float: "FLOAT", str: "TEXT"}[kind.base]
+    return word if kind.length is None or field.metadata.get("repeat") else f"{word},..."
+
+
+def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tuple[str, str]]]:
+    table = COMPLETIONS.get((section, name), {})
+    options = [(key, entry.summary) for key, entry in table.items()]
+    options = options or [(choice, "") for choice in field.metadata.get("choices", ())]
+
+    def complete(incomplete: str) -> list[tuple[str, str]]:
+        before = incomplete.rpartition(",")[0] if kind_of(field).length is not None else ""
+        lead = before + "," if before else ""
+        return [(lead + value, text) for value, text in options if (lead + value).startswith(incomplete)]
+
+    return complete
+
+
+def _default_text(default: Any) -> str:
+    shown = _shown(default)
+    return f" \\[default: {shown}]" if shown else ""
+
+
+def _shown(default: Any) -> str:
+    if default is None or default is False or default == ():
+        return ""
+    if isinstance(default, tuple):
+        return ",".join(_shown(part) for part in default)
+    if isinstance(default, bool):
+        return "yes"
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+_PANEL = "Shared"
+SHARED = (
+    _shared(
+        "config",
+        Annotated[
+            Path | None,
+            typer.Option("--config", help="YAML file; a run's config.yaml will do", rich_help_panel=_PANEL),
+        ],
+        None,
+    ),
+    _shared(
+        "as_json",
+        Annotated[
+            bool,
+            typer.Option("--json", help="one JSON document on stdout", rich_help_panel=_PANEL),
+        ],
+        False,
+    ),
+    _shared(
+        "quiet",
+        Annotated[
+            bool, typer.Option("--quiet", help="no progress, no remarks on stderr", rich_help_panel=_PANEL)
+        ],
+        False,
+    ),
+    _shared(
+        "dry_run",
+        Annotated[
+            bool,
+            typer.Option("--dry-run", help="tell what would be done; write nothing", rich_help_panel=_PANEL),
+        ],
+        False,
+    ),
+)

@@ -1,0 +1,184 @@
+"""What the user sees: results on stdout (tables, or one JSON document), everything else on stderr."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gangda.runtime.progress import Reporter
+
+if TYPE_CHECKING:  # rich costs 60 ms, which completion need not pay
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+REDIRECTED_WIDTH = 120
+
+Render = Callable[["Console", Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where a command speaks: `json` prints one document instead of tables, `quiet` silences stderr."""
+
+    json: bool = False
+    quiet: bool = False
+
+    def result(self, values: Mapping[str, Any], render: Render) -> None:
+        """Print a result once: as JSON, or drawn for people by `render`."""
+        if self.json:
+            print(json.dumps(plain(values), indent=2, allow_nan=False), flush=True)
+        else:
+            render(console(), values)
+            sys.stdout.flush()
+
+    @contextmanager
+    def reporter(self) -> Iterator[Reporter]:
+        """A reporter for an engine: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+        if self.quiet:
+            yield Reporter()
+        elif sys.stderr.isatty():
+            with progress_bar() as bar:
+                yield BarReporter(bar)
+        else:
+            yield LineReporter()
+
+
+class LineReporter(Reporter):
+    """Remarks at once, progress as a plain line now and then, on stderr."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._spoke: dict[str, float] = {}
+        self._began: dict[str, float] = {}
+
+    def line(self, text: str) -> None:
+        """Print a remark."""
+        print(text, file=sys.stderr, flush=True)
+
+    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+        """Print how far a task is, at most every `LINE_EVERY` seconds."""
+        now = self._clock()
+        began = self._began.setdefault(task, now)
+        if now - self._spoke.setdefault(task, now) < LINE_EVERY:
+            return
+        self._spoke[task] = now
+        parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
+        if total and 0 < done < total:
+            parts.append(f"{duration((now - began) * (total - done) / done)} left")
+        self.line(f"{task}: " + ", ".join(part for part in parts if part))
+
+
+class BarReporter(Reporter):
+    """Bars on a terminal, one for each task under way, and remarks above them."""
+
+    def __init__(self, bar: "Progress") -> None:
+        self._bar = bar
+        self._tasks: dict[str, TaskID] = {}
+
+    def line(self, text: str) -> None:
+        """Print a remark above the bars."""
+        self._bar.console.print(text, markup=False, highlight=False)
+
+    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+        """Move a task's bar."""
+        if task not in self._tasks:
+            self._tasks[task] = self._bar.add_task(task, total=total, info="")
+        self._bar.update(self._tasks[task], completed=done, total=total, info=info)
+
+
+def progress_bar() -> "Progress":
+    """Bar, share, the engine's own words (images/s) and time left, on stderr."""
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(bar_width=None),
+        progress.TaskProgressColumn(),
+        progress.TextColumn("{task.fields[info]}", markup=False),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def console() -> "Console":
+    """Stdout for tables; wide enough for them where it is not a terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH, highlight=False)
+
+
+def draw(
+    out: "Console", title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
+) -> None:
+    """Print a table; the first `left` columns are words, the others numbers (right-aligned).
+
+    Columns without a single name have no head.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    head = any(columns)
+    style = box.SIMPLE_HEAD if head else None
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=style, show_header=head)
+    for position, column in enumerate(columns):
+        table.add_column(Text(column), justify="left" if position < left else "right")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    out.print(table)
+    out.print()
+
+
+def say(out: "Console", text: str) -> None:
+    """Print a sentence as it is: no markup, no colouring of numbers."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A value of a table: 3 decimals below 100, fewer above; a dash for nothing."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, int) or not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,.{digits}f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """A fraction as a percentage; a dash for nothing."""
+    missing = value is None or math.isnan(value)
+    return "-" if missing else f"{100 * value:.{digits}f}%"
+
+
+def interval(pair: Sequence[float] | None, show: Callable[[Any], str] = number) -> str:
+    """An interval such as "0.91 to 0.95"; a dash for none."""
+    return "-" if pair is None else f"{show(pair[0])} to {show(pair[1])}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def plain(value: Any) -> Any:
+    """JSON values only: NaN and infinities become null, paths become text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    return str(value)

@@ -1,0 +1,52 @@
+"""`gangda score`: compare samples with held-out real images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gangda.cli.options import Call
+from gangda.cli.output import draw, interval, number, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def score(
+    call: Call,
+    samples: Annotated[
+        Path, typer.Argument(metavar="SAMPLES", help="sample set, augmented set or class folders")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="folder of the result \\[default: scores/SAMPLES-HASH]")
+    ] = None,
+) -> None:
+    """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor."""
+    from gangda.engines import scoring
+
+    chosen = call.settings
+    with call.terminal.reporter() as reporter:
+        result = scoring.score(
+            samples,
+            chosen.data,
+            chosen.classifier,
+            chosen.runtime,
+            out,
+            dry_run=call.dry_run,
+            reporter=reporter,
+        )
+    call.terminal.result(result.as_dict(), show_result)
+
+
+def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+    """One line for each metric."""
+    rows = [
+        (row["name"], number(row["value"]), number(row["floor"]), interval(row["interval"]), row["direction"])
+        for row in values["metrics"]
+    ]
+    draw(out, "Scores", ("metric", "value", "real vs real", "95% interval", "better"), rows)
+    for row in values["metrics"]:
+        if row["note"]:
+            say(out, f"{row['name']}: {row['note']}")
+    say(out, f"out: {values['out']}")
