@@ -1,0 +1,283 @@
+"""`gangda score`: samples against held-out real images, into a folder with scores.json and pictures."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.configs import ClassifierConfig, DataConfig, Runtime
+from gangda.data.decoded import UNLABELLED
+from gangda.data.images import REAL, LabelledImages, concatenate
+from gangda.data.loading import load_source, load_splits
+from gangda.data.set_index import request_key
+from gangda.data.shards import SetOnDisk, is_set, read_set
+from gangda.data.splits import DataSplits
+from gangda.errors import DataError, GangdaError, RunError
+from gangda.metrics.inputs import MetricInputs
+from gangda.metrics.intervals import recalls
+from gangda.metrics.memorisation import closest_pairs
+from gangda.metrics.result import MetricResult
+from gangda.moves.judge import default_cache, measure, prepare_inputs
+from gangda.report import score_figures
+from gangda.runtime.device import Machine, prepare
+from gangda.runtime.files import clear_disk_errors, read_json, whole_folder, write_bytes, write_json
+from gangda.runtime.progress import SILENT, Reporter
+
+PROTOCOL = 1  # raised when the same samples would get other numbers
+PAIRS = 16  # closest samples shown
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """The metrics of a set of samples.
+
+    Attributes:
+        metrics: in the catalog's order; empty in a dry run.
+        about: what was compared: samples, data, counts, hashes, seed, classifier, notes; plain values.
+        out: folder with scores.json and the pictures.
+        dry_run, reprinted: nothing was written; the result was there already.
+    """
+
+    metrics: tuple[MetricResult, ...]
+    about: dict[str, Any]
+    out: Path
+    dry_run: bool = False
+    reprinted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; None in place of NaN."""
+        return {
+            "metrics": [_without_nan(metric.as_dict()) for metric in self.metrics],
+            **self.about,
+            "out": str(self.out),
+            "dry_run": self.dry_run,
+            "reprinted": self.reprinted,
+        }
+
+
+def score(
+    samples: Path,
+    data: DataConfig,
+    classifier: ClassifierConfig,
+    runtime: Runtime,
+    out: Path | None,
+    *,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> ScoreResult:
+    """Compare samples with the data's held-out test split; `out` defaults to scores/<samples>-<hash>.
+
+    `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
+    classifier that judges is trained on the data's training split.
+
+    Raises:
+        DataError: samples or data that cannot be read or do not fit together.
+        RunError: `out` of somebody else's, a full disk.
+    """
+    machine = prepare(runtime)
+    splits = load_splits(data, runtime.seed)
+    images, own = _read_samples(samples, splits)
+    images, splits = _align(images, splits, samples)
+    about = _about(samples, images, own, data, splits, classifier, runtime, machine)
+    out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
+    finished = _finished(out, about["id"])
+    if finished is not None:
+        return replace(finished, dry_run=dry_run)
+    for note in about["notes"]:
+        reporter.line(note)
+    if dry_run:
+        return ScoreResult((), about, out, dry_run=True)
+    inputs = prepare_inputs(
+        images,
+        splits,
+        seed=runtime.seed,
+        machine=machine,
+        classifier=classifier,
+        cache=default_cache(),
+        circular=bool(own and own.index["sorting"]),
+        reporter=reporter,
+    )
+    result = ScoreResult(tuple(measure(inputs, reporter=reporter)), about, out)
+    _write(result, inputs)
+    return result
+
+
+def _read_samples(path: Path, splits: DataSplits) -> tuple[LabelledImages, SetOnDisk | None]:
+    """The images to judge, and the set they come from where it is one of gangda's own."""
+    if path.is_dir() and is_set(path):
+        own = read_set(path)
+        made = np.flatnonzero(own.images.origin != REAL)
+        if not len(made):
+            raise DataError(f"{path}: holds real images only; give a set with images that were made")
+        return own.images.take(made), own
+    try:
+        source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))
+    except GangdaError as error:
+        raise type(error)(str(error).removeprefix("--data ")) from error
+    return source.train if source.test is None else concatenate(source.train, source.test), None
+
+
+def _align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[LabelledImages, DataSplits]:
+    """Samples with the data's labels, by class name; without labels on either side, both as one class.
+
+    Raises:
+        DataError: a class the data does not have, or images of another shape.
+    """
+    if images.image_shape != splits.train.image_shape:
+        raise DataError(
+            f"{path}: {_shape(images)} images, the data's are {_shape(splits.train)}; set --image-size"
+        )
+    if not splits.labelled or images.class_names == (UNLABELLED,):
+        return _one_class(images), replace(
+            splits,
+            train=_one_class(splits.train),
+            validation=_one_class(splits.validation),
+            test=_one_class(splits.test),
+            labelled=False,
+        )
+    names = splits.train.class_names
+    unknown = [name for name in images.class_names if name not in names]
+    if unknown:
+        raise DataError(f"{path}: has class '{unknown[0]}', which is not in the data: {', '.join(names)}")
+    order = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
+    return replace(images, labels=order[images.labels], class_names=names), splits
+
+
+def _one_class(images: LabelledImages) -> LabelledImages:
+    return replace(images, labels=np.zeros_like(images.labels), class_names=(UNLABELLED,))
+
+
+def _shape(images: LabelledImages) -> str:
+    channels, height, width = images.image_shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
+
+
+def _about(
+    path: Path,
+    images: LabelledImages,
+    own: SetOnDisk | None,
+    data: DataConfig,
+    splits: DataSplits,
+    classifier: ClassifierConfig,
+    runtime: Runtime,
+    machine: Machine,
+) -> dict[str, Any]:
+    hashes = {
+        "samples": images.content_hash(),
+        "data": splits.fingerprint,
+        "train": splits.train.content_hash(),
+        "test": splits.test.content_hash(),
+    }
+    request = {
+        "protocol": PROTOCOL,
+        "hashes": hashes,
+        "classifier": asdict(classifier),
+        "seed": runtime.seed,
+        "machine": [machine.device.type, machine.precision, machine.threads],
+    }
+    return {
+        "id": request_key(request),
+        "samples": str(path),
+        "n": {"samples": len(images), "train": len(splits.train), "test": len(splits.test)},
+        "data": asdict(data),
+        "hashes": hashes,
+        "seed": runtime.seed,
+        "classifier": asdict(classifier),
+        "labelled": splits.labelled,
+        "notes": _notes(own, data, splits, runtime),
+    }
+
+
+def _notes(own: SetOnDisk | None, data: DataConfig, splits: DataSplits, runtime: Runtime) -> list[str]:
+    """What makes the numbers mean less than they seem to."""
+    notes = []
+    if not splits.labelled:
+        notes.append("without labels there is no scorer: GAN-test, CAS and IS are left out")
+    if own is None:
+        return notes
+    if own.index["sorting"]:
+        notes.append("a classifier sorted or filtered the samples: GAN-test is circular")
+    if own.fingerprint and own.fingerprint != splits.fingerprint:
+        notes.append("the samples were made from other data than this (or another --image-size)")
+    elif own.data_config is not None:
+        subset = ("per_class", "class_counts", "validation")
+        same = all(getattr(own.data_config, name) == getattr(data, name) for name in subset)
+        if not same or (own.data_seed != runtime.seed):
+            notes.append(
+                "the generator saw another training subset; give its --per-class, --validation and --seed, "
+                "so that memorisation and floors are about the images it saw"
+            )
+    return notes
+
+
+def _finished(out: Path, identity: str) -> ScoreResult | None:
+    """The result that is in `out` already, None where there is none.
+
+    Raises:
+        RunError: `out` holds something else.
+    """
+    with clear_disk_errors(out):
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return None
+    if not (out / "scores.json").is_file():
+        raise RunError(f"{out}: exists and is not a score of gangda's; choose another --out")
+    values = read_json(out / "scores.json")
+    if values.get("id") != identity:
+        raise RunError(f"{out}: holds the score of other samples or options; choose another --out")
+    metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
+    values.pop("format_version")
+    return ScoreResult(metrics, values, out, reprinted=True)
+
+
+def _metric(values: dict[str, Any]) -> MetricResult:
+    """A metric as `_without_nan` wrote it."""
+    interval, per_class = values["interval"], values["per_class"]
+    number = {None: math.nan}
+    return MetricResult(
+        **{
+            **values,
+            "value": number.get(values["value"], values["value"]),
+            "interval": None if interval is None else tuple(interval),
+            "per_class": None
+            if per_class is None
+            else tuple(number.get(share, share) for share in per_class),
+        }
+    )
+
+
+def _without_nan(value: Any) -> Any:
+    """Plain values without NaN, which is no JSON."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write(result: ScoreResult, inputs: MetricInputs) -> None:
+    """scores.json and the pictures, all at once."""
+    with whole_folder(result.out) as folder:
+        for name, picture in _pictures(inputs).items():
+            write_bytes(folder / name, picture)
+        metrics = [_without_nan(metric.as_dict()) for metric in result.metrics]
+        write_json(folder / "scores.json", {**result.about, "metrics": metrics})
+
+
+def _pictures(inputs: MetricInputs) -> dict[str, bytes]:
+    fake, real = inputs.samples.images, inputs.reference.images
+    pairs = closest_pairs(inputs, PAIRS)
+    pictures = {
+        "real-and-generated.png": score_figures.real_and_generated(real, fake),
+        "nearest-training-images.png": score_figures.nearest_pairs(
+            inputs.fake.images.pixels[pairs.samples], inputs.train.images.pixels[pairs.train], pairs.distances
+        ),
+    }
+    if inputs.scorer:
+        heldout, ours = (
+            recalls(side.images.labels, side.predicted(), real.num_classes)
+            for side in (inputs.reference, inputs.samples)
+        )
+        pictures["recall-by-class.png"] = score_figures.class_bars(real.class_names, heldout, ours)
+    return pictures
