@@ -60,6 +60,8 @@ def build(name: str, num_classes: int, channels: int, size: int) -> nn.Module:
         ) from error
     if not isinstance(network, nn.Module):
         raise UsageError(f"--classifier {name}: must return a torch.nn.Module, not {type(network).__name__}")
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise UsageError(f"--classifier {name}: the network has no parameters to train")
     _try(name, network, num_classes, channels, size)
     return network
 

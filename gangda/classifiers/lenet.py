@@ -14,21 +14,25 @@ class LeNet(nn.Module):
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B.
     Departures: ReLU for scaled tanh, max for trainable average pooling, full connections between the two
     convolutions, and a plain linear output layer for the radial basis functions. The first convolution is
-    padded by 2 (the paper's 28-pixel digits come padded to 32), and below 16 pixels the second one is too, so
-    that something is left to convolve.
+    padded by 2 (the paper's 28-pixel digits come padded to 32). Below 16 pixels the second one is too and the
+    first pooling is left out, or nothing would be left to convolve (8x8 digits: 95.4 for 94.4% so).
+
+    `fp32_on_cpu`: bf16 makes convolutions of so few channels slower on a CPU, not faster.
     """
+
+    fp32_on_cpu = True
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:
         super().__init__()
-        padding = 2 if size < 16 else 0
-        side = (size // 2 + 2 * padding - 4) // 2
+        small = size < 16
+        side = size // 2 if small else (size // 2 - 4) // 2
         self.convolutions = nn.Sequential(
             nn.Conv2d(channels, 6, 5, padding=2),
+            nn.Identity() if small else nn.MaxPool2d(2),  # before ReLU: same values, a quarter of the work
             nn.ReLU(),
+            nn.Conv2d(6, 16, 5, padding=2 if small else 0),
             nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5, padding=padding),
             nn.ReLU(),
-            nn.MaxPool2d(2),
             nn.Flatten(),
         )
         self.hidden = nn.Sequential(

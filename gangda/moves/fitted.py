@@ -1,0 +1,170 @@
+"""A trained classifier: what it answers, and how it is kept in a file."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from gangda import catalog
+from gangda.classifiers import custom
+from gangda.data.images import IntArray, UInt8Array
+from gangda.errors import DataError
+from gangda.moves.draw import to_float
+from gangda.runtime.device import Machine, evaluating
+from gangda.runtime.files import FORMAT_VERSION, write_bytes
+
+INFERENCE_BATCH = 1024
+ABOUT = ("name", "class_names", "image_shape", "n_train", "steps", "seed")  # kept beside the weights
+
+FloatArray32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassifier:
+    """A trained classifier in eval mode on its machine.
+
+    Attributes:
+        network: maps (B, C, H, W) in [-1, 1] to (B, K) logits.
+        name: of the architecture, as in `ClassifierConfig.classifier`.
+        class_names: the K names, in label order.
+        image_shape: (C, H, W) it was trained on.
+        n_train, steps, seed: images, optimiser steps and seed of its training.
+        machine: where it runs.
+    """
+
+    network: nn.Module
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    n_train: int
+    steps: int
+    seed: int
+    machine: Machine
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 (first 16 digits) of architecture and weights: the key of what it computes."""
+        digest = hashlib.sha256(repr((self.name, self.image_shape, self.class_names)).encode())
+        for key, tensor in self.network.state_dict().items():
+            digest.update(
+                key.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+            )
+        return digest.hexdigest()[:16]
+
+    def logits(self, pixels: UInt8Array) -> FloatArray32:
+        """Class logits of uint8 (N, H, W, C) images: float32 (N, K)."""
+        return self._ask(self.network, pixels, len(self.class_names))
+
+    def features(self, pixels: UInt8Array) -> FloatArray32:
+        """Activations before the output layer, float32 (N, F); the logits where there is no `features`."""
+        return self._ask(getattr(self.network, "features", self.network), pixels, len(self.class_names))
+
+    def predict(self, pixels: UInt8Array) -> IntArray:
+        """The likeliest class of each image, int64 (N,)."""
+        return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
+
+    def _ask(self, function: Callable[[Tensor], Tensor], pixels: UInt8Array, width: int) -> FloatArray32:
+        self._check(pixels)
+        answers = []
+        with evaluating(self.network), self.machine.autocast():
+            for start in range(0, len(pixels), INFERENCE_BATCH):
+                batch = to_device(pixels[start : start + INFERENCE_BATCH], self.machine)
+                answers.append(function(to_float(batch)).float().cpu().numpy())
+        return np.concatenate(answers) if answers else np.zeros((0, width), dtype=np.float32)
+
+    def _check(self, pixels: UInt8Array) -> None:
+        channels, height, width = self.image_shape
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (height, width, channels):
+            raise DataError(
+                f"the classifier was trained on {height}x{width} images with {channels} channels, "
+                f"not on {pixels.dtype} {tuple(pixels.shape[1:])}; set --image-size, or train it on these"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write weights and description to one safetensors file."""
+        about = {key: getattr(self, key) for key in ABOUT}
+        tensors = {
+            key: tensor.detach().cpu().contiguous() for key, tensor in self.network.state_dict().items()
+        }
+        text = json.dumps({"format_version": FORMAT_VERSION, **about})
+        write_bytes(path, save(tensors, metadata={"gangda": text}))
+
+    @staticmethod
+    def load(path: Path, machine: Machine) -> "FittedClassifier":
+        """Read a file written by `save`.
+
+        Raises:
+            DataError: missing, damaged, or not a classifier of gangda's.
+        """
+        about, tensors = _read(path)
+        names, shape = tuple(about["class_names"]), tuple(about["image_shape"])
+        network = build_classifier(about["name"], len(names), shape)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise DataError(
+                f"{path}: does not hold the weights of {about['name']}; train it again"
+            ) from error
+        machine = suited(network, machine)
+        described = {**about, "class_names": names, "image_shape": shape}
+        return FittedClassifier(network=place(network, machine).eval(), machine=machine, **described)
+
+
+def build_classifier(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """A fresh network by catalog name or `module:callable`, initialised from torch's global stream.
+
+    Raises:
+        UsageError: unknown name, or one that does not fit.
+    """
+    channels, height, _ = image_shape
+    if ":" in name:
+        return custom.build(name, num_classes, channels, height)
+    network: nn.Module = catalog.builder("classifier", catalog.CLASSIFIERS, name)(
+        num_classes, channels, height
+    )
+    return network
+
+
+def to_device(pixels: UInt8Array, machine: Machine) -> Tensor:
+    """uint8 (N, H, W, C) array -> uint8 (N, C, H, W) tensor on the device, channels-last in memory."""
+    return torch.tensor(pixels).to(machine.device).permute(0, 3, 1, 2)
+
+
+def suited(network: nn.Module, machine: Machine) -> Machine:
+    """The machine with the number format this network runs best in: some are slower in bf16 on a CPU."""
+    if machine.device.type == "cpu" and getattr(network, "fp32_on_cpu", False):
+        return replace(machine, dtype=torch.float32)
+    return machine
+
+
+def place(network: nn.Module, machine: Machine) -> nn.Module:
+    """Move a network, in place, to the machine's device and memory layout."""
+    layout = torch.channels_last if machine.channels_last else torch.contiguous_format
+    return network.to(machine.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise DataError(
+            f"{path}: not a readable safetensors file ({error}); train the classifier again"
+        ) from None
+    if "gangda" not in metadata:
+        raise DataError(f"{path}: not a classifier of gangda's")
+    about = json.loads(metadata["gangda"])
+    check_version(about.get("format_version"), path)
+    return {key: about[key] for key in ABOUT}, tensors
