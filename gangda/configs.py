@@ -1,4 +1,4 @@
-"""Frozen dataclasses: the only home of defaults. Command-line flags, YAML keys and `config.yaml` are made from them.
+"""Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them.
 
 A field is declared with `option(default, help)`; the flag is the field's name with dashes unless `flag` says
 otherwise. `minimum` and `maximum` are inclusive and are checked when the value is set, whatever it came from.
@@ -6,6 +6,7 @@ otherwise. `minimum` and `maximum` are inclusive and are checked when the value 
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -23,9 +24,10 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     repeat: bool = False,
+    pattern: str = "",
 ) -> Any:
-    """A dataclass field that is also a command-line option. A tuple is typed with commas, or flag by flag (`repeat`)."""
-    limits = {"minimum": minimum, "maximum": maximum, "choices": choices}
+    """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`)."""
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern}
     metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -36,7 +38,7 @@ def flag_of(field: "dataclasses.Field[Any]") -> str:
 
 
 class Checked:
-    """Base of the configurations: checks each value against its field's limits, and which exclude each other."""
+    """Base of the configurations: checks values against their fields' limits, and which exclude each other."""
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
@@ -63,6 +65,8 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
     for part in parts:
         if meta.get("choices") and part not in meta["choices"]:
             raise UsageError(f"{flag} {part}: choose from {', '.join(meta['choices'])}")
+        if meta.get("pattern") and not re.fullmatch(meta["pattern"], str(part)):
+            raise UsageError(f"{flag} {part}: must be {meta['help']}")
     for number in parts:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
@@ -80,7 +84,7 @@ class DataConfig(Checked):
 
     source: str = option(
         "digits",
-        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX folder, class folders, NPZ, sample set",
+        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX or class folders, NPZ, sample set",
         flag="--data",
     )
     image_size: int | None = option(None, "side in pixels; default: the set's own", minimum=8, maximum=64)
@@ -115,9 +119,13 @@ class Recipe(Checked):
     beta2: float = option(0.99, "Adam's second-moment decay", minimum=0.0, maximum=0.99999)
     r1: float = option(1.0, "R1 gradient penalty, gamma; 0 turns it off", minimum=0.0)
     r1_every: int = option(8, "steps between R1 penalties (lazy regularisation)", minimum=1)
-    ema: float = option(0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999)
+    ema: float = option(
+        0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999
+    )
     diffaugment: str = option(
-        "auto", "DiffAugment translation for the discriminator; auto: below 5,000 images", choices=("auto", "on", "off")
+        "auto",
+        "DiffAugment translation for the discriminator; auto: below 5,000 images",
+        choices=("auto", "on", "off"),
     )
 
 
@@ -129,8 +137,12 @@ class Budget(Checked):
 
     steps: int | None = option(None, "generator steps", minimum=1)
     epochs: int | None = option(None, "passes over the training images", minimum=1)
-    minutes: float | None = option(None, "stop by the clock, with a complete and resumable run", minimum=0.001)
-    checkpoint_every: str = option("1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints")
+    minutes: float | None = option(
+        None, "stop by the clock, with a complete and resumable run", minimum=0.001
+    )
+    checkpoint_every: str = option(
+        "1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints", pattern=r"[1-9]\d{0,8}[se]?"
+    )
 
 
 @dataclass(frozen=True)
@@ -195,7 +207,9 @@ class PcaSpec(ArchSpec):
     game: ClassVar[str] = ""
     conditional: ClassVar[bool] = True
 
-    components: int = option(64, "principal components per class (fewer where a class has fewer images)", minimum=1)
+    components: int = option(
+        64, "principal components per class (fewer where a class has fewer images)", minimum=1
+    )
 
 
 @dataclass(frozen=True)
@@ -204,7 +218,9 @@ class TransformConfig(Checked):
 
     rotation: float = option(10.0, "up to this many degrees either way", minimum=0.0, maximum=180.0)
     translation: float = option(0.07, "up to this fraction of the side", minimum=0.0, maximum=0.5)
-    scaling: tuple[float, float] = option((0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0)
+    scaling: tuple[float, float] = option(
+        (0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0
+    )
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
 
 
@@ -212,7 +228,9 @@ class TransformConfig(Checked):
 class ClassifierConfig(Checked):
     """Which classifier, and for how many steps. All arms of a comparison get the same."""
 
-    classifier: str = option("lenet", "a name from the list, or module:callable(num_classes, channels, size) for your own")
+    classifier: str = option(
+        "lenet", "a name from the list, or module:callable(num_classes, channels, size) for your own"
+    )
     classifier_steps: int = option(2000, "optimiser steps", minimum=1)
     classifier_epochs: int | None = option(None, "passes over the set instead of steps", minimum=1)
     classifier_batch: int = option(64, "images per step", minimum=1)
@@ -228,7 +246,7 @@ class SampleConfig(Checked):
     per_class: int | None = option(None, "samples of every class", minimum=1)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
-    shard: str = option("1/1", "write part i of n; any n gives the same images")
+    shard: str = option("1/1", "write part i/n; any n gives the same images", pattern=r"[1-9]\d*/[1-9]\d*")
     generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
     min_confidence: float = option(
         0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
@@ -241,10 +259,18 @@ class AugmentConfig(Checked):
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("ratio", "replace"), ("balance", "replace"))
 
-    method: str = option("generated", "where new images come from", choices=("generated", "traditional", "both"))
-    balance: bool = option(False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)")
-    ratio: float | None = option(None, "synthetic images per real image; default 1 without --balance", minimum=0.0)
-    replace: float | None = option(None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0)
+    method: str = option(
+        "generated", "where new images come from", choices=("generated", "traditional", "both")
+    )
+    balance: bool = option(
+        False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)"
+    )
+    ratio: float | None = option(
+        None, "synthetic images per real image; default 1 without --balance", minimum=0.0
+    )
+    replace: float | None = option(
+        None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0
+    )
     ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable", repeat=True)
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
 
@@ -253,12 +279,18 @@ class AugmentConfig(Checked):
 class CompareConfig(Checked):
     """The experiment: which arms, how many paired seeds, what a ratio means."""
 
-    arms: tuple[str, ...] = option(tuple(catalog.ARMS), "arms to compare, comma-separated", choices=tuple(catalog.ARMS))
+    arms: tuple[str, ...] = option(
+        tuple(catalog.ARMS), "arms to compare, comma-separated", choices=tuple(catalog.ARMS)
+    )
     mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
-    ratios: tuple[float, ...] = option((1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0)
+    ratios: tuple[float, ...] = option(
+        (1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0
+    )
     seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)
     alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)
-    margin: float | None = option(None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0)
+    margin: float | None = option(
+        None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0
+    )
 
 
 def spec_class(arch: str) -> type[ArchSpec]:
@@ -285,7 +317,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class ExperimentConfig:
-    """Everything that determines a comparison: the generators' configuration, the arms' and the protocol's."""
+    """Everything that determines a comparison: the generators', the arms' and the protocol's configuration."""
 
     data: DataConfig = DataConfig()
     arch: str = "cdcgan"

@@ -46,7 +46,9 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     keys = ("have", "want", "make", "keep")
     rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
     sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
-    title = "Would augment" if values.get("dry_run") else "Augmented"
+    title = "Would augment" if values["dry_run"] else "Augmented"
     columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
     draw(out, title, columns, [*rows, ("all", *sums)])
-    say(out, f"out: {values['out']}")
+    if values["run"] is not None:
+        say(out, f"generator: {values['run']}")
+    say(out, f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")

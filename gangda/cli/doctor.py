@@ -111,8 +111,7 @@ def data_sets() -> dict[str, str | None]:
 
 def folders() -> dict[str, str]:
     """Where downloaded sets, decoded images and features are kept."""
-    from gangda.data.cache import cache_root
-    from gangda.data.torchvision_sets import data_root
+    from gangda.data.places import cache_root, data_root
 
     return {"data": str(data_root()), "cache": str(cache_root())}
 

@@ -1,8 +1,8 @@
 """Flags made from the configuration classes: a new field in `configs.py` is a new flag with no further edit.
 
 A command is a function `body(call, own options...)`. `register` gives it, besides its own options, one flag
-for each field of the sections it names (and `--config --json --quiet --dry-run`), resolves them, and passes the
-result as `call`.
+for each field of the sections it names (and `--config --json --quiet --dry-run`), resolves them, and passes
+the result as `call`.
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gangda.cli.options import Call
-from gangda.cli.output import draw, number, say
+from gangda.cli.output import draw, number, percent, say
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,17 @@ def sample(
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """How many images of each class, and where they are."""
-    counts = values["counts"]
-    rows = [*((name, number(count)) for name, count in counts.items()), ("all", number(sum(counts.values())))]
-    draw(out, "Would draw" if values.get("dry_run") else "Samples", ("class", "images"), rows)
-    say(out, f"out: {values['out']}")
+    counts, sorting = values["counts"], values["sorting"]
+    columns = ("class", "images", *(("acceptance", "agreement") if sorting else ()))
+    rows = [(name, number(count), *sorting_cells(sorting, name)) for name, count in counts.items()]
+    part, parts = values["shard"]
+    title = "Would draw" if values["dry_run"] else "Samples"
+    draw(out, title if parts == 1 else f"{title}, part {part} of {parts}", columns, rows)
+    verb = "would write" if values["dry_run"] else "sample set"
+    say(out, f"{verb}: {values['out']} ({number(sum(counts.values()))} images, {values['format']})")
+
+
+def sorting_cells(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """How much of what was drawn was accepted as this class, where a classifier sorted."""
+    shares = sorting.get(name)
+    return (percent(shares["acceptance"]), percent(shares["agreement"])) if shares else ()

@@ -40,13 +40,20 @@ def score(
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """One line for each metric."""
+    """One line for each metric, beside the same number for real images; then what a reader must know."""
+    sizes = ", ".join(f"{number(count)} {name}" for name, count in values["n"].items())
+    if values["dry_run"]:
+        say(out, f"would compare {values['samples']} with held-out real images ({sizes})")
+        say(out, f"would write: {values['out']}")
+        return
     rows = [
         (row["name"], number(row["value"]), number(row["floor"]), interval(row["interval"]), row["direction"])
         for row in values["metrics"]
     ]
-    draw(out, "Scores", ("metric", "value", "real vs real", "95% interval", "better"), rows)
+    draw(out, f"Scores ({sizes})", ("metric", "value", "real vs real", "95% interval", "better"), rows)
     for row in values["metrics"]:
         if row["note"]:
             say(out, f"{row['name']}: {row['note']}")
-    say(out, f"out: {values['out']}")
+    for note in values["notes"]:
+        say(out, note)
+    say(out, f"scores: {values['out']}")

@@ -28,15 +28,16 @@ def train(
     if list_architectures:
         call.terminal.result({"architectures": architectures()}, show_architectures)
         return
-    config = call.settings.train_config()
-    if call.dry_run:
-        call.terminal.result(rehearsal(call, out), show_rehearsal)
-        return
     from gangda.engines import training
 
+    chosen = call.settings
+    config = chosen.train_config()
     with call.terminal.reporter() as reporter:
-        result = training.train(config, out, resume=resume, reporter=reporter)
-    call.terminal.result(result.as_dict(), show_result)
+        result = training.train(config, out, resume=resume, dry_run=call.dry_run, reporter=reporter)
+    values = {**result.as_dict(), "dry_run": call.dry_run}
+    if call.dry_run:
+        values |= {"config": settings.as_mapping(config), "origins": dict(chosen.origins)}
+    call.terminal.result(values, show_rehearsal if call.dry_run else show_result)
 
 
 def architectures() -> list[dict[str, Any]]:
@@ -52,22 +53,6 @@ def architectures() -> list[dict[str, Any]]:
     ]
 
 
-def rehearsal(call: Call, out: Path | None) -> dict[str, Any]:
-    """What training would work from: the images found, every value and where it came from."""
-    from gangda.data.loading import load_splits
-    from gangda.data.splits import describe
-
-    config = call.settings.train_config()
-    splits = load_splits(config.data, config.runtime.seed)
-    return {
-        "dry_run": True,
-        "data": describe(splits),
-        "config": settings.as_mapping(config),
-        "origins": dict(call.settings.origins),
-        "out": None if out is None else str(out),
-    }
-
-
 def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
     """The catalog as a table."""
     rows = [
@@ -80,14 +65,13 @@ def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
 def show_rehearsal(out: "Console", values: Mapping[str, Any]) -> None:
     """The resolved configuration, one line for each value."""
     rows = [
-        (f"{section}.{key}", value, values["origins"].get(f"{section}.{key}", "default"))
+        (f"{section}.{key}", "-" if value is None else value, values["origins"][f"{section}.{key}"])
         for section, keys in values["config"].items()
         for key, value in keys.items()
     ]
     draw(out, "Would train with", ("option", "value", "from"), rows, left=3)
-    data = ", ".join(f"{key} {value}" for key, value in values["data"].items())
-    say(out, f"data: {data}")
-    say(out, "Nothing has been written.")
+    draw(out, "Parameters", ("", ""), [(name, number(count)) for name, count in values["parameters"].items()])
+    say(out, f"would write: {values['run']}")
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
@@ -95,7 +79,10 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     rows = [
         ("steps", number(values["steps"])),
         ("time", duration(values["seconds"])),
-        ("images/s", number(values["images_per_second"], 0)),
+        ("images/s", number(round(values["images_per_second"]))),
+        *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
-    draw(out, "Trained", ("", ""), rows)
+    draw(out, f"Trained {values['arch']}", ("", ""), rows)
+    for alarm in values["alarms"]:
+        say(out, alarm)
     say(out, f"run: {values['run']}")
