@@ -20,7 +20,7 @@ from gangda.data.images import IntArray, UInt8Array
 from gangda.errors import DataError
 from gangda.moves.draw import to_float
 from gangda.runtime.device import Machine, evaluating
-from gangda.runtime.files import FORMAT_VERSION, write_bytes
+from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
 
 INFERENCE_BATCH = 1024
 ABOUT = ("name", "class_names", "image_shape", "n_train", "steps", "seed")  # kept beside the weights
