@@ -60,7 +60,9 @@ ARCHITECTURES: Mapping[str, Entry] = {
 }
 
 GAMES: Mapping[str, Entry] = {
-    "two_player": Entry("gangda.moves.game:TwoPlayerGame", "one generator (or a mixture) against real/fake scores"),
+    "two_player": Entry(
+        "gangda.moves.game:TwoPlayerGame", "one generator (or a mixture) against real/fake scores"
+    ),
     "madgan": Entry("gangda.moves.game:MadganGame", "which generator made it, or real", "Ghosh 2018"),
 }
 
@@ -68,7 +70,9 @@ LOSSES: Mapping[str, Entry] = {
     "nonsaturating": Entry(
         "gangda.objectives.losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"
     ),
-    "minimax": Entry("gangda.objectives.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
+    "minimax": Entry(
+        "gangda.objectives.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"
+    ),
     "hinge": Entry("gangda.objectives.losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
 }
 
@@ -86,22 +90,32 @@ CLASSIFIERS: Mapping[str, Entry] = {
 
 TRANSFORMS: Mapping[str, Entry] = {
     "rotation": Entry("gangda.traditional.transforms:rotation", "rotation by up to some degrees either way"),
-    "translation": Entry("gangda.traditional.transforms:translation", "shift by up to a fraction of the side"),
+    "translation": Entry(
+        "gangda.traditional.transforms:translation", "shift by up to a fraction of the side"
+    ),
     "scaling": Entry("gangda.traditional.transforms:scaling", "zoom by a factor from a range"),
     "blur": Entry("gangda.traditional.transforms:blur", "Gaussian blur with a random sigma"),
 }
 
 # The order is the order of the printed table.
 METRICS: Mapping[str, Entry] = {
-    "gan_test": Entry("gangda.metrics.gan_test:gan_test", "real-trained classifier's accuracy on intended labels"),
+    "gan_test": Entry(
+        "gangda.metrics.gan_test:gan_test", "real-trained classifier's accuracy on intended labels"
+    ),
     "cas": Entry("gangda.metrics.cas:cas", "accuracy on real test images after training on samples only"),
     "is": Entry("gangda.metrics.inception_score:inception_score", "exp E KL(p(y|x) || p(y))"),
     "fid": Entry("gangda.metrics.fid:fid", "Frechet distance between feature Gaussians"),
     "kid": Entry("gangda.metrics.kid:kid", "unbiased polynomial-kernel MMD between features"),
-    "precision_recall": Entry("gangda.metrics.precision_recall:precision_recall", "k-NN manifold precision, recall"),
-    "density_coverage": Entry("gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"),
+    "precision_recall": Entry(
+        "gangda.metrics.precision_recall:precision_recall", "k-NN manifold precision, recall"
+    ),
+    "density_coverage": Entry(
+        "gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"
+    ),
     "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
-    "memorisation": Entry("gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"),
+    "memorisation": Entry(
+        "gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"
+    ),
     "artefact": Entry("gangda.metrics.artefact:artefact", "AUC of a classifier that tells samples from real"),
 }
 

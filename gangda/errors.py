@@ -33,7 +33,7 @@ class StoppedError(GangdaError):
     exit_code = 75
 
 
-class InterruptedByUser(GangdaError):
+class InterruptedByUserError(GangdaError):
     """Ctrl-C, with all work saved."""
 
     exit_code = 130

@@ -46,7 +46,9 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3):
-            raise DataError(f"pixels must be uint8 (N, H, W, 1 or 3), not {self.pixels.dtype} {self.pixels.shape}")
+            raise DataError(
+                f"pixels must be uint8 (N, H, W, 1 or 3), not {self.pixels.dtype} {self.pixels.shape}"
+            )
         count = len(self.pixels)
         for name in ("labels", "row_id", "origin"):
             if getattr(self, name).shape != (count,):
@@ -78,7 +80,9 @@ class LabelledImages:
     def take(self, rows: Sequence[int] | IntArray) -> "LabelledImages":
         """The images at these positions, in this order."""
         index = np.asarray(rows, dtype=np.int64)
-        kept = {new: self.provenance[int(old)] for new, old in enumerate(index) if int(old) in self.provenance}
+        kept = {
+            new: self.provenance[int(old)] for new, old in enumerate(index) if int(old) in self.provenance
+        }
         return dataclasses.replace(
             self,
             pixels=self.pixels[index],
@@ -93,12 +97,14 @@ class LabelledImages:
         """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
         digest = hashlib.sha256(repr((self.pixels.shape, self.class_names)).encode())
         for start in range(0, len(self), 65536):
-            digest.update(np.ascontiguousarray(self.pixels[start : start + 65536]))
-        digest.update(np.ascontiguousarray(self.labels))
+            digest.update(memoryview(np.ascontiguousarray(self.pixels[start : start + 65536])))
+        digest.update(memoryview(np.ascontiguousarray(self.labels)))
         return digest.hexdigest()[:16]
 
 
-def real_images(pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], first_row: int = 0) -> LabelledImages:
+def real_images(
+    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], first_row: int = 0
+) -> LabelledImages:
     """Real images straight from a source; row ids count up from `first_row`."""
     count = len(pixels)
     return LabelledImages(

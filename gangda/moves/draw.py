@@ -31,7 +31,14 @@ def to_float(pixels: Tensor) -> Tensor:
 
 
 def draw_block(
-    generator: Generator, label: int, block: int, *, seed: int, machine: Machine, which: int | None = None, attempt: int = 0
+    generator: Generator,
+    label: int,
+    block: int,
+    *,
+    seed: int,
+    machine: Machine,
+    which: int | None = None,
+    attempt: int = 0,
 ) -> UInt8Array:
     """One block of `BLOCK` samples of a class, uint8 (BLOCK, H, W, C).
 

@@ -13,12 +13,15 @@ from gangda.objectives.penalties import r1
 from gangda.zoo.base import Networks, Scores
 
 Terms = dict[str, Tensor]
+MADGAN_GENERATOR = {"minimax": losses.madgan_minimax, "nonsaturating": losses.madgan_nonsaturating}
 
 
 class Game(Protocol):
     """What the training loop needs of a game. Each method returns named terms; their sum is minimised."""
 
-    def discriminator_terms(self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator) -> Terms:
+    def discriminator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
+    ) -> Terms:
         """Terms of the discriminator; `fake` is detached. real: (B, C, H, W) in [-1, 1]; y: int64 (B,).
 
         fake: (F, C, H, W) with F <= B, made for the first F labels of y.
@@ -39,7 +42,9 @@ class _Arena:
         scores: Scores = self.networks.discriminator(seen, y)
         return scores
 
-    def score_both(self, real: Tensor, y: Tensor, fake: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def score_both(
+        self, real: Tensor, y: Tensor, fake: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Scores of real and fake: one joined pass, or two where batch norm must not mix them."""
         y_fake = y[: len(fake)]
         if getattr(self.networks.discriminator, "separate_batches", False):
@@ -65,7 +70,9 @@ class TwoPlayerGame(_Arena):
         super().__init__(networks, recipe, augment)
         self.loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, recipe.loss)()
 
-    def discriminator_terms(self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator) -> Terms:
+    def discriminator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
+    ) -> Terms:
         """Adversarial term, and R1 when it is due."""
         on_real, on_fake = self.score_both(real, y, fake, rng)
         return {"d_loss": self.loss.discriminator(on_real, on_fake), **self.penalty_terms(real, y, step, rng)}
@@ -78,8 +85,6 @@ class TwoPlayerGame(_Arena):
 class MadganGame(_Arena):
     """K generators, each with B/K of the fakes in order, against K+1 logits (Ghosh 2018)."""
 
-    _generator_losses = {"minimax": losses.madgan_minimax, "nonsaturating": losses.madgan_nonsaturating}
-
     def made_by(self, fake: Tensor) -> Tensor:
         """Which generator made each row, int64 (B,)."""
         k = self.networks.generator.num_generators
@@ -89,7 +94,9 @@ class MadganGame(_Arena):
         """Logit of "real" against all generators together."""
         return adversarial[:, -1] - torch.logsumexp(adversarial[:, :-1], dim=1)
 
-    def discriminator_terms(self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator) -> Terms:
+    def discriminator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
+    ) -> Terms:
         """Cross-entropy over K+1 classes, and R1 when it is due."""
         on_real, on_fake = self.score_both(real, y, fake, rng)
         loss = losses.madgan_discriminator(on_real, on_fake, self.made_by(fake))
@@ -97,5 +104,5 @@ class MadganGame(_Arena):
 
     def generator_terms(self, fake: Tensor, y: Tensor, rng: torch.Generator) -> Terms:
         """Each generator's own loss, averaged."""
-        loss = self._generator_losses[self.recipe.loss]
+        loss = MADGAN_GENERATOR[self.recipe.loss]
         return {"g_loss": loss(self.score(fake, y, rng).adversarial)}

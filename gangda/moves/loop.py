@@ -21,7 +21,9 @@ from gangda.runtime.device import Machine
 from gangda.runtime.seeding import seed_for, torch_stream
 from gangda.zoo.base import Generator, Networks
 
-LIMITED_DATA = 5000  # images below which `--diffaugment auto` is on (Zhao 2020 sees its gain below about this)
+LIMITED_DATA = (
+    5000  # images below which `--diffaugment auto` is on (Zhao 2020 sees its gain below about this)
+)
 
 
 @dataclass(eq=False)
@@ -128,6 +130,7 @@ def steps(
     """
     generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
     fakes = recipe.batch_size // generator.num_generators * generator.num_generators
+    averaged, live = float_tensors(state.ema), float_tensors(generator)
     while True:
         rng = torch_stream(images.seed, "step", state.step)
         torch.manual_seed(seed_for(images.seed, "dropout", state.step))
@@ -142,7 +145,10 @@ def steps(
         _descend(state.optimiser_g, g_terms)
         discriminator.requires_grad_(True)
         state.step += 1
-        average(state.ema, generator, min(recipe.ema, state.step / (state.step + 10)))
+        # The average ramps up (Karras 2020), so that a short run does not lag behind its own weights.
+        decay = min(recipe.ema, state.step / (state.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(averaged, live, 1 - decay)
         terms = {name: value.detach() for name, value in {**d_terms, **g_terms}.items()}
         yield StepRecord(state.step, terms, state.step * recipe.batch_size)
 
@@ -153,9 +159,6 @@ def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:
     optimiser.step()
 
 
-@torch.no_grad()
-def average(ema: nn.Module, live: nn.Module, decay: float) -> None:
-    """ema <- decay * ema + (1 - decay) * live, weights and running statistics alike (Karras 2018)."""
-    averaged = [t for t in ema.state_dict().values() if t.is_floating_point()]
-    current = [t for t in live.state_dict().values() if t.is_floating_point()]
-    torch._foreach_lerp_(averaged, current, 1 - decay)
+def float_tensors(module: nn.Module) -> list[Tensor]:
+    """Weights and running statistics, sharing memory with the module: what the weight average covers."""
+    return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]

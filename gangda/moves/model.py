@@ -54,9 +54,13 @@ class Model:
         return self.generator.conditional
 
 
-def build_networks(arch: str, spec: configs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+def build_networks(
+    arch: str, spec: configs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
+) -> Networks:
     """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
-    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(spec, image_shape, num_classes)
+    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
+        spec, image_shape, num_classes
+    )
     return networks
 
 
@@ -81,7 +85,13 @@ def load_model(run: Path) -> Model:
     try:
         values = read_json(folder / "model.json")
         values.pop("format_version")
-        card = ModelCard(**{**values, "image_shape": tuple(values["image_shape"]), "class_names": tuple(values["class_names"])})
+        card = ModelCard(
+            **{
+                **values,
+                "image_shape": tuple(values["image_shape"]),
+                "class_names": tuple(values["class_names"]),
+            }
+        )
         generator = _rebuild(card, load_file(folder / "generator.safetensors"))
         rows = np.array([int(line) for line in (folder / "rows.txt").read_text().split()], dtype=np.int64)
     except GangdaError:

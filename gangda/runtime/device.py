@@ -84,7 +84,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"--device {name}: not a device; choose auto, cpu, cuda, cuda:1 or mps") from None
-    if device.type == "cuda" and not (torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()):
+    if device.type == "cuda" and not (
+        torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
+    ):
         raise UsageError(f"--device {name}: no such CUDA device here; use --device cpu or auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: not available here; use --device cpu or auto")
@@ -110,7 +112,7 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         # AVX-512 BF16 without AMX is slower than fp32 on training shapes (measured: half the rate), so AMX decides.

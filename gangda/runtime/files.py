@@ -26,7 +26,9 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(f"{path}: the disk is full; free some space and run the same command again") from error
+            raise RunError(
+                f"{path}: the disk is full; free some space and run the same command again"
+            ) from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
             raise RunError(f"{path}: cannot write there ({error.strerror}); choose another --out") from error
         raise
@@ -67,7 +69,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); delete it and make it again") from None
+        raise DataError(
+            f"{path}: not readable JSON ({str(error)[:80]}); delete it and make it again"
+        ) from None
     if not isinstance(value, dict):
         raise DataError(f"{path}: expected a JSON object")
     check_version(value.get("format_version"), path)
@@ -79,7 +83,9 @@ def check_version(version: Any, path: Path) -> None:
     if not isinstance(version, int):
         raise DataError(f"{path}: has no format_version; not a file of gangda's")
     if version > FORMAT_VERSION:
-        raise DataError(f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda")
+        raise DataError(
+            f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda"
+        )
 
 
 def sync_folder(folder: Path) -> None:

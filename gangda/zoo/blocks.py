@@ -14,6 +14,11 @@ def grid_plan(size: int) -> tuple[int, int]:
     return -(-size // 2**doublings), doublings
 
 
+def flat_side(image_shape: tuple[int, int, int], halvings: int) -> int:
+    """Pixels left of (C, H, W) after so many 4x4 convolutions of stride 2 and padding 1."""
+    return (image_shape[1] >> halvings) * (image_shape[2] >> halvings)
+
+
 def crop(images: Tensor, height: int, width: int) -> Tensor:
     """The centre (B, C, height, width) of images that are at least as large."""
     if images.shape[2:] == (height, width):
@@ -40,7 +45,9 @@ class ConditionalBatchNorm(nn.Module):
         """Normalise over the batch, then scale and shift by class."""
         shape = (x.shape[0], -1, 1, 1)
         normal = self.norm(x)
-        return torch.addcmul(self.bias(y).view(shape).to(normal.dtype), normal, self.gain(y).view(shape).to(normal.dtype))
+        return torch.addcmul(
+            self.bias(y).view(shape).to(normal.dtype), normal, self.gain(y).view(shape).to(normal.dtype)
+        )
 
 
 class SharedBatchNorm(nn.Module):

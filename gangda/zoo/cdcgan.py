@@ -1,11 +1,13 @@
 """The default: a small class-conditional DCGAN with conditional batch norm and a projection discriminator."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from gangda.configs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ConditionalBatchNorm, crop, grid_plan, leaky, stages
+from gangda.zoo.blocks import ConditionalBatchNorm, crop, flat_side, grid_plan, leaky, stages
 
 
 class ConditionalGenerator(Generator):
@@ -25,7 +27,7 @@ class ConditionalGenerator(Generator):
         widths = stages(spec.width, doublings)[::-1]
         self.base = base
         self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
         self.norms = nn.ModuleList([ConditionalBatchNorm(width, num_classes) for width in widths])
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
@@ -47,12 +49,11 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, width: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        side, doublings = grid_plan(max(image_shape[1:]))
+        doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(width, doublings)[:-1]]
-        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False)])
-        sides = [_halved(max(image_shape[1:]), i) for i in range(doublings + 1)]
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
         self.mix = nn.Conv2d(widths[-1], widths[-1] * 2, 3, 1, 1)
-        features = widths[-1] * 2 * sides[-1] ** 2
+        features = widths[-1] * 2 * flat_side(image_shape, doublings)
         self.score = nn.Linear(features, 1)
         self.embed = nn.Embedding(num_classes, features)
         nn.init.zeros_(self.embed.weight)
@@ -65,12 +66,6 @@ class ProjectionDiscriminator(nn.Module):
         scale = h.shape[1] ** -0.5
         logits = self.score(h).squeeze(1) + (self.embed(y).to(h.dtype) * h).sum(1) * scale
         return Scores(logits.float(), features=h)
-
-
-def _halved(side: int, times: int) -> int:
-    for _ in range(times):
-        side = side // 2
-    return side
 
 
 def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -1,11 +1,13 @@
 """DCGAN (Radford 2016), unconditional, for 8 to 64 pixels."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
 from gangda.configs import DcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import crop, grid_plan, init_normal, leaky, stages
+from gangda.zoo.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
 
 
 class DcganGenerator(Generator):
@@ -42,12 +44,12 @@ class DcganDiscriminator(nn.Module):
 
     def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
-        side, doublings = max(image_shape[1:]), grid_plan(max(image_shape[1:]))[1]
+        doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.width, doublings - 1)]
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1, bias=i == 0) for i, (a, b) in enumerate(pairs)])
         self.norms = nn.ModuleList([nn.Identity(), *[nn.BatchNorm2d(b) for _, b in pairs[1:]]])
-        self.score = nn.Linear(widths[-1] * (side // 2**doublings) ** 2, 1)
+        self.score = nn.Linear(widths[-1] * flat_side(image_shape, doublings), 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W), ignored labels -> `Scores` with adversarial (B,)."""

@@ -1,13 +1,14 @@
 """MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator."""
 
-from typing import cast
+import dataclasses
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from gangda.configs import MadganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import batch_norm, crop, grid_plan, leaky, stages
+from gangda.zoo.blocks import batch_norm, crop, flat_side, grid_plan, leaky, stages
 
 
 class GeneratorEnsemble(Generator):
@@ -26,7 +27,7 @@ class GeneratorEnsemble(Generator):
         self.base, doublings = grid_plan(max(image_shape[1:]))
         widths = stages(spec.width, doublings)[::-1]
         self.linear = nn.Linear(spec.latent_dim, widths[0] * self.base**2, bias=False)
-        shared = list(zip(widths, widths[1:], strict=False))[:-1]
+        shared = list(pairwise(widths))[:-1]
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in shared])
         self.norms = nn.ModuleList([batch_norm(width, num_classes, spec.conditional) for width in widths])
         k, channels = spec.generators, image_shape[0]
@@ -47,7 +48,8 @@ class GeneratorEnsemble(Generator):
         """Apply generator k's part of a grouped layer to its rows: (K n, C, H, W) -> (K n, C', H', W')."""
         k = self.num_generators
         side_by_side = x.unflatten(0, (k, -1)).transpose(0, 1).flatten(1, 2)
-        return cast(Tensor, grouped(side_by_side)).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
+        images: Tensor = grouped(side_by_side).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
+        return images
 
     def select(self, k: int) -> Generator:
         """The k-th generator as a network of its own (it shares no memory with the ensemble)."""
@@ -55,9 +57,9 @@ class GeneratorEnsemble(Generator):
             raise IndexError(f"generator {k} of {self.num_generators}")
         if self.num_generators == 1:
             return self
-        import dataclasses
-
-        alone = GeneratorEnsemble(dataclasses.replace(self.spec, generators=1), self.image_shape, self.num_classes)
+        alone = GeneratorEnsemble(
+            dataclasses.replace(self.spec, generators=1), self.image_shape, self.num_classes
+        )
         state = dict(self.state_dict())
         for name in ("own_up.weight", "own_out.weight", "own_out.bias"):
             state[name] = state[name].chunk(self.num_generators)[k]
@@ -74,11 +76,11 @@ class IdentityDiscriminator(nn.Module):
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        side, doublings = max(image_shape[1:]), grid_plan(max(image_shape[1:]))[1]
+        doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.d_width, doublings)[:-1]]
-        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in zip(widths, widths[1:], strict=False)])
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
         self.mix = nn.Conv2d(widths[-1], widths[-1] * 2, 3, 1, 1)
-        features = widths[-1] * 2 * (side // 2**doublings) ** 2
+        features = widths[-1] * 2 * flat_side(image_shape, doublings)
         self.scores = nn.Linear(features, spec.generators + 1)
         self.embed = nn.Embedding(num_classes, features) if spec.conditional else None
         if self.embed is not None:
@@ -99,5 +101,6 @@ class IdentityDiscriminator(nn.Module):
 def build(spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
     """Fresh networks for (C, H, W) images of `num_classes` classes."""
     return Networks(
-        GeneratorEnsemble(spec, image_shape, num_classes), IdentityDiscriminator(spec, image_shape, num_classes)
+        GeneratorEnsemble(spec, image_shape, num_classes),
+        IdentityDiscriminator(spec, image_shape, num_classes),
     )

@@ -28,7 +28,8 @@ class PcaGenerator(Generator):
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, n), (B,) -> (B, C, H, W) in [-1, 1]."""
         flat = self.mean[y] + torch.bmm(z.flatten(0, -2).unsqueeze(1), self.basis[y]).squeeze(1)
-        return flat.clamp(-1, 1).unflatten(1, self.image_shape)
+        images: Tensor = flat.clamp(-1, 1).unflatten(1, self.image_shape)
+        return images
 
 
 def fit(spec: PcaSpec, images: LabelledImages) -> PcaGenerator:
