@@ -1,6 +1,7 @@
 """A classifier of the user's own: `--classifier module:callable`."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -87,3 +88,12 @@ def _try(name: str, network: nn.Module, num_classes: int, channels: int, size: i
 def _short(error: Exception) -> str:
     """First line of an error, with its kind."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+
+
+def code_of(name: str) -> str:
+    """The text of the module behind "module:callable"; empty where there is none to read (compiled modules)."""
+    find(name)
+    try:
+        return inspect.getsource(sys.modules[name.partition(":")[0]])
+    except (OSError, TypeError):
+        return ""

@@ -129,7 +129,7 @@ def _optimise(
             logits = network(x)
         loss = _loss(logits.float(), y, weight)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         if step % REPORT_EVERY == 0 or step == len(rates):
             reporter.step("classifier", step, len(rates))
