@@ -1,16 +1,24 @@
 """`gangda classify`: train a classifier on a set and test it on held-out real images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gangda.cli.options import Call
-from gangda.cli.output import draw, percent, say
+from gangda.cli.output import draw, number, percent, say
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+MEASURES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "train_accuracy": "accuracy on its own training images",
+}
+WIDEST_MATRIX = 12  # classes whose confusion matrix fits a terminal
 
 
 def classify(
@@ -55,5 +63,34 @@ def classify(
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """Accuracies, recall of each class, and the confusion matrix."""
-    draw(out, "", ("", ""), [(str(key), percent(value)) for key, value in values.items()])
-    say(out, f"out: {values['out']}")
+    sizes = f"{number(values['n_train'])} images, {number(values['steps'])} steps"
+    asked = f"{number(values['n_test'])} test images"
+    if values["dry_run"]:
+        say(out, f"would train on {values['set']} ({sizes}) and test on {values['test']} ({asked})")
+        say(out, f"would write: {values['out']}")
+        return
+    spread = values["spread"]
+    rows = [(words, percent(values[name]), percent(spread[name])) for name, words in MEASURES.items()]
+    repeats = len(values["runs"])
+    draw(out, f"Trained on {sizes}; {asked}", ("", "mean", f"sd over {repeats}"), rows)
+    names = values["class_names"]
+    recalls = zip(names, values["recall"], values["test_counts"], strict=True)
+    draw(
+        out,
+        "Recall by class",
+        ("class", "recall", "test images"),
+        [(name, percent(recall), number(count)) for name, recall, count in recalls],
+    )
+    show_confusion(out, names, values["confusion"])
+    for note in values["notes"]:
+        say(out, note)
+    say(out, f"result: {values['out']}")
+
+
+def show_confusion(out: "Console", names: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
+    """The confusion matrix where it fits a screen; it is in the picture and the JSON anyway."""
+    if len(names) > WIDEST_MATRIX:
+        return
+    heads = [f"#{index}" for index in range(len(names))]
+    rows = [(f"#{index} {name}", *confusion[index]) for index, name in enumerate(names)]
+    draw(out, "Confusion (rows: true class, columns: predicted)", ("", *heads), rows)

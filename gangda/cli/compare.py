@@ -1,14 +1,14 @@
 """`gangda compare`: the whole question, over paired seeds."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gangda.cli.options import Call
-from gangda.cli.output import say
+from gangda.cli.output import draw, interval, number, percent, say
 from gangda.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def compare(
     call: Call,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, help="cells at the same time; jobs x threads never exceed the cores"),
+        typer.Option("--jobs", min=0, help="cells at a time, never more than cores / threads; 0: only judge"),
     ] = None,
     cell: Annotated[
         int | None, typer.Option("--cell", min=0, help="run this one cell and stop (for clusters)")
@@ -31,7 +31,7 @@ def compare(
         typer.Option("--run", help="use this run's generator in every cell: conditional on this GAN"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="experiment folder \\[default: experiments/DATA-HASH]")
+        Path | None, typer.Option("--out", help="experiment folder \\[default: experiments/DATA-ARCH-HASH]")
     ] = None,
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
@@ -58,4 +58,60 @@ def low_data(chosen: Settings) -> Settings:
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """Arms, contrasts, the verdict, and what limits it."""
+    judged = values["comparison"]
+    if judged is None:
+        show_cells(out, values)
+        return
+    show_arms(out, judged, values["arms"])
+    show_contrasts(out, judged)
+    say(out, values["headline"])
+    say(out, f"smallest attainable p with {judged['n']} seeds: {judged['smallest_p']:.4g}")
+    image, error = percent(judged["resolution"], 2), percent(judged["test_se"], 2)
+    say(out, f"{number(judged['n_test'])} test images: one is {image}; standard error of an accuracy {error}")
+    for note in values["notes"]:
+        say(out, note)
     say(out, f"report: {values['report']}")
+
+
+def show_cells(out: "Console", values: Mapping[str, Any]) -> None:
+    """How far the experiment is, where there is no verdict yet."""
+    if values["dry_run"]:
+        arms, seeds = ", ".join(values["plan"]["fixed"].get("arms", ())), values["plan"]["seeds"]
+        say(out, f"would compare {arms or 'the arms'} over {seeds} paired seeds, one cell each")
+    elif values["cell"] is not None:
+        say(out, f"cell {values['cell']} is finished")
+    say(out, f"cells finished: {values['finished']} of {values['cells']}")
+    say(out, f"experiment: {values['out']}")
+
+
+def show_arms(out: "Console", judged: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> None:
+    """Test accuracy of each arm over the seeds."""
+    sizes = {row["name"]: row["n_train"] for row in costs}
+    rows = [
+        (arm["name"], percent(arm["mean"], 2), percent(arm["sd"], 2), number(round(sizes[arm["name"]])))
+        for arm in judged["arms"]
+    ]
+    title = f"Test accuracy, {judged['n']} paired seeds"
+    draw(out, title, ("arm", "mean", "sd", "images trained on"), rows)
+
+
+def show_contrasts(out: "Console", judged: Mapping[str, Any]) -> None:
+    """Differences in points, and what they are worth."""
+    rows = [
+        (
+            contrast["name"],
+            contrast["verdict"],
+            points(contrast["mean"]),
+            interval(contrast["interval"], points),
+            number(contrast["p"]),
+            number(contrast["adjusted_p"]),
+        )
+        for contrast in judged["contrasts"]
+    ]
+    title = f"Differences in points (verdicts at {judged['alpha']:g}; margin {points(judged['margin'])})"
+    draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies in points, with its sign."""
+    return f"{100 * difference:+.2f}"

@@ -8,9 +8,10 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gangda.errors import GangdaError, InterruptedByUser
+from gangda.errors import GangdaError
 
 OUT_OF_MEMORY = "out of memory; use a smaller --batch-size, fewer --jobs or smaller images"
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
 
 
@@ -35,7 +36,7 @@ class Group(TyperGroup):
             return super().main(args, standalone_mode=False, **kwargs)
         try:
             code = super().main(args, standalone_mode=False, **kwargs) or 0
-            if code == InterruptedByUser.exit_code:
+            if code == INTERRUPTED:
                 complain("interrupted", code)
         except GangdaError as error:
             code = complain(str(error), error.exit_code)
