@@ -1,16 +1,15 @@
-"""Folders of image files: one folder per class, with or without train/ and test/ above them; or no classes at
-all.
+"""Folders of image files: one folder per class, with or without train/ and test/ above; or no classes.
 
 The rules:
     - ROOT/CLASS/image, or ROOT/train/CLASS/image with ROOT/test/CLASS/image (also training, testing; val,
-      valid and validation are merged into train). A folder called "train" is a split only if it holds
-      folders; else a class.
-    - Images straight in ROOT, and no folders: unlabelled. Both at once is refused, as are images further
-      down.
+      valid and validation are merged into train). ROOT is split if its train/ holds folders, or if it holds
+      nothing but folders of these names; else "train" is a class like any other.
+    - Images straight in ROOT (or in ROOT/train and ROOT/test), and no folders: unlabelled. Images beside
+      folders are refused, and so are images further down.
     - Classes are in the order of their sorted names, images in the order of theirs.
     - Hidden files and folders are passed over; files that do not end like an image are skipped and counted.
     - Symbolic links are followed, to files and to class folders, wherever they lead. The depth is fixed, so a
-      loop cannot be entered.
+      loop cannot be entered; a link inside a class to a folder with images is refused as any such folder is.
     How pixels are made of a file is said in `pictures.py`.
 """
 
@@ -72,7 +71,10 @@ def manifest(root: Path, listing: Listing) -> str:
     """What tells this folder's state from another: root, and name, label, size and time of each file."""
     lines = [str(root.resolve()), repr((listing.class_names, listing.num_train, listing.notes))]
     for path, label in zip(listing.files, listing.labels, strict=True):
-        state = path.stat()
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}); run again") from None
         lines.append(f"{path.relative_to(root)}\t{label}\t{state.st_size}\t{state.st_mtime_ns}")
     return "\n".join(lines)
 
@@ -112,10 +114,12 @@ def _look(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
-                kind = 0 if entry.is_dir() else 1 if entry.name.lower().endswith(EXTENSIONS) else 2
-                if kind == 1 and not entry.is_file():
-                    raise DataError(f"{entry.path}: a link to nothing, or not a file; remove it")
-                found[kind].append(folder / entry.name)
+                path = folder / entry.name
+                is_folder = path.is_dir() if entry.is_symlink() else entry.is_dir()  # False for endless links
+                kind = 0 if is_folder else 1 if entry.name.lower().endswith(EXTENSIONS) else 2
+                if kind == 1 and not path.is_file():
+                    raise DataError(f"{path}: a link to nothing, or not a file; remove it")
+                found[kind].append(path)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
     for kind_found in found:
@@ -130,9 +134,9 @@ def _is_split(folders: list[Path]) -> bool:
         DataError: train/ holds folders but has neighbours that are not splits.
     """
     training = [folder for folder in folders if _PARTS.get(folder.name.lower()) == "train"]
-    if not any(_look(folder)[0] for folder in training):
-        return False
     strangers = [folder.name for folder in folders if folder.name.lower() not in _PARTS]
+    if not training or (strangers and not any(_look(folder)[0] for folder in training)):
+        return False
     if strangers:
         raise DataError(
             f"{training[0]}: holds folders, so it is a training split, but '{strangers[0]}' lies beside it; "
@@ -149,9 +153,11 @@ def _refuse_strays(folder: Path, images: list[Path]) -> None:
 
 def _part(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     folders, images, skipped = _look(folder)
-    _refuse_strays(folder, images)
     if not folders:
-        raise DataError(f"{folder}: holds no class folders; remove it or fill it")
+        if not images:
+            raise DataError(f"{folder}: holds no images; fill it or remove it")
+        return {UNLABELLED: images}, skipped
+    _refuse_strays(folder, images)
     classes, skipped_below = _classes(folders)
     return classes, skipped + skipped_below
 

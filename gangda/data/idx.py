@@ -88,7 +88,11 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
         DataError: two files for the same place (several sets in one folder).
     """
     found: dict[tuple[str, str], Path] = {}
-    for path in sorted(folder.iterdir()):  # "name" sorts before "name.gz": the plain file comes first
+    try:
+        paths = sorted(folder.iterdir())  # "name" sorts before "name.gz": the plain file comes first
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
+    for path in paths:
         match = _NAME.fullmatch(path.name)
         if not match or path.is_dir():
             continue

@@ -1,12 +1,10 @@
-"""From what the user typed after --data to images: a name from the catalog, or a path whose kind is
-recognised.
+"""From what the user typed after --data to images: a name from the catalog, or a path of some kind.
 
 A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a
 set of gangda's own (its index.json tells); a folder of IDX files; a folder of images.
 
 A set of gangda's own is training material. Its test split is that of the source it was made from, where that
-can still be loaded unchanged; else a fixed fifth of its real images; a sample set, which has none, is
-without.
+can still be loaded unchanged; else a fixed fifth of its real images. A sample set has none, so no test split.
 """
 
 import dataclasses
@@ -71,7 +69,7 @@ def _load(config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
 
 def _check_there(path: Path, typed: str) -> None:
     try:
-        there = path.exists()
+        there = bool(typed) and path.exists()
     except (OSError, ValueError):  # too long, or a NUL inside
         there = False
     if there:
@@ -112,8 +110,8 @@ def _source(name: str, config: DataConfig, decoded: Decoded) -> SourceImages:
     _check_classes(train, labelled, where)
     notes = decoded.notes
     height, width = decoded.pixels.shape[1:3]
-    if height != width:
-        notes += (f"images of {width}x{height} were centre-cropped to squares",)
+    if height != width or (config.image_size is None and height != pixels.shape[1]):
+        notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
 
 

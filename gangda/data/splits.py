@@ -5,9 +5,9 @@ drawn from the training images by seed and counts training and validation togeth
 from that subset, so that nothing outside it is ever looked at by training, filtering or selection.
 
 The rules, per class of n images:
-    test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
-    subset: the first `count` of a random order, so that a smaller subset lies inside a larger one of the same
-    seed. validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
+    - test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
+    - subset: the first `count` of a random order, so that subsets of one seed lie inside each other.
+    - validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
 Only real images are ever in a validation or test split.
 """
 
@@ -63,7 +63,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
 
     Raises:
         DataError: a class has fewer images than asked for, or too few to be split.
-        UsageError: `per_class` and `class_counts` together, or the wrong number of counts.
+        UsageError: the wrong number of counts.
     """
     train, test, notes = source.train, source.test, source.notes
     if test is None:
@@ -120,12 +120,10 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
 
     Raises:
         DataError: more than there is of a class.
-        UsageError: two ways of asking at once, or the wrong number of counts.
+        UsageError: the wrong number of counts.
     """
     if config.per_class is None and config.class_counts is None:
         return None
-    if config.per_class is not None and config.class_counts is not None:
-        raise UsageError("--per-class and --class-counts: give one of them, not both")
     if (train.origin != REAL).any():
         raise DataError(
             "--per-class and --class-counts draw real images, but this set holds synthetic ones; "
