@@ -9,6 +9,7 @@
 - The set is grey if every pixel of every image has R = G = B; else RGB.
 """
 
+import logging
 import struct
 import warnings
 import zlib
@@ -51,6 +52,8 @@ _BROKEN = (
     SyntaxError, AttributeError, struct.error, zlib.error,
 )  # fmt: skip
 T = TypeVar("T")
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # an error is told once, by us
 
 
 def decode_all(files: Sequence[Path], image_size: int | None) -> tuple[UInt8Array, tuple[str, ...]]:
