@@ -119,7 +119,7 @@ def test_fewer_arms_keep_the_order_of_what_remains():
 
 
 def test_family_wise_error_over_simulated_nulls():
-    """At most 5% of experiments without any effect call anything better or worse; hardly fewer (exactness)."""
+    """At most 5% of experiments without any effect say better or worse; hardly fewer (exactness)."""
     rng = np.random.default_rng(11)
     experiments, n = 4000, 8
     masks = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1

@@ -1,0 +1,142 @@
+"""`gangda compare`: plan the cells, run what is missing, judge.
+
+plan.json          what will be done, fixed before the first cell runs (see plan.py)
+config.yaml        fully resolved; valid as --config
+cells/<id>.json    one per seed, published whole; a finished cell is not run again
+work/<id>/         a cell's own generator, where it goes on after a stop
+comparison.json    everything judged, with the raw scores
+report.html        the same for people
+"""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from gangda import configs
+from gangda.configs import ExperimentConfig
+from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
+from gangda.engines.comparing.arms import plan_of
+from gangda.engines.comparing.cells import read_cell, refuse_leak, run_cell
+from gangda.engines.comparing.plan import Plan, check, make_plan, publish
+from gangda.engines.comparing.results import CompareResult, collect
+from gangda.engines.comparing.workers import run_cells
+from gangda.errors import UsageError
+from gangda.moves.model import Model, load_model
+from gangda.runtime.device import available_cores
+from gangda.runtime.progress import SILENT, Reporter
+
+__all__ = ["CompareResult", "collect", "compare"]
+
+
+def compare(
+    config: ExperimentConfig,
+    out: Path | None,
+    *,
+    jobs: int | None = None,
+    run: Path | None = None,
+    cell: int | None = None,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> CompareResult:
+    """Run what is missing of an experiment and judge it.
+
+    Args:
+        config: the experiment. Cells use one thread each unless `config.runtime.threads` says otherwise.
+        out: the experiment's folder; by default `experiments/<data>-<arch>-<hash>`.
+        jobs: cells at a time; by default as many as the cores allow. 0 only judges what is there.
+        run: a run folder whose generator all cells share, instead of training one each.
+        cell: run this one only, and do not judge (for clusters).
+        dry_run: say what would be done; write nothing.
+        reporter: hears of progress.
+
+    Raises:
+        UsageError, DataError, RunError: what cannot be done; each one line.
+        IncompleteError: `jobs` is 0 and cells are missing.
+        StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
+    """
+    check(config)
+    plan = _planned(config, run)
+    out = default_out(plan) if out is None else out
+    wanted = plan.cells if cell is None else (plan.cells[_index(cell, plan)],)
+    if dry_run:
+        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell, dry_run=True)
+    plan = publish(plan, out)
+    missing = [one for one in wanted if read_cell(out, one) is None]
+    at_once = job_count(jobs, plan)
+    if missing and jobs != 0:
+        reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time")
+        run_cells(plan, missing, out, at_once, reporter, run_cell)
+    if cell is not None:
+        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell)
+    return collect(plan, out)
+
+
+def job_count(jobs: int | None, plan: Plan) -> int:
+    """Cells at a time: what was asked for, but jobs x threads never above the cores; on an accelerator, one."""
+    runtime = plan.config.runtime
+    most = max(1, available_cores() // (runtime.threads or 1)) if runtime.device == "cpu" else 1
+    return most if jobs is None else min(jobs, most)
+
+
+def default_out(plan: Plan) -> Path:
+    """The folder of this very experiment; adding seeds does not change it."""
+    name = Path(plan.config.data.source).name or "data"
+    return Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
+
+
+def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
+    """The plan, after everything was checked that can be checked before hours of work."""
+    if run is None:
+        splits = load_splits(config.data, config.runtime.seed)
+        plan = make_plan(config, splits.fingerprint, None, None)
+    else:
+        model = load_model(run)
+        splits = load_splits(config.data, model.card.seed)
+        refuse_leak(run, model, splits)
+        plan = make_plan(_with_generator_of(config, model), splits.fingerprint, run, _card(run, model))
+    _check_splits(config, splits)
+    return plan
+
+
+def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
+    if not splits.labelled or splits.train.num_classes < 2:
+        raise UsageError(
+            f"--data {config.data.source}: a comparison of classifiers needs labelled images of two classes or more"
+        )
+    if len(config.compare.ratios) > 1 and len(splits.validation) == 0:
+        raise UsageError("--ratios: too few images for validation, so nothing to choose by; give one ratio")
+    for ratio in config.compare.ratios:
+        plan_of(config.compare.mode, ratio, splits.train)
+
+
+def _with_generator_of(config: ExperimentConfig, model: Model) -> ExperimentConfig:
+    """The same with the run's own architecture, so that plan and report name what was used."""
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in model.card.spec.items()}
+    spec = configs.spec_class(model.card.arch)(**values)
+    return dataclasses.replace(config, arch=model.card.arch, spec=spec)
+
+
+def _card(run: Path, model: Model) -> dict[str, Any]:
+    weights = model.generator.state_dict()
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].contiguous().numpy().tobytes())
+    return {
+        "name": run.name,
+        "arch": model.card.arch,
+        "seed": model.card.seed,
+        "steps": model.card.steps,
+        "weights": digest.hexdigest()[:16],
+    }
+
+
+def _index(cell: int, plan: Plan) -> int:
+    if not 0 <= cell < len(plan.cells):
+        raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
+    return cell
+
+
+def _finished(plan: Plan, out: Path) -> int:
+    return sum(read_cell(out, one) is not None for one in plan.cells)

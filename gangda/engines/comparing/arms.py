@@ -1,0 +1,73 @@
+"""What each arm trains on: the real subset, plus (or with) generated images, with or without transforms."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from gangda.configs import AugmentConfig
+from gangda.data.images import IntArray, LabelledImages, concatenate
+from gangda.moves.plan import AugmentPlan, make_plan
+from gangda.runtime.seeding import numpy_stream
+
+
+@dataclass(frozen=True)
+class ArmRule:
+    """Whether an arm's training set has generated images, and whether it is transformed on the fly."""
+
+    generated: bool
+    transformed: bool
+
+
+# Keyed as `catalog.ARMS`; a test holds the two together.
+RULES: Mapping[str, ArmRule] = {
+    "real": ArmRule(generated=False, transformed=False),
+    "traditional": ArmRule(generated=False, transformed=True),
+    "generated": ArmRule(generated=True, transformed=False),
+    "generated+traditional": ArmRule(generated=True, transformed=True),
+}
+
+# What a ratio means, as `gangda augment` says it.
+MODES: Mapping[str, Callable[[float], AugmentConfig]] = {
+    "add": lambda ratio: AugmentConfig(ratio=ratio),
+    "replace": lambda ratio: AugmentConfig(replace=ratio),
+    "balance": lambda ratio: AugmentConfig(balance=True, ratio=ratio),
+}
+
+
+def plan_of(mode: str, ratio: float, real: LabelledImages) -> AugmentPlan:
+    """Real and generated images of each class at this ratio."""
+    return make_plan(real.counts(), real.class_names, MODES[mode](ratio))
+
+
+def most_made(mode: str, ratios: tuple[float, ...], real: LabelledImages) -> IntArray:
+    """Generated images of each class that the hungriest ratio needs, int64 (K,)."""
+    most: IntArray = np.max([plan_of(mode, ratio, real).make for ratio in ratios], axis=0)
+    return most
+
+
+def training_set(
+    real: LabelledImages, pool: LabelledImages | None, plan: AugmentPlan, seed: int
+) -> LabelledImages:
+    """The real images that stay and the first generated ones of each class.
+
+    Args:
+        real: the training subset.
+        pool: generated images, enough of each class; None where the plan makes none.
+        plan: which of them are kept (`keep`, drawn by seed where fewer than there are) and how many are made.
+        seed: of the cell.
+    """
+    kept = real if (plan.keep == plan.have).all() else real.take(_keep(real, plan.keep, seed))
+    if pool is None or not plan.make.any():
+        return kept
+    return concatenate(kept, pool.take(first_of_each(pool.labels, plan.make)))
+
+
+def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
+    """Positions of the first `counts` (K,) images of each class, in label order."""
+    return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
+
+
+def _keep(real: LabelledImages, counts: IntArray, seed: int) -> IntArray:
+    order = numpy_stream(seed, "replace").permutation(len(real))
+    return np.sort(order[first_of_each(real.labels[order], counts)])

@@ -1,0 +1,183 @@
+"""One cell: draw the subset, train its generator, evaluate every arm; its result is one JSON file."""
+
+import base64
+import dataclasses
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.configs import TrainConfig
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
+from gangda.engines.comparing.arms import RULES, most_made
+from gangda.engines.comparing.fits import Fits
+from gangda.engines.comparing.plan import Cell, Plan, digest
+from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
+from gangda.engines.training import fit_generator
+from gangda.errors import DataError, RunError, UsageError
+from gangda.moves.model import Model, load_model
+from gangda.moves.sorting import fit_sorter
+from gangda.moves.supply import draw_images, needs_sorter, supply_of
+from gangda.runtime.device import Machine, prepare
+from gangda.runtime.files import read_json, write_json
+
+PICTURED_CELLS, PICTURED_CLASSES, PICTURES_PER_CLASS = 2, 20, 10
+
+
+def cell_path(out: Path, cell: Cell) -> Path:
+    """Where a cell's result lies."""
+    return out / "cells" / f"{cell.id}.json"
+
+
+def read_cell(out: Path, cell: Cell) -> dict[str, Any] | None:
+    """A cell's result; None where it is missing, damaged or another cell's."""
+    try:
+        values = read_json(cell_path(out, cell))
+    except DataError:
+        return None
+    return values if values.get("id") == cell.id and values.get("finished") is True else None
+
+
+def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
+    """Do a cell and publish its result; its generator goes on where an earlier attempt stopped.
+
+    Raises:
+        GangdaError: as its moves; the message names the cell.
+    """
+    try:
+        result = _result(plan, cell, out, tell)
+    except (DataError, RunError, UsageError) as error:
+        raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
+    write_json(cell_path(out, cell), result)
+    shutil.rmtree(_work(out, cell) / "gan" / "checkpoints", ignore_errors=True)  # finished: the model stays
+
+
+def _work(out: Path, cell: Cell) -> Path:
+    return out / "work" / cell.id
+
+
+def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
+    began = time.monotonic()
+    config = plan.config
+    machine = prepare(config.runtime)
+    splits = load_splits(config.data, cell.seed if plan.data_seed is None else plan.data_seed)
+    if splits.fingerprint != plan.fingerprint:
+        raise DataError(f"{config.data.source} has changed since the plan was made; choose another --out")
+    pool, generator = _generated(plan, cell, splits, machine, out, tell)
+    arms = Fits(config, cell.seed, splits, pool, machine, tell)
+    results = {name: arms.run(name) for name in config.compare.arms}
+    return {
+        "kind": "cell",
+        "finished": True,
+        **dataclasses.asdict(cell),
+        "fingerprint": splits.fingerprint,
+        "class_names": list(splits.train.class_names),
+        "image_shape": list(splits.train.image_shape),
+        "rows": {name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
+        "runtime": dataclasses.asdict(config.runtime),
+        "generator": generator,
+        "arms": results,
+        "recognised": arms.recognised(),
+        "pictures": _pictures(splits.train, pool) if cell.index < PICTURED_CELLS else None,
+        "seconds": time.monotonic() - began,
+    }
+
+
+def _rows(images: LabelledImages) -> dict[str, Any]:
+    return {
+        "count": len(images),
+        "per_class": images.counts().tolist(),
+        "hash": digest(images.row_id.tolist()),
+    }
+
+
+def _generated(
+    plan: Plan, cell: Cell, splits: DataSplits, machine: Machine, out: Path, tell: Tell
+) -> tuple[LabelledImages | None, dict[str, Any] | None]:
+    """The pool of generated images for all arms and ratios of a cell, and what made it."""
+    compare = plan.config.compare
+    make = most_made(compare.mode, compare.ratios, splits.train)
+    if not any(RULES[arm].generated for arm in compare.arms) or not make.any():
+        return None, None
+    began = time.monotonic()
+    model = _model(plan, cell, splits, out, tell)
+    trained = time.monotonic()
+    sorter = None
+    if needs_sorter(model):
+        tell(GENERATOR_SHARE, "sorter")
+        sorter = fit_sorter(splits.train, splits.validation, seed=cell.seed, machine=machine)
+    supply = supply_of(model, seed=cell.seed, machine=machine, sorter=sorter)
+    pool = draw_images(supply, make, splits.train.class_names)
+    return pool, {
+        "arch": model.card.arch,
+        "steps": model.card.steps,
+        "shared": plan.run is not None,
+        "labels": supply.as_dict(),
+        "made": make.tolist(),
+        "content": pool.content_hash(),
+        "train_seconds": trained - began,
+        "draw_seconds": time.monotonic() - trained,
+    }
+
+
+def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) -> Model:
+    if plan.run is not None:
+        model = load_model(plan.run)
+        refuse_leak(plan.run, model, splits)
+        return model
+    config = plan.config
+    runtime = dataclasses.replace(config.runtime, seed=cell.seed)
+    train = TrainConfig(config.data, config.arch, config.spec, config.recipe, config.budget, runtime)
+    reporter = Phase(tell, 0.0, GENERATOR_SHARE, "generator")
+    place = _work(out, cell) / "gan"
+    return fit_generator(train, splits.train, place, fingerprint=splits.fingerprint, reporter=reporter)
+
+
+def refuse_leak(run: Path, model: Model, splits: DataSplits) -> None:
+    """A shared generator may have seen nothing but this subset's training and validation images.
+
+    Raises:
+        RunError: other classes, other images, or images outside the subset.
+    """
+    shape, names = splits.train.image_shape, splits.train.class_names
+    if model.card.class_names != names or model.card.image_shape != shape:
+        raise RunError(
+            f"{run}: was trained on other classes or another image size; choose a run on this data"
+        )
+    if model.card.fingerprint != splits.fingerprint:
+        raise RunError(f"{run}: was trained on other images than these; choose a run on this data")
+    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
+    outside = int((~np.isin(model.row_ids, allowed)).sum())
+    if outside:
+        raise RunError(
+            f"{run}: {outside:,} of its {len(model.row_ids):,} training images are outside this subset's "
+            f"training and validation images; give the --data and --per-class that it was trained with"
+        )
+
+
+def _pictures(real: LabelledImages, pool: LabelledImages | None) -> dict[str, Any]:
+    """The first real and generated images of the first classes, as base64 of uint8 (n, H, W, C) each."""
+    return {
+        "shape": list(real.pixels.shape[1:]),
+        "classes": [
+            {
+                "name": real.class_names[label],
+                "real": _encode(_of_class(real, label)),
+                "generated": None if pool is None else _encode(_of_class(pool, label)),
+            }
+            for label in range(min(real.num_classes, PICTURED_CLASSES))
+        ],
+    }
+
+
+def _of_class(images: LabelledImages, label: int) -> UInt8Array:
+    rows: IntArray = np.flatnonzero(images.labels == label)[:PICTURES_PER_CLASS]
+    return images.pixels[rows]
+
+
+def _encode(pixels: UInt8Array) -> str:
+    return base64.b64encode(np.ascontiguousarray(pixels).tobytes()).decode()

@@ -1,0 +1,205 @@
+"""What an experiment will do, fixed and hashed before its first cell runs: `plan.json`."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda import settings
+from gangda.configs import ExperimentConfig, Runtime
+from gangda.errors import RunError, UsageError
+from gangda.runtime.device import pick_device, pick_dtype
+from gangda.runtime.files import read_json, write_bytes, write_json
+from gangda.statistics.signflip import EXACT_UP_TO
+from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available
+
+PROTOCOL = 1  # raise it when cells of the same configuration would come out otherwise
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One replicate of the whole pipeline: its place in the plan, its seed, and its identity."""
+
+    index: int
+    seed: int
+    id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The experiment.
+
+    Attributes:
+        config: fully resolved: device, precision and threads are what will be used.
+        fingerprint: of the source.
+        run: a run folder whose generator all cells share, or None: each cell trains its own.
+        fixed: plain values that may not change once the folder exists; `hash` is their SHA-256 (16 digits).
+        cells: one per seed.
+        extensions: earlier numbers of seeds, where some were added later.
+    """
+
+    config: ExperimentConfig
+    fingerprint: str
+    run: Path | None
+    fixed: dict[str, Any]
+    cells: tuple[Cell, ...]
+    extensions: tuple[int, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """Identity of what is fixed."""
+        return digest(self.fixed)
+
+    @property
+    def data_seed(self) -> int | None:
+        """The one seed of all subsets where a run is shared; None where each cell draws its own."""
+        seed = self.fixed["run"]["seed"] if self.run else None
+        return None if seed is None else int(seed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `plan.json`."""
+        return {
+            "kind": "experiment",
+            "hash": self.hash,
+            "fixed": self.fixed,
+            "seeds": len(self.cells),
+            "extensions": list(self.extensions),
+            "cells": [dataclasses.asdict(cell) for cell in self.cells],
+        }
+
+
+def make_plan(
+    config: ExperimentConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
+) -> Plan:
+    """Plan the cells. `card` says which generator `run` holds: arch, seed, steps and a hash of its weights.
+
+    Raises:
+        UsageError: arms, ratios or seeds that make no experiment.
+    """
+    check(config)
+    config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
+    fixed = _fixed(config, fingerprint, card)
+    seeds = range(config.runtime.seed, config.runtime.seed + config.compare.seeds)
+    identity = _identity(fixed)
+    cells = [Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in enumerate(seeds)]
+    return Plan(config, fingerprint, run, fixed, tuple(cells))
+
+
+def check(config: ExperimentConfig) -> None:
+    """Refuse what makes no experiment.
+
+    Raises:
+        UsageError: see the messages.
+    """
+    compare = config.compare
+    if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
+        raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
+    if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
+        raise UsageError("--ratios: give at least one ratio, each once")
+    if compare.mode == "replace" and max(compare.ratios) > 1:
+        raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
+    if len(compare.ratios) > 1 and config.data.validation == 0:
+        raise UsageError(
+            "--ratios: several are chosen between on validation images; give --validation above 0"
+        )
+
+
+def resolve_runtime(runtime: Runtime) -> Runtime:
+    """`auto` made definite. One thread unless asked for more: small networks gain more from more cells."""
+    device = pick_device(runtime.device)
+    precision = "fp32" if pick_dtype(runtime.precision, device).itemsize == 4 else "bf16"
+    return dataclasses.replace(runtime, device=str(device), precision=precision, threads=runtime.threads or 1)
+
+
+def publish(plan: Plan, out: Path) -> Plan:
+    """Write `plan.json` and `config.yaml`, or take up the folder's own plan; added seeds are an extension.
+
+    Raises:
+        RunError: somebody else's folder, or a plan that differs; the difference is named.
+    """
+    path = out / "plan.json"
+    if not path.exists():
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+        _write(plan, out)
+        return plan
+    there = read_json(path)
+    if there.get("kind") != "experiment":
+        raise RunError(f"{path}: not the plan of an experiment; choose another --out")
+    _refuse_change(plan, there, out)
+    earlier, now = int(there["seeds"]), len(plan.cells)
+    extensions = tuple(there["extensions"]) + ((earlier,) if now > earlier else ())
+    plan = dataclasses.replace(plan, extensions=extensions)
+    if now > earlier:
+        _write(plan, out)
+    return plan
+
+
+def _write(plan: Plan, out: Path) -> None:
+    write_bytes(out / "config.yaml", settings.dump(plan.config).encode())
+    write_json(out / "plan.json", plan.as_dict())
+
+
+def _refuse_change(plan: Plan, there: Mapping[str, Any], out: Path) -> None:
+    before, after = flatten(there["fixed"]), flatten(plan.fixed)
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    if changed:
+        key = changed[0]
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise RunError(
+            f"{out}: its plan has {key} = {before.get(key)}, this command has {after.get(key)}{more}; "
+            f"a plan is not changed once made: choose another --out"
+        )
+    if len(plan.cells) < there["seeds"]:
+        raise RunError(
+            f"{out}: its plan has {there['seeds']} seeds, this command {len(plan.cells)}; "
+            f"seeds can be added, not taken away: choose another --out"
+        )
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys; JSON's view of the values (tuples are lists)."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 (first 16 digits) of plain values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] | None) -> dict[str, Any]:
+    sections = settings.as_mapping(config)
+    del sections["compare"]["seeds"]  # the one thing that may grow
+    del sections["data"]["download"]
+    arms = config.compare.arms
+    return {
+        **sections,
+        "fingerprint": fingerprint,
+        "protocol": PROTOCOL,
+        "run": None if card is None else dict(card),
+        "family": {
+            "primary": list(available(PRIMARY, arms)),
+            "procedure": "fixed sequence, each at alpha",
+            "exploratory": list(available(EXPLORATORY, arms)),
+            "test": f"sign-flip, exact to n = {EXACT_UP_TO}",
+            "equivalence": "TOST at the margin, per contrast",
+        },
+    }
+
+
+def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What determines a cell's numbers: all that is fixed but the judging and the first seed."""
+    judging = ("alpha", "margin")
+    compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
+    runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
+    kept = {key: value for key, value in fixed.items() if key != "family"}
+    return {**kept, "compare": compare, "runtime": runtime}

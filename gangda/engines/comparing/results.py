@@ -1,0 +1,219 @@
+"""From finished cells to a judged experiment: `comparison.json` and `report.html`."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gangda
+from gangda import settings
+from gangda.engines.comparing.cells import read_cell
+from gangda.engines.comparing.fits import unpack_correct
+from gangda.engines.comparing.plan import Plan
+from gangda.errors import DataError, IncompleteError
+from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
+from gangda.statistics.mcnemar import BoolArray
+from gangda.statistics.values import Comparison
+from gangda.statistics.verdicts import judge_arms
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy")
+ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
+
+
+@dataclass(frozen=True, eq=False)
+class CompareResult:
+    """What `gangda compare` reports.
+
+    Attributes:
+        out: the experiment's folder.
+        plan: as in `plan.json`.
+        comparison: the judged arms; None for a dry run or where only one cell was asked for.
+        finished: cells finished.
+        cell: the one cell asked for, or None.
+        dry_run: nothing was written.
+        notes: what a reader must know: what the verdict is conditional on, extensions, alarms.
+    """
+
+    out: Path
+    plan: dict[str, Any]
+    comparison: Comparison | None
+    finished: int
+    cell: int | None = None
+    dry_run: bool = False
+    notes: tuple[str, ...] = ()
+    arms: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def report(self) -> Path | None:
+        """The HTML report, once there is one."""
+        return None if self.comparison is None else self.out / "report.html"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and for the terminal's tables."""
+        judged = None if self.comparison is None else self.comparison.as_dict()
+        return {
+            "out": str(self.out),
+            "report": None if self.report is None else str(self.report),
+            "dry_run": self.dry_run,
+            "cell": self.cell,
+            "cells": len(self.plan["cells"]),
+            "finished": self.finished,
+            "headline": None if judged is None else judged["headline"],
+            "notes": list(self.notes),
+            "arms": list(self.arms),
+            "comparison": judged,
+            "plan": self.plan,
+        }
+
+
+def collect(plan: Plan, out: Path) -> CompareResult:
+    """Judge the finished cells and write `comparison.json` and `report.html`.
+
+    Raises:
+        IncompleteError: cells are missing; they are named.
+        DataError: cells that do not belong together.
+    """
+    from gangda.report.comparison import render
+
+    cells = _all_cells(plan, out)
+    arms = plan.config.compare.arms
+    correct = {arm: _correct(cells, arm) for arm in arms}
+    margin = plan.config.compare.margin
+    comparison = judge_arms(
+        correct, alpha=plan.config.compare.alpha, margin=None if margin is None else margin / 100
+    )
+    notes = notes_of(plan, cells)
+    table = tuple(arm_row(cells, arm) for arm in arms)
+    document = {
+        "format_version": FORMAT_VERSION,
+        "kind": "comparison",
+        "headline": comparison.headline,
+        "notes": list(notes),
+        "varied": varied(plan),
+        "arms": list(table),
+        "comparison": comparison.as_dict(),
+        "plan": plan.as_dict(),
+        "command": command_of(plan, out),
+        "versions": versions(),
+        "cells": [{key: value for key, value in cell.items() if key != "pictures"} for cell in cells],
+    }
+    write_json(out / "comparison.json", document)
+    pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
+    write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
+    return CompareResult(out, plan.as_dict(), comparison, len(cells), notes=notes, arms=table)
+
+
+def _all_cells(plan: Plan, out: Path) -> list[dict[str, Any]]:
+    found = [(cell, read_cell(out, cell)) for cell in plan.cells]
+    missing = [cell.index for cell, values in found if values is None]
+    if missing:
+        raise IncompleteError(
+            f"{out}: {len(missing)} of {len(found)} cells are missing: {_ranges(missing)}; "
+            f"run the same command without --jobs 0 and --cell"
+        )
+    return [values for _, values in found if values is not None]
+
+
+def _correct(cells: Sequence[dict[str, Any]], arm: str) -> BoolArray:
+    """bool (n, m) of one arm."""
+    tests = [cell["arms"][arm]["test"] for cell in cells]
+    if len({cell["rows"]["test"]["hash"] for cell in cells}) != 1:
+        raise DataError("the cells were judged on different test images; choose another --out")
+    return np.stack([unpack_correct(test["correct"], test["n_test"]) for test in tests])
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """0, 1, 2, 5 -> "0-2, 5"."""
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
+    """What the arm was and cost, over the seeds: mean sizes, ratios chosen, seconds."""
+    results = [cell["arms"][arm] for cell in cells]
+    generators = [cell["generator"] for cell in cells if cell["generator"]]
+    has_generated = results[0]["ratio"] is not None
+    return {
+        "name": arm,
+        "accuracy": float(np.mean([r["test"]["accuracy"] for r in results])),
+        "balanced_accuracy": float(np.mean([r["test"]["balanced_accuracy"] for r in results])),
+        "macro_f1": float(np.mean([r["test"]["macro_f1"] for r in results])),
+        "train_accuracy": float(np.mean([r["test"]["train_accuracy"] for r in results])),
+        "n_train": float(np.mean([r["n_train"] for r in results])),
+        "n_generated": float(np.mean([r["n_generated"] for r in results])),
+        "ratios": [r["ratio"] for r in results] if has_generated else None,
+        "classifier_steps": results[0]["steps"],
+        "classifier_seconds": float(np.mean([r["seconds"] for r in results])),
+        "generator_seconds": float(np.mean([g["train_seconds"] + g["draw_seconds"] for g in generators]))
+        if has_generated and generators
+        else 0.0,
+    }
+
+
+def varied(plan: Plan) -> str:
+    """What differs from seed to seed."""
+    if plan.run is not None:
+        return (
+            "the classifier's initial weights and order, and the samples drawn; "
+            "the data subset and the generator are shared"
+        )
+    data = plan.config.data
+    whole = data.per_class is None and data.class_counts is None
+    subset = "the validation images" if whole else "the real subset"
+    return f"{subset}, the generator, its samples, and the classifier's initial weights and order"
+
+
+def notes_of(plan: Plan, cells: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Conditions and alarms, most important first."""
+    notes = []
+    if plan.run is not None:
+        notes.append(
+            f"Conditional on this GAN: all seeds share the generator of {plan.run}, "
+            f"so the verdict is about it alone, not about training such a generator again."
+        )
+    for before in plan.extensions:
+        notes.append(
+            f"Extended: planned with {before} seeds; more were added later, so p is no longer exact."
+        )
+    data = plan.config.data
+    if plan.run is None and data.per_class is None and data.class_counts is None:
+        notes.append(
+            "Every seed has the same real images (no --per-class): the verdict is about this training set."
+        )
+    alarm = _collapse_alarm(cells)
+    return (*notes, alarm) if alarm else tuple(notes)
+
+
+def _collapse_alarm(cells: Sequence[dict[str, Any]]) -> str | None:
+    pairs = [cell["recognised"] for cell in cells if cell["recognised"]]
+    if not pairs:
+        return None
+    generated, real = (float(np.mean([pair[key] for pair in pairs])) for key in ("generated", "real"))
+    if generated >= real - ALARM_GAP:
+        return None
+    return (
+        f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
+        f"of real test images: the generator's labels or images are poor (undertrained, or collapsed)."
+    )
+
+
+def command_of(plan: Plan, out: Path) -> str:
+    """The command that makes this experiment again from the configuration beside it."""
+    shared = f" --run {plan.run}" if plan.run else ""
+    return f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER"
+
+
+def versions() -> dict[str, str]:
+    """Of what the numbers depend on."""
+    found = {name: metadata.version(name) for name in PACKAGES}
+    own = {"gangda": gangda.__version__, "python": platform.python_version()}
+    return {**own, **found, "machine": platform.platform()}
