@@ -76,8 +76,8 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
 def show_cells(out: "Console", values: Mapping[str, Any]) -> None:
     """How far the experiment is, where there is no verdict yet."""
     if values["dry_run"]:
-        arms, seeds = ", ".join(values["plan"]["fixed"].get("arms", ())), values["plan"]["seeds"]
-        say(out, f"would compare {arms or 'the arms'} over {seeds} paired seeds, one cell each")
+        arms, seeds = ", ".join(values["plan"]["fixed"]["compare"]["arms"]), values["plan"]["seeds"]
+        say(out, f"would compare {arms} over {seeds} paired seeds, one cell each")
     elif values["cell"] is not None:
         say(out, f"cell {values['cell']} is finished")
     say(out, f"cells finished: {values['finished']} of {values['cells']}")

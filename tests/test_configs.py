@@ -1,0 +1,73 @@
+"""The configurations refuse what cannot be meant, in words that name the flag."""
+
+import dataclasses
+
+import pytest
+
+from gangda import configs, settings
+from gangda.errors import UsageError
+
+CLASSES = [*settings.SECTIONS.values(), *(configs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca"))]
+FIELDS = [(cls, field) for cls in CLASSES for field in dataclasses.fields(cls)]
+
+
+def ids(value):
+    return getattr(value, "__name__", None) or getattr(value, "name", None)
+
+
+@pytest.mark.parametrize(("cls", "field"), FIELDS, ids=ids)
+def test_every_field_is_an_option_with_help(cls, field):
+    assert field.metadata["help"]
+    assert configs.flag_of(field).startswith("--")
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=ids)
+def test_defaults_are_valid(cls):
+    assert cls() == cls()
+
+
+@pytest.mark.parametrize(("cls", "field"), FIELDS, ids=ids)
+def test_limits_hold_on_both_sides(cls, field):
+    for limit, outside in (("minimum", -1), ("maximum", 1)):
+        bound = field.metadata[limit]
+        if bound is None:
+            continue
+        default = field.default
+        typed = (bound + outside,) * len(default) if isinstance(default, tuple) and default else bound + outside
+        with pytest.raises(UsageError, match=configs.flag_of(field)):
+            cls(**{field.name: typed})
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: configs.Budget(steps=1, minutes=1.0), "--steps and --minutes exclude each other"),
+        (lambda: configs.Budget(epochs=1, minutes=1.0), "--epochs and --minutes exclude each other"),
+        (lambda: configs.AugmentConfig(ratio=0.0, replace=0.5), "--ratio and --replace exclude each other"),
+        (lambda: configs.AugmentConfig(balance=True, replace=0.5), "--balance and --replace exclude"),
+        (lambda: configs.SampleConfig(per_class=1, counts="a=1"), "--per-class and --counts exclude"),
+        (lambda: configs.DataConfig(per_class=2, class_counts=(1, 2)), "--per-class and --class-counts exclude"),
+        (lambda: configs.MadganSpec(generators=0), "--generators 0: must be between 1 and 64"),
+        (lambda: configs.AugmentConfig(ratio=-1.0), "--ratio -1.0: must be at least 0"),
+        (lambda: configs.AugmentConfig(ratio=float("nan")), "--ratio nan: must be at least 0"),
+        (lambda: configs.Runtime(precision="fp8"), "--precision fp8: choose from auto, fp32, bf16"),
+        (lambda: configs.CompareConfig(arms=("real", "fake")), "--arms fake: choose from real"),
+        (lambda: configs.Budget(checkpoint_every="0"), "--checkpoint-every 0: must be steps"),
+        (lambda: configs.Budget(checkpoint_every="5x"), "--checkpoint-every 5x: must be steps"),
+        (lambda: configs.SampleConfig(shard="0/2"), "--shard 0/2: must be"),
+    ],
+)
+def test_refused_with_the_flag_named(build, message):
+    with pytest.raises(UsageError) as caught:
+        build()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("every", ["2000", "2000s", "5e", "1"])
+def test_checkpoint_every_as_typed(every):
+    assert configs.Budget(checkpoint_every=every).checkpoint_every == every
+
+
+def test_balance_and_ratio_go_together():
+    assert configs.AugmentConfig(balance=True, ratio=0.5).ratio == 0.5
