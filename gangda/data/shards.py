@@ -85,7 +85,7 @@ class SetWriter:
         """Add images.
 
         Raises:
-            StoppedError, InterruptedByUser: a signal has come.
+            StoppedError, InterruptedByUserError: a signal has come.
         """
         if self._stop:
             raise self._stop.error(f"{self._out}: stopped, nothing written there; run the same command again")

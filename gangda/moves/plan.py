@@ -97,10 +97,9 @@ def make_plan(have: IntArray, class_names: Sequence[str], config: AugmentConfig)
     its own ratio, and a budget of `--balance --ratio` is counted over, and spent on, the other classes.
 
     Raises:
-        UsageError: options that exclude each other, an unknown class, a ratio out of range.
+        UsageError: an unknown class, a ratio out of range.
         DataError: images are wanted of a class that has no real one.
     """
-    _check_options(config)
     overrides = read_ratios(
         config.ratio_for, class_names, largest=1.0 if config.replace is not None else math.inf
     )
@@ -116,14 +115,6 @@ def make_plan(have: IntArray, class_names: Sequence[str], config: AugmentConfig)
         plan = AugmentPlan(have, have + make, make)
     _check_not_empty(plan, class_names)
     return plan
-
-
-def _check_options(config: AugmentConfig) -> None:
-    if config.replace is not None and (config.ratio is not None or config.balance):
-        other = "--ratio" if config.ratio is not None else "--balance"
-        raise UsageError(
-            f"--replace and {other} exclude each other: the first keeps the set's size, the second adds to it"
-        )
 
 
 def _check_not_empty(plan: AugmentPlan, class_names: Sequence[str]) -> None:

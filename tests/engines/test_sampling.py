@@ -1,0 +1,181 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gangda.configs import ClassifierConfig, DataConfig, Runtime, SampleConfig
+from gangda.data.shards import read_set
+from gangda.engines.sampling import read_shard, sample
+from gangda.errors import RunError, UsageError
+from gangda.moves import sorting, supply
+
+DATA = DataConfig(per_class=40)
+RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
+
+
+def ask(**options: Any) -> SampleConfig:
+    return SampleConfig(**{"format": "npz", **options})
+
+
+@pytest.fixture(autouse=True)
+def quick_sorter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sorting, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=200))
+
+
+@pytest.mark.parametrize("name", ["png", "npz", "idx"])
+def test_counts_are_exact_and_any_number_of_shards_gives_the_same(make_run: Any, name: str) -> None:
+    run = make_run("pca", DATA)
+    config = ask(counts="3=130,#7=257,0=1", format=name)
+    whole = sample(run, config, RUNTIME, Path("whole"))
+    images = read_set(whole.out).images
+    assert images.counts().tolist() == [1, 0, 0, 130, 0, 0, 0, 257, 0, 0] == list(whole.counts)
+    sums = np.zeros(10, dtype=np.int64)
+    for i in (2, 3, 1):
+        part = sample(run, replace(config, shard=f"{i}/3"), RUNTIME, Path("parts"))
+        sums += part.counts
+    united = read_set(Path("parts")).images
+    assert sums.tolist() == list(whole.counts)
+    assert np.array_equal(united.pixels, images.pixels)
+    assert np.array_equal(united.labels, images.labels)
+    assert united.provenance == images.provenance
+
+
+def test_more_samples_begin_with_the_same_ones(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    few = read_set(sample(run, ask(per_class=5), RUNTIME, None).out).images
+    many = read_set(sample(run, ask(per_class=140), RUNTIME, None).out).images
+    for label in range(10):
+        assert np.array_equal(few.pixels[few.labels == label], many.pixels[many.labels == label][:5])
+    other = read_set(sample(run, ask(per_class=5), replace(RUNTIME, seed=1), None).out).images
+    assert not np.array_equal(few.pixels, other.pixels)
+
+
+def test_the_index_says_where_the_samples_come_from(make_run: Any) -> None:
+    run = make_run("pca", DATA, seed=3)
+    result = sample(run, ask(per_class=2), RUNTIME, None)
+    read = read_set(result.out)
+    assert result.out.parent == Path("samples")
+    assert result.out.name.startswith("pca-3-")
+    about = read.index["provenance"]
+    assert (about["run"], about["arch"], about["steps"], about["train_seed"]) == ("pca-3", "pca", 10, 3)
+    assert about["labels"] == {"made": "conditional"}
+    assert read.index["sorting"] == {}
+    assert read.data_config == DATA
+    assert read.data_seed == 3
+    assert read.fingerprint
+    assert (read.images.row_id == -1).all()
+    assert (read.images.origin == 2).all()
+    json.dumps(result.as_dict(), allow_nan=False)
+
+
+def test_the_same_command_again_reprints_and_dry_runs_write_nothing(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    dry = sample(run, ask(per_class=2), RUNTIME, None, dry_run=True)
+    assert dry.dry_run
+    assert not Path("samples").exists()
+    first = sample(run, ask(per_class=2), RUNTIME, None)
+    before = (first.out / "index.json").stat().st_mtime_ns
+    again = sample(run, ask(per_class=2), RUNTIME, None)
+    assert again.reprinted
+    assert (first.out / "index.json").stat().st_mtime_ns == before
+    assert {**again.as_dict(), "reprinted": False} == first.as_dict()
+    with pytest.raises(RunError, match="other options"):
+        sample(run, ask(per_class=3), RUNTIME, first.out)
+
+
+def test_unconditional_samples_are_sorted_and_the_index_says_so(make_run: Any) -> None:
+    run = make_run("replay", DATA, generators=2)
+    result = sample(run, ask(per_class=20, min_confidence=0.6), RUNTIME, Path("a"))
+    read = read_set(result.out)
+    assert read.images.counts().tolist() == [20] * 10
+    labels = read.index["provenance"]["labels"]
+    assert labels["made"].startswith("sorted by lenet")
+    assert labels["min_confidence"] == 0.6
+    assert labels["n_train"] == 360
+    assert labels["validation_accuracy"] > 0.5
+    confidence = [row["confidence"] for row in read.images.provenance.values()]
+    assert min(confidence) >= 0.6
+    assert len(confidence) == 200
+    assert {row["generator"] for row in read.images.provenance.values()} == {0, 1}
+    shares = result.as_dict()["sorting"]
+    assert sum(row["share"] for row in shares.values()) == pytest.approx(1, abs=0.15)
+    assert all(row["agreement"] > 0.7 for row in shares.values())
+
+    sorter = (run / "sorter" / "chooser.safetensors").stat().st_mtime_ns
+    for i in (1, 2):  # with the sorter of the run folder, not a new one
+        sample(run, ask(per_class=20, min_confidence=0.6, shard=f"{i}/2"), RUNTIME, Path("b"))
+    assert np.array_equal(read_set(Path("b")).images.pixels, read.images.pixels)
+    assert read_set(Path("b")).index["sorting"] == read.index["sorting"]
+    assert (run / "sorter" / "chooser.safetensors").stat().st_mtime_ns == sorter
+
+
+def test_sorted_labels_are_those_of_the_images(make_run: Any) -> None:
+    """The generator replays training images, so the true labels of its samples are known."""
+    from gangda.data.loading import load_splits
+
+    run = make_run("replay", DATA)
+    images = read_set(sample(run, ask(per_class=20), RUNTIME, None).out).images
+    train = load_splits(DATA, 0).train
+    truth = {row.tobytes(): int(label) for row, label in zip(train.pixels, train.labels, strict=True)}
+    right = [truth[row.tobytes()] == label for row, label in zip(images.pixels, images.labels, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_a_collapsed_generator_is_refused_and_leaves_nothing(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supply, "MOST_ATTEMPTS", 4)
+    monkeypatch.setattr(supply, "ATTEMPTS_PER_CLASS", 0)
+    run = make_run("replay", DATA, classes=(0, 1))
+    with pytest.raises(RunError, match="mode collapse"):
+        sample(run, ask(per_class=20), RUNTIME, None)
+    assert not Path("samples").exists() or not list(Path("samples").iterdir())
+
+
+def test_a_run_whose_images_have_changed_cannot_be_sorted(make_run: Any) -> None:
+    run = make_run("replay", DATA)
+    path = run / "model" / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "other"}))
+    with pytest.raises(RunError, match="have changed since it was trained"):
+        sample(run, ask(per_class=2), RUNTIME, None)
+
+
+def test_one_generator_of_several(make_run: Any) -> None:
+    run = make_run("replay", DATA, generators=2)
+    images = read_set(sample(run, ask(counts="#1=9", generator=1), RUNTIME, None).out).images
+    assert {row["generator"] for row in images.provenance.values()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "--per-class N, or --counts"),
+        ({"per_class": 3, "counts": "0=1"}, "--counts"),
+        ({"counts": "cat=1"}, "no class 'cat'"),
+        ({"per_class": 3, "shard": "0/3"}, "--shard 0/3"),
+        ({"per_class": 3, "shard": "4/3"}, "from 1 to n"),
+        ({"per_class": 3, "shard": "1/" + "9" * 5000}, "999999"),
+        ({"per_class": 3, "shard": "1"}, "--shard"),
+        ({"per_class": 3, "shard": "a/b"}, "--shard"),
+        ({"per_class": 3, "shard": "1/-2"}, "--shard"),
+        ({"per_class": 3, "generator": 1}, "one generator"),
+        ({"per_class": 3, "min_confidence": 0.5}, "--min-confidence"),
+    ],
+)
+def test_bad_options(make_run: Any, options: dict[str, Any], words: str) -> None:
+    run = make_run("pca", DATA)
+    with pytest.raises(UsageError, match=words):  # by the configuration or by the engine
+        sample(run, ask(**options), RUNTIME, None)
+    assert not Path("samples").exists()
+
+
+def test_a_folder_without_a_generator(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no trained generator"):
+        sample(tmp_path, ask(per_class=1), RUNTIME, None)
+
+
+def test_shards_are_read() -> None:
+    assert read_shard("2/7") == (2, 7)
