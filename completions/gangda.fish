@@ -1,0 +1,1 @@
+complete --command gangda --no-files --arguments "(env _GANGDA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) gangda)" --condition "env _GANGDA_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) gangda"
