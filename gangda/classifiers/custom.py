@@ -25,6 +25,8 @@ def find(name: str) -> Build:
         UsageError: it cannot be imported or called.
     """
     module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"--classifier {name}: give module:callable, as in my_networks:build")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
