@@ -3,10 +3,11 @@
 import math
 
 import torch
+from torch import Tensor
 
-from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.metrics.inputs import Features, MetricInputs, Side, tag
 from gangda.metrics.intervals import gap_error, wilson
-from gangda.metrics.neighbours import kth_neighbour, squared_distances, together
+from gangda.metrics.neighbours import squared_distances, together
 from gangda.metrics.result import MetricResult
 
 K = 5
@@ -22,12 +23,9 @@ def density_coverage(inputs: MetricInputs) -> list[MetricResult]:
     return [result for kind in inputs.kinds for result in _both(inputs, kind)]
 
 
-def density_and_coverage(fake: Features, real: Features) -> tuple[float, float]:
-    """(density, coverage) of feature sets (N, F) and (M, F); NaN with too few images for k neighbours."""
-    if len(real) <= K or len(fake) == 0:
-        return math.nan, math.nan
+def density_and_coverage(fake: Features, real: Features, radii: Tensor) -> tuple[float, float]:
+    """(density, coverage) of (N, F) among (M, F) with squared radii (M,)."""
     samples, reference = together(fake, real)
-    radii = kth_neighbour(reference, K)
     hits = 0
     covered = torch.zeros(len(reference), dtype=torch.bool)
     for _, distances in squared_distances(samples, reference):
@@ -37,10 +35,16 @@ def density_and_coverage(fake: Features, real: Features) -> tuple[float, float]:
     return hits / (K * len(samples)), covered.float().mean().item()
 
 
+def _measure(side: Side, real: Side, kind: str) -> tuple[float, float]:
+    """Density and coverage of a side; NaN with too few images for k neighbours."""
+    if len(real) <= K:
+        return math.nan, math.nan
+    return density_and_coverage(side.features(kind), real.features(kind), real.radii(kind, K))
+
+
 def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
-    real = inputs.real.features(kind)
-    density, coverage = density_and_coverage(inputs.fake.features(kind), real)
-    density_floor, coverage_floor = density_and_coverage(inputs.floor.features(kind), real)
+    density, coverage = _measure(inputs.fake, inputs.real, kind)
+    density_floor, coverage_floor = _measure(inputs.floor, inputs.real, kind)
     small = f"n too small for {K} neighbours" if math.isnan(coverage) else ""
 
     def result(name: str, value: float, floor: float, direction: str, note: str) -> MetricResult:

@@ -10,15 +10,17 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
-from gangda.metrics.neighbours import Shortlist, shift_search
+from gangda.metrics.neighbours import Shortlist, shift_search, squared_radii
 from gangda.runtime.seeding import numpy_stream
 
 Features = npt.NDArray[np.float32]
 Embed = Callable[[UInt8Array], Features]
 
-QUERIES = 2000  # images of a side whose neighbours are searched under shifts: 0.2% resolution in seconds
+QUERIES = 1000  # images of a side whose neighbours are searched under shifts: seconds, and 1% shows
+MOST_NEIGHBOURS = 5  # the largest k of any metric: searched once for all
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class Side:
     images: LabelledImages
     lookup: Callable[[str], Features]
     _kept: dict[str, Features] = field(default_factory=dict)
+    _radii: dict[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -42,6 +45,13 @@ class Side:
         if kind not in self._kept:
             self._kept[kind] = self.lookup(kind)
         return self._kept[kind]
+
+    def radii(self, kind: str, k: int) -> Tensor:
+        """Squared distance of each image to its k-th nearest other one, k <= `MOST_NEIGHBOURS`: float32 (N,)."""
+        if kind not in self._radii:
+            most = min(MOST_NEIGHBOURS, len(self) - 1)
+            self._radii[kind] = squared_radii(self.features(kind), most)
+        return self._radii[kind][:, k - 1]
 
     def take(self, rows: IntArray) -> "Side":
         """These images; their features are slices of the whole set's."""
@@ -123,6 +133,7 @@ class MetricInputs:
             side.features("randconv")[rows],
             self.train.images.pixels,
             self.train.features("randconv"),
+            self.train.features("spectrum"),
             self.embed["randconv"],
             rows,
         )

@@ -12,7 +12,7 @@ from gangda.data.images import FloatArray, IntArray, UInt8Array
 
 Features = npt.NDArray[np.float32]
 
-CELLS = 1 << 24  # distances held at once: 64 MB
+CELLS = 1 << 21  # distances held at once: 8 MB, so that what follows finds them in the cache
 CANDIDATES = 10  # of each of the two shortlists
 
 
@@ -37,16 +37,17 @@ def squared_distances(a: Tensor, b: Tensor) -> Iterator[tuple[int, Tensor]]:
         yield start, product.add_(part.square().sum(1, keepdim=True)).clamp_(min=0)
 
 
-def kth_neighbour(points: Tensor, k: int) -> Tensor:
-    """Squared distance of each point to its k-th nearest other point, (N,).
+def squared_radii(features: Features, k: int) -> Tensor:
+    """Squared distances of each of (N, F) points to its k nearest other points, ascending: (N, k).
 
     The point itself does not count; its copies do. N must be above k.
     """
+    (points,) = together(features)
     radii = []
     for start, distances in squared_distances(points, points):
         rows = torch.arange(len(distances))
         distances[rows, start + rows] = torch.inf
-        radii.append(distances.topk(k, largest=False).values[:, -1])
+        radii.append(distances.topk(k, largest=False).values)
     return torch.cat(radii)
 
 
@@ -87,6 +88,7 @@ def shift_search(
     query_features: Features,
     train: UInt8Array,
     train_features: Features,
+    train_spectrum: Features,
     embed: Callable[[UInt8Array], Features],
     rows: IntArray,
 ) -> Shortlist:
@@ -97,7 +99,7 @@ def shift_search(
     exactly. The distance found is an upper bound, and exact for shifted copies.
     """
     distance, by_features = nearest(query_features, train_features, CANDIDATES)
-    _, by_spectrum = nearest(spectrum(queries), spectrum(train), CANDIDATES)
+    _, by_spectrum = nearest(spectrum(queries), train_spectrum, CANDIDATES)
     candidates = np.concatenate([by_features, by_spectrum], axis=1)
     pixels = np.empty(candidates.shape)
     features = np.empty(candidates.shape)

@@ -3,10 +3,11 @@
 import math
 
 import torch
+from torch import Tensor
 
-from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.metrics.inputs import Features, MetricInputs, Side, tag
 from gangda.metrics.intervals import wilson
-from gangda.metrics.neighbours import kth_neighbour, squared_distances, together
+from gangda.metrics.neighbours import squared_distances, together
 from gangda.metrics.result import MetricResult
 
 K = 3
@@ -23,12 +24,11 @@ def precision_recall(inputs: MetricInputs) -> list[MetricResult]:
     return [result for kind in inputs.kinds for result in _both(inputs, kind)]
 
 
-def shares_inside(fake: Features, real: Features) -> tuple[float, float]:
-    """(precision, recall) of feature sets (N, F) and (M, F); NaN with too few images for k neighbours."""
-    if min(len(fake), len(real)) <= K:
-        return math.nan, math.nan
+def shares_inside(
+    fake: Features, real: Features, fake_radii: Tensor, real_radii: Tensor
+) -> tuple[float, float]:
+    """(precision, recall) of feature sets (N, F) and (M, F) with squared radii (N,) and (M,)."""
     samples, reference = together(fake, real)
-    fake_radii, real_radii = kth_neighbour(samples, K), kth_neighbour(reference, K)
     inside = []
     reached = torch.zeros(len(reference), dtype=torch.bool)
     for start, distances in squared_distances(samples, reference):
@@ -37,10 +37,16 @@ def shares_inside(fake: Features, real: Features) -> tuple[float, float]:
     return torch.cat(inside).float().mean().item(), reached.float().mean().item()
 
 
+def _shares(side: Side, real: Side, kind: str) -> tuple[float, float]:
+    """Precision and recall of a side; NaN with too few images for k neighbours."""
+    if min(len(side), len(real)) <= K:
+        return math.nan, math.nan
+    radii = (part.radii(kind, K) for part in (side, real))
+    return shares_inside(side.features(kind), real.features(kind), *radii)
+
+
 def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
-    real = inputs.real.features(kind)
-    values = shares_inside(inputs.fake.features(kind), real)
-    floors = shares_inside(inputs.floor.features(kind), real)
+    values, floors = (_shares(side, inputs.real, kind) for side in (inputs.fake, inputs.floor))
     return [
         MetricResult(
             name=f"{name}_{kind}_{tag(inputs.n)}",

@@ -19,6 +19,7 @@ from gangda.data.splits import DataSplits
 from gangda.errors import DataError, GangdaError
 from gangda.metrics.extractors import Extractor, pixel_components, random_convolutions
 from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
+from gangda.metrics.neighbours import spectrum
 from gangda.metrics.result import MetricResult
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.runtime.device import Machine
@@ -161,6 +162,7 @@ def _label_free(splits: DataSplits, heldout: LabelledImages, machine: Machine) -
     """The kinds no label has touched; components from images neither trained on nor scored, if any."""
     other = splits.validation if len(splits.validation) >= PCA_LEAST else heldout
     kinds = [random_convolutions(splits.train.image_shape, machine), pixel_components(other.pixels)]
+    kinds.append(Extractor("spectrum", "1", spectrum))
     return {kind.name: kind for kind in kinds}
 
 
