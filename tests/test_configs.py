@@ -7,7 +7,10 @@ import pytest
 from gangda import configs, settings
 from gangda.errors import UsageError
 
-CLASSES = [*settings.SECTIONS.values(), *(configs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca"))]
+CLASSES = [
+    *settings.SECTIONS.values(),
+    *(configs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca")),
+]
 FIELDS = [(cls, field) for cls in CLASSES for field in dataclasses.fields(cls)]
 
 
@@ -33,7 +36,9 @@ def test_limits_hold_on_both_sides(cls, field):
         if bound is None:
             continue
         default = field.default
-        typed = (bound + outside,) * len(default) if isinstance(default, tuple) and default else bound + outside
+        typed = (
+            (bound + outside,) * len(default) if isinstance(default, tuple) and default else bound + outside
+        )
         with pytest.raises(UsageError, match=configs.flag_of(field)):
             cls(**{field.name: typed})
 
@@ -46,7 +51,10 @@ def test_limits_hold_on_both_sides(cls, field):
         (lambda: configs.AugmentConfig(ratio=0.0, replace=0.5), "--ratio and --replace exclude each other"),
         (lambda: configs.AugmentConfig(balance=True, replace=0.5), "--balance and --replace exclude"),
         (lambda: configs.SampleConfig(per_class=1, counts="a=1"), "--per-class and --counts exclude"),
-        (lambda: configs.DataConfig(per_class=2, class_counts=(1, 2)), "--per-class and --class-counts exclude"),
+        (
+            lambda: configs.DataConfig(per_class=2, class_counts=(1, 2)),
+            "--per-class and --class-counts exclude",
+        ),
         (lambda: configs.MadganSpec(generators=0), "--generators 0: must be between 1 and 64"),
         (lambda: configs.AugmentConfig(ratio=-1.0), "--ratio -1.0: must be at least 0"),
         (lambda: configs.AugmentConfig(ratio=float("nan")), "--ratio nan: must be at least 0"),

@@ -49,7 +49,7 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[str, ...]]:
 def complaint(importer: tuple[str, ...], imported: tuple[str, ...]) -> str | None:
     """What is wrong with an import, if anything. `gangda.__version__` is no room."""
     room, other = importer[0], imported[0]
-    if other not in LAYER_OF or room == other == "engines" and importer[1:2] == imported[1:2]:
+    if other not in LAYER_OF or (room == other == "engines" and importer[1:2] == imported[1:2]):
         return None
     if LAYER_OF[other] > LAYER_OF[room]:
         return f"{'.'.join(importer)} (layer {LAYER_OF[room]}) imports {'.'.join(imported)} of a higher layer"
@@ -118,7 +118,9 @@ def test_the_science_opens_no_files(path):
 def test_no_pickle_and_no_catching_everything(path):
     tree = ast.parse(path.read_text())
     assert not any("pickle" in ".".join(names) for names in _all_imports(tree))
-    bare = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None]
+    bare = [
+        node.lineno for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None
+    ]
     assert not bare
 
 

@@ -73,7 +73,9 @@ def test_empty_variable_is_no_value():
     ],
 )
 def test_a_stronger_source_drops_what_it_excludes(write, flag, file, kept, dropped):
-    section = getattr(settings.resolve({flag: "2" if flag[0] != "augment" else "0.5"}, {}, write(file)), flag[0])
+    section = getattr(
+        settings.resolve({flag: "2" if flag[0] != "augment" else "0.5"}, {}, write(file)), flag[0]
+    )
     assert getattr(section, kept) is not None
     assert getattr(section, dropped) is None
 
@@ -131,7 +133,10 @@ def test_binary_file(tmp_path):
 def test_flag_of_another_architecture_names_its_owners():
     with pytest.raises(UsageError) as caught:
         settings.resolve({("arch", "generators"): "4"}, {})
-    assert str(caught.value) == "--generators: architecture cdcgan has no such option; it belongs to --arch madgan"
+    assert (
+        str(caught.value)
+        == "--generators: architecture cdcgan has no such option; it belongs to --arch madgan"
+    )
 
 
 def test_yaml_words_that_yaml_reads_as_booleans(write):

@@ -1,0 +1,216 @@
+"""A journey through all the commands on the digits, as a user types them: tables, JSON, rehearsals, second runs."""
+
+import pytest
+import yaml
+
+from gangda import catalog
+from gangda.cli.compare import low_data
+from gangda.settings import resolve
+
+PCA = ("--arch", "pca", "--components", "8")
+SMALL = ("--per-class", "20")
+FAST = ("--classifier-steps", "20")
+
+
+@pytest.fixture
+def run(gangda):
+    """A run folder made by the command itself, relative to the current folder."""
+    return gangda("train", *PCA, *SMALL, "--json").json["run"]
+
+
+def files(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_train_list(gangda):
+    table = gangda("train", "--list").out
+    assert all(name in table for name in catalog.ARCHITECTURES)
+    rows = gangda("train", "--list", "--json").json["architectures"]
+    assert [row["name"] for row in rows] == list(catalog.ARCHITECTURES)
+    assert "--generators" in rows[3]["options"]
+
+
+def test_train_as_typed_with_several_generators(gangda, tmp_path):
+    words = [
+        "train",
+        "--arch",
+        "madgan",
+        "--generators",
+        "4",
+        *SMALL,
+        "--steps",
+        "2",
+        "--width",
+        "4",
+        "--d-width",
+        "4",
+    ]
+    answer = gangda(*words)
+    assert answer.code == 0
+    assert "Trained madgan" in answer.out
+    assert "going" not in answer.out
+    [run] = (tmp_path / "runs").iterdir()
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["arch"]["generators"] == 4
+    assert f"runs/{run.name}" in answer.out
+
+
+def test_config_of_a_run_is_a_config(gangda, tmp_path, run):
+    again = gangda("train", "--config", f"{run}/config.yaml", "--json").json
+    assert again["run"] == run
+    other = gangda("train", "--config", f"{run}/config.yaml", "--seed", "5", "--json").json
+    assert other["run"] != run
+
+
+def test_train_rehearsal_tells_where_values_come_from(gangda, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANGDA_SEED", "4")
+    values = gangda("train", "--arch", "gan", "--steps", "3", "--dry-run", "--json").json
+    assert values["config"]["runtime"]["seed"] == 4
+    origins = [values["origins"][key] for key in ("runtime.seed", "budget.steps", "recipe.lr", "recipe.ema")]
+    assert origins == ["environment", "flag", "preset of gan", "default"]
+    assert "would write" in gangda("train", "--dry-run").out
+    assert files(tmp_path) == set()
+
+
+def test_sample(gangda, tmp_path, run):
+    assert "Would draw" in gangda("sample", run, "--per-class", "3", "--dry-run", "--out", "set").out
+    assert not (tmp_path / "set").exists()
+    values = gangda("sample", run, "--counts", "3=4,#1=2", "--format", "npz", "--out", "set", "--json").json
+    assert {name: count for name, count in values["counts"].items() if count} == {"1": 2, "3": 4}
+    assert (
+        "6 images, npz"
+        in gangda("sample", run, "--counts", "3=4,#1=2", "--format", "npz", "--out", "set").out
+    )
+
+
+def test_augment_takes_the_newest_run_and_says_so(gangda, tmp_path, run):
+    words = ["augment", *SMALL, "--balance", "--ratio", "0.5"]
+    rehearsal = gangda(*words, "--dry-run")
+    assert "Would augment" in rehearsal.out
+    assert not (tmp_path / "augmented").exists()
+    answer = gangda(*words)
+    assert run in answer.out
+    assert run in answer.err
+    plan = gangda(*words, "--json").json["plan"]
+    assert sum(row["make"] for row in plan) == round(0.5 * sum(row["have"] for row in plan))
+
+
+def test_augment_by_transforms_alone_needs_no_run(gangda):
+    values = gangda(
+        "augment",
+        *SMALL,
+        "--method",
+        "traditional",
+        "--ratio-for",
+        "3=2",
+        "--ratio-for",
+        "#4=0",
+        "--ratio",
+        "1",
+        "--json",
+    ).json
+    made = {row["class"]: row["make"] / row["have"] for row in values["plan"]}
+    assert (made["3"], made["4"], made["5"]) == (2, 0, 1)
+
+
+def test_classify(gangda, tmp_path):
+    words = ["classify", "digits", *SMALL, *FAST, "--repeats", "2", "--transforms", "--rotation", "5"]
+    values = gangda(*words, "--json").json
+    assert 0 <= values["accuracy"] <= 1
+    assert len(values["runs"]) == 2
+    assert values["transforms"]["rotation"] == 5
+    table = gangda(*words).out
+    assert "balanced accuracy" in table
+    assert "Confusion" in table
+    assert "would train" in gangda("classify", "digits", *FAST, "--dry-run").out
+
+
+def test_score(gangda, tmp_path, run):
+    gangda("sample", run, "--per-class", "12", "--out", "set")
+    values = gangda("score", "set", *SMALL, *FAST, "--json").json
+    names = [metric["name"] for metric in values["metrics"]]
+    assert all(
+        any(name.startswith(begin) for name in names) for begin in ("gan_test", "cas", "is_", "fid_", "kid_")
+    )
+    assert {"value", "interval", "floor"} <= set(values["metrics"][0])
+    table = gangda("score", "set", *SMALL, *FAST).out
+    assert "real vs real" in table
+    assert names[0] in table
+
+
+def test_compare(gangda, tmp_path):
+    words = [
+        "compare",
+        *PCA,
+        *SMALL,
+        *FAST,
+        "--seeds",
+        "2",
+        "--jobs",
+        "1",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
+    assert "2 paired seeds" in gangda(*words, "--dry-run").out
+    assert files(tmp_path) == set()
+    answer = gangda(*words)
+    assert answer.code == 0
+    for words_of_the_table in (
+        "generated+traditional",
+        "smallest attainable p with 2 seeds: 0.5",
+        "360 test images",
+    ):
+        assert words_of_the_table in answer.out
+    values = gangda(*words, "--json").json
+    assert (tmp_path / values["report"]).is_file()
+    assert values["finished"] == 2
+
+
+def test_compare_without_words_takes_fifty_digits_per_class():
+    chosen = low_data(resolve({}, {}))
+    assert chosen.data.per_class == 50
+    assert chosen.origins["data.per_class"] == "preset of compare"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {("data", "source"): "fashion-mnist"},
+        {("data", "per_class"): "20"},
+        {("data", "class_counts"): "9,8,7,6,5,4,3,2,2,2"},
+    ],
+)
+def test_compare_takes_what_is_typed(flags):
+    assert low_data(resolve(flags, {})).data.per_class == (20 if ("data", "per_class") in flags else None)
+
+
+def test_doctor(gangda, run):
+    values = gangda("doctor", "--threads", "1", "--json").json
+    assert values["threads"] == 1
+    assert values["why"]["threads"] == "asked for"
+    assert values["data_sets"]["digits"] == "built in"
+    assert values["newest_runs"][0]["run"] == run
+    assert values["packages"]["torch"]
+    assert values["options"] == {"runtime.threads": "flag"}
+    table = gangda("doctor").out
+    assert "fashion-mnist" in table
+    assert run in table
+
+
+def test_doctor_survives_a_damaged_run(gangda, tmp_path, run):
+    (tmp_path / run / "model" / "model.json").write_text("{")
+    assert gangda("doctor", "--json").json["newest_runs"][0]["arch"] == "damaged"
+
+
+def test_doctor_says_which_variable_decides(gangda, monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
+    values = gangda("doctor", "--json").json
+    assert (values["threads"], values["why"]["threads"]) == (1, "SLURM_CPUS_PER_TASK")
+
+
+def test_quiet_leaves_stderr_empty(gangda):
+    answer = gangda("train", *PCA, *SMALL, "--quiet")
+    assert answer.err == ""
+    assert "Trained pca" in answer.out

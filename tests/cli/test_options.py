@@ -1,0 +1,196 @@
+"""Flags come from the configurations; what goes wrong is one line and an exit code."""
+
+import dataclasses
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gangda import configs, settings
+from gangda.cli import group, options
+from gangda.cli.main import app
+from gangda.errors import IncompleteError, RunError, StoppedError
+
+COMMANDS = {
+    "train": ["data", "arch", "recipe", "budget", "runtime"],
+    "sample": ["sample", "runtime"],
+    "augment": ["data", "augment", "transforms", "runtime"],
+    "classify": ["classifier", "transforms", "runtime"],
+    "score": ["data", "classifier", "runtime"],
+    "compare": ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"],
+}
+SHARED = ("--seed", "--device", "--precision", "--threads", "--config", "--json", "--quiet", "--dry-run")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_every_field_and_the_shared_options(gangda, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    help = gangda(command, "--help").out
+    for section in COMMANDS[command]:
+        for flag in options.section_flags(section):
+            assert _typed(flag) in help
+    assert all(flag in help for flag in SHARED)
+
+
+def _typed(flag):
+    [option] = flag.parameter.annotation.__metadata__
+    return option.default.partition("/")[0]
+
+
+@pytest.mark.parametrize("sections", COMMANDS.values(), ids=COMMANDS)
+def test_no_two_flags_of_a_command_are_called_the_same(sections):
+    flags = [_typed(flag) for section in sections for flag in options.section_flags(section)]
+    assert len(flags) == len(set(flags))
+
+
+def test_defaults_are_shown_for_each_architecture(gangda, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    help = gangda("train", "--help").out
+    assert "[default: madgan 3]" in help
+    assert "[default: cdcgan 64, dcgan 100, gan 100, madgan 64]" in help
+    assert "[default: 0.999]" in help
+
+
+def probe(sections, *words, body=None):
+    """Run a throw-away command and return the `Call` it got."""
+    seen = []
+    small = typer.Typer(cls=group.Group, pretty_exceptions_enable=False)
+    small.callback()(lambda: None)
+
+    def look(call):
+        seen.append(call)
+        if body:
+            body()
+
+    options.register(small, look, sections)
+    done = CliRunner().invoke(small, ["look", *words])
+    return (seen[0] if seen else None), done
+
+
+def test_flags_reach_the_settings_with_their_origin():
+    call, _ = probe(
+        ["data", "runtime"], "--per-class", "7", "--seed", "3", "--no-download", "--dry-run", "--json"
+    )
+    assert call.settings.data == configs.DataConfig(per_class=7)
+    assert call.settings.runtime.seed == 3
+    assert call.settings.origins["data.per_class"] == "flag"
+    assert call.settings.origins["data.image_size"] == "default"
+    assert (call.dry_run, call.terminal.json, call.terminal.quiet) == (True, True, False)
+
+
+def test_flag_over_environment_over_file(tmp_path, monkeypatch):
+    path = tmp_path / "c.yaml"
+    path.write_text("runtime: {seed: 1, threads: 1}\nrecipe: {batch_size: 32}\n")
+    monkeypatch.setenv("GANGDA_SEED", "2")
+    call, _ = probe(["recipe", "runtime"], "--config", str(path))
+    assert (call.settings.runtime.seed, call.settings.runtime.threads) == (2, 1)
+    assert call.settings.recipe.batch_size == 32
+    call, _ = probe(["runtime"], "--config", str(path), "--seed", "3")
+    assert call.settings.runtime.seed == 3
+
+
+def test_off_switch_beats_the_file(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("augment: {balance: true}\n")
+    call, _ = probe(["augment"], "--config", str(path), "--no-balance")
+    assert call.settings.augment.balance is False
+
+
+def test_a_new_field_is_a_new_flag(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Wider(configs.Runtime):
+        gpus: int = configs.option(1, "how many", minimum=1)
+
+    monkeypatch.setattr(settings, "SECTIONS", {**settings.SECTIONS, "runtime": Wider})
+    call, _ = probe(["runtime"], "--gpus", "2")
+    assert call.settings.runtime.gpus == 2
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "line"),
+    [
+        (RunError("a folder: taken\nby another"), 1, "gangda: a folder: taken by another"),
+        (IncompleteError("cells 3, 4 are missing"), 3, "gangda: cells 3, 4 are missing"),
+        (StoppedError("saved; run the same command again"), 75, "gangda: saved; run the same command again"),
+        (KeyboardInterrupt(), 130, "gangda: interrupted"),
+        (MemoryError(), 1, "gangda: out of memory; use a smaller --batch-size"),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+            1,
+            "gangda: out of",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_their_exit_code(raised, code, line):
+    def body():
+        raise raised
+
+    _, done = probe(["runtime"], body=body)
+    assert done.exit_code == code
+    assert done.stderr.strip().startswith(line)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_the_unexpected_is_not_hidden():
+    def body():
+        raise RuntimeError("a defect")
+
+    _, done = probe(["runtime"], body=body)
+    assert isinstance(done.exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["trian"], "gangda: No such command 'trian'. Did you mean 'train'? (see 'gangda --help')"),
+        (["train", "--stepps", "3"], "gangda: No such option: --stepps"),
+        (["train", "--steps"], "gangda: Option '--steps' requires an argument."),
+        (["sample"], "gangda: Missing argument 'RUN'"),
+        (["train", "more"], "gangda: Got unexpected extra argument"),
+        (["classify", "x", "--repeats", "0"], "gangda: Invalid value for '--repeats'"),
+    ],
+)
+def test_mistyped(gangda, words, line):
+    answer = gangda(*words)
+    assert answer.code == 2
+    assert answer.err.startswith(line)
+    assert answer.err.count("\n") == 1
+
+
+def test_without_words_it_tells_what_it_is(gangda):
+    answer = gangda()
+    assert answer.code == 0
+    assert "compare" in answer.out
+
+
+def test_version(gangda):
+    assert gangda("--version").out.startswith("gangda 0.")
+
+
+def test_signatures_are_what_typer_reads():
+    [train] = [info for info in app.registered_commands if info.name == "train"]
+    names = list(inspect.signature(train.callback).parameters)
+    assert names[:3] == ["list_architectures", "resume", "out"]
+    assert "arch_generators" in names
+
+
+def test_a_reader_that_leaves_is_no_error():
+    code = "from gangda.cli.main import main; main()"
+    environ = {**os.environ, "PYTHONUNBUFFERED": ""}
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "train", "--list"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            env=environ,
+            timeout=30,
+        )
+    assert done.stderr == b""
+    assert done.returncode == 1

@@ -1,0 +1,97 @@
+"""Results on stdout, everything else on stderr; JSON is exactly one document."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from gangda.cli import output
+
+
+def test_json_is_one_document_without_nan(capsys):
+    values = {"a": math.nan, "b": [math.inf, 1.5, (2, None)], "c": Path("x/y"), "d": True}
+    output.Terminal(json=True).result(values, lambda *_: pytest.fail("tables and JSON"))
+    assert json.loads(capsys.readouterr().out) == {
+        "a": None,
+        "b": [None, 1.5, [2, None]],
+        "c": "x/y",
+        "d": True,
+    }
+
+
+def test_quiet_reporter_says_nothing(capsys):
+    with output.Terminal(quiet=True).reporter() as reporter:
+        reporter.line("chosen: x")
+        reporter.step("training", 1, 2)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_lines_now_and_then(capsys):
+    now = [0.0]
+    reporter = output.LineReporter(clock=lambda: now[0])
+    reporter.line("a remark")
+    for second in range(0, 31):
+        now[0] = second
+        reporter.step("training", 100 * second, 4000, "90 images/s")
+    assert capsys.readouterr().err.splitlines() == [
+        "a remark",
+        "training: 1,000 of 4,000 (25%), 90 images/s, 30 s left",
+        "training: 2,000 of 4,000 (50%), 90 images/s, 20 s left",
+        "training: 3,000 of 4,000 (75%), 90 images/s, 10 s left",
+    ]
+
+
+def test_lines_without_a_total(capsys):
+    now = [0.0]
+    reporter = output.LineReporter(clock=lambda: now[0])
+    reporter.step("drawing", 0, None)
+    now[0] = 11.0
+    reporter.step("drawing", 1234, None)
+    assert capsys.readouterr().err == "drawing: 1,234\n"
+
+
+def test_bar_moves_and_keeps_remarks():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    with Progress(console=console) as bar:
+        reporter = output.BarReporter(bar)
+        reporter.line("run [3] of 5")
+        reporter.step("training", 10, 40, "7 images/s")
+        reporter.step("training", 20, 40)
+        assert [(task.completed, task.total) for task in bar.tasks] == [(20, 40)]
+    assert "run [3] of 5" in screen.getvalue()
+
+
+def test_table_keeps_brackets_and_aligns_numbers():
+    screen = io.StringIO()
+    output.draw(Console(file=screen, width=60), "T", ("class", "n"), [("a [b]", 5), ("c", 10)])
+    lines = screen.getvalue().splitlines()
+    assert any("a [b]" in line for line in lines)
+    ends = [line.rstrip() for line in lines if line.rstrip().endswith(("5", "10"))]
+    assert len({len(line) for line in ends}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "-"), (math.nan, "-"), (3, "3"), (12345, "12,345"), (0.12345, "0.123"), (1234.56, "1,234.6")],
+)
+def test_number(value, shown):
+    assert output.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.2, "0 s"), (59.6, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")]
+)
+def test_duration(seconds, shown):
+    assert output.duration(seconds) == shown
+
+
+def test_percent_and_interval():
+    assert output.percent(0.8734) == "87.3%"
+    assert output.percent(None) == "-"
+    assert output.interval((0.5, 0.75), output.percent) == "50.0% to 75.0%"
+    assert output.interval(None) == "-"
