@@ -6,6 +6,7 @@ Their errors are shared to some extent, with each other and with the generator, 
 the accuracy of the samples on a classifier (GAN-test) means little once a classifier has chosen them.
 """
 
+import contextlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from gangda.configs import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
-from gangda.errors import RunError
+from gangda.errors import DataError, RunError
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.moves.model import Model
 from gangda.runtime.device import Machine
@@ -94,16 +95,33 @@ def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter 
         DataError: they cannot be read.
     """
     folder = run / FOLDER
-    if (folder / "sorter.json").is_file():
-        about = read_json(folder / "sorter.json")
-        chooser, referee = (
-            FittedClassifier.load(folder / f"{role}.safetensors", machine) for role in ("chooser", "referee")
-        )
-        if about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
-            return Sorter(chooser, referee, about.get("validation_accuracy"))
+    kept = _kept_sorter(folder, machine)
+    if kept is not None:
+        return kept
     reporter.line(f"training the classifier that sorts the samples of {run} into classes")
     train, validation = images_of_run(run, model)
     sorter = fit_sorter(train, validation, seed=model.card.seed, machine=machine, reporter=reporter)
+    try:
+        _keep_sorter(folder, sorter)
+    except (
+        RunError
+    ) as error:  # somebody else's run folder, say: sorting works, only the next command trains anew
+        reporter.line(f"the sorting classifier is not kept: {error}")
+    return sorter
+
+
+def _kept_sorter(folder: Path, machine: Machine) -> Sorter | None:
+    """The sorter in a run folder; None if there is none, or a damaged one."""
+    with contextlib.suppress(DataError):
+        about = read_json(folder / "sorter.json")
+        chooser = FittedClassifier.load(folder / "chooser.safetensors", machine)
+        referee = FittedClassifier.load(folder / "referee.safetensors", machine)
+        if about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
+            return Sorter(chooser, referee, about.get("validation_accuracy"))
+    return None
+
+
+def _keep_sorter(folder: Path, sorter: Sorter) -> None:
     sorter.chooser.save(folder / "chooser.safetensors")
     sorter.referee.save(folder / "referee.safetensors")
     prints = [sorter.chooser.fingerprint, sorter.referee.fingerprint]
@@ -113,7 +131,6 @@ def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter 
         "config": asdict(ClassifierConfig()),
     }
     write_json(folder / "sorter.json", about)
-    return sorter
 
 
 def data_config_of(model: Model) -> DataConfig:

@@ -52,6 +52,10 @@ class Drawn:
 class Supply(Protocol):
     """Where images come from. Image j of a block depends on (seed, class, block) alone, not on `count`."""
 
+    @property
+    def generator(self) -> Generator:
+        """What makes them."""
+
     def draw(self, label: int, block: int, count: int) -> Drawn:
         """The first `count` (at most `BLOCK`) images of a class's block."""
 
@@ -213,11 +217,12 @@ def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:
 
 
 def draw_images(supply: Supply, counts: IntArray, class_names: tuple[str, ...]) -> LabelledImages:
-    """`counts` (K,) generated images in memory, classes in order (at least one image)."""
-    drawn = [(label, supply.draw(label, block, count)) for label, block, count in blocks_of(counts)]
-    pixels = np.concatenate([images.pixels for _, images in drawn])
-    labels = np.repeat([label for label, _ in drawn], [len(images.pixels) for _, images in drawn])
-    return generated_images(pixels, labels, class_names)
+    """`counts` (K,) generated images in memory, classes in order; counts may all be 0."""
+    channels, height, width = supply.generator.image_shape
+    pixels = [np.zeros((0, height, width, channels), dtype=np.uint8)]
+    pixels += [supply.draw(label, block, count).pixels for label, block, count in blocks_of(counts)]
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return generated_images(np.concatenate(pixels), labels, class_names)
 
 
 def write_generated(

@@ -3,6 +3,7 @@ import errno
 import io
 import json
 import os
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,11 +21,17 @@ from gangda.data.images import GENERATED, REAL, TRADITIONAL, LabelledImages
 from gangda.data.set_pieces import make_piece
 from gangda.data.set_png import encode_png
 from gangda.data.shards import FORMATS, SetHeader, finished_index, is_set, read_set, set_being_written
-from gangda.errors import DataError, GangdaError, InterruptedByUserError, RunError
+from gangda.errors import DataError, GangdaError, InterruptedByUserError, RunError, StoppedError
 
 NAMES = ("T-shirt/top", "shoe", "bag")
 TOTAL = (5, 0, 7)
 formats = pytest.mark.parametrize("name", list(FORMATS))
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flushing the whole machine's disks for a dozen images would be most of the time of these tests."""
+    monkeypatch.setattr(os, "sync", lambda: None)
 
 
 def header(name: str, shard: tuple[int, int] = (1, 1), channels: int = 1) -> SetHeader:
@@ -338,6 +345,18 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, name: str) -> None:
         warnings.simplefilter("error", ResourceWarning)
         with pytest.raises(InterruptedByUserError):
             broken()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_stops_between_blocks_and_leaves_nothing(tmp_path: Path) -> None:
+    def stopped() -> None:
+        with set_being_written(tmp_path / "set", header("npz")) as writer:
+            writer.write(pieces()[0])
+            os.kill(os.getpid(), signal.SIGTERM)
+            writer.write(pieces()[1])
+
+    with pytest.raises(StoppedError, match="run the same command again"):
+        stopped()
     assert list(tmp_path.iterdir()) == []
 
 

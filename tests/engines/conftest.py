@@ -1,5 +1,6 @@
 """Finished runs without training: PCA, and a generator that replays the digits it was "trained" on, unlabelled."""
 
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,6 +61,12 @@ def replay_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         catalog, "resolve", lambda target: targets[target] if target in targets else resolve(target)
     )
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flushing the whole machine's disks is slow, and of no use to a test."""
+    monkeypatch.setattr(os, "sync", lambda: None)
 
 
 @pytest.fixture

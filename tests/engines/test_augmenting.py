@@ -130,29 +130,11 @@ def test_a_sorted_generator_fills_the_plan(make_run: Any, monkeypatch: pytest.Mo
     assert (read.images.counts() == result.plan.want).all()
 
 
-def change_card(run: Path, **values: Any) -> None:
-    path = run / "model" / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
-
-
-def test_a_run_that_does_not_fit_is_refused_with_the_reason(make_run: Any) -> None:
+def test_a_run_that_saw_test_images_is_refused(make_run: Any) -> None:
     run = make_run("pca", DATA)
-    rows = run / "model" / "rows.txt"
-    original = rows.read_text()
-    rows.write_text(original + f"{load_splits(DATA, 0).test.row_id[0]}\n")
+    with (run / "model" / "rows.txt").open("a") as rows:
+        rows.write(f"{load_splits(DATA, 0).test.row_id[0]}\n")
     with pytest.raises(RunError, match="saw 1 of this set's test images"):
-        make(run=run)
-    rows.write_text(original + "99999\n")
-    with pytest.raises(RunError, match=r"saw 1 images outside this subset.*--seed \(0\)"):
-        make(run=run)
-    rows.write_text(original)
-    change_card(run, fingerprint="other")
-    with pytest.raises(RunError, match="trained on other images"):
-        make(run=run)
-    with pytest.raises(RunError, match="makes images of 8x8 grey, this set's are 12x12 grey"):
-        make(run=run, data=replace(DATA, image_size=12))
-    change_card(run, class_names=[*"abcdefghij"])
-    with pytest.raises(RunError, match="trained on other classes"):
         make(run=run)
     assert not Path("augmented").exists()
 

@@ -137,6 +137,10 @@ def test_what_the_model_cannot_do_is_refused(
         supply_of(model(generator), seed=0, machine=MACHINE, **options)
 
 
+def test_no_images_at_all_are_an_empty_set() -> None:
+    assert len(draw_images(Direct(Shades(), 0, MACHINE), np.zeros(3, dtype=np.int64), NAMES)) == 0
+
+
 def test_images_in_memory_are_exact_by_class() -> None:
     images = draw_images(Direct(Shades(conditional=True), 0, MACHINE), np.array([3, 0, BLOCK + 1]), NAMES)
     assert images.counts().tolist() == [3, 0, BLOCK + 1]

@@ -1,0 +1,107 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+
+from gangda.configs import ClassifierConfig
+from gangda.data.images import LabelledImages, real_images
+from gangda.errors import RunError
+from gangda.moves import sorting
+from gangda.moves.model import Model, ModelCard
+from gangda.moves.sorting import Sorter, fit_sorter, sorter_of_run
+from gangda.runtime.device import Machine
+from gangda.runtime.progress import Reporter
+from gangda.zoo.base import Generator
+
+MACHINE = Machine(torch.device("cpu"), torch.float32, 1)
+QUICK = ClassifierConfig(classifier_steps=20)
+
+
+def stripes(count: int) -> LabelledImages:
+    """Upright and lying stripes with noise."""
+    rng = np.random.default_rng(count)
+    labels = np.arange(count) % 2
+    upright = np.zeros((8, 8, 1), dtype=np.uint8)
+    upright[:, ::2] = 200
+    pixels = np.stack([upright if label else upright.transpose(1, 0, 2) for label in labels])
+    return real_images(
+        pixels + rng.integers(0, 50, pixels.shape, dtype=np.uint8), labels, ("lying", "upright")
+    )
+
+
+class Memory(Reporter):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def sorter() -> Sorter:
+    return fit_sorter(stripes(64), stripes(20), seed=0, machine=MACHINE, config=QUICK)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Model]:
+    card = ModelCard("x", {}, (1, 8, 8), ("lying", "upright"), {}, "f", 0, 1, "fp32", "r")
+    monkeypatch.setattr(sorting, "ClassifierConfig", lambda: QUICK)
+    monkeypatch.setattr(sorting, "images_of_run", lambda run, model: (stripes(64), stripes(20)))
+    return tmp_path, Model(Generator(), card, np.arange(64))
+
+
+def test_confidence_is_the_softmax_of_the_class_chosen(sorter: Sorter) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
+    chosen, confidence, agrees = sorter.sort(pixels)
+    likely = scipy.special.softmax(sorter.chooser.logits(pixels).astype(np.float64), axis=1)
+    assert np.array_equal(chosen, likely.argmax(axis=1))
+    assert np.allclose(confidence, likely.max(axis=1), atol=1e-6)
+    assert np.array_equal(agrees, sorter.referee.predict(pixels) == chosen)
+
+
+def test_the_two_classifiers_differ_and_can_sort(sorter: Sorter) -> None:
+    assert sorter.chooser.fingerprint != sorter.referee.fingerprint
+    assert sorter.accuracy == 1.0
+    chosen, _, agrees = sorter.sort(stripes(30).pixels)
+    assert np.array_equal(chosen, stripes(30).labels)
+    assert agrees.all()
+
+
+def test_the_sorter_is_kept_in_the_run_folder(run: tuple[Path, Model]) -> None:
+    reporter = Memory()
+    first = sorter_of_run(*run, MACHINE, reporter)
+    again = sorter_of_run(*run, MACHINE, reporter)
+    assert again.as_dict() == first.as_dict()
+    assert len(reporter.lines) == 1
+
+
+def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    path = run[0] / "sorter" / "chooser.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+
+
+def test_where_it_cannot_be_kept_sorting_still_works(run: tuple[Path, Model]) -> None:
+    (run[0] / "sorter").write_text("in the way")
+    reporter = Memory()
+    assert sorter_of_run(*run, MACHINE, reporter).accuracy == 1.0
+    assert "not kept" in reporter.lines[-1]
+
+
+def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"source": "digits", "per_class": 10}
+    card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
+    with pytest.raises(RunError, match="have changed"):
+        sorting.images_of_run(Path("r"), Model(Generator(), card, np.arange(3)))
+    from gangda.data.loading import load_splits
+
+    splits = load_splits(sorting.data_config_of(Model(Generator(), card, np.arange(3))), 0)
+    known = replace(card, fingerprint=splits.fingerprint)
+    with pytest.raises(RunError, match="no longer those"):
+        sorting.images_of_run(Path("r"), Model(Generator(), known, np.array([10**6])))
+    train, _ = sorting.images_of_run(Path("r"), Model(Generator(), known, splits.train.row_id[:5]))
+    assert np.array_equal(train.row_id, splits.train.row_id[:5])
