@@ -22,7 +22,7 @@ from gangda.runtime.device import Machine, prepare
 from gangda.runtime.files import write_bytes
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import MetricsLog, RunFolder, config_hash
-from gangda.runtime.seeding import seed_for
+from gangda.runtime.seeding import seed_device
 from gangda.runtime.signals import StopRequest, stop_request
 
 LOG_EVERY = 50  # steps between lines of metrics.jsonl
@@ -186,7 +186,7 @@ class Sitting:
         return TrainResult(self.folder.path, self.config.arch, 0, seconds, 0.0, True, {"generator": 0})
 
     def _fresh_state(self) -> TrainState:
-        torch.manual_seed(seed_for(self.config.runtime.seed, "networks"))
+        seed_device(torch.device("cpu"), self.config.runtime.seed, "networks")
         shape, classes = self.images.image_shape, self.images.num_classes
         networks = build_networks(self.config.arch, self.config.spec, shape, classes)
         return new_state(networks, self.config.recipe, self.machine)

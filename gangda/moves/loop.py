@@ -18,7 +18,7 @@ from gangda.data.images import LabelledImages
 from gangda.moves.draw import to_float
 from gangda.moves.game import Game, Terms
 from gangda.runtime.device import Machine
-from gangda.runtime.seeding import seed_for, torch_stream
+from gangda.runtime.seeding import seed_device, torch_stream
 from gangda.zoo.base import Generator, Networks
 
 LIMITED_DATA = (
@@ -133,7 +133,7 @@ def steps(
     averaged, live = float_tensors(state.ema), float_tensors(generator)
     while True:
         rng = torch_stream(images.seed, "step", state.step)
-        torch.manual_seed(seed_for(images.seed, "dropout", state.step))
+        seed_device(machine.device, images.seed, "dropout", state.step)
         real, y = images.batch(state.step, recipe.batch_size)
         with machine.autocast():
             fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
@@ -155,7 +155,7 @@ def steps(
 
 def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:
     optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    torch.stack(list(terms.values())).sum().backward()
     optimiser.step()
 
 

@@ -17,6 +17,17 @@ def torch_stream(*key: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(seed_for(*key))
 
 
+def seed_device(device: torch.device, *key: int | str) -> None:
+    """Seed the stream that dropout uses on this device.
+
+    `torch.manual_seed` would do so for all devices and, without a GPU, store a stack trace at each call.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed_for(*key))
+    else:
+        getattr(torch, device.type).manual_seed(seed_for(*key))
+
+
 def numpy_stream(*key: int | str) -> np.random.Generator:
     """A NumPy generator of its own for this key."""
     return np.random.default_rng(seed_for(*key))

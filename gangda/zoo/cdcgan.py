@@ -42,7 +42,7 @@ class ConditionalGenerator(Generator):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Strided 4x4 convolutions without normalisation, then a linear score plus <embed(y), features>.
+    """Strided 4x4 convolutions and one linear layer, all without normalisation; then a score plus <embed(y), features>.
 
     Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
     """
@@ -50,10 +50,10 @@ class ProjectionDiscriminator(nn.Module):
     def __init__(self, width: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
-        widths = [image_shape[0], *stages(width, doublings)[:-1]]
+        widths = [image_shape[0], *stages(width, doublings - 1)]
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
-        self.mix = nn.Conv2d(widths[-1], widths[-1] * 2, 3, 1, 1)
-        features = widths[-1] * 2 * flat_side(image_shape, doublings)
+        features = 4 * width
+        self.mix = nn.Linear(widths[-1] * flat_side(image_shape, doublings), features)
         self.score = nn.Linear(features, 1)
         self.embed = nn.Embedding(num_classes, features)
         nn.init.zeros_(self.embed.weight)
@@ -62,10 +62,8 @@ class ProjectionDiscriminator(nn.Module):
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         for down in self.downs:
             x = leaky(down(x))
-        h = leaky(self.mix(x)).flatten(1)
-        scale = h.shape[1] ** -0.5
-        logits = self.score(h).squeeze(1) + (self.embed(y).to(h.dtype) * h).sum(1) * scale
-        return Scores(logits.float(), features=h)
+        h = leaky(self.mix(x.flatten(1))).float()
+        return Scores(self.score(h).squeeze(1) + (self.embed(y) * h).sum(1), features=h)
 
 
 def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -1,0 +1,161 @@
+"""The training engine on the embedded digits: folders, resuming, stopping, refusing."""
+
+import dataclasses
+import json
+import os
+import signal
+
+import pytest
+import torch
+from PIL import Image
+
+from gangda import configs, settings
+from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.engines.training import fit_generator, train
+from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
+from gangda.runtime.progress import Reporter
+
+SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
+
+
+def config(arch="cdcgan", budget=None, recipe=None, **spec):
+    made = configs.spec_class(arch)(**{**SMALL.get(arch, {}), **spec})
+    return TrainConfig(
+        data=DataConfig(per_class=12),
+        arch=arch,
+        spec=made,
+        recipe=Recipe(**{**made.recipe, "batch_size": 8, **(recipe or {})}),
+        budget=budget or Budget(steps=6, checkpoint_every="2"),
+        runtime=Runtime(threads=1),
+    )
+
+
+class Stopping(Reporter):
+    """Sends a signal at the given step."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def step(self, task, done, total, info=""):
+        os.kill(os.getpid(), self.number)
+
+
+def test_what_a_run_folder_holds(tmp_path):
+    run = tmp_path / "run"
+    result = train(config(), run)
+    assert result.finished
+    assert result.steps == 6
+    assert sorted(path.name for path in run.iterdir() if path.name != ".lock") == [
+        "checkpoints",
+        "config.yaml",
+        "metrics.jsonl",
+        "model",
+        "run.json",
+        "samples",
+    ]
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 6]
+    assert {"d_loss", "d_r1", "g_loss", "seconds"} <= set(records[0])
+    gif = Image.open(run / "samples" / "training.gif")
+    assert gif.n_frames >= 3
+    again = settings.resolve({}, {}, run / "config.yaml").train_config()
+    assert again == config()
+
+
+def test_same_command_again_reprints(tmp_path):
+    first = train(config(), tmp_path / "run")
+    stamp = (tmp_path / "run" / "model" / "model.json").stat().st_mtime_ns
+    again = train(config(), tmp_path / "run")
+    assert (again.steps, again.finished) == (first.steps, True)
+    assert (tmp_path / "run" / "model" / "model.json").stat().st_mtime_ns == stamp
+
+
+def weights(run):
+    return (run / "model" / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGTERM, StoppedError), (signal.SIGINT, InterruptedByUserError)]
+)
+def test_stopped_and_run_again_is_the_uninterrupted_run(number, error, tmp_path):
+    train(config(), tmp_path / "whole")
+    with pytest.raises(error, match="step 1, all saved"):
+        train(config(), tmp_path / "stopped", reporter=Stopping(number))
+    assert not (tmp_path / "stopped" / "model").exists()
+    train(config(), tmp_path / "stopped")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    assert whole == stopped
+
+
+def test_resume_raises_the_budget_to_the_longer_run(tmp_path):
+    longer = dataclasses.replace(config(), budget=Budget(steps=9, checkpoint_every="2"))
+    train(longer, tmp_path / "longer")
+    train(config(), tmp_path / "run")
+    with pytest.raises(RunError, match=r"budget\.steps"):
+        train(longer, tmp_path / "run")
+    assert train(longer, tmp_path / "run", resume=True).steps == 9
+    assert weights(tmp_path / "longer") == weights(tmp_path / "run")
+
+
+def test_resume_refuses_other_options_and_empty_folders(tmp_path):
+    train(config(), tmp_path / "run")
+    with pytest.raises(RunError, match=r"recipe\.lr"):
+        train(config(recipe={"lr": 0.1}), tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match="no run there"):
+        train(config(), tmp_path / "nothing", resume=True)
+
+
+def test_minutes_end_with_a_complete_resumable_run(tmp_path):
+    result = train(config(budget=Budget(minutes=0.005)), tmp_path / "run")
+    assert result.finished
+    assert result.steps >= 1
+    assert (tmp_path / "run" / "model" / "model.json").is_file()
+    more = config(budget=Budget(minutes=0.02))
+    assert train(more, tmp_path / "run", resume=True).steps > result.steps
+
+
+@pytest.mark.parametrize("budget", [Budget(epochs=1), Budget(epochs=1, checkpoint_every="1e")])
+def test_epochs_and_checkpoints_by_epoch(budget, tmp_path):
+    result = train(config(budget=budget), tmp_path / "run")
+    assert result.steps == round(110 / 8)  # 12 per class, 1 of them held back
+
+
+@pytest.mark.parametrize("arch", ["pca", "gan", "dcgan", "madgan"])
+def test_every_architecture_trains(arch, tmp_path):
+    assert train(config(arch), tmp_path / "run").finished
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"arch": "madgan", "recipe": {"loss": "hinge"}}, UsageError, "--loss hinge"),
+        ({"arch": "madgan", "generators": 9}, UsageError, "--generators 9"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(change, error, words, tmp_path):
+    with pytest.raises(error, match=words):
+        train(config(**change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_only_is_refused_for_conditional_architectures(blobs, tmp_path):
+    one = dataclasses.replace(blobs, labels=blobs.labels * 0, class_names=("all",))
+    with pytest.raises(DataError, match="one class only"):
+        fit_generator(config(), one, tmp_path / "run", fingerprint="x")
+    assert fit_generator(config("dcgan"), one, tmp_path / "run", fingerprint="x").card.class_names == ("all",)
+
+
+def test_divergence_stops_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "gangda.moves.game.r1", lambda score, real: torch.tensor(float("nan"), requires_grad=True)
+    )
+    with pytest.raises(RunError, match="d_r1 is not a number at step 1"):
+        train(config(), tmp_path / "run")
+
+
+def test_dry_run_writes_nothing(tmp_path):
+    result = train(config(), tmp_path / "run", dry_run=True)
+    assert result.parameters["generator"] > 0
+    assert list(tmp_path.iterdir()) == []

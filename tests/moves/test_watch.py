@@ -1,0 +1,60 @@
+import numpy as np
+import torch
+
+from gangda.moves import watch
+from gangda.zoo.base import Generator
+
+
+class Planted(Generator):
+    """Repeats the given images, chosen by noise; `spread` of them for each class."""
+
+    conditional = True
+
+    def __init__(self, images, spread):
+        super().__init__()
+        self.latent_dim, self.num_classes, self.image_shape = 1, images.num_classes, images.image_shape
+        pixels = torch.tensor(images.pixels).permute(0, 3, 1, 2) / 127.5 - 1
+        self.banks = [
+            pixels[torch.tensor(images.labels) == label][:spread] for label in range(images.num_classes)
+        ]
+
+    def forward(self, z, y):
+        picks = (z[:, 0].abs() * 1e4).long()
+        return torch.stack(
+            [
+                self.banks[int(label)][int(pick) % len(self.banks[int(label)])]
+                for pick, label in zip(picks, y, strict=True)
+            ]
+        )
+
+
+def alarm(blobs, machine, spread):
+    real = watch.real_spread(blobs, True)
+    ratios = watch.diversity_ratios(Planted(blobs, spread), real, seed=0, machine=machine)
+    return watch.collapse_alarm(ratios, blobs.class_names, True)
+
+
+def test_one_image_per_class_raises_the_alarm(blobs, machine):
+    assert "mode collapse (a, b, c, d)" in alarm(blobs, machine, 1)
+
+
+def test_real_images_raise_none(blobs, machine):
+    assert alarm(blobs, machine, 40) is None
+
+
+def test_grid_is_a_row_per_class(blobs, machine):
+    grid = watch.sample_grid(Planted(blobs, 40), seed=0, machine=machine)
+    assert grid.shape == (4 * 9 - 1, 10 * 9 - 1, 1)
+    assert (grid[8] == 128).all()
+
+
+def test_tile_keeps_every_pixel():
+    images = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)
+    picture = watch.tile(images, 3)
+    assert picture.shape == (5, 8, 3)
+    assert (picture[3:5, 6:8] == images[5]).all()
+
+
+def test_divergence_is_named():
+    assert watch.diverged({"d_loss": 1.0, "g_loss": float("nan")}) == "g_loss"
+    assert watch.diverged({"d_loss": 1.0}) is None

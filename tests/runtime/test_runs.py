@@ -1,0 +1,83 @@
+import os
+
+import numpy as np
+import pytest
+
+from gangda.errors import RunError
+from gangda.runtime.files import write_bytes, write_json
+from gangda.runtime.runs import KEEP_CHECKPOINTS, MetricsLog, RunFolder, find_run
+
+CONFIG = "data:\n  source: digits\nrecipe:\n  lr: 0.1\nbudget:\n  steps: 5\n"
+
+
+def test_claiming(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    assert run.claim(CONFIG) is False
+    assert run.claim(CONFIG) is True
+    with pytest.raises(RunError, match=r"recipe.lr = 0.1, not 0.2"):
+        run.claim(CONFIG.replace("0.1", "0.2"))
+    with pytest.raises(RunError, match="budget.steps"):
+        run.claim(CONFIG.replace("5", "6"))
+    assert run.claim(CONFIG.replace("5", "6"), ignoring=("steps",)) is True
+
+
+def test_a_folder_of_somebody_elses_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    with pytest.raises(RunError, match="choose another --out"):
+        RunFolder(tmp_path).claim(CONFIG)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_a_second_process_is_refused(tmp_path):
+    with RunFolder(tmp_path).lock():
+        with pytest.raises(RunError, match="another process"), RunFolder(tmp_path).lock():
+            pass
+    with RunFolder(tmp_path).lock():
+        pass
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:50], lambda data: data[:99] + bytes([data[99] ^ 1]) + data[100:]]
+)
+def test_a_damaged_checkpoint_is_passed_over_and_named(damage, tmp_path):
+    run = RunFolder(tmp_path)
+    for step in range(1, KEEP_CHECKPOINTS + 3):
+        run.save_checkpoint(step, {"step": step})
+    assert len(run.checkpoints()) == KEEP_CHECKPOINTS
+    newest = run.checkpoints()[-1]
+    newest.write_bytes(damage(newest.read_bytes()))
+    state, complaints = run.load_checkpoint()
+    assert state == {"step": KEEP_CHECKPOINTS + 1}
+    assert len(complaints) == 1
+    assert str(newest) in complaints[0]
+
+
+def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
+    log = MetricsLog(tmp_path / "m.jsonl", 0)
+    for step in (1, 2, 3):
+        log.write({"step": step})
+    log.close()
+    with (tmp_path / "m.jsonl").open("a") as file:
+        file.write('{"step": 4, "d_l')  # a line cut off by a kill
+    MetricsLog(tmp_path / "m.jsonl", 2).close()
+    assert (tmp_path / "m.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def plant(root, name, fingerprint, rows, finished=True):
+    write_json(root / name / "model" / "model.json", {"fingerprint": fingerprint})
+    write_bytes(root / name / "model" / "rows.txt", "\n".join(map(str, rows)).encode())
+    write_json(root / name / "run.json", {"finished": finished})
+
+
+def test_the_newest_finished_run_on_the_same_rows_is_found(tmp_path):
+    plant(tmp_path, "other-data", "bbb", [1, 2])
+    with pytest.raises(RunError, match="gangda train"):
+        find_run("aaa", None, tmp_path)
+    plant(tmp_path, "old", "aaa", [1, 2])
+    os.utime(tmp_path / "old" / "model" / "model.json", (1, 1))
+    plant(tmp_path, "new", "aaa", [1, 9])
+    plant(tmp_path, "unfinished", "aaa", [1], finished=False)
+    assert find_run("aaa", None, tmp_path).name == "new"
+    assert find_run("aaa", np.array([1, 2, 3]), tmp_path).name == "old"
+    with pytest.raises(RunError, match="subset"):
+        find_run("aaa", np.array([5]), tmp_path)

@@ -1,0 +1,27 @@
+import os
+import signal
+
+import pytest
+
+from gangda.errors import InterruptedByUserError, StoppedError
+from gangda.runtime.signals import stop_request
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [
+        (signal.SIGTERM, StoppedError, 75),
+        (signal.SIGUSR1, StoppedError, 75),
+        (signal.SIGINT, InterruptedByUserError, 130),
+    ],
+)
+def test_a_signal_becomes_a_request(number, kind, code):
+    before = signal.getsignal(number)
+    with stop_request() as stop:
+        assert not stop
+        os.kill(os.getpid(), number)
+        assert stop
+        error = stop.error("saved")
+    assert isinstance(error, kind)
+    assert error.exit_code == code
+    assert signal.getsignal(number) == before
