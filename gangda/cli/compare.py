@@ -65,9 +65,6 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     show_arms(out, judged, values["arms"])
     show_contrasts(out, judged)
     say(out, values["headline"])
-    say(out, f"smallest attainable p with {judged['n']} seeds: {judged['smallest_p']:.4g}")
-    image, error = percent(judged["resolution"], 2), percent(judged["test_se"], 2)
-    say(out, f"{number(judged['n_test'])} test images: one is {image}; standard error of an accuracy {error}")
     for note in values["notes"]:
         say(out, note)
     say(out, f"report: {values['report']}")
@@ -108,7 +105,7 @@ def show_contrasts(out: "Console", judged: Mapping[str, Any]) -> None:
         )
         for contrast in judged["contrasts"]
     ]
-    title = f"Differences in points (verdicts at {judged['alpha']:g}; margin {points(judged['margin'])})"
+    title = f"Differences in points (verdicts at {judged['alpha']:g}; margin {100 * judged['margin']:.2f})"
     draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
 
 

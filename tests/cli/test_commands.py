@@ -159,7 +159,7 @@ def test_compare(gangda, tmp_path):
     assert answer.code == 0
     for words_of_the_table in (
         "generated+traditional",
-        "smallest attainable p with 2 seeds: 0.5",
+        "With 2 seeds the smallest attainable p is 0.5",
         "360 test images",
     ):
         assert words_of_the_table in answer.out
