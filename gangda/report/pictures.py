@@ -20,7 +20,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> str:
         fig, axes = figure(7.2, 0.9 + ROW * len(arms))
         for row, arm in enumerate(arms):
             scores = 100 * np.asarray(arm["scores"])
-            axes.plot(scores, row + _spread(len(scores)), "o", ms=4, alpha=0.55, color=CALM, mec="none")
+            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
             _bar(axes, row, 100 * arm["mean"], _scaled(arm["interval"]), ACCENT)
         _rows(axes, [arm["name"] for arm in arms])
         axes.set_xlabel("accuracy on the test set, per cent")
@@ -37,7 +37,7 @@ def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float) -> s
         axes.axvline(0, color=INK, lw=1)
         for row, contrast in enumerate(contrasts):
             deltas = 100 * np.asarray(contrast["deltas"])
-            axes.plot(deltas, row + _spread(len(deltas)), "o", ms=4, alpha=0.55, color=CALM, mec="none")
+            axes.plot(deltas, row + _spread(len(deltas)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
             decided = contrast["verdict"].startswith(DECIDED)
             _bar(axes, row, 100 * contrast["mean"], _scaled(contrast["interval"]), ACCENT if decided else INK)
         _rows(axes, [contrast["name"] for contrast in contrasts])

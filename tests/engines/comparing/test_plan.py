@@ -1,0 +1,110 @@
+import dataclasses
+import json
+
+import pytest
+
+from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
+from gangda.engines.comparing.plan import check, make_plan, publish, resolve_runtime
+from gangda.errors import DataError, RunError, UsageError
+
+PRINT = "0123456789abcdef"
+
+
+def experiment(*, seed=0, threads=1, **compare):
+    return ExperimentConfig(
+        data=DataConfig(per_class=50),
+        compare=CompareConfig(**compare),
+        runtime=Runtime(seed=seed, device="cpu", precision="fp32", threads=threads),
+    )
+
+
+def plan(fingerprint=PRINT, card=None, run=None, **options):
+    return make_plan(experiment(**options), fingerprint, run, card)
+
+
+@pytest.mark.parametrize(
+    ("compare", "said"),
+    [
+        ({"arms": ("real",)}, "at least two"),
+        ({"arms": ("real", "real")}, "at least two"),
+        ({"ratios": ()}, "at least one ratio"),
+        ({"ratios": (1.0, 1.0)}, "each once"),
+        ({"mode": "replace", "ratios": (1.5,)}, "share"),
+    ],
+)
+def test_what_makes_no_experiment(compare, said):
+    with pytest.raises(UsageError, match=said):
+        check(experiment(**compare))
+
+
+def test_several_ratios_need_validation_images():
+    config = dataclasses.replace(experiment(ratios=(0.5, 1.0)), data=DataConfig(validation=0.0))
+    with pytest.raises(UsageError, match="--validation"):
+        check(config)
+
+
+def test_auto_is_made_definite_with_one_thread():
+    runtime = resolve_runtime(Runtime(device="cpu"))
+    assert runtime.precision in ("fp32", "bf16")
+    assert runtime.threads == 1
+
+
+def test_a_cells_identity_is_what_determines_its_numbers():
+    ids = [cell.id for cell in plan().cells]
+    assert len(set(ids)) == 10
+    assert [cell.id for cell in plan(alpha=0.01, margin=1.0).cells] == ids  # judging leaves cells alone
+    assert [cell.id for cell in plan(seeds=12).cells][:10] == ids
+    assert plan(seed=1).cells[0].id == ids[1]
+    for changed in (
+        plan(threads=2), plan(ratios=(0.5,)), plan(mode="replace"), plan(fingerprint="f" * 16),
+        plan(card={"seed": 0, "weights": "1"}),
+    ):  # fmt: skip
+        assert not set(ids) & {cell.id for cell in changed.cells}
+
+
+def test_the_plan_is_on_disk_before_any_cell_and_names_contrasts_n_family_and_margin(tmp_path):
+    publish(plan(margin=1.0), tmp_path / "exp")
+    written = json.loads((tmp_path / "exp" / "plan.json").read_text())
+    assert written["seeds"] == 10
+    assert written["fixed"]["family"]["primary"][0] == "generated+traditional - traditional"
+    assert written["fixed"]["compare"]["margin"] == 1.0
+    assert (tmp_path / "exp" / "config.yaml").is_file()
+    assert publish(plan(margin=1.0), tmp_path / "exp").extensions == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"alpha": 0.1}, "compare.alpha = 0.05, this command has 0.1"),
+        ({"threads": 2}, "runtime.threads = 1, this command has 2"),
+        ({"fingerprint": "f" * 16}, "fingerprint"),
+        ({"seed": 5}, "runtime.seed"),
+        ({"seeds": 8}, "8; seeds can be added"),
+        ({"arms": ("real", "generated")}, "compare.arms"),
+    ],
+)
+def test_a_plan_is_not_changed_once_made(tmp_path, changed, said):
+    publish(plan(), tmp_path / "exp")
+    before = (tmp_path / "exp" / "plan.json").read_bytes()
+    with pytest.raises(RunError, match=said):
+        publish(plan(**changed), tmp_path / "exp")
+    assert (tmp_path / "exp" / "plan.json").read_bytes() == before
+
+
+def test_added_seeds_are_an_extension_for_good(tmp_path):
+    publish(plan(), tmp_path / "exp")
+    assert publish(plan(seeds=12), tmp_path / "exp").extensions == (10,)
+    assert publish(plan(seeds=12), tmp_path / "exp").extensions == (10,)
+    assert publish(plan(seeds=14), tmp_path / "exp").extensions == (10, 12)
+
+
+def test_somebody_elses_folder_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(RunError, match="not an experiment's folder"):
+        publish(plan(), tmp_path)
+    (tmp_path / "plan.json").write_text('{"format_version": 1, "kind": "wedding"}')
+    with pytest.raises(RunError, match="not the plan of an experiment"):
+        publish(plan(), tmp_path)
+    (tmp_path / "plan.json").write_text("{")
+    with pytest.raises(DataError, match="not readable JSON"):
+        publish(plan(), tmp_path)

@@ -1,0 +1,100 @@
+"""Made-up cells of an experiment: what the judging and the report read, without any training."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+
+from gangda.classifiers.evaluation import evaluate_predictions
+from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
+from gangda.engines.comparing.cells import cell_path
+from gangda.engines.comparing.fits import plain_of
+from gangda.engines.comparing.plan import Plan, make_plan, publish
+from gangda.runtime.files import write_json
+
+ACCURACY = {"real": 0.80, "traditional": 0.82, "generated": 0.86, "generated+traditional": 0.90}
+NAMES = ["0", "1", "a/b", "<script>"]
+
+
+def plan_for(out: Path, *, seeds: int = 10, ratios: tuple[float, ...] = (1.0,), **compare) -> Plan:
+    config = ExperimentConfig(
+        data=DataConfig(per_class=50),
+        compare=CompareConfig(seeds=seeds, ratios=ratios, **compare),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+    return publish(make_plan(config, "0123456789abcdef", None, None), out)
+
+
+def finish(
+    plan: Plan, out: Path, accuracy=ACCURACY, *, recognised: float = 0.8, sd: float = 0.005, m: int = 400
+) -> None:
+    """Publish every cell of the plan."""
+    for cell in plan.cells:
+        write_json(cell_path(out, cell), cell_values(plan, cell, accuracy, recognised, sd, m))
+
+
+def cell_values(plan, cell, accuracy, recognised, sd, m):
+    rng = np.random.default_rng(cell.seed)
+    rows = {
+        name: {"count": m, "per_class": [m // 4] * 4, "hash": "same"}
+        for name in ("train", "validation", "test")
+    }
+    generator = {
+        "arch": "cdcgan",
+        "steps": 1000,
+        "shared": plan.run is not None,
+        "labels": {"made": "conditional"},
+        "made": [100] * 4,
+        "content": "c0ffee",
+        "train_seconds": 20.0,
+        "draw_seconds": 0.5,
+    }
+    return {
+        "kind": "cell",
+        "finished": True,
+        "index": cell.index,
+        "seed": cell.seed,
+        "id": cell.id,
+        "fingerprint": plan.fingerprint,
+        "class_names": NAMES,
+        "image_shape": [1, 8, 8],
+        "rows": rows,
+        "runtime": {},
+        "generator": generator,
+        "arms": {
+            arm: arm_values(arm, accuracy[arm] + rng.normal(0, sd), m, rng)
+            for arm in plan.config.compare.arms
+        },
+        "recognised": {"generated": recognised, "real": 0.8},
+        "pictures": pictures(rng) if cell.index < 2 else None,
+        "seconds": 30.0,
+    }
+
+
+def arm_values(arm, accuracy, m, rng):
+    labels = np.arange(m) % 4
+    wrong = rng.permutation(m)[: round((1 - accuracy) * m)]
+    predicted = labels.copy()
+    predicted[wrong] = (labels[wrong] + 1) % 4
+    has_generated = arm.startswith("generated")
+    return {
+        "ratio": 1.0 if has_generated else None,
+        "candidates": [],
+        "n_train": 800 if has_generated else 400,
+        "n_generated": 400 if has_generated else 0,
+        "steps": 2000,
+        "classifier": "f00d",
+        "seconds": 3.0,
+        "validation_accuracy": 0.8,
+        "test": {**plain_of(evaluate_predictions(labels, predicted, 4)), "train_accuracy": 1.0},
+    }
+
+
+def pictures(rng):
+    def some(count):
+        return base64.b64encode(rng.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8).tobytes()).decode()
+
+    return {
+        "shape": [8, 8, 1],
+        "classes": [{"name": n, "real": some(4), "generated": some(4)} for n in NAMES],
+    }
