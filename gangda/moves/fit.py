@@ -20,7 +20,7 @@ from gangda.configs import ClassifierConfig, TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.errors import DataError
 from gangda.moves.draw import to_float
-from gangda.moves.fitted import FittedClassifier, build_classifier, place, suited
+from gangda.moves.fitted import FittedClassifier, build_classifier, layout, place, suited
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for, torch_stream
@@ -29,7 +29,7 @@ from gangda.traditional.transforms import batch_transform
 __all__ = ["FittedClassifier", "build_classifier", "evaluate", "fit_classifier", "one_cycle", "step_count"]
 
 CHUNK = 4096  # images gathered and transformed at once: amortises Python, still fits the caches
-CHUNK_VALUES = 2**22  # and at most this many pixel values (16 MB as floats)
+CHUNK_VALUES = 2**20  # and at most this many pixel values (4 MB as floats)
 WARM_UP = 0.1  # share of the steps in which the learning rate rises
 WEIGHT_DECAY = 0.01
 REPORT_EVERY = 100  # steps
@@ -156,6 +156,7 @@ def _batches(
         images = pixels.index_select(0, rows).permute(0, 3, 1, 2)
         if transform is not None:
             images = transform(images, torch_stream(seed, "classifier", "transform", chunk))
+            images = images.contiguous(memory_format=layout(machine))
         x = torch.split(to_float(images), batch)
         y = torch.split(labels.index_select(0, rows), batch)
         w = [None] * len(x) if weight is None else torch.split(weight.index_select(0, rows), batch)

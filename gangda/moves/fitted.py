@@ -146,10 +146,14 @@ def suited(network: nn.Module, machine: Machine) -> Machine:
     return machine
 
 
+def layout(machine: Machine) -> torch.memory_format:
+    """The memory layout of images and convolutions on a machine."""
+    return torch.channels_last if machine.channels_last else torch.contiguous_format
+
+
 def place(network: nn.Module, machine: Machine) -> nn.Module:
     """Move a network, in place, to the machine's device and memory layout."""
-    layout = torch.channels_last if machine.channels_last else torch.contiguous_format
-    return network.to(machine.device, memory_format=layout)  # type: ignore[call-overload,no-any-return]
+    return network.to(machine.device, memory_format=layout(machine))  # type: ignore[call-overload,no-any-return]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
