@@ -103,7 +103,8 @@ def _not_tested(c: Contrast, n: int, alpha: float, margin: float) -> str:
 
 
 def _exploratory(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    return f"Exploratory. {_difference(c)} (unadjusted interval {interval_text(c.interval)})."
+    found = "" if c.interval is None else f" (unadjusted interval {interval_text(c.interval)})"
+    return f"Exploratory. {_difference(c)}{found}."
 
 
 _SENTENCES: dict[str, Callable[[Contrast, int, float, float], str]] = {
