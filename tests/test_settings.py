@@ -178,7 +178,7 @@ def values_of(field):
     elif kind.base is int:
         one = st.integers(int(low), int(high) if high else 10**6)
     else:
-        one = st.floats(low, high or 1e6)
+        one = st.floats(low, high or 1e6, allow_subnormal=False)  # training turns them off, process-wide
     if kind.length is not None:
         one = st.lists(one, min_size=kind.length or 0, max_size=kind.length or 4).map(tuple)
     return st.none() | one if kind.optional else one
