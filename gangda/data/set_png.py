@@ -46,7 +46,9 @@ class PngWriter:
         for position, data in enumerate(encode_png(piece.pixels)):
             file_name = _file_name(piece.index[position], piece.origin[position])
             name = f"{self._folders[piece.labels[position]]}/{file_name}"
-            handle = os.open(self._folder / name, _WRITE, 0o644)
+            handle = os.open(
+                f"{self._folder}/{name}", _WRITE, 0o644
+            )  # a Path each would cost more than the hash
             try:
                 os.write(handle, data)
             finally:
@@ -107,12 +109,12 @@ def read_png(folder: Path, index: Mapping[str, Any]) -> Iterator[Piece]:
                         f"{folder / name}: label {label} of {len(folders)} classes; make the set again"
                     )
                 # Made from checked columns, not taken from the line: it cannot lead out of the set.
-                path = folder / folders[label] / _file_name(index_, origin)
+                path = f"{folder}/{folders[label]}/{_file_name(index_, origin)}"
                 pixels[position] = _read_image(path, str(line.get("sha256")), shape)
             yield Piece(pixels=pixels, **columns)
 
 
-def _read_image(path: Path, digest: str, shape: tuple[int, int, int]) -> UInt8Array:
+def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Array:
     """uint8 (H, W, C).
 
     Raises:
