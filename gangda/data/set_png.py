@@ -46,9 +46,7 @@ class PngWriter:
         for position, data in enumerate(encode_png(piece.pixels)):
             file_name = _file_name(piece.index[position], piece.origin[position])
             name = f"{self._folders[piece.labels[position]]}/{file_name}"
-            handle = os.open(
-                f"{self._folder}/{name}", _WRITE, 0o644
-            )  # a Path each would cost more than the hash
+            handle = os.open(f"{self._folder}/{name}", _WRITE, 0o644)  # a Path each costs more than the hash
             try:
                 os.write(handle, data)
             finally:
