@@ -14,8 +14,9 @@ class LeNet(nn.Module):
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B.
     Departures: ReLU for scaled tanh, max for trainable average pooling, full connections between the two
     convolutions, and a plain linear output layer for the radial basis functions. The first convolution is
-    padded by 2 (the paper's 28-pixel digits come padded to 32). Below 16 pixels the second one is too and the
-    first pooling is left out, or nothing would be left to convolve (8x8 digits: 95.4 for 94.4% so).
+    padded by 2 (the paper's 28-pixel digits come padded to 32). Below 16 pixels, where little would be left to
+    convolve, both convolutions are 3x3 padded by 1 and the first pooling is left out (8x8 digits: a point better
+    and faster than padded 5x5 with both poolings).
 
     `fp32_on_cpu`: bf16 makes convolutions of so few channels slower on a CPU, not faster.
     """
@@ -24,16 +25,14 @@ class LeNet(nn.Module):
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:
         super().__init__()
-        small = size < 16
-        side = size // 2 if small else (size // 2 - 4) // 2
+        pooling: nn.Module = nn.MaxPool2d(2)  # before ReLU: the same values from a quarter of the work
+        first, second = nn.Conv2d(channels, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
+        side = (size // 2 - 4) // 2
+        if size < 16:
+            pooling, side = nn.Identity(), size // 2
+            first, second = nn.Conv2d(channels, 6, 3, padding=1), nn.Conv2d(6, 16, 3, padding=1)
         self.convolutions = nn.Sequential(
-            nn.Conv2d(channels, 6, 5, padding=2),
-            nn.Identity() if small else nn.MaxPool2d(2),  # before ReLU: same values, a quarter of the work
-            nn.ReLU(),
-            nn.Conv2d(6, 16, 5, padding=2 if small else 0),
-            nn.MaxPool2d(2),
-            nn.ReLU(),
-            nn.Flatten(),
+            first, pooling, nn.ReLU(), second, nn.MaxPool2d(2), nn.ReLU(), nn.Flatten()
         )
         self.hidden = nn.Sequential(
             nn.Linear(16 * side**2, 120), nn.ReLU(), nn.Linear(120, FEATURES), nn.ReLU()
