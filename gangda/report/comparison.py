@@ -14,6 +14,11 @@ MOST_CLASSES = 20  # beyond, matrices are no longer read but looked up: they are
 BASE, AGAINST = "real", "generated+traditional"
 
 TEMPLATE = "template.html"
+RATIO_WORDS = {
+    "add": "generated images added per real one",
+    "replace": "share of each class that is generated in place of real",
+    "balance": "generated images per real one, spent on the smallest classes first",
+}
 
 
 def render(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]], config_yaml: str) -> str:
@@ -62,6 +67,7 @@ def page_of(
         "recall": recall_table(cells, [arm["name"] for arm in arms]),
         "confusion": confusion_tables(cells),
         "generator": generator_row(cells),
+        "ratio_words": RATIO_WORDS[fixed["compare"]["mode"]],
         "config_yaml": config_yaml,
     }
 
