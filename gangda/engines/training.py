@@ -138,9 +138,10 @@ def fit_run(
 ) -> TrainResult:
     """Fill the run folder; what is finished already is only reported."""
     folder = RunFolder(run)
+    machine = prepare(config.runtime)
+    folder.refuse_foreign()
     with folder.lock(), stop_request() as stop:
         folder.claim(settings.dump(config), ignoring=BUDGET if resume else ())
-        machine = prepare(config.runtime)
         sitting = Sitting(config, images, folder, machine, fingerprint, reporter, stop)
         return sitting.fit() if config.spec.game else sitting.fit_closed_form()
 
@@ -170,6 +171,8 @@ class Sitting:
         self.folder.write_state(
             finished=False, steps=state.step, seconds=seconds, fingerprint=self.fingerprint
         )
+        if state.step:
+            self.reporter.line(f"{self.folder.path}: going on from step {state.step}")
         seconds = self._run_steps(state, seconds)
         return self._finish(state, seconds)
 
@@ -199,7 +202,6 @@ class Sitting:
         if saved is None:
             return 0.0
         state.load(saved)
-        self.reporter.line(f"going on from step {state.step}")
         return float(saved["seconds"])
 
     def _steps_wanted(self) -> int | None:

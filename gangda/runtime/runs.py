@@ -59,6 +59,17 @@ class RunFolder:
         write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
         return False
 
+    def refuse_foreign(self) -> None:
+        """Leave alone what is not ours.
+
+        Raises:
+            RunError: the folder holds something that no run put there.
+        """
+        if (self.path / "config.yaml").is_file() and (self.path / "run.json").is_file():
+            return
+        if self.path.exists() and (not self.path.is_dir() or set(_names(self.path)) - {".lock", "config.yaml"}):
+            raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder; the system lets go when the process ends, however it ends.
