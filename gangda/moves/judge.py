@@ -5,6 +5,7 @@ images are matched to the same number in every class; the training images take t
 floor.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,6 @@ from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
-NO_CACHE = FeatureCache(None)
 PCA_LEAST = 200  # validation images below which principal components are fitted on the reference itself
 LOW_CAS = 0.05  # so far below the ceiling, a good GAN-test means sameness
 
@@ -200,19 +200,16 @@ def _fit(
     reporter: Reporter,
 ) -> FittedClassifier:
     """The scorer, trained or from the cache: keyed by everything its weights depend on."""
-    if (
-        cache is None or scorer_name(classifier) == "custom"
-    ):  # the code of a user's own may change under its name
-        return fit_classifier(train, classifier, seed=seed, machine=machine, reporter=reporter)
-    path = cache / f"scorer-{_fit_key(train, classifier, seed, machine)}.safetensors"
-    try:
-        return FittedClassifier.load(path, machine)
-    except GangdaError:  # not there yet, or damaged
-        fitted = fit_classifier(train, classifier, seed=seed, machine=machine, reporter=reporter)
-    try:
-        fitted.save(path)
-    except (GangdaError, OSError) as error:
-        reporter.line(f"the scorer is not kept for the next time: {error}")
+    name = f"scorer-{_fit_key(train, classifier, seed, machine)}.safetensors"
+    # The code of a user's own classifier may change under its name: it is not kept.
+    path = None if cache is None or scorer_name(classifier) == "custom" else cache / name
+    if path is not None:
+        with contextlib.suppress(GangdaError):  # not there yet, or damaged
+            return FittedClassifier.load(path, machine)
+    fitted = fit_classifier(train, classifier, seed=seed, machine=machine, reporter=reporter)
+    if path is not None:
+        with contextlib.suppress(GangdaError, OSError):  # a cache that cannot be written costs time only
+            fitted.save(path)
     return fitted
 
 

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from gangda.metrics.intervals import gap_error, recalls, wilson
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (359, 360), (10, 10)])
+def test_wilson_agrees_with_scipy(right, count):
+    expected = binomtest(right, count).proportion_ci(method="wilson")
+    assert wilson(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_recalls_by_hand():
+    found = recalls(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0]), 3)
+    assert found[:2] == pytest.approx([1 / 2, 2 / 3])
+    assert np.isnan(found[2])
+
+
+def test_gap_error_covers_the_difference_of_equal_shares():
+    rng = np.random.default_rng(0)
+    a, b = rng.binomial(200, 0.9, 2000) / 200, rng.binomial(400, 0.9, 2000) / 400
+    inside = [abs(x - y) <= gap_error(x, 200, y, 400) for x, y in zip(a, b, strict=True)]
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.02)

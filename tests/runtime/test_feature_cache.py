@@ -1,0 +1,61 @@
+import os
+
+import numpy as np
+import pytest
+
+from gangda.runtime.feature_cache import FeatureCache, prune
+
+
+class Counting:
+    """Computes an array, and counts how often."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        return np.arange(3.0)
+
+
+@pytest.fixture
+def compute():
+    return Counting()
+
+
+def test_computed_once_for_each_key(tmp_path, compute):
+    cache = FeatureCache(tmp_path / "new")
+    for key in (("a", 1), ("a", 1), ("a", 2)):
+        assert cache.get(key, compute).tolist() == [0, 1, 2]
+    assert compute.calls == 2
+    assert FeatureCache(tmp_path / "new").get(("a", 1), compute).tolist() == [0, 1, 2]
+    assert compute.calls == 2
+
+
+def test_without_a_folder_nothing_is_kept(compute):
+    FeatureCache(None).get(("a",), compute)
+    FeatureCache(None).get(("a",), compute)
+    assert compute.calls == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O'"])
+def test_a_damaged_file_is_made_again(tmp_path, compute, damage):
+    cache = FeatureCache(tmp_path)
+    cache.get(("a",), compute)
+    (path,) = tmp_path.glob("*.npy")
+    path.write_bytes(damage)
+    assert cache.get(("a",), compute).tolist() == [0, 1, 2]
+    assert np.load(path, allow_pickle=False).tolist() == [0, 1, 2]
+
+
+def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
+    (tmp_path / "file").write_text("in the way")
+    assert FeatureCache(tmp_path / "file").get(("a",), compute).tolist() == [0, 1, 2]
+
+
+def test_prune_deletes_the_least_recently_used(tmp_path):
+    for age, name in enumerate("abc"):
+        path = tmp_path / f"{name}.npy"
+        path.write_bytes(b"x" * 10)
+        os.utime(path, (1000 - age, 1000 - age))
+    prune(tmp_path, 25)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
