@@ -20,7 +20,7 @@ from gangda.configs import ClassifierConfig, TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.errors import DataError
 from gangda.moves.draw import to_float
-from gangda.moves.fitted import FittedClassifier, build_classifier, layout, place, suited
+from gangda.moves.fitted import FittedClassifier, build_classifier, layout, place, suited, to_device
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for, torch_stream
@@ -147,17 +147,16 @@ def _batches(
     train: LabelledImages, batch: int, steps: int, seed: int, machine: Machine, transform: Transform | None
 ) -> Iterator[Batch]:
     """Each step's images, labels and relative weights."""
-    pixels = torch.tensor(train.pixels).to(machine.device)
+    pixels = to_device(train.pixels, machine).contiguous()
     labels = torch.tensor(train.labels).to(machine.device)
     weight = None if train.weight is None else _relative(train.weight).to(machine.device)
     per_chunk = max(1, min(CHUNK, CHUNK_VALUES // math.prod(train.image_shape)) // batch)
     for chunk, rows in enumerate(_order(len(train), batch, steps, per_chunk, seed)):
         rows = rows.to(machine.device)
-        images = pixels.index_select(0, rows).permute(0, 3, 1, 2)
+        images = pixels.index_select(0, rows)
         if transform is not None:
             images = transform(images, torch_stream(seed, "classifier", "transform", chunk))
-            images = images.contiguous(memory_format=layout(machine))
-        x = torch.split(to_float(images), batch)
+        x = torch.split(to_float(images.contiguous(memory_format=layout(machine))), batch)
         y = torch.split(labels.index_select(0, rows), batch)
         w = [None] * len(x) if weight is None else torch.split(weight.index_select(0, rows), batch)
         yield from zip(x, y, w, strict=True)
