@@ -1,4 +1,4 @@
-"""Watching a training run: fixed-noise grids, and an alarm for what must not pass unnoticed."""
+"""Watching a training run: samples of fixed noise, and an alarm for what must not pass unnoticed."""
 
 import math
 from collections.abc import Mapping
@@ -11,27 +11,15 @@ from gangda.moves.draw import draw_block
 from gangda.runtime.device import Machine
 from gangda.zoo.base import Generator
 
+COLUMNS = ROWS = 10  # of the grids
 COLLAPSED = 0.5  # pixel diversity below this share of the real one raises the alarm
 
 
-def sample_grid(
-    generator: Generator, *, seed: int, machine: Machine, columns: int = 10, rows: int = 10
-) -> UInt8Array:
-    """One picture of samples from fixed noise, uint8 (H, W, C): a row per class, at most `rows` of them."""
-    labels = range(min(rows, generator.num_classes) if generator.conditional else rows)
-    blocks = [draw_block(generator, label, 0, seed=seed, machine=machine)[:columns] for label in labels]
-    return tile(np.concatenate(blocks), columns)
-
-
-def tile(images: UInt8Array, columns: int, gap: int = 1) -> UInt8Array:
-    """(N, H, W, C) -> one picture, left to right and top to bottom, with a thin grey line between."""
-    count, height, width, channels = images.shape
-    lines = -(-count // columns)
-    picture = np.full((lines * (height + gap) - gap, columns * (width + gap) - gap, channels), 128, np.uint8)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        picture[top : top + height, left : left + width] = image
-    return picture
+def fixed_samples(generator: Generator, *, seed: int, machine: Machine) -> UInt8Array:
+    """The same noise each time: ten samples of each of the first ten classes, uint8 (N, H, W, C)."""
+    labels = range(min(ROWS, generator.num_classes) if generator.conditional else ROWS)
+    blocks = [draw_block(generator, label, 0, seed=seed, machine=machine)[:COLUMNS] for label in labels]
+    return np.concatenate(blocks)
 
 
 def real_spread(images: LabelledImages, conditional: bool) -> dict[int, float]:

@@ -51,10 +51,7 @@ class RunFolder:
             _refuse_difference(self.path, recorded.read_text(encoding="utf-8"), config_yaml, ignoring)
             write_bytes(recorded, config_yaml.encode())
             return True
-        if self.path.exists() and (
-            not self.path.is_dir() or set(_names(self.path)) - {".lock", "config.yaml"}
-        ):
-            raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
+        self.refuse_foreign()
         write_bytes(recorded, config_yaml.encode())
         write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
         return False
@@ -67,7 +64,9 @@ class RunFolder:
         """
         if (self.path / "config.yaml").is_file() and (self.path / "run.json").is_file():
             return
-        if self.path.exists() and (not self.path.is_dir() or set(_names(self.path)) - {".lock", "config.yaml"}):
+        if self.path.exists() and (
+            not self.path.is_dir() or set(_names(self.path)) - {".lock", "config.yaml"}
+        ):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
 
     @contextlib.contextmanager

@@ -1,4 +1,3 @@
-import numpy as np
 import torch
 
 from gangda.moves import watch
@@ -42,17 +41,10 @@ def test_real_images_raise_none(blobs, machine):
     assert alarm(blobs, machine, 40) is None
 
 
-def test_grid_is_a_row_per_class(blobs, machine):
-    grid = watch.sample_grid(Planted(blobs, 40), seed=0, machine=machine)
-    assert grid.shape == (4 * 9 - 1, 10 * 9 - 1, 1)
-    assert (grid[8] == 128).all()
-
-
-def test_tile_keeps_every_pixel():
-    images = np.arange(6 * 2 * 2 * 3, dtype=np.uint8).reshape(6, 2, 2, 3)
-    picture = watch.tile(images, 3)
-    assert picture.shape == (5, 8, 3)
-    assert (picture[3:5, 6:8] == images[5]).all()
+def test_fixed_samples_are_ten_of_each_class(blobs, machine):
+    samples = watch.fixed_samples(Planted(blobs, 40), seed=0, machine=machine)
+    assert samples.shape == (40, 8, 8, 1)
+    assert (samples == watch.fixed_samples(Planted(blobs, 40), seed=0, machine=machine)).all()
 
 
 def test_divergence_is_named():

@@ -1,4 +1,4 @@
-"""`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
+"""One process's work on a run: train, log, save, stop, and leave a folder that can always be continued."""
 
 import dataclasses
 import time
@@ -6,27 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
-from gangda import catalog, settings
+from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
-from gangda.data.loading import load_splits
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import RunError
 from gangda.moves import watch
 from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
-from gangda.moves.model import Model, ModelCard, build_networks, load_model, save_model
-from gangda.runtime.device import Machine, prepare
+from gangda.moves.model import ModelCard, build_networks, save_model
+from gangda.report import grids
+from gangda.runtime.device import Machine
 from gangda.runtime.files import write_bytes
-from gangda.runtime.progress import SILENT, Reporter
-from gangda.runtime.runs import MetricsLog, RunFolder, config_hash
+from gangda.runtime.progress import Reporter
+from gangda.runtime.runs import MetricsLog, RunFolder
 from gangda.runtime.seeding import seed_device
-from gangda.runtime.signals import StopRequest, stop_request
+from gangda.runtime.signals import StopRequest
+from gangda.zoo.base import Generator
 
 LOG_EVERY = 50  # steps between lines of metrics.jsonl
-GRIDS = 40  # at most so many frames in the GIF
 
 
 @dataclass(frozen=True)
@@ -50,103 +48,6 @@ class TrainResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {**dataclasses.asdict(self), "run": str(self.run), "alarms": list(self.alarms)}
-
-
-def train(
-    config: TrainConfig,
-    out: Path | None = None,
-    *,
-    resume: bool = False,
-    dry_run: bool = False,
-    reporter: Reporter = SILENT,
-) -> TrainResult:
-    """Train the generator that `config` describes, or go on where it stopped.
-
-    The default folder is `runs/<data>-<arch>-<hash of the configuration>`. With `resume` the folder must hold a run
-    already, and its budget may be raised.
-
-    Raises:
-        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
-    """
-    splits = load_splits(config.data, config.runtime.seed)
-    config = check(config, splits.train, splits.labelled)
-    run = out or default_folder(config, splits.name)
-    if resume and not (run / "config.yaml").is_file():
-        raise RunError(
-            f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
-        )
-    if dry_run:
-        return _planned(config, splits.train, run)
-    return fit_run(
-        config, splits.train, run, fingerprint=splits.fingerprint, resume=resume, reporter=reporter
-    )
-
-
-def fit_generator(
-    config: TrainConfig, images: LabelledImages, run: Path, *, fingerprint: str, reporter: Reporter = SILENT
-) -> Model:
-    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result."""
-    config = check(config, images, images.num_classes > 1)
-    fit_run(config, images, run, fingerprint=fingerprint, resume=False, reporter=reporter)
-    return load_model(run)
-
-
-def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainConfig:
-    """Refuse what cannot work before any work is done; resolve what depends on the data.
-
-    Raises:
-        DataError: too few classes or images.
-        UsageError: options that do not fit together.
-    """
-    conditional = config.spec.conditional
-    if conditional and (not labelled or images.num_classes < 2):
-        raise DataError(
-            f"--data {config.data.source}: one class only, but --arch {config.arch} is class-conditional; "
-            "give labelled classes, or use --arch dcgan"
-        )
-    smallest = int(images.counts().min())
-    if conditional and smallest == 0:
-        name = images.class_names[int(images.counts().argmin())]
-        raise DataError(
-            f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
-        )
-    if config.spec.game == "madgan" and config.recipe.loss not in ("nonsaturating", "minimax"):
-        raise UsageError(
-            f"--loss {config.recipe.loss}: madgan's cross-entropy comes as nonsaturating or minimax"
-        )
-    generators = getattr(config.spec, "generators", 1)
-    if generators > config.recipe.batch_size:
-        raise UsageError(
-            f"--generators {generators}: more than --batch-size {config.recipe.batch_size}; raise it"
-        )
-    return config
-
-
-def default_folder(config: TrainConfig, name: str) -> Path:
-    """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
-    return Path("runs") / f"{name}-{config.arch}-{config_hash(settings.dump(config))}"
-
-
-def fit_run(
-    config: TrainConfig,
-    images: LabelledImages,
-    run: Path,
-    *,
-    fingerprint: str,
-    resume: bool,
-    reporter: Reporter,
-) -> TrainResult:
-    """Fill the run folder; what is finished already is only reported."""
-    folder = RunFolder(run)
-    machine = prepare(config.runtime)
-    folder.refuse_foreign()
-    with folder.lock(), stop_request() as stop:
-        folder.claim(settings.dump(config), ignoring=BUDGET if resume else ())
-        sitting = Sitting(config, images, folder, machine, fingerprint, reporter, stop)
-        return sitting.fit() if config.spec.game else sitting.fit_closed_form()
-
-
-BUDGET = ("steps", "epochs", "minutes", "checkpoint_every")
 
 
 @dataclass(eq=False)
@@ -274,11 +175,12 @@ class Sitting:
         self.folder.save_checkpoint(state.step, {**state.dump(), "seconds": seconds})
         self._save_grid(state.ema, state.step)
 
-    def _save_grid(self, generator: Any, step: int) -> None:
-        grid = watch.sample_grid(generator, seed=self.config.runtime.seed, machine=self.machine)
-        write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", encode_png(grid))
+    def _save_grid(self, generator: Generator, step: int) -> None:
+        samples = watch.fixed_samples(generator, seed=self.config.runtime.seed, machine=self.machine)
+        picture = grids.png(grids.tile(samples, watch.COLUMNS))
+        write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", picture)
 
-    def _save_model(self, generator: Any, step: int) -> None:
+    def _save_model(self, generator: Generator, step: int) -> None:
         config = self.config
         card = ModelCard(
             arch=config.arch,
@@ -297,7 +199,8 @@ class Sitting:
     def _finish(self, state: TrainState, seconds: float) -> TrainResult:
         """Model, GIF, and a last look for collapse."""
         self._save_model(state.ema, state.step)
-        write_bytes(self.folder.path / "samples" / "training.gif", _gif(self.folder.path / "samples"))
+        samples = self.folder.path / "samples"
+        write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
         alarms = self._alarms(state)
         for alarm in alarms:
             self.reporter.line(alarm)
@@ -319,43 +222,14 @@ class Sitting:
 
     def _result(self, state: TrainState, seconds: float, alarms: tuple[str, ...]) -> TrainResult:
         parameters = {
-            "generator": _count(state.networks.generator),
-            "discriminator": _count(state.networks.discriminator),
+            "generator": count_parameters(state.networks.generator),
+            "discriminator": count_parameters(state.networks.discriminator),
         }
         rate = state.step * self.config.recipe.batch_size / max(seconds, 1e-9)
         path, arch = self.folder.path, self.config.arch
         return TrainResult(path, arch, state.step, seconds, rate, True, parameters, alarms)
 
 
-def _planned(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:
-    counts = {"generator": 0}
-    if config.spec.game:
-        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-        counts = {"generator": _count(networks.generator), "discriminator": _count(networks.discriminator)}
-    return TrainResult(run, config.arch, 0, 0.0, 0.0, False, counts)
-
-
-def _count(module: torch.nn.Module) -> int:
+def count_parameters(module: torch.nn.Module) -> int:
+    """Trainable values of a network."""
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """PNG bytes of a uint8 (H, W, C) picture."""
-    import io
-
-    buffer = io.BytesIO()
-    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def _gif(folder: Path) -> bytes:
-    """The fixed-noise grids as an animation; at most `GRIDS` of them, the last one held for two seconds."""
-    import io
-
-    paths = sorted(folder.glob("grid-*.png"))
-    paths = paths[:: max(1, -(-len(paths) // GRIDS))] + ([paths[-1]] if paths else [])
-    frames = [Image.open(path).convert("P") for path in paths]
-    buffer = io.BytesIO()
-    durations = [200] * (len(frames) - 1) + [2000]
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
-    return buffer.getvalue()

@@ -1,0 +1,122 @@
+"""`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
+
+from pathlib import Path
+
+from gangda import settings
+from gangda.configs import TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.data.loading import load_splits
+from gangda.engines.training.sitting import Sitting, TrainResult, count_parameters
+from gangda.errors import DataError, RunError, UsageError
+from gangda.moves.model import Model, build_networks, load_model
+from gangda.runtime.device import prepare
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.runs import RunFolder, config_hash
+from gangda.runtime.signals import stop_request
+
+BUDGET = ("steps", "epochs", "minutes", "checkpoint_every")  # what --resume may change
+
+
+def train(
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> TrainResult:
+    """Train the generator that `config` describes, or go on where it stopped.
+
+    The default folder is `runs/<data>-<arch>-<hash of the configuration>`. With `resume` the folder must hold a run
+    already, and its budget may be raised.
+
+    Raises:
+        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
+    """
+    splits = load_splits(config.data, config.runtime.seed)
+    config = check(config, splits.train, splits.labelled)
+    run = out or default_folder(config, splits.name)
+    if resume and not (run / "config.yaml").is_file():
+        raise RunError(
+            f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+        )
+    if dry_run:
+        return _planned(config, splits.train, run)
+    return fit_run(
+        config, splits.train, run, fingerprint=splits.fingerprint, resume=resume, reporter=reporter
+    )
+
+
+def fit_generator(
+    config: TrainConfig, images: LabelledImages, run: Path, *, fingerprint: str, reporter: Reporter = SILENT
+) -> Model:
+    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result."""
+    config = check(config, images, images.num_classes > 1)
+    fit_run(config, images, run, fingerprint=fingerprint, resume=False, reporter=reporter)
+    return load_model(run)
+
+
+def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainConfig:
+    """Refuse what cannot work before any work is done; resolve what depends on the data.
+
+    Raises:
+        DataError: too few classes or images.
+        UsageError: options that do not fit together.
+    """
+    conditional = config.spec.conditional
+    if conditional and (not labelled or images.num_classes < 2):
+        raise DataError(
+            f"--data {config.data.source}: one class only, but --arch {config.arch} is class-conditional; "
+            "give labelled classes, or use --arch dcgan"
+        )
+    smallest = int(images.counts().min())
+    if conditional and smallest == 0:
+        name = images.class_names[int(images.counts().argmin())]
+        raise DataError(
+            f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
+        )
+    if config.spec.game == "madgan" and config.recipe.loss not in ("nonsaturating", "minimax"):
+        raise UsageError(
+            f"--loss {config.recipe.loss}: madgan's cross-entropy comes as nonsaturating or minimax"
+        )
+    generators = getattr(config.spec, "generators", 1)
+    if generators > config.recipe.batch_size:
+        raise UsageError(
+            f"--generators {generators}: more than --batch-size {config.recipe.batch_size}; raise it"
+        )
+    return config
+
+
+def default_folder(config: TrainConfig, name: str) -> Path:
+    """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
+    return Path("runs") / f"{name}-{config.arch}-{config_hash(settings.dump(config))}"
+
+
+def fit_run(
+    config: TrainConfig,
+    images: LabelledImages,
+    run: Path,
+    *,
+    fingerprint: str,
+    resume: bool,
+    reporter: Reporter,
+) -> TrainResult:
+    """Fill the run folder; what is finished already is only reported."""
+    folder = RunFolder(run)
+    machine = prepare(config.runtime)
+    folder.refuse_foreign()
+    with folder.lock(), stop_request() as stop:
+        folder.claim(settings.dump(config), ignoring=BUDGET if resume else ())
+        sitting = Sitting(config, images, folder, machine, fingerprint, reporter, stop)
+        return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+
+
+def _planned(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:
+    counts = {"generator": 0}
+    if config.spec.game:
+        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+        counts = {
+            "generator": count_parameters(networks.generator),
+            "discriminator": count_parameters(networks.discriminator),
+        }
+    return TrainResult(run, config.arch, 0, 0.0, 0.0, False, counts)
