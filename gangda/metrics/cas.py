@@ -23,7 +23,10 @@ def cas(inputs: MetricInputs) -> list[MetricResult]:
     value, ceiling = (
         _accuracy(answer, reference.labels) for answer in (predicted, inputs.retrain(train.take(real_rows)))
     )
-    note = f"{100 * (ceiling - value):+.1f} points to the ceiling (trained on real); one classifier seed"
+    side = "below" if value < ceiling else "above"
+    note = (
+        f"{100 * abs(ceiling - value):.1f} points {side} the ceiling (trained on real); one classifier seed"
+    )
     if len(fake_rows) < len(train):
         note += f"; {len(fake_rows)} samples against {len(train)} training images"
     return [

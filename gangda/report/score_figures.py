@@ -83,7 +83,7 @@ def _figure(width: float, height: float) -> "Figure":
 
 def _png(figure: "Figure") -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": ""})
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": ""})
     return buffer.getvalue()
 
 

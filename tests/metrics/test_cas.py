@@ -18,7 +18,7 @@ def test_trains_on_samples_and_for_the_ceiling_on_as_many_real_images(make_input
     assert (result.name, result.value, result.floor) == ("cas_lenet", pytest.approx(0.9), 1)
     assert result.interval[0] < 0.9 < result.interval[1]
     assert result.per_class == pytest.approx((0.7, 1, 1))
-    assert result.note.startswith("+10.0 points to the ceiling")
+    assert result.note.startswith("10.0 points below the ceiling")
 
 
 def test_nothing_without_labels(make_inputs):
