@@ -154,6 +154,10 @@ class ArchSpec(Checked):
     recipe: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 8000
 
+    def steps_for(self, images: int) -> int:
+        """Generator steps for a training set of this size where no budget is given: small sets need fewer."""
+        return min(self.steps, max(500, round(1000 * math.sqrt(images / 450))))
+
 
 @dataclass(frozen=True)
 class GanSpec(ArchSpec):
@@ -183,8 +187,12 @@ class CdcganSpec(ArchSpec):
     conditional: ClassVar[bool] = True
 
     latent_dim: int = option(64, "size of z", minimum=1)
-    width: int = option(32, "channels of the generator's layer next to the image", minimum=4)
-    d_width: int = option(64, "channels of the discriminator's first layer", minimum=4)
+    width: int | None = option(
+        None, "channels of the generator's layer next to the image; default 32, 16 below 16 pixels", minimum=4
+    )
+    d_width: int | None = option(
+        None, "channels of the discriminator's first layer; default 64, 32 below 16 pixels", minimum=4
+    )
 
 
 @dataclass(frozen=True)
@@ -195,8 +203,14 @@ class MadganSpec(ArchSpec):
 
     latent_dim: int = option(64, "size of z", minimum=1)
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
-    width: int = option(32, "channels of each generator's layer next to the image", minimum=4)
-    d_width: int = option(64, "channels of the discriminator's first layer", minimum=4)
+    width: int | None = option(
+        None,
+        "channels of each generator's layer next to the image; default 32, 16 below 16 pixels",
+        minimum=4,
+    )
+    d_width: int | None = option(
+        None, "channels of the discriminator's first layer; default 64, 32 below 16 pixels", minimum=4
+    )
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
 
 

@@ -1,5 +1,7 @@
 """Layers that several architectures share."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +14,11 @@ def grid_plan(size: int) -> tuple[int, int]:
     """
     doublings = 2 if size <= 36 else 3
     return -(-size // 2**doublings), doublings
+
+
+def width_for(asked: int | None, full: int, image_shape: tuple[int, int, int]) -> int:
+    """Channels asked for, else `full`, halved below 16 pixels, where that is as good and four times as fast."""
+    return asked or (full if max(image_shape[1:]) >= 16 else full // 2)
 
 
 def flat_side(image_shape: tuple[int, int, int], halvings: int) -> int:
@@ -66,6 +73,24 @@ class SharedBatchNorm(nn.Module):
 def batch_norm(channels: int, num_classes: int, conditional: bool) -> nn.Module:
     """The conditional or the shared kind."""
     return ConditionalBatchNorm(channels, num_classes) if conditional else SharedBatchNorm(channels)
+
+
+class ScoreTrunk(nn.Module):
+    """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width)."""
+
+    def __init__(self, width: int, image_shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        doublings = grid_plan(max(image_shape[1:]))[1]
+        widths = [image_shape[0], *stages(width, doublings - 1)]
+        self.features = 4 * width
+        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
+        self.mix = nn.Linear(widths[-1] * flat_side(image_shape, doublings), self.features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images to features, float32."""
+        for down in self.downs:
+            x = leaky(down(x))
+        return leaky(self.mix(x.flatten(1))).float()
 
 
 class Maxout(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gangda.configs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ConditionalBatchNorm, crop, flat_side, grid_plan, leaky, stages
+from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk, crop, grid_plan, stages, width_for
 
 
 class ConditionalGenerator(Generator):
@@ -24,7 +24,7 @@ class ConditionalGenerator(Generator):
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(spec.width, doublings)[::-1]
+        widths = stages(width_for(spec.width, 32, image_shape), doublings)[::-1]
         self.base = base
         self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
         pairs = list(pairwise(widths))
@@ -42,33 +42,28 @@ class ConditionalGenerator(Generator):
 
 
 class ProjectionDiscriminator(nn.Module):
-    """Strided 4x4 convolutions and one linear layer, all without normalisation; then a score plus <embed(y), features>.
+    """A score plus <embed(y), features> on the shared layers, all without normalisation.
 
     Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
     """
 
-    def __init__(self, width: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        doublings = grid_plan(max(image_shape[1:]))[1]
-        widths = [image_shape[0], *stages(width, doublings - 1)]
-        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
-        features = 4 * width
-        self.mix = nn.Linear(widths[-1] * flat_side(image_shape, doublings), features)
-        self.score = nn.Linear(features, 1)
-        self.embed = nn.Embedding(num_classes, features)
+        self.trunk = ScoreTrunk(width_for(spec.d_width, 64, image_shape), image_shape)
+        self.score = nn.Linear(self.trunk.features, 1)
+        self.embed = nn.Embedding(num_classes, self.trunk.features)
         nn.init.zeros_(self.embed.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
-        for down in self.downs:
-            x = leaky(down(x))
-        h = leaky(self.mix(x.flatten(1))).float()
-        return Scores(self.score(h).squeeze(1) + (self.embed(y) * h).sum(1), features=h)
+        h = self.trunk(x)
+        logits = self.score(h).squeeze(1) + (self.embed(y) * h).sum(1)
+        return Scores(logits.float(), features=h)
 
 
 def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
     """Fresh networks for (C, H, W) images of `num_classes` classes."""
     return Networks(
         ConditionalGenerator(spec, image_shape, num_classes),
-        ProjectionDiscriminator(spec.d_width, image_shape, num_classes),
+        ProjectionDiscriminator(spec, image_shape, num_classes),
     )

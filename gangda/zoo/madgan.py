@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gangda.configs import MadganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import batch_norm, crop, flat_side, grid_plan, leaky, stages
+from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages, width_for
 
 
 class GeneratorEnsemble(Generator):
@@ -25,7 +25,7 @@ class GeneratorEnsemble(Generator):
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.conditional, self.num_generators = spec.conditional, spec.generators
         self.base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(spec.width, doublings)[::-1]
+        widths = stages(width_for(spec.width, 32, image_shape), doublings)[::-1]
         self.linear = nn.Linear(spec.latent_dim, widths[0] * self.base**2, bias=False)
         shared = list(pairwise(widths))[:-1]
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in shared])
@@ -69,33 +69,27 @@ class GeneratorEnsemble(Generator):
 
 
 class IdentityDiscriminator(nn.Module):
-    """Which generator made it, or real: K+1 logits, the last one real.
+    """Which generator made it, or real: K+1 logits, the last one real, on the layers of the cdcgan's discriminator.
 
     With labels, <embed(y), features> is added to the real logit only: added to all K+1 it would cancel in the softmax.
     """
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        doublings = grid_plan(max(image_shape[1:]))[1]
-        widths = [image_shape[0], *stages(spec.d_width, doublings)[:-1]]
-        self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
-        self.mix = nn.Conv2d(widths[-1], widths[-1] * 2, 3, 1, 1)
-        features = widths[-1] * 2 * flat_side(image_shape, doublings)
-        self.scores = nn.Linear(features, spec.generators + 1)
-        self.embed = nn.Embedding(num_classes, features) if spec.conditional else None
+        self.trunk = ScoreTrunk(width_for(spec.d_width, 64, image_shape), image_shape)
+        self.scores = nn.Linear(self.trunk.features, spec.generators + 1)
+        self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
         if self.embed is not None:
             nn.init.zeros_(self.embed.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
-        for down in self.downs:
-            x = leaky(down(x))
-        h = leaky(self.mix(x)).flatten(1)
-        logits = self.scores(h).float()
+        h = self.trunk(x)
+        logits: Tensor = self.scores(h)
         if self.embed is not None:
-            match = (self.embed(y).to(h.dtype) * h).sum(1) * h.shape[1] ** -0.5
-            logits = torch.cat([logits[:, :-1], logits[:, -1:] + match.float().unsqueeze(1)], dim=1)
-        return Scores(logits, features=h)
+            match = (self.embed(y) * h).sum(1, keepdim=True)
+            logits = torch.cat([logits[:, :-1], logits[:, -1:] + match], dim=1)
+        return Scores(logits.float(), features=h)
 
 
 def build(spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -112,7 +112,7 @@ class Sitting:
             return None
         if budget.epochs is not None:
             return max(1, round(budget.epochs * len(self.images) / batch))
-        return budget.steps or self.config.spec.steps
+        return budget.steps or self.config.spec.steps_for(len(self.images))
 
     def _done(self, step: int, seconds: float) -> bool:
         wanted = self._steps_wanted()
