@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from gangda.data.images import FloatArray
 from gangda.metrics.inputs import Features, MetricInputs, Side, subsample, tag
@@ -80,10 +81,10 @@ def mean_distance(features: Features) -> tuple[float, float]:
 def vendi(features: Features, width: float) -> float:
     """Effective number of different rows of (N, F): exp of the entropy of the kernel's eigenvalues."""
     (points,) = together(features)
-    squared = np.concatenate([part.double().numpy() for _, part in squared_distances(points, points)])
-    np.fill_diagonal(squared, 0.0)
-    kernel = np.exp(-squared / (2 * width**2))
-    shares = np.linalg.eigvalsh((kernel + kernel.T) / (2 * len(kernel)))
+    squared = torch.cat([part.double() for _, part in squared_distances(points, points)]).fill_diagonal_(0)
+    kernel = torch.exp(-squared / (2 * width**2))
+    # torch's solver: NumPy's would bring a second pool of threads, and the two fight for the cores.
+    shares = torch.linalg.eigvalsh((kernel + kernel.T) / (2 * len(kernel))).numpy()
     shares = shares[shares > 1e-12]
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
