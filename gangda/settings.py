@@ -55,6 +55,12 @@ class Settings:
         names = [field.name for field in dataclasses.fields(target)]
         return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
 
+    def touched(self, section: str) -> bool:
+        """Whether anything in a section comes from elsewhere than its defaults."""
+        return any(
+            origin != "default" for key, origin in self.origins.items() if key.startswith(f"{section}.")
+        )
+
     def train_config(self) -> configs.TrainConfig:
         """What determines a generator."""
         config: configs.TrainConfig = self.pick(configs.TrainConfig)

@@ -22,14 +22,17 @@ def score(
         Path | None, typer.Option("--out", help="folder of the result \\[default: scores/SAMPLES-HASH]")
     ] = None,
 ) -> None:
-    """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor."""
+    """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.
+
+    Without --data and its like, with the images that the sample set says it was made from.
+    """
     from gangda.engines import scoring
 
     chosen = call.settings
     with call.terminal.reporter() as reporter:
         result = scoring.score(
             samples,
-            chosen.data,
+            chosen.data if chosen.touched("data") else None,
             chosen.classifier,
             chosen.runtime,
             out,

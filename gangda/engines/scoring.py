@@ -59,7 +59,7 @@ class ScoreResult:
 
 def score(
     samples: Path,
-    data: DataConfig,
+    data: DataConfig | None,
     classifier: ClassifierConfig,
     runtime: Runtime,
     out: Path | None,
@@ -69,6 +69,8 @@ def score(
 ) -> ScoreResult:
     """Compare samples with the data's held-out test split; `out` defaults to scores/<samples>-<hash>.
 
+    Without `data`, it is the data, subset and all, that the set of samples says it was made from.
+
     `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
     classifier that judges is trained on the data's training split.
 
@@ -77,10 +79,12 @@ def score(
         RunError: `out` of somebody else's, a full disk.
     """
     machine = prepare(runtime)
-    splits = load_splits(data, runtime.seed)
-    images, own = _read_samples(samples, splits)
+    own = read_set(samples) if samples.is_dir() and is_set(samples) else None
+    data, subset = _data_behind(samples, own, data, runtime.seed)
+    splits = load_splits(data, subset)
+    images = _read_samples(samples, own, splits)
     images, splits = _align(images, splits, samples)
-    about = _about(samples, images, own, data, splits, classifier, runtime, machine)
+    about = _about(samples, images, own, (data, subset), splits, classifier, runtime, machine)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
     finished = _finished(out, about["id"])
     if finished is not None:
@@ -104,19 +108,34 @@ def score(
     return result
 
 
-def _read_samples(path: Path, splits: DataSplits) -> tuple[LabelledImages, SetOnDisk | None]:
-    """The images to judge, and the set they come from where it is one of gangda's own."""
-    if path.is_dir() and is_set(path):
-        own = read_set(path)
+def _data_behind(
+    path: Path, own: SetOnDisk | None, asked: DataConfig | None, seed: int
+) -> tuple[DataConfig, int]:
+    """The real images to compare with, and the seed that draws their subset: as asked, else as the set records.
+
+    Raises:
+        DataError: neither says.
+    """
+    if asked is not None:
+        return asked, seed
+    recorded = own.data_config if own else None
+    if own is None or recorded is None:
+        raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
+    return recorded, own.data_seed
+
+
+def _read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
+    """The images to judge."""
+    if own is not None:
         made = np.flatnonzero(own.images.origin != REAL)
         if not len(made):
             raise DataError(f"{path}: holds real images only; give a set with images that were made")
-        return own.images.take(made), own
+        return own.images.take(made)
     try:
         source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
-    return source.train if source.test is None else concatenate(source.train, source.test), None
+    return source.train if source.test is None else concatenate(source.train, source.test)
 
 
 def _align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[LabelledImages, DataSplits]:
@@ -158,7 +177,7 @@ def _about(
     path: Path,
     images: LabelledImages,
     own: SetOnDisk | None,
-    data: DataConfig,
+    drawn: tuple[DataConfig, int],
     splits: DataSplits,
     classifier: ClassifierConfig,
     runtime: Runtime,
@@ -181,16 +200,16 @@ def _about(
         "id": request_key(request),
         "samples": str(path),
         "n": {"samples": len(images), "train": len(splits.train), "test": len(splits.test)},
-        "data": asdict(data),
+        "data": {**asdict(drawn[0]), "seed": drawn[1]},
         "hashes": hashes,
         "seed": runtime.seed,
         "classifier": asdict(classifier),
         "labelled": splits.labelled,
-        "notes": _notes(own, data, splits, runtime),
+        "notes": _notes(own, drawn, splits),
     }
 
 
-def _notes(own: SetOnDisk | None, data: DataConfig, splits: DataSplits, runtime: Runtime) -> list[str]:
+def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSplits) -> list[str]:
     """What makes the numbers mean less than they seem to."""
     notes = []
     if not splits.labelled:
@@ -203,8 +222,8 @@ def _notes(own: SetOnDisk | None, data: DataConfig, splits: DataSplits, runtime:
         notes.append("the samples were made from other data than this (or another --image-size)")
     elif own.data_config is not None:
         subset = ("per_class", "class_counts", "validation")
-        same = all(getattr(own.data_config, name) == getattr(data, name) for name in subset)
-        if not same or (own.data_seed != runtime.seed):
+        same = all(getattr(own.data_config, name) == getattr(drawn[0], name) for name in subset)
+        if not same or own.data_seed != drawn[1]:
             notes.append(
                 "the generator saw another training subset; give its --per-class, --validation and --seed, "
                 "so that memorisation and floors are about the images it saw"

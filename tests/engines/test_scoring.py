@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -213,3 +214,13 @@ def test_a_missing_path_is_named_without_the_wrong_flag(tmp_path):
     with pytest.raises(GangdaError, match=r"^.*nowhere.*no such file") as caught:
         run(tmp_path / "nowhere", tmp_path / "out")
     assert "--data" not in str(caught.value)
+
+
+def test_without_data_the_set_says_what_it_was_made_from(plain, samples, made, tmp_path):
+    own = write_set(tmp_path / "own", made, config=dataclasses.asdict(DATA))
+    by_set = run(own, tmp_path / "a", data=None).as_dict()
+    by_flag = run(own, tmp_path / "b").as_dict()
+    assert by_set["metrics"] == by_flag["metrics"]
+    assert by_set["data"]["per_class"] == DATA.per_class
+    with pytest.raises(DataError, match="--data"):
+        run(samples, tmp_path / "c", data=None)
