@@ -113,8 +113,8 @@ class Recipe(Checked):
     """How a GAN is trained. Architectures override some defaults (their `recipe`)."""
 
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
-    batch_size: int = option(64, "images per step", minimum=2)
-    lr: float = option(5e-4, "learning rate of both networks (Adam)", minimum=0.0)
+    batch_size: int = option(32, "images per step", minimum=2)
+    lr: float = option(4e-4, "learning rate of both networks (Adam)", minimum=0.0)
     beta1: float = option(0.0, "Adam's first-moment decay", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.99, "Adam's second-moment decay", minimum=0.0, maximum=0.99999)
     r1: float = option(1.0, "R1 gradient penalty, gamma; 0 turns it off", minimum=0.0)
@@ -152,18 +152,24 @@ class ArchSpec(Checked):
     game: ClassVar[str] = "two_player"
     conditional: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {}
-    steps: ClassVar[int] = 8000
+    steps: ClassVar[int] = 10000
 
     def steps_for(self, images: int) -> int:
         """Generator steps for a training set of this size where no budget is given: small sets need fewer."""
-        return min(self.steps, max(500, round(1000 * math.sqrt(images / 450))))
+        return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
 
 
 @dataclass(frozen=True)
 class GanSpec(ArchSpec):
     """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
 
-    recipe: ClassVar[Mapping[str, Any]] = {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 64,
+        "lr": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "r1": 0.0,
+    }
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
@@ -174,7 +180,13 @@ class GanSpec(ArchSpec):
 class DcganSpec(ArchSpec):
     """DCGAN (Radford 2016) for 8 to 64 pixels."""
 
-    recipe: ClassVar[Mapping[str, Any]] = {"lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "batch_size": 64,
+        "lr": 2e-4,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "r1": 0.0,
+    }
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(64, "channels of the layer next to the image", minimum=4)

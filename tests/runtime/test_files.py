@@ -25,9 +25,14 @@ def test_bad_json_is_a_data_error(text, tmp_path):
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     place = tmp_path / "set"
-    with pytest.raises(ValueError, match="midway"), whole_folder(place) as folder:
-        (folder / "half").write_text("x")
-        raise ValueError("midway")
+
+    def broken_off():
+        with whole_folder(place) as folder:
+            (folder / "half").write_text("x")
+            raise ValueError("midway")
+
+    with pytest.raises(ValueError, match="midway"):
+        broken_off()
     assert os.listdir(tmp_path) == []
     with whole_folder(place) as folder:
         (folder / "all").write_text("x")

@@ -14,9 +14,9 @@ def test_claiming(tmp_path):
     run = RunFolder(tmp_path / "run")
     assert run.claim(CONFIG) is False
     assert run.claim(CONFIG) is True
-    with pytest.raises(RunError, match=r"recipe.lr = 0.1, not 0.2"):
+    with pytest.raises(RunError, match=r"recipe\.lr = 0\.1, not 0\.2"):
         run.claim(CONFIG.replace("0.1", "0.2"))
-    with pytest.raises(RunError, match="budget.steps"):
+    with pytest.raises(RunError, match=r"budget\.steps"):
         run.claim(CONFIG.replace("5", "6"))
     assert run.claim(CONFIG.replace("5", "6"), ignoring=("steps",)) is True
 
