@@ -122,10 +122,8 @@ class Recipe(Checked):
     ema: float = option(
         0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999
     )
-    diffaugment: str = option(
-        "auto",
-        "DiffAugment translation for the discriminator; auto: below 5,000 images",
-        choices=("auto", "on", "off"),
+    diffaugment: bool = option(
+        False, "DiffAugment translation of what the discriminator sees; for long runs on few images"
     )
 
 

@@ -34,11 +34,11 @@ class Game(Protocol):
 class _Arena:
     """What both games share: scoring images, with DiffAugment where it is on, and the lazy R1 penalty."""
 
-    def __init__(self, networks: Networks, recipe: Recipe, augment: bool) -> None:
-        self.networks, self.recipe, self.augment = networks, recipe, augment
+    def __init__(self, networks: Networks, recipe: Recipe) -> None:
+        self.networks, self.recipe = networks, recipe
 
     def score(self, images: Tensor, y: Tensor, rng: torch.Generator) -> Scores:
-        seen = translate(images, rng) if self.augment else images
+        seen = translate(images, rng) if self.recipe.diffaugment else images
         scores: Scores = self.networks.discriminator(seen, y)
         return scores
 
@@ -66,8 +66,8 @@ class _Arena:
 class TwoPlayerGame(_Arena):
     """One generator against real/fake scores, with a loss from the catalog."""
 
-    def __init__(self, networks: Networks, recipe: Recipe, augment: bool) -> None:
-        super().__init__(networks, recipe, augment)
+    def __init__(self, networks: Networks, recipe: Recipe) -> None:
+        super().__init__(networks, recipe)
         self.loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, recipe.loss)()
 
     def discriminator_terms(

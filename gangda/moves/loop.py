@@ -21,10 +21,6 @@ from gangda.runtime.device import Machine
 from gangda.runtime.seeding import seed_device, torch_stream
 from gangda.zoo.base import Generator, Networks
 
-LIMITED_DATA = (
-    5000  # images below which `--diffaugment auto` is on (Zhao 2020 sees its gain below about this)
-)
-
 
 @dataclass(eq=False)
 class TrainState:
@@ -87,10 +83,9 @@ def _adam(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), fused=True)
 
 
-def make_game(spec: ArchSpec, networks: Networks, recipe: Recipe, count: int) -> Game:
-    """The game that the architecture plays on `count` training images."""
-    augment = recipe.diffaugment == "on" or (recipe.diffaugment == "auto" and count < LIMITED_DATA)
-    game: Game = catalog.builder("game", catalog.GAMES, spec.game)(networks, recipe, augment)
+def make_game(spec: ArchSpec, networks: Networks, recipe: Recipe) -> Game:
+    """The game that the architecture plays."""
+    game: Game = catalog.builder("game", catalog.GAMES, spec.game)(networks, recipe)
     return game
 
 

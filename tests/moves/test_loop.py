@@ -19,7 +19,7 @@ def start(arch, images, machine, options=None, **recipe):
     recipe = Recipe(**{**spec.recipe, "batch_size": 12, "r1_every": 2, **recipe})
     torch.manual_seed(0)
     state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), recipe, machine)
-    game = make_game(spec, state.networks, recipe, len(images))
+    game = make_game(spec, state.networks, recipe)
     return state, steps(state, game, ResidentImages(images, 7, machine), recipe, machine)
 
 

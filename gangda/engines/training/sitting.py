@@ -130,7 +130,7 @@ class Sitting:
     def _run_steps(self, state: TrainState, seconds: float) -> float:
         """The loop itself: log, draw, save and stop at the right steps. Returns seconds trained."""
         recipe, every = self.config.recipe, self._checkpoint_steps()
-        game = make_game(self.config.spec, state.networks, recipe, len(self.images))
+        game = make_game(self.config.spec, state.networks, recipe)
         resident = ResidentImages(self.images, self.config.runtime.seed, self.machine)
         log = MetricsLog(self.folder.path / "metrics.jsonl", state.step)
         started = time.monotonic() - seconds
