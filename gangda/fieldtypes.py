@@ -61,11 +61,11 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
         return None
     try:
         if kind.length is None:
-            return _scalar(kind.base, value, field.metadata.get("choices", ()))
+            return _scalar(kind.base, value)
         parts = _parts(value, bool(field.metadata.get("repeat")))
         if kind.length not in (0, len(parts)):
             raise ValueError
-        return tuple(_scalar(kind.base, part, ()) for part in parts)
+        return tuple(_scalar(kind.base, part) for part in parts)
     except (ValueError, OverflowError):
         raise UsageError(f"{where} {value!r}: expected {kind.words}") from None
 
@@ -78,11 +78,11 @@ def _parts(value: Any, repeat: bool) -> list[Any]:
     return [value]
 
 
-def _scalar(base: type, value: Any, choices: tuple[str, ...]) -> Any:
+def _scalar(base: type, value: Any) -> Any:
     if base is bool:
         return _boolean(value)
     if base is str:
-        return _text(value, choices)
+        return _text(value)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError
     if base is int and isinstance(value, float) and value != int(value):
@@ -101,11 +101,7 @@ def _boolean(value: Any) -> bool:
     return value.lower() in _TRUE
 
 
-def _text(value: Any, choices: tuple[str, ...]) -> str:
-    if isinstance(value, bool):  # YAML 1.1 reads a bare on or off as a boolean
-        value = "on" if value else "off"
-        if value not in choices:
-            raise ValueError
-    if not isinstance(value, str | int | float):
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError
     return str(value)
