@@ -6,10 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
-from torch.utils.data import Dataset
-from torchvision import transforms as vision
 
 from gangda.configs import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import LabelledImages, real_images
@@ -236,20 +233,6 @@ def test_other_images_are_refused(machine: Machine, tmp_path: Path) -> None:
     for name, says in (("absent", "no such file"), ("bad", "not a readable safetensors")):
         with pytest.raises(DataError, match=says):
             FittedClassifier.load(tmp_path / name, machine)
-
-
-class Plain(Dataset[tuple[torch.Tensor, int]]):
-    """Images as torchvision's sets give them: decoded one by one."""
-
-    def __init__(self, images: LabelledImages) -> None:
-        self.images = images
-        self.transform = vision.Compose([vision.ToTensor(), vision.Normalize([0.5], [0.5])])
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
-        return self.transform(Image.fromarray(self.images.pixels[row, :, :, 0])), int(self.images.labels[row])
 
 
 @pytest.mark.long
