@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file, save
+from torch import nn
 
 from gangda import catalog, configs
 from gangda.data.images import IntArray
@@ -64,13 +65,26 @@ def build_networks(
     return networks
 
 
-def save_model(run: Path, generator: Generator, card: ModelCard, row_ids: IntArray) -> None:
+def save_model(
+    run: Path,
+    generator: Generator,
+    card: ModelCard,
+    row_ids: IntArray,
+    discriminator: nn.Module | None = None,
+) -> None:
     """Write `model/` of a run folder; `model.json` comes last and marks it whole."""
     folder = run / "model"
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
-    write_bytes(folder / "generator.safetensors", save(tensors))
+    write_bytes(folder / "generator.safetensors", _tensors_of(generator))
+    if discriminator is not None:
+        write_bytes(folder / "discriminator.safetensors", _tensors_of(discriminator))
     write_bytes(folder / "rows.txt", "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n")
     write_json(folder / "model.json", asdict(card))
+
+
+def _tensors_of(module: nn.Module) -> bytes:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    data: bytes = save(tensors)
+    return data
 
 
 def load_model(run: Path) -> Model:

@@ -8,6 +8,7 @@ import signal
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from gangda import configs, settings
 from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
@@ -56,6 +57,8 @@ def test_what_a_run_folder_holds(tmp_path):
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [1, 6]
     assert {"d_loss", "d_r1", "g_loss", "seconds"} <= set(records[0])
+    discriminator = load_file(run / "model" / "discriminator.safetensors")
+    assert sum(t.numel() for t in discriminator.values()) == result.parameters["discriminator"]
     gif = Image.open(run / "samples" / "training.gif")
     assert gif.n_frames >= 3
     again = settings.resolve({}, {}, run / "config.yaml").train_config()

@@ -180,7 +180,9 @@ class Sitting:
         picture = grids.png(grids.tile(samples, watch.COLUMNS))
         write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", picture)
 
-    def _save_model(self, generator: Generator, step: int) -> None:
+    def _save_model(
+        self, generator: Generator, step: int, discriminator: torch.nn.Module | None = None
+    ) -> None:
         config = self.config
         card = ModelCard(
             arch=config.arch,
@@ -194,11 +196,11 @@ class Sitting:
             precision=self.machine.precision,
             run=self.folder.path.name,
         )
-        save_model(self.folder.path, generator, card, self.images.row_id)
+        save_model(self.folder.path, generator, card, self.images.row_id, discriminator)
 
     def _finish(self, state: TrainState, seconds: float) -> TrainResult:
         """Model, GIF, and a last look for collapse."""
-        self._save_model(state.ema, state.step)
+        self._save_model(state.ema, state.step, state.networks.discriminator)
         samples = self.folder.path / "samples"
         write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
         alarms = self._alarms(state)
