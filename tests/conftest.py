@@ -13,7 +13,8 @@ from gangda.runtime.device import Machine
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Caches of the user's own are neither read nor written."""
+    """Caches of the user's own are neither read nor written; floats are as hypothesis wants them."""
+    torch.set_flush_denormal(False)
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in [name for name in os.environ if name.startswith("GANGDA_") and name != "GANGDA_CACHE"]:
         monkeypatch.delenv(name)

@@ -137,7 +137,7 @@ def _stopped(done: int, total: int) -> str:
 
 
 def _exit_code(process: BaseProcess) -> str:
-    process.join(1.0)
+    process.join(10.0)
     code = process.exitcode
     return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
 
