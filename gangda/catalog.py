@@ -17,13 +17,15 @@ from gangda.errors import UsageError
 class Entry:
     """One name: what it is, where it lives, and where it comes from.
 
-    `target` is "module:attribute"; `spec` likewise, for what has options of its own.
+    `target` is "module:attribute"; so are `spec`, for what has options of its own, and `load`, which makes the empty
+    generator of an architecture that is fitted, not built, from its saved tensors.
     """
 
     target: str
     summary: str
     source: str = ""
     spec: str = ""
+    load: str = ""
 
 
 ARCHITECTURES: Mapping[str, Entry] = {
@@ -56,6 +58,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "a Gaussian in each class's principal components: the non-neural control",
         "Hotelling 1933",
         "gangda.configs:PcaSpec",
+        "gangda.zoo.pca:empty",
     ),
 }
 

@@ -153,8 +153,15 @@ class ArchSpec(Checked):
     steps: ClassVar[int] = 10000
 
     def steps_for(self, images: int) -> int:
-        """Generator steps for a training set of this size where no budget is given: small sets need fewer."""
+        """Generator steps for a training set of this size where no budget is given: small sets need fewer.
+
+        To change this rule, or `resolved`, is to change results: raise the comparing engine's PROTOCOL with it.
+        """
         return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
+
+    def resolved(self, side: int) -> "ArchSpec":
+        """The same options with those that depend on the image's side (pixels) filled in."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -191,12 +198,9 @@ class DcganSpec(ArchSpec):
 
 
 @dataclass(frozen=True)
-class CdcganSpec(ArchSpec):
-    """Class-conditional DCGAN: the tuned default."""
+class SizedSpec(ArchSpec):
+    """Base of the architectures whose widths depend on the image's side unless they are given."""
 
-    conditional: ClassVar[bool] = True
-
-    latent_dim: int = option(64, "size of z", minimum=1)
     width: int | None = option(
         None, "channels of the generator's layer next to the image; default 32, 16 below 16 pixels", minimum=4
     )
@@ -204,23 +208,29 @@ class CdcganSpec(ArchSpec):
         None, "channels of the discriminator's first layer; default 64, 32 below 16 pixels", minimum=4
     )
 
+    def resolved(self, side: int) -> "SizedSpec":
+        """Full width from 16 pixels on, half of it below."""
+        part = 1 if side >= 16 else 2
+        return dataclasses.replace(self, width=self.width or 32 // part, d_width=self.d_width or 64 // part)
+
 
 @dataclass(frozen=True)
-class MadganSpec(ArchSpec):
+class CdcganSpec(SizedSpec):
+    """Class-conditional DCGAN: the tuned default."""
+
+    conditional: ClassVar[bool] = True
+
+    latent_dim: int = option(64, "size of z", minimum=1)
+
+
+@dataclass(frozen=True)
+class MadganSpec(SizedSpec):
     """MAD-GAN (Ghosh 2018): K generators on shared early layers, one (K+1)-way softmax discriminator."""
 
     game: ClassVar[str] = "madgan"
 
     latent_dim: int = option(64, "size of z", minimum=1)
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
-    width: int | None = option(
-        None,
-        "channels of each generator's layer next to the image; default 32, 16 below 16 pixels",
-        minimum=4,
-    )
-    d_width: int | None = option(
-        None, "channels of the discriminator's first layer; default 64, 32 below 16 pixels", minimum=4
-    )
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
 
 

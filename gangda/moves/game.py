@@ -66,6 +66,8 @@ class _Arena:
 class TwoPlayerGame(_Arena):
     """One generator against real/fake scores, with a loss from the catalog."""
 
+    known_losses = tuple(catalog.LOSSES)
+
     def __init__(self, networks: Networks, recipe: Recipe) -> None:
         super().__init__(networks, recipe)
         self.loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, recipe.loss)()
@@ -84,6 +86,8 @@ class TwoPlayerGame(_Arena):
 
 class MadganGame(_Arena):
     """K generators, each with B/K of the fakes in order, against K+1 logits (Ghosh 2018)."""
+
+    known_losses = tuple(MADGAN_GENERATOR)
 
     def made_by(self, fake: Tensor) -> Tensor:
         """Which generator made each row, int64 (B,)."""

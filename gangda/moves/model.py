@@ -59,6 +59,7 @@ def build_networks(
     arch: str, spec: configs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
 ) -> Networks:
     """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
+    spec = spec.resolved(max(image_shape[1:]))
     networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
         spec, image_shape, num_classes
     )
@@ -118,9 +119,10 @@ def load_model(run: Path) -> Model:
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in card.spec.items()}
     spec = configs.spec_class(card.arch)(**values)
-    if spec.game:
+    load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
+    if not load:
         generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator
     else:
-        generator = catalog.resolve("gangda.zoo.pca:empty")(card.image_shape, tensors)
+        generator = catalog.resolve(load)(card.image_shape, tensors)
     generator.load_state_dict(tensors)
     return generator

@@ -24,7 +24,14 @@ import yaml
 
 from gangda.data.images import IntArray
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import clear_disk_errors, read_json, write_bytes, write_json
+from gangda.runtime.files import (
+    FORMAT_VERSION,
+    check_version,
+    clear_disk_errors,
+    read_json,
+    write_bytes,
+    write_json,
+)
 
 KEEP_CHECKPOINTS = 3
 
@@ -99,7 +106,7 @@ class RunFolder:
     def save_checkpoint(self, step: int, state: dict[str, Any]) -> None:
         """Write a checkpoint and its hash, then drop all but the newest few."""
         buffer = io.BytesIO()
-        torch.save(state, buffer)
+        torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
         data = buffer.getvalue()
         path = self.path / "checkpoints" / f"step-{step:08d}.pt"
         write_bytes(path, data)
@@ -120,6 +127,7 @@ class RunFolder:
             sidecar = path.with_suffix(".sha256")
             if sidecar.is_file() and sidecar.read_text().strip() == hashlib.sha256(data).hexdigest():
                 state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+                check_version(state.pop("format_version", None), path)
                 return state, complaints
             complaints.append(f"{path}: damaged (its hash does not match); using the one before it")
         return None, complaints

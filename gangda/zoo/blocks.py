@@ -16,11 +16,6 @@ def grid_plan(size: int) -> tuple[int, int]:
     return -(-size // 2**doublings), doublings
 
 
-def width_for(asked: int | None, full: int, image_shape: tuple[int, int, int]) -> int:
-    """Channels asked for, else `full`, halved below 16 pixels, where that is as good and four times as fast."""
-    return asked or (full if max(image_shape[1:]) >= 16 else full // 2)
-
-
 def flat_side(image_shape: tuple[int, int, int], halvings: int) -> int:
     """Pixels left of (C, H, W) after so many 4x4 convolutions of stride 2 and padding 1."""
     return (image_shape[1] >> halvings) * (image_shape[2] >> halvings)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gangda.configs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk, crop, grid_plan, stages, width_for
+from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk, crop, grid_plan, stages
 
 
 class ConditionalGenerator(Generator):
@@ -24,7 +24,7 @@ class ConditionalGenerator(Generator):
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(width_for(spec.width, 32, image_shape), doublings)[::-1]
+        widths = stages(spec.width or 32, doublings)[::-1]
         self.base = base
         self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
         pairs = list(pairwise(widths))
@@ -49,7 +49,7 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(width_for(spec.d_width, 64, image_shape), image_shape)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape)
         self.score = nn.Linear(self.trunk.features, 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features)
         nn.init.zeros_(self.embed.weight)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gangda.configs import MadganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages, width_for
+from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
 
 
 class GeneratorEnsemble(Generator):
@@ -25,7 +25,7 @@ class GeneratorEnsemble(Generator):
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.conditional, self.num_generators = spec.conditional, spec.generators
         self.base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(width_for(spec.width, 32, image_shape), doublings)[::-1]
+        widths = stages(spec.width or 32, doublings)[::-1]
         self.linear = nn.Linear(spec.latent_dim, widths[0] * self.base**2, bias=False)
         shared = list(pairwise(widths))[:-1]
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in shared])
@@ -76,7 +76,7 @@ class IdentityDiscriminator(nn.Module):
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(width_for(spec.d_width, 64, image_shape), image_shape)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape)
         self.scores = nn.Linear(self.trunk.features, spec.generators + 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
         if self.embed is not None:

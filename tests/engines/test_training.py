@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -56,7 +57,7 @@ def test_what_a_run_folder_holds(tmp_path):
     ]
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records] == [1, 6]
-    assert {"d_loss", "d_r1", "g_loss", "seconds"} <= set(records[0])
+    assert all({"d_loss", "d_r1", "g_loss", "seconds"} <= set(record) for record in records)
     discriminator = load_file(run / "model" / "discriminator.safetensors")
     assert sum(t.numel() for t in discriminator.values()) == result.parameters["discriminator"]
     gif = Image.open(run / "samples" / "training.gif")
@@ -162,3 +163,30 @@ def test_dry_run_writes_nothing(tmp_path):
     result = train(config(), tmp_path / "run", dry_run=True)
     assert result.parameters["generator"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_follows_from_the_images_is_written_down(tmp_path):
+    open_config = dataclasses.replace(config(width=None, d_width=None), budget=Budget(epochs=1))
+    train(open_config, tmp_path / "run")
+    recorded = settings.resolve({}, {}, tmp_path / "run" / "config.yaml").train_config()
+    assert (recorded.spec.width, recorded.spec.d_width) == (16, 32)
+
+
+def test_a_grid_lost_with_the_process_is_no_obstacle(tmp_path):
+    train(config(), tmp_path / "run")
+    (tmp_path / "run" / "samples" / "training.gif").unlink()
+    shutil.rmtree(tmp_path / "run" / "model")
+    for grid in (tmp_path / "run" / "samples").glob("*.png"):
+        grid.unlink()
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**state, "finished": False}))
+    assert train(config(), tmp_path / "run").finished
+    assert (tmp_path / "run" / "model" / "model.json").is_file()
+
+
+def test_a_checkpoint_from_the_future_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(StoppedError):
+        train(config(), tmp_path / "run", reporter=Stopping(signal.SIGTERM))
+    monkeypatch.setattr("gangda.runtime.files.FORMAT_VERSION", 0)
+    with pytest.raises(DataError, match="newer"):
+        train(config(), tmp_path / "run")

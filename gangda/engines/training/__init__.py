@@ -1,8 +1,9 @@
 """`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
 
+import dataclasses
 from pathlib import Path
 
-from gangda import settings
+from gangda import catalog, settings
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
@@ -75,16 +76,24 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
         raise DataError(
             f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
         )
-    if config.spec.game == "madgan" and config.recipe.loss not in ("nonsaturating", "minimax"):
-        raise UsageError(
-            f"--loss {config.recipe.loss}: madgan's cross-entropy comes as nonsaturating or minimax"
-        )
+    if config.spec.game:
+        known = catalog.resolve(catalog.GAMES[config.spec.game].target).known_losses
+        if config.recipe.loss not in known:
+            raise UsageError(f"--loss {config.recipe.loss}: {config.arch} takes {' or '.join(known)} only")
     generators = getattr(config.spec, "generators", 1)
     if generators > config.recipe.batch_size:
         raise UsageError(
             f"--generators {generators}: more than --batch-size {config.recipe.batch_size}; raise it"
         )
-    return config
+    return _filled_in(config, images)
+
+
+def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
+    """Nothing left to be decided by the code: widths and steps as they follow from the images."""
+    spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
+    if spec.game and (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
+        budget = dataclasses.replace(budget, steps=spec.steps_for(len(images)))
+    return dataclasses.replace(config, spec=spec, budget=budget)
 
 
 def default_folder(config: TrainConfig, name: str) -> Path:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Sitting:
     fingerprint: str
     reporter: Reporter
     stop: StopRequest
+    latest: dict[str, Any] = field(default_factory=dict)  # the last value of each loss term
 
     def fit(self) -> TrainResult:
         """Train to the budget's end, saving on the way; on a signal, save and raise."""
@@ -102,7 +103,13 @@ class Sitting:
             self.reporter.line(complaint)
         if saved is None:
             return 0.0
-        state.load(saved)
+        try:
+            state.load(saved)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise RunError(
+                f"{self.folder.path}: its checkpoints are of other networks; start again in another --out"
+            ) from error
+        self.latest = dict(saved["terms"])
         return float(saved["seconds"])
 
     def _steps_wanted(self) -> int | None:
@@ -112,7 +119,7 @@ class Sitting:
             return None
         if budget.epochs is not None:
             return max(1, round(budget.epochs * len(self.images) / batch))
-        return budget.steps or self.config.spec.steps_for(len(self.images))
+        return budget.steps
 
     def _done(self, step: int, seconds: float) -> bool:
         wanted = self._steps_wanted()
@@ -140,6 +147,7 @@ class Sitting:
             for record in steps(state, game, resident, recipe, self.machine):
                 seconds = time.monotonic() - started
                 done = self._done(record.step, seconds)
+                self.latest.update(record.terms)
                 if record.step % LOG_EVERY == 0 or done or record.step == 1:
                     self._log(log, record, seconds)
                 if record.step % every == 0 or done or self.stop:
@@ -155,13 +163,7 @@ class Sitting:
         return seconds
 
     def _log(self, log: MetricsLog, record: StepRecord, seconds: float) -> None:
-        terms = record.numbers()
-        bad = watch.diverged(terms)
-        if bad:
-            raise RunError(
-                f"{self.folder.path}: {bad} is not a number at step {record.step}; lower --lr or raise --r1 "
-                "(the last checkpoint is kept)"
-            )
+        terms = self._finite_terms(record.step)
         rate = record.images / max(seconds, 1e-9)
         log.write(
             {"step": record.step, **{k: round(v, 6) for k, v in terms.items()}, "seconds": round(seconds, 2)}
@@ -171,9 +173,26 @@ class Sitting:
         done, total = (record.step, float(wanted)) if wanted else (seconds, 60 * (minutes or 0))
         self.reporter.step(f"training {self.config.arch}", done, total, f"{rate:,.0f} images/s")
 
+    def _finite_terms(self, step: int) -> dict[str, float]:
+        """The last value of every loss term, lazy ones included.
+
+        Raises:
+            RunError: one is not a number.
+        """
+        terms = {name: float(value) for name, value in self.latest.items()}
+        bad = watch.diverged(terms)
+        if bad:
+            raise RunError(
+                f"{self.folder.path}: {bad} is not a number at step {step}; lower --lr or raise --r1 "
+                "(the last checkpoint is kept)"
+            )
+        return terms
+
     def _checkpoint(self, state: TrainState, seconds: float) -> None:
-        self.folder.save_checkpoint(state.step, {**state.dump(), "seconds": seconds})
+        """Grid first: a checkpoint without its grid could not be told from a finished save."""
+        terms = self._finite_terms(state.step)
         self._save_grid(state.ema, state.step)
+        self.folder.save_checkpoint(state.step, {**state.dump(), "seconds": seconds, "terms": terms})
 
     def _save_grid(self, generator: Generator, step: int) -> None:
         samples = watch.fixed_samples(generator, seed=self.config.runtime.seed, machine=self.machine)
@@ -201,6 +220,7 @@ class Sitting:
     def _finish(self, state: TrainState, seconds: float) -> TrainResult:
         """Model, GIF, and a last look for collapse."""
         self._save_model(state.ema, state.step, state.networks.discriminator)
+        self._save_grid(state.ema, state.step)
         samples = self.folder.path / "samples"
         write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
         alarms = self._alarms(state)
