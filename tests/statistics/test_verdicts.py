@@ -121,7 +121,7 @@ def test_fewer_arms_keep_the_order_of_what_remains():
 def test_family_wise_error_over_simulated_nulls():
     """At most 5% of experiments without any effect say better or worse; hardly fewer (exactness)."""
     rng = np.random.default_rng(11)
-    experiments, n = 4000, 8
+    experiments, n = 5000, 8
     masks = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1
     masks = masks / masks.sum(axis=1, keepdims=True)
 
@@ -132,15 +132,10 @@ def test_family_wise_error_over_simulated_nulls():
         one_sided = 1 + np.minimum((means <= 0).sum(axis=0), (means >= 0).sum(axis=0))
         return 2 * one_sided / 2**n <= 0.05
 
-    arms = rng.standard_normal((4, experiments, n)) + rng.standard_normal((experiments, n))
-    real, traditional, generated, both = arms
+    both, traditional = rng.standard_normal((2, experiments, n)) + rng.standard_normal((experiments, n))
+    # Later contrasts are tested only where the first was rejected, so their errors lie inside its.
     first = rejected(both - traditional)
-    any_error = (
-        first  # later contrasts are tested only where the first was rejected: their errors are inside its
-    )
-    later = first & (rejected(generated - real) | rejected(generated - traditional))
-    assert not (later & ~any_error).any()
-    assert 0.035 < any_error.mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / experiments)
+    assert 0.035 < first.mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / experiments)
 
     from gangda.statistics.signflip import sign_flip
 
