@@ -66,7 +66,7 @@ def chosen_machine(call: Call) -> dict[str, Any]:
         else "the fastest kind here: CUDA, then MPS, then the CPU",
         "precision": "asked for"
         if runtime.precision != "auto"
-        else "bf16 where the hardware computes in it, else fp32",
+        else "bf16 on CUDA and on CPUs with AMX, where it is faster; else fp32",
         "threads": threads_reason(runtime.threads, os.environ),
     }
     return {
