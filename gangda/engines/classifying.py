@@ -20,6 +20,7 @@ from gangda.data.set_index import request_key
 from gangda.data.shards import is_set
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.moves.fit import build_classifier, evaluate, fit_classifier, step_count
+from gangda.moves.heldout import Behind, behind_set, check_twins, named_test
 from gangda.report import figures
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.files import clear_disk_errors, read_json, whole_folder, write_bytes, write_json
@@ -67,6 +68,7 @@ class _Task:
     train: LabelledImages
     test: LabelledImages
     notes: tuple[str, ...]
+    behind: Behind
 
 
 def classify(
@@ -85,8 +87,9 @@ def classify(
     """Train on `set_path`, test on `test`; `out` defaults to classifications/<set>-<hash>.
 
     `set_path` is a set of gangda's own or anything that `--data` takes. `test` likewise: its test split, or all
-    of it where it has none; default is the test split of the data behind the set. Repeats have the seeds
-    seed, seed + 1, ...; they share the images, so their spread is that of the classifier alone.
+    of it where it has none (but of the data behind the set only what is held out); default is the test split of
+    the data behind the set. Repeats have the seeds seed, seed + 1, ...; they share the images, so their spread
+    is that of the classifier alone.
 
     Raises:
         DataError: sets that cannot be read, do not fit together, or share images.
@@ -137,14 +140,16 @@ def _load(set_path: str, test: str | None, data: DataConfig, seed: int) -> _Task
         task = _own_set(path, config) if own else _source(config, seed)
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
+    own_test = test is None
     if test is not None:
-        task = replace(task, test=_other_test(test, task.train, data))
+        named, own_test = named_test(test, task.train, task.behind, data.download)
+        task = replace(task, test=named)
     elif not len(task.test):
         raise DataError(
             f"{set_path}: no test images belong to it ({'; '.join(task.notes)}); give some with --test"
         )
     task = replace(task, test=_aligned(task.test, task.train, test or set_path))
-    return replace(task, notes=(*task.notes, *_check_overlap(task)))
+    return replace(task, notes=(*task.notes, *check_twins(task.train, task.test, own_test)))
 
 
 def _own_set(path: Path, config: DataConfig) -> _Task:
@@ -163,7 +168,7 @@ def _own_set(path: Path, config: DataConfig) -> _Task:
         raise DataError(
             f"{path}: {len(shared):,} of its images are test images of its source; make the set again"
         )
-    return _Task(source.name, source.train, test, source.notes)
+    return _Task(source.name, source.train, test, source.notes, behind_set(path))
 
 
 def _source(config: DataConfig, seed: int) -> _Task:
@@ -171,17 +176,8 @@ def _source(config: DataConfig, seed: int) -> _Task:
     splits = load_splits(config, seed)
     if not splits.labelled:
         raise DataError(f"{config.source}: has no class labels; there is nothing to classify")
-    return _Task(splits.name, splits.train, splits.test, splits.notes)
-
-
-def _other_test(test: str, train: LabelledImages, data: DataConfig) -> LabelledImages:
-    """The test split of a source, or all of it."""
-    config = DataConfig(source=test, image_size=train.image_shape[1], download=data.download)
-    try:
-        source = load_source(config)
-    except GangdaError as error:
-        raise type(error)(str(error).replace("--data", "--test", 1)) from error
-    return source.test if source.test is not None else source.train
+    behind = Behind(splits.fingerprint, config.image_size)
+    return _Task(splits.name, splits.train, splits.test, splits.notes, behind)
 
 
 def _aligned(test: LabelledImages, train: LabelledImages, where: str) -> LabelledImages:
@@ -203,23 +199,6 @@ def _aligned(test: LabelledImages, train: LabelledImages, where: str) -> Labelle
         )
     order = np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)
     return replace(test, labels=order[test.labels], class_names=train.class_names)
-
-
-def _check_overlap(task: _Task) -> tuple[str, ...]:
-    """A remark on test images that are in the training set pixel for pixel (public sets hold some twins).
-
-    Raises:
-        DataError: most of them are: the test set is the training set.
-    """
-    seen = {row.tobytes() for row in task.train.pixels}
-    twins = sum(row.tobytes() in seen for row in task.test.pixels)
-    if twins > len(task.test) / 2:
-        raise DataError(
-            f"{twins:,} of {len(task.test):,} test images are among the images to train on; give another --test"
-        )
-    if not twins:
-        return ()
-    return (f"{twins:,} of {len(task.test):,} test images are, pixel for pixel, also among those trained on",)
 
 
 def _about(

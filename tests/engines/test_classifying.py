@@ -1,16 +1,18 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gangda.configs import ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.configs import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import GENERATED, REAL
 from gangda.data.loading import load_splits
 from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetHeader, set_being_written
 from gangda.engines import classifying
+from gangda.engines.augmenting import augment
 from gangda.engines.classifying import ClassifyResult, classify
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.runtime.progress import Reporter
@@ -67,6 +69,22 @@ def write_npz(path: Path, names: list[str], count: int = 40, channels: int = 1, 
         pixels[row] = 5 * row % 50 + dark
         pixels[row, int(names[label]) * 2] = 200  # the name decides what an image looks like
     np.savez(path, images=pixels, labels=labels, class_names=np.array(names))
+    return path
+
+
+def write_noise(path: Path, count: int = 100) -> Path:
+    """Two classes of noise without a test split, every image different."""
+    pixels = np.random.default_rng(5).integers(0, 256, (count, 8, 8, 1)).astype(np.uint8)
+    np.savez(path, images=pixels, labels=np.arange(count) % 2)
+    return path
+
+
+def write_twins(path: Path, of: Path, count: int) -> Path:
+    """The same labels, other images but for the first `count`."""
+    with np.load(of, allow_pickle=False) as file:
+        arrays = dict(file)
+    arrays["images"][count:, 0, 0] += 1
+    np.savez(path, **arrays)
     return path
 
 
@@ -131,6 +149,47 @@ def test_classes_agree_by_name_not_by_order(tmp_path: Path) -> None:
     assert values["recall"] == [1.0, None, 1.0]
 
 
+@pytest.mark.parametrize("image_size", [None, 8, 12])
+def test_of_its_own_data_only_the_held_out_part_is_test(tmp_path: Path, image_size: int | None) -> None:
+    source = write_noise(tmp_path / "noise.npz")
+    copy = Path(shutil.copy(source, tmp_path / "copy.npz"))
+    data = DataConfig(per_class=20, image_size=image_size)
+    alone = run(str(source), data=data, dry_run=True).as_dict()
+    assert alone["n_test"] == 20
+    for test in (source, copy):
+        assert run(str(source), str(test), data=data, dry_run=True).as_dict()["hashes"] == alone["hashes"]
+
+
+@pytest.mark.parametrize("image_size", [None, 12])
+def test_of_the_data_behind_a_set_only_the_held_out_part_is_test(
+    tmp_path: Path, image_size: int | None
+) -> None:
+    source = write_noise(tmp_path / "noise.npz")
+    made = augment(
+        DataConfig(source=str(source)), AugmentConfig(method="traditional"), TransformConfig(), CPU,
+        run=None, out=tmp_path / "set",
+    )  # fmt: skip
+    data = DataConfig(image_size=image_size)
+    alone = run(str(made.out), data=data, dry_run=True).as_dict()
+    named = run(str(made.out), str(source), data=data, dry_run=True).as_dict()
+    assert named["n_test"] == 20
+    assert named["hashes"] == alone["hashes"]
+
+
+def test_a_set_of_leaked_rows_is_refused_with_a_named_test_too(tmp_path: Path) -> None:
+    leaky = write_set(tmp_path / "leaky", leak=True, source="gone/away")
+    with pytest.raises(DataError, match="3 of its 360 test images are among"):
+        run(str(leaky), "digits", data=DataConfig(), dry_run=True)
+
+
+def test_a_few_twins_in_other_data_are_reported(tmp_path: Path) -> None:
+    train = write_noise(tmp_path / "train.npz")
+    other = write_twins(tmp_path / "other.npz", train, 10)
+    values = run(str(train), str(other), data=DataConfig(validation=0), dry_run=True).as_dict()
+    assert values["n_test"] == 100
+    assert any("test images are, pixel for pixel" in note for note in values["notes"])
+
+
 def test_twins_are_reported(tmp_path: Path) -> None:
     train = write_npz(tmp_path / "train.npz", ["0", "1", "2"], count=39)
     lines: list[str] = []
@@ -156,10 +215,11 @@ def test_twins_are_reported(tmp_path: Path) -> None:
         ),
         ({"set_path": "a.npz", "test": "rgb.npz", "data": DataConfig()}, DataError, "its test images are"),
         (
-            {"set_path": "a.npz", "test": "a.npz", "data": DataConfig()},
+            {"set_path": "a.npz", "test": "twins.npz", "data": DataConfig()},
             DataError,
-            "are among the images to train on",
+            "9 of 40 test images are among the images to train on",
         ),
+        ({"set_path": "lost", "test": "lost", "data": DataConfig()}, DataError, "among the images to train"),
         ({"set_path": "set"}, UsageError, "is taken whole"),
         ({"set_path": "leaky", "data": DataConfig()}, DataError, "3 of its images are test images"),
         ({"set_path": "lost", "data": DataConfig()}, DataError, "give some with --test"),
@@ -171,6 +231,7 @@ def test_bad_input(tmp_path: Path, arguments: dict[str, Any], kind: type[GangdaE
     write_npz(tmp_path / "a.npz", ["0", "1", "2"])
     write_npz(tmp_path / "more.npz", ["0", "3"])
     write_npz(tmp_path / "rgb.npz", ["0", "1"], channels=3)
+    write_twins(tmp_path / "twins.npz", tmp_path / "a.npz", 10)
     write_set(tmp_path / "set")
     write_set(tmp_path / "leaky", leak=True)
     write_set(tmp_path / "lost", source="gone/away")
