@@ -34,7 +34,10 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Watch SIGINT, SIGTERM and SIGUSR1 while inside; outside the main thread, watch nothing."""
+    """Watch SIGINT, SIGTERM and SIGUSR1 while inside; outside the main thread, watch nothing.
+
+    Inside another request a signal counts for both: the outer one hears of it when the inner one ends.
+    """
     request = StopRequest()
     previous = {}
     try:
@@ -47,3 +50,5 @@ def stop_request() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+            if number == request.signal and isinstance(handler, StopRequest):
+                handler.signal = number

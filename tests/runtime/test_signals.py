@@ -25,3 +25,13 @@ def test_a_signal_becomes_a_request(number, kind, code):
     assert isinstance(error, kind)
     assert error.exit_code == code
     assert signal.getsignal(number) == before
+
+
+def test_the_outer_of_two_requests_hears_of_the_signal_too():
+    with stop_request() as outer:
+        with stop_request():
+            pass
+        assert not outer
+        with stop_request() as inner:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert inner.signal == outer.signal == signal.SIGUSR1
