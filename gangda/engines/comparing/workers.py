@@ -91,7 +91,8 @@ class _Pool:
         if waiting:
             self._busy[pipe] = waiting.pop(0)
             self._shares[pipe] = 0.0
-            pipe.send(self._busy[pipe])
+            with contextlib.suppress(OSError):  # a worker that is gone: `_listen` says how it ended
+                pipe.send(self._busy[pipe])
 
     def _listen(
         self, pipe: Connection, waiting: list[Cell], reporter: Reporter, done: int, total: int
@@ -101,9 +102,7 @@ class _Pool:
         try:
             kind, value, info = pipe.recv()
         except (EOFError, OSError):
-            code = _exit_code(self._workers[pipe])
-            name = f"cell {cell.index} (seed {cell.seed})"
-            raise RunError(f"{name}: its worker ended ({code}); fewer --jobs may help") from None
+            raise _ended(self._workers[pipe], cell, _stopped(done, total)) from None
         if kind == "failed":
             raise value
         if kind == "stopped":
@@ -136,10 +135,14 @@ def _stopped(done: int, total: int) -> str:
     return f"stopped; {done} of {total} cells of this sitting are kept: run the same command again to go on"
 
 
-def _exit_code(process: BaseProcess) -> str:
+def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
+    """Why a worker is gone. A scheduler may signal every process at once, and the worker be the first to go."""
     process.join(10.0)
     code = process.exitcode
-    return f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    if code in (-signal.SIGTERM, -signal.SIGUSR1):
+        return StoppedError(stopped)
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return RunError(f"cell {cell.index} (seed {cell.seed}): its worker ended ({how}); fewer --jobs may help")
 
 
 @contextlib.contextmanager

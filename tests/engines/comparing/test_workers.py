@@ -36,6 +36,16 @@ def die(plan, cell, out, tell):
     os._exit(9)
 
 
+def be_stopped(plan, cell, out, tell):
+    os.kill(os.getpid(), signal.SIGUSR1 if cell.index else signal.SIGTERM)
+    time.sleep(10)
+
+
+def be_stopped_afterwards(plan, cell, out, tell):
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    time.sleep(0.1)
+
+
 def linger(plan, cell, out, tell):
     (out / f"started-{cell.index}").touch()
     for _ in range(600):
@@ -76,6 +86,13 @@ def test_a_failing_cell_is_named_and_finished_ones_stay(plan, tmp_path):
 def test_a_worker_that_dies_is_one_line(plan, tmp_path):
     with pytest.raises(RunError, match=r"cell \d \(seed \d\): its worker ended \(exit code 9\)"):
         run_cells(plan, plan.cells, tmp_path, 2, Reporter(), die)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("work", [be_stopped, be_stopped_afterwards])
+def test_a_worker_that_was_asked_to_stop_is_a_stop(plan, tmp_path, work, first):
+    with pytest.raises(StoppedError, match="run the same command again"):
+        run_cells(plan, [plan.cells[first]] * 9, tmp_path, 2, Reporter(), work)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
