@@ -108,6 +108,8 @@ class SetWriter:
 def finished_index(out: Path, header: SetHeader) -> dict[str, Any] | None:
     """The index of this very shard if it is in `out` already, complete; None if it is still to be made.
 
+    A set whose last shard was ended just before it united the metadata is completed here.
+
     Raises:
         RunError: `out` holds something else.
     """
@@ -124,7 +126,11 @@ def finished_index(out: Path, header: SetHeader) -> dict[str, Any] | None:
     if not own.is_file():
         return None
     index = _owned(out, own)
-    return index if all((out / name).is_file() for name in index["files"]) else None
+    if not all((out / name).is_file() for name in index["files"]):
+        return None
+    if not (out / "metadata.jsonl").exists():
+        _complete(out, header)
+    return index
 
 
 def _owned(out: Path, path: Path) -> dict[str, Any]:

@@ -311,6 +311,17 @@ def test_the_same_shard_is_found_again(tmp_path: Path) -> None:
     assert finished_index(out, header("png", (1, 2))) is None, "its files are gone: to be made again"
 
 
+@pytest.mark.parametrize("asked", [1, 2])
+def test_a_last_shard_killed_before_it_united_the_metadata_is_made_good(tmp_path: Path, asked: int) -> None:
+    out = tmp_path / "set"
+    write(out, "png", (1, 2))
+    write(out, "png", (2, 2))
+    whole = (out / "metadata.jsonl").read_bytes()
+    (out / "metadata.jsonl").unlink()
+    assert finished_index(out, header("png", (asked, 2))) is not None
+    assert (out / "metadata.jsonl").read_bytes() == whole
+
+
 @pytest.mark.parametrize("content", ["photo.jpg", "index.json"])
 def test_a_folder_of_anybody_else_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / content).write_text("{}")
