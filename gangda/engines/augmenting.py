@@ -25,7 +25,7 @@ from gangda.data.splits import DataSplits
 from gangda.moves.draw import BLOCK
 from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
-from gangda.moves.plan import AugmentPlan, make_plan
+from gangda.moves.plan import AugmentPlan, kept_rows, make_plan
 from gangda.moves.supply import blocks_of, model_summary, sorting_shares, supply_of, write_generated
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import SILENT, Reporter
@@ -33,7 +33,7 @@ from gangda.runtime.runs import find_run
 from gangda.runtime.seeding import numpy_stream, torch_stream
 from gangda.traditional.transforms import batch_transform
 
-PROTOCOL = 1  # raised when the same options would give other images
+PROTOCOL = 2  # raised when the same options would give other images
 CHUNK = 4096  # real images written at once
 
 
@@ -204,7 +204,7 @@ def _fill(
     )
     if supply is not None:
         header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
-    kept = kept_rows(train, result.plan.keep, seed)
+    kept = kept_rows(train.labels, result.plan.keep, seed)
     ends = len(kept) + np.cumsum(result.generated)
     with set_being_written(result.out, header) as writer:
         _write_real(writer, train, kept)
@@ -217,17 +217,6 @@ def _fill(
         seconds = time.perf_counter() - start
         writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
     return replace(result, header=header, sorting=writer.sorting, cost=writer.cost)
-
-
-def kept_rows(train: LabelledImages, keep: IntArray, seed: int) -> IntArray:
-    """Positions of the real images that stay, `keep[k]` of class k, drawn by seed; ascending."""
-    kept = [_shuffled(train, label, seed, "replace")[:count] for label, count in enumerate(keep.tolist())]
-    return np.sort(np.concatenate(kept))
-
-
-def _shuffled(train: LabelledImages, label: int, seed: int, purpose: str) -> IntArray:
-    rows = np.flatnonzero(train.labels == label)
-    return numpy_stream(seed, purpose, label).permutation(rows)
 
 
 def _write_real(writer: SetWriter, train: LabelledImages, kept: IntArray) -> None:
@@ -253,7 +242,10 @@ def write_traditional(
     """
     change = batch_transform(transforms)
     done, total = 0, int(counts.sum())
-    order = {label: _shuffled(train, label, seed, "traditional") for label in np.flatnonzero(counts).tolist()}
+    order = {
+        label: numpy_stream(seed, "traditional", label).permutation(np.flatnonzero(train.labels == label))
+        for label in np.flatnonzero(counts).tolist()
+    }
     for label, block, count in blocks_of(counts):
         turn = np.arange(count) + block * BLOCK
         parents = order[label][turn % len(order[label])]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from gangda.configs import AugmentConfig
 from gangda.data.images import IntArray
 from gangda.errors import DataError, UsageError
+from gangda.runtime.seeding import numpy_stream
 
 MOST = 1_000_000_000  # images of one class: beyond any disk, and far from the edge of int64
 
@@ -115,6 +116,20 @@ def make_plan(have: IntArray, class_names: Sequence[str], config: AugmentConfig)
         plan = AugmentPlan(have, have + make, make)
     _check_not_empty(plan, class_names)
     return plan
+
+
+def kept_rows(labels: IntArray, keep: IntArray, seed: int) -> IntArray:
+    """Positions of the real images that stay, `keep[k]` of class k, drawn by seed; int64, ascending.
+
+    Keeping fewer keeps some of those that keeping more would: the shares of one seed differ in nothing else.
+    """
+    order = numpy_stream(seed, "replace").permutation(len(labels))
+    return np.sort(order[first_of_each(labels[order], keep)])
+
+
+def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
+    """Positions of the first `counts` (K,) images of each class, in label order."""
+    return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
 
 
 def _check_not_empty(plan: AugmentPlan, class_names: Sequence[str]) -> None:

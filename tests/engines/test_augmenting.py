@@ -11,6 +11,7 @@ from gangda.data.images import GENERATED, REAL, TRADITIONAL
 from gangda.data.loading import load_splits
 from gangda.data.shards import read_set
 from gangda.engines.augmenting import AugmentResult, augment, split_by_method
+from gangda.engines.comparing.arms import plan_of, training_set
 from gangda.errors import DataError, RunError, UsageError
 from gangda.moves import sorting
 
@@ -89,6 +90,9 @@ def test_replacing_keeps_size_and_draws_what_goes_by_seed(make_run: Any) -> None
     assert len(kept) == (train.counts() - np.ceil(train.counts() / 4)).sum()
     assert np.isin(kept, train.row_id).all()
     assert len(set(kept.tolist())) == len(kept)
+    plan = plan_of("replace", 0.25, train)
+    compared = training_set(train, images.take(np.flatnonzero(images.origin == GENERATED)), plan, seed=0)
+    assert sorted(kept) == sorted(compared.row_id[compared.origin == REAL]), "as `gangda compare` keeps them"
     only = read_set(make(run=run, replace=1.0).out).images
     assert (only.origin == GENERATED).all()
     assert only.counts().tolist() == train.counts().tolist()

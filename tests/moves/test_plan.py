@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gangda.configs import AugmentConfig
 from gangda.errors import DataError, UsageError
 from gangda.moves.plan import (
+    kept_rows,
     make_plan,
     plan_add,
     plan_balance,
@@ -162,3 +163,12 @@ def test_bad_counts_are_refused(text: str, also: str) -> None:
 def test_no_text_is_worse_than_refused(text: str) -> None:
     with contextlib.suppress(UsageError):
         assert read_counts(text, NAMES).sum() > 0
+
+
+def test_the_real_images_that_stay_are_drawn_by_seed_and_nested():
+    labels = np.array([0, 1] * 30)
+    few, more = (kept_rows(labels, np.array(keep), 3) for keep in ([5, 2], [20, 30]))
+    assert np.bincount(labels[few]).tolist() == [5, 2]
+    assert (np.diff(more) > 0).all()
+    assert np.isin(few, more).all()
+    assert kept_rows(labels, np.array([5, 2]), 4).tolist() != few.tolist()

@@ -7,8 +7,7 @@ import numpy as np
 
 from gangda.configs import AugmentConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate
-from gangda.moves.plan import AugmentPlan, make_plan
-from gangda.runtime.seeding import numpy_stream
+from gangda.moves.plan import AugmentPlan, first_of_each, kept_rows, make_plan
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,7 @@ def training_set(
         plan: which of them are kept (`keep`, drawn by seed where fewer than there are) and how many are made.
         seed: of the cell.
     """
-    kept = real if (plan.keep == plan.have).all() else real.take(_keep(real, plan.keep, seed))
+    kept = real if (plan.keep == plan.have).all() else real.take(kept_rows(real.labels, plan.keep, seed))
     if pool is None or not plan.make.any():
         return kept
     return concatenate(kept, pool.take(first_of_each(pool.labels, plan.make)))
-
-
-def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
-    """Positions of the first `counts` (K,) images of each class, in label order."""
-    return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
-
-
-def _keep(real: LabelledImages, counts: IntArray, seed: int) -> IntArray:
-    order = numpy_stream(seed, "replace").permutation(len(real))
-    return np.sort(order[first_of_each(real.labels[order], counts)])
