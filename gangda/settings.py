@@ -55,11 +55,13 @@ class Settings:
         names = [field.name for field in dataclasses.fields(target)]
         return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
 
-    def touched(self, section: str) -> bool:
-        """Whether anything in a section comes from elsewhere than its defaults."""
-        return any(
-            origin != "default" for key, origin in self.origins.items() if key.startswith(f"{section}.")
-        )
+    def changed(self, section: str) -> dict[str, Any]:
+        """The values of a section that come from elsewhere than its defaults, by field name."""
+        values = getattr(self, section)
+        names = [field.name for field in fields_of(type(values))]
+        return {
+            name: getattr(values, name) for name in names if self.origins[f"{section}.{name}"] != "default"
+        }
 
     def train_config(self) -> configs.TrainConfig:
         """What determines a generator."""

@@ -213,3 +213,9 @@ def test_dump_of_a_training_names_the_architecture_first():
     text = settings.dump(configs.TrainConfig(arch="madgan", spec=configs.MadganSpec()))
     assert text.startswith("format_version: 1\n")
     assert "arch:\n  name: madgan\n" in text
+
+
+def test_what_is_changed_in_a_section():
+    found = settings.resolve({("data", "image_size"): "16"}, {"GANGDA_DOWNLOAD": "1"})
+    assert found.changed("data") == {"image_size": 16, "download": True}
+    assert found.changed("runtime") == {}

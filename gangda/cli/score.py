@@ -24,7 +24,8 @@ def score(
 ) -> None:
     """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.
 
-    Without --data and its like, with the images that the sample set says it was made from.
+    Without --data, with the images that the sample set says it was made from; --image-size and the like count
+    for those too.
     """
     from gangda.engines import scoring
 
@@ -32,10 +33,11 @@ def score(
     with call.terminal.reporter() as reporter:
         result = scoring.score(
             samples,
-            chosen.data if chosen.touched("data") else None,
+            None if chosen.origins["data.source"] == "default" else chosen.data,
             chosen.classifier,
             chosen.runtime,
             out,
+            changed=chosen.changed("data"),
             dry_run=call.dry_run,
             reporter=reporter,
         )

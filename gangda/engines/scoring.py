@@ -1,8 +1,10 @@
 """`gangda score`: samples against held-out real images, into a folder with scores.json and pictures."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -64,12 +66,14 @@ def score(
     runtime: Runtime,
     out: Path | None,
     *,
+    changed: Mapping[str, Any] = MappingProxyType({}),
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> ScoreResult:
     """Compare samples with the data's held-out test split; `out` defaults to scores/<samples>-<hash>.
 
-    Without `data`, it is the data, subset and all, that the set of samples says it was made from.
+    Without `data`, it is the data, subset and all, that the set of samples says it was made from, but for the
+    `changed` fields of its `DataConfig`.
 
     `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
     classifier that judges is trained on the data's training split.
@@ -80,7 +84,7 @@ def score(
     """
     machine = prepare(runtime)
     own = read_set(samples) if samples.is_dir() and is_set(samples) else None
-    data, subset = _data_behind(samples, own, data, runtime.seed)
+    data, subset = _data_behind(samples, own, data, changed, runtime.seed)
     splits = load_splits(data, subset)
     images = _read_samples(samples, own, splits)
     images, splits = _align(images, splits, samples)
@@ -109,9 +113,11 @@ def score(
 
 
 def _data_behind(
-    path: Path, own: SetOnDisk | None, asked: DataConfig | None, seed: int
+    path: Path, own: SetOnDisk | None, asked: DataConfig | None, changed: Mapping[str, Any], seed: int
 ) -> tuple[DataConfig, int]:
     """The real images to compare with, and the seed that draws their subset: as asked, else as the set records.
+
+    `changed` fields take the place of recorded ones, and of those that they exclude.
 
     Raises:
         DataError: neither says.
@@ -121,7 +127,8 @@ def _data_behind(
     recorded = own.data_config if own else None
     if own is None or recorded is None:
         raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
-    return recorded, own.data_seed
+    excluded = {name: None for group in DataConfig.exclusive if set(group) & set(changed) for name in group}
+    return replace(recorded, **{**excluded, **changed}), own.data_seed
 
 
 def _read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:

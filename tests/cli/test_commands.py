@@ -1,5 +1,6 @@
 """A journey through all the commands on the digits, as a user types them: tables, JSON, rehearsals, second runs."""
 
+import numpy as np
 import pytest
 import yaml
 
@@ -136,6 +137,17 @@ def test_score(gangda, tmp_path, run):
     table = gangda("score", "set", *SMALL, *FAST).out
     assert "real vs real" in table
     assert names[0] in table
+
+
+def test_score_against_the_recorded_data_whatever_else_is_set(gangda, tmp_path, monkeypatch):
+    digits = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=digits, labels=np.arange(60) % 2)
+    made = gangda("train", *PCA, "--data", "own.npz", "--json").json["run"]
+    gangda("sample", made, "--per-class", "3", "--out", "set")
+    monkeypatch.setenv("GANGDA_DOWNLOAD", "1")
+    values = gangda("score", "set", "--validation", "0", "--dry-run", "--json").json
+    assert values["data"]["source"].endswith("own.npz")
+    assert values["n"]["train"] == 48
 
 
 def test_compare(gangda, tmp_path):

@@ -224,3 +224,23 @@ def test_without_data_the_set_says_what_it_was_made_from(plain, samples, made, t
     assert by_set["data"]["per_class"] == DATA.per_class
     with pytest.raises(DataError, match="--data"):
         run(samples, tmp_path / "c", data=None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "counts"),
+    [
+        ({"validation": 0.0}, [20] * 10),
+        ({"download": True}, [18] * 10),
+        ({"class_counts": (10,) * 10}, [9] * 10),
+    ],
+)
+def test_options_of_the_data_count_for_the_data_that_the_set_records(made, tmp_path, changed, counts):
+    spare = load_splits(DataConfig(), 0).train
+    np.savez(tmp_path / "other.npz", images=255 - spare.pixels, labels=spare.labels)
+    source = str(tmp_path / "other.npz")
+    own = write_set(
+        tmp_path / "own", made, config=dataclasses.asdict(DataConfig(source=source, per_class=20))
+    )
+    values = run(own, tmp_path / "out", data=None, changed=changed, dry_run=True).as_dict()
+    assert values["data"]["source"] == source
+    assert values["n"]["train"] == sum(counts)
