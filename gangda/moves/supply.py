@@ -216,11 +216,17 @@ def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:
     ]
 
 
-def draw_images(supply: Supply, counts: IntArray, class_names: tuple[str, ...]) -> LabelledImages:
+def draw_images(
+    supply: Supply, counts: IntArray, class_names: tuple[str, ...], reporter: Reporter = SILENT
+) -> LabelledImages:
     """`counts` (K,) generated images in memory, classes in order; counts may all be 0."""
     channels, height, width = supply.generator.image_shape
     pixels = [np.zeros((0, height, width, channels), dtype=np.uint8)]
-    pixels += [supply.draw(label, block, count).pixels for label, block, count in blocks_of(counts)]
+    done, total = 0, int(counts.sum())
+    for label, block, count in blocks_of(counts):
+        reporter.step("sampling", done, total)
+        pixels.append(supply.draw(label, block, count).pixels)
+        done += count
     labels = np.repeat(np.arange(len(counts)), counts)
     return generated_images(np.concatenate(pixels), labels, class_names)
 

@@ -18,11 +18,12 @@ from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import plan_of
-from gangda.engines.comparing.cells import read_cell, refuse_leak, run_cell
+from gangda.engines.comparing.cells import read_cell, run_cell
 from gangda.engines.comparing.plan import Plan, check, make_plan, publish
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.workers import run_cells
 from gangda.errors import UsageError
+from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
 from gangda.runtime.device import available_cores
 from gangda.runtime.progress import SILENT, Reporter
@@ -94,7 +95,7 @@ def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
     else:
         model = load_model(run)
         splits = load_splits(config.data, model.card.seed)
-        refuse_leak(run, model, splits)
+        check_run(run, model, splits)
         plan = make_plan(_with_generator_of(config, model), splits.fingerprint, run, _card(run, model))
     _check_splits(config, splits)
     return plan

@@ -19,6 +19,7 @@ from gangda.engines.comparing.plan import Cell, Plan, digest
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
 from gangda.errors import DataError, RunError, UsageError
+from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
 from gangda.moves.sorting import fit_sorter
 from gangda.moves.supply import draw_images, needs_sorter, supply_of
@@ -108,10 +109,15 @@ def _generated(
     trained = time.monotonic()
     sorter = None
     if needs_sorter(model):
-        tell(GENERATOR_SHARE, "sorter")
-        sorter = fit_sorter(splits.train, splits.validation, seed=cell.seed, machine=machine)
+        sorter = fit_sorter(
+            splits.train,
+            splits.validation,
+            seed=cell.seed,
+            machine=machine,
+            reporter=Phase(tell, GENERATOR_SHARE, 0.0, "sorter"),
+        )
     supply = supply_of(model, seed=cell.seed, machine=machine, sorter=sorter)
-    pool = draw_images(supply, make, splits.train.class_names)
+    pool = draw_images(supply, make, splits.train.class_names, Phase(tell, GENERATOR_SHARE, 0.0, "samples"))
     return pool, {
         "arch": model.card.arch,
         "steps": model.card.steps,
@@ -127,7 +133,7 @@ def _generated(
 def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) -> Model:
     if plan.run is not None:
         model = load_model(plan.run)
-        refuse_leak(plan.run, model, splits)
+        check_run(plan.run, model, splits)
         return model
     config = plan.config
     runtime = dataclasses.replace(config.runtime, seed=cell.seed)
@@ -135,28 +141,6 @@ def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) ->
     reporter = Phase(tell, 0.0, GENERATOR_SHARE, "generator")
     place = _work(out, cell) / "gan"
     return fit_generator(train, splits.train, place, fingerprint=splits.fingerprint, reporter=reporter)
-
-
-def refuse_leak(run: Path, model: Model, splits: DataSplits) -> None:
-    """A shared generator may have seen nothing but this subset's training and validation images.
-
-    Raises:
-        RunError: other classes, other images, or images outside the subset.
-    """
-    shape, names = splits.train.image_shape, splits.train.class_names
-    if model.card.class_names != names or model.card.image_shape != shape:
-        raise RunError(
-            f"{run}: was trained on other classes or another image size; choose a run on this data"
-        )
-    if model.card.fingerprint != splits.fingerprint:
-        raise RunError(f"{run}: was trained on other images than these; choose a run on this data")
-    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
-    outside = int((~np.isin(model.row_ids, allowed)).sum())
-    if outside:
-        raise RunError(
-            f"{run}: {outside:,} of its {len(model.row_ids):,} training images are outside this subset's "
-            f"training and validation images; give the --data and --per-class that it was trained with"
-        )
 
 
 def _pictures(real: LabelledImages, pool: LabelledImages | None) -> dict[str, Any]:

@@ -17,9 +17,10 @@ from gangda.configs import (
 )
 from gangda.data.loading import load_splits
 from gangda.engines import comparing
-from gangda.engines.comparing.cells import cell_path
+from gangda.engines.comparing import cells
+from gangda.engines.comparing.cells import cell_path, run_cell
 from gangda.engines.comparing.fits import same_steps
-from gangda.errors import RunError, UsageError
+from gangda.errors import RunError, StoppedError, UsageError
 from gangda.moves.model import ModelCard, save_model
 from gangda.runtime.progress import Reporter
 from gangda.zoo import pca
@@ -179,7 +180,7 @@ def test_a_shared_generator_makes_the_verdict_conditional(tmp_path):
     ("trained_on", "said"),
     [
         (DataConfig(per_class=60), "outside this subset"),
-        (DataConfig(per_class=12, image_size=12), "another image size"),
+        (DataConfig(per_class=12, image_size=12), "makes images of 12x12 grey"),
     ],
 )
 def test_a_shared_generator_that_saw_more_is_refused(tmp_path, trained_on, said):
@@ -193,7 +194,7 @@ def test_a_shared_generator_that_saw_test_images_is_refused(tmp_path):
     data = DataConfig(per_class=12)
     splits = load_splits(data, 0)
     model = shared_run(tmp_path / "run", data, rows=np.append(splits.train.row_id, splits.test.row_id[:3]))
-    with pytest.raises(RunError, match="3 of its"):
+    with pytest.raises(RunError, match="saw 3 of this set's test images"):
         run(experiment(), tmp_path / "exp", run=model)
 
 
@@ -218,3 +219,16 @@ def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
     target.write_bytes(next((out / "cells").iterdir()).read_bytes())
     (tmp_path / "exp" / "plan.json").write_text(json.dumps({"format_version": 1, **plan.as_dict()}))
     assert run(config, tmp_path / "exp", dry_run=True).finished == 0
+
+
+@pytest.mark.parametrize("phase", ["sorter", "samples"])
+def test_a_stop_is_seen_while_sorting_and_drawing(tmp_path, phase, monkeypatch):
+    monkeypatch.setattr(cells, "needs_sorter", lambda model: phase == "sorter")
+    plan = comparing._planned(experiment(steps=5), None)
+
+    def tell(share, info):
+        if info == phase:
+            raise StoppedError("now")
+
+    with pytest.raises(StoppedError, match="now"):
+        run_cell(plan, plan.cells[0], tmp_path, tell)
