@@ -79,7 +79,7 @@ def resolve(
 
     Args:
         flags: values typed by the user, keyed by (section, field); the architecture is ("arch", "name").
-        environ: the environment; `GANGDA_<FIELD>` counts for the sections in `used`.
+        environ: the environment; `GANGDA_<FLAG>` counts for the sections in `used`.
         config: a YAML file.
         used: the sections of the command at hand.
 
@@ -109,8 +109,8 @@ def resolve(
 
 
 def environment_name(field: "dataclasses.Field[Any]") -> str:
-    """The environment variable of a field, such as GANGDA_PER_CLASS."""
-    return f"GANGDA_{field.name.upper()}"
+    """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
+    return "GANGDA_" + configs.flag_of(field)[2:].replace("-", "_").upper()
 
 
 def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:

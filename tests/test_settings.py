@@ -219,3 +219,8 @@ def test_what_is_changed_in_a_section():
     found = settings.resolve({("data", "image_size"): "16"}, {"GANGDA_DOWNLOAD": "1"})
     assert found.changed("data") == {"image_size": 16, "download": True}
     assert found.changed("runtime") == {}
+
+
+def test_environment_names_follow_the_flags():
+    found = settings.resolve({}, {"GANGDA_DATA": "mnist", "GANGDA_SOURCE": "cifar10", "GANGDA_LR": "0.5"})
+    assert (found.data.source, found.recipe.lr) == ("mnist", 0.5)

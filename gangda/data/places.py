@@ -1,17 +1,28 @@
 """Where data sets are looked for and where decoded images are cached."""
 
+import dataclasses
 import os
 from pathlib import Path
 
+from gangda import catalog
+from gangda.configs import DataConfig
+
 
 def data_root() -> Path:
-    """$GANGDA_DATA, else `data` in gangda's cache folder."""
-    return _given("GANGDA_DATA") or _cache_home() / "gangda" / "data"
+    """$GANGDA_DATA_FOLDER, else `data` in gangda's cache folder."""
+    return _given("GANGDA_DATA_FOLDER") or _cache_home() / "gangda" / "data"
 
 
 def cache_root() -> Path:
     """$GANGDA_CACHE, else gangda's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
     return _given("GANGDA_CACHE") or _cache_home() / "gangda"
+
+
+def located(config: DataConfig) -> DataConfig:
+    """The same with the path of its source resolved, for records that are read from elsewhere; names stay."""
+    if config.source in catalog.SOURCES:
+        return config
+    return dataclasses.replace(config, source=str(Path(config.source).expanduser().resolve()))
 
 
 def _cache_home() -> Path:

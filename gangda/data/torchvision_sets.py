@@ -1,7 +1,7 @@
 """The public sets that torchvision knows how to fetch: MNIST, Fashion-MNIST, CIFAR-10, CIFAR-100.
 
-They are looked for under $GANGDA_DATA (default ~/.cache/gangda/data, or $XDG_CACHE_HOME/gangda/data), in
-torchvision's own layout, and, for the IDX sets, also under ROOT/NAME and /usr/share/datasets/NAME (where
+They are looked for under $GANGDA_DATA_FOLDER (default ~/.cache/gangda/data, or $XDG_CACHE_HOME/gangda/data),
+in torchvision's own layout, and, for the IDX sets, also under ROOT/NAME and /usr/share/datasets/NAME (where
 Debian's package dataset-fashion-mnist puts its files). Nothing is downloaded without `config.download`.
 """
 

@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
-    for name in ("GANGDA_CACHE", "GANGDA_DATA"):
+    for name in ("GANGDA_CACHE", "GANGDA_DATA_FOLDER"):
         monkeypatch.setenv(name, str(tmp_path_factory.mktemp(name)))
 
 

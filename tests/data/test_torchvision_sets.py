@@ -16,7 +16,7 @@ from gangda.errors import DataError
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setenv("GANGDA_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("GANGDA_DATA_FOLDER", str(tmp_path / "data"))
     monkeypatch.setattr(torchvision_sets, "SYSTEM_FOLDER", tmp_path / "system")
     return tmp_path / "data"
 
