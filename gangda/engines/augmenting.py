@@ -18,6 +18,7 @@ import torch
 from gangda.configs import AugmentConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
 from gangda.data.loading import load_splits
+from gangda.data.places import located
 from gangda.data.set_index import request_key
 from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetHeader, SetWriter, finished_index, set_being_written
@@ -182,7 +183,7 @@ def _header(
         class_names=splits.train.class_names,
         image_shape=splits.train.image_shape,
         total=tuple(plan.want.tolist()),
-        data=real,
+        data={**real, "config": {**config_used, "source": located(data).source}},
         provenance=made_by,
     )
 

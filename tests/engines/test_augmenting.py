@@ -8,7 +8,7 @@ import pytest
 
 from gangda.configs import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import GENERATED, REAL, TRADITIONAL
-from gangda.data.loading import load_splits
+from gangda.data.loading import load_source, load_splits
 from gangda.data.shards import read_set
 from gangda.engines.augmenting import AugmentResult, augment, split_by_method
 from gangda.engines.comparing.arms import plan_of, training_set
@@ -164,3 +164,23 @@ def test_bad_options(
         make(data, **options)
     assert "\n" not in str(caught.value)
     assert not Path("augmented").exists()
+
+
+def test_the_source_is_recorded_so_that_it_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=pixels, labels=np.arange(40) % 2)
+    monkeypatch.chdir(tmp_path)
+    relative, absolute = (
+        make(DataConfig(source=source), out=tmp_path / name, method="traditional")
+        for source, name in (("own.npz", "a"), (str(tmp_path / "own.npz"), "b"))
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    source = load_source(DataConfig(source=str(relative.out)))
+    assert source.test is not None
+    assert len(source.test) == 8
+    assert relative.header.data == absolute.header.data
+    asked_as_typed = make(DataConfig(source="../own.npz"), method="traditional", dry_run=True).header.key
+    assert asked_as_typed != relative.header.key, "the key is made of what was typed"
