@@ -29,7 +29,7 @@ NEWEST_RUNS = 5
 
 
 def doctor(call: Call) -> None:
-    """Tell what is installed and found here, what would be chosen, and why."""
+    """Tell what is installed and found here, what would be chosen, and why; with --data, what is in it."""
     call.terminal.result(examine(call), show_result)
 
 
@@ -47,6 +47,7 @@ def examine(call: Call) -> dict[str, Any]:
         "cores": available_cores(),
         "memory_gib": memory_gib(),
         **chosen_machine(call),
+        "data": described(call),
         "data_sets": data_sets(),
         "folders": folders(),
         "newest_runs": newest_runs(Path("runs")),
@@ -109,6 +110,21 @@ def data_sets() -> dict[str, str | None]:
     return {name: None if where is None else str(where) for name, where in found_sets()}
 
 
+def described(call: Call) -> dict[str, Any] | None:
+    """Splits, classes, size and fingerprint of the data asked for; None where none was.
+
+    Raises:
+        DataError, UsageError: as `load_splits`.
+    """
+    from gangda.data.loading import load_splits
+    from gangda.data.splits import describe
+
+    chosen = call.settings
+    if chosen.origins["data.source"] == "default":
+        return None
+    return describe(load_splits(chosen.data, chosen.runtime.seed))
+
+
 def folders() -> dict[str, str]:
     """Where downloaded sets, decoded images and features are kept."""
     from gangda.data.places import cache_root, data_root
@@ -140,6 +156,8 @@ def changed_options(call: Call) -> dict[str, str]:
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """The findings as tables."""
+    if values["data"] is not None:
+        show_data(out, values["data"])
     why = values["why"]
     chosen = [(name, values[name], why[name]) for name in ("device", "precision", "threads")]
     draw(out, "Would be chosen here", ("", "", "because"), chosen, left=3)
@@ -153,3 +171,17 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     draw(out, "Newest runs", ("run", "architecture", "steps", "data fingerprint"), runs, left=2)
     for key, origin in values["options"].items():
         say(out, f"{key} is set by {origin}")
+
+
+def show_data(out: "Console", data: Mapping[str, Any]) -> None:
+    """Images per class of each split, and what must be known of them."""
+    parts = ("train", "validation", "test")
+    rows = [
+        (name, *(data[part]["per_class"][row] for part in parts)) for row, name in enumerate(data["classes"])
+    ]
+    total = ("all", *(data[part]["n"] for part in parts))
+    draw(out, f"Images of {data['name']}", ("class", *parts), [*rows, total])
+    side, kind = data["image_size"], "grey" if data["channels"] == 1 else "RGB"
+    say(out, f"{side}x{side} {kind}, fingerprint {data['fingerprint']}")
+    for note in data["notes"]:
+        say(out, note)

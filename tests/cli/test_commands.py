@@ -211,6 +211,19 @@ def test_doctor(gangda, run):
     assert run in table
 
 
+def test_doctor_describes_the_data_asked_for(gangda):
+    assert gangda("doctor", "--json").json["data"] is None
+    values = gangda("doctor", "--data", "digits", "--per-class", "20", "--json").json["data"]
+    assert (values["train"]["per_class"], values["validation"]["n"]) == ([18] * 10, 20)
+    assert (values["test"]["n"], values["image_size"]) == (360, 8)
+    table = gangda("doctor", "--data", "digits", "--per-class", "20").out
+    assert values["fingerprint"] in table
+    assert "8x8 grey" in table
+    answer = gangda("doctor", "--data", "nowhere")
+    assert answer.code == 1
+    assert "nowhere" in answer.err
+
+
 def test_doctor_survives_a_damaged_run(gangda, tmp_path, run):
     (tmp_path / run / "model" / "model.json").write_text("{")
     assert gangda("doctor", "--json").json["newest_runs"][0]["arch"] == "damaged"
