@@ -59,7 +59,7 @@ class Group(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError:
             silence_streams()
-            raise typer.Exit(1) from None
+            raise typer.Exit(0) from None  # the work is done; the reader had enough
 
 
 class _Deferred:

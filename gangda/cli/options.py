@@ -122,7 +122,11 @@ def _arch_flag() -> Flag:
 def _owners_help(owners: Mapping[str, Field]) -> str:
     """Help of an architecture's option: what it is, and its default for each architecture that has it."""
     field = next(iter(owners.values()))
-    defaults = ", ".join(f"{arch} {_shown(own.default)}" for arch, own in owners.items())
+    defaults = ", ".join(
+        f"{arch} {_shown(own.default)}" for arch, own in owners.items() if _shown(own.default)
+    )
+    if not defaults:
+        return str(field.metadata["help"])
     return f"{field.metadata['help']} \\[default: {defaults}]"
 
 

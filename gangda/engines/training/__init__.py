@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gangda import catalog, settings
 from gangda.configs import TrainConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.engines.training.sitting import Sitting, TrainResult, count_parameters
 from gangda.errors import DataError, RunError, UsageError
@@ -35,6 +35,8 @@ def train(
         GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
     """
     splits = load_splits(config.data, config.runtime.seed)
+    for note in (*splits.notes, *_made_up(splits.train)):
+        reporter.line(note)
     config = check(config, splits.train, splits.labelled)
     run = out or default_folder(config, splits.name)
     if resume and not (run / "config.yaml").is_file():
@@ -86,6 +88,12 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
             f"--generators {generators}: more than --batch-size {config.recipe.batch_size}; raise it"
         )
     return _filled_in(config, images)
+
+
+def _made_up(images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where the training images are not all real."""
+    count = int((images.origin != REAL).sum())
+    return (f"{count:,} of the {len(images):,} training images are synthetic",) if count else ()
 
 
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
