@@ -12,6 +12,18 @@ def test_equal_distributions_cannot_be_told_apart_and_an_artefact_can(make_input
     assert good.interval[0] < 0.5 < good.interval[1]
     assert good.floor == pytest.approx(0.5, abs=0.1)
     assert bad.value > 0.99
+    assert (good.note, bad.note[:5]) == ("", "ALARM")
+
+
+def test_the_alarm_waits_until_the_bound_is_beyond_chance(make_inputs):
+    rng = np.random.default_rng(0)
+    real, floor, fake = rng.normal(size=(3, 1000, 10))
+    marked = fake + np.eye(10)[0] * 2.05  # an AUC of Phi(2.05 / sqrt 2) = 0.926
+    (few,) = artefact(make_inputs(marked[:60], real[:60], floor[:60]))
+    (many,) = artefact(make_inputs(marked, real, floor))
+    assert few.value == pytest.approx(0.926, abs=0.06)
+    assert few.note == ""
+    assert many.note.startswith("ALARM")
 
 
 def test_interval_covers_the_true_auc():
