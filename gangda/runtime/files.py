@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,36 @@ def write_bytes(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) -> set[str]:
+    """What a folder holds beside our `own` names and the temporaries of files `written` by `write_bytes`.
+
+    A killed process leaves such temporaries, and a running one shows them for a moment. Empty for a folder
+    that does not exist; the name itself for a file in its place.
+    """
+    if not folder.exists():
+        return set()
+    if not folder.is_dir():
+        return {folder.name}
+    temporary = re.compile(
+        rf"\.({'|'.join(map(re.escape, written))})\.[a-z0-9_]{{8}}"
+    )  # as mkstemp names them
+    return {path.name for path in folder.iterdir() if not temporary.fullmatch(path.name)} - set(own)
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process is inside this block for the same folder (made if need be), then hold it.
+
+    For a moment's work: the system lets go when the process ends, however it ends.
+    """
+    with clear_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

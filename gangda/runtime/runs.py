@@ -28,6 +28,7 @@ from gangda.runtime.files import (
     FORMAT_VERSION,
     check_version,
     clear_disk_errors,
+    foreign_names,
     read_json,
     write_bytes,
     write_json,
@@ -71,9 +72,7 @@ class RunFolder:
         """
         if (self.path / "config.yaml").is_file() and (self.path / "run.json").is_file():
             return
-        if self.path.exists() and (
-            not self.path.is_dir() or set(_names(self.path)) - {".lock", "config.yaml"}
-        ):
+        if foreign_names(self.path, (".lock", "config.yaml"), ("config.yaml", "run.json")):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
 
     @contextlib.contextmanager
@@ -187,10 +186,6 @@ def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path(
         f"{root}: no finished run on this data{reason}; run `gangda train` with the same --data options "
         "and --seed first, or name one with --run"
     )
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
 
 
 def _refuse_difference(path: Path, recorded: str, asked: str, ignoring: Collection[str]) -> None:

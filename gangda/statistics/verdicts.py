@@ -41,13 +41,23 @@ def available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, 
 
 def equivalence_margin(declared: float | None, real_accuracy: float | None) -> tuple[float, str]:
     """The margin as a fraction, and the rule it came from; `real_accuracy` is real-only's mean, if it ran."""
+    rule = margin_rule(declared, real_accuracy is not None)
     if declared is not None:
-        return declared, "declared"
+        return declared, rule
     if real_accuracy is None:
-        return DEFAULT_MARGIN, "0.5 points (no real-only arm)"
-    return min(
-        DEFAULT_MARGIN, MARGIN_SHARE * (1 - real_accuracy)
-    ), "min(0.5 points, 10% of the real-only error)"
+        return DEFAULT_MARGIN, rule
+    return min(DEFAULT_MARGIN, MARGIN_SHARE * (1 - real_accuracy)), rule
+
+
+def margin_rule(declared: float | None, real_ran: bool) -> str:
+    """Where the margin comes from: known before anything has run."""
+    if declared is not None:
+        return "declared"
+    return (
+        f"min({100 * DEFAULT_MARGIN:g} points, {MARGIN_SHARE:.0%} of the real-only error)"
+        if real_ran
+        else f"{100 * DEFAULT_MARGIN:g} points (no real-only arm)"
+    )
 
 
 def judge_arms(correct: Mapping[str, BoolArray], *, alpha: float, margin: float | None) -> Comparison:

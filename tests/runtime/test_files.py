@@ -1,17 +1,34 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import read_json, whole_folder, write_bytes, write_json
+from gangda.runtime.files import foreign_names, read_json, whole_folder, write_bytes, write_json
 
 
 def test_json_round_trip(tmp_path):
     write_json(tmp_path / "a" / "b.json", {"x": [1, 2.5, None]})
     assert read_json(tmp_path / "a" / "b.json") == {"format_version": 1, "x": [1, 2.5, None]}
     assert os.listdir(tmp_path / "a") == ["b.json"]
+
+
+def test_only_our_own_names_and_temporaries_are_not_foreign(tmp_path):
+    place = tmp_path / "out"
+    assert foreign_names(place, (".lock",), ("run.json",)) == set()
+    place.mkdir()
+    handle, _ = tempfile.mkstemp(dir=place, prefix=".run.json.")  # as `write_bytes` makes them
+    os.close(handle)
+    (place / ".lock").touch()
+    assert foreign_names(place, (".lock",), ("run.json",)) == set()
+    for name in (".run.json", ".runXjson.abcdefgh", ".bashrc", "run.json", ".run.json.abcdefgh.txt"):
+        (place / name).touch()
+        assert foreign_names(place, (".lock",), ("run.json",)) == {name}
+        (place / name).unlink()
+    (place / "file").touch()
+    assert foreign_names(place / "file", ("x",), ("run.json",)) == {"file"}
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,13 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("left", [".config.yaml.k2_x9abc", ".run.json.k2_x9abc"])
+def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path, left):
+    (tmp_path / left).write_text("hal")
+    assert RunFolder(tmp_path).claim(CONFIG) is False
+    assert RunFolder(tmp_path).claim(CONFIG) is True
+
+
 def test_a_second_process_is_refused(tmp_path):
     with RunFolder(tmp_path).lock():
         with pytest.raises(RunError, match="another process"), RunFolder(tmp_path).lock():

@@ -67,7 +67,9 @@ def compare(
     missing = [one for one in wanted if read_cell(out, one) is None]
     at_once = job_count(jobs, plan)
     if missing and jobs != 0:
-        reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time")
+        reporter.line(
+            f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{_fewer(jobs, at_once, plan)}"
+        )
         run_cells(plan, missing, out, at_once, reporter, run_cell)
     if cell is not None:
         return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell)
@@ -79,6 +81,19 @@ def job_count(jobs: int | None, plan: Plan) -> int:
     runtime = plan.config.runtime
     most = max(1, available_cores() // (runtime.threads or 1)) if runtime.device == "cpu" else 1
     return most if jobs is None else min(jobs, most)
+
+
+def _fewer(jobs: int | None, at_once: int, plan: Plan) -> str:
+    """Why not all jobs asked for are used; empty where they are."""
+    if jobs is None or jobs <= at_once:
+        return ""
+    runtime = plan.config.runtime
+    room = (
+        f"{available_cores()} cores, {runtime.threads or 1} for each cell"
+        if runtime.device == "cpu"
+        else f"one {runtime.device} device"
+    )
+    return f" (--jobs {jobs} is more than fits: {room})"
 
 
 def default_out(plan: Plan) -> Path:

@@ -12,9 +12,9 @@ from gangda import settings
 from gangda.configs import ExperimentConfig, Runtime
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import pick_device, pick_dtype
-from gangda.runtime.files import read_json, write_bytes, write_json
+from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
 from gangda.statistics.signflip import EXACT_UP_TO
-from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available
+from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available, margin_rule
 
 PROTOCOL = 1  # raise it when cells of the same configuration would come out otherwise
 
@@ -54,6 +54,23 @@ class Plan:
         return digest(self.fixed)
 
     @property
+    def judging(self) -> dict[str, Any]:
+        """How the cells are judged, all said before the first one runs: `n` leaves out seeds added later."""
+        compare = self.config.compare
+        return {
+            **self.fixed["family"],
+            "n": self.extensions[0] if self.extensions else len(self.cells),
+            "alpha": compare.alpha,
+            "margin": compare.margin,
+            "margin_rule": margin_rule(compare.margin, "real" in compare.arms),
+        }
+
+    @property
+    def judging_hash(self) -> str:
+        """Identity of how the cells are judged."""
+        return digest(self.judging)
+
+    @property
     def data_seed(self) -> int | None:
         """The one seed of all subsets where a run is shared; None where each cell draws its own."""
         seed = self.fixed["run"]["seed"] if self.run else None
@@ -65,6 +82,8 @@ class Plan:
             "kind": "experiment",
             "hash": self.hash,
             "fixed": self.fixed,
+            "judging": self.judging,
+            "judging_hash": self.judging_hash,
             "seeds": len(self.cells),
             "extensions": list(self.extensions),
             "cells": [dataclasses.asdict(cell) for cell in self.cells],
@@ -121,26 +140,37 @@ def publish(plan: Plan, out: Path) -> Plan:
         RunError: somebody else's folder, or a plan that differs; the difference is named.
     """
     path = out / "plan.json"
-    if not path.exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
-        _write(plan, out)
-        return plan
-    there = read_json(path)
-    if there.get("kind") != "experiment":
-        raise RunError(f"{path}: not the plan of an experiment; choose another --out")
-    _refuse_change(plan, there, out)
-    earlier, now = int(there["seeds"]), len(plan.cells)
-    extensions = tuple(there["extensions"]) + ((earlier,) if now > earlier else ())
-    plan = dataclasses.replace(plan, extensions=extensions)
-    if now > earlier:
+    # The plan is looked for after the names are read: what a start at the same time put there came after it.
+    if foreign_names(out, (".lock",), (path.name,)) and not path.exists():
+        raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+    with in_turn(out):
+        if path.exists():
+            plan = _taken_up(plan, path)
         _write(plan, out)
     return plan
 
 
+def _taken_up(plan: Plan, path: Path) -> Plan:
+    """The plan with the extensions of the one on disk, which it must agree with."""
+    there = read_json(path)
+    if there.get("kind") != "experiment":
+        raise RunError(f"{path}: not the plan of an experiment; choose another --out")
+    _refuse_change(plan, there, path.parent)
+    earlier = int(there["seeds"])
+    added = (earlier,) if len(plan.cells) > earlier else ()
+    plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
+    if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
+        raise RunError(f"{path}: says another way of judging than it was made with; choose another --out")
+    return plan
+
+
 def _write(plan: Plan, out: Path) -> None:
-    write_bytes(out / "config.yaml", settings.dump(plan.config).encode())
-    write_json(out / "plan.json", plan.as_dict())
+    """The plan first: with it the folder is ours. What is there already stays as it is."""
+    path, text = out / "config.yaml", settings.dump(plan.config).encode()
+    if not (out / "plan.json").exists() or read_json(out / "plan.json")["seeds"] != len(plan.cells):
+        write_json(out / "plan.json", plan.as_dict())
+    if not path.exists() or path.read_bytes() != text:
+        write_bytes(path, text)
 
 
 def _refuse_change(plan: Plan, there: Mapping[str, Any], out: Path) -> None:

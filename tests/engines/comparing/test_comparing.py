@@ -203,6 +203,8 @@ def test_jobs_times_threads_never_exceed_the_cores(monkeypatch):
     plan = comparing._planned(experiment(), None)
     assert comparing.job_count(None, plan) == 8
     assert comparing.job_count(99, plan) == 8
+    assert comparing._fewer(99, 8, plan) == " (--jobs 99 is more than fits: 8 cores, 1 for each cell)"
+    assert comparing._fewer(8, 8, plan) == comparing._fewer(None, 8, plan) == ""
     two = dataclasses.replace(
         plan, config=dataclasses.replace(plan.config, runtime=Runtime(device="cpu", threads=3))
     )

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import multiprocessing
 
 import pytest
 
@@ -107,4 +108,65 @@ def test_somebody_elses_folder_is_refused(tmp_path):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(DataError, match="not readable JSON"):
+        publish(plan(), tmp_path)
+
+
+@pytest.mark.parametrize("left", [".plan.json.k2_x9abc", ".lock"])
+def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path, left):
+    (tmp_path / left).write_text("hal")
+    assert publish(plan(), tmp_path).extensions == ()
+    (tmp_path / "config.yaml").unlink()  # killed between the two
+    publish(plan(), tmp_path)
+    assert (tmp_path / "config.yaml").is_file()
+
+
+def test_a_config_of_the_users_own_is_not_overwritten(tmp_path):
+    (tmp_path / "config.yaml").write_text("mine: 1")
+    with pytest.raises(RunError, match="not an experiment's folder"):
+        publish(plan(), tmp_path)
+    assert (tmp_path / "config.yaml").read_text() == "mine: 1"
+
+
+def start(out, seeds, results):
+    results.put(publish(plan(seeds=seeds), out).extensions)
+
+
+def test_several_starts_at_once_all_work(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for trial in range(10):
+        results = context.Queue()
+        starts = [context.Process(target=start, args=(tmp_path / str(trial), 10, results)) for _ in range(4)]
+        for one in starts:
+            one.start()
+        assert [results.get(timeout=20) for _ in starts] == [()] * 4
+        for one in starts:
+            one.join()
+        assert sorted(p.name for p in (tmp_path / str(trial)).iterdir()) == [
+            ".lock",
+            "config.yaml",
+            "plan.json",
+        ]
+
+
+def test_the_judging_is_hashed_with_n_and_the_margin_rule(tmp_path):
+    def written(**options):
+        publish(plan(**options), tmp_path / "exp")
+        return json.loads((tmp_path / "exp" / "plan.json").read_text())
+
+    first = written()
+    assert first["judging"]["n"] == 10
+    assert first["judging"]["margin_rule"] == "min(0.5 points, 10% of the real-only error)"
+    assert first["judging"]["primary"] == first["fixed"]["family"]["primary"]
+    others = [plan(seeds=11), plan(margin=1.0), plan(alpha=0.1), plan(arms=("generated", "traditional"))]
+    assert len({first["judging_hash"], *(other.judging_hash for other in others)}) == 5
+    extended = written(seeds=12)
+    assert extended["extensions"] == [10]
+    assert extended["judging_hash"] == first["judging_hash"], "what was planned stays what was planned"
+
+
+def test_a_plan_whose_number_of_seeds_was_edited_is_refused(tmp_path):
+    publish(plan(), tmp_path)
+    path = tmp_path / "plan.json"
+    path.write_text(path.read_text().replace('"seeds": 10', '"seeds": 8'))
+    with pytest.raises(RunError, match="another way of judging"):
         publish(plan(), tmp_path)
