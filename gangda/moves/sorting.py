@@ -20,7 +20,7 @@ from gangda.errors import DataError, RunError
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.moves.model import Model
 from gangda.runtime.device import Machine
-from gangda.runtime.files import read_json, write_json
+from gangda.runtime.files import in_turn, read_json, write_json
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
@@ -90,45 +90,54 @@ def fit_sorter(
 def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter = SILENT) -> Sorter:
     """The sorter kept in the run folder; trained and put there if there is none yet.
 
+    One process trains it, others that want the same one wait for it.
+
     Raises:
         RunError: the run's training images are not what they were.
         DataError: they cannot be read.
     """
-    folder = run / FOLDER
-    kept = _kept_sorter(folder, machine)
+    folder, config = run / FOLDER, ClassifierConfig()
+    kept = _kept_sorter(folder, config, machine)
     if kept is not None:
         return kept
-    reporter.line(f"training the classifier that sorts the samples of {run} into classes")
-    train, validation = images_of_run(run, model)
-    sorter = fit_sorter(train, validation, seed=model.card.seed, machine=machine, reporter=reporter)
-    try:
-        _keep_sorter(folder, sorter)
-    except (
-        RunError
-    ) as error:  # somebody else's run folder, say: sorting works, only the next command trains anew
-        reporter.line(f"the sorting classifier is not kept: {error}")
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(RunError):  # a folder that cannot be locked: keeping will say why
+            held.enter_context(in_turn(folder))
+        kept = _kept_sorter(folder, config, machine)  # another shard may have trained it meanwhile
+        if kept is not None:
+            return kept
+        reporter.line(f"training the classifier that sorts the samples of {run} into classes")
+        train, validation = images_of_run(run, model)
+        sorter = fit_sorter(
+            train, validation, seed=model.card.seed, machine=machine, config=config, reporter=reporter
+        )
+        try:
+            _keep_sorter(folder, config, sorter)
+        except RunError as error:  # somebody else's run folder, say: only the next command trains anew
+            reporter.line(f"the sorting classifier is not kept: {error}")
     return sorter
 
 
-def _kept_sorter(folder: Path, machine: Machine) -> Sorter | None:
-    """The sorter in a run folder; None if there is none, or a damaged one."""
+def _kept_sorter(folder: Path, config: ClassifierConfig, machine: Machine) -> Sorter | None:
+    """The sorter in a run folder; None if there is none, a damaged one, or one of another configuration."""
     with contextlib.suppress(DataError):
         about = read_json(folder / "sorter.json")
         chooser = FittedClassifier.load(folder / "chooser.safetensors", machine)
         referee = FittedClassifier.load(folder / "referee.safetensors", machine)
-        if about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
+        same = about.get("config") == asdict(config)
+        if same and about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
             return Sorter(chooser, referee, about.get("validation_accuracy"))
     return None
 
 
-def _keep_sorter(folder: Path, sorter: Sorter) -> None:
+def _keep_sorter(folder: Path, config: ClassifierConfig, sorter: Sorter) -> None:
     sorter.chooser.save(folder / "chooser.safetensors")
     sorter.referee.save(folder / "referee.safetensors")
     prints = [sorter.chooser.fingerprint, sorter.referee.fingerprint]
     about = {
         "classifiers": prints,
         "validation_accuracy": sorter.accuracy,
-        "config": asdict(ClassifierConfig()),
+        "config": asdict(config),
     }
     write_json(folder / "sorter.json", about)
 

@@ -1,5 +1,8 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,6 +86,32 @@ def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
     path = run[0] / "sorter" / "chooser.safetensors"
     path.write_bytes(path.read_bytes()[:100])
     assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+
+
+def test_one_of_another_configuration_is_trained_anew(
+    run: tuple[Path, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    monkeypatch.setattr(sorting, "ClassifierConfig", lambda: replace(QUICK, classifier_steps=10))
+    second = sorter_of_run(*run, MACHINE)
+    assert (first.chooser.steps, second.chooser.steps) == (20, 10)
+
+
+def test_of_several_at_once_one_trains(
+    run: tuple[Path, Model], sorter: Sorter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def slowly(*_: Any, **__: Any) -> Sorter:
+        trained.append("once")
+        time.sleep(0.3)
+        return sorter
+
+    monkeypatch.setattr(sorting, "fit_sorter", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: sorter_of_run(*run, MACHINE).as_dict(), range(3)))
+    assert trained == ["once"]
+    assert found == [sorter.as_dict()] * 3
 
 
 def test_where_it_cannot_be_kept_sorting_still_works(run: tuple[Path, Model]) -> None:
