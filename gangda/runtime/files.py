@@ -85,8 +85,8 @@ def in_turn(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with `format_version`, atomically."""
-    text = json.dumps({"format_version": FORMAT_VERSION, **value}, indent=2, allow_nan=True)
+    """Write a JSON object with `format_version`, atomically; NaN, which is no JSON, is the caller's to replace."""
+    text = json.dumps({"format_version": FORMAT_VERSION, **value}, indent=2, allow_nan=False)
     write_bytes(path, text.encode() + b"\n")
 
 

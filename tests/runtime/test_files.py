@@ -31,6 +31,13 @@ def test_only_our_own_names_and_temporaries_are_not_foreign(tmp_path):
     assert foreign_names(place / "file", ("x",), ("run.json",)) == {"file"}
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_no_json_is_not_written(number, tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", {"x": [number]})
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[1]", '{"x": 1}', '{"format_version": 2}', '{"format_version": "1"}']
 )
