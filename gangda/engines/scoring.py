@@ -24,7 +24,14 @@ from gangda.metrics.result import MetricResult
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.report import score_figures
 from gangda.runtime.device import Machine, prepare
-from gangda.runtime.files import clear_disk_errors, read_json, whole_folder, write_bytes, write_json
+from gangda.runtime.files import (
+    clear_disk_errors,
+    read_json,
+    whole_folder,
+    without_nan,
+    write_bytes,
+    write_json,
+)
 from gangda.runtime.progress import SILENT, Reporter
 
 PROTOCOL = 1  # raised when the same samples would get other numbers
@@ -51,7 +58,7 @@ class ScoreResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON; None in place of NaN."""
         return {
-            "metrics": [_without_nan(metric.as_dict()) for metric in self.metrics],
+            "metrics": [without_nan(metric.as_dict()) for metric in self.metrics],
             **self.about,
             "out": str(self.out),
             "dry_run": self.dry_run,
@@ -258,7 +265,7 @@ def _finished(out: Path, identity: str) -> ScoreResult | None:
 
 
 def _metric(values: dict[str, Any]) -> MetricResult:
-    """A metric as `_without_nan` wrote it."""
+    """A metric as `without_nan` wrote it."""
     interval, per_class = values["interval"], values["per_class"]
     number = {None: math.nan}
     return MetricResult(
@@ -273,21 +280,12 @@ def _metric(values: dict[str, Any]) -> MetricResult:
     )
 
 
-def _without_nan(value: Any) -> Any:
-    """Plain values without NaN, which is no JSON."""
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _write(result: ScoreResult, inputs: MetricInputs) -> None:
     """scores.json and the pictures, all at once."""
     with whole_folder(result.out) as folder:
         for name, picture in _pictures(inputs).items():
             write_bytes(folder / name, picture)
-        metrics = [_without_nan(metric.as_dict()) for metric in result.metrics]
+        metrics = [without_nan(metric.as_dict()) for metric in result.metrics]
         write_json(folder / "scores.json", {**result.about, "metrics": metrics})
 
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import json
+import math
 import os
 import re
 import shutil
@@ -85,9 +86,18 @@ def in_turn(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object with `format_version`, atomically; NaN, which is no JSON, is the caller's to replace."""
+    """Write a JSON object with `format_version`, atomically; see `without_nan`."""
     text = json.dumps({"format_version": FORMAT_VERSION, **value}, indent=2, allow_nan=False)
     write_bytes(path, text.encode() + b"\n")
+
+
+def without_nan(value: Any) -> Any:
+    """Plain values with None in place of NaN and infinities, which are no JSON."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:

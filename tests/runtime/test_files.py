@@ -6,7 +6,7 @@ import tempfile
 import pytest
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import foreign_names, read_json, whole_folder, write_bytes, write_json
+from gangda.runtime.files import foreign_names, read_json, whole_folder, without_nan, write_bytes, write_json
 
 
 def test_json_round_trip(tmp_path):
@@ -36,6 +36,8 @@ def test_what_is_no_json_is_not_written(number, tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", {"x": [number]})
     assert os.listdir(tmp_path) == []
+    write_json(tmp_path / "b.json", without_nan({"x": (number, 1, "nan"), "y": {"z": number}}))
+    assert read_json(tmp_path / "b.json") == {"format_version": 1, "x": [None, 1, "nan"], "y": {"z": None}}
 
 
 @pytest.mark.parametrize(
