@@ -24,7 +24,7 @@ from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetHeader, SetWriter, finished_index, set_being_written
 from gangda.data.splits import DataSplits
 from gangda.moves.draw import BLOCK
-from gangda.moves.leaks import check_run
+from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import AugmentPlan, kept_rows, make_plan
 from gangda.moves.supply import blocks_of, model_summary, sorting_shares, supply_of, write_generated
@@ -106,6 +106,9 @@ def augment(
         RunError: no run for these images, one that saw others, `out` of somebody else's, a full disk.
     """
     splits = load_splits(data, runtime.seed)
+    refuse_synthetic(splits)
+    for note in splits.notes:
+        reporter.line(note)
     plan = make_plan(splits.train.counts(), splits.train.class_names, config)
     generated, traditional = split_by_method(plan.make, config.method)
     machine = prepare(runtime)
@@ -141,6 +144,9 @@ def _generator(splits: DataSplits, run: Path | None, reporter: Reporter) -> tupl
         reporter.line(f"generator: {run} (the newest finished run for these images)")
     model = load_model(run)
     check_run(run, model, splits)
+    seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
+    if seen < len(splits.train):
+        reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
     return run, model
 
 

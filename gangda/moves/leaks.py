@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gangda.data.images import REAL
 from gangda.data.splits import DataSplits
-from gangda.errors import RunError
+from gangda.errors import DataError, RunError
 from gangda.moves.model import Model
 
 
@@ -40,6 +41,19 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
         raise RunError(
             f"{run}: saw {int(outside.sum())} images outside this subset of {splits.name}; give the --seed "
             f"({card.seed}) and --per-class or --class-counts of its training, or train one on this subset"
+        )
+
+
+def refuse_synthetic(splits: DataSplits) -> None:
+    """Refuse real-against-synthetic work on images that are not all real: their origin would be lost.
+
+    Raises:
+        DataError: some training or validation images are synthetic.
+    """
+    made = sum(int((part.origin != REAL).sum()) for part in (splits.train, splits.validation))
+    if made:
+        raise DataError(
+            f"--data {splits.name}: {made:,} of its images are synthetic; give the real images it was made from"
         )
 
 

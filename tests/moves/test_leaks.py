@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,8 @@ import pytest
 
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.splits import DataSplits
-from gangda.errors import RunError
-from gangda.moves.leaks import check_run
+from gangda.errors import DataError, RunError
+from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, ModelCard
 from gangda.zoo.base import Generator
 
@@ -57,3 +58,10 @@ def test_every_other_run_is_refused_with_its_own_reason(
 ) -> None:
     with pytest.raises(RunError, match=words):
         check_run(Path("r"), trained_on(rows, **card), SPLITS)
+
+
+def test_synthetic_images_are_not_taken_for_real() -> None:
+    refuse_synthetic(SPLITS)
+    made = dataclasses.replace(SPLITS.train, origin=np.array([0, 2, 0, 1, 0, 0, 0, 2], dtype=np.uint8))
+    with pytest.raises(DataError, match="3 of its images are synthetic"):
+        refuse_synthetic(dataclasses.replace(SPLITS, train=made))

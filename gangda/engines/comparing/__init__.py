@@ -23,7 +23,7 @@ from gangda.engines.comparing.plan import Plan, check, make_plan, publish
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.workers import run_cells
 from gangda.errors import UsageError
-from gangda.moves.leaks import check_run
+from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, load_model
 from gangda.runtime.device import available_cores
 from gangda.runtime.progress import SILENT, Reporter
@@ -117,6 +117,7 @@ def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
 
 
 def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
+    refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
         raise UsageError(
             f"--data {config.data.source}: a comparison of classifiers needs labelled images of two classes or more"
