@@ -116,7 +116,8 @@ def _has_fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        # AVX-512 BF16 without AMX is slower than fp32 on training shapes (half to two thirds of the rate, Xeon, torch 2.15), so AMX decides.
+        # AMX decides: with AVX-512 BF16 alone, convolutions ran at half to two thirds of the fp32 rate
+        # (the default nets' layers, one thread of a Xeon, torch 2.15).
         return bool(capabilities.get("amx_tile"))
     return False
 
