@@ -266,7 +266,9 @@ class ClassifierConfig(Checked):
         "lenet", "a name from the list, or module:callable(num_classes, channels, size) for your own"
     )
     classifier_steps: int = option(2000, "optimiser steps", minimum=1)
-    classifier_epochs: int | None = option(None, "passes over the set, instead of --classifier-steps", minimum=1)
+    classifier_epochs: int | None = option(
+        None, "passes over the set, instead of --classifier-steps", minimum=1
+    )
     classifier_batch: int = option(64, "images per step", minimum=1)
     classifier_lr: float = option(4e-3, "peak learning rate (AdamW, one cycle)", minimum=0.0)
 

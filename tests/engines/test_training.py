@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,6 +16,7 @@ from gangda import configs, settings
 from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
 from gangda.engines.training import fit_generator, train
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
+from gangda.moves.model import load_model
 from gangda.runtime.progress import Reporter
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
@@ -190,3 +192,11 @@ def test_a_checkpoint_from_the_future_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("gangda.runtime.files.FORMAT_VERSION", 0)
     with pytest.raises(DataError, match="newer"):
         train(config(), tmp_path / "run")
+
+
+def test_a_run_finds_its_images_from_any_folder(tmp_path, monkeypatch, blobs):
+    np.savez(tmp_path / "set.npz", images=blobs.pixels, labels=blobs.labels)
+    monkeypatch.chdir(tmp_path)
+    relative = dataclasses.replace(config("pca"), data=DataConfig(source="set.npz"))
+    train(relative, tmp_path / "run")
+    assert load_model(tmp_path / "run").card.data["source"] == str(tmp_path / "set.npz")

@@ -11,6 +11,7 @@ import torch
 from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.data.places import located
 from gangda.errors import RunError
 from gangda.moves import watch
 from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
@@ -208,7 +209,7 @@ class Sitting:
             spec=dataclasses.asdict(config.spec),
             image_shape=self.images.image_shape,
             class_names=self.images.class_names,
-            data=dataclasses.asdict(config.data),
+            data=dataclasses.asdict(located(config.data)),
             fingerprint=self.fingerprint,
             seed=config.runtime.seed,
             steps=step,
