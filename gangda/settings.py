@@ -15,10 +15,11 @@ from typing import Any
 
 from gangda import catalog, configs
 from gangda.errors import UsageError
+from gangda.fields import Checked, flag_of, is_given
 from gangda.fieldtypes import convert
 
 FORMAT_VERSION = 1
-SECTIONS: Mapping[str, type[configs.Checked]] = {
+SECTIONS: Mapping[str, type[Checked]] = {
     "data": configs.DataConfig,
     "recipe": configs.Recipe,
     "budget": configs.Budget,
@@ -110,7 +111,7 @@ def resolve(
 
 def environment_name(field: "dataclasses.Field[Any]") -> str:
     """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
-    return "GANGDA_" + configs.flag_of(field)[2:].replace("-", "_").upper()
+    return "GANGDA_" + flag_of(field)[2:].replace("-", "_").upper()
 
 
 def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
@@ -178,7 +179,7 @@ def _plain(section: Any) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def fields_of(cls: type[configs.Checked]) -> "tuple[dataclasses.Field[Any], ...]":
+def fields_of(cls: type[Checked]) -> "tuple[dataclasses.Field[Any], ...]":
     """The fields of a configuration class, in order."""
     return dataclasses.fields(typing.cast(Any, cls))
 
@@ -224,19 +225,17 @@ def _refuse_foreign_flags(
     everyone = spec_fields()
     for section, name in flags:
         if section == "arch" and name != "name" and name not in own:
-            flag = configs.flag_of(next(iter(everyone[name].values())))
+            flag = flag_of(next(iter(everyone[name].values())))
             owners = ", ".join(everyone[name])
             raise UsageError(f"{flag}: architecture {arch} has no such option; it belongs to --arch {owners}")
 
 
-def _flag_layer(
-    section: str, cls: type[configs.Checked], flags: Mapping[tuple[str, str], Any]
-) -> dict[str, Any]:
+def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
     given = {field: flags[section, field.name] for field in fields_of(cls) if (section, field.name) in flags}
-    return {field.name: convert(field, value, configs.flag_of(field)) for field, value in given.items()}
+    return {field.name: convert(field, value, flag_of(field)) for field, value in given.items()}
 
 
-def _environment_layer(cls: type[configs.Checked], environ: Mapping[str, str]) -> dict[str, Any]:
+def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:
     found = {field: environ.get(environment_name(field), "") for field in fields_of(cls)}
     return {
         field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text
@@ -244,7 +243,7 @@ def _environment_layer(cls: type[configs.Checked], environ: Mapping[str, str]) -
 
 
 def _file_layer(
-    section: str, cls: type[configs.Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
+    section: str, cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
 ) -> dict[str, Any]:
     """The file's values of a section; options of an architecture other than the chosen one are left out."""
     values = dict(file.get(section, {}))
@@ -260,12 +259,12 @@ def _file_layer(
     }
 
 
-def _merge(cls: type[configs.Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:
-        taken = {name for name, value in values.items() if configs.is_given(value)}
+        taken = {name for name, value in values.items() if is_given(value)}
         blocked = {name for group in cls.exclusive if taken.intersection(group) for name in group}
         for name, value in layer.items():
             if name not in values and name not in blocked:

@@ -18,6 +18,7 @@ import typer
 from gangda import catalog, configs, settings
 from gangda.cli.group import Command
 from gangda.cli.output import Terminal
+from gangda.fields import flag_of
 from gangda.fieldtypes import kind_of
 
 Field = dataclasses.Field[Any]
@@ -131,7 +132,7 @@ def _owners_help(owners: Mapping[str, Field]) -> str:
 
 
 def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> Flag:
-    kind, flag = kind_of(field), flag or configs.flag_of(field)
+    kind, flag = kind_of(field), flag or flag_of(field)
     boolean, repeat = kind.base is bool, bool(field.metadata.get("repeat"))
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if boolean else flag,

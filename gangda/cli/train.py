@@ -9,6 +9,7 @@ import typer
 from gangda import catalog, configs, settings
 from gangda.cli.options import Call
 from gangda.cli.output import draw, duration, number, say
+from gangda.fields import flag_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +48,7 @@ def architectures() -> list[dict[str, Any]]:
             "name": name,
             "summary": entry.summary,
             "source": entry.source,
-            "options": [configs.flag_of(field) for field in settings.fields_of(configs.spec_class(name))],
+            "options": [flag_of(field) for field in settings.fields_of(configs.spec_class(name))],
         }
         for name, entry in catalog.ARCHITECTURES.items()
     ]

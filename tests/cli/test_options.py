@@ -14,6 +14,7 @@ from gangda import configs, settings
 from gangda.cli import group, options
 from gangda.cli.main import app
 from gangda.errors import IncompleteError, RunError, StoppedError
+from gangda.fields import option
 
 COMMANDS = {
     "train": ["data", "arch", "recipe", "budget", "runtime"],
@@ -103,7 +104,7 @@ def test_off_switch_beats_the_file(tmp_path):
 def test_a_new_field_is_a_new_flag(monkeypatch):
     @dataclasses.dataclass(frozen=True)
     class Wider(configs.Runtime):
-        gpus: int = configs.option(1, "how many", minimum=1)
+        gpus: int = option(1, "how many", minimum=1)
 
     monkeypatch.setattr(settings, "SECTIONS", {**settings.SECTIONS, "runtime": Wider})
     call, _ = probe(["runtime"], "--gpus", "2")

@@ -1,0 +1,73 @@
+"""What a configuration field is: a dataclass field that is also a command-line option, and checks itself.
+
+A field is declared with `option(default, help)`; the flag is the field's name with dashes unless `flag` says
+otherwise. `minimum` and `maximum` are inclusive and are checked when the value is set, whatever it came from.
+"""
+
+import dataclasses
+import math
+import re
+from typing import Any, ClassVar
+
+from gangda.errors import UsageError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    flag: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    repeat: bool = False,
+    pattern: str = "",
+) -> Any:
+    """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`)."""
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern}
+    metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def flag_of(field: "dataclasses.Field[Any]") -> str:
+    """The long flag of a field, such as `--per-class`."""
+    return str(field.metadata.get("flag") or "--" + field.name.replace("_", "-"))
+
+
+class Checked:
+    """Base of the configurations: checks values against their fields' limits, and which exclude each other."""
+
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
+
+    def __post_init__(self) -> None:
+        fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        for name, field in fields.items():
+            _check(field, getattr(self, name))
+        for group in self.exclusive:
+            given = [flag_of(fields[name]) for name in group if is_given(getattr(self, name))]
+            if len(given) > 1:
+                raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+
+
+def is_given(value: Any) -> bool:
+    """Whether an option that excludes others has been asked for."""
+    return value is not None and value is not False
+
+
+def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
+    if value is None:
+        return
+    flag, meta = flag_of(field), field.metadata
+    parts = value if isinstance(value, tuple) else (value,)
+    for part in parts:
+        if meta.get("choices") and part not in meta["choices"]:
+            raise UsageError(f"{flag} {part}: choose from {', '.join(meta['choices'])}")
+        if meta.get("pattern") and not re.fullmatch(meta["pattern"], str(part)):
+            raise UsageError(f"{flag} {part}: not of the right form: {meta['help']}")
+    for number in parts:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        low, high = meta.get("minimum"), meta.get("maximum")
+        if math.isnan(number) or (low is not None and number < low) or (high is not None and number > high):
+            bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+            raise UsageError(f"{flag} {number}: must be {bounds}")
