@@ -88,7 +88,7 @@ def show_arms(out: "Console", judged: Mapping[str, Any], costs: Sequence[Mapping
         (arm["name"], percent(arm["mean"], 2), percent(arm["sd"], 2), number(round(sizes[arm["name"]])))
         for arm in judged["arms"]
     ]
-    title = f"Test accuracy, {judged['n']} paired seeds"
+    title = f"Test accuracy, {judged['n']} paired seed" + ("" if judged["n"] == 1 else "s")
     draw(out, title, ("arm", "mean", "sd", "images trained on"), rows)
 
 

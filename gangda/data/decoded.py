@@ -72,7 +72,7 @@ def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, .
         raise DataError(f"{where}: holds no labels")
     low, high = int(values.min()), int(values.max())
     if low not in (0, 1) or high - low >= MAX_CLASSES:
-        raise DataError(f"{where}: labels run from {low} to {high}; they must be 0 to K-1")
+        raise DataError(f"{where}: labels run from {low} to {high}; renumber them 0 to K-1")
     counts = np.bincount(values - low)
     if (counts == 0).any():
         missing = low + int(np.argmax(counts == 0))

@@ -148,7 +148,9 @@ def _read_part(folder: Path, parts: dict[tuple[str, str], Path], part: str) -> t
             f"{parts[part, 'labels']}: holds {labels.dtype} {labels.shape}; expected whole numbers (N,)"
         )
     if len(labels) != len(pixels):
-        raise DataError(f"{parts[part, 'labels']}: {len(labels):,} labels for {len(pixels):,} images")
+        raise DataError(
+            f"{parts[part, 'labels']}: {len(labels):,} labels for {len(pixels):,} images; each image needs one"
+        )
     return pixels, labels.astype(np.int64)
 
 

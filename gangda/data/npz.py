@@ -155,7 +155,9 @@ def _labels(
             raise DataError(f"{path}: {part} images have no labels beside them; add {part} labels")
         flat[part] = _one_number_each(values, part, path)
         if len(flat[part]) != len(pixels[part]):
-            raise DataError(f"{path}: {len(flat[part]):,} {part} labels for {len(pixels[part]):,} images")
+            raise DataError(
+                f"{path}: {len(flat[part]):,} {part} labels for {len(pixels[part]):,} images; each needs one"
+            )
     if len({values.dtype.kind for values in flat.values()}) > 1:
         raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
     if flat["train"].dtype.kind == "U":
@@ -202,7 +204,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
         raise DataError(f"{path}: {part} labels are not whole numbers; give one class per image")
     if len(values) and not -(2**31) < float(values.min()) <= float(values.max()) < 2**31:
         raise DataError(
-            f"{path}: {part} labels run from {values.min()} to {values.max()}; they must be 0 to K-1"
+            f"{path}: {part} labels run from {values.min()} to {values.max()}; renumber them 0 to K-1"
         )
     return values.astype(np.int64)
 

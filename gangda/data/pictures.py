@@ -90,7 +90,8 @@ def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
             f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels, maybe a decompression bomb; make it smaller"
         ) from None
     except _BROKEN as error:
-        reason = str(error).replace(str(path), "").strip()[:80]
+        reason = str(error).replace(str(path), "").replace("''", "").strip()[:80]
+        reason = reason if path.stat().st_size else "the file is empty"
         raise DataError(
             f"{path}: cannot be decoded ({reason or type(error).__name__}); mend or remove the file"
         ) from None

@@ -132,7 +132,10 @@ class _Pool:
 
 
 def _stopped(done: int, total: int) -> str:
-    return f"stopped; {done} of {total} cells of this sitting are kept: run the same command again to go on"
+    return (
+        f"stopped with {done} of {total} cells finished and the others' training saved: "
+        "run the same command again to go on"
+    )
 
 
 def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
