@@ -62,7 +62,10 @@ def test_limits_hold_on_both_sides(cls, field):
         (lambda: configs.Runtime(precision="fp8"), "--precision fp8: choose from auto, fp32, bf16"),
         (lambda: configs.CompareConfig(arms=("real", "fake")), "--arms fake: choose from real"),
         (lambda: configs.Budget(checkpoint_every="0"), "--checkpoint-every 0: not of the right form: steps"),
-        (lambda: configs.Budget(checkpoint_every="5x"), "--checkpoint-every 5x: not of the right form: steps"),
+        (
+            lambda: configs.Budget(checkpoint_every="5x"),
+            "--checkpoint-every 5x: not of the right form: steps",
+        ),
         (lambda: configs.SampleConfig(shard="0/2"), "--shard 0/2: not of the right form"),
     ],
 )
