@@ -1,13 +1,11 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
-import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from gangda import catalog
 from gangda.fields import Checked, option
+from gangda.specs import ArchSpec, CdcganSpec
 
 
 @dataclass(frozen=True)
@@ -74,109 +72,6 @@ class Budget(Checked):
     )
     checkpoint_every: str = option(
         "1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints", pattern=r"[1-9]\d{0,8}[se]?"
-    )
-
-
-@dataclass(frozen=True)
-class ArchSpec(Checked):
-    """Base of the architectures' own options."""
-
-    game: ClassVar[str] = "two_player"
-    conditional: ClassVar[bool] = False
-    recipe: ClassVar[Mapping[str, Any]] = {}
-    steps: ClassVar[int] = 10000
-
-    def steps_for(self, images: int) -> int:
-        """Generator steps for a training set of this size where no budget is given: small sets need fewer.
-
-        To change this rule, or `resolved`, is to change results: raise the comparing engine's PROTOCOL with it.
-        """
-        return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
-
-    def resolved(self, side: int) -> "ArchSpec":
-        """The same options with those that depend on the image's side (pixels) filled in."""
-        return self
-
-
-@dataclass(frozen=True)
-class GanSpec(ArchSpec):
-    """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
-
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 64,
-        "lr": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "r1": 0.0,
-    }
-
-    latent_dim: int = option(100, "size of z", minimum=1)
-    width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
-    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
-
-
-@dataclass(frozen=True)
-class DcganSpec(ArchSpec):
-    """DCGAN (Radford 2016) for 8 to 64 pixels."""
-
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 64,
-        "lr": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "r1": 0.0,
-    }
-
-    latent_dim: int = option(100, "size of z", minimum=1)
-    width: int = option(64, "channels of the layer next to the image", minimum=4)
-
-
-@dataclass(frozen=True)
-class SizedSpec(ArchSpec):
-    """Base of the architectures whose widths depend on the image's side unless they are given."""
-
-    width: int | None = option(
-        None, "channels of the generator's layer next to the image; default 32, 16 below 16 pixels", minimum=4
-    )
-    d_width: int | None = option(
-        None, "channels of the discriminator's first layer; default 64, 32 below 16 pixels", minimum=4
-    )
-
-    def resolved(self, side: int) -> "SizedSpec":
-        """Full width from 16 pixels on, half of it below."""
-        part = 1 if side >= 16 else 2
-        return dataclasses.replace(self, width=self.width or 32 // part, d_width=self.d_width or 64 // part)
-
-
-@dataclass(frozen=True)
-class CdcganSpec(SizedSpec):
-    """Class-conditional DCGAN: the tuned default."""
-
-    conditional: ClassVar[bool] = True
-
-    latent_dim: int = option(64, "size of z", minimum=1)
-
-
-@dataclass(frozen=True)
-class MadganSpec(SizedSpec):
-    """MAD-GAN (Ghosh 2018): K generators on shared early layers, one (K+1)-way softmax discriminator."""
-
-    game: ClassVar[str] = "madgan"
-
-    latent_dim: int = option(64, "size of z", minimum=1)
-    generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
-    conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
-
-
-@dataclass(frozen=True)
-class PcaSpec(ArchSpec):
-    """Per-class PCA, sampled as a Gaussian in the space of the components."""
-
-    game: ClassVar[str] = ""
-    conditional: ClassVar[bool] = True
-
-    components: int = option(
-        64, "principal components per class (fewer where a class has fewer images)", minimum=1
     )
 
 
@@ -263,23 +158,13 @@ class CompareConfig(Checked):
     )
 
 
-def spec_class(arch: str) -> type[ArchSpec]:
-    """The spec dataclass of an architecture name.
-
-    Raises:
-        UsageError: unknown architecture.
-    """
-    spec: type[ArchSpec] = catalog.resolve(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
-    return spec
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that determines a generator: data, architecture and its options, recipe, budget, runtime."""
 
     data: DataConfig = DataConfig()
     arch: str = "cdcgan"
-    spec: ArchSpec = CdcganSpec()
+    spec: ArchSpec = CdcganSpec()  # noqa: RUF009  (frozen)
     recipe: Recipe = Recipe()
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
@@ -291,7 +176,7 @@ class ExperimentConfig:
 
     data: DataConfig = DataConfig()
     arch: str = "cdcgan"
-    spec: ArchSpec = CdcganSpec()
+    spec: ArchSpec = CdcganSpec()  # noqa: RUF009  (frozen)
     recipe: Recipe = Recipe()
     budget: Budget = Budget()
     transforms: TransformConfig = TransformConfig()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda import catalog, configs
+from gangda import catalog, configs, specs
 from gangda.errors import UsageError
 from gangda.fields import Checked, flag_of, is_given
 from gangda.fieldtypes import convert
@@ -40,7 +40,7 @@ class Settings:
 
     data: configs.DataConfig
     arch: str
-    spec: configs.ArchSpec
+    spec: specs.ArchSpec
     recipe: configs.Recipe
     budget: configs.Budget
     transforms: configs.TransformConfig
@@ -90,7 +90,7 @@ def resolve(
     file = read_config(config) if config else {}
     source = str(config)
     arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
-    spec_class = configs.spec_class(arch)
+    spec_class = specs.spec_class(arch)
     _refuse_foreign_flags(arch, spec_class, flags)
     resolved: dict[str, Any] = {"arch": arch}
     origins = {"arch.name": arch_origin}
@@ -118,7 +118,7 @@ def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
     """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
     found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
     for arch in catalog.ARCHITECTURES:
-        for field in fields_of(configs.spec_class(arch)):
+        for field in fields_of(specs.spec_class(arch)):
             found.setdefault(field.name, {})[arch] = field
     return found
 
@@ -219,7 +219,7 @@ def _arch_name(
 
 
 def _refuse_foreign_flags(
-    arch: str, spec: type[configs.ArchSpec], flags: Mapping[tuple[str, str], Any]
+    arch: str, spec: type[specs.ArchSpec], flags: Mapping[tuple[str, str], Any]
 ) -> None:
     own = {field.name for field in fields_of(spec)}
     everyone = spec_fields()
@@ -249,7 +249,7 @@ def _file_layer(
     values = dict(file.get(section, {}))
     if section == "arch":
         named = str(values.pop("name", arch))
-        fields = fields_of(configs.spec_class(named))
+        fields = fields_of(specs.spec_class(named))
         _check_keys(values, [field.name for field in fields], source, "arch.")
         if named != arch:
             return {}

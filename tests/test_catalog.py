@@ -5,7 +5,7 @@ import importlib.util
 
 import pytest
 
-from gangda import catalog, configs
+from gangda import catalog, configs, specs
 from gangda.errors import UsageError
 
 TABLES = {
@@ -38,8 +38,8 @@ def test_summary_is_one_short_line(kind, name):
 
 @pytest.mark.parametrize("name", catalog.ARCHITECTURES)
 def test_architecture_has_a_spec_with_defaults_and_a_valid_preset(name):
-    spec = configs.spec_class(name)
-    assert isinstance(spec(), configs.ArchSpec)
+    spec = specs.spec_class(name)
+    assert isinstance(spec(), specs.ArchSpec)
     configs.Recipe(**spec.recipe)
     assert spec.game == "" or spec.game in catalog.GAMES
 
@@ -62,5 +62,5 @@ def test_lookup_without_a_near_name():
 
 def test_default_architecture_is_in_the_catalog_and_has_its_own_spec():
     default = configs.TrainConfig()
-    assert type(default.spec) is configs.spec_class(default.arch)
+    assert type(default.spec) is specs.spec_class(default.arch)
     assert dataclasses.is_dataclass(default.spec)

@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 
-from gangda import configs, settings
+from gangda import configs, settings, specs
 from gangda.errors import UsageError
 from gangda.fields import flag_of
 
 CLASSES = [
     *settings.SECTIONS.values(),
-    *(configs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca")),
+    *(specs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca")),
 ]
 FIELDS = [(cls, field) for cls in CLASSES for field in dataclasses.fields(cls)]
 
@@ -56,7 +56,7 @@ def test_limits_hold_on_both_sides(cls, field):
             lambda: configs.DataConfig(per_class=2, class_counts=(1, 2)),
             "--per-class and --class-counts exclude",
         ),
-        (lambda: configs.MadganSpec(generators=0), "--generators 0: must be between 1 and 64"),
+        (lambda: specs.MadganSpec(generators=0), "--generators 0: must be between 1 and 64"),
         (lambda: configs.AugmentConfig(ratio=-1.0), "--ratio -1.0: must be at least 0"),
         (lambda: configs.AugmentConfig(ratio=float("nan")), "--ratio nan: must be at least 0"),
         (lambda: configs.Runtime(precision="fp8"), "--precision fp8: choose from auto, fp32, bf16"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gangda import catalog, configs, settings
+from gangda import catalog, configs, settings, specs
 from gangda.errors import UsageError
 from gangda.fieldtypes import kind_of
 
@@ -49,8 +49,8 @@ def test_architecture_by_the_same_precedence(write):
 
 def test_options_of_another_architecture_in_the_file_do_not_leak(write):
     path = write("arch: {name: gan, width: 77}\n")
-    assert settings.resolve({("arch", "name"): "cdcgan"}, {}, path).spec == configs.CdcganSpec()
-    assert settings.resolve({}, {}, path).spec == configs.GanSpec(width=77)
+    assert settings.resolve({("arch", "name"): "cdcgan"}, {}, path).spec == specs.CdcganSpec()
+    assert settings.resolve({}, {}, path).spec == specs.GanSpec(width=77)
 
 
 def test_environment_counts_only_for_the_sections_in_use():
@@ -198,7 +198,7 @@ def experiments(draw):
     arch = draw(st.sampled_from(list(catalog.ARCHITECTURES)))
     names = ("data", "recipe", "budget", "transforms", "classifier", "compare", "runtime")
     drawn = {name: draw(sections(settings.SECTIONS[name])) for name in names}
-    return configs.ExperimentConfig(arch=arch, spec=draw(sections(configs.spec_class(arch))), **drawn)
+    return configs.ExperimentConfig(arch=arch, spec=draw(sections(specs.spec_class(arch))), **drawn)
 
 
 @limits(max_examples=60, deadline=None)
@@ -210,7 +210,7 @@ def test_dump_and_resolve_are_inverse(tmp_path_factory, config):
 
 
 def test_dump_of_a_training_names_the_architecture_first():
-    text = settings.dump(configs.TrainConfig(arch="madgan", spec=configs.MadganSpec()))
+    text = settings.dump(configs.TrainConfig(arch="madgan", spec=specs.MadganSpec()))
     assert text.startswith("format_version: 1\n")
     assert "arch:\n  name: madgan\n" in text
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gangda import catalog, configs, settings
+from gangda import catalog, settings, specs
 from gangda.cli.options import Call
 from gangda.cli.output import draw, duration, number, say
 from gangda.fields import flag_of
@@ -48,7 +48,7 @@ def architectures() -> list[dict[str, Any]]:
             "name": name,
             "summary": entry.summary,
             "source": entry.source,
-            "options": [flag_of(field) for field in settings.fields_of(configs.spec_class(name))],
+            "options": [flag_of(field) for field in settings.fields_of(specs.spec_class(name))],
         }
         for name, entry in catalog.ARCHITECTURES.items()
     ]

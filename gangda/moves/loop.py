@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from gangda import catalog
-from gangda.configs import ArchSpec, Recipe
+from gangda.configs import Recipe
 from gangda.data.images import LabelledImages
 from gangda.moves.draw import to_float
 from gangda.moves.game import Game, Terms
 from gangda.runtime.device import Machine
 from gangda.runtime.seeding import seed_device, torch_stream
+from gangda.specs import ArchSpec
 from gangda.zoo.base import Generator, Networks
 
 

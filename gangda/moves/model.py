@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from gangda import catalog, configs
+from gangda import catalog, specs
 from gangda.data.images import IntArray
 from gangda.errors import GangdaError, RunError
 from gangda.runtime.files import read_json, write_bytes, write_json
@@ -56,7 +56,7 @@ class Model:
 
 
 def build_networks(
-    arch: str, spec: configs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
+    arch: str, spec: specs.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
 ) -> Networks:
     """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
     spec = spec.resolved(max(image_shape[1:]))
@@ -118,7 +118,7 @@ def load_model(run: Path) -> Model:
 
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in card.spec.items()}
-    spec = configs.spec_class(card.arch)(**values)
+    spec = specs.spec_class(card.arch)(**values)
     load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
     if not load:
         generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator

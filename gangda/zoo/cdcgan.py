@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gangda.configs import CdcganSpec
+from gangda.specs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk, crop, grid_plan, stages
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gangda.configs import DcganSpec
+from gangda.specs import DcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gangda.configs import GanSpec
+from gangda.specs import GanSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import Maxout
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gangda.configs import MadganSpec
+from gangda.specs import MadganSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from gangda.configs import PcaSpec
 from gangda.data.images import LabelledImages
+from gangda.specs import PcaSpec
 from gangda.zoo.base import Generator
 
 

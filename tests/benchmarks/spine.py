@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gangda.configs import CdcganSpec, ClassifierConfig, Recipe, Runtime
+from gangda.configs import ClassifierConfig, Recipe, Runtime
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetHeader, set_being_written
@@ -28,6 +28,7 @@ from gangda.moves.fit import build_classifier, fit_classifier
 from gangda.moves.loop import ResidentImages, make_game, new_state, steps
 from gangda.moves.model import build_networks
 from gangda.runtime.device import Machine, prepare
+from gangda.specs import CdcganSpec
 
 ROUNDS = 5
 

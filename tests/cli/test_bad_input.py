@@ -215,10 +215,10 @@ def refused(answer, code, says):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A finished run on the digits."""
-    from gangda import configs
+    from gangda import configs, specs
     from gangda.engines.training import train
 
-    spec = configs.PcaSpec(components=4)
+    spec = specs.PcaSpec(components=4)
     data = configs.DataConfig(per_class=20)
     config = configs.TrainConfig(data=data, arch="pca", spec=spec, budget=configs.Budget())
     return train(config, tmp_path_factory.mktemp("runs") / "digits-pca").run

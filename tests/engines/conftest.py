@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gangda import catalog, configs
-from gangda.configs import ArchSpec, DataConfig
+from gangda import catalog, specs
+from gangda.configs import DataConfig
 from gangda.data.loading import load_splits
 from gangda.moves.model import ModelCard, save_model
 from gangda.runtime.files import write_json
+from gangda.specs import ArchSpec
 from gangda.zoo.base import Generator, Networks
 
 MakeRun = Callable[..., Path]
@@ -82,7 +83,7 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
         spec = (
             ReplaySpec(rows=len(train), generators=generators)
             if arch == "replay"
-            else configs.spec_class(arch)()
+            else specs.spec_class(arch)()
         )
         if isinstance(spec, ReplaySpec):
             generator: Generator = Replay(spec, train.image_shape, train.num_classes)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gangda import configs, settings
+from gangda import settings, specs
 from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
 from gangda.engines.training import fit_generator, train
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
@@ -23,7 +23,7 @@ SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width":
 
 
 def config(arch="cdcgan", budget=None, recipe=None, **spec):
-    made = configs.spec_class(arch)(**{**SMALL.get(arch, {}), **spec})
+    made = specs.spec_class(arch)(**{**SMALL.get(arch, {}), **spec})
     return TrainConfig(
         data=DataConfig(per_class=12),
         arch=arch,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from gangda import configs
+from gangda import specs
 from gangda.moves.draw import BLOCK, draw_block, draw_class, generator_of_rows, to_float, to_uint8
 from gangda.moves.model import build_networks
 
@@ -10,7 +10,7 @@ from gangda.moves.model import build_networks
 @pytest.fixture(scope="module", params=["cdcgan", "dcgan", "madgan", "gan"])
 def generator(request):
     torch.manual_seed(0)
-    networks = build_networks(request.param, configs.spec_class(request.param)(), (1, 8, 8), 4)
+    networks = build_networks(request.param, specs.spec_class(request.param)(), (1, 8, 8), 4)
     return networks.generator.eval()
 
 
@@ -41,7 +41,7 @@ def test_streams_differ_by_seed_class_block_and_attempt(generator, machine):
 
 def test_rows_are_dealt_to_the_generators_in_turn(machine):
     torch.manual_seed(0)
-    ensemble = build_networks("madgan", configs.MadganSpec(generators=3), (1, 8, 8), 4).generator.eval()
+    ensemble = build_networks("madgan", specs.MadganSpec(generators=3), (1, 8, 8), 4).generator.eval()
     with torch.no_grad():  # paint each generator's images in a grey of its own
         ensemble.own_out.weight.zero_()
         ensemble.own_out.bias.copy_(torch.tensor([-2.0, 0.0, 2.0]))

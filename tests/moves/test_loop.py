@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from gangda import catalog, configs
+from gangda import catalog, specs
 from gangda.configs import Recipe
 from gangda.moves.loop import ResidentImages, make_game, new_state, steps
 from gangda.moves.model import build_networks
 
-TRAINED = [name for name in catalog.ARCHITECTURES if configs.spec_class(name).game]
+TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
 
 
 def start(arch, images, machine, options=None, **recipe):
-    spec = configs.spec_class(arch)(**(options or {}))
+    spec = specs.spec_class(arch)(**(options or {}))
     recipe = Recipe(**{**spec.recipe, "batch_size": 12, "r1_every": 2, **recipe})
     torch.manual_seed(0)
     state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), recipe, machine)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from gangda import catalog, configs
+from gangda import catalog, specs
 from gangda.errors import GangdaError
 from gangda.moves.draw import draw_block
 from gangda.moves.model import ModelCard, build_networks, load_model, save_model
 
 
 def saved(folder, arch, images):
-    spec = configs.spec_class(arch)()
+    spec = specs.spec_class(arch)()
     torch.manual_seed(0)
     if spec.game:
         generator = build_networks(arch, spec, images.image_shape, images.num_classes).generator

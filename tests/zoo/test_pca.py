@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from gangda.configs import PcaSpec
 from gangda.data.images import real_images
+from gangda.specs import PcaSpec
 from gangda.zoo.pca import fit
 
 

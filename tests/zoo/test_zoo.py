@@ -3,17 +3,17 @@
 import pytest
 import torch
 
-from gangda import catalog, configs
+from gangda import catalog, specs
 from gangda.moves.model import build_networks
 from gangda.zoo.base import Scores
 
-TRAINED = [name for name in catalog.ARCHITECTURES if configs.spec_class(name).game]
+TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 30, 30), (1, 64, 64)]
 
 
 def build(arch, shape, classes=5):
     torch.manual_seed(0)
-    return build_networks(arch, configs.spec_class(arch)(), shape, classes)
+    return build_networks(arch, specs.spec_class(arch)(), shape, classes)
 
 
 @pytest.mark.parametrize("arch", TRAINED)
@@ -84,7 +84,7 @@ def test_numbers_of_parameters():
 @pytest.mark.parametrize("conditional", [True, False])
 def test_a_selected_madgan_generator_makes_the_same_images(k, conditional):
     torch.manual_seed(0)
-    spec = configs.MadganSpec(generators=3, conditional=conditional)
+    spec = specs.MadganSpec(generators=3, conditional=conditional)
     ensemble = build_networks("madgan", spec, (1, 28, 28), 5).generator.eval()
     z, y = torch.randn(12, 64), torch.arange(12) % 5
     together = ensemble(z, y)[4 * k : 4 * k + 4]
@@ -102,7 +102,7 @@ def test_madgan_generators_start_different():
 
 
 def test_madgan_discriminator_conditions_the_real_logit_only():
-    spec = configs.MadganSpec()
+    spec = specs.MadganSpec()
     discriminator = build_networks("madgan", spec, (1, 8, 8), 5).discriminator
     torch.nn.init.normal_(discriminator.embed.weight)
     x = torch.randn(2, 1, 8, 8)

@@ -13,7 +13,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from gangda import configs
+from gangda import specs
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -131,7 +131,7 @@ def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
 def _with_generator_of(config: ExperimentConfig, model: Model) -> ExperimentConfig:
     """The same with the run's own architecture, so that plan and report name what was used."""
     values = {key: tuple(v) if isinstance(v, list) else v for key, v in model.card.spec.items()}
-    spec = configs.spec_class(model.card.arch)(**values)
+    spec = specs.spec_class(model.card.arch)(**values)
     return dataclasses.replace(config, arch=model.card.arch, spec=spec)
 
 

@@ -12,7 +12,6 @@ from gangda.configs import (
     CompareConfig,
     DataConfig,
     ExperimentConfig,
-    PcaSpec,
     Runtime,
 )
 from gangda.data.loading import load_splits
@@ -23,6 +22,7 @@ from gangda.engines.comparing.fits import same_steps
 from gangda.errors import RunError, StoppedError, UsageError
 from gangda.moves.model import ModelCard, save_model
 from gangda.runtime.progress import Reporter
+from gangda.specs import PcaSpec
 from gangda.zoo import pca
 
 
