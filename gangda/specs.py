@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gangda import catalog
+from gangda.errors import UsageError
 from gangda.fields import Checked, option
 
 
@@ -48,11 +49,22 @@ class NetSpec(ArchSpec):
         False, "show the discriminator the spread inside the batch as one more feature"
     )
 
+    batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.virtual_batch_norm != "none" and not self.batch_norm:
+            raise UsageError(
+                f"--virtual-batch-norm {self.virtual_batch_norm}: this generator has no batch norm to replace; "
+                "leave it out, or take --arch cdcgan or dcgan"
+            )
+
 
 @dataclass(frozen=True)
-class GanSpec(ArchSpec):
+class GanSpec(NetSpec):
     """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
 
+    batch_norm: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
         "lr": 2e-4,
@@ -67,7 +79,7 @@ class GanSpec(ArchSpec):
 
 
 @dataclass(frozen=True)
-class DcganSpec(ArchSpec):
+class DcganSpec(NetSpec):
     """DCGAN (Radford 2016) for 8 to 64 pixels."""
 
     recipe: ClassVar[Mapping[str, Any]] = {
@@ -83,7 +95,7 @@ class DcganSpec(ArchSpec):
 
 
 @dataclass(frozen=True)
-class SizedSpec(ArchSpec):
+class SizedSpec(NetSpec):
     """Base of the architectures whose widths depend on the image's side unless they are given."""
 
     width: int | None = option(
@@ -106,6 +118,7 @@ class CdcganSpec(SizedSpec):
     conditional: ClassVar[bool] = True
 
     latent_dim: int = option(64, "size of z", minimum=1)
+    depth: int = option(1, "convolutions at each resolution, in both networks", minimum=1, maximum=8)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from gangda.data.images import IntArray
 from gangda.errors import GangdaError, RunError
 from gangda.runtime.files import read_json, write_bytes, write_json
 from gangda.zoo.base import Generator, Networks
+from gangda.zoo.equip import equip
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def build_networks(
     networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
         spec, image_shape, num_classes
     )
-    return networks
+    return equip(networks, spec)
 
 
 def save_model(

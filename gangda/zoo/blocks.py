@@ -1,6 +1,7 @@
 """Layers that several architectures share."""
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -70,22 +71,62 @@ def batch_norm(channels: int, num_classes: int, conditional: bool) -> nn.Module:
     return ConditionalBatchNorm(channels, num_classes) if conditional else SharedBatchNorm(channels)
 
 
-class ScoreTrunk(nn.Module):
-    """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width)."""
+class BatchSpread(nn.Module):
+    """Minibatch standard deviation: (B, F) -> (B, F + 1), the new feature saying how varied the images are.
 
-    def __init__(self, width: int, image_shape: tuple[int, int, int]) -> None:
+    Within groups of up to 4 rows (the largest of 4, 3, 2, 1 that divides B), the standard deviation of each feature,
+    averaged over the features. A discriminator with it must see real and fake images in batches of their own.
+    Source: Karras 2018, section 3, and their code for the groups; we append one number where they append one plane,
+    which a linear layer that follows cannot tell apart.
+    """
+
+    def __init__(self, group: int = 4) -> None:
+        super().__init__()
+        self.group = group
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Append the spread of each row's group; rows i, i + B/4, i + 2B/4, i + 3B/4 are a group."""
+        size = next(n for n in range(self.group, 0, -1) if len(x) % n == 0)
+        groups = x.float().unflatten(0, (size, -1))
+        spread = groups.var(0, unbiased=False).add(1e-8).sqrt().mean(1, keepdim=True)
+        return torch.cat([x, spread.repeat(size, 1).to(x.dtype)], dim=1)
+
+
+class ScoreTrunk(nn.Module):
+    """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width).
+
+    `depth` counts the convolutions at each resolution; those after the first are 3x3. `spread` adds `BatchSpread`.
+    """
+
+    def __init__(
+        self, width: int, image_shape: tuple[int, int, int], depth: int = 1, spread: bool = False
+    ) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(width, doublings - 1)]
         self.features = 4 * width
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
-        self.mix = nn.Linear(widths[-1] * flat_side(image_shape, doublings), self.features)
+        self.spread = BatchSpread() if spread else nn.Identity()
+        pixels = flat_side(image_shape, doublings)
+        self.mix = nn.Linear(widths[-1] * pixels + spread, self.features)
+        self.more = nn.ModuleList([_more_convs(b, depth - 1) for b in widths[1:]])
+
+    def stage(self, i: int, x: Tensor) -> Tensor:
+        """Halve the side for the i-th time."""
+        x = leaky(self.downs[i](x))
+        for conv in cast(nn.ModuleList, self.more[i]):
+            x = leaky(conv(x))
+        return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to features, float32."""
-        for down in self.downs:
-            x = leaky(down(x))
-        return leaky(self.mix(x.flatten(1))).float()
+        for i in range(len(self.downs)):
+            x = self.stage(i, x)
+        return leaky(self.mix(self.spread(x.flatten(1)))).float()
+
+
+def _more_convs(channels: int, count: int) -> nn.ModuleList:
+    return nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(count)])
 
 
 class Maxout(nn.Module):

@@ -31,14 +31,36 @@ class ConditionalGenerator(Generator):
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
         self.norms = nn.ModuleList([ConditionalBatchNorm(width, num_classes) for width in widths])
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
+        self.more = nn.ModuleList([_MoreConvs(b, num_classes, spec.depth - 1) for _, b in pairs])
+
+    def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
+        """Double the side for the i-th time."""
+        x = torch.relu_(self.norms[i + 1](self.ups[i](x), y))
+        more: Tensor = self.more[i](x, y)
+        return more
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         x = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
         x = torch.relu_(self.norms[0](x, y))
-        for up, norm in zip(self.ups, list(self.norms)[1:], strict=True):
-            x = torch.relu_(norm(up(x), y))
+        for i in range(len(self.ups)):
+            x = self.stage(i, x, y)
         return crop(torch.tanh(self.out(x)), *self.image_shape[1:])
+
+
+class _MoreConvs(nn.Module):
+    """`count` 3x3 convolutions, each with conditional batch norm and ReLU."""
+
+    def __init__(self, channels: int, num_classes: int, count: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(count)])
+        self.norms = nn.ModuleList([ConditionalBatchNorm(channels, num_classes) for _ in range(count)])
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, C, H, W), (B,) -> the same shape."""
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = torch.relu_(norm(conv(x), y))
+        return x
 
 
 class ProjectionDiscriminator(nn.Module):
@@ -49,7 +71,8 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
+        self.separate_batches = spec.minibatch_stddev
         self.score = nn.Linear(self.trunk.features, 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features)
         nn.init.zeros_(self.embed.weight)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from gangda.specs import GanSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import Maxout
+from gangda.zoo.blocks import BatchSpread, Maxout
 
 
 class MlpGenerator(Generator):
@@ -42,15 +42,17 @@ class MaxoutDiscriminator(nn.Module):
         super().__init__()
         channels, height, width = image_shape
         self.dropout = spec.dropout
+        self.separate_batches = spec.minibatch_stddev
+        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
         self.first = Maxout(channels * height * width, 240, 5)
         self.second = Maxout(240, 240, 5)
-        self.score = nn.Linear(240, 1)
+        self.score = nn.Linear(240 + spec.minibatch_stddev, 1)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W), ignored labels -> `Scores` with adversarial (B,)."""
         h = F.dropout(self.first(x.flatten(1)), self.dropout, self.training)
         h = F.dropout(self.second(h), self.dropout, self.training)
-        return Scores(self.score(h).squeeze(1).float(), features=h)
+        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
 
 
 def build(spec: GanSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -76,7 +76,8 @@ class IdentityDiscriminator(nn.Module):
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spread=spec.minibatch_stddev)
+        self.separate_batches = spec.minibatch_stddev
         self.scores = nn.Linear(self.trunk.features, spec.generators + 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
         if self.embed is not None:

@@ -1,0 +1,63 @@
+"""Spectral normalisation: a weight divided by its largest singular value."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+WARM_UP = 15  # power iterations at the start, so that the first step already sees the right value
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
+
+
+class SpectralNorm(nn.Module):
+    """W -> W / sigma(W), with W taken as a matrix of one row per output (per class for an embedding).
+
+    One power iteration per call from the kept left vector `u` (rows,), which moves on in training only. Unlike
+    torch's own parametrisation it iterates in evaluation too, so that a weight average, whose `u` is a mean of unit
+    vectors and none itself, is normalised rightly. Source: Miyato 2018, algorithm 1.
+    """
+
+    u: Tensor
+
+    def __init__(self, weight: Tensor, transposed: bool = False) -> None:
+        super().__init__()
+        self.transposed = transposed  # transposed convolutions keep their outputs in dimension 1
+        with torch.no_grad():
+            matrix = self._matrix(weight)
+            u = F.normalize(torch.randn(len(matrix)), dim=0).to(weight)
+            for _ in range(WARM_UP):
+                u = self._iterate(matrix, u)[0]
+        self.register_buffer("u", u)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight with its largest singular value brought to 1 (float32, also under autocast)."""
+        with torch.autocast(weight.device.type, enabled=False):
+            matrix = self._matrix(weight)
+            with torch.no_grad():
+                u, v = self._iterate(matrix, self.u)
+                if self.training:
+                    self.u.copy_(u)
+            return weight / (u @ matrix @ v)
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        return (weight.transpose(0, 1) if self.transposed else weight).flatten(1)
+
+    @staticmethod
+    def _iterate(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        v = F.normalize(matrix.T @ u, dim=0)
+        return F.normalize(matrix @ v, dim=0), v
+
+
+def add_spectral_norm(network: nn.Module) -> None:
+    """Normalise every convolution, linear layer and embedding of a network, in place.
+
+    A weight that starts as 0, as the embeddings of projection discriminators do, has no direction to keep: it starts
+    from N(0, 1) instead.
+    """
+    for layer in list(network.modules()):
+        if isinstance(layer, LAYERS) and not parametrize.is_parametrized(layer, "weight"):
+            weight = layer.weight
+            if not weight.detach().any():
+                nn.init.normal_(weight)
+            norm = SpectralNorm(weight.detach(), isinstance(layer, nn.ConvTranspose2d))
+            parametrize.register_parametrization(layer, "weight", norm)
