@@ -53,6 +53,48 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "Ghosh 2018",
         "gangda.specs:MadganSpec",
     ),
+    "gan-mlp": Entry(
+        "gangda.zoo.gan_mlp:build",
+        "fully connected GAN with batch norm, as tutorials build it; unconditional",
+        "Goodfellow 2014",
+        "gangda.presets:GanMlpSpec",
+    ),
+    "cgan": Entry(
+        "gangda.zoo.cgan:build",
+        "the original conditional GAN of fully connected layers",
+        "Mirza 2014",
+        "gangda.presets:CganSpec",
+    ),
+    "dcgan-5x5": Entry(
+        "gangda.zoo.dcgan5x5:build",
+        "DCGAN with 5x5 kernels as in Keras's tutorial, unconditional",
+        "Radford 2016",
+        "gangda.presets:FiveByFiveSpec",
+    ),
+    "dcgan-upsample": Entry(
+        "gangda.zoo.upsample:build",
+        "DCGAN that upsamples and convolves; width and depth factors; unconditional",
+        "Radford 2016",
+        "gangda.presets:UpsampleSpec",
+    ),
+    "ccgan": Entry(
+        "gangda.zoo.upsample:build",
+        "dcgan-upsample with labels: one-hot for the generator, a plane for the discriminator",
+        "Mirza 2014; Radford 2016",
+        "gangda.presets:CcganSpec",
+    ),
+    "sagan-batchnorm": Entry(
+        "gangda.zoo.sagan_batchnorm:build",
+        "self-attention GAN with batch norm for 32x32, unconditional",
+        "Zhang 2019",
+        "gangda.presets:SaganBatchnormSpec",
+    ),
+    "madgan-separate": Entry(
+        "gangda.zoo.dcgan5x5:build_separate",
+        "MAD-GAN whose generators share nothing, unconditional",
+        "Ghosh 2018",
+        "gangda.presets:MadganSeparateSpec",
+    ),
     "pca": Entry(
         "gangda.zoo.pca:fit",
         "a Gaussian in each class's principal components: the non-neural control",

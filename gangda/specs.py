@@ -22,6 +22,7 @@ class ArchSpec(Checked):
     conditional: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 10000
+    sides: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
 
     def steps_for(self, images: int) -> int:
         """Generator steps for a training set of this size where no budget is given: small sets need fewer.
@@ -31,7 +32,16 @@ class ArchSpec(Checked):
         return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
 
     def resolved(self, side: int) -> "ArchSpec":
-        """The same options with those that depend on the image's side (pixels) filled in."""
+        """The same options with those that depend on the image's side (pixels) filled in.
+
+        Raises:
+            UsageError: images too large for the networks.
+        """
+        largest = self.sides[1]
+        if side > largest:
+            raise UsageError(
+                f"images of {side} pixels a side: this --arch takes at most {largest}; give --image-size {largest}"
+            )
         return self
 
 

@@ -30,14 +30,26 @@ def crop(images: Tensor, height: int, width: int) -> Tensor:
     return images[:, :, top : top + height, left : left + width]
 
 
+def pad(images: Tensor, height: int, width: int, value: float = -1.0) -> Tensor:
+    """Images (B, C, H, W) that are at most as large, in a frame of `value` (black): the inverse of `crop`."""
+    if images.shape[2:] == (height, width):
+        return images
+    missing = (width - images.shape[3], height - images.shape[2])
+    left, top = (n // 2 for n in missing)
+    return F.pad(images, (left, missing[0] - left, top, missing[1] - top), value=value)
+
+
 class ConditionalBatchNorm(nn.Module):
     """Batch norm whose gain and bias depend on the class (de Vries 2017; Miyato and Koyama 2018).
 
-    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0.
+    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0. `strength` below 1
+    draws every class towards the mean of all (Shahbazi 2022, whose shared stage is a vector of its own): at 0 the
+    class is ignored.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
+        self.strength = 1.0
         self.norm = nn.BatchNorm2d(channels, affine=False)
         self.gain = nn.Embedding(num_classes, channels)
         self.bias = nn.Embedding(num_classes, channels)
@@ -48,9 +60,12 @@ class ConditionalBatchNorm(nn.Module):
         """Normalise over the batch, then scale and shift by class."""
         shape = (x.shape[0], -1, 1, 1)
         normal = self.norm(x)
-        return torch.addcmul(
-            self.bias(y).view(shape).to(normal.dtype), normal, self.gain(y).view(shape).to(normal.dtype)
-        )
+        gain, bias = self._of_class(self.gain, y), self._of_class(self.bias, y)
+        return torch.addcmul(bias.view(shape).to(normal.dtype), normal, gain.view(shape).to(normal.dtype))
+
+    def _of_class(self, table: nn.Embedding, y: Tensor) -> Tensor:
+        rows: Tensor = table(y)
+        return rows if self.strength == 1.0 else torch.lerp(table.weight.mean(0), rows, self.strength)
 
 
 class SharedBatchNorm(nn.Module):

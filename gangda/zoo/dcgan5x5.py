@@ -1,0 +1,124 @@
+"""The DCGAN of 5x5 kernels, alone (`dcgan-5x5`) or as K separate generators of a MAD-GAN (`madgan-separate`)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gangda.presets import FiveByFiveSpec, MadganSeparateSpec
+from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.blocks import BatchSpread, crop, leaky
+from gangda.zoo.same import SameConv2d, SameConvTranspose2d, init_glorot
+
+SLOPE = 0.3  # Keras's LeakyReLU
+KERAS_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # Keras writes the momentum as 0.99
+
+
+class FiveByFiveGenerators(Generator):
+    """K generators that share nothing: z -> dense -> (w, 7, 7) -> ConvT 128 -> ConvT 64 at 14 -> ConvT at 28 -> tanh.
+
+    The side of the first plane is a quarter of the image's, rounded up, and the result is cropped. Batch norm and
+    LeakyReLU 0.3 follow each layer but the last; no layer has a bias. All K are computed at once: dense layers as one
+    batched product, convolutions in groups, batch norm over the K generators' channels side by side, so that each
+    generator keeps statistics of its own images.
+    Source: report R1 (K = 5, z 256) and, for K = 1 and z 100, the Keras tutorial that report R4 follows. Their layer
+    list is theirs; slope, epsilon, momentum, initialisation and padding are Keras's defaults, our reading.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        first_width: int,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        generators: int = 1,
+    ) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes, self.image_shape = latent_dim, num_classes, image_shape
+        self.num_generators, self.first_width = generators, first_width
+        self.base = -(-max(image_shape[1:]) // 4)
+        k, cells = generators, first_width * self.base**2
+        self.dense = nn.Parameter(torch.empty(k, latent_dim, cells))
+        widths = [first_width, 128, 64, image_shape[0]]
+        self.ups = nn.ModuleList(
+            SameConvTranspose2d(k * widths[i], k * widths[i + 1], 5, stride, groups=k, bias=False)
+            for i, stride in enumerate((1, 2, 2))
+        )
+        first = nn.BatchNorm1d(k * cells, **KERAS_BATCH_NORM)
+        self.norms = nn.ModuleList([first, *(nn.BatchNorm2d(k * w, **KERAS_BATCH_NORM) for w in (128, 64))])
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(K n, latent_dim) or (K, n, latent_dim), ignored labels -> (K n, C, H, W); row k n + i is generator k's."""
+        k = self.num_generators
+        flat = torch.bmm(z.reshape(k, -1, self.latent_dim), self.dense).transpose(0, 1).flatten(1)
+        x = leaky(self.norms[0](flat), SLOPE).unflatten(1, (-1, self.base, self.base))
+        for up, norm in zip(list(self.ups)[:-1], list(self.norms)[1:], strict=True):
+            x = leaky(norm(up(x)), SLOPE)
+        images = torch.tanh(self.ups[-1](x)).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
+        return crop(images, *self.image_shape[1:])
+
+    def select(self, k: int) -> Generator:
+        """The k-th generator as a network of its own (it shares no memory with the others)."""
+        if not 0 <= k < self.num_generators:
+            raise IndexError(f"generator {k} of {self.num_generators}")
+        if self.num_generators == 1:
+            return self
+        alone = FiveByFiveGenerators(self.latent_dim, self.first_width, self.image_shape, self.num_classes)
+        state = {
+            name: tensor.chunk(self.num_generators)[k] if tensor.ndim else tensor
+            for name, tensor in self.state_dict().items()
+        }
+        alone.load_state_dict(state)
+        return alone.to(self.dense.device).train(self.training).requires_grad_(False)
+
+
+class FiveByFiveDiscriminator(nn.Module):
+    """Two 5x5 convolutions of stride 2, each with LeakyReLU 0.3 and dropout, then one linear layer; no batch norm.
+
+    Source: reports R1 (K + 1 outputs, the last one "real") and R4 (one output), both with 64 and 128 channels.
+    """
+
+    def __init__(
+        self,
+        spec: FiveByFiveSpec | MadganSeparateSpec,
+        first_width: int,
+        outputs: int,
+        image_shape: tuple[int, int, int],
+    ) -> None:
+        super().__init__()
+        self.dropout = spec.dropout
+        self.separate_batches = spec.minibatch_stddev
+        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
+        self.downs = nn.ModuleList(
+            [SameConv2d(image_shape[0], first_width, 5, 2), SameConv2d(first_width, 128, 5, 2)]
+        )
+        pixels = -(-image_shape[1] // 4) * -(-image_shape[2] // 4)
+        self.scores = nn.Linear(128 * pixels + spec.minibatch_stddev, outputs)
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,) or (B, K + 1)."""
+        for down in self.downs:
+            x = F.dropout(leaky(down(x), SLOPE), self.dropout, self.training)
+        h = x.flatten(1)
+        scores: Tensor = self.scores(self.spread(h)).float()
+        return Scores(scores.squeeze(1), features=h)
+
+
+def build(spec: FiveByFiveSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """One generator against one score. `spec.first_width` is the first layer's of both; not given, 256 and 64."""
+    generator = FiveByFiveGenerators(spec.latent_dim, spec.first_width or 256, image_shape, num_classes)
+    return _initialised(generator, FiveByFiveDiscriminator(spec, spec.first_width or 64, 1, image_shape))
+
+
+def build_separate(spec: MadganSeparateSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """K generators with nothing in common against K + 1 logits."""
+    k = spec.generators
+    generators = FiveByFiveGenerators(spec.latent_dim, 256, image_shape, num_classes, k)
+    return _initialised(generators, FiveByFiveDiscriminator(spec, 64, k + 1, image_shape))
+
+
+def _initialised(generator: FiveByFiveGenerators, discriminator: nn.Module) -> Networks:
+    init_glorot(generator)
+    init_glorot(discriminator)
+    for part in generator.dense:  # each generator starts from its own draw
+        nn.init.xavier_uniform_(part.data)
+    return Networks(generator, discriminator)
