@@ -16,7 +16,8 @@ class DataConfig(Checked):
 
     source: str = option(
         "digits",
-        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX or class folders, NPZ, sample set",
+        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX or class folders, NPZ, sample set; "
+        "stacked: before it makes RGB of three grey images",
         flag="--data",
     )
     image_size: int | None = option(None, "side in pixels; default: the set's own", minimum=8, maximum=64)
@@ -47,16 +48,64 @@ class Recipe(Checked):
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
     batch_size: int = option(32, "images per step", minimum=2)
     lr: float = option(4e-4, "learning rate of both networks (Adam)", minimum=0.0)
+    lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)
+    lr_schedule: str = option(
+        "constant", "course of the learning rates (cosine: to 0 at the end)", choices=("constant", "cosine")
+    )
     beta1: float = option(0.0, "Adam's first-moment decay", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.99, "Adam's second-moment decay", minimum=0.0, maximum=0.99999)
-    r1: float = option(1.0, "R1 gradient penalty, gamma; 0 turns it off", minimum=0.0)
-    r1_every: int = option(8, "steps between R1 penalties (lazy regularisation)", minimum=1)
+    r1: float = option(1.0, "R1 gradient penalty (on real images), gamma; 0 turns it off", minimum=0.0)
+    r2: float = option(0.0, "R2 gradient penalty (on fakes), gamma", minimum=0.0)
+    r1_every: int = option(8, "steps between R1 and R2 penalties (lazy regularisation)", minimum=1)
+    gp: float = option(
+        0.0, "gradient penalty between real and fake (WGAN-GP), lambda; usually 10", minimum=0.0
+    )
+    clip: float = option(0.0, "clip the discriminator's weights to this (WGAN); usually 0.01", minimum=0.0)
+    ct: float = option(0.0, "CT term: like scores under other dropout, weight; usually 2", minimum=0.0)
+    cr: float = option(
+        0.0,
+        "consistency regularisation: like scores for shifted real images, weight; usually 10",
+        minimum=0.0,
+    )
+    bcr: float = option(
+        0.0, "balanced consistency: the same for real images and fakes, weight; usually 10", minimum=0.0
+    )
+    cr_flip: bool = option(False, "--cr and --bcr also mirror the images they shift")
+    lecam: float = option(0.0, "LeCam regularisation for few images, weight; usually 0.3", minimum=0.0)
+    label_smoothing: float = option(
+        0.0, "lower the target of real images from 1 by this; usually 0.1", minimum=0.0, maximum=0.5
+    )
+    aux_weight: float = option(
+        1.0, "weight of the class loss where the discriminator classifies too", minimum=0.0
+    )
+    identity: float = option(
+        0.0, "madgan: reward each generator for images known as its own (MGAN), weight", minimum=0.0
+    )
+    d_steps: int = option(1, "discriminator steps per generator step", minimum=1)
+    d_pretrain: int = option(0, "discriminator steps before the generator's first", minimum=0)
+    transition: int = option(
+        0, "steps over which an unconditional start turns class-conditional, for few images", minimum=0
+    )
+    curriculum: int = option(0, "steps over which training goes from easy images to all", minimum=0)
     ema: float = option(
         0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999
     )
-    diffaugment: bool = option(
-        False, "DiffAugment translation of what the discriminator sees; for long runs on few images"
+    ema_ramp: float | None = option(
+        None,
+        "half-life of the average at most this fraction of the steps so far",
+        minimum=0.0001,
+        maximum=1.0,
     )
+    diffaugment: tuple[str, ...] = option(
+        (),
+        "DiffAugment policies for what the discriminator sees; for long runs on few images",
+        choices=("translation", "color", "cutout"),
+    )
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images that a generator step takes from the training set."""
+        return self.batch_size * self.d_steps
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """From what the user typed after --data to images: a name from the catalog, or a path of some kind.
 
+`stacked:` before either makes a stacked set of it (`stacked.py`).
+
 A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a
 set of gangda's own (its index.json tells); a folder of IDX files; a folder of images.
 
@@ -16,7 +18,7 @@ import numpy as np
 
 from gangda import catalog
 from gangda.configs import DataConfig
-from gangda.data import folder, idx, npz, torchvision_sets
+from gangda.data import folder, idx, npz, stacked, torchvision_sets
 from gangda.data.decoded import UNLABELLED, Decoded
 from gangda.data.images import IntArray, LabelledImages, real_images
 from gangda.data.resize import to_square
@@ -59,6 +61,10 @@ def _load(config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
     if config.source in catalog.SOURCES:
         decoded = catalog.builder("data set", catalog.SOURCES, config.source)(config)
         return _source(config.source, config, decoded)
+    grey = stacked.inner_name(config.source)
+    if grey is not None:
+        made = stacked.stack(_load(dataclasses.replace(config, source=grey), inside))
+        return dataclasses.replace(made, fingerprint=fingerprint(made.train, made.test))
     path = Path(config.source).expanduser()
     _check_there(path, config.source)
     name = path.resolve().stem if path.is_file() else path.resolve().name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gangda import catalog
 from gangda.configs import DataConfig
+from gangda.data import stacked
 
 
 def data_root() -> Path:
@@ -22,6 +23,10 @@ def located(config: DataConfig) -> DataConfig:
     """The same with the path of its source resolved, for records that are read from elsewhere; names stay."""
     if config.source in catalog.SOURCES:
         return config
+    grey = stacked.inner_name(config.source)
+    if grey is not None:
+        inside = located(dataclasses.replace(config, source=grey))
+        return dataclasses.replace(inside, source=stacked.PREFIX + inside.source)
     return dataclasses.replace(config, source=str(Path(config.source).expanduser().resolve()))
 
 
