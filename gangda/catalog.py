@@ -35,6 +35,30 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "Mirza 2014; Radford 2016; Miyato 2018",
         "gangda.specs:CdcganSpec",
     ),
+    "acgan": Entry(
+        "gangda.zoo.acgan:build",
+        "class-conditional, with a discriminator that also names the class",
+        "Odena 2017",
+        "gangda.specs:AcganSpec",
+    ),
+    "sagan": Entry(
+        "gangda.zoo.sagan:build",
+        "class-conditional, with self-attention and spectral norm in both networks",
+        "Zhang 2019",
+        "gangda.specs:SaganSpec",
+    ),
+    "biggan": Entry(
+        "gangda.zoo.biggan:build",
+        "class-conditional residual networks, small: shared class embedding, z in every block, attention",
+        "Brock 2019",
+        "gangda.specs:BigganSpec",
+    ),
+    "wgan-gp": Entry(
+        "gangda.zoo.cdcgan:build",
+        "the default's layers under the Wasserstein loss with gradient penalty",
+        "Gulrajani 2017",
+        "gangda.specs:WganGpSpec",
+    ),
     "dcgan": Entry(
         "gangda.zoo.dcgan:build",
         "deep convolutional GAN, unconditional",
@@ -119,6 +143,17 @@ LOSSES: Mapping[str, Entry] = {
         "gangda.objectives.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"
     ),
     "hinge": Entry("gangda.objectives.losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+    "lsgan": Entry("gangda.objectives.losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
+    "wasserstein": Entry(
+        "gangda.objectives.losses:wasserstein",
+        "difference of mean scores; wants --gp or --clip",
+        "Arjovsky 2017",
+    ),
+    "relativistic": Entry(
+        "gangda.objectives.losses:relativistic",
+        "each fake against a real image; wants --r1, --r2",
+        "Huang 2024",
+    ),
 }
 
 SOURCES: Mapping[str, Entry] = {

@@ -15,11 +15,13 @@ class Scores:
         adversarial: (B,) logits of "real", or (B, K+1) with K generators (the last one is "real").
         classes: (B, num_classes) logits of an auxiliary classifier, where the architecture has one.
         features: (B, F) activations before the head, where the architecture exposes them.
+        unconditional: as adversarial, before the class is taken into account; None where the two are one.
     """
 
     adversarial: Tensor
     classes: Tensor | None = None
     features: Tensor | None = None
+    unconditional: Tensor | None = None
 
 
 class Generator(nn.Module):
@@ -56,3 +58,14 @@ class Networks:
 
 
 Build = Callable[..., Networks]  # build(spec, image_shape, num_classes) -> Networks
+
+
+def set_strength(module: nn.Module, value: float) -> int:
+    """How much the class counts in the conditional layers, from 0 (not at all) to 1; how many such layers there are.
+
+    They are the submodules with an attribute `strength`. Source: Shahbazi 2022 (transitional conditioning).
+    """
+    layers = [layer for layer in module.modules() if hasattr(layer, "strength")]
+    for layer in layers:
+        layer.strength = value  # type: ignore[assignment]
+    return len(layers)

@@ -7,18 +7,19 @@ from torch import Tensor, nn
 
 from gangda.specs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk, crop, grid_plan, stages
+from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
 
 
 class ConditionalGenerator(Generator):
     """z -> linear -> (4w, base, base) -> transposed 4x4 convolutions, doubling the side -> 3x3 convolution -> tanh.
 
-    Every hidden layer is normalised by conditional batch norm, the only way the class enters.
+    Every hidden layer is normalised by conditional batch norm, the only way the class enters (`norms_know_class`).
     Source: DCGAN (Radford 2016) with the conditioning of Miyato and Koyama 2018; the 3x3 output layer and the
     small widths are ours.
     """
 
     conditional = True
+    norms_know_class = True
 
     def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
@@ -29,9 +30,21 @@ class ConditionalGenerator(Generator):
         self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
         pairs = list(pairwise(widths))
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
-        self.norms = nn.ModuleList([ConditionalBatchNorm(width, num_classes) for width in widths])
+        self.norms = nn.ModuleList(
+            [batch_norm(width, num_classes, self.norms_know_class) for width in widths]
+        )
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
-        self.more = nn.ModuleList([_MoreConvs(b, num_classes, spec.depth - 1) for _, b in pairs])
+        self.more = nn.ModuleList([self._more_convs(b, spec.depth - 1) for b in widths[1:]])
+
+    def _more_convs(self, channels: int, count: int) -> "_MoreConvs":
+        return _MoreConvs(
+            [batch_norm(channels, self.num_classes, self.norms_know_class) for _ in range(count)], channels
+        )
+
+    def first(self, z: Tensor, y: Tensor) -> Tensor:
+        """The smallest plane, (B, 4w, base, base)."""
+        x: Tensor = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
+        return x
 
     def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
         """Double the side for the i-th time."""
@@ -41,20 +54,19 @@ class ConditionalGenerator(Generator):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
-        x = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
-        x = torch.relu_(self.norms[0](x, y))
+        x = torch.relu_(self.norms[0](self.first(z, y), y))
         for i in range(len(self.ups)):
             x = self.stage(i, x, y)
         return crop(torch.tanh(self.out(x)), *self.image_shape[1:])
 
 
 class _MoreConvs(nn.Module):
-    """`count` 3x3 convolutions, each with conditional batch norm and ReLU."""
+    """One 3x3 convolution with ReLU for each of the norms."""
 
-    def __init__(self, channels: int, num_classes: int, count: int) -> None:
+    def __init__(self, norms: list[nn.Module], channels: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in range(count)])
-        self.norms = nn.ModuleList([ConditionalBatchNorm(channels, num_classes) for _ in range(count)])
+        self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in norms])
+        self.norms = nn.ModuleList(norms)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """(B, C, H, W), (B,) -> the same shape."""
@@ -69,9 +81,15 @@ class ProjectionDiscriminator(nn.Module):
     Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
     """
 
-    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(
+        self,
+        spec: CdcganSpec,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
+        trunk: type[ScoreTrunk] = ScoreTrunk,
+    ) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = trunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
         self.separate_batches = spec.minibatch_stddev
         self.score = nn.Linear(self.trunk.features, 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features)
@@ -80,8 +98,9 @@ class ProjectionDiscriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         h = self.trunk(x)
-        logits = self.score(h).squeeze(1) + (self.embed(y) * h).sum(1)
-        return Scores(logits.float(), features=h)
+        unconditional = self.score(h).squeeze(1)
+        logits = unconditional + (self.embed(y) * h).sum(1)
+        return Scores(logits.float(), features=h, unconditional=unconditional)
 
 
 def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

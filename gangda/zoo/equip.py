@@ -162,8 +162,9 @@ class OneOf(Generator):
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         k = self.ensemble.num_generators
-        images: Tensor = self.ensemble(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
-        return images.unflatten(0, (k, -1))[self.k]
+        images = self.ensemble(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
+        own: Tensor = images.unflatten(0, (k, -1))[self.k]
+        return own
 
 
 def moments(x: Tensor, batch: bool) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 WARM_UP = 15  # power iterations at the start, so that the first step already sees the right value
-LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
+LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 class SpectralNorm(nn.Module):
@@ -48,14 +48,16 @@ class SpectralNorm(nn.Module):
         return F.normalize(matrix @ v, dim=0), v
 
 
-def add_spectral_norm(network: nn.Module) -> None:
-    """Normalise every convolution, linear layer and embedding of a network, in place.
+def add_spectral_norm(network: nn.Module, embeddings: bool = True) -> None:
+    """Normalise every convolution and linear layer of a network, and the embeddings unless told not to, in place.
 
+    A generator's embeddings are better left out: those of conditional batch norm are gains, which would shrink.
     A weight that starts as 0, as the embeddings of projection discriminators do, has no direction to keep: it starts
     from N(0, 1) instead.
     """
+    kinds = (*LAYERS, nn.Embedding) if embeddings else LAYERS
     for layer in list(network.modules()):
-        if isinstance(layer, LAYERS) and not parametrize.is_parametrized(layer, "weight"):
+        if isinstance(layer, kinds) and not parametrize.is_parametrized(layer, "weight"):
             weight = layer.weight
             if not weight.detach().any():
                 nn.init.normal_(weight)
