@@ -162,6 +162,9 @@ class SampleConfig(Checked):
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
     shard: str = option("1/1", "write part i/n; any n gives the same images", pattern=r"[1-9]\d*/[1-9]\d*")
     generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
+    truncation: float | None = option(
+        None, "draw noise beyond this again: smaller is more typical, less varied; as in 1.0", minimum=0.05
+    )
     min_confidence: float = option(
         0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
     )

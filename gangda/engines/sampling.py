@@ -112,6 +112,7 @@ def sample(
         run=run,
         which=config.generator,
         min_confidence=config.min_confidence,
+        truncation=config.truncation,
         reporter=reporter,
     )
     header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
@@ -155,6 +156,8 @@ def _header(
         "device": machine.device.type,
         "precision": machine.precision,
     }
+    if config.truncation is not None:  # without it, a set keeps the key it always had
+        made_by["truncation"] = config.truncation
     asked = {
         "kind": "samples",
         "protocol": PROTOCOL,

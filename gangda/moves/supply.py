@@ -20,7 +20,7 @@ from gangda.moves.model import Model
 from gangda.moves.sorting import Sorter, sorter_of_run
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.zoo.base import Generator
+from gangda.zoo.base import Generator, Truncated
 
 MOST_ATTEMPTS = 64  # blocks drawn to fill one of a class, where there are up to eight classes
 ATTEMPTS_PER_CLASS = (
@@ -162,9 +162,12 @@ def supply_of(
     sorter: Sorter | None = None,
     which: int | None = None,
     min_confidence: float = 0.0,
+    truncation: float | None = None,
     reporter: Reporter = SILENT,
 ) -> Supply:
     """The supply that fits the model: direct, or sorted by `sorter` (default: the run folder's own).
+
+    `truncation` keeps the noise within these bounds.
 
     Raises:
         UsageError: `which` is not one of the run's generators; a least confidence where nothing is sorted.
@@ -173,6 +176,8 @@ def supply_of(
     check_choice(model, which, min_confidence)
     layout = torch.channels_last if machine.channels_last else torch.contiguous_format
     generator: Generator = model.generator.to(machine.device, memory_format=layout)  # type: ignore[call-overload]
+    if truncation is not None:
+        generator = Truncated(generator, truncation)
     if not needs_sorter(model):
         return Direct(generator, seed, machine, which)
     if sorter is None:

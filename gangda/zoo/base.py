@@ -49,6 +49,48 @@ class Generator(nn.Module):
         return torch.randn(count, self.latent_dim, generator=rng)
 
 
+class Wrapped(Generator):
+    """Another generator with something changed; by itself, it makes the same images."""
+
+    def __init__(self, inner: Generator) -> None:
+        super().__init__()
+        self.inner = inner
+        self.latent_dim, self.num_classes = inner.latent_dim, inner.num_classes
+        self.image_shape, self.conditional = inner.image_shape, inner.conditional
+        self.num_generators = inner.num_generators
+
+    def noise(self, count: int, rng: torch.Generator) -> Tensor:
+        """The inner generator's noise."""
+        return self.inner.noise(count, rng)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
+        images: Tensor = self.inner(z, y)
+        return images
+
+
+class Truncated(Wrapped):
+    """A generator whose noise lies within [-limit, limit]: values beyond are drawn again, the others stay.
+
+    A smaller limit gives more typical, less varied images. Source: Brock 2019, section 3.1 (the truncation trick).
+    """
+
+    def __init__(self, inner: Generator, limit: float) -> None:
+        super().__init__(inner)
+        self.limit = limit
+
+    def noise(self, count: int, rng: torch.Generator) -> Tensor:
+        """`count` draws of z, float32 (count, latent_dim) on the CPU, none beyond the limit."""
+        z = self.inner.noise(count, rng)
+        while (beyond := z.abs() > self.limit).any():
+            z = torch.where(beyond, self.inner.noise(count, rng), z)
+        return z
+
+    def select(self, k: int) -> Generator:
+        """The k-th generator, truncated likewise."""
+        return Truncated(self.inner.select(k), self.limit)
+
+
 @dataclass(frozen=True)
 class Networks:
     """The two players. `discriminator(x, y)` returns `Scores`."""

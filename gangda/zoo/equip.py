@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from gangda.runtime.seeding import torch_stream
 from gangda.specs import ArchSpec, NetSpec
-from gangda.zoo.base import Generator, Networks
+from gangda.zoo.base import Generator, Networks, Wrapped
 from gangda.zoo.spectral import add_spectral_norm
 
 REFERENCE = 32  # images of the reference batch
@@ -87,7 +87,7 @@ class ReferenceNorm(AnyBatchNorm):
         return normalise(x, mean.lerp(own_mean, own), square.lerp(own_square, own), self)
 
 
-class ReferenceGenerator(Generator):
+class ReferenceGenerator(Wrapped):
     """A generator whose virtual batch norm sees a fixed reference batch of noise and labels before every batch.
 
     The batch (`reference_z`, `reference_y`: classes in turn) comes from a stream of its own and is saved with the
@@ -98,27 +98,15 @@ class ReferenceGenerator(Generator):
     reference_y: Tensor
 
     def __init__(self, inner: Generator) -> None:
-        super().__init__()
-        self.inner = inner
-        self.latent_dim, self.num_classes, self.image_shape = (
-            inner.latent_dim,
-            inner.num_classes,
-            inner.image_shape,
-        )
-        self.conditional, self.num_generators = inner.conditional, inner.num_generators
+        super().__init__(inner)
         rows = -(-REFERENCE // inner.num_generators) * inner.num_generators
         self.register_buffer("reference_z", self.noise(rows, torch_stream("virtual batch norm")))
         self.register_buffer("reference_y", torch.arange(rows) % inner.num_classes)
 
-    def noise(self, count: int, rng: torch.Generator) -> Tensor:
-        """The inner generator's noise."""
-        return self.inner.noise(count, rng)
-
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         with self._reference_kept():
-            images: Tensor = self.inner(z, y)
-        return images
+            return super().forward(z, y)
 
     @contextlib.contextmanager
     def _reference_kept(self) -> Iterator[None]:
@@ -142,29 +130,18 @@ class ReferenceGenerator(Generator):
         return self if self.num_generators == 1 else OneOf(self, k)
 
 
-class OneOf(Generator):
+class OneOf(Wrapped):
     """Generator k of an ensemble that cannot be taken apart: makes K images for each one it shows."""
 
     def __init__(self, ensemble: Generator, k: int) -> None:
-        super().__init__()
-        self.ensemble, self.k = ensemble, k
-        self.latent_dim, self.num_classes, self.image_shape = (
-            ensemble.latent_dim,
-            ensemble.num_classes,
-            ensemble.image_shape,
-        )
-        self.conditional = ensemble.conditional
-
-    def noise(self, count: int, rng: torch.Generator) -> Tensor:
-        """The ensemble's noise."""
-        return self.ensemble.noise(count, rng)
+        super().__init__(ensemble)
+        self.k, self.num_generators = k, 1
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
-        k = self.ensemble.num_generators
-        images = self.ensemble(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
-        own: Tensor = images.unflatten(0, (k, -1))[self.k]
-        return own
+        k = self.inner.num_generators
+        images: Tensor = self.inner(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
+        return images.unflatten(0, (k, -1))[self.k]  # type: ignore[no-any-return]
 
 
 def moments(x: Tensor, batch: bool) -> tuple[Tensor, Tensor]:
