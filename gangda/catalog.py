@@ -193,6 +193,10 @@ METRICS: Mapping[str, Entry] = {
         "gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"
     ),
     "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
+    "generators": Entry(
+        "gangda.metrics.generators:generators", "how much the generators of an ensemble differ"
+    ),
+    "modes": Entry("gangda.metrics.modes:modes", "modes covered, and KL to uniform; stacked sets only"),
     "memorisation": Entry(
         "gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"
     ),

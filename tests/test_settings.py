@@ -140,7 +140,7 @@ def test_flag_of_another_architecture_names_its_owners():
 
 
 def test_yaml_words_that_yaml_reads_as_booleans(write):
-    assert settings.resolve({}, {}, write("recipe: {diffaugment: on}")).recipe.diffaugment is True
+    assert settings.resolve({}, {}, write("recipe: {cr_flip: on}")).recipe.cr_flip is True
     with pytest.raises(UsageError, match="expected text"):
         settings.resolve({}, {}, write("data: {source: on}"))
 

@@ -1,5 +1,7 @@
 """The game: two networks and their objectives, as named loss terms. Nothing here optimises or logs."""
 
+import abc
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -7,63 +9,104 @@ from torch import Tensor
 
 from gangda import catalog
 from gangda.configs import Recipe
-from gangda.objectives import losses
-from gangda.objectives.limited_data import translate
-from gangda.objectives.penalties import r1
+from gangda.moves import terms
+from gangda.moves.arena import Arena, Terms, Turn
+from gangda.objectives import losses, madgan
 from gangda.zoo.base import Networks, Scores
 
-Terms = dict[str, Tensor]
-MADGAN_GENERATOR = {"minimax": losses.madgan_minimax, "nonsaturating": losses.madgan_nonsaturating}
+MADGAN_GENERATOR = {"minimax": madgan.minimax, "nonsaturating": madgan.nonsaturating}
 
 
 class Game(Protocol):
-    """What the training loop needs of a game. Each method returns named terms; their sum is minimised."""
+    """What the training loop needs of a game. Each method returns named terms; their sum is minimised.
+
+    The attributes are those of `Arena`: how much the class counts, what is remembered, and figures for the log.
+    """
+
+    strength: float
+    memory: dict[str, Tensor]
+    seen: Terms
 
     def discriminator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
     ) -> Terms:
         """Terms of the discriminator; `fake` is detached. real: (B, C, H, W) in [-1, 1]; y: int64 (B,).
 
-        fake: (F, C, H, W) with F <= B, made for the first F labels of y.
+        fake: (F, C, H, W) with F <= B, made for the first F labels of y; turn: turns it has had before.
         """
 
-    def generator_terms(self, fake: Tensor, y: Tensor, rng: torch.Generator) -> Terms:
-        """Terms of the generator; the discriminator is frozen."""
+    def generator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> Terms:
+        """Terms of the generator for the same images; the discriminator is frozen."""
 
 
-class _Arena:
-    """What both games share: scoring images, with DiffAugment where it is on, and the lazy R1 penalty."""
+class _Duel(Arena, abc.ABC):
+    """The course of a turn, the same in both games: score, adversarial loss, optional terms."""
+
+    paired = False
+    threshold: float | None = 0.0
 
     def __init__(self, networks: Networks, recipe: Recipe) -> None:
-        self.networks, self.recipe = networks, recipe
+        super().__init__(networks, recipe)
+        self.d_extras = terms.asked_for(terms.DISCRIMINATOR, recipe)
+        self.g_extras = terms.asked_for(terms.GENERATOR, recipe)
 
-    def score(self, images: Tensor, y: Tensor, rng: torch.Generator) -> Scores:
-        seen = translate(images, rng) if self.recipe.diffaugment else images
-        scores: Scores = self.networks.discriminator(seen, y)
-        return scores
+    @abc.abstractmethod
+    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The discriminator's adversarial loss of adversarial scores."""
 
-    def score_both(
-        self, real: Tensor, y: Tensor, fake: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Scores of real and fake: one joined pass, or two where batch norm must not mix them."""
-        y_fake = y[: len(fake)]
-        if getattr(self.networks.discriminator, "separate_batches", False):
-            return self.score(real, y, rng).adversarial, self.score(fake, y_fake, rng).adversarial
-        both = self.score(torch.cat([real, fake]), torch.cat([y, y_fake]), rng).adversarial
-        return both[: len(real)], both[len(real) :]
+    @abc.abstractmethod
+    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The generator's; `real` is None unless the loss is `paired`."""
 
-    def penalty_terms(self, real: Tensor, y: Tensor, step: int, rng: torch.Generator) -> Terms:
-        """gamma/2 |grad|^2 every `r1_every` steps, scaled up to keep its mean (Karras 2020)."""
-        if self.recipe.r1 == 0 or step % self.recipe.r1_every != 0:
-            return {}
-        weight = self.recipe.r1 * self.recipe.r1_every
-        return {"d_r1": weight * r1(lambda x: self.real_score(self.score(x, y, rng).adversarial), real)}
+    def discriminator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> Terms:
+        """Adversarial term, and what the recipe adds."""
+        on_real, on_fake = self.score_both(real, y, fake, turn, rng)
+        found = self._adversarial("d", self.d_loss, on_fake, on_real)
+        taken = Turn(real, y, fake, turn, rng, on_real, on_fake)
+        for term in self.d_extras:
+            found.update(term(self, taken))
+        self.seen = {"d_accuracy": self._accuracy(on_real, on_fake)}
+        return found
 
-    def real_score(self, adversarial: Tensor) -> Tensor:
-        return adversarial
+    def generator_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> Terms:
+        """Adversarial term, and what the recipe adds. Real images are scored only where the loss is paired."""
+        if self.paired:
+            on_real, on_fake = self.score_both(real, y, fake, turn, rng)
+            found = self._adversarial("g", self.g_loss, on_fake, on_real)
+        else:
+            on_real = on_fake = self.score(fake, y[: len(fake)], turn, rng)
+            found = self._adversarial("g", self.g_loss, on_fake)
+        taken = Turn(real, y, fake, turn, rng, on_real, on_fake)
+        for term in self.g_extras:
+            found.update(term(self, taken))
+        return found
+
+    def _adversarial(
+        self, player: str, loss: Callable[..., Tensor], fake: Scores, real: Scores | None = None
+    ) -> Terms:
+        """The adversarial term; in transitional conditioning the unconditional one, and a share of the conditional.
+
+        Source: Shahbazi 2022, equations 3-4.
+        """
+        whole = loss(fake.adversarial, real.adversarial if real else None)
+        if not self.recipe.transition or fake.unconditional is None:
+            return {f"{player}_loss": whole}
+        without = loss(fake.unconditional, real.unconditional if real else None)
+        return {f"{player}_loss": self.by_strength(whole), f"{player}_unconditional": without}
+
+    def _accuracy(self, on_real: Scores, on_fake: Scores) -> Tensor:
+        with torch.no_grad():
+            real, fake = self.real_score(on_real.adversarial), self.real_score(on_fake.adversarial)
+            return losses.accuracy(real, fake, self.threshold)
 
 
-class TwoPlayerGame(_Arena):
+class TwoPlayerGame(_Duel):
     """One generator against real/fake scores, with a loss from the catalog."""
 
     known_losses = tuple(catalog.LOSSES)
@@ -71,42 +114,32 @@ class TwoPlayerGame(_Arena):
     def __init__(self, networks: Networks, recipe: Recipe) -> None:
         super().__init__(networks, recipe)
         self.loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, recipe.loss)()
+        self.paired, self.threshold = self.loss.paired, self.loss.threshold
 
-    def discriminator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
-    ) -> Terms:
-        """Adversarial term, and R1 when it is due."""
-        on_real, on_fake = self.score_both(real, y, fake, rng)
-        return {"d_loss": self.loss.discriminator(on_real, on_fake), **self.penalty_terms(real, y, step, rng)}
+    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
+        """The catalog's loss, with smoothed labels where asked for."""
+        loss, amount = self.loss.discriminator(real, fake), self.recipe.label_smoothing
+        return loss + losses.label_smoothing(real, amount) if amount else loss
 
-    def generator_terms(self, fake: Tensor, y: Tensor, rng: torch.Generator) -> Terms:
-        """Adversarial term."""
-        return {"g_loss": self.loss.generator(self.score(fake, y, rng).adversarial)}
+    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """The catalog's loss."""
+        return self.loss.generator(fake, real)
 
 
-class MadganGame(_Arena):
+class MadganGame(_Duel):
     """K generators, each with B/K of the fakes in order, against K+1 logits (Ghosh 2018)."""
 
     known_losses = tuple(MADGAN_GENERATOR)
 
-    def made_by(self, fake: Tensor) -> Tensor:
-        """Which generator made each row, int64 (B,)."""
-        k = self.networks.generator.num_generators
-        return torch.arange(k, device=fake.device).repeat_interleave(len(fake) // k)
-
     def real_score(self, adversarial: Tensor) -> Tensor:
         """Logit of "real" against all generators together."""
-        return adversarial[:, -1] - torch.logsumexp(adversarial[:, :-1], dim=1)
+        return madgan.real_score(adversarial)
 
-    def discriminator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, step: int, rng: torch.Generator
-    ) -> Terms:
-        """Cross-entropy over K+1 classes, and R1 when it is due."""
-        on_real, on_fake = self.score_both(real, y, fake, rng)
-        loss = losses.madgan_discriminator(on_real, on_fake, self.made_by(fake))
-        return {"d_loss": loss, **self.penalty_terms(real, y, step, rng)}
+    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Cross-entropy over K+1 classes."""
+        loss, amount = madgan.discriminator(real, fake, self.made_by(fake)), self.recipe.label_smoothing
+        return loss + madgan.label_smoothing(real, amount) if amount else loss
 
-    def generator_terms(self, fake: Tensor, y: Tensor, rng: torch.Generator) -> Terms:
+    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """Each generator's own loss, averaged."""
-        loss = MADGAN_GENERATOR[self.recipe.loss]
-        return {"g_loss": loss(self.score(fake, y, rng).adversarial)}
+        return MADGAN_GENERATOR[self.recipe.loss](fake)

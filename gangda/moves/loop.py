@@ -5,8 +5,8 @@ epoch). A resumed run is therefore the uninterrupted run, bit for bit, with no g
 """
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -15,12 +15,16 @@ from torch import Tensor, nn
 from gangda import catalog
 from gangda.configs import Recipe
 from gangda.data.images import LabelledImages
+from gangda.moves import course
+from gangda.moves.arena import Terms
+from gangda.moves.curriculum import Curriculum
 from gangda.moves.draw import to_float
-from gangda.moves.game import Game, Terms
+from gangda.moves.game import Game
+from gangda.objectives.gradient import clip_weights
 from gangda.runtime.device import Machine
 from gangda.runtime.seeding import seed_device, torch_stream
 from gangda.specs import ArchSpec
-from gangda.zoo.base import Generator, Networks
+from gangda.zoo.base import Generator, Networks, set_strength
 
 
 @dataclass(eq=False)
@@ -35,6 +39,7 @@ class TrainState:
     optimiser_g: torch.optim.Optimizer
     optimiser_d: torch.optim.Optimizer
     step: int = 0
+    memory: dict[str, Tensor] = field(default_factory=dict)  # the game's, such as moving averages of scores
 
     def dump(self) -> dict[str, Any]:
         """All state, by reference."""
@@ -45,6 +50,7 @@ class TrainState:
             "ema": self.ema.state_dict(),
             "optimiser_g": self.optimiser_g.state_dict(),
             "optimiser_d": self.optimiser_d.state_dict(),
+            "memory": dict(self.memory),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -55,6 +61,8 @@ class TrainState:
         self.optimiser_g.load_state_dict(state["optimiser_g"])
         self.optimiser_d.load_state_dict(state["optimiser_d"])
         self.step = int(state["step"])
+        self.memory.clear()
+        self.memory.update(state["memory"])
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,14 @@ def new_state(networks: Networks, recipe: Recipe, machine: Machine) -> TrainStat
     for module in (networks.generator, networks.discriminator):
         module.to(machine.device, memory_format=layout)  # type: ignore[call-overload]
     ema = copy.deepcopy(networks.generator).requires_grad_(False).eval()
-    return TrainState(networks, ema, _adam(networks.generator, recipe), _adam(networks.discriminator, recipe))
+    optimiser_g = _adam(networks.generator, recipe.lr, recipe)
+    optimiser_d = _adam(networks.discriminator, course.d_lr(recipe), recipe)
+    return TrainState(networks, ema, optimiser_g, optimiser_d)
 
 
-def _adam(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _adam(module: nn.Module, lr: float, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=recipe.lr, betas=(recipe.beta1, recipe.beta2), fused=True)
+    return torch.optim.Adam(parameters, lr=lr, betas=(recipe.beta1, recipe.beta2), fused=True)
 
 
 def make_game(spec: ArchSpec, networks: Networks, recipe: Recipe) -> Game:
@@ -102,6 +112,10 @@ class ResidentImages:
         """Batch of step 0, 1, ...: float32 (size, C, H, W) in [-1, 1] and int64 (size,). Epochs run into each other."""
         start = step * size
         rows = torch.cat(list(self._rows(start, start + size)))
+        return self.take(rows)
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """These rows as a batch."""
         return to_float(self.pixels[rows]), self.labels[rows]
 
     def _rows(self, start: int, stop: int) -> Iterator[Tensor]:
@@ -117,36 +131,101 @@ class ResidentImages:
 
 
 def steps(
-    state: TrainState, game: Game, images: ResidentImages, recipe: Recipe, machine: Machine
+    state: TrainState,
+    game: Game,
+    images: ResidentImages,
+    recipe: Recipe,
+    machine: Machine,
+    horizon: int | None = None,
 ) -> Iterator[StepRecord]:
-    """Train for ever, one record per step; the caller breaks off.
+    """Train for ever, one record per step; the caller breaks off. `horizon`: steps of the run, for the cosine.
 
-    A step: one batch of fakes serves both players; the discriminator learns from real and detached fakes, then,
-    frozen, it judges the same fakes for the generator (Goodfellow 2014, algorithm 1, with k = 1).
+    A step: the discriminator's extra turns, if any; then one batch of fakes serves both players: the discriminator
+    learns from real and detached fakes, and, frozen, it judges the same fakes for the generator (Goodfellow 2014,
+    algorithm 1).
     """
     generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
     fakes = recipe.batch_size // generator.num_generators * generator.num_generators
     averaged, live = float_tensors(state.ema), float_tensors(generator)
+    game.memory = state.memory
+    batch = _batches(images, recipe)
     while True:
+        _set_out(state, game, recipe, horizon)
+        last = course.turns_before(recipe, state.step + 1) - 1
+        for turn in range(course.turns_before(recipe, state.step), last):
+            _extra_turn(state, game, batch(turn), turn, images.seed, recipe, machine)
         rng = torch_stream(images.seed, "step", state.step)
         seed_device(machine.device, images.seed, "dropout", state.step)
-        real, y = images.batch(state.step, recipe.batch_size)
+        real, y = batch(last)
         with machine.autocast():
             fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
-            d_terms = game.discriminator_terms(real, y, fake.detach(), state.step, rng)
-        _descend(state.optimiser_d, d_terms)
+            d_terms = game.discriminator_terms(real, y, fake.detach(), last, rng)
+        _descend_d(state, d_terms, recipe)
         discriminator.requires_grad_(False)
         with machine.autocast():
-            g_terms = game.generator_terms(fake, y[:fakes], rng)
+            g_terms = game.generator_terms(real, y, fake, last, rng)
         _descend(state.optimiser_g, g_terms)
         discriminator.requires_grad_(True)
         state.step += 1
-        # The average ramps up (Karras 2020), so that a short run does not lag behind its own weights.
-        decay = min(recipe.ema, state.step / (state.step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_(averaged, live, 1 - decay)
-        terms = {name: value.detach() for name, value in {**d_terms, **g_terms}.items()}
-        yield StepRecord(state.step, terms, state.step * recipe.batch_size)
+            torch._foreach_lerp_(averaged, live, 1 - course.ema_decay(recipe, state.step))
+        terms = {name: value.detach() for name, value in {**d_terms, **g_terms, **game.seen}.items()}
+        yield StepRecord(state.step, terms, (last + 1) * recipe.batch_size)
+
+
+def _batches(images: ResidentImages, recipe: Recipe) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """Batch of the discriminator's turn 0, 1, ...: epoch by epoch, or by the curriculum while it lasts."""
+    if not recipe.curriculum:
+        return lambda turn: images.batch(turn, recipe.batch_size)
+    turns = course.turns_before(recipe, recipe.curriculum)
+    easy = Curriculum(images.pixels, images.labels, images.seed, turns)
+
+    def batch(turn: int) -> tuple[Tensor, Tensor]:
+        if turn < turns:
+            return images.take(easy.rows(turn, recipe.batch_size))
+        return images.batch(turn, recipe.batch_size)
+
+    return batch
+
+
+def _set_out(state: TrainState, game: Game, recipe: Recipe, horizon: int | None) -> None:
+    """Bring what changes in the course of training to where it is at this step."""
+    if recipe.lr_schedule != "constant":
+        rates = course.learning_rates(recipe, state.step, horizon)
+        for optimiser, lr in zip((state.optimiser_g, state.optimiser_d), rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = lr
+    if recipe.transition:
+        game.strength = course.strength(recipe, state.step)
+        for network in (state.networks.generator, state.networks.discriminator, state.ema):
+            set_strength(network, game.strength)
+
+
+def _extra_turn(
+    state: TrainState,
+    game: Game,
+    batch: tuple[Tensor, Tensor],
+    turn: int,
+    seed: int,
+    recipe: Recipe,
+    machine: Machine,
+) -> None:
+    """A turn of the discriminator alone, with images and fakes of its own."""
+    generator, (real, y) = state.networks.generator, batch
+    fakes = recipe.batch_size // generator.num_generators * generator.num_generators
+    rng = torch_stream(seed, "extra turn", turn)
+    seed_device(machine.device, seed, "extra dropout", turn)
+    with machine.autocast():
+        with torch.no_grad():
+            fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
+        terms = game.discriminator_terms(real, y, fake, turn, rng)
+    _descend_d(state, terms, recipe)
+
+
+def _descend_d(state: TrainState, terms: Terms, recipe: Recipe) -> None:
+    _descend(state.optimiser_d, terms)
+    if recipe.clip:
+        clip_weights(state.networks.discriminator.parameters(), recipe.clip)
 
 
 def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:

@@ -1,7 +1,7 @@
-"""Adversarial losses on raw scores (logits). Each takes `(real, fake)` and returns the loss of one player.
+"""Adversarial losses on raw scores (logits): discriminators end without a sigmoid.
 
 A `Loss` is a pair: what the discriminator minimises and what the generator minimises, both means over the batch.
-Gangda's MAD-GAN uses the cross-entropies at the end.
+MAD-GAN's cross-entropies, over K+1 logits, are in `madgan.py`.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,24 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Loss:
-    """`discriminator(real, fake)` and `generator(fake)`: scores (B,) float32 -> scalars."""
+    """The two players' losses: scores (B,) float32 -> scalars.
+
+    Attributes:
+        discriminator: of (real, fake).
+        generator: of (fake, real); `real` is None unless `paired`.
+        paired: each fake is compared with a real image, so the generator's loss needs the real images' scores.
+        threshold: the score above which an image counts as taken for real; None where scores have no zero and only
+            differences count.
+        logistic: the score is a log odds, so that a target between 0 and 1 (label smoothing) has a meaning.
+        needs_bound: it means something only while the discriminator's slope is bounded.
+    """
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor | None], Tensor]
+    paired: bool = False
+    threshold: float | None = 0.0
+    logistic: bool = False
+    needs_bound: bool = False
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -27,38 +41,90 @@ def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
 
 def nonsaturating() -> Loss:
     """Generator: -E log D(G(z)). Source: Goodfellow 2014, section 3."""
-    return Loss(_logistic_discriminator, lambda fake: F.softplus(-fake).mean())
+    return Loss(_logistic_discriminator, lambda fake, real: F.softplus(-fake).mean(), logistic=True)
 
 
 def minimax() -> Loss:
     """Generator: E log(1 - D(G(z))), which saturates early on. Source: Goodfellow 2014, equation 1."""
-    return Loss(_logistic_discriminator, lambda fake: -F.softplus(fake).mean())
+    return Loss(_logistic_discriminator, lambda fake, real: -F.softplus(fake).mean(), logistic=True)
 
 
 def hinge() -> Loss:
     """Hinge on both sides for the discriminator; generator: -E score. Source: Lim and Ye 2017, equations 7-8."""
     return Loss(
         lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(),
-        lambda fake: -fake.mean(),
+        lambda fake, real: -fake.mean(),
     )
 
 
-def madgan_discriminator(real: Tensor, fake: Tensor, made_by: Tensor) -> Tensor:
-    """Cross-entropy of "which generator made it, or real" over K+1 logits; real is the last class.
+def lsgan() -> Loss:
+    """Least squares with the 0-1 coding (a = 0 for fakes, b = 1 for real images, c = 1 for what G wants).
 
-    real, fake: (B, K+1); made_by: int64 (B,) generator of each fake. Real and fake halves weigh the same.
-    Source: Ghosh 2018, equation 2 (sum over generators taken as a mean, so that K does not weaken "real").
+    Source: Mao 2017, equation 9.
     """
-    target = torch.full((len(real),), real.shape[1] - 1, dtype=torch.int64, device=real.device)
-    return F.cross_entropy(real, target) + F.cross_entropy(fake, made_by)
+    return Loss(
+        lambda real, fake: 0.5 * ((real - 1).square().mean() + fake.square().mean()),
+        lambda fake, real: 0.5 * (fake - 1).square().mean(),
+        threshold=0.5,
+    )
 
 
-def madgan_minimax(fake: Tensor) -> Tensor:
-    """E log(1 - D_real(G(z))). Source: Ghosh 2018, equation 3."""
-    log_p = F.log_softmax(fake, dim=1)
-    return torch.logsumexp(log_p[:, :-1], dim=1).mean()
+def wasserstein() -> Loss:
+    """Critic: E score(G(z)) - E score(x), the negative of the distance's estimate; generator: -E score(G(z)).
+
+    The critic must be kept near 1-Lipschitz by weight clipping, a gradient penalty or spectral norm.
+    Source: Arjovsky 2017, equation 2 and algorithm 1.
+    """
+    return Loss(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda fake, real: -fake.mean(),
+        threshold=None,
+        needs_bound=True,
+    )
 
 
-def madgan_nonsaturating(fake: Tensor) -> Tensor:
-    """-E log D_real(G(z)), as the authors' code has it."""
-    return -F.log_softmax(fake, dim=1)[:, -1].mean()
+def relativistic() -> Loss:
+    """RpGAN: each fake against a real image, logistic. Discriminator: E f(score(G(z)) - score(x)), f = softplus.
+
+    The generator has the same with the roles exchanged. Row i of the fakes is paired with row i of the real images
+    (of the same class, where there are classes). Source: Jolicoeur-Martineau 2018; Huang 2024 (R3GAN), equation 2,
+    which has f(t) = -log(1 + exp(-t)) maximised: the same.
+    """
+    return Loss(_relativistic_discriminator, _relativistic_generator, paired=True, threshold=None)
+
+
+def _relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    return F.softplus(fake - real[: len(fake)]).mean()
+
+
+def _relativistic_generator(fake: Tensor, real: Tensor | None) -> Tensor:
+    if real is None:
+        raise ValueError("a relativistic loss needs the scores of real images")
+    return F.softplus(real[: len(fake)] - fake).mean()
+
+
+def label_smoothing(real: Tensor, amount: float) -> Tensor:
+    """What the logistic loss gains when the target of real images is 1 - amount: amount * E score.
+
+    real: (B,) scores. -t log D - (1 - t) log(1 - D) = -log D + (1 - t) score. One-sided: fakes keep their target 0.
+    Source: Salimans 2016, section 3.4.
+    """
+    return amount * real.mean()
+
+
+def auxiliary(classes: Tensor, y: Tensor) -> Tensor:
+    """Cross-entropy of the auxiliary classifier, (B, num_classes) logits against int64 (B,) labels.
+
+    Source: Odena 2017 (ACGAN), equation 3; both players minimise it, on real images and on fakes.
+    """
+    return F.cross_entropy(classes.float(), y)
+
+
+def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
+    """How well scores tell real from fake, in [0, 1]: the mean of the shares of real and of fakes told rightly.
+
+    Without a threshold: the share of pairs (row i of each) in which the real image has the higher score.
+    """
+    if threshold is None:
+        return (real[: len(fake)] > fake).float().mean()
+    return torch.stack([(real > threshold).float().mean(), (fake < threshold).float().mean()]).mean()

@@ -155,7 +155,7 @@ def test_one_class_only_is_refused_for_conditional_architectures(blobs, tmp_path
 
 def test_divergence_stops_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "gangda.moves.game.r1", lambda score, real: torch.tensor(float("nan"), requires_grad=True)
+        "gangda.objectives.gradient.r1", lambda score, real: torch.tensor(float("nan"), requires_grad=True)
     )
     with pytest.raises(RunError, match="d_r1 is not a number at step 1"):
         train(config(), tmp_path / "run")

@@ -1,9 +1,9 @@
-"""One process's work on a run: train, log, save, stop, and leave a folder that can always be continued."""
+"""One process's work on a run: train, log, look, save, stop, and leave a folder that can always be continued."""
 
-import dataclasses
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,83 +11,104 @@ import torch
 from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
-from gangda.data.places import located
+from gangda.engines.training.journal import LOG_EVERY, Journal, NotFiniteError, refuse_lost_weights
+from gangda.engines.training.lookout import FIRST, Lookout, due
+from gangda.engines.training.outcome import TrainResult, count_parameters
+from gangda.engines.training.saving import Keeper
 from gangda.errors import RunError
-from gangda.moves import watch
 from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
-from gangda.moves.model import ModelCard, build_networks, save_model
-from gangda.report import grids
+from gangda.moves.model import build_networks
 from gangda.runtime.device import Machine
-from gangda.runtime.files import write_bytes
 from gangda.runtime.progress import Reporter
-from gangda.runtime.runs import MetricsLog, RunFolder
-from gangda.runtime.seeding import seed_device
+from gangda.runtime.runs import RunFolder
+from gangda.runtime.seeding import seed_device, seed_for
 from gangda.runtime.signals import StopRequest
-from gangda.zoo.base import Generator
-
-LOG_EVERY = 50  # steps between lines of metrics.jsonl
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """What `gangda train` reports. `seconds` is training time over all sittings; `alarms` are those of the end."""
+@dataclass(eq=False)
+class Stopwatch:
+    """Training time in seconds, over all sittings; looking at samples does not count."""
 
-    run: Path
-    arch: str
-    steps: int
-    seconds: float
-    images_per_second: float
-    finished: bool
-    parameters: dict[str, int]
-    alarms: tuple[str, ...] = ()
+    before: float = 0.0
+    began: float = field(default_factory=time.monotonic)
 
     @property
-    def out(self) -> Path:
-        """The run folder."""
-        return self.run
+    def seconds(self) -> float:
+        """So far."""
+        return self.before + time.monotonic() - self.began
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**dataclasses.asdict(self), "run": str(self.run), "alarms": list(self.alarms)}
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside takes no training time."""
+        self.before = self.seconds
+        try:
+            yield
+        finally:
+            self.began = time.monotonic()
 
 
 @dataclass(eq=False)
 class Sitting:
-    """One process's work on a run: everything between taking the folder and leaving it."""
+    """One process's work on a run: everything between taking the folder and leaving it.
+
+    `rollbacks` counts how often the run went back to a checkpoint because a figure was no number; it changes the
+    random streams, so that the same does not happen again.
+    """
 
     config: TrainConfig
     images: LabelledImages
+    validation: LabelledImages
     folder: RunFolder
     machine: Machine
     fingerprint: str
     reporter: Reporter
     stop: StopRequest
-    latest: dict[str, Any] = field(default_factory=dict)  # the last value of each loss term
+    rollbacks: int = 0
+    clock: Stopwatch = field(default_factory=Stopwatch)
+
+    def __post_init__(self) -> None:
+        path = self.folder.path
+        self.keeper = Keeper(self.config, self.images, self.folder, self.machine, self.fingerprint)
+        self.journal = Journal(path / "metrics.jsonl", len(self.images))
+        self.lookout = Lookout(
+            self.images,
+            self.validation,
+            seed=self.config.runtime.seed,
+            machine=self.machine,
+            cache=path / "lookout",
+            reporter=self.reporter,
+            tell=self.journal.tell,
+        )
 
     def fit(self) -> TrainResult:
         """Train to the budget's end, saving on the way; on a signal, save and raise."""
         recorded = self.folder.state()
         state = self._fresh_state()
-        seconds = self._restore(state)
-        if recorded["finished"] and self._done(state.step, seconds):
-            return self._result(state, seconds, tuple(recorded.get("alarms", ())))
-        self.folder.write_state(
-            finished=False, steps=state.step, seconds=seconds, fingerprint=self.fingerprint
-        )
+        self._restore(state)
+        if recorded["finished"] and self._done(state.step):
+            self._refuse_collapse(state.step, recorded.get("collapsed", False))
+            return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
+        self._refuse_collapse(state.step, self.lookout.collapsed)
+        self._write_state(state, finished=False)
         if state.step:
             self.reporter.line(f"{self.folder.path}: going on from step {state.step}")
-        seconds = self._run_steps(state, seconds)
-        return self._finish(state, seconds)
+        while True:
+            try:
+                self._run_steps(state)
+                return self._finish(state)
+            except NotFiniteError as error:
+                state = self._step_back(error)
+            finally:
+                self.journal.close()
 
     def fit_closed_form(self) -> TrainResult:
         """Architectures that are fitted, not trained."""
-        started = time.monotonic()
         generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
             self.config.spec, self.images
         )
-        self._save_model(generator, 0)
-        self._save_grid(generator, 0)
-        seconds = time.monotonic() - started
+        self.keeper.save_model(generator, 0)
+        self.keeper.save_grid(generator, 0)
+        seconds = self.clock.seconds
         self.folder.write_state(finished=True, steps=0, seconds=seconds, fingerprint=self.fingerprint)
         return TrainResult(self.folder.path, self.config.arch, 0, seconds, 0.0, True, {"generator": 0})
 
@@ -97,162 +118,196 @@ class Sitting:
         networks = build_networks(self.config.arch, self.config.spec, shape, classes)
         return new_state(networks, self.config.recipe, self.machine)
 
-    def _restore(self, state: TrainState) -> float:
-        """Take over the newest whole checkpoint; the seconds trained so far."""
-        saved, complaints = self.folder.load_checkpoint()
+    def _restore(self, state: TrainState, regular: bool = False) -> None:
+        """Take over the newest whole checkpoint (`regular`: of those at regular steps), if there is one."""
+        saved, complaints = self.folder.load_checkpoint(self._regular if regular else None)
         for complaint in complaints:
             self.reporter.line(complaint)
         if saved is None:
-            return 0.0
+            self.clock = Stopwatch()
+            return
         try:
             state.load(saved)
+            self.journal.load(saved["journal"])
+            self.lookout.load(saved["lookout"])
+            self.rollbacks = int(saved["rollbacks"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise RunError(
                 f"{self.folder.path}: its checkpoints are of other networks; start again in another --out"
             ) from error
-        self.latest = dict(saved["terms"])
-        return float(saved["seconds"])
+        self.clock = Stopwatch(float(saved["seconds"]))
 
     def _steps_wanted(self) -> int | None:
         """Steps of the budget; None where the clock decides."""
-        budget, batch = self.config.budget, self.config.recipe.batch_size
+        budget, batch = self.config.budget, self.config.recipe.images_per_step
         if budget.minutes is not None:
             return None
         if budget.epochs is not None:
             return max(1, round(budget.epochs * len(self.images) / batch))
         return budget.steps
 
-    def _done(self, step: int, seconds: float) -> bool:
+    def _done(self, step: int) -> bool:
         wanted = self._steps_wanted()
         if wanted is not None:
             return step >= wanted
-        return seconds >= 60 * (self.config.budget.minutes or 0)
+        return self.clock.seconds >= 60 * (self.config.budget.minutes or 0)
 
     def _checkpoint_steps(self) -> int:
         every = self.config.budget.checkpoint_every
         number = int(every.rstrip("se"))
         return (
-            max(1, number * len(self.images) // self.config.recipe.batch_size) if every[-1] == "e" else number
+            max(1, number * len(self.images) // self.config.recipe.images_per_step)
+            if every[-1] == "e"
+            else number
         )
 
-    def _run_steps(self, state: TrainState, seconds: float) -> float:
-        """The loop itself: log, draw, save and stop at the right steps. Returns seconds trained."""
-        recipe, every = self.config.recipe, self._checkpoint_steps()
-        game = make_game(self.config.spec, state.networks, recipe)
-        resident = ResidentImages(self.images, self.config.runtime.seed, self.machine)
-        log = MetricsLog(self.folder.path / "metrics.jsonl", state.step)
-        started = time.monotonic() - seconds
-        try:
-            if self._done(state.step, seconds):
-                return seconds
-            for record in steps(state, game, resident, recipe, self.machine):
-                seconds = time.monotonic() - started
-                done = self._done(record.step, seconds)
-                self.latest.update(record.terms)
-                if record.step % LOG_EVERY == 0 or done or record.step == 1:
-                    self._log(log, record, seconds)
-                if record.step % every == 0 or done or self.stop:
-                    self._checkpoint(state, seconds)
-                if self.stop:
-                    raise self.stop.error(
-                        f"{self.folder.path}: stopped at step {record.step}, all saved; run the same command to go on"
-                    )
-                if done:
-                    return time.monotonic() - started
-        finally:
-            log.close()
-        return seconds
+    def _regular(self, step: int) -> bool:
+        """Whether every run of these options has a checkpoint at this step, wherever it was stopped."""
+        return step % self._checkpoint_steps() == 0
 
-    def _log(self, log: MetricsLog, record: StepRecord, seconds: float) -> None:
-        terms = self._finite_terms(record.step)
-        rate = record.images / max(seconds, 1e-9)
-        log.write(
-            {"step": record.step, **{k: round(v, 6) for k, v in terms.items()}, "seconds": round(seconds, 2)}
-        )
-        wanted = self._steps_wanted()
-        minutes = self.config.budget.minutes
+    def _run_steps(self, state: TrainState) -> None:
+        """The loop itself: log, look, save and stop at the right steps."""
+        self.journal.open(state.step)
+        if self._done(state.step):
+            return
+        game = make_game(self.config.spec, state.networks, self.config.recipe)
+        resident = ResidentImages(self.images, self._stream_seed(), self.machine)
+        for record in steps(state, game, resident, self.config.recipe, self.machine, self._steps_wanted()):
+            done = self._done(record.step)
+            self.journal.note(record)
+            if record.step % LOG_EVERY == 0 or done or record.step == 1:
+                self._log(record, state)
+            if self._regular(record.step) or done or self.stop:
+                self._checkpoint(state)
+            if self.stop:
+                raise self.stop.error(
+                    f"{self.folder.path}: stopped at step {record.step}, all saved; run the same command to go on"
+                )
+            if done:
+                return
+
+    def _stream_seed(self) -> int:
+        seed = self.config.runtime.seed
+        return seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
+
+    def _log(self, record: StepRecord, state: TrainState) -> None:
+        seconds = self.clock.seconds
+        self.journal.write(record, state.networks, seconds)
+        wanted, minutes = self._steps_wanted(), self.config.budget.minutes
         done, total = (record.step, float(wanted)) if wanted else (seconds, 60 * (minutes or 0))
+        rate = record.images / max(seconds, 1e-9)
         self.reporter.step(f"training {self.config.arch}", done, total, f"{rate:,.0f} images/s")
 
-    def _finite_terms(self, step: int) -> dict[str, float]:
-        """The last value of every loss term, lazy ones included.
+    def _checkpoint(self, state: TrainState) -> None:
+        """See that all is well, draw, look if it is time, save; stop here if the samples have collapsed."""
+        networks = {"generator": state.ema, "discriminator": state.networks.discriminator}
+        refuse_lost_weights(networks, state.step)
+        figures = self.journal.dump(state.step)
+        # Grid first: a checkpoint without its grid could not be told from a finished save.
+        self.keeper.save_grid(state.ema, state.step)
+        looks = due(state.step, self._checkpoint_steps())
+        if looks:
+            self._look(state)
+        self._save(state, figures)
+        if looks and self.config.budget.stop_when_collapsed and self.lookout.collapsed:
+            self._save_model(state)
+            self._write_state(state, finished=False)
+            self._refuse_collapse(state.step, collapsed=True)
+
+    def _look(self, state: TrainState) -> None:
+        with self.clock.paused():
+            self.lookout.look(state.ema, state.step, self.journal.course)
+
+    def _save(self, state: TrainState, journal: dict[str, Any]) -> None:
+        own = {"journal": journal, "lookout": self.lookout.dump(), "rollbacks": self.rollbacks}
+        self.folder.save_checkpoint(
+            state.step, {**state.dump(), **own, "seconds": self.clock.seconds}, lasting=self._regular
+        )
+
+    def _step_back(self, error: NotFiniteError) -> TrainState:
+        """Go back to the last good checkpoint (or the start), once, with other random streams from there on.
 
         Raises:
-            RunError: one is not a number.
+            RunError: it was done before.
         """
-        terms = {name: float(value) for name, value in self.latest.items()}
-        bad = watch.diverged(terms)
-        if bad:
+        if self.rollbacks:
             raise RunError(
-                f"{self.folder.path}: {bad} is not a number at step {step}; lower --lr or raise --r1 "
-                "(the last checkpoint is kept)"
-            )
-        return terms
-
-    def _checkpoint(self, state: TrainState, seconds: float) -> None:
-        """Grid first: a checkpoint without its grid could not be told from a finished save."""
-        terms = self._finite_terms(state.step)
-        self._save_grid(state.ema, state.step)
-        self.folder.save_checkpoint(state.step, {**state.dump(), "seconds": seconds, "terms": terms})
-
-    def _save_grid(self, generator: Generator, step: int) -> None:
-        samples = watch.fixed_samples(generator, seed=self.config.runtime.seed, machine=self.machine)
-        picture = grids.png(grids.tile(samples, watch.COLUMNS))
-        write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", picture)
-
-    def _save_model(
-        self, generator: Generator, step: int, discriminator: torch.nn.Module | None = None
-    ) -> None:
-        config = self.config
-        card = ModelCard(
-            arch=config.arch,
-            spec=dataclasses.asdict(config.spec),
-            image_shape=self.images.image_shape,
-            class_names=self.images.class_names,
-            data=dataclasses.asdict(located(config.data)),
-            fingerprint=self.fingerprint,
-            seed=config.runtime.seed,
-            steps=step,
-            precision=self.machine.precision,
-            run=self.folder.path.name,
+                f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
+                "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
+            ) from None
+        seconds = self.clock.seconds
+        self.journal.latest.clear()
+        state = self._fresh_state()
+        self._restore(state, regular=True)
+        self.clock = Stopwatch(seconds)  # the lost steps have taken time all the same
+        self.rollbacks = 1
+        self.folder.drop_checkpoints(after=state.step)
+        self._save(state, self.journal.dump(state.step))
+        self.journal.open(state.step)
+        self.journal.tell(state.step, {"rollback": self.rollbacks, "reason": str(error)})
+        self.journal.close()
+        self.reporter.line(
+            f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"
         )
-        save_model(self.folder.path, generator, card, self.images.row_id, discriminator)
+        return state
 
-    def _finish(self, state: TrainState, seconds: float) -> TrainResult:
-        """Model, GIF, and a last look for collapse."""
-        self._save_model(state.ema, state.step, state.networks.discriminator)
-        self._save_grid(state.ema, state.step)
-        samples = self.folder.path / "samples"
-        write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
-        alarms = self._alarms(state)
-        for alarm in alarms:
-            self.reporter.line(alarm)
+    def _finish(self, state: TrainState) -> TrainResult:
+        """Model, GIF, and a last look; the checkpoint knows nothing of it, so that a longer run is the same run."""
+        if state.step >= FIRST and not due(state.step, self._checkpoint_steps()):
+            self._look(state)
+        self._save_model(state)
+        self.keeper.save_grid(state.ema, state.step)
+        self.keeper.save_animation()
+        self._write_state(state, finished=True)
+        self._refuse_collapse(state.step, self.lookout.collapsed)
+        alarms = tuple(str(alarm) for alarm in self.lookout.alarms)
+        return self._result(state, alarms, self.lookout.best_step)
+
+    def _save_model(self, state: TrainState) -> None:
+        best = self.lookout.best or None
+        self.keeper.save_model(
+            state.ema, state.step, state.networks.discriminator, best, self.lookout.best_step
+        )
+
+    def _write_state(self, state: TrainState, finished: bool) -> None:
         self.folder.write_state(
-            finished=True,
+            finished=finished,
             steps=state.step,
-            seconds=seconds,
+            seconds=self.clock.seconds,
+            looking_seconds=self.lookout.seconds,
             fingerprint=self.fingerprint,
-            alarms=list(alarms),
+            best_step=self.lookout.best_step,
+            collapsed=self.lookout.collapsed,
+            alarms=[str(alarm) for alarm in self.lookout.alarms],
         )
-        return self._result(state, seconds, alarms)
 
-    def _alarms(self, state: TrainState) -> tuple[str, ...]:
-        conditional = state.ema.conditional
-        real = watch.real_spread(self.images, conditional)
-        ratios = watch.diversity_ratios(state.ema, real, seed=self.config.runtime.seed, machine=self.machine)
-        alarm = watch.collapse_alarm(ratios, self.images.class_names, conditional)
-        return (alarm,) if alarm else ()
+    def _refuse_collapse(self, step: int, collapsed: bool) -> None:
+        """Stop where the user wants to.
 
-    def _result(self, state: TrainState, seconds: float, alarms: tuple[str, ...]) -> TrainResult:
+        Raises:
+            RunError: the samples have collapsed, and --stop-when-collapsed is on.
+        """
+        if collapsed and self.config.budget.stop_when_collapsed:
+            raise RunError(
+                f"{self.folder.path}: stopped at step {step}: mode collapse, see metrics.jsonl; all is saved. "
+                "Change the recipe in another --out, or go on with --resume --no-stop-when-collapsed"
+            )
+
+    def _result(self, state: TrainState, alarms: tuple[str, ...], best_step: int | None) -> TrainResult:
         parameters = {
             "generator": count_parameters(state.networks.generator),
             "discriminator": count_parameters(state.networks.discriminator),
         }
-        rate = state.step * self.config.recipe.batch_size / max(seconds, 1e-9)
-        path, arch = self.folder.path, self.config.arch
-        return TrainResult(path, arch, state.step, seconds, rate, True, parameters, alarms)
-
-
-def count_parameters(module: torch.nn.Module) -> int:
-    """Trainable values of a network."""
-    return sum(parameter.numel() for parameter in module.parameters())
+        seconds = self.clock.seconds
+        return TrainResult(
+            run=self.folder.path,
+            arch=self.config.arch,
+            steps=state.step,
+            seconds=seconds,
+            images_per_second=state.step * self.config.recipe.images_per_step / max(seconds, 1e-9),
+            finished=True,
+            parameters=parameters,
+            alarms=alarms,
+            looking_seconds=self.lookout.seconds,
+            best_step=best_step,
+        )

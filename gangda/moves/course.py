@@ -1,0 +1,47 @@
+"""What changes in the course of training, as functions of the recipe and the step: nothing here needs to be saved."""
+
+import math
+
+from gangda.configs import Recipe
+
+
+def turns_before(recipe: Recipe, step: int) -> int:
+    """Turns of the discriminator before step 0, 1, ...: those of its pre-training come before the generator's first.
+
+    The turns from `turns_before(step)` to `turns_before(step + 1)`, exclusive, belong to the step.
+    """
+    return recipe.d_pretrain + step * recipe.d_steps if step else 0
+
+
+def learning_rates(recipe: Recipe, step: int, horizon: int | None) -> tuple[float, float]:
+    """Learning rates of generator and discriminator at step 0, 1, ...; the cosine falls to 0 at step `horizon`.
+
+    Source: Loshchilov 2017, equation 5 without restarts.
+    """
+    share = 1.0
+    if recipe.lr_schedule == "cosine" and horizon is not None:
+        share = 0.5 * (1 + math.cos(math.pi * min(1.0, step / horizon)))
+    return share * recipe.lr, share * d_lr(recipe)
+
+
+def d_lr(recipe: Recipe) -> float:
+    """The discriminator's learning rate, before any schedule."""
+    return recipe.lr if recipe.lr_d is None else recipe.lr_d
+
+
+def strength(recipe: Recipe, step: int) -> float:
+    """How much the class counts at step 0, 1, ...: rising from 0 to 1 over `transition` steps.
+
+    Source: Shahbazi 2022, equation 5 with its start at step 0.
+    """
+    return min(1.0, step / recipe.transition) if recipe.transition else 1.0
+
+
+def ema_decay(recipe: Recipe, step: int) -> float:
+    """Decay of the weight average after step 1, 2, ...; it ramps up, so that a short run is not left behind.
+
+    With `ema_ramp` r the half-life is at most r times the steps so far (Karras 2020, the authors' `ema_rampup`, whose
+    default is 0.05); without, the average covers at most a tenth of the steps so far and then some: s / (s + 10).
+    """
+    ramp = step / (step + 10) if recipe.ema_ramp is None else 0.5 ** (1 / (recipe.ema_ramp * step))
+    return min(recipe.ema, ramp)
