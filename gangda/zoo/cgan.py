@@ -31,8 +31,8 @@ class MirzaGenerator(Generator):
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         label = self.from_label(F.one_hot(y, self.num_classes).to(z.dtype))
         x = torch.relu(torch.cat([self.from_noise(z.flatten(0, -2)), label], dim=1))
-        images = torch.tanh(self.out(torch.relu(self.joined(x))))
-        return images.unflatten(1, self.image_shape)
+        images: Tensor = torch.tanh(self.out(torch.relu(self.joined(x)))).unflatten(1, self.image_shape)
+        return images
 
 
 class MirzaDiscriminator(nn.Module):

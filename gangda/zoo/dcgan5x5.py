@@ -10,7 +10,7 @@ from gangda.zoo.blocks import BatchSpread, crop, leaky
 from gangda.zoo.same import SameConv2d, SameConvTranspose2d, init_glorot
 
 SLOPE = 0.3  # Keras's LeakyReLU
-KERAS_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}  # Keras writes the momentum as 0.99
+EPSILON, MOMENTUM = 1e-3, 0.01  # of Keras's batch norm; it writes the momentum as 0.99
 
 
 class FiveByFiveGenerators(Generator):
@@ -43,8 +43,8 @@ class FiveByFiveGenerators(Generator):
             SameConvTranspose2d(k * widths[i], k * widths[i + 1], 5, stride, groups=k, bias=False)
             for i, stride in enumerate((1, 2, 2))
         )
-        first = nn.BatchNorm1d(k * cells, **KERAS_BATCH_NORM)
-        self.norms = nn.ModuleList([first, *(nn.BatchNorm2d(k * w, **KERAS_BATCH_NORM) for w in (128, 64))])
+        first = nn.BatchNorm1d(k * cells, EPSILON, MOMENTUM)
+        self.norms = nn.ModuleList([first, *(nn.BatchNorm2d(k * w, EPSILON, MOMENTUM) for w in (128, 64))])
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(K n, latent_dim) or (K, n, latent_dim), ignored labels -> (K n, C, H, W); row k n + i is generator k's."""
