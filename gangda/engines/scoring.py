@@ -34,7 +34,7 @@ from gangda.runtime.files import (
 )
 from gangda.runtime.progress import SILENT, Reporter
 
-PROTOCOL = 1  # raised when the same samples would get other numbers
+PROTOCOL = 2  # raised when the same samples would get other numbers
 PAIRS = 16  # closest samples shown
 
 

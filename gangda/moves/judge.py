@@ -23,6 +23,7 @@ from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
 from gangda.metrics.neighbours import spectrum
 from gangda.metrics.result import MetricResult
 from gangda.moves.fit import FittedClassifier, fit_classifier
+from gangda.moves.mode_counting import mode_extractor
 from gangda.runtime.device import Machine
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT, Reporter
@@ -112,8 +113,16 @@ def prepare_inputs(
     kinds = _label_free(splits, heldout, machine)
     scorer = None
     if splits.labelled:
-        scorer = _fit(splits.train, classifier, seed_for(seed, "scorer"), machine, cache, reporter)
-        kinds = {**kinds, **_of_scorer(scorer)}
+        scorer = cached_classifier(
+            splits.train,
+            classifier,
+            seed=seed_for(seed, "scorer"),
+            machine=machine,
+            cache=cache,
+            reporter=reporter,
+        )
+        modes = mode_extractor(splits.train, classifier, seed, machine, reporter)
+        kinds = {**kinds, **_of_scorer(scorer), **modes}
     fake_rows, real_rows, floor_rows = matched_rows([samples, heldout, splits.train], seed)
     if not len(fake_rows):
         raise DataError(
@@ -191,15 +200,16 @@ def _part(whole: Side, rows: IntArray) -> Side:
     return whole if len(rows) == len(whole) else whole.take(rows)
 
 
-def _fit(
+def cached_classifier(
     train: LabelledImages,
     classifier: ClassifierConfig,
+    *,
     seed: int,
     machine: Machine,
     cache: Path | None,
-    reporter: Reporter,
+    reporter: Reporter = SILENT,
 ) -> FittedClassifier:
-    """The scorer, trained or from the cache: keyed by everything its weights depend on."""
+    """A classifier, trained or from the cache (a folder): keyed by everything its weights depend on."""
     name = f"scorer-{_fit_key(train, classifier, seed, machine)}.safetensors"
     # The code of a user's own classifier may change under its name: it is not kept.
     path = None if cache is None or scorer_name(classifier) == "custom" else cache / name

@@ -1,0 +1,49 @@
+"""Counting modes of a stacked set: which of the source's classes a classifier sees in each channel."""
+
+from functools import cache
+
+import numpy as np
+
+from gangda.configs import ClassifierConfig
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.stacked import channel_classes, channels_apart, grey
+from gangda.metrics.extractors import Extractor, Features
+from gangda.moves.fit import FittedClassifier, fit_classifier
+from gangda.runtime.device import Machine
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.seeding import seed_for
+
+
+def mode_extractor(
+    train: LabelledImages,
+    classifier: ClassifierConfig,
+    seed: int,
+    machine: Machine,
+    reporter: Reporter = SILENT,
+) -> dict[str, Extractor]:
+    """{"modes": the mode of each image, float32 (N, 1)}, for a stacked set; nothing for any other.
+
+    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first asked.
+    """
+    names = channel_classes(train.class_names)
+    if names is None:
+        return {}
+    own = seed_for(seed, "modes")
+
+    @cache
+    def fitted() -> FittedClassifier:
+        return fit_classifier(channels_apart(train), classifier, seed=own, machine=machine, reporter=reporter)
+
+    def embed(pixels: UInt8Array) -> Features:
+        return modes_of(fitted(), pixels).astype(np.float32)[:, None]
+
+    key = (train.content_hash(), classifier, machine.device.type, machine.precision, machine.threads)
+    return {"modes": Extractor("modes", f"{seed_for(own, *map(repr, key)):016x}", embed)}
+
+
+def modes_of(classifier: FittedClassifier, pixels: UInt8Array) -> IntArray:
+    """Mode of each RGB image, m^2 a + m b + c from the grey classifier's answers to its channels, int64 (N,)."""
+    m = len(classifier.class_names)
+    red, green, blue = classifier.predict(grey(pixels)).reshape(3, -1)
+    modes: IntArray = (m * red + green) * m + blue
+    return modes

@@ -1,0 +1,51 @@
+"""Counting modes with a classifier of the channels."""
+
+import numpy as np
+import pytest
+
+from gangda.configs import ClassifierConfig
+from gangda.data.images import generated_images, real_images
+from gangda.data.splits import DataSplits, SourceImages
+from gangda.data.stacked import stack
+from gangda.moves.judge import judge
+from gangda.moves.mode_counting import mode_extractor
+
+
+@pytest.fixture(scope="module")
+def stacked():
+    """Two classes, dark and bright: eight modes."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    pixels = (rng.integers(0, 60, (200, 8, 8, 1)) + 180 * labels[:, None, None, None]).astype(np.uint8)
+    whole = real_images(pixels, labels, ["dark", "bright"])
+    return stack(SourceImages("toy", "f", whole.take(np.arange(100)), whole.take(np.arange(100, 200))))
+
+
+def test_modes_are_seen_channel_by_channel(stacked, machine):
+    config = ClassifierConfig(classifier_steps=60)
+    kinds = mode_extractor(stacked.train.take(np.arange(1600)), config, 0, machine)
+    seen = kinds["modes"].embed(stacked.test.pixels[:400])[:, 0]
+    assert (seen == stacked.test.labels[:400]).all()
+    other = mode_extractor(stacked.train, config, 1, machine)
+    assert other["modes"].fingerprint != kinds["modes"].fingerprint
+
+
+def test_other_sets_have_no_modes(blobs, machine):
+    assert mode_extractor(blobs, ClassifierConfig(), 0, machine) == {}
+
+
+def test_score_counts_them(stacked, machine):
+    few = stacked.test.take(np.flatnonzero(stacked.test.labels < 3)[:60])
+    samples = generated_images(few.pixels, few.labels, few.class_names)
+    train, test = (part.take(np.arange(400)) for part in (stacked.train, stacked.test))
+    splits = DataSplits("toy", "f", train, test, test)
+    found, kl = judge(
+        samples,
+        splits,
+        seed=0,
+        machine=machine,
+        classifier=ClassifierConfig(classifier_steps=60),
+        names=("modes",),
+    )
+    assert (found.value, found.floor) == (3, 8)
+    assert kl.value == pytest.approx(np.log(8 / 3), abs=0.1)
