@@ -122,6 +122,9 @@ class Budget(Checked):
     checkpoint_every: str = option(
         "1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints", pattern=r"[1-9]\d{0,8}[se]?"
     )
+    stop_when_collapsed: bool = option(
+        False, "stop, with exit code 1 and all saved, when samples are seen to have collapsed"
+    )
 
 
 @dataclass(frozen=True)
@@ -161,6 +164,9 @@ class SampleConfig(Checked):
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
     shard: str = option("1/1", "write part i/n; any n gives the same images", pattern=r"[1-9]\d*/[1-9]\d*")
+    checkpoint: str = option(
+        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
+    )
     generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
     truncation: float | None = option(
         None, "draw noise beyond this again: smaller is more typical, less varied; as in 1.0", minimum=0.05
@@ -189,6 +195,9 @@ class AugmentConfig(Checked):
         None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0
     )
     ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable", repeat=True)
+    checkpoint: str = option(
+        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
+    )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
 
 
@@ -204,6 +213,9 @@ class CompareConfig(Checked):
         (1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0
     )
     seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)
+    checkpoint: str = option(
+        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
+    )
     alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
         None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0

@@ -112,7 +112,7 @@ def augment(
     plan = make_plan(splits.train.counts(), splits.train.class_names, config)
     generated, traditional = split_by_method(plan.make, config.method)
     machine = prepare(runtime)
-    run, model = _generator(splits, run, reporter) if generated.any() else (None, None)
+    run, model = _generator(splits, run, config.checkpoint, reporter) if generated.any() else (None, None)
     made_by = _provenance(run, model, config, transforms if traditional.any() else None, runtime, machine)
     header = _header(splits, data, config, plan, made_by, runtime.seed)
     out = out or Path("augmented") / f"{splits.name}-{config.method}-{header.key[:8]}"
@@ -136,13 +136,16 @@ def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
     return shares[method], make - shares[method]
 
 
-def _generator(splits: DataSplits, run: Path | None, reporter: Reporter) -> tuple[Path, Model]:
+def _generator(
+    splits: DataSplits, run: Path | None, checkpoint: str, reporter: Reporter
+) -> tuple[Path, Model]:
     """The run given, or the newest one that fits; checked for leaks."""
     allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
     if run is None:
         run = find_run(splits.fingerprint, allowed)
         reporter.line(f"generator: {run} (the newest finished run for these images)")
-    model = load_model(run)
+    model = load_model(run, checkpoint)
+    reporter.line(f"{run}: {model.described()}")
     check_run(run, model, splits)
     seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
     if seen < len(splits.train):

@@ -88,7 +88,8 @@ def sample(
         UsageError: counts, shard or generator that the run cannot serve.
         RunError: no generator in `run`, too few samples of a class, `out` of somebody else's, a full disk.
     """
-    model = load_model(run)
+    model = load_model(run, config.checkpoint)
+    reporter.line(f"generator: {model.described()}")
     counts = _counts(config, model)
     shard = read_shard(config.shard)
     check_choice(model, config.generator, config.min_confidence)

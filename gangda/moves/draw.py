@@ -57,6 +57,19 @@ def draw_block(
     return to_uint8(dealt)[:BLOCK]
 
 
+def draw_labels(generator: Generator, labels: IntArray, *key: int | str, machine: Machine) -> UInt8Array:
+    """One sample of each label, uint8 (N, H, W, C), all from the stream of this key: to be looked at, not kept.
+
+    labels: int64 (N,). An ensemble's rows are dealt out in turn, so that every class has samples of every generator.
+    """
+    k = generator.num_generators
+    y = torch.from_numpy(np.resize(labels, -(-len(labels) // k) * k))
+    z = generator.noise(len(y), torch_stream(*key)).to(machine.device)
+    with evaluating(generator), machine.autocast():
+        images = generator(z, y.unflatten(0, (-1, k)).T.flatten().to(machine.device))
+    return to_uint8(images.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1))[: len(labels)]
+
+
 def generator_of_rows(num_generators: int, which: int | None = None) -> IntArray:
     """Which generator made each row of a block, int64 (BLOCK,)."""
     if which is not None:

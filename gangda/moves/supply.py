@@ -286,13 +286,14 @@ def sorting_shares(
 def model_summary(run: Path, model: Model) -> dict[str, Any]:
     """Which generator it is, in plain values; `weights` is a hex hash (16 digits) of them."""
     card = model.card
-    with (run / "model" / "generator.safetensors").open("rb") as file:
+    with (run / "model" / model.weights_file).open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     return {
         "run": card.run,
         "arch": card.arch,
         "spec": card.spec,
-        "steps": card.steps,
+        "checkpoint": model.checkpoint,
+        "steps": model.steps,
         "train_seed": card.seed,
         "weights": weights,
         "generators": model.generator.num_generators,

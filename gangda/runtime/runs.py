@@ -5,6 +5,7 @@ run.json         state: steps, seconds, finished, data fingerprint
 metrics.jsonl    a line every few steps
 checkpoints/     step-00001000.pt with its SHA-256 beside it
 samples/         fixed-noise grids and a GIF of them
+lookout/         the classifier that looks at samples on the way
 model/           the generator (see moves/model.py)
 """
 
@@ -13,7 +14,7 @@ import fcntl
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,26 +103,41 @@ class RunFolder:
         """Replace `run.json`."""
         write_json(self.path / "run.json", values)
 
-    def save_checkpoint(self, step: int, state: dict[str, Any]) -> None:
-        """Write a checkpoint and its hash, then drop all but the newest few."""
+    def save_checkpoint(
+        self, step: int, state: dict[str, Any], lasting: Callable[[int], bool] = lambda step: True
+    ) -> None:
+        """Write a checkpoint and its hash; then drop all older ones but the last few at `lasting` steps."""
         buffer = io.BytesIO()
         torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
         data = buffer.getvalue()
         path = self.path / "checkpoints" / f"step-{step:08d}.pt"
         write_bytes(path, data)
         write_bytes(path.with_suffix(".sha256"), hashlib.sha256(data).hexdigest().encode() + b"\n")
-        for old in self.checkpoints()[:-KEEP_CHECKPOINTS]:
-            old.with_suffix(".sha256").unlink(missing_ok=True)
-            old.unlink(missing_ok=True)
+        older = [old for old in self.checkpoints() if old != path]
+        kept = [old for old in older if lasting(_step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
+        self._drop(old for old in older if old not in kept)
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""
         return sorted((self.path / "checkpoints").glob("step-*.pt"))
 
-    def load_checkpoint(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest checkpoint that is whole, and a line for each damaged one passed over."""
+    def drop_checkpoints(self, after: int) -> None:
+        """Delete those of later steps."""
+        self._drop(path for path in self.checkpoints() if _step_of(path) > after)
+
+    def _drop(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            path.with_suffix(".sha256").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+    def load_checkpoint(
+        self, wanted: Callable[[int], bool] | None = None
+    ) -> tuple[dict[str, Any] | None, list[str]]:
+        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each damaged one passed over."""
         complaints: list[str] = []
         for path in reversed(self.checkpoints()):
+            if wanted is not None and not wanted(_step_of(path)):
+                continue
             data = path.read_bytes()
             sidecar = path.with_suffix(".sha256")
             if sidecar.is_file() and sidecar.read_text().strip() == hashlib.sha256(data).hexdigest():
@@ -130,6 +146,10 @@ class RunFolder:
                 return state, complaints
             complaints.append(f"{path}: damaged (its hash does not match); using the one before it")
         return None, complaints
+
+
+def _step_of(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 class MetricsLog:

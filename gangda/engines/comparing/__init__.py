@@ -108,7 +108,7 @@ def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
         splits = load_splits(config.data, config.runtime.seed)
         plan = make_plan(config, splits.fingerprint, None, None)
     else:
-        model = load_model(run)
+        model = load_model(run, config.compare.checkpoint)
         splits = load_splits(config.data, model.card.seed)
         check_run(run, model, splits)
         plan = make_plan(_with_generator_of(config, model), splits.fingerprint, run, _card(run, model))
@@ -144,7 +144,8 @@ def _card(run: Path, model: Model) -> dict[str, Any]:
         "name": run.name,
         "arch": model.card.arch,
         "seed": model.card.seed,
-        "steps": model.card.steps,
+        "checkpoint": model.checkpoint,
+        "steps": model.steps,
         "weights": digest.hexdigest()[:16],
     }
 

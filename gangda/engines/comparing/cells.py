@@ -120,7 +120,8 @@ def _generated(
     pool = draw_images(supply, make, splits.train.class_names, Phase(tell, GENERATOR_SHARE, 0.0, "samples"))
     return pool, {
         "arch": model.card.arch,
-        "steps": model.card.steps,
+        "steps": model.steps,
+        "checkpoint": model.checkpoint,
         "shared": plan.run is not None,
         "labels": supply.as_dict(),
         "made": make.tolist(),
@@ -132,7 +133,7 @@ def _generated(
 
 def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) -> Model:
     if plan.run is not None:
-        model = load_model(plan.run)
+        model = load_model(plan.run, plan.config.compare.checkpoint)
         check_run(plan.run, model, splits)
         return model
     config = plan.config
@@ -140,7 +141,15 @@ def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) ->
     train = TrainConfig(config.data, config.arch, config.spec, config.recipe, config.budget, runtime)
     reporter = Phase(tell, 0.0, GENERATOR_SHARE, "generator")
     place = _work(out, cell) / "gan"
-    return fit_generator(train, splits.train, place, fingerprint=splits.fingerprint, reporter=reporter)
+    return fit_generator(
+        train,
+        splits.train,
+        place,
+        fingerprint=splits.fingerprint,
+        validation=splits.validation,
+        checkpoint=config.compare.checkpoint,
+        reporter=reporter,
+    )
 
 
 def _pictures(real: LabelledImages, pool: LabelledImages | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes,
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available, margin_rule
 
-PROTOCOL = 1  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 2  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,8 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
+    if getattr(config.spec, "reconstruct", False):
+        raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
     if compare.mode == "replace" and max(compare.ratios) > 1:
         raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
     if len(compare.ratios) > 1 and config.data.validation == 0:

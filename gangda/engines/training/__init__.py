@@ -3,11 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
+
 from gangda import catalog, settings
 from gangda.configs import TrainConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
-from gangda.engines.training.sitting import Sitting, TrainResult, count_parameters
+from gangda.engines.training.outcome import TrainResult, count_parameters
+from gangda.engines.training.sitting import Sitting
 from gangda.errors import DataError, RunError, UsageError
 from gangda.moves.model import Model, build_networks, load_model
 from gangda.runtime.device import prepare
@@ -15,7 +18,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 
-BUDGET = ("steps", "epochs", "minutes", "checkpoint_every")  # what --resume may change
+BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
 
 
 def train(
@@ -46,17 +49,34 @@ def train(
     if dry_run:
         return _planned(config, splits.train, run)
     return fit_run(
-        config, splits.train, run, fingerprint=splits.fingerprint, resume=resume, reporter=reporter
+        config,
+        splits.train,
+        splits.validation,
+        run,
+        fingerprint=splits.fingerprint,
+        resume=resume,
+        reporter=reporter,
     )
 
 
 def fit_generator(
-    config: TrainConfig, images: LabelledImages, run: Path, *, fingerprint: str, reporter: Reporter = SILENT
+    config: TrainConfig,
+    images: LabelledImages,
+    run: Path,
+    *,
+    fingerprint: str,
+    validation: LabelledImages | None = None,
+    checkpoint: str = "best",
+    reporter: Reporter = SILENT,
 ) -> Model:
-    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result."""
+    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result.
+
+    `validation`: held-out images of the same subset, by which the best checkpoint is chosen.
+    """
     config = check(config, images, images.num_classes > 1)
-    fit_run(config, images, run, fingerprint=fingerprint, resume=False, reporter=reporter)
-    return load_model(run)
+    held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
+    fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
+    return load_model(run, checkpoint)
 
 
 def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainConfig:
@@ -112,6 +132,7 @@ def default_folder(config: TrainConfig, name: str) -> Path:
 def fit_run(
     config: TrainConfig,
     images: LabelledImages,
+    validation: LabelledImages,
     run: Path,
     *,
     fingerprint: str,
@@ -124,7 +145,7 @@ def fit_run(
     folder.refuse_foreign()
     with folder.lock(), stop_request() as stop:
         folder.claim(settings.dump(config), ignoring=BUDGET if resume else ())
-        sitting = Sitting(config, images, folder, machine, fingerprint, reporter, stop)
+        sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
         return sitting.fit() if config.spec.game else sitting.fit_closed_form()
 
 

@@ -15,6 +15,7 @@ from gangda.engines.training.journal import LOG_EVERY, Journal, NotFiniteError, 
 from gangda.engines.training.lookout import FIRST, Lookout, due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
+from gangda.engines.training.schedule import make_schedule
 from gangda.errors import RunError
 from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
 from gangda.moves.model import build_networks
@@ -67,8 +68,13 @@ class Sitting:
     clock: Stopwatch = field(default_factory=Stopwatch)
 
     def __post_init__(self) -> None:
-        path = self.folder.path
         self.keeper = Keeper(self.config, self.images, self.folder, self.machine, self.fingerprint)
+        self.schedule = make_schedule(self.config, len(self.images))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin the log and the looks afresh."""
+        path = self.folder.path
         self.journal = Journal(path / "metrics.jsonl", len(self.images))
         self.lookout = Lookout(
             self.images,
@@ -85,7 +91,7 @@ class Sitting:
         recorded = self.folder.state()
         state = self._fresh_state()
         self._restore(state)
-        if recorded["finished"] and self._done(state.step):
+        if recorded["finished"] and self.schedule.done(state.step, self.clock.seconds):
             self._refuse_collapse(state.step, recorded.get("collapsed", False))
             return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
         self._refuse_collapse(state.step, self.lookout.collapsed)
@@ -120,7 +126,7 @@ class Sitting:
 
     def _restore(self, state: TrainState, regular: bool = False) -> None:
         """Take over the newest whole checkpoint (`regular`: of those at regular steps), if there is one."""
-        saved, complaints = self.folder.load_checkpoint(self._regular if regular else None)
+        saved, complaints = self.folder.load_checkpoint(self.schedule.regular if regular else None)
         for complaint in complaints:
             self.reporter.line(complaint)
         if saved is None:
@@ -137,47 +143,19 @@ class Sitting:
             ) from error
         self.clock = Stopwatch(float(saved["seconds"]))
 
-    def _steps_wanted(self) -> int | None:
-        """Steps of the budget; None where the clock decides."""
-        budget, batch = self.config.budget, self.config.recipe.images_per_step
-        if budget.minutes is not None:
-            return None
-        if budget.epochs is not None:
-            return max(1, round(budget.epochs * len(self.images) / batch))
-        return budget.steps
-
-    def _done(self, step: int) -> bool:
-        wanted = self._steps_wanted()
-        if wanted is not None:
-            return step >= wanted
-        return self.clock.seconds >= 60 * (self.config.budget.minutes or 0)
-
-    def _checkpoint_steps(self) -> int:
-        every = self.config.budget.checkpoint_every
-        number = int(every.rstrip("se"))
-        return (
-            max(1, number * len(self.images) // self.config.recipe.images_per_step)
-            if every[-1] == "e"
-            else number
-        )
-
-    def _regular(self, step: int) -> bool:
-        """Whether every run of these options has a checkpoint at this step, wherever it was stopped."""
-        return step % self._checkpoint_steps() == 0
-
     def _run_steps(self, state: TrainState) -> None:
         """The loop itself: log, look, save and stop at the right steps."""
         self.journal.open(state.step)
-        if self._done(state.step):
+        if self.schedule.done(state.step, self.clock.seconds):
             return
         game = make_game(self.config.spec, state.networks, self.config.recipe)
         resident = ResidentImages(self.images, self._stream_seed(), self.machine)
-        for record in steps(state, game, resident, self.config.recipe, self.machine, self._steps_wanted()):
-            done = self._done(record.step)
+        for record in steps(state, game, resident, self.config.recipe, self.machine, self.schedule.wanted):
+            done = self.schedule.done(record.step, self.clock.seconds)
             self.journal.note(record)
             if record.step % LOG_EVERY == 0 or done or record.step == 1:
                 self._log(record, state)
-            if self._regular(record.step) or done or self.stop:
+            if self.schedule.regular(record.step) or done or self.stop:
                 self._checkpoint(state)
             if self.stop:
                 raise self.stop.error(
@@ -193,8 +171,7 @@ class Sitting:
     def _log(self, record: StepRecord, state: TrainState) -> None:
         seconds = self.clock.seconds
         self.journal.write(record, state.networks, seconds)
-        wanted, minutes = self._steps_wanted(), self.config.budget.minutes
-        done, total = (record.step, float(wanted)) if wanted else (seconds, 60 * (minutes or 0))
+        done, total = self.schedule.progress(record.step, seconds)
         rate = record.images / max(seconds, 1e-9)
         self.reporter.step(f"training {self.config.arch}", done, total, f"{rate:,.0f} images/s")
 
@@ -205,7 +182,7 @@ class Sitting:
         figures = self.journal.dump(state.step)
         # Grid first: a checkpoint without its grid could not be told from a finished save.
         self.keeper.save_grid(state.ema, state.step)
-        looks = due(state.step, self._checkpoint_steps())
+        looks = due(state.step, self.schedule.every)
         if looks:
             self._look(state)
         self._save(state, figures)
@@ -221,7 +198,7 @@ class Sitting:
     def _save(self, state: TrainState, journal: dict[str, Any]) -> None:
         own = {"journal": journal, "lookout": self.lookout.dump(), "rollbacks": self.rollbacks}
         self.folder.save_checkpoint(
-            state.step, {**state.dump(), **own, "seconds": self.clock.seconds}, lasting=self._regular
+            state.step, {**state.dump(), **own, "seconds": self.clock.seconds}, lasting=self.schedule.regular
         )
 
     def _step_back(self, error: NotFiniteError) -> TrainState:
@@ -236,7 +213,8 @@ class Sitting:
                 "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
             ) from None
         seconds = self.clock.seconds
-        self.journal.latest.clear()
+        self.journal.close()
+        self._forget()
         state = self._fresh_state()
         self._restore(state, regular=True)
         self.clock = Stopwatch(seconds)  # the lost steps have taken time all the same
@@ -253,7 +231,7 @@ class Sitting:
 
     def _finish(self, state: TrainState) -> TrainResult:
         """Model, GIF, and a last look; the checkpoint knows nothing of it, so that a longer run is the same run."""
-        if state.step >= FIRST and not due(state.step, self._checkpoint_steps()):
+        if state.step >= FIRST and not due(state.step, self.schedule.every):
             self._look(state)
         self._save_model(state)
         self.keeper.save_grid(state.ema, state.step)

@@ -1,0 +1,125 @@
+"""Looking at the samples of a run now and then: figures, alarms, and which step was best so far."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gangda.data.images import LabelledImages
+from gangda.moves.watching.alarms import COLLAPSE, FROM_STEP, Alarm, find_alarms
+from gangda.moves.watching.checks import Check, look, mean
+from gangda.moves.watching.dynamics import Course
+from gangda.moves.watching.reference import Reference, make_reference
+from gangda.runtime.device import Machine
+from gangda.runtime.progress import Reporter
+from gangda.zoo.base import Generator
+
+FIRST = 500  # steps before which there is nothing to see, and between two looks at least
+
+Tell = Callable[[int, Mapping[str, Any]], None]
+
+
+@dataclass(eq=False)
+class Lookout:
+    """Looks at samples against the run's own images, on the way and at the end.
+
+    What it finds depends on the weights alone, so that a resumed run finds the same.
+
+    Attributes:
+        train, validation: the run's training images, and held-out ones of the same subset (may be none).
+        seed, machine, cache: of the reference; `cache` is the folder that keeps its classifier.
+        reporter, tell: where remarks and lines of the log go.
+        alarms: those of the last look.
+        best_step, best_distance, best: the best step so far, its figure, and its weights; None before the first look.
+        seconds: time spent here, in this sitting and those before.
+    """
+
+    train: LabelledImages
+    validation: LabelledImages
+    seed: int
+    machine: Machine
+    cache: Path
+    reporter: Reporter
+    tell: Tell
+    alarms: tuple[Alarm, ...] = ()
+    best_step: int | None = None
+    best_distance: float = float("inf")
+    best: dict[str, Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    _reference: Reference | None = None
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether the last look saw a collapse."""
+        return any(alarm.kind == COLLAPSE for alarm in self.alarms)
+
+    def look(self, generator: Generator, step: int, course: Course) -> None:
+        """Measure a sample, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
+        began = time.monotonic()
+        reference = self._prepared(generator)
+        check = look(generator, reference, seed=self.seed, machine=self.machine)
+        names = self.train.class_names
+        found = (*find_alarms(check, names), *course.alarms()) if step >= FROM_STEP else ()
+        best = check.distance < self.best_distance
+        if best:
+            self.best_step, self.best_distance = step, check.distance
+            # Copies on the CPU: the generator goes on changing.
+            self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
+        self.tell(step, {"look": check.as_dict(), "best": best, "alarms": [alarm.text for alarm in found]})
+        self.reporter.line(f"step {step:,}: {summary(check)}{', the best so far' if best else ''}")
+        self._report(found)
+        self.seconds += time.monotonic() - began
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values and tensors for a checkpoint."""
+        alarms = [[alarm.kind, list(alarm.classes), alarm.text] for alarm in self.alarms]
+        best = {"best_step": self.best_step, "best_distance": self.best_distance, "best": self.best}
+        return {"alarms": alarms, **best, "seconds": self.seconds}
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
+        self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
+        self.best, self.seconds = dict(values["best"]), float(values["seconds"])
+
+    def _prepared(self, generator: Generator) -> Reference:
+        if self._reference is None:
+            self._reference = make_reference(
+                self.train,
+                self.validation,
+                conditional=generator.conditional,
+                seed=self.seed,
+                machine=self.machine,
+                cache=self.cache,
+            )
+            if self._reference.skipped:
+                self.reporter.line(f"looking at samples: {self._reference.skipped}")
+        return self._reference
+
+    def _report(self, found: tuple[Alarm, ...]) -> None:
+        """Say what is new, and when all is well again."""
+        before = {(alarm.kind, alarm.classes) for alarm in self.alarms}
+        for alarm in found:
+            if (alarm.kind, alarm.classes) not in before:
+                self.reporter.line(str(alarm))
+        if before and not found:
+            self.reporter.line("no alarm any more")
+        self.alarms = found
+
+
+def due(step: int, every: int) -> bool:
+    """Whether to look after this step: at a checkpoint, from step `FIRST` on, and not sooner than that again."""
+    return step % every == 0 and step // FIRST > (step - every) // FIRST
+
+
+def summary(check: Check) -> str:
+    """A look in a few words."""
+    accuracy = (
+        f"GAN-test {check.gan_test:.1%} (real {check.gan_test_real:.1%}), " if check.gan_test >= 0 else ""
+    )
+    diversity = mean(check.diversity)
+    spread = f"diversity {diversity:.2f} of real, " if diversity >= 0 else ""
+    return f"{accuracy}{spread}distance to real {check.distance:.3f}"

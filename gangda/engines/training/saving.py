@@ -1,0 +1,65 @@
+"""What a run leaves to look at and to sample from: grids, a GIF of them, and the model."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gangda.configs import TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.data.places import located
+from gangda.moves import watch
+from gangda.moves.model import ModelCard, save_model
+from gangda.report import grids
+from gangda.runtime.device import Machine
+from gangda.runtime.files import write_bytes
+from gangda.runtime.runs import RunFolder
+from gangda.zoo.base import Generator
+
+
+@dataclass(frozen=True, eq=False)
+class Keeper:
+    """Writes `samples/` and `model/` of one run."""
+
+    config: TrainConfig
+    images: LabelledImages
+    folder: RunFolder
+    machine: Machine
+    fingerprint: str
+
+    def save_grid(self, generator: Generator, step: int) -> None:
+        """Samples of the same noise each time, as one picture."""
+        samples = watch.fixed_samples(generator, seed=self.config.runtime.seed, machine=self.machine)
+        picture = grids.png(grids.tile(samples, watch.COLUMNS))
+        write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", picture)
+
+    def save_animation(self) -> None:
+        """All grids, one after the other."""
+        samples = self.folder.path / "samples"
+        write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
+
+    def save_model(
+        self,
+        generator: Generator,
+        step: int,
+        discriminator: nn.Module | None = None,
+        best: Mapping[str, Tensor] | None = None,
+        best_step: int | None = None,
+    ) -> None:
+        """The generator as it is at `step`, and the weights of its best step, if one was chosen."""
+        config = self.config
+        card = ModelCard(
+            arch=config.arch,
+            spec=dataclasses.asdict(config.spec),
+            image_shape=self.images.image_shape,
+            class_names=self.images.class_names,
+            data=dataclasses.asdict(located(config.data)),
+            fingerprint=self.fingerprint,
+            seed=config.runtime.seed,
+            steps=step,
+            precision=self.machine.precision,
+            run=self.folder.path.name,
+            best_step=best_step,
+        )
+        save_model(self.folder.path, generator, card, self.images.row_id, discriminator, best)

@@ -1,0 +1,87 @@
+"""The course of a run by its logged steps: a dead discriminator, losses that grow without end."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gangda.moves.watching.alarms import DEAD, DIVERGING, Alarm
+
+WINDOW = 20  # logged steps: 1,000 steps of training
+VANISHED = 0.01  # of the gradient norm at the beginning
+NO_GRADIENT = 1e-6  # nothing, whatever there was at the beginning
+GUESSING, CERTAIN = 0.05, 0.99  # so close to 0.5 it guesses; above this it is never wrong
+GROWN = 100.0  # times the size of the loss terms at the beginning
+NAMES = ("d_accuracy", "d_gradient", "g_gradient", "size")
+
+
+@dataclass(eq=False)
+class Course:
+    """The first and the last `WINDOW` logged steps: d_accuracy, gradient norms of both, the largest loss term.
+
+    Plain lists of rows, so that a checkpoint can hold them.
+    """
+
+    first: list[list[float]] = field(default_factory=list)
+    last: list[list[float]] = field(default_factory=list)
+
+    def add(self, figures: Mapping[str, float]) -> None:
+        """Take note of a logged step: its loss terms and the other names in `NAMES`."""
+        size = max(abs(value) for name, value in figures.items() if name not in NAMES)
+        row = [*(figures.get(name, float("nan")) for name in NAMES[:3]), size]
+        if len(self.first) < WINDOW:
+            self.first.append(row)
+        self.last = [*self.last, row][-WINDOW:]
+
+    def alarms(self) -> list[Alarm]:
+        """What is wrong, once there is a first window and another one after it."""
+        if len(self.last) < WINDOW or self.last == self.first:
+            return []
+        accuracy = statistics.fmean(self._column(self.last, "d_accuracy"))
+        found = []
+        if abs(accuracy - 0.5) < GUESSING and self._vanished("d_gradient"):
+            found.append(
+                _dead(f"it guesses (accuracy {accuracy:.2f})", "d_gradient", self._share("d_gradient"))
+            )
+        if accuracy > CERTAIN and self._vanished("g_gradient"):
+            found.append(
+                _dead(f"it is never wrong (accuracy {accuracy:.2f})", "g_gradient", self._share("g_gradient"))
+            )
+        size, before = self._median(self.last, "size"), max(1.0, self._median(self.first, "size"))
+        if size > GROWN * before:
+            text = (
+                f"diverging: loss terms are {size / before:.0f} times as large as at the beginning, above {GROWN:g}; "
+                "lower --lr or raise --r1"
+            )
+            found.append(Alarm(DIVERGING, (), text))
+        return found
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {"first": self.first, "last": self.last}
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.first, self.last = list(values["first"]), list(values["last"])
+
+    def _vanished(self, name: str) -> bool:
+        least = max(NO_GRADIENT, VANISHED * self._median(self.first, name))
+        return self._median(self.last, name) < least
+
+    def _share(self, name: str) -> float:
+        return self._median(self.last, name) / max(self._median(self.first, name), 1e-30)
+
+    def _median(self, rows: list[list[float]], name: str) -> float:
+        return statistics.median(self._column(rows, name))
+
+    def _column(self, rows: list[list[float]], name: str) -> list[float]:
+        return [row[NAMES.index(name)] for row in rows]
+
+
+def _dead(what: str, name: str, share: float) -> Alarm:
+    player = {"d_gradient": "its own", "g_gradient": "the generator's"}[name]
+    text = (
+        f"dead discriminator: {what} and {player} gradient has vanished ({share:.1g} of that at the beginning, "
+        f"below {VANISHED:g}); lower --lr, or try --loss nonsaturating with --r1"
+    )
+    return Alarm(DEAD, (), text)
