@@ -32,14 +32,12 @@ def difficulty(pixels: Tensor, labels: Tensor) -> Tensor:
 
 
 def ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
-    """Each image's place within its class, from the easiest, as a share in (0, 1]: float64 (N,)."""
+    """The share of its class that is easier than each image, in [0, 1): float64 (N,)."""
     places = torch.empty(len(labels), dtype=torch.float64, device=labels.device)
     for label in labels.unique():
         rows = (labels == label).nonzero().squeeze(1)
         order = difficulties[rows].argsort(stable=True)
-        places[rows[order]] = torch.arange(1, len(rows) + 1, dtype=torch.float64, device=labels.device) / len(
-            rows
-        )
+        places[rows[order]] = torch.arange(len(rows), dtype=torch.float64, device=labels.device) / len(rows)
     return places
 
 
@@ -58,8 +56,7 @@ class Curriculum:
     def pool(self, turn: int) -> Tensor:
         """Row numbers admitted at batch 0, 1, ...: int64, at least one image of each class."""
         share = START + (1 - START) * min(1.0, turn / self.turns)
-        count = int(torch.searchsorted(self.places, share, right=True))
-        return self.order[: max(1, count)]
+        return self.order[: int(torch.searchsorted(self.places, share))]
 
     def rows(self, turn: int, size: int) -> Tensor:
         """`size` rows drawn from the pool, with replacement; they depend on (seed, turn) alone."""

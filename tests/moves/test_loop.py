@@ -1,6 +1,7 @@
 """The training loop: what a step does, and that a resumed run is the same run."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,19 +9,20 @@ import torch
 
 from gangda import catalog, specs
 from gangda.configs import Recipe
+from gangda.moves.curriculum import Curriculum
 from gangda.moves.loop import ResidentImages, make_game, new_state, steps
 from gangda.moves.model import build_networks
 
 TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
 
 
-def start(arch, images, machine, options=None, **recipe):
+def start(arch, images, machine, options=None, horizon=None, **recipe):
     spec = specs.spec_class(arch)(**(options or {}))
     recipe = Recipe(**{**spec.recipe, "batch_size": 12, "r1_every": 2, **recipe})
     torch.manual_seed(0)
     state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), recipe, machine)
     game = make_game(spec, state.networks, recipe)
-    return state, steps(state, game, ResidentImages(images, 7, machine), recipe, machine)
+    return state, steps(state, game, ResidentImages(images, 7, machine), recipe, machine, horizon)
 
 
 def take(loop, count):
@@ -30,13 +32,13 @@ def take(loop, count):
 @pytest.mark.parametrize("arch", TRAINED)
 def test_same_seed_same_bits_and_a_resumed_run_is_the_same_run(arch, blobs, machine):
     whole, loop = start(arch, blobs, machine)
-    log = take(loop, 7)
+    log = take(loop, 4)
     half, loop = start(arch, blobs, machine)
-    first = take(loop, 3)
+    first = take(loop, 2)
     saved = copy.deepcopy(half.dump())
     resumed, loop = start(arch, blobs, machine)
     resumed.load(saved)
-    assert first + take(loop, 4) == log
+    assert first + take(loop, 2) == log
     for name, tensor in whole.ema.state_dict().items():
         assert torch.equal(tensor, resumed.ema.state_dict()[name]), name
 
@@ -90,3 +92,205 @@ def test_training_learns_the_classes(blobs, machine):
             mean = generator(generator.noise(32, torch.Generator().manual_seed(0)), y).mean(0)[0]
             quarters = [mean[r : r + 4, c : c + 4].mean() for r in (0, 4) for c in (0, 4)]
             assert int(np.argmax(quarters)) == label
+
+
+SMALL = {"width": 8, "d_width": 8}
+# Every option of the recipe that is off by default, in combinations that fit.
+COURSES = {
+    "gradients": ("cdcgan", SMALL, {"r2": 1.0, "gp": 10.0, "loss": "wasserstein", "clip": 0.1}),
+    "relative": ("cdcgan", SMALL, {"loss": "relativistic", "r2": 0.5, "lr_schedule": "cosine", "lr_d": 1e-3}),
+    "least squares": ("cdcgan", SMALL, {"loss": "lsgan", "cr": 10.0, "ema_ramp": 0.5}),
+    "few images": (
+        "cdcgan",
+        SMALL,
+        {
+            "transition": 5,
+            "lecam": 0.3,
+            "bcr": 10.0,
+            "cr_flip": True,
+            "diffaugment": ("translation", "color", "cutout"),
+        },
+    ),
+    "turns": ("cdcgan", SMALL, {"d_steps": 2, "d_pretrain": 3, "curriculum": 4, "label_smoothing": 0.1}),
+    "dropout": ("gan", {"width": 16}, {"ct": 2.0, "d_steps": 2, "lecam": 0.3}),
+    "batch norm": ("dcgan", {"width": 8}, {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "bcr": 10.0}),
+    "classifying": ("acgan", {}, {"aux_weight": 0.5, "transition": 5, "gp": 1.0}),
+    "identities": (
+        "madgan",
+        SMALL,
+        {"identity": 0.5, "label_smoothing": 0.1, "lecam": 0.3, "r2": 1.0, "cr": 1.0},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COURSES)
+def test_every_option_resumes_exactly(name, blobs, machine):
+    arch, options, recipe = COURSES[name]
+    whole, loop = start(arch, blobs, machine, options, horizon=20, **recipe)
+    log = take(loop, 6)
+    half, loop = start(arch, blobs, machine, options, horizon=20, **recipe)
+    first = take(loop, 3)
+    saved = copy.deepcopy(half.dump())
+    resumed, loop = start(arch, blobs, machine, options, horizon=20, **recipe)
+    resumed.load(saved)
+    assert first + take(loop, 3) == log
+    assert all(np.isfinite(value) for record in log for value in record.values())
+    for name, tensor in whole.networks.discriminator.state_dict().items():
+        assert torch.equal(tensor, resumed.networks.discriminator.state_dict()[name]), name
+
+
+def test_every_option_of_the_recipe_is_tried_above():
+    tried = {name for _, _, recipe in COURSES.values() for name in recipe}
+    always = {"batch_size", "lr", "beta1", "beta2", "r1_every", "ema"}
+    assert {field.name for field in dataclasses.fields(Recipe)} == tried | always
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "recipe", "term"),
+    [
+        ("cdcgan", SMALL, {"r2": 1.0}, "d_r2"),
+        ("cdcgan", SMALL, {"gp": 10.0}, "d_gp"),
+        ("cdcgan", SMALL, {"cr": 10.0}, "d_cr"),
+        ("cdcgan", SMALL, {"bcr": 10.0}, "d_bcr"),
+        ("cdcgan", SMALL, {"lecam": 0.3}, "d_lecam"),
+        ("cdcgan", SMALL, {"transition": 9}, "d_unconditional"),
+        ("cdcgan", SMALL, {"transition": 9}, "g_unconditional"),
+        ("gan", {"width": 16}, {"ct": 2.0}, "d_ct"),
+        ("madgan", SMALL, {"identity": 1.0}, "g_identity"),
+        ("acgan", {}, {}, "d_classes"),
+        ("acgan", {}, {}, "g_classes"),
+    ],
+)
+def test_each_option_has_a_term_of_its_own(arch, options, recipe, term, blobs, machine):
+    _, loop = start(arch, blobs, machine, options, **recipe)
+    assert term in take(loop, 1)[0]
+    if recipe:
+        _, loop = start(arch, blobs, machine, options)
+        assert term not in take(loop, 1)[0]
+
+
+def count_calls(module):
+    calls = []
+    module.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))
+    return calls
+
+
+def test_the_default_recipe_makes_no_more_passes_than_it_must(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, SMALL, r1_every=100)
+    take(loop, 1)
+    discriminator, generator = (
+        count_calls(m) for m in (state.networks.discriminator, state.networks.generator)
+    )
+    take(loop, 1)
+    assert (discriminator, generator) == ([24, 12], [12])
+
+
+def test_a_paired_loss_shows_the_generator_real_images_too(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, SMALL, r1=0.0, loss="relativistic")
+    calls = count_calls(state.networks.discriminator)
+    take(loop, 1)
+    assert calls == [24, 24]
+
+
+def test_extra_turns_get_fresh_images_and_fresh_fakes(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, SMALL, d_steps=2, d_pretrain=3)
+    seen = []
+    state.networks.discriminator.register_forward_hook(
+        lambda module, inputs, output: seen.append(inputs[0].detach()) if len(inputs[0]) == 24 else None
+    )
+    record = next(loop)
+    assert record.images == 5 * 12
+    steps_of = [next(iter(o.state.values()))["step"].item() for o in (state.optimiser_d, state.optimiser_g)]
+    assert steps_of == [5, 1]
+    for half in (slice(0, 12), slice(12, 24)):
+        assert len({batch[half].numpy().tobytes() for batch in seen}) == 5
+    next(loop)
+    assert len(seen) == 7
+    resident = ResidentImages(blobs, 7, machine)
+    assert all(torch.equal(batch[:12], resident.batch(turn, 12)[0]) for turn, batch in enumerate(seen))
+
+
+def test_learning_rates_of_each_network_follow_the_schedule(blobs, machine):
+    state, loop = start(
+        "cdcgan", blobs, machine, SMALL, horizon=4, lr=0.004, lr_d=0.002, lr_schedule="cosine"
+    )
+    rates = []
+    for _ in range(4):
+        next(loop)
+        rates.append([o.param_groups[0]["lr"] for o in (state.optimiser_g, state.optimiser_d)])
+    expected = [[0.004 * c, 0.002 * c] for c in (1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2)]
+    assert np.allclose(rates, expected)
+    state, loop = start("cdcgan", blobs, machine, SMALL, lr=0.004, lr_d=0.002)
+    next(loop)
+    assert state.optimiser_d.param_groups[0]["lr"] == 0.002
+
+
+@pytest.mark.parametrize("arch", ["cdcgan", "acgan", "biggan"])
+def test_a_transition_begins_without_the_class_and_ends_with_it(arch, blobs, machine):
+    state, loop = start(arch, blobs, machine, transition=3, lr=0.02)
+    next(loop)
+    assert not _listens(state.networks.generator)
+    assert not _listens(state.ema)
+    take(loop, 3)
+    assert _listens(state.networks.generator)
+    assert _listens(state.ema)
+
+
+def _listens(generator):
+    """Whether the class makes a difference to an image."""
+    generator.eval()
+    z = torch.randn(1, generator.latent_dim, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        one, two = (generator(z, torch.tensor([label])) for label in (0, 1))
+    generator.train()
+    return not torch.allclose(one, two, atol=1e-6)
+
+
+def test_the_conditional_part_of_the_loss_grows_with_the_transition(blobs, machine):
+    _, loop = start("cdcgan", blobs, machine, SMALL, transition=2)
+    first, second, third = take(loop, 3)
+    assert first["d_loss"] == first["g_loss"] == 0.0
+    assert first["d_unconditional"] == pytest.approx(2 * np.log(2), abs=0.1)
+    assert second["d_loss"] == pytest.approx(0.5 * second["d_unconditional"], rel=0.05)
+    assert third["d_loss"] > 0
+
+
+def test_weights_stay_within_the_clip(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, SMALL, loss="wasserstein", clip=0.01, r1=0.0)
+    take(loop, 2)
+    assert max(p.abs().max().item() for p in state.networks.discriminator.parameters()) <= 0.01 + 1e-8
+
+
+def test_accuracy_is_told_and_not_learned_from(blobs, machine):
+    _, loop = start("cdcgan", blobs, machine, SMALL, lr=2e-3)
+    records = take(loop, 40)
+    assert all(0 <= record["d_accuracy"] <= 1 for record in records)
+    state, loop = start("cdcgan", blobs, machine, SMALL)
+    game = make_game(specs.CdcganSpec(), state.networks, Recipe(r1=0.0))
+    x, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
+    terms = game.discriminator_terms(x, y, x, 0, torch.Generator())
+    assert set(terms) == {"d_loss"}
+    assert not game.seen["d_accuracy"].requires_grad
+
+
+def test_the_games_memory_is_part_of_the_state(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, SMALL, lecam=0.3)
+    take(loop, 2)
+    saved = state.dump()
+    kept = saved["memory"]["lecam"].clone()
+    take(loop, 1)
+    assert torch.equal(saved["memory"]["lecam"], kept)
+    state.load(saved)
+    assert torch.equal(state.memory["lecam"], kept)
+
+
+def test_a_curriculum_begins_with_easy_images(blobs, machine):
+    resident = ResidentImages(blobs, 7, machine)
+    easy = Curriculum(resident.pixels, resident.labels, 7, 20)
+    allowed = {row.numpy().tobytes() for row in resident.pixels[easy.pool(0)]}
+    state, loop = start("cdcgan", blobs, machine, SMALL, curriculum=20)
+    seen = []
+    state.networks.discriminator.register_forward_hook(lambda m, inputs, out: seen.append(inputs[0].detach()))
+    next(loop)
+    as_pixels = ((seen[0][:12] + 1) * 127.5).round().to(torch.uint8)
+    assert {image.numpy().tobytes() for image in as_pixels} <= allowed

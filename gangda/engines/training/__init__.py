@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda import catalog, settings
+from gangda import settings
 from gangda.configs import TrainConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.engines.training.outcome import TrainResult, count_parameters
+from gangda.engines.training.rules import refuse_misfits
 from gangda.engines.training.sitting import Sitting
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import DataError, RunError
 from gangda.moves.model import Model, build_networks, load_model
 from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT, Reporter
@@ -98,16 +99,10 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
         raise DataError(
             f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
         )
+    config = _filled_in(config, images)
     if config.spec.game:
-        known = catalog.resolve(catalog.GAMES[config.spec.game].target).known_losses
-        if config.recipe.loss not in known:
-            raise UsageError(f"--loss {config.recipe.loss}: {config.arch} takes {' or '.join(known)} only")
-    generators = getattr(config.spec, "generators", 1)
-    if generators > config.recipe.batch_size:
-        raise UsageError(
-            f"--generators {generators}: more than --batch-size {config.recipe.batch_size}; raise it"
-        )
-    return _filled_in(config, images)
+        refuse_misfits(config, images)
+    return config
 
 
 def _made_up(images: LabelledImages) -> tuple[str, ...]:
@@ -144,9 +139,15 @@ def fit_run(
     machine = prepare(config.runtime)
     folder.refuse_foreign()
     with folder.lock(), stop_request() as stop:
-        folder.claim(settings.dump(config), ignoring=BUDGET if resume else ())
+        folder.claim(settings.dump(config), ignoring=_open_to_change(config) if resume else ())
         sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
         return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+
+
+def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
+    """What a resumed run may change: the budget, unless the learning rate follows from it."""
+    fixed = ("steps", "epochs", "minutes") if config.recipe.lr_schedule == "cosine" else ()
+    return tuple(name for name in BUDGET if name not in fixed)
 
 
 def _planned(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:

@@ -1,0 +1,200 @@
+"""Options that do not go together: one table, looked through before any work is done."""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import nn
+
+from gangda import catalog
+from gangda.configs import Recipe, TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.errors import UsageError
+from gangda.moves.model import build_networks
+from gangda.objectives.losses import Loss
+from gangda.zoo.base import Networks, Scores, set_strength
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A run to be: its configuration, its images, and what follows from both. Networks are built only if asked for."""
+
+    config: TrainConfig
+    images: LabelledImages
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is to be trained."""
+        return self.config.recipe
+
+    @property
+    def known_losses(self) -> tuple[str, ...]:
+        """Losses of the architecture's game."""
+        known: tuple[str, ...] = catalog.resolve(catalog.GAMES[self.config.spec.game].target).known_losses
+        return known
+
+    @cached_property
+    def loss(self) -> Loss:
+        """The adversarial loss."""
+        loss: Loss = catalog.builder("loss", catalog.LOSSES, self.recipe.loss)()
+        return loss
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The networks; the run builds its own."""
+        config = self.config
+        return build_networks(config.arch, config.spec, self.images.image_shape, self.images.num_classes)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """The discriminator's answer to two black images."""
+        discriminator = self.networks.discriminator.eval()
+        with torch.no_grad():
+            scores: Scores = discriminator(
+                torch.full((2, *self.images.image_shape), -1.0), torch.zeros(2, dtype=torch.int64)
+            )
+        return scores
+
+    @property
+    def generators(self) -> int:
+        """How many generators."""
+        return int(getattr(self.config.spec, "generators", 1))
+
+    @property
+    def steps(self) -> float:
+        """Generator steps of the budget; infinite where the clock decides."""
+        budget = self.config.budget
+        if budget.minutes is not None:
+            return float("inf")
+        if budget.epochs is not None:
+            return max(1, round(budget.epochs * len(self.images) / self.recipe.images_per_step))
+        return budget.steps or self.config.spec.steps_for(len(self.images))
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anything bounds the discriminator's slope."""
+        recipe = self.recipe
+        return any((recipe.gp, recipe.r1, recipe.clip, getattr(self.config.spec, "spectral_norm", False)))
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether an image's score depends on the others through batch norm."""
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+        return any(isinstance(layer, norms) for layer in self.networks.discriminator.modules())
+
+    @property
+    def can_become_conditional(self) -> bool:
+        """Whether generator and discriminator can both start without the class."""
+        listens = set_strength(self.networks.generator, 1.0) > 0
+        return listens and (self.scores.unconditional is not None or self.scores.classes is not None)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is refused, and what to say: the option, the reason, the nearest valid choice. `{...}` is of `facts`."""
+
+    broken: Callable[[Plan], object]
+    words: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        lambda plan: plan.recipe.loss not in plan.known_losses,
+        "--loss {loss}: {arch} takes {known} only",
+    ),
+    Rule(
+        lambda plan: plan.generators > plan.recipe.batch_size,
+        "--generators {generators}: more than --batch-size {batch_size}; raise it",
+    ),
+    Rule(
+        lambda plan: plan.loss.needs_bound and not plan.bounded,
+        "--loss {loss}: nothing bounds the slope of the discriminator; add --gp 10 (or --r1 1, --clip 0.01)",
+    ),
+    Rule(
+        lambda plan: plan.recipe.label_smoothing and not plan.loss.logistic,
+        "--label-smoothing {label_smoothing:g}: scores of --loss {loss} are no probabilities; "
+        "use --loss nonsaturating or minimax, or leave it out",
+    ),
+    Rule(
+        lambda plan: plan.recipe.gp and plan.mixes_images,
+        "--gp {gp:g}: the discriminator of {arch} has batch norm, so no image has a gradient of its own; "
+        "use --r1 1, or --arch wgan-gp",
+    ),
+    Rule(
+        lambda plan: plan.recipe.ct and not getattr(plan.config.spec, "dropout", 0),
+        "--ct {ct:g}: needs dropout in the discriminator, and {arch} has none here; use --cr 10, or {with_dropout}",
+    ),
+    Rule(
+        lambda plan: plan.recipe.cr and plan.recipe.bcr,
+        "--cr {cr:g} and --bcr {bcr:g}: --bcr covers real images already; give one of them",
+    ),
+    Rule(
+        lambda plan: plan.recipe.cr_flip and not (plan.recipe.cr or plan.recipe.bcr),
+        "--cr-flip: there is nothing to flip; add --cr 10 or --bcr 10",
+    ),
+    Rule(
+        lambda plan: plan.recipe.identity and (plan.config.spec.game != "madgan" or plan.generators < 2),
+        "--identity {identity:g}: needs several generators to tell apart; use --arch madgan --generators 3",
+    ),
+    Rule(
+        lambda plan: plan.recipe.aux_weight not in (0, 1) and plan.scores.classes is None,
+        "--aux-weight {aux_weight:g}: the discriminator of {arch} does not classify; use --arch acgan, or leave it out",
+    ),
+    Rule(
+        lambda plan: plan.recipe.transition and not plan.config.spec.conditional,
+        "--transition {transition}: {arch} is unconditional from start to end; use --arch cdcgan, or leave it out",
+    ),
+    Rule(
+        lambda plan: plan.recipe.transition and not plan.can_become_conditional,
+        "--transition {transition}: the networks of {arch} cannot start without the class; use --arch cdcgan",
+    ),
+    Rule(
+        lambda plan: plan.recipe.transition >= plan.steps,
+        "--transition {transition}: the run has {steps:.0f} steps and would end before it is conditional; "
+        "give at most {half:.0f}",
+    ),
+    Rule(
+        lambda plan: plan.recipe.curriculum >= plan.steps,
+        "--curriculum {curriculum}: the run has {steps:.0f} steps and would never see all images; "
+        "give at most {half:.0f}",
+    ),
+    Rule(
+        lambda plan: plan.recipe.lr_schedule == "cosine" and plan.config.budget.minutes is not None,
+        "--lr-schedule cosine: its end must be known in steps; give --steps or --epochs in place of --minutes",
+    ),
+)
+
+
+def refuse_misfits(config: TrainConfig, images: LabelledImages) -> None:
+    """Look through the table.
+
+    Raises:
+        UsageError: the first rule that is broken.
+    """
+    plan = Plan(config, images)
+    for rule in RULES:
+        if rule.broken(plan):
+            raise UsageError(rule.words.format(**_facts(plan)))
+
+
+def _facts(plan: Plan) -> dict[str, object]:
+    """What the words may name."""
+    facts = {
+        "arch": plan.config.arch,
+        "known": " or ".join(plan.known_losses),
+        "generators": plan.generators,
+        "steps": plan.steps,
+        "half": max(1, plan.steps // 2),
+        "with_dropout": _with_dropout(plan),
+    }
+    return {**{f.name: getattr(plan.recipe, f.name) for f in dataclasses.fields(plan.recipe)}, **facts}
+
+
+def _with_dropout(plan: Plan) -> str:
+    return (
+        "raise --dropout"
+        if hasattr(plan.config.spec, "dropout")
+        else "an --arch that has --dropout, such as gan"
+    )

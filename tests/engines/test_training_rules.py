@@ -1,0 +1,95 @@
+"""Options that do not go together are refused before any work, with a reason and a way out."""
+
+import pytest
+
+from gangda import specs
+from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.engines.training import _open_to_change, check
+from gangda.engines.training.rules import RULES, Plan
+from gangda.errors import UsageError
+
+SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
+
+
+def config(arch="cdcgan", budget=None, options=None, **recipe):
+    made = specs.spec_class(arch)(**{**SMALL.get(arch, {}), **(options or {})})
+    return TrainConfig(
+        data=DataConfig(),
+        arch=arch,
+        spec=made,
+        recipe=Recipe(**{**made.recipe, "batch_size": 8, **recipe}),
+        budget=budget or Budget(steps=6),
+        runtime=Runtime(threads=1),
+    )
+
+
+# One for each rule, in the table's order: what is refused, and words of the message.
+REFUSED = [
+    (config("madgan", loss="hinge"), "--loss hinge: madgan takes minimax or nonsaturating only"),
+    (config("madgan", options={"generators": 9}), "--generators 9: more than --batch-size 8"),
+    (config(loss="wasserstein", r1=0.0), "--loss wasserstein: nothing bounds .* add --gp 10"),
+    (config(loss="hinge", label_smoothing=0.1), "--label-smoothing 0.1: .* use --loss nonsaturating"),
+    (config("dcgan", gp=10.0), "--gp 10: .* batch norm.* use --r1 1"),
+    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout"),
+    (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
+    (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
+    (config(identity=0.1), "--identity 0.1: .* --arch madgan"),
+    (config(aux_weight=2.0), "--aux-weight 2: .* --arch acgan"),
+    (config("dcgan", transition=2), "--transition 2: dcgan is unconditional"),
+    (config("cgan", transition=2), "--transition 2: .* cannot start without the class; use --arch cdcgan"),
+    (config(transition=6), "--transition 6: the run has 6 steps .* at most 3"),
+    (config(curriculum=6), "--curriculum 6: the run has 6 steps .* at most 3"),
+    (
+        config(budget=Budget(minutes=1.0), lr_schedule="cosine"),
+        "--lr-schedule cosine: .* --steps or --epochs",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"), REFUSED, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_refused_in_one_line(refused, words, blobs):
+    with pytest.raises(UsageError, match=words) as caught:
+        check(refused, blobs, True)
+    assert "\n" not in str(caught.value)
+    assert "{" not in str(caught.value)
+
+
+def test_every_rule_has_its_case(blobs):
+    first = [next(i for i, rule in enumerate(RULES) if rule.broken(Plan(case, blobs))) for case, _ in REFUSED]
+    assert first == list(range(len(RULES)))
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        config(loss="wasserstein"),
+        config(loss="wasserstein", r1=0.0, gp=10.0),
+        config(loss="wasserstein", r1=0.0, clip=0.01),
+        config(loss="wasserstein", r1=0.0, options={"spectral_norm": True}),
+        config(loss="minimax", label_smoothing=0.1),
+        config("madgan", loss="minimax", label_smoothing=0.1, identity=0.1),
+        config("gan", ct=2.0),
+        config(gp=10.0),
+        config("acgan", aux_weight=2.0, transition=3),
+        config(transition=3, curriculum=3),
+        config(budget=Budget(minutes=1.0), transition=100, curriculum=100),
+        config(budget=Budget(epochs=1), lr_schedule="cosine"),
+    ],
+    ids=lambda config: f"{config.arch} {config.recipe.loss}",
+)
+def test_what_fits_is_let_through(allowed, blobs):
+    assert check(allowed, blobs, True).recipe == allowed.recipe
+
+
+def test_ct_is_refused_where_dropout_is_turned_off(blobs):
+    with pytest.raises(UsageError, match="raise --dropout"):
+        check(config("gan", ct=2.0, options={"dropout": 0.0}), blobs, True)
+
+
+def test_a_run_with_a_cosine_keeps_its_length():
+    assert {"steps", "checkpoint_every"} <= set(_open_to_change(config()))
+    cosine = _open_to_change(config(lr_schedule="cosine"))
+    assert "checkpoint_every" in cosine
+    assert not {"steps", "epochs", "minutes"} & set(cosine)
