@@ -111,7 +111,9 @@ class SizedSpec(NetSpec):
     full: ClassVar[tuple[int, int]] = (32, 64)  # width and d_width
 
     width: int | None = option(
-        None, "channels of the generator's layer next to the image; default 32, 16 below 16 pixels", minimum=4
+        None,
+        "channels of the generator's layer next to the image; default 32 (biggan 24), half of it below 16 pixels",
+        minimum=4,
     )
     d_width: int | None = option(
         None,
@@ -154,9 +156,13 @@ class AcganSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class SaganSpec(CdcganSpec):
-    """SAGAN (Zhang 2019): self-attention in both networks, spectral norm, hinge loss."""
+    """SAGAN (Zhang 2019): self-attention in both networks, spectral norm, hinge loss.
 
-    recipe: ClassVar[Mapping[str, Any]] = {"loss": "hinge", "r1": 0.0}
+    The discriminator learns faster than the generator, as in the paper (1e-4 and 4e-4), but not four times: batches are
+    small here, and minutes few.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {"loss": "hinge", "r1": 0.0, "lr": 2e-4, "lr_d": 4e-4, "beta2": 0.9}
 
     spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
 
@@ -165,20 +171,25 @@ class SaganSpec(CdcganSpec):
 class BigganSpec(CdcganSpec):
     """BigGAN (Brock 2019), small: residual blocks, shared class embedding, a chunk of z for every block."""
 
-    full: ClassVar[tuple[int, int]] = (32, 32)
-    recipe: ClassVar[Mapping[str, Any]] = {"loss": "hinge", "r1": 0.0}
+    full: ClassVar[tuple[int, int]] = (24, 32)
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "loss": "hinge",
+        "r1": 0.0,
+        "lr": 2e-4,
+        "lr_d": 4e-4,
+        "beta2": 0.99,
+    }
 
     spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
     embedding: int = option(32, "size of the class embedding that all layers share", minimum=1)
 
 
 @dataclass(frozen=True)
-class MadganSpec(SizedSpec):
-    """MAD-GAN (Ghosh 2018): K generators on shared early layers, one (K+1)-way softmax discriminator."""
+class MadganSpec(CdcganSpec):
+    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator."""
 
     game: ClassVar[str] = "madgan"
 
-    latent_dim: int = option(64, "size of z", minimum=1)
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
 
@@ -186,6 +197,21 @@ class MadganSpec(SizedSpec):
 @dataclass(frozen=True)
 class PcaSpec(ArchSpec):
     """Per-class PCA, sampled as a Gaussian in the space of the components."""
+
+    game: ClassVar[str] = ""
+    conditional: ClassVar[bool] = True
+
+    components: int = option(
+        64, "principal components per class (fewer where a class has fewer images)", minimum=1
+    )
+    reconstruct: bool = option(
+        False, "samples are the training images rebuilt from their components: to be judged, not added"
+    )
+
+
+@dataclass(frozen=True)
+class PpcaSpec(ArchSpec):
+    """Per-class probabilistic PCA, sampled with its noise."""
 
     game: ClassVar[str] = ""
     conditional: ClassVar[bool] = True

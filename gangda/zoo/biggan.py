@@ -81,7 +81,7 @@ class ResidualGenerator(Generator):
                 for (a, b), part in zip(pairwise(widths), self.parts[1:], strict=True)
             ]
         )
-        self.attention = SelfAttention(widths[1])
+        self.attention = SelfAttention(widths[1], pool=2)
         self.norm = nn.BatchNorm2d(widths[-1])
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
 
@@ -133,7 +133,7 @@ class ResidualDiscriminator(nn.Module):
             self.blocks.append(DownBlock(a, b, down, first=i == 0))
             self.blocks.extend([DownBlock(b, b, down=False) for _ in range(spec.depth - 1)])
         self.attended = (doublings - 1) * spec.depth - 1
-        self.attention = SelfAttention(widths[doublings - 1])
+        self.attention = SelfAttention(widths[doublings - 1], pool=2)
         self.separate_batches = spec.minibatch_stddev
         self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
         self.score = nn.Linear(widths[-1] + spec.minibatch_stddev, 1)

@@ -21,7 +21,7 @@ class AttentiveGenerator(ConditionalGenerator):
 
     def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
-        self.attention = SelfAttention(cast(nn.ConvTranspose2d, self.ups[0]).out_channels)
+        self.attention = SelfAttention(cast(nn.ConvTranspose2d, self.ups[0]).out_channels, pool=2)
 
     def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
         """Double the side for the i-th time; attend after the first."""
@@ -37,7 +37,7 @@ class AttentiveTrunk(ScoreTrunk):
     ) -> None:
         super().__init__(width, image_shape, depth, spread)
         self.attended = len(self.downs) - 2
-        self.attention = SelfAttention(cast(nn.Conv2d, self.downs[self.attended]).out_channels)
+        self.attention = SelfAttention(cast(nn.Conv2d, self.downs[self.attended]).out_channels, pool=2)
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         """Halve the side for the i-th time; attend before the last."""
