@@ -126,6 +126,13 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "gangda.specs:PcaSpec",
         "gangda.zoo.pca:empty",
     ),
+    "ppca": Entry(
+        "gangda.zoo.ppca:fit",
+        "probabilistic PCA of each class: components, and noise for what they leave out",
+        "Tipping 1999",
+        "gangda.specs:PpcaSpec",
+        "gangda.zoo.ppca:empty",
+    ),
 }
 
 GAMES: Mapping[str, Entry] = {

@@ -8,7 +8,6 @@ import typer
 
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
-from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,8 +22,6 @@ def sample(
 ) -> None:
     """Draw class-labelled samples from a trained generator; writes a sample set."""
     config = call.settings.sample
-    if config.per_class is None and config.counts is None:
-        raise UsageError("say how many samples: --per-class N, or --counts NAME=50,#3=200")
     from gangda.engines import sampling
 
     with call.terminal.reporter() as reporter:

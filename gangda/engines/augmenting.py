@@ -27,7 +27,8 @@ from gangda.moves.draw import BLOCK
 from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import AugmentPlan, kept_rows, make_plan
-from gangda.moves.supply import blocks_of, model_summary, sorting_shares, supply_of, write_generated
+from gangda.moves.sorting import sorting_shares
+from gangda.moves.supply import blocks_of, model_summary, supply_of, write_generated
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import find_run

@@ -19,11 +19,12 @@ from gangda.data.shards import SetHeader, finished_index, set_being_written
 from gangda.errors import UsageError
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import read_counts
+from gangda.moves.reconstructions import available, check_counts
+from gangda.moves.sorting import sorting_shares
 from gangda.moves.supply import (
     blocks_of,
     check_choice,
     model_summary,
-    sorting_shares,
     supply_of,
     write_generated,
 )
@@ -91,6 +92,7 @@ def sample(
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")
     counts = _counts(config, model)
+    check_counts(model, counts, config.truncation)
     shard = read_shard(config.shard)
     check_choice(model, config.generator, config.min_confidence)
     machine = prepare(runtime)
@@ -181,6 +183,9 @@ def _header(
 
 def _counts(config: SampleConfig, model: Model) -> IntArray:
     names = model.card.class_names
+    everything = available(model)
+    if config.per_class is None and config.counts is None and everything is not None:
+        return everything
     if config.per_class is None and config.counts is None:
         raise UsageError("say how many samples: --per-class N, or --counts NAME=50,#3=200")
     if config.counts is not None:

@@ -49,7 +49,7 @@ def draw_block(
     key = "all" if which is None else str(which)
     rng = torch_stream(seed, "sample", label, key, block, attempt)
     rows = -(-BLOCK // player.num_generators) * player.num_generators
-    z = player.noise(rows, rng).to(machine.device)
+    z = player.noise_of(label, block * BLOCK, rows, rng).to(machine.device)
     y = torch.full((rows,), label, dtype=torch.int64, device=machine.device)
     with evaluating(player), machine.autocast():
         images = player(z, y)

@@ -8,14 +8,16 @@ from gangda.data.images import REAL
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError
 from gangda.moves.model import Model
+from gangda.moves.reconstructions import refuse_reconstructions
 
 
 def check_run(run: Path, model: Model, splits: DataSplits) -> None:
-    """Refuse a generator that does not fit the images or saw any outside the training and validation split.
+    """Refuse a generator that does not fit the images, saw any outside the training and validation split, or copies.
 
     Raises:
         RunError: other classes, another image size, other data, test images, or images outside the subset.
     """
+    refuse_reconstructions(run, model)
     card, train = model.card, splits.train
     if card.class_names != train.class_names:
         raise RunError(

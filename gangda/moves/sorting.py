@@ -7,6 +7,7 @@ the accuracy of the samples on a classifier (GAN-test) means little once a class
 """
 
 import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
 FOLDER = "sorter"  # inside the run folder
+
+# What a sorter counts for each class: images seen; those it puts into the class; those of them with enough
+# confidence; those of these that the referee puts there too.
+TALLIES = ("drawn", "chosen", "accepted", "agreed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,3 +172,23 @@ def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImag
     if len(rows) != len(model.row_ids):
         raise RunError(f"{run}: its training images are no longer those of its data options; train again")
     return splits.train.take(rows), splits.validation
+
+
+def sorting_shares(
+    sorting: Mapping[str, list[int]], class_names: Sequence[str]
+) -> dict[str, dict[str, float | None]]:
+    """What the tallies mean, by class: its share of what was drawn, acceptance, and the referee's agreement.
+
+    Empty where nothing was sorted; None for a class of which nothing was drawn.
+    """
+    if not sorting:
+        return {}
+    columns = zip(class_names, *(sorting[name] for name in TALLIES), strict=True)
+    return {
+        name: {
+            "share": chosen / drawn if drawn else None,
+            "acceptance": accepted / drawn if drawn else None,
+            "agreement": agreed / accepted if accepted else None,
+        }
+        for name, drawn, chosen, accepted, agreed in columns
+    }

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from gangda.data.shards import SetWriter
 from gangda.errors import RunError, UsageError
 from gangda.moves.draw import BLOCK, draw_block, generator_of_rows
 from gangda.moves.model import Model
-from gangda.moves.sorting import Sorter, sorter_of_run
+from gangda.moves.sorting import TALLIES, Sorter, sorter_of_run
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.zoo.base import Generator, Truncated
@@ -26,10 +26,6 @@ MOST_ATTEMPTS = 64  # blocks drawn to fill one of a class, where there are up to
 ATTEMPTS_PER_CLASS = (
     8  # with more classes: a class may have an eighth of its even share before sampling gives up
 )
-
-# What a sorter counts for each class: images seen; those it puts into the class; those of them with enough
-# confidence; those of these that the referee puts there too.
-TALLIES = ("drawn", "chosen", "accepted", "agreed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +37,14 @@ class Drawn:
         generator: int64 (n,), which generator of the run made each.
         confidence: float32 (n,) of the sorter, NaN where none chose the label.
         tally: int64 (4,), `TALLIES`; zeros without a sorter.
+        parent: int64 (n,), row ids of the training images that these rebuild; None for new ones.
     """
 
     pixels: UInt8Array
     generator: IntArray
     confidence: npt.NDArray[np.float32]
     tally: IntArray
+    parent: IntArray | None = None
 
 
 class Supply(Protocol):
@@ -79,10 +77,19 @@ class Direct:
         )
         made_by = generator_of_rows(self.generator.num_generators, self.which)
         unsorted = np.full(count, np.nan, dtype=np.float32)
-        return Drawn(pixels[:count], made_by[:count], unsorted, np.zeros(len(TALLIES), dtype=np.int64))
+        parents = self.generator.parents_of(label, block * BLOCK, count)
+        return Drawn(
+            pixels[:count],
+            made_by[:count],
+            unsorted,
+            np.zeros(len(TALLIES), dtype=np.int64),
+            None if parents is None else parents.numpy(),
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """How the labels are made."""
+        if self.generator.available is not None:
+            return {"made": "rebuilt from training images"}
         return {"made": "conditional" if self.generator.conditional else "unlabelled"}
 
 
@@ -252,35 +259,21 @@ def write_generated(
     for label, block, count in units:
         drawn = supply.draw(label, block, count)
         place = int(first[label]) + block * BLOCK
-        writer.write(
-            make_piece(drawn.pixels, label, place, generator=drawn.generator, confidence=drawn.confidence)
+        piece = make_piece(
+            drawn.pixels,
+            label,
+            place,
+            parent=drawn.parent,
+            generator=drawn.generator,
+            confidence=drawn.confidence,
         )
+        writer.write(piece)
         tally[:, label] += drawn.tally
         done += count
         rate = done / (time.perf_counter() - start)
         reporter.step("sampling", done, total, f"{rate:,.0f} images/s")
     if tally.any():
         writer.sorting = dict(zip(TALLIES, tally.tolist(), strict=True))
-
-
-def sorting_shares(
-    sorting: Mapping[str, list[int]], class_names: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
-    """What the tallies mean, by class: its share of what was drawn, acceptance, and the referee's agreement.
-
-    Empty where nothing was sorted; None for a class of which nothing was drawn.
-    """
-    if not sorting:
-        return {}
-    columns = zip(class_names, *(sorting[name] for name in TALLIES), strict=True)
-    return {
-        name: {
-            "share": chosen / drawn if drawn else None,
-            "acceptance": accepted / drawn if drawn else None,
-            "agreement": agreed / accepted if accepted else None,
-        }
-        for name, drawn, chosen, accepted, agreed in columns
-    }
 
 
 def model_summary(run: Path, model: Model) -> dict[str, Any]:

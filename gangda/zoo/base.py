@@ -38,6 +38,11 @@ class Generator(nn.Module):
     conditional: bool = False
     num_generators: int = 1
 
+    @property
+    def available(self) -> tuple[int, ...] | None:
+        """How many different samples of each class there are; None for a generator that draws them."""
+        return None
+
     def select(self, k: int) -> "Generator":
         """The k-th generator on its own; itself where there is only one."""
         if k != 0 or self.num_generators != 1:
@@ -47,6 +52,14 @@ class Generator(nn.Module):
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
         """`count` draws of z, float32 (count, latent_dim) on the CPU."""
         return torch.randn(count, self.latent_dim, generator=rng)
+
+    def noise_of(self, label: int, first: int, count: int, rng: torch.Generator) -> Tensor:
+        """The z of samples `first`, `first` + 1, ... of a class: drawn, unless they are `available` ones."""
+        return self.noise(count, rng)
+
+    def parents_of(self, label: int, first: int, count: int) -> Tensor | None:
+        """Row ids of the real images that these samples are made of, int64 (count,) on the CPU; None for new ones."""
+        return None
 
 
 class Wrapped(Generator):

@@ -155,7 +155,6 @@ CASES = {
         ["taken", "--out"],
     ),
     "sample of nothing": (["sample", "none", "--per-class", "1"], 1, ["none"]),
-    "sample without a count": (["sample", "none"], 2, ["--per-class"]),
     "sample of both": (["sample", "none", "--per-class", "1", "--counts", "0=1"], 2, ["--counts exclude"]),
     "odd shard": (["sample", "none", "--per-class", "1", "--shard", "3"], 2, ["--shard 3"]),
     "classify nothing": (["classify", "no/such/set"], 1, ["no/such/set"]),
@@ -234,6 +233,7 @@ def of_run(gangda, tmp_path, run, words, code, says):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        (["sample", "RUN"], 2, ["--per-class"]),
         (["sample", "RUN", "--counts", "zebra=4"], None, ["zebra"]),
         (["sample", "RUN", "--counts", "3"], None, ["--counts"]),
         (["sample", "RUN", "--counts", "#12=3"], None, ["#12"]),

@@ -179,3 +179,56 @@ def test_a_folder_without_a_generator(tmp_path: Path) -> None:
 
 def test_shards_are_read() -> None:
     assert read_shard("2/7") == (2, 7)
+
+
+@pytest.fixture
+def rebuilding_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run of `pca --reconstruct` on unequal classes: 9, 5, 18, ... images of the digits."""
+    from gangda.configs import TrainConfig
+    from gangda.engines.training import train
+    from gangda.specs import PcaSpec
+
+    monkeypatch.chdir(tmp_path)
+    data = DataConfig(class_counts=(10, 5, 20, 6, 6, 6, 6, 6, 6, 140))
+    spec = PcaSpec(components=8, reconstruct=True)
+    return train(TrainConfig(data=data, arch="pca", spec=spec, runtime=RUNTIME)).run
+
+
+def test_reconstructions_are_all_training_images_rebuilt(rebuilding_run: Path) -> None:
+    from gangda.data.loading import load_splits
+    from gangda.moves.model import load_model
+
+    result = sample(rebuilding_run, ask(), RUNTIME, Path("all"))
+    read = read_set(result.out)
+    train = load_splits(read.data_config, read.data_seed).train
+    assert read.images.counts().tolist() == train.counts().tolist()
+    assert read.index["provenance"]["labels"] == {"made": "rebuilt from training images"}
+    assert (read.images.origin == 2).all()
+    assert (read.images.row_id == -1).all()
+    parents = np.array([read.images.provenance[i]["parent"] for i in range(len(read.images))])
+    assert sorted(parents) == sorted(train.row_id)
+    place = {int(row): i for i, row in enumerate(train.row_id)}
+    originals = train.take([place[int(parent)] for parent in parents])
+    assert np.array_equal(originals.labels, read.images.labels)
+    error = originals.pixels.astype(float) - read.images.pixels
+    assert 0 < np.abs(error).mean() < 0.5 * np.abs(originals.pixels - originals.pixels.mean(0)).mean()
+    assert load_model(rebuilding_run).generator.available == tuple(train.counts().tolist())
+    for i in (1, 2):
+        sample(rebuilding_run, ask(shard=f"{i}/2"), RUNTIME, Path("parts"))
+    assert np.array_equal(read_set(Path("parts")).images.pixels, read.images.pixels)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"per_class": 6}, "of class '1', not 6"),
+        ({"truncation": 0.5}, "draws no noise"),
+        ({"counts": "#9=151"}, "151"),
+    ],
+)
+def test_reconstructions_end_with_the_training_images(
+    rebuilding_run: Path, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        sample(rebuilding_run, ask(**options), RUNTIME, None)
+    assert not Path("samples").exists()

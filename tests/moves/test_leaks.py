@@ -65,3 +65,12 @@ def test_synthetic_images_are_not_taken_for_real() -> None:
     made = dataclasses.replace(SPLITS.train, origin=np.array([0, 2, 0, 1, 0, 0, 0, 2], dtype=np.uint8))
     with pytest.raises(DataError, match="3 of its images are synthetic"):
         refuse_synthetic(dataclasses.replace(SPLITS, train=made))
+
+
+def test_rebuilt_training_images_are_refused() -> None:
+    class Rebuilding(Generator):
+        available = (4, 4)
+
+    model = dataclasses.replace(trained_on([0, 1, 2]), generator=Rebuilding())
+    with pytest.raises(RunError, match="makes no new ones"):
+        check_run(Path("run"), model, SPLITS)
