@@ -1,84 +1,131 @@
-"""MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator."""
+"""MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
 
-import dataclasses
-from itertools import pairwise
+Both are the default's networks (`cdcgan.py`) with as little added as K generators need, so that what makes those better
+makes these better too, and `--generators 1` plays the default's game.
+"""
+
+import copy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from gangda.specs import MadganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
+from gangda.zoo.blocks import ConditionalBatchNorm, ScoreTrunk
+from gangda.zoo.cdcgan import ConditionalGenerator
 
 
-class GeneratorEnsemble(Generator):
-    """K generators: the early layers are shared, the last two are each generator's own.
+class GeneratorEnsemble(ConditionalGenerator):
+    """K generators on the default's shared layers; each has its own output layer and its own gains and biases.
 
-    The own layers run as one grouped convolution over all K, so that a step costs about the same for any K.
-    Batch norm is shared, since its statistics over B/K images would be noisy. Every head starts from its own weights.
-    Source: Ghosh 2018, section 3.1 (shared initial layers); class conditioning (conditional batch norm) is ours.
+    The gains and biases of every normalisation let the generators differ from the first plane on, for some hundred
+    parameters each; all other filters learn from all B images. Heads of two whole layers, which see B/K images each,
+    learnt more slowly and drew less varied images. Statistics are shared: those over B/K images would be noisy.
+    Source: Ghosh 2018, section 3.1 (shared initial layers, last ones apart); the gains and the conditioning are ours.
     """
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
-        super().__init__()
-        self.spec = spec
-        self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
+        super().__init__(spec, image_shape, num_classes)
         self.conditional, self.num_generators = spec.conditional, spec.generators
-        self.base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(spec.width or 32, doublings)[::-1]
-        self.linear = nn.Linear(spec.latent_dim, widths[0] * self.base**2, bias=False)
-        shared = list(pairwise(widths))[:-1]
-        self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in shared])
-        self.norms = nn.ModuleList([batch_norm(width, num_classes, spec.conditional) for width in widths])
-        k, channels = spec.generators, image_shape[0]
-        self.own_up = nn.ConvTranspose2d(k * widths[-2], k * widths[-1], 4, 2, 1, bias=False, groups=k)
-        self.own_out = nn.Conv2d(k * widths[-1], k * channels, 3, 1, 1, groups=k)
+        channels = [cast(ConditionalBatchNorm, norm).norm.num_features for norm in self.norms]
+        classes = num_classes if spec.conditional else 1
+        self.norms = nn.ModuleList([NormOfEach(width, classes, spec.generators) for width in channels])
+        self.out = OutputOfEach(spec.generators, channels[-1], image_shape[0])
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(K, n, latent_dim) or (K n, latent_dim), labels (K n,) -> (K n, C, H, W); row k n + i is generator k's."""
-        x = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
-        x = torch.relu_(self.norms[0](x, y))
-        for up, norm in zip(self.ups, list(self.norms)[1:-1], strict=True):
-            x = torch.relu_(norm(up(x), y))
-        x = self._each(self.own_up, x)
-        x = self._each(self.own_out, torch.relu_(self.norms[-1](x, y)))
-        return crop(torch.tanh(x), *self.image_shape[1:])
-
-    def _each(self, grouped: nn.Module, x: Tensor) -> Tensor:
-        """Apply generator k's part of a grouped layer to its rows: (K n, C, H, W) -> (K n, C', H', W')."""
-        k = self.num_generators
-        side_by_side = x.unflatten(0, (k, -1)).transpose(0, 1).flatten(1, 2)
-        images: Tensor = grouped(side_by_side).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
+        images: Tensor = super().forward(z, y if self.conditional else torch.zeros_like(y))
         return images
 
     def select(self, k: int) -> Generator:
         """The k-th generator as a network of its own (it shares no memory with the ensemble)."""
         if not 0 <= k < self.num_generators:
             raise IndexError(f"generator {k} of {self.num_generators}")
-        if self.num_generators == 1:
-            return self
-        alone = GeneratorEnsemble(
-            dataclasses.replace(self.spec, generators=1), self.image_shape, self.num_classes
-        )
-        state = dict(self.state_dict())
-        for name in ("own_up.weight", "own_out.weight", "own_out.bias"):
-            state[name] = state[name].chunk(self.num_generators)[k]
-        alone.load_state_dict(state)
-        device = next(self.parameters()).device
-        return alone.to(device).train(self.training).requires_grad_(False)
+        alone = copy.deepcopy(self).requires_grad_(False)
+        alone.num_generators = 1
+        for layer in alone.modules():
+            if isinstance(layer, NormOfEach | OutputOfEach):
+                layer.keep(k)
+        return alone
+
+
+class NormOfEach(ConditionalBatchNorm):
+    """Conditional batch norm to whose gain and bias each of K generators adds its own, from N(0, 0.1) at first."""
+
+    def __init__(self, channels: int, num_classes: int, k: int) -> None:
+        super().__init__(channels, num_classes)
+        apart = 0.1 if k > 1 else 0.0
+        self.own_gain = nn.Parameter(apart * torch.randn(k, channels))
+        self.own_bias = nn.Parameter(apart * torch.randn(k, channels))
+
+    def _of_class(self, table: nn.Embedding, y: Tensor) -> Tensor:
+        own = self.own_gain if table is self.gain else self.own_bias
+        return super()._of_class(table, y) + own.repeat_interleave(len(y) // len(own), dim=0)
+
+    def keep(self, k: int) -> None:
+        """Only generator k's gain and bias."""
+        generators = len(self.own_gain)
+        self.own_gain, self.own_bias = (_part(own, k, generators) for own in (self.own_gain, self.own_bias))
+
+
+class OutputOfEach(nn.Conv2d):
+    """A 3x3 convolution for each of K generators: (K n, C, H, W) -> (K n, C', H, W); row k n + i is generator k's."""
+
+    def __init__(self, k: int, channels: int, outs: int) -> None:
+        super().__init__(k * channels, k * outs, 3, 1, 1, groups=k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One grouped kernel on accelerators.
+
+        On CPUs K plain ones, which cost no more than one of all the rows; the grouped kernel's backward grows with K.
+        """
+        return self.apart(x) if x.device.type == "cpu" else self.grouped(x)
+
+    def apart(self, x: Tensor) -> Tensor:
+        """One generator after the other."""
+        k, bias = self.groups, cast(Tensor, self.bias)
+        parts = zip(x.chunk(k), self.weight.chunk(k), bias.chunk(k), strict=True)
+        return torch.cat([functional.conv2d(rows, weight, own, 1, 1) for rows, weight, own in parts])
+
+    def grouped(self, x: Tensor) -> Tensor:
+        """All at once, side by side."""
+        beside = x.unflatten(0, (self.groups, -1)).transpose(0, 1).flatten(1, 2)
+        images: Tensor = super().forward(beside)
+        return images.unflatten(1, (self.groups, -1)).transpose(0, 1).flatten(0, 1)  # type: ignore[no-any-return]
+
+    def keep(self, k: int) -> None:
+        """Only generator k's filters."""
+        self.weight = _part(cast(nn.Parameter, self.weight), k, self.groups)
+        self.bias = _part(cast(nn.Parameter, self.bias), k, self.groups)
+        self.in_channels //= self.groups
+        self.out_channels //= self.groups
+        self.groups = 1
+
+
+def _part(values: nn.Parameter, k: int, of: int) -> nn.Parameter:
+    """The k-th of equal parts, frozen."""
+    return nn.Parameter(values.detach().chunk(of)[k].clone(), requires_grad=False)
 
 
 class IdentityDiscriminator(nn.Module):
     """Which generator made it, or real: K+1 logits, the last one real, on the layers of the cdcgan's discriminator.
 
-    With labels, <embed(y), features> is added to the real logit only: added to all K+1 it would cancel in the softmax.
+    The softmax over K+1 is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits
+    are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". Any K+1 logits can be
+    written so, and the cross-entropy becomes the sum of the default's loss and of the classifier C's own.
+    Departure from Ghosh 2018: in training, C learns from the features but does not shape them. With the shared
+    heads, telling generators apart is mostly noise, and as large a part of the features' gradient as real or not.
+    A label embedding on all K+1 logits alike would cancel in the softmax.
     """
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spread=spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
         self.separate_batches = spec.minibatch_stddev
-        self.scores = nn.Linear(self.trunk.features, spec.generators + 1)
+        self.score = nn.Linear(self.trunk.features, 1)
+        self.whose = nn.Linear(self.trunk.features, spec.generators)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
         if self.embed is not None:
             nn.init.zeros_(self.embed.weight)
@@ -86,11 +133,14 @@ class IdentityDiscriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
         h = self.trunk(x)
-        logits: Tensor = self.scores(h)
-        if self.embed is not None:
-            match = (self.embed(y) * h).sum(1, keepdim=True)
-            logits = torch.cat([logits[:, :-1], logits[:, -1:] + match], dim=1)
-        return Scores(logits.float(), features=h)
+        learning = self.whose.weight.requires_grad  # frozen, it passes on gradients to the generators (MGAN)
+        whose = functional.log_softmax(self.whose(h.detach() if learning else h).float(), dim=1)
+        real = self.score(h).float()
+        unconditional = torch.cat([whose, real], dim=1)
+        if self.embed is None:
+            return Scores(unconditional, features=h)
+        match = (self.embed(y) * h).sum(1, keepdim=True)
+        return Scores(torch.cat([whose, real + match], dim=1), features=h, unconditional=unconditional)
 
 
 def build(spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
