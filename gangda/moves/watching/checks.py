@@ -181,9 +181,9 @@ def _design_ratios(
     ratios = np.full(groups, np.nan)
     for group in range(groups):
         theirs = np.flatnonzero(real_labels == group)
-        if len(theirs) < LEAST:
-            continue
         ours = np.flatnonzero(labels == group)[: len(theirs)]
+        if min(len(ours), len(theirs)) < LEAST:
+            continue
         theirs = theirs[: len(ours)]
         real = among[np.ix_(theirs, theirs)]
         close = SAME_DESIGN * float(np.median(_nearest(real)))

@@ -17,13 +17,14 @@ NAMES = ("d_accuracy", "d_gradient", "g_gradient", "size")
 
 @dataclass(eq=False)
 class Course:
-    """The first and the last `WINDOW` logged steps: d_accuracy, gradient norms of both, the largest loss term.
+    """The first and the last `WINDOW` of `count` logged steps: d_accuracy, both gradient norms, the largest loss term.
 
     Plain lists of rows, so that a checkpoint can hold them.
     """
 
     first: list[list[float]] = field(default_factory=list)
     last: list[list[float]] = field(default_factory=list)
+    count: int = 0
 
     def add(self, figures: Mapping[str, float]) -> None:
         """Take note of a logged step: its loss terms and the other names in `NAMES`."""
@@ -32,10 +33,11 @@ class Course:
         if len(self.first) < WINDOW:
             self.first.append(row)
         self.last = [*self.last, row][-WINDOW:]
+        self.count += 1
 
     def alarms(self) -> list[Alarm]:
         """What is wrong, once there is a first window and another one after it."""
-        if len(self.last) < WINDOW or self.last == self.first:
+        if self.count < 2 * WINDOW:
             return []
         accuracy = statistics.fmean(self._column(self.last, "d_accuracy"))
         found = []
@@ -58,11 +60,12 @@ class Course:
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
-        return {"first": self.first, "last": self.last}
+        return {"first": self.first, "last": self.last, "count": self.count}
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.first, self.last = list(values["first"]), list(values["last"])
+        self.count = int(values["count"])
 
     def _vanished(self, name: str) -> bool:
         least = max(NO_GRADIENT, VANISHED * self._median(self.first, name))
