@@ -32,7 +32,7 @@ def d_lr(recipe: Recipe) -> float:
 def strength(recipe: Recipe, step: int) -> float:
     """How much the class counts at step 0, 1, ...: rising from 0 to 1 over `transition` steps.
 
-    Source: Shahbazi 2022, equation 5 with its start at step 0.
+    Source: Shahbazi 2022 (linear transition); it begins at step 0 here.
     """
     return min(1.0, step / recipe.transition) if recipe.transition else 1.0
 

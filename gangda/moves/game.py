@@ -92,7 +92,8 @@ class _Duel(Arena, abc.ABC):
     ) -> Terms:
         """The adversarial term; in transitional conditioning the unconditional one, and a share of the conditional.
 
-        Source: Shahbazi 2022, equations 3-4.
+        Source: Shahbazi 2022 and the authors' loss.py: both players minimise unconditional + strength * conditional,
+        also once the strength is 1.
         """
         whole = loss(fake.adversarial, real.adversarial if real else None)
         if not self.recipe.transition or fake.unconditional is None:

@@ -9,7 +9,7 @@ DECAY = 0.99  # of the anchors, as in the paper
 def updated_anchors(anchors: Tensor | None, real: Tensor, fake: Tensor) -> Tensor:
     """Moving averages of the mean scores of real and fake images, float32 (2,); the first call takes them as they are.
 
-    real, fake: (B,) scores. Source: Tseng 2021, section 3.1 (the authors' code starts from a constant and waits).
+    real, fake: (B,) scores. Source: Tseng 2021, section 3 (the authors' code starts from a constant and waits).
     """
     now = torch.stack([real.detach().mean(), fake.detach().mean()]).float()
     return now if anchors is None else torch.lerp(now, anchors.to(now.device), DECAY)
@@ -18,6 +18,6 @@ def updated_anchors(anchors: Tensor | None, real: Tensor, fake: Tensor) -> Tenso
 def lecam(real: Tensor, fake: Tensor, anchors: Tensor) -> Tensor:
     """E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2 for anchors (a_real, a_fake). Multiply by lambda (0.3).
 
-    Source: Tseng 2021, equation 3.
+    Source: Tseng 2021, section 3 (R_LC). The authors' code cuts each difference off at 0; the paper does not.
     """
     return (real - anchors[1]).square().mean() + (fake - anchors[0]).square().mean()

@@ -87,8 +87,8 @@ def relativistic() -> Loss:
     """RpGAN: each fake against a real image, logistic. Discriminator: E f(score(G(z)) - score(x)), f = softplus.
 
     The generator has the same with the roles exchanged. Row i of the fakes is paired with row i of the real images
-    (of the same class, where there are classes). Source: Jolicoeur-Martineau 2018; Huang 2024 (R3GAN), equation 2,
-    which has f(t) = -log(1 + exp(-t)) maximised: the same.
+    (of the same class, where there are classes). Source: Jolicoeur-Martineau 2018 (RpGAN); Huang 2024 (R3GAN), with
+    the logistic f and the signs of the authors' Trainer.py.
     """
     return Loss(_relativistic_discriminator, _relativistic_generator, paired=True, threshold=None)
 

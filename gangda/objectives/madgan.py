@@ -39,7 +39,8 @@ def identity(fake: Tensor, made_by: Tensor) -> Tensor:
     """-E log C_k(G_k(z)): each generator wants its images to be known as its own, which drives generators apart.
 
     fake: (B, K+1) logits; made_by: int64 (B,). The classifier C is the softmax over the first K logits, which the
-    discriminator trains already. Source: Hoang 2018 (MGAN), equation 2, whose C is a head of its own on D's layers.
+    discriminator trains already. Source: Hoang 2018 (MGAN), the classifier's term of their objective; their C is a head
+    of its own on D's layers.
     """
     return F.cross_entropy(fake[:, :-1], made_by)
 
