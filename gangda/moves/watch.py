@@ -1,10 +1,12 @@
 """Watching a training run: samples of fixed noise. What is measured of samples lies in `moves/watching`."""
 
 import numpy as np
+import torch
 
 from gangda.data.images import UInt8Array
-from gangda.moves.draw import draw_block
-from gangda.runtime.device import Machine
+from gangda.moves.draw import draw_block, to_uint8
+from gangda.runtime.device import Machine, evaluating
+from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
 
 COLUMNS = ROWS = 10  # of the grids
@@ -15,3 +17,16 @@ def fixed_samples(generator: Generator, *, seed: int, machine: Machine) -> UInt8
     labels = range(min(ROWS, generator.num_classes) if generator.conditional else ROWS)
     blocks = [draw_block(generator, label, 0, seed=seed, machine=machine)[:COLUMNS] for label in labels]
     return np.concatenate(blocks)
+
+
+def samples_of_each(generator: Generator, *, seed: int, machine: Machine) -> UInt8Array:
+    """A row of ten samples for each generator of an ensemble, uint8 (10 K, H, W, C).
+
+    All rows have the same noise and, where there are classes, the first ten in turn: what differs down a column is
+    the generators.
+    """
+    k = generator.num_generators
+    z = generator.noise(COLUMNS, torch_stream(seed, "samples of each")).repeat(k, 1).to(machine.device)
+    y = (torch.arange(COLUMNS) % generator.num_classes).repeat(k).to(machine.device)
+    with evaluating(generator), machine.autocast():
+        return to_uint8(generator(z, y))

@@ -1,6 +1,11 @@
+import numpy as np
 import torch
 
+from gangda import specs
 from gangda.moves import watch
+from gangda.moves.draw import to_uint8
+from gangda.moves.model import build_networks
+from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
 
 
@@ -31,3 +36,15 @@ def test_fixed_samples_are_ten_of_each_class(blobs, machine):
     samples = watch.fixed_samples(Planted(blobs, 40), seed=0, machine=machine)
     assert samples.shape == (40, 8, 8, 1)
     assert (samples == watch.fixed_samples(Planted(blobs, 40), seed=0, machine=machine)).all()
+
+
+def test_each_generator_has_a_row_of_the_same_noise(machine):
+    spec = specs.MadganSpec(generators=3, width=4, d_width=4)
+    ensemble = build_networks("madgan", spec, (1, 8, 8), 4).generator
+    rows = np.split(watch.samples_of_each(ensemble, seed=0, machine=machine), 3)
+    z = ensemble.noise(10, torch_stream(0, "samples of each"))
+    for k, row in enumerate(rows):
+        assert row.shape == (10, 8, 8, 1)
+        alone = ensemble.select(k).eval()
+        expected = to_uint8(alone(z, torch.arange(10) % 4)).astype(int)
+        assert np.abs(row.astype(int) - expected).max() <= 1

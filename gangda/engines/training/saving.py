@@ -29,10 +29,14 @@ class Keeper:
     fingerprint: str
 
     def save_grid(self, generator: Generator, step: int) -> None:
-        """Samples of the same noise each time, as one picture."""
-        samples = watch.fixed_samples(generator, seed=self.config.runtime.seed, machine=self.machine)
-        picture = grids.png(grids.tile(samples, watch.COLUMNS))
-        write_bytes(self.folder.path / "samples" / f"grid-{step:08d}.png", picture)
+        """Samples of the same noise each time, as one picture; for an ensemble one more, a row for each generator."""
+        draws = {"grid": watch.fixed_samples}
+        if generator.num_generators > 1:
+            draws["generators"] = watch.samples_of_each
+        for name, draw in draws.items():
+            samples = draw(generator, seed=self.config.runtime.seed, machine=self.machine)
+            picture = grids.png(grids.tile(samples, watch.COLUMNS))
+            write_bytes(self.folder.path / "samples" / f"{name}-{step:08d}.png", picture)
 
     def save_animation(self) -> None:
         """All grids, one after the other."""
