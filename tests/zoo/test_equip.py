@@ -1,13 +1,15 @@
 """Virtual batch norm by hand, and the wrapper that carries its reference batch."""
 
 import copy
+import itertools
 
 import pytest
 import torch
 from torch import nn
 
-from gangda import catalog, specs
+from gangda import catalog, configs, specs
 from gangda.errors import UsageError
+from gangda.moves import loop
 from gangda.moves.model import build_networks
 from gangda.zoo.base import Generator
 from gangda.zoo.equip import HalfNorm, ReferenceGenerator, ReferenceNorm
@@ -142,3 +144,37 @@ def test_an_ensembles_generator_alone_makes_the_same_images():
 def test_a_generator_without_batch_norm_has_nothing_to_replace():
     with pytest.raises(UsageError, match="no batch norm"):
         specs.GanSpec(virtual_batch_norm="half")
+
+
+OPTIONS = {
+    "spectral norm": {"spectral_norm": True},
+    "reference": {"virtual_batch_norm": "reference"},
+    "half": {"virtual_batch_norm": "half"},
+    "spread": {"minibatch_stddev": True},
+    "depth": {"depth": 2},
+}
+
+
+@pytest.mark.parametrize("option", list(OPTIONS))
+def test_a_resumed_run_is_the_uninterrupted_one(option, blobs, machine):
+    spec, recipe = specs.CdcganSpec(**OPTIONS[option]), configs.Recipe(batch_size=8, r1_every=2)
+
+    def fresh():
+        torch.manual_seed(0)
+        networks = build_networks("cdcgan", spec, blobs.image_shape, blobs.num_classes)
+        return loop.new_state(networks, recipe, machine)
+
+    def train(state, count):
+        images = loop.ResidentImages(blobs, 0, machine)
+        game = loop.make_game(spec, state.networks, recipe)
+        for _ in itertools.islice(loop.steps(state, game, images, recipe, machine), count):
+            pass
+        return state
+
+    whole = train(fresh(), 4).dump()
+    half = copy.deepcopy(train(fresh(), 2).dump())
+    resumed = fresh()
+    resumed.load(half)
+    again = train(resumed, 2).dump()
+    for player in ("generator", "discriminator", "ema"):
+        assert all(torch.equal(whole[player][name], again[player][name]) for name in whole[player])

@@ -1,9 +1,15 @@
 """Properties that every architecture must have, parametrised over the catalog."""
 
+import copy
+import dataclasses
+import itertools
+import math
+
 import pytest
 import torch
 
-from gangda import catalog, specs
+from gangda import catalog, settings, specs
+from gangda.moves import loop
 from gangda.moves.model import build_networks
 from gangda.zoo.base import Scores
 
@@ -12,9 +18,19 @@ SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 30, 30), (1, 64, 64)]
 CASES = [(arch, shape) for arch in TRAINED for shape in SHAPES if shape[1] <= specs.spec_class(arch).sides[1]]
 
 
-def build(arch, shape, classes=5):
+# Biases that cancel: of attention's keys in the softmax; of the score in a difference of scores (also inside hinges).
+IMMATERIAL = {
+    "sagan": {"attention.key.bias", "trunk.attention.key.bias", "score.bias"},
+    "biggan": {"attention.key.bias"},
+    "sagan-batchnorm": {"attention.key.bias"},
+    "wgan-gp": {"score.bias"},
+}
+DEEP = ["cdcgan", "acgan", "sagan", "biggan", "madgan"]
+
+
+def build(arch, shape, classes=5, **options):
     torch.manual_seed(0)
-    return build_networks(arch, specs.spec_class(arch)(), shape, classes)
+    return build_networks(arch, specs.spec_class(arch)(**options), shape, classes)
 
 
 @pytest.mark.parametrize(("arch", "shape"), CASES, ids=str)
@@ -39,10 +55,85 @@ def test_every_parameter_learns(arch):
     rows = 4 * generator.num_generators
     y = torch.arange(rows) % 5
     z = generator.noise(rows, torch.Generator().manual_seed(1))
-    networks.discriminator(generator(z, y), y).adversarial.square().sum().backward()
+    scores = networks.discriminator(generator(z, y), y)
+    answers = [scores.adversarial, *([] if scores.classes is None else [scores.classes])]
+    sum(answer.square().sum() for answer in answers).backward()
     for player in (generator, networks.discriminator):
         idle = [name for name, p in player.named_parameters() if p.grad is None]
         assert idle == []
+        assert all(torch.isfinite(p.grad).all() for p in player.parameters())
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_three_steps_of_its_own_recipe_change_every_weight(arch, blobs, machine):
+    chosen = settings.resolve({("arch", "name"): arch}, {})
+    recipe = dataclasses.replace(chosen.recipe, batch_size=16)
+    torch.manual_seed(0)
+    networks = build_networks(arch, chosen.spec, blobs.image_shape, blobs.num_classes)
+    before = copy.deepcopy(networks)
+    state = loop.new_state(networks, recipe, machine)
+    images = loop.ResidentImages(blobs, 0, machine)
+    run = loop.steps(state, loop.make_game(chosen.spec, networks, recipe), images, recipe, machine)
+    for record in itertools.islice(run, 3):
+        assert all(math.isfinite(value) for value in record.numbers().values())
+    for old, new in (
+        (before.generator, networks.generator),
+        (before.discriminator, networks.discriminator),
+        (before.generator, state.ema),
+    ):
+        weights = dict(new.named_parameters())
+        still = {name for name, p in old.named_parameters() if torch.equal(p, weights[name])}
+        assert still <= IMMATERIAL.get(arch, set())
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_saved_weights_make_the_same_images_in_other_networks(arch):
+    one = build(arch, (1, 8, 8)).generator.eval()
+    torch.manual_seed(9)
+    two = build_networks(arch, specs.spec_class(arch)(), (1, 8, 8), 5).generator.eval()
+    rows = 2 * one.num_generators
+    z = one.noise(rows, torch.Generator().manual_seed(1))
+    y = torch.arange(rows) % 5
+    assert not torch.equal(one(z, y), two(z, y))
+    two.load_state_dict(one.state_dict())
+    assert torch.equal(one(z, y), two(z, y))
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_discriminators_of_conditional_generators_look_at_the_label_or_name_it(arch):
+    networks = build(arch, (1, 8, 8))
+    discriminator = networks.discriminator.eval()
+    with torch.no_grad():
+        for parameter in discriminator.parameters():  # projections start at 0
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    x = torch.randn(2, 1, 8, 8)
+    one, two = (discriminator(x, torch.full((2,), label)) for label in (0, 1))
+    listens = not torch.equal(one.adversarial, two.adversarial)
+    assert (listens or one.classes is not None) == networks.generator.conditional
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_with_minibatch_stddev_an_image_is_judged_with_its_batch(arch):
+    torch.manual_seed(0)
+    networks = build_networks(arch, specs.spec_class(arch)(minibatch_stddev=True), (1, 8, 8), 5)
+    discriminator = networks.discriminator.eval()
+    assert discriminator.separate_batches  # else real images and fakes would be one batch
+    x, y = torch.randn(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
+    alike = x[:1].expand(4, -1, -1, -1)
+    assert not torch.allclose(discriminator(x, y).adversarial[0], discriminator(alike, y).adversarial[0])
+
+
+@pytest.mark.parametrize("arch", DEEP)
+def test_depth_adds_layers_to_both_networks(arch):
+    one, two = (build(arch, (1, 8, 8), depth=depth) for depth in (1, 2))
+    for player in ("generator", "discriminator"):
+        sizes = [sum(p.numel() for p in getattr(n, player).parameters()) for n in (one, two)]
+        assert sizes[1] > sizes[0]
+    k = two.generator.num_generators
+    y = torch.arange(2 * k) % 5
+    images = two.generator(two.generator.noise(2 * k, torch.Generator()), y)
+    assert images.shape == (2 * k, 1, 8, 8)
+    assert torch.isfinite(two.discriminator(images, y).adversarial).all()
 
 
 @pytest.mark.parametrize("arch", TRAINED)
