@@ -71,6 +71,22 @@ def test_the_index_says_where_the_samples_come_from(make_run: Any) -> None:
     json.dumps(result.as_dict(), allow_nan=False)
 
 
+def test_truncated_samples_are_less_varied_and_a_set_of_their_own(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    free = sample(run, ask(per_class=30), RUNTIME, None)
+    assert "truncation" not in read_set(free.out).index["provenance"]
+    wide = sample(run, ask(per_class=30, truncation=50.0), RUNTIME, None)
+    assert wide.out != free.out
+    assert np.array_equal(read_set(wide.out).images.pixels, read_set(free.out).images.pixels)
+    narrow = sample(run, ask(per_class=30, truncation=0.5), RUNTIME, None)
+    assert read_set(narrow.out).index["provenance"]["truncation"] == 0.5
+    spreads = [
+        float(read_set(result.out).images.pixels[:30].astype(float).std(0).mean())
+        for result in (free, narrow)
+    ]
+    assert spreads[1] < 0.5 * spreads[0]  # a normal cut at 0.5 has a standard deviation of 0.28
+
+
 def test_the_same_command_again_reprints_and_dry_runs_write_nothing(make_run: Any) -> None:
     run = make_run("pca", DATA)
     dry = sample(run, ask(per_class=2), RUNTIME, None, dry_run=True)
