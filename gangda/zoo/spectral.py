@@ -26,26 +26,23 @@ class SpectralNorm(nn.Module):
             matrix = self._matrix(weight)
             u = F.normalize(torch.randn(len(matrix)), dim=0).to(weight)
             for _ in range(WARM_UP):
-                u = self._iterate(matrix, u)[0]
+                u = F.normalize(matrix @ F.normalize(matrix.T @ u, dim=0), dim=0)
         self.register_buffer("u", u)
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight with its largest singular value brought to 1 (float32, also under autocast)."""
         with torch.autocast(weight.device.type, enabled=False):
             matrix = self._matrix(weight)
-            with torch.no_grad():
-                u, v = self._iterate(matrix, self.u)
-                if self.training:
+            v = F.normalize(matrix.detach().T @ self.u, dim=0)
+            image = matrix @ v
+            u = F.normalize(image.detach(), dim=0)
+            if self.training:
+                with torch.no_grad():
                     self.u.copy_(u)
-            return weight / (u @ matrix @ v)
+            return weight / (u @ image)
 
     def _matrix(self, weight: Tensor) -> Tensor:
         return (weight.transpose(0, 1) if self.transposed else weight).flatten(1)
-
-    @staticmethod
-    def _iterate(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        v = F.normalize(matrix.T @ u, dim=0)
-        return F.normalize(matrix @ v, dim=0), v
 
 
 def add_spectral_norm(network: nn.Module, embeddings: bool = True) -> None:
