@@ -135,7 +135,7 @@ def test_flag_of_another_architecture_names_its_owners():
         settings.resolve({("arch", "generators"): "4"}, {})
     assert (
         str(caught.value)
-        == "--generators: architecture cdcgan has no such option; it belongs to --arch madgan"
+        == "--generators: architecture cdcgan has no such option; it belongs to --arch madgan, madgan-separate"
     )
 
 

@@ -123,11 +123,13 @@ def _arch_flag() -> Flag:
 def _owners_help(owners: Mapping[str, Field]) -> str:
     """Help of an architecture's option: what it is, and its default for each architecture that has it."""
     field = next(iter(owners.values()))
-    defaults = ", ".join(
-        f"{arch} {_shown(own.default)}" for arch, own in owners.items() if _shown(own.default)
-    )
-    if not defaults:
+    alike: dict[str, list[str]] = {}
+    for arch, own in owners.items():
+        alike.setdefault(shown(own.default), []).append(arch)
+    alike.pop("", None)
+    if not alike:
         return str(field.metadata["help"])
+    defaults = "; ".join(f"{value} for {', '.join(archs)}" for value, archs in alike.items())
     return f"{field.metadata['help']} \\[default: {defaults}]"
 
 
@@ -174,15 +176,16 @@ def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tu
 
 
 def _default_text(default: Any) -> str:
-    shown = _shown(default)
-    return f" \\[default: {shown}]" if shown else ""
+    text = shown(default)
+    return f" \\[default: {text}]" if text else ""
 
 
-def _shown(default: Any) -> str:
+def shown(default: Any) -> str:
+    """A default in words; nothing for None, False and an empty tuple."""
     if default is None or default is False or default == ():
         return ""
     if isinstance(default, tuple):
-        return ",".join(_shown(part) for part in default)
+        return ",".join(shown(part) for part in default)
     if isinstance(default, bool):
         return "yes"
     return f"{default:g}" if isinstance(default, float) else str(default)

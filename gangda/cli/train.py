@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gangda import catalog, settings, specs
-from gangda.cli.options import Call
-from gangda.cli.output import draw, duration, number, say
-from gangda.fields import flag_of
+from gangda import settings
+from gangda.cli.options import Call, shown
+from gangda.cli.output import Render, draw, duration, number, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +26,7 @@ def train(
 ) -> None:
     """Train a generator on real images; writes a run folder."""
     if list_architectures:
-        call.terminal.result({"architectures": architectures()}, show_architectures)
+        call.terminal.result(*listed(call.settings))
         return
     from gangda.engines import training
 
@@ -41,26 +40,66 @@ def train(
     call.terminal.result(values, show_rehearsal if call.dry_run else show_result)
 
 
-def architectures() -> list[dict[str, Any]]:
-    """One plain row for each architecture of the catalog."""
-    return [
-        {
-            "name": name,
-            "summary": entry.summary,
-            "source": entry.source,
-            "options": [flag_of(field) for field in settings.fields_of(specs.spec_class(name))],
-        }
-        for name, entry in catalog.ARCHITECTURES.items()
-    ]
+def listed(chosen: settings.Settings) -> tuple[dict[str, Any], Render]:
+    """The catalog, or one architecture of it where --arch was typed; parameters for --data, where that was typed."""
+    from gangda.engines.training import listing
+
+    data = chosen.data if chosen.changed("data") else None
+    only = chosen.arch if chosen.origins["arch.name"] == "flag" else None
+    values = listing.architectures(data, only, chosen.runtime.seed)
+    return values, show_architecture if only else show_architectures
 
 
 def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
     """The catalog as a table."""
     rows = [
-        (row["name"], row["summary"], row["source"], " ".join(row["options"]))
+        (
+            row["name"],
+            f"{row['summary']} ({row['source']})",
+            row["labels"],
+            "-".join(map(str, row["pixels"])),
+            *sizes(row),
+        )
         for row in values["architectures"]
     ]
-    draw(out, "Architectures (--arch)", ("name", "what it is", "source", "its own options"), rows, left=4)
+    columns = ("name", "what it is", "labels", "pixels", "G", "D")
+    draw(out, "Architectures (--arch)", columns, rows, left=4)
+    say(out, f"G, D: parameters of generator and discriminator for {images_of(values)} (yours: give --data).")
+    say(out, "labels: makes images of a class on demand. Options of one: gangda train --list --arch NAME")
+
+
+def show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
+    """One architecture: what it is, its recipe and its own options."""
+    [row] = values["architectures"]
+    least, most = row["pixels"]
+    facts = [
+        ("what it is", row["summary"]),
+        ("paper", row["source"]),
+        ("images of a class on demand", row["labels"]),
+        ("pixels", f"{least} to {most} a side"),
+        (f"parameters, {images_of(values)}", " and ".join(sizes(row)) + " (generator and discriminator)"),
+        ("its recipe", " ".join(_as_flag(*item) for item in row["recipe"].items()) or "the default"),
+    ]
+    draw(out, row["name"], ("", ""), facts, left=2)
+    options = [(option["flag"], shown(option["default"]) or "-", option["help"]) for option in row["options"]]
+    draw(out, "Its options", ("option", "default", "what it does"), options, left=3)
+
+
+def _as_flag(name: str, value: Any) -> str:
+    flag = name.replace("_", "-")
+    return f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}"
+
+
+def sizes(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Parameters of both networks in millions; a dash for none."""
+    return tuple("-" if count is None else f"{count / 1e6:.2f}M" for count in row["parameters"].values())
+
+
+def images_of(values: Mapping[str, Any]) -> str:
+    """The images that parameters were counted for, in words."""
+    channels, height, width = values["image_shape"]
+    kind = "grey" if channels == 1 else "RGB"
+    return f"{height}x{width} {kind} images of {values['num_classes']} classes"
 
 
 def show_rehearsal(out: "Console", values: Mapping[str, Any]) -> None:

@@ -28,7 +28,23 @@ def test_train_list(gangda):
     assert all(name in table for name in catalog.ARCHITECTURES)
     rows = gangda("train", "--list", "--json").json["architectures"]
     assert [row["name"] for row in rows] == list(catalog.ARCHITECTURES)
-    assert "--generators" in rows[3]["options"]
+    madgan = rows[list(catalog.ARCHITECTURES).index("madgan")]
+    assert madgan["labels"] == "either"
+    [generators] = [option for option in madgan["options"] if option["flag"] == "--generators"]
+    assert generators["default"] == 3
+
+
+def test_train_list_of_one_architecture_and_other_images(gangda):
+    told = gangda("train", "--list", "--arch", "sagan-batchnorm", "--json").json
+    [row] = told["architectures"]
+    assert (told["image_shape"], told["num_classes"]) == ([1, 28, 28], 10)
+    assert row["parameters"] == {"generator": 3_465_122, "discriminator": 2_961_794}
+    assert (row["labels"], row["pixels"]) == ("no", [8, 32])
+    page = gangda("train", "--list", "--arch", "sagan-batchnorm").out
+    assert all(word in page for word in ("Zhang 2019", "--lr 0.0002", "--latent-dim", "8 to 32 a side"))
+    other = gangda("train", "--list", "--arch", "sagan-batchnorm", "--data", "digits", "--image-size", "48")
+    assert "- and -" in other.out  # too large
+    assert "48x48 grey images of 10 classes" in other.out
 
 
 def test_train_as_typed_with_several_generators(gangda, tmp_path):

@@ -51,8 +51,8 @@ def test_no_two_flags_of_a_command_are_called_the_same(sections):
 def test_defaults_are_shown_for_each_architecture(gangda, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     help = gangda("train", "--help").out
-    assert "[default: madgan 3]" in help
-    assert "[default: cdcgan 64, dcgan 100, gan 100, madgan 64]" in help
+    assert "[default: 3 for madgan; 5 for madgan-separate]" in help
+    assert "[default: 64 for pca, ppca]" in help
     assert "[default: 0.999]" in help
 
 
