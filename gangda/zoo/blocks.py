@@ -124,7 +124,7 @@ class ScoreTrunk(nn.Module):
         self.spread = BatchSpread() if spread else nn.Identity()
         pixels = flat_side(image_shape, doublings)
         self.mix = nn.Linear(widths[-1] * pixels + spread, self.features)
-        self.more = nn.ModuleList([_more_convs(b, depth - 1) for b in widths[1:]])
+        self.more = nn.ModuleList([nn.ModuleList(same_convs(b, depth - 1)) for b in widths[1:]])
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         """Halve the side for the i-th time."""
@@ -140,8 +140,9 @@ class ScoreTrunk(nn.Module):
         return leaky(self.mix(self.spread(x.flatten(1)))).float()
 
 
-def _more_convs(channels: int, count: int) -> nn.ModuleList:
-    return nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(count)])
+def same_convs(channels: int, count: int) -> list[nn.Module]:
+    """So many 3x3 convolutions that change neither the side nor the channels."""
+    return [nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(count)]
 
 
 class Maxout(nn.Module):

@@ -81,15 +81,9 @@ class ProjectionDiscriminator(nn.Module):
     Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
     """
 
-    def __init__(
-        self,
-        spec: CdcganSpec,
-        image_shape: tuple[int, int, int],
-        num_classes: int,
-        trunk: type[ScoreTrunk] = ScoreTrunk,
-    ) -> None:
+    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = trunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
         self.separate_batches = spec.minibatch_stddev
         self.score = nn.Linear(self.trunk.features, 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features)

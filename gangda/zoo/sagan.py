@@ -1,14 +1,15 @@
 """SAGAN (Zhang 2019), small: the default's layers with self-attention in the middle and spectral norm."""
 
+from itertools import pairwise
 from typing import cast
 
 from torch import Tensor, nn
 
 from gangda.specs import SaganSpec
 from gangda.zoo.attention import SelfAttention
-from gangda.zoo.base import Networks
-from gangda.zoo.blocks import ScoreTrunk
-from gangda.zoo.cdcgan import ConditionalGenerator, ProjectionDiscriminator
+from gangda.zoo.base import Networks, Scores
+from gangda.zoo.blocks import BatchSpread, grid_plan, leaky, same_convs, stages
+from gangda.zoo.cdcgan import ConditionalGenerator
 from gangda.zoo.spectral import add_spectral_norm
 
 
@@ -29,20 +30,40 @@ class AttentiveGenerator(ConditionalGenerator):
         return self.attention(x) if i == 0 else x
 
 
-class AttentiveTrunk(ScoreTrunk):
-    """`ScoreTrunk` with attention before its last halving: at 14x14 of 28, at 16x16 of 32 and 64."""
+class AttentiveDiscriminator(nn.Module):
+    """Strided 4x4 convolutions, attention before the last, 3x3 convolutions, sum over pixels, projection on the class.
 
-    def __init__(
-        self, width: int, image_shape: tuple[int, int, int], depth: int = 1, spread: bool = False
-    ) -> None:
-        super().__init__(width, image_shape, depth, spread)
-        self.attended = len(self.downs) - 2
-        self.attention = SelfAttention(cast(nn.Conv2d, self.downs[self.attended]).out_channels, pool=2)
+    Source: Zhang 2019 and the authors' code for the sum; Miyato and Koyama 2018, equation 3. The sum matters: layers of
+    spectral norm 1 shrink their inputs, and a mean or a linear layer of norm 1 would leave scores too small to learn
+    from.
+    """
 
-    def stage(self, i: int, x: Tensor) -> Tensor:
-        """Halve the side for the i-th time; attend before the last."""
-        x = super().stage(i, x)
-        return self.attention(x) if i == self.attended else x
+    def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        doublings = grid_plan(max(image_shape[1:]))[1]
+        widths = [image_shape[0], *stages(spec.d_width or 64, doublings - 1)]
+        pairs = list(pairwise(widths))
+        self.stages = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1), *same_convs(b, spec.depth - 1)]) for a, b in pairs]
+        )
+        self.last = nn.ModuleList(same_convs(widths[-1], 1))
+        self.attention = SelfAttention(widths[-2], pool=2)
+        self.separate_batches = spec.minibatch_stddev
+        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
+        self.score = nn.Linear(widths[-1] + spec.minibatch_stddev, 1)
+        self.embed = nn.Embedding(num_classes, widths[-1])
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
+        for i, convs in enumerate([*self.stages, self.last]):
+            if i == len(self.stages) - 1:
+                x = self.attention(x)
+            for conv in cast(nn.ModuleList, convs):
+                x = leaky(conv(x))
+        h = x.sum((2, 3)).float()
+        unconditional = self.score(self.spread(h)).squeeze(1)
+        logits = unconditional + (self.embed(y) * h).sum(1)
+        return Scores(logits.float(), features=h, unconditional=unconditional)
 
 
 def build(spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
@@ -50,4 +71,4 @@ def build(spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) 
     generator = AttentiveGenerator(spec, image_shape, num_classes)
     if spec.spectral_norm:
         add_spectral_norm(generator, embeddings=False)
-    return Networks(generator, ProjectionDiscriminator(spec, image_shape, num_classes, AttentiveTrunk))
+    return Networks(generator, AttentiveDiscriminator(spec, image_shape, num_classes))

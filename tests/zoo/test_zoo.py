@@ -20,7 +20,7 @@ CASES = [(arch, shape) for arch in TRAINED for shape in SHAPES if shape[1] <= sp
 
 # Biases that cancel: of attention's keys in the softmax; of the score in a difference of scores (also inside hinges).
 IMMATERIAL = {
-    "sagan": {"attention.key.bias", "trunk.attention.key.bias", "score.bias"},
+    "sagan": {"attention.key.bias", "score.bias"},
     "biggan": {"attention.key.bias"},
     "sagan-batchnorm": {"attention.key.bias"},
     "wgan-gp": {"score.bias"},
