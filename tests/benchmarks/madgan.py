@@ -1,0 +1,184 @@
+"""What K generators cost: a training step and its memory at a fixed number of fakes. Run by hand on a quiet machine:
+
+OMP_NUM_THREADS=1 python tests/benchmarks/madgan.py tests/benchmarks/madgan.json
+"""
+
+import dataclasses
+import itertools
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gangda import specs
+from gangda.configs import Recipe, Runtime
+from gangda.data.images import LabelledImages, real_images
+from gangda.moves.loop import ResidentImages, make_game, new_state, steps
+from gangda.moves.model import build_networks
+from gangda.runtime.device import Machine, prepare
+from gangda.zoo.base import Generator, Networks
+
+ROUNDS, STEPS = 9, 6
+KS, BATCHES, SEPARATE = (1, 3, 5, 8), (64, 32), 5
+
+
+def images(count: int = 2000) -> LabelledImages:
+    """28x28 grey noise in ten classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), np.uint8)
+    return real_images(pixels, np.arange(count) % 10, list("0123456789"))
+
+
+def training(
+    arch: str, k: int, batch: int, machine: Machine, change: Callable[[Networks], Networks] = lambda n: n
+) -> Iterator[object]:
+    """The training loop of an architecture with K generators."""
+    train, kind = images(), specs.spec_class(arch)
+    spec = kind(**({"generators": k} if k else {}))
+    recipe = Recipe(**{**spec.recipe, "batch_size": batch})
+    networks = change(build_networks(arch, spec, train.image_shape, 10))
+    state = new_state(networks, recipe, machine)
+    return steps(state, make_game(spec, networks, recipe), ResidentImages(train, 0, machine), recipe, machine)
+
+
+def alternate(loops: dict[str, Iterator[object]]) -> dict[str, list[float]]:
+    """Seconds per step of each, round by round, taking turns after a warm-up."""
+    for loop in loops.values():
+        list(itertools.islice(loop, 3))
+    taken: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(ROUNDS):
+        for name, loop in loops.items():
+            began = time.process_time()  # of this process: what others run beside it counts less
+            list(itertools.islice(loop, STEPS))
+            taken[name].append((time.process_time() - began) / STEPS)
+    return taken
+
+
+class OneByOne(Generator):
+    """K whole generators in a plain Python loop: what `madgan-separate` is compared with."""
+
+    def __init__(self, together: Generator) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes = together.latent_dim, together.num_classes
+        self.image_shape, self.num_generators = together.image_shape, together.num_generators
+        parts = [together.select(k).train().requires_grad_(True) for k in range(self.num_generators)]
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """Rows of generator 0 first."""
+        k = self.num_generators
+        rows = zip(self.parts, z.flatten(0, -2).chunk(k), y.chunk(k), strict=True)
+        return torch.cat([part(noise, labels) for part, noise, labels in rows])
+
+
+def one_by_one(networks: Networks) -> Networks:
+    """The same players, the generators computed in turn."""
+    return dataclasses.replace(networks, generator=OneByOne(networks.generator))
+
+
+def shared(machine: Machine) -> dict[str, object]:
+    """`madgan`: seconds per step for each K, and the factor over K = 1 (median of the rounds' ratios)."""
+    found: dict[str, object] = {}
+    for batch in BATCHES:
+        taken = alternate({f"K={k}": training("madgan", k, batch, machine) for k in KS})
+        found[f"batch {batch}"] = compared(taken, "K=1")
+    return found
+
+
+def separate(machine: Machine) -> dict[str, object]:
+    """`madgan-separate` together and one by one, the whole step and the generators alone, k = 5."""
+    batch = 60
+    loops = {
+        "together": training("madgan-separate", SEPARATE, batch, machine),
+        "loop": training("madgan-separate", SEPARATE, batch, machine, one_by_one),
+    }
+    whole = compared(alternate(loops), "together")
+    together = build_networks(
+        "madgan-separate", specs.spec_class("madgan-separate")(generators=SEPARATE), (1, 28, 28), 10
+    ).generator
+    alone = compared(
+        alternate({"together": passes(together, batch), "loop": passes(OneByOne(together), batch)}),
+        "together",
+    )
+    return {"batch": batch, "k": SEPARATE, "whole step": whole, "generators alone": alone}
+
+
+def passes(generator: Generator, batch: int) -> Iterator[object]:
+    """Forward and backward passes of a generator alone, for ever."""
+    z, y = torch.randn(batch, generator.latent_dim), torch.zeros(batch, dtype=torch.int64)
+    while True:
+        generator(z, y).square().mean().backward()
+        yield None
+
+
+def compared(taken: dict[str, list[float]], base: str) -> dict[str, object]:
+    """Median milliseconds, and the median of each round's ratio to `base`."""
+    return {
+        name: {
+            "ms": round(1e3 * statistics.median(values), 2),
+            f"times_{base}": round(
+                statistics.median(a / b for a, b in zip(values, taken[base], strict=True)), 3
+            ),
+        }
+        for name, values in taken.items()
+    }
+
+
+def memory() -> dict[str, float]:
+    """Peak resident memory of a process that takes a few steps, MB, and parameters, for each K at batch 64."""
+    call = [sys.executable, str(Path(__file__).resolve()), "--peak"]
+    outs = {k: subprocess.run([*call, str(k)], capture_output=True, check=True, text=True).stdout for k in KS}
+    return {f"K={k}": float(out) for k, out in outs.items()}
+
+
+def peak(k: int) -> float:
+    """Megabytes that training took on top of what importing did."""
+    machine = prepare(Runtime(threads=1))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    list(itertools.islice(training("madgan", k, 64, machine), 9))
+    return round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, 1)
+
+
+def parameters() -> dict[str, int]:
+    """Trainable values of the generators, for each K."""
+    kind = specs.spec_class("madgan")
+    nets = {k: build_networks("madgan", kind(generators=k), (1, 28, 28), 10).generator for k in KS}
+    return {f"K={k}": sum(p.numel() for p in net.parameters()) for k, net in nets.items()}
+
+
+def main() -> None:
+    if "--peak" in sys.argv:
+        print(peak(int(sys.argv[-1])))
+        return
+    machine = prepare(Runtime(threads=1))
+    result = {
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "threads": machine.threads},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+        },
+        "precision": machine.precision,
+        "clock": "CPU seconds of the process",
+        "madgan": shared(machine),
+        "parameters": parameters(),
+        "training memory, MB": memory(),
+        "madgan-separate": separate(machine),
+    }
+    text = json.dumps(result, indent=2)
+    print(text)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
