@@ -49,7 +49,9 @@ class ArchSpec(Checked):
 class NetSpec(ArchSpec):
     """Options that change the layers of any pair of networks; `zoo/equip.py` carries them out."""
 
-    spectral_norm: bool = option(False, "spectral norm on every layer of the discriminator")
+    spectral_norm: bool = option(
+        False, "spectral norm on every layer of the discriminator (sagan, biggan: of both networks)"
+    )
     virtual_batch_norm: str = option(
         "none",
         "normalise the generator by a fixed reference batch, or half of each batch by the other half",
