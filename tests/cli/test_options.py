@@ -191,7 +191,7 @@ def test_a_reader_that_leaves_is_no_error():
             stdout=closed,
             stderr=subprocess.PIPE,
             env=environ,
-            timeout=30,
+            timeout=120,
         )
     assert done.stderr == b""
     assert done.returncode == 1
