@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gangda.zoo import fused
+
 
 def grid_plan(size: int) -> tuple[int, int]:
     """(base, doublings) of a convolutional generator: base * 2**doublings >= size, and base is small.
@@ -58,9 +60,11 @@ class ConditionalBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Normalise over the batch, then scale and shift by class."""
+        gain, bias = self._of_class(self.gain, y), self._of_class(self.bias, y)
+        if fused.fits(self.norm, x):
+            return fused.scaled_batch_norm(x, gain, bias, self.norm)
         shape = (x.shape[0], -1, 1, 1)
         normal = self.norm(x)
-        gain, bias = self._of_class(self.gain, y), self._of_class(self.bias, y)
         return torch.addcmul(bias.view(shape).to(normal.dtype), normal, gain.view(shape).to(normal.dtype))
 
     def _of_class(self, table: nn.Embedding, y: Tensor) -> Tensor:
