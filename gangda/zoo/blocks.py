@@ -114,6 +114,8 @@ class BatchSpread(nn.Module):
 class ScoreTrunk(nn.Module):
     """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width).
 
+    In larger images a 1x1 convolution narrows the last plane to about nine numbers a feature: the linear layer would
+    otherwise hold nine tenths of the weights and learn more slowly.
     `depth` counts the convolutions at each resolution; those after the first are 3x3. `spread` adds `BatchSpread`.
     """
 
@@ -127,7 +129,9 @@ class ScoreTrunk(nn.Module):
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1) for a, b in pairwise(widths)])
         self.spread = BatchSpread() if spread else nn.Identity()
         pixels = flat_side(image_shape, doublings)
-        self.mix = nn.Linear(widths[-1] * pixels + spread, self.features)
+        channels = min(widths[-1], -(-9 * self.features // pixels // 8) * 8)  # kernels like multiples of 8
+        self.narrow = nn.ModuleList([nn.Conv2d(widths[-1], channels, 1)] if channels < widths[-1] else [])
+        self.mix = nn.Linear(channels * pixels + spread, self.features)
         self.more = nn.ModuleList([nn.ModuleList(same_convs(b, depth - 1)) for b in widths[1:]])
 
     def stage(self, i: int, x: Tensor) -> Tensor:
@@ -141,6 +145,8 @@ class ScoreTrunk(nn.Module):
         """Images to features, float32."""
         for i in range(len(self.downs)):
             x = self.stage(i, x)
+        for conv in self.narrow:
+            x = leaky(conv(x))
         return leaky(self.mix(self.spread(x.flatten(1)))).float()
 
 
