@@ -34,6 +34,7 @@ class MadganSeparateSpec(NetSpec):
     """Report R1's MAD-GAN: K whole generators. Loss: the report's; optimiser and batch are our reading."""
 
     game: ClassVar[str] = "madgan"
+    least_batch: ClassVar[int] = 2  # batch norm of its own
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}
 
     latent_dim: int = option(256, "size of z", minimum=1)
@@ -82,9 +83,9 @@ class UpsampleSpec(NetSpec):
     recipe: ClassVar[Mapping[str, Any]] = {**RADFORD_RECIPE, "batch_size": 32, "lr": 2e-3}
 
     latent_dim: int = option(100, "size of z", minimum=1)
-    width_factor: int = option(1, "channels of all convolutions times this (R3's F)", minimum=1, maximum=8)
+    width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
     d_depth: int = option(
-        1, "discriminator convolutions at each side, one after the other (R3's D)", minimum=1, maximum=8
+        1, "discriminator convolutions at each side, one after the other", minimum=1, maximum=8
     )
 
 

@@ -23,6 +23,7 @@ class ArchSpec(Checked):
     recipe: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 10000
     sides: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
+    least_batch: ClassVar[int] = 1  # images that each generator needs in a batch
 
     def steps_for(self, images: int) -> int:
         """Generator steps for a training set of this size where no budget is given: small sets need fewer.

@@ -129,6 +129,8 @@ def _owners_help(owners: Mapping[str, Field]) -> str:
     alike.pop("", None)
     if not alike:
         return str(field.metadata["help"])
+    if len(owners) > 1 and list(alike.values()) == [list(owners)]:
+        return f"{field.metadata['help']} \\[default: {next(iter(alike))}]"
     defaults = "; ".join(f"{value} for {', '.join(archs)}" for value, archs in alike.items())
     return f"{field.metadata['help']} \\[default: {defaults}]"
 

@@ -26,7 +26,10 @@ def config(arch="cdcgan", budget=None, options=None, **recipe):
 # One for each rule, in the table's order: what is refused, and words of the message.
 REFUSED = [
     (config("madgan", loss="hinge"), "--loss hinge: madgan takes minimax or nonsaturating only"),
-    (config("madgan", options={"generators": 9}), "--generators 9: more than --batch-size 8"),
+    (
+        config("madgan", options={"generators": 9}),
+        "--generators 9: --batch-size 8 is too small for madgan; give at least 9",
+    ),
     (config(loss="wasserstein", r1=0.0), "--loss wasserstein: nothing bounds .* add --gp 10"),
     (config(loss="hinge", label_smoothing=0.1), "--label-smoothing 0.1: .* use --loss nonsaturating"),
     (config("dcgan", gp=10.0), "--gp 10: .* batch norm.* use --r1 1"),
@@ -46,8 +49,16 @@ REFUSED = [
 ]
 
 
+ALSO = [
+    (
+        config("madgan-separate"),
+        "--generators 5: --batch-size 8 is too small for madgan-separate; give at least 10",
+    ),
+]
+
+
 @pytest.mark.parametrize(
-    ("refused", "words"), REFUSED, ids=lambda value: value if isinstance(value, str) else ""
+    ("refused", "words"), REFUSED + ALSO, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_refused_in_one_line(refused, words, blobs):
     with pytest.raises(UsageError, match=words) as caught:

@@ -63,6 +63,11 @@ class Plan:
         return int(getattr(self.config.spec, "generators", 1))
 
     @property
+    def least_batch(self) -> int:
+        """Images that a batch must have for every generator to learn."""
+        return self.generators * self.config.spec.least_batch
+
+    @property
     def steps(self) -> float:
         """Generator steps of the budget; infinite where the clock decides."""
         budget = self.config.budget
@@ -105,8 +110,8 @@ RULES: tuple[Rule, ...] = (
         "--loss {loss}: {arch} takes {known} only",
     ),
     Rule(
-        lambda plan: plan.generators > plan.recipe.batch_size,
-        "--generators {generators}: more than --batch-size {batch_size}; raise it",
+        lambda plan: plan.least_batch > plan.recipe.batch_size,
+        "--generators {generators}: --batch-size {batch_size} is too small for {arch}; give at least {least_batch}",
     ),
     Rule(
         lambda plan: plan.loss.needs_bound and not plan.bounded,
@@ -185,6 +190,7 @@ def _facts(plan: Plan) -> dict[str, object]:
         "arch": plan.config.arch,
         "known": " or ".join(plan.known_losses),
         "generators": plan.generators,
+        "least_batch": plan.least_batch,
         "steps": plan.steps,
         "half": max(1, plan.steps // 2),
         "with_dropout": _with_dropout(plan),
