@@ -148,7 +148,13 @@ class WganGpSpec(CdcganSpec):
     (1e-4). For the paper's: `--d-steps 5 --lr 1e-4`.
     """
 
-    recipe: ClassVar[Mapping[str, Any]] = {"loss": "wasserstein", "gp": 10.0, "r1": 0.0, "beta2": 0.9}
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "loss": "wasserstein",
+        "gp": 10.0,
+        "r1": 0.0,
+        "lr": 4e-4,
+        "beta2": 0.9,
+    }
 
 
 @dataclass(frozen=True)
