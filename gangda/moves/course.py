@@ -6,11 +6,11 @@ from gangda.configs import Recipe
 
 
 def turns_before(recipe: Recipe, step: int) -> int:
-    """Turns of the discriminator before step 0, 1, ...: those of its pre-training come before the generator's first.
+    """Turns of the discriminator before step 0, 1, ...: those of its pre-training come before all steps.
 
     The turns from `turns_before(step)` to `turns_before(step + 1)`, exclusive, belong to the step.
     """
-    return recipe.d_pretrain + step * recipe.d_steps if step else 0
+    return recipe.d_pretrain + step * recipe.d_steps
 
 
 def learning_rates(recipe: Recipe, step: int, horizon: int | None) -> tuple[float, float]:

@@ -39,12 +39,14 @@ class TrainState:
     optimiser_g: torch.optim.Optimizer
     optimiser_d: torch.optim.Optimizer
     step: int = 0
+    pretrained: int = 0  # turns of the discriminator's pre-training done, which come before step 1
     memory: dict[str, Tensor] = field(default_factory=dict)  # the game's, such as moving averages of scores
 
     def dump(self) -> dict[str, Any]:
         """All state, by reference."""
         return {
             "step": self.step,
+            "pretrained": self.pretrained,
             "generator": self.networks.generator.state_dict(),
             "discriminator": self.networks.discriminator.state_dict(),
             "ema": self.ema.state_dict(),
@@ -60,14 +62,17 @@ class TrainState:
         self.ema.load_state_dict(state["ema"])
         self.optimiser_g.load_state_dict(state["optimiser_g"])
         self.optimiser_d.load_state_dict(state["optimiser_d"])
-        self.step = int(state["step"])
+        self.step, self.pretrained = int(state["step"]), int(state["pretrained"])
         self.memory.clear()
         self.memory.update(state["memory"])
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step did: its number (from 1), the named loss terms, and images seen so far."""
+    """What one step did: its number, the named loss terms, and images seen so far.
+
+    Steps are numbered from 1; each turn of the discriminator's pre-training is a record of step 0.
+    """
 
     step: int
     terms: Terms
@@ -140,27 +145,31 @@ def steps(
 ) -> Iterator[StepRecord]:
     """Train for ever, one record per step; the caller breaks off. `horizon`: steps of the run, for the cosine.
 
-    A step: the discriminator's extra turns, if any; then one batch of fakes serves both players: the discriminator
-    learns from real and detached fakes, and, frozen, it judges the same fakes for the generator (Goodfellow 2014,
-    algorithm 1).
+    First come the turns of the discriminator's pre-training, each a record of step 0. A step: the discriminator's
+    extra turns, if any; then one batch of fakes serves both players: the discriminator learns from real and detached
+    fakes, and, frozen, it judges the same fakes for the generator (Goodfellow 2014, algorithm 1).
     """
     generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
-    fakes = recipe.batch_size // generator.num_generators * generator.num_generators
     averaged, live = float_tensors(state.ema), float_tensors(generator)
     game.memory = state.memory
+    play = _Play(state, game, images.seed, recipe, machine)
     batch = _batches(images, recipe)
     while True:
         _set_out(state, game, recipe, horizon)
+        if not state.step and state.pretrained < recipe.d_pretrain:
+            terms = play.extra_turn(batch(state.pretrained), state.pretrained)
+            state.pretrained += 1
+            yield _record(state, {**terms, **game.seen}, state.pretrained * recipe.batch_size)
+            continue
         last = course.turns_before(recipe, state.step + 1) - 1
+        terms = {}
         for turn in range(course.turns_before(recipe, state.step), last):
-            _extra_turn(state, game, batch(turn), turn, images.seed, recipe, machine)
+            terms.update(play.extra_turn(batch(turn), turn))
         rng = torch_stream(images.seed, "step", state.step)
         seed_device(machine.device, images.seed, "dropout", state.step)
         real, y = batch(last)
-        with machine.autocast():
-            fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
-            d_terms = game.discriminator_terms(real, y, fake.detach(), last, rng)
-        _descend_d(state, d_terms, recipe)
+        fake = play.fakes(y, rng)
+        terms.update(play.learn(real, y, fake.detach(), last, rng))
         discriminator.requires_grad_(False)
         with machine.autocast():
             g_terms = game.generator_terms(real, y, fake, last, rng)
@@ -169,8 +178,48 @@ def steps(
         state.step += 1
         with torch.no_grad():
             torch._foreach_lerp_(averaged, live, 1 - course.ema_decay(recipe, state.step))
-        terms = {name: value.detach() for name, value in {**d_terms, **g_terms, **game.seen}.items()}
-        yield StepRecord(state.step, terms, (last + 1) * recipe.batch_size)
+        yield _record(state, {**terms, **g_terms, **game.seen}, (last + 1) * recipe.batch_size)
+
+
+def _record(state: TrainState, terms: Terms, images: int) -> StepRecord:
+    return StepRecord(state.step, {name: value.detach() for name, value in terms.items()}, images)
+
+
+@dataclass(frozen=True, eq=False)
+class _Play:
+    """The discriminator's turns."""
+
+    state: TrainState
+    game: Game
+    seed: int
+    recipe: Recipe
+    machine: Machine
+
+    def fakes(self, y: Tensor, rng: torch.Generator) -> Tensor:
+        """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
+        generator = self.state.networks.generator
+        count = len(y) // generator.num_generators * generator.num_generators
+        with self.machine.autocast():
+            fake: Tensor = generator(generator.noise(count, rng).to(self.machine.device), y[:count])
+        return fake
+
+    def learn(self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator) -> Terms:
+        """A turn with these images, `fake` detached; its terms, detached."""
+        with self.machine.autocast():
+            terms = self.game.discriminator_terms(real, y, fake, turn, rng)
+        _descend(self.state.optimiser_d, terms)
+        if self.recipe.clip:
+            clip_weights(self.state.networks.discriminator.parameters(), self.recipe.clip)
+        return {name: value.detach() for name, value in terms.items()}
+
+    def extra_turn(self, batch: tuple[Tensor, Tensor], turn: int) -> Terms:
+        """A turn of the discriminator alone, with images and fakes of its own."""
+        real, y = batch
+        rng = torch_stream(self.seed, "extra turn", turn)
+        seed_device(self.machine.device, self.seed, "extra dropout", turn)
+        with torch.no_grad():
+            fake = self.fakes(y, rng)
+        return self.learn(real, y, fake, turn, rng)
 
 
 def _batches(images: ResidentImages, recipe: Recipe) -> Callable[[int], tuple[Tensor, Tensor]]:
@@ -199,33 +248,6 @@ def _set_out(state: TrainState, game: Game, recipe: Recipe, horizon: int | None)
         game.strength = course.strength(recipe, state.step)
         for network in (state.networks.generator, state.networks.discriminator, state.ema):
             set_strength(network, game.strength)
-
-
-def _extra_turn(
-    state: TrainState,
-    game: Game,
-    batch: tuple[Tensor, Tensor],
-    turn: int,
-    seed: int,
-    recipe: Recipe,
-    machine: Machine,
-) -> None:
-    """A turn of the discriminator alone, with images and fakes of its own."""
-    generator, (real, y) = state.networks.generator, batch
-    fakes = recipe.batch_size // generator.num_generators * generator.num_generators
-    rng = torch_stream(seed, "extra turn", turn)
-    seed_device(machine.device, seed, "extra dropout", turn)
-    with machine.autocast():
-        with torch.no_grad():
-            fake = generator(generator.noise(fakes, rng).to(machine.device), y[:fakes])
-        terms = game.discriminator_terms(real, y, fake, turn, rng)
-    _descend_d(state, terms, recipe)
-
-
-def _descend_d(state: TrainState, terms: Terms, recipe: Recipe) -> None:
-    _descend(state.optimiser_d, terms)
-    if recipe.clip:
-        clip_weights(state.networks.discriminator.parameters(), recipe.clip)
 
 
 def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:

@@ -10,7 +10,7 @@ from gangda.moves import course
 
 def test_turns_of_the_discriminator():
     recipe = Recipe(d_steps=3, d_pretrain=4)
-    assert [course.turns_before(recipe, step) for step in range(4)] == [0, 7, 10, 13]
+    assert [course.turns_before(recipe, step) for step in range(4)] == [4, 7, 10, 13]
     assert [course.turns_before(Recipe(), step) for step in range(3)] == [0, 1, 2]
 
 

@@ -198,8 +198,9 @@ def test_extra_turns_get_fresh_images_and_fresh_fakes(blobs, machine):
     state.networks.discriminator.register_forward_hook(
         lambda module, inputs, output: seen.append(inputs[0].detach()) if len(inputs[0]) == 24 else None
     )
-    record = next(loop)
-    assert record.images == 5 * 12
+    records = [next(loop) for _ in range(4)]
+    assert [record.step for record in records] == [0, 0, 0, 1]
+    assert [record.images for record in records] == [12, 24, 36, 5 * 12]
     steps_of = [next(iter(o.state.values()))["step"].item() for o in (state.optimiser_d, state.optimiser_g)]
     assert steps_of == [5, 1]
     for half in (slice(0, 12), slice(12, 24)):
@@ -208,6 +209,33 @@ def test_extra_turns_get_fresh_images_and_fresh_fakes(blobs, machine):
     assert len(seen) == 7
     resident = ResidentImages(blobs, 7, machine)
     assert all(torch.equal(batch[:12], resident.batch(turn, 12)[0]) for turn, batch in enumerate(seen))
+
+
+def test_terms_of_extra_turns_are_told(blobs, machine):
+    """Penalties of every eighth turn fall on extra turns only where a step has two."""
+    _, loop = start("cdcgan", blobs, machine, SMALL, d_steps=2, r1_every=8)
+    assert ["d_r1" in record for record in take(loop, 5)] == [True, False, False, False, True]
+    _, loop = start("cdcgan", blobs, machine, SMALL, d_pretrain=2)
+    first, second, third = take(loop, 3)
+    assert ("d_r1" in first, "d_r1" in second) == (True, False)
+    assert {"d_loss", "d_accuracy"} == set(second)
+    assert {"d_loss", "g_loss", "d_accuracy"} <= set(third)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_pretraining_resumes_at_any_turn(turns, blobs, machine):
+    options = {"d_pretrain": 3, "d_steps": 2, "lecam": 0.3}
+    whole, loop = start("cdcgan", blobs, machine, SMALL, **options)
+    log = take(loop, 5)
+    half, loop = start("cdcgan", blobs, machine, SMALL, **options)
+    first = take(loop, turns)
+    assert (half.step, half.pretrained) == (0, turns)
+    saved = copy.deepcopy(half.dump())
+    resumed, loop = start("cdcgan", blobs, machine, SMALL, **options)
+    resumed.load(saved)
+    assert first + take(loop, 5 - turns) == log
+    for name, tensor in whole.networks.discriminator.state_dict().items():
+        assert torch.equal(tensor, resumed.networks.discriminator.state_dict()[name]), name
 
 
 def test_learning_rates_of_each_network_follow_the_schedule(blobs, machine):
