@@ -153,10 +153,13 @@ def _step_of(path: Path) -> int:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from."""
+    """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from.
 
-    def __init__(self, path: Path, step: int) -> None:
-        kept = [line for line in _complete_lines(path) if json.loads(line)["step"] <= step]
+    Lines of step 0 are of the discriminator's pre-training and have a "turn", which `turn` cuts back likewise.
+    """
+
+    def __init__(self, path: Path, step: int, turn: int = 0) -> None:
+        kept = [line for line in _complete_lines(path) if _place_of(line) <= (step, 0 if step else turn)]
         write_bytes(path, "".join(kept).encode())
         self.path = path
         self.file = path.open("a", encoding="utf-8")
@@ -171,6 +174,11 @@ class MetricsLog:
         """Close the file."""
         with clear_disk_errors(self.path):
             self.file.close()
+
+
+def _place_of(line: str) -> tuple[int, int]:
+    record = json.loads(line)
+    return record["step"], record.get("turn", 0)
 
 
 def _complete_lines(path: Path) -> list[str]:

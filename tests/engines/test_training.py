@@ -95,6 +95,45 @@ def test_stopped_and_run_again_is_the_uninterrupted_run(number, error, tmp_path)
     assert whole == stopped
 
 
+def test_pretraining_is_stopped_at_once_and_resumed_exactly(tmp_path, monkeypatch):
+    monkeypatch.setattr("gangda.engines.training.sitting.LOG_EVERY", 3)
+    pretrained = config(recipe={"d_pretrain": 9})
+
+    class AtTurnThree(Stopping):
+        def step(self, task, done, total, info=""):
+            if done == 3:
+                super().step(task, done, total, info)
+
+    train(pretrained, tmp_path / "whole")
+    with pytest.raises(StoppedError, match="turn 3 of pre-training, all saved"):
+        train(pretrained, tmp_path / "stopped", reporter=AtTurnThree(signal.SIGTERM))
+    saved = torch.load(tmp_path / "stopped" / "checkpoints" / "step-00000000.pt", weights_only=True)
+    assert (saved["step"], saved["pretrained"]) == (0, 3)
+    with (tmp_path / "stopped" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 0, "turn": 6}\n')  # of work that was lost
+    train(pretrained, tmp_path / "stopped")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    assert whole == stopped
+    assert [(line["step"], line.get("turn")) for line in whole[:5]] == [
+        (0, 1),
+        (0, 3),
+        (0, 6),
+        (0, 9),
+        (1, None),
+    ]
+    grids = [
+        sorted(path.name for path in (tmp_path / name / "samples").iterdir()) for name in ("whole", "stopped")
+    ]
+    assert grids[0] == grids[1]
+
+
+def test_the_clock_ends_pretraining_too(tmp_path):
+    result = train(config(budget=Budget(minutes=0.002), recipe={"d_pretrain": 10**6}), tmp_path / "run")
+    assert (result.finished, result.steps) == (True, 0)
+
+
 def test_resume_raises_the_budget_to_the_longer_run(tmp_path):
     longer = dataclasses.replace(config(), budget=Budget(steps=9, checkpoint_every="2"))
     train(longer, tmp_path / "longer")

@@ -44,9 +44,9 @@ class Journal:
     mark: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
 
-    def open(self, step: int) -> None:
-        """Begin to write after `step`; lines of later steps, of an attempt that was lost, go."""
-        self.log = MetricsLog(self.path, step)
+    def open(self, step: int, turn: int = 0) -> None:
+        """Begin to write after `step` (0: after `turn` of pre-training); later lines, of a lost attempt, go."""
+        self.log = MetricsLog(self.path, step, turn)
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -77,6 +77,15 @@ class Journal:
             line["epoch_seconds"] = round((seconds - self.mark[1]) / (epochs - self.mark[0]), 3)
             self.mark = (epochs, seconds)
         self._write({**line, "seconds": round(seconds, 2)})
+
+    def write_turn(self, turn: int, seconds: float) -> None:
+        """A line about a turn of the discriminator's pre-training, which is step 0: the figures.
+
+        Raises:
+            NotFiniteError: one of the figures is no number.
+        """
+        rounded = {name: round(value, 6) for name, value in self.figures(0).items()}
+        self._write({"step": 0, "turn": turn, **rounded, "seconds": round(seconds, 2)})
 
     def tell(self, step: int, what: Mapping[str, Any]) -> None:
         """A line about something else: a look at the samples, a step back."""

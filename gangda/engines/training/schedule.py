@@ -25,7 +25,7 @@ class Schedule:
 
     def regular(self, step: int) -> bool:
         """Whether every run of these options has a checkpoint at this step, wherever it was stopped."""
-        return step % self.every == 0
+        return step > 0 and step % self.every == 0
 
     def progress(self, step: int, seconds: float) -> tuple[float, float]:
         """How much of how much is done, in steps or in seconds."""

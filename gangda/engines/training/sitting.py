@@ -12,7 +12,7 @@ from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.engines.training.journal import LOG_EVERY, Journal, NotFiniteError, refuse_lost_weights
-from gangda.engines.training.lookout import FIRST, Lookout, due
+from gangda.engines.training.lookout import Lookout, due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
 from gangda.engines.training.schedule import make_schedule
@@ -84,6 +84,7 @@ class Sitting:
             cache=path / "lookout",
             reporter=self.reporter,
             tell=self.journal.tell,
+            transition=self.config.recipe.transition,
         )
 
     def fit(self) -> TrainResult:
@@ -96,8 +97,8 @@ class Sitting:
             return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
         self._refuse_collapse(state.step, self.lookout.collapsed)
         self._write_state(state, finished=False)
-        if state.step:
-            self.reporter.line(f"{self.folder.path}: going on from step {state.step}")
+        if state.step or state.pretrained:
+            self.reporter.line(f"{self.folder.path}: going on from {_place(state)}")
         while True:
             try:
                 self._run_steps(state)
@@ -137,7 +138,11 @@ class Sitting:
             self.journal.load(saved["journal"])
             self.lookout.load(saved["lookout"])
             self.rollbacks = int(saved["rollbacks"])
-        except (KeyError, RuntimeError, ValueError) as error:
+        except KeyError as error:  # what is saved has grown
+            raise RunError(
+                f"{self.folder.path}: its checkpoints were made by an older gangda; start again in another --out"
+            ) from error
+        except (RuntimeError, ValueError) as error:
             raise RunError(
                 f"{self.folder.path}: its checkpoints are of other networks; start again in another --out"
             ) from error
@@ -145,7 +150,7 @@ class Sitting:
 
     def _run_steps(self, state: TrainState) -> None:
         """The loop itself: log, look, save and stop at the right steps."""
-        self.journal.open(state.step)
+        self.journal.open(state.step, state.pretrained)
         if self.schedule.done(state.step, self.clock.seconds):
             return
         game = make_game(self.config.spec, state.networks, self.config.recipe)
@@ -153,16 +158,33 @@ class Sitting:
         for record in steps(state, game, resident, self.config.recipe, self.machine, self.schedule.wanted):
             done = self.schedule.done(record.step, self.clock.seconds)
             self.journal.note(record)
-            if record.step % LOG_EVERY == 0 or done or record.step == 1:
-                self._log(record, state)
-            if self.schedule.regular(record.step) or done or self.stop:
-                self._checkpoint(state)
+            if record.step:
+                self._after_step(record, state, done)
+            else:
+                self._after_turn(state, done)
             if self.stop:
                 raise self.stop.error(
-                    f"{self.folder.path}: stopped at step {record.step}, all saved; run the same command to go on"
+                    f"{self.folder.path}: stopped at {_place(state)}, all saved; run the same command to go on"
                 )
             if done:
                 return
+
+    def _after_step(self, record: StepRecord, state: TrainState, done: bool) -> None:
+        """Log and save where it is time."""
+        if record.step % LOG_EVERY == 0 or done or record.step == 1:
+            self._log(record, state)
+        if self.schedule.regular(record.step) or done or self.stop:
+            self._checkpoint(state)
+
+    def _after_turn(self, state: TrainState, done: bool) -> None:
+        """The same in the discriminator's pre-training; there is nothing to draw or to look at yet."""
+        turn, all_turns = state.pretrained, self.config.recipe.d_pretrain
+        if turn % LOG_EVERY == 0 or done or turn == 1:
+            self.journal.write_turn(turn, self.clock.seconds)
+            self.reporter.step(f"pre-training {self.config.arch}", turn, all_turns)
+        if self.schedule.regular(turn) or done or self.stop:
+            refuse_lost_weights({"discriminator": state.networks.discriminator}, state.step)
+            self._save(state, self.journal.dump(state.step))
 
     def _stream_seed(self) -> int:
         seed = self.config.runtime.seed
@@ -184,16 +206,13 @@ class Sitting:
         self.keeper.save_grid(state.ema, state.step)
         looks = due(state.step, self.schedule.every)
         if looks:
-            self._look(state)
+            with self.clock.paused():
+                self.lookout.look(state.ema, state.step, self.journal.course)
         self._save(state, figures)
         if looks and self.config.budget.stop_when_collapsed and self.lookout.collapsed:
             self._save_model(state)
             self._write_state(state, finished=False)
             self._refuse_collapse(state.step, collapsed=True)
-
-    def _look(self, state: TrainState) -> None:
-        with self.clock.paused():
-            self.lookout.look(state.ema, state.step, self.journal.course)
 
     def _save(self, state: TrainState, journal: dict[str, Any]) -> None:
         own = {"journal": journal, "lookout": self.lookout.dump(), "rollbacks": self.rollbacks}
@@ -231,8 +250,8 @@ class Sitting:
 
     def _finish(self, state: TrainState) -> TrainResult:
         """Model, GIF, and a last look; the checkpoint knows nothing of it, so that a longer run is the same run."""
-        if state.step >= FIRST and not due(state.step, self.schedule.every):
-            self._look(state)
+        with self.clock.paused():
+            self.lookout.finish(state.ema, state.step, self.journal.course)
         self._save_model(state)
         self.keeper.save_grid(state.ema, state.step)
         self.keeper.save_animation()
@@ -289,3 +308,8 @@ class Sitting:
             looking_seconds=self.lookout.seconds,
             best_step=best_step,
         )
+
+
+def _place(state: TrainState) -> str:
+    """How far a run is, in words."""
+    return f"step {state.step}" if state.step else f"turn {state.pretrained} of pre-training"
