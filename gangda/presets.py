@@ -12,6 +12,8 @@ KERAS_RECIPE: Mapping[str, Any] = {"batch_size": 256, "lr": 1e-4, "beta1": 0.9, 
 # What PyTorch tutorials take after Radford 2016.
 RADFORD_RECIPE: Mapping[str, Any] = {"batch_size": 64, "lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
 
+FIRST_WIDTHS = (256, 64)  # channels of the first layer of the nets of 5x5 kernels: generator, discriminator
+
 
 @dataclass(frozen=True)
 class FiveByFiveSpec(NetSpec):
@@ -23,10 +25,15 @@ class FiveByFiveSpec(NetSpec):
     first_width: int | None = option(
         None,
         "channels of the first layer of both networks: of the generator's 7x7 plane and of the discriminator's "
-        "first convolution; default 256 and 64",
+        f"first convolution; default {FIRST_WIDTHS[0]} and {FIRST_WIDTHS[1]}",
         minimum=1,
     )
     dropout: float = option(0.3, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+    @property
+    def first_widths(self) -> tuple[int, int]:
+        """Channels of the first layer of generator and discriminator."""
+        return FIRST_WIDTHS if self.first_width is None else (self.first_width, self.first_width)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class MadganSeparateSpec(NetSpec):
 
     game: ClassVar[str] = "madgan"
     least_batch: ClassVar[int] = 2  # batch norm of its own
+    first_widths: ClassVar[tuple[int, int]] = FIRST_WIDTHS
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}
 
     latent_dim: int = option(256, "size of z", minimum=1)

@@ -129,6 +129,13 @@ class SizedSpec(NetSpec):
         width, d_width = self.full if side >= 16 else (full // 2 for full in self.full)
         return dataclasses.replace(self, width=self.width or width, d_width=self.d_width or d_width)
 
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Width and d_width of options that are `resolved`; of others it is an error in the program to ask."""
+        if self.width is None or self.d_width is None:
+            raise ValueError("the widths depend on the image: build networks of `resolved` options")
+        return self.width, self.d_width
+
 
 @dataclass(frozen=True)
 class CdcganSpec(SizedSpec):

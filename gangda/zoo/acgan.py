@@ -6,6 +6,7 @@ from gangda.specs import AcganSpec
 from gangda.zoo.base import Networks, Scores
 from gangda.zoo.blocks import ScoreTrunk
 from gangda.zoo.cdcgan import ConditionalGenerator
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class LabelledNoiseGenerator(ConditionalGenerator):
@@ -32,7 +33,7 @@ class LabelledNoiseGenerator(ConditionalGenerator):
         return x
 
 
-class AuxiliaryDiscriminator(nn.Module):
+class AuxiliaryDiscriminator(Discriminator):
     """Real or fake, and which class, from shared layers; it is not told the label.
 
     Source: Odena 2017, equations 2-3 (the game adds the class term). Departure: no batch norm and no dropout, since the
@@ -41,15 +42,14 @@ class AuxiliaryDiscriminator(nn.Module):
 
     def __init__(self, spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
-        self.separate_batches = spec.minibatch_stddev
-        self.score = nn.Linear(self.trunk.features, 1)
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.score = ScoreHead(self.trunk.features)
         self.classes = nn.Linear(self.trunk.features, num_classes)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,) and classes (B, num_classes)."""
         h = self.trunk(x)
-        return Scores(self.score(h).squeeze(1).float(), classes=self.classes(h).float(), features=h)
+        return Scores(self.score(h), classes=self.classes(h).float(), features=h)
 
 
 def build(spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

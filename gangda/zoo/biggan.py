@@ -10,7 +10,8 @@ from torch.nn import functional as F
 from gangda.specs import BigganSpec
 from gangda.zoo.attention import SelfAttention
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, crop, grid_plan, stages
+from gangda.zoo.blocks import crop, grid_plan, stages
+from gangda.zoo.heads import Discriminator, ProjectionHead
 from gangda.zoo.spectral import add_spectral_norm
 
 
@@ -65,7 +66,7 @@ class ResidualGenerator(Generator):
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(spec.width or 32, doublings)[::-1]
+        widths = stages(spec.channels[0], doublings)[::-1]
         parts = torch.empty(spec.latent_dim).tensor_split(doublings + 1)
         self.parts = [len(part) for part in parts]
         self.embed = nn.Embedding(num_classes, spec.embedding)
@@ -117,7 +118,7 @@ class DownBlock(nn.Module):
         return torch.add(h, self.skip(x))
 
 
-class ResidualDiscriminator(nn.Module):
+class ResidualDiscriminator(Discriminator):
     """Residual blocks with attention before the last halving, then the sum over pixels and the projection on the class.
 
     Source: Brock 2019, figure 15 (right), with one block at the smallest resolution; Miyato and Koyama 2018, eq. 3.
@@ -126,7 +127,7 @@ class ResidualDiscriminator(nn.Module):
     def __init__(self, spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
-        widths = [image_shape[0], *stages(spec.d_width or 32, doublings)]
+        widths = [image_shape[0], *stages(spec.channels[1], doublings)]
         self.blocks = nn.ModuleList()
         for i, (a, b) in enumerate(pairwise(widths)):
             down = i < doublings
@@ -134,20 +135,15 @@ class ResidualDiscriminator(nn.Module):
             self.blocks.extend([DownBlock(b, b, down=False) for _ in range(spec.depth - 1)])
         self.attended = (doublings - 1) * spec.depth - 1
         self.attention = SelfAttention(widths[doublings - 1], pool=2)
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(widths[-1] + spec.minibatch_stddev, 1)
-        self.embed = nn.Embedding(num_classes, widths[-1])
+        self.head = ProjectionHead(widths[-1], num_classes, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         for i, block in enumerate(self.blocks):
             x = block(x)
             x = self.attention(x) if i == self.attended else x
-        h = F.relu(x).sum((2, 3)).float()
-        unconditional = self.score(self.spread(h)).squeeze(1)
-        logits = unconditional + (self.embed(y) * h).sum(1)
-        return Scores(logits.float(), features=h, unconditional=unconditional)
+        scores: Scores = self.head(F.relu(x).sum((2, 3)).float(), y)
+        return scores
 
 
 def build(spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gangda.specs import CdcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
+from gangda.zoo.heads import Discriminator, ProjectionHead
 
 
 class ConditionalGenerator(Generator):
@@ -25,7 +26,7 @@ class ConditionalGenerator(Generator):
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         base, doublings = grid_plan(max(image_shape[1:]))
-        widths = stages(spec.width or 32, doublings)[::-1]
+        widths = stages(spec.channels[0], doublings)[::-1]
         self.base = base
         self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
         pairs = list(pairwise(widths))
@@ -75,7 +76,7 @@ class _MoreConvs(nn.Module):
         return x
 
 
-class ProjectionDiscriminator(nn.Module):
+class ProjectionDiscriminator(Discriminator):
     """A score plus <embed(y), features> on the shared layers, all without normalisation.
 
     Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
@@ -83,18 +84,14 @@ class ProjectionDiscriminator(nn.Module):
 
     def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
-        self.separate_batches = spec.minibatch_stddev
-        self.score = nn.Linear(self.trunk.features, 1)
-        self.embed = nn.Embedding(num_classes, self.trunk.features)
-        nn.init.zeros_(self.embed.weight)
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.head = ProjectionHead(self.trunk.features, num_classes)
+        nn.init.zeros_(self.head.embed.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
-        h = self.trunk(x)
-        unconditional = self.score(h).squeeze(1)
-        logits = unconditional + (self.embed(y) * h).sum(1)
-        return Scores(logits.float(), features=h, unconditional=unconditional)
+        scores: Scores = self.head(self.trunk(x), y)
+        return scores
 
 
 def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from gangda.presets import CganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, Maxout
+from gangda.zoo.blocks import Maxout
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class MirzaGenerator(Generator):
@@ -35,7 +36,7 @@ class MirzaGenerator(Generator):
         return images
 
 
-class MirzaDiscriminator(nn.Module):
+class MirzaDiscriminator(Discriminator):
     """Image -> maxout 240 of 5, label -> maxout 50 of 5, joined -> maxout 240 of 4 -> one score; dropout at each.
 
     Source: Mirza 2014, section 4.1.
@@ -48,16 +49,14 @@ class MirzaDiscriminator(nn.Module):
         self.from_image = Maxout(channels * height * width, 240, 5)
         self.from_label = Maxout(num_classes, 50, 5)
         self.joined = Maxout(290, 240, 4)
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(240 + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(240, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         label = self.from_label(F.one_hot(y, self.num_classes).to(x.dtype))
         h = self._dropped(torch.cat([self.from_image(x.flatten(1)), label], dim=1))
         h = self._dropped(self.joined(h))
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
     def _dropped(self, h: Tensor) -> Tensor:
         return F.dropout(h, self.dropout, self.training)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from gangda.specs import DcganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, crop, flat_side, grid_plan, init_normal, leaky, stages
+from gangda.zoo.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class DcganGenerator(Generator):
@@ -37,10 +38,8 @@ class DcganGenerator(Generator):
         return crop(torch.tanh(x), *self.image_shape[1:])
 
 
-class DcganDiscriminator(nn.Module):
+class DcganDiscriminator(Discriminator):
     """Strided 4x4 convolutions with LeakyReLU 0.2 and, but for the first, batch norm; then one score."""
-
-    separate_batches = True  # batch norm must not see real and fake images together
 
     def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -49,15 +48,14 @@ class DcganDiscriminator(nn.Module):
         pairs = list(pairwise(widths))
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1, bias=i == 0) for i, (a, b) in enumerate(pairs)])
         self.norms = nn.ModuleList([nn.Identity(), *[nn.BatchNorm2d(b) for _, b in pairs[1:]]])
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(widths[-1] * flat_side(image_shape, doublings) + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(widths[-1] * flat_side(image_shape, doublings), spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W), ignored labels -> `Scores` with adversarial (B,)."""
         for down, norm in zip(self.downs, self.norms, strict=True):
             x = leaky(norm(down(x)))
         h = x.flatten(1)
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def build(spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from gangda.presets import FiveByFiveSpec, MadganSeparateSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, crop, leaky
+from gangda.zoo.blocks import crop, leaky
+from gangda.zoo.heads import Discriminator, ScoreHead
 from gangda.zoo.same import SameConv2d, SameConvTranspose2d, init_glorot
 
 SLOPE = 0.3  # Keras's LeakyReLU
@@ -71,7 +72,7 @@ class FiveByFiveGenerators(Generator):
         return alone.to(self.dense.device).train(self.training).requires_grad_(False)
 
 
-class FiveByFiveDiscriminator(nn.Module):
+class FiveByFiveDiscriminator(Discriminator):
     """Two 5x5 convolutions of stride 2, each with LeakyReLU 0.3 and dropout, then one linear layer; no batch norm.
 
     Source: reports R1 (K + 1 outputs, the last one "real") and R4 (one output), both with 64 and 128 channels.
@@ -86,34 +87,32 @@ class FiveByFiveDiscriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = spec.dropout
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
         self.downs = nn.ModuleList(
             [SameConv2d(image_shape[0], first_width, 5, 2), SameConv2d(first_width, 128, 5, 2)]
         )
         pixels = -(-image_shape[1] // 4) * -(-image_shape[2] // 4)
-        self.scores = nn.Linear(128 * pixels + spec.minibatch_stddev, outputs)
+        self.score = ScoreHead(128 * pixels, spec.minibatch_stddev, outputs)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,) or (B, K + 1)."""
         for down in self.downs:
             x = F.dropout(leaky(down(x), SLOPE), self.dropout, self.training)
         h = x.flatten(1)
-        scores: Tensor = self.scores(self.spread(h)).float()
-        return Scores(scores.squeeze(1), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def build(spec: FiveByFiveSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """One generator against one score. `spec.first_width` is the first layer's of both; not given, 256 and 64."""
-    generator = FiveByFiveGenerators(spec.latent_dim, spec.first_width or 256, image_shape, num_classes)
-    return _initialised(generator, FiveByFiveDiscriminator(spec, spec.first_width or 64, 1, image_shape))
+    """One generator against one score."""
+    of_g, of_d = spec.first_widths
+    generator = FiveByFiveGenerators(spec.latent_dim, of_g, image_shape, num_classes)
+    return _initialised(generator, FiveByFiveDiscriminator(spec, of_d, 1, image_shape))
 
 
 def build_separate(spec: MadganSeparateSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
     """K generators with nothing in common against K + 1 logits."""
-    k = spec.generators
-    generators = FiveByFiveGenerators(spec.latent_dim, 256, image_shape, num_classes, k)
-    return _initialised(generators, FiveByFiveDiscriminator(spec, 64, k + 1, image_shape))
+    (of_g, of_d), k = spec.first_widths, spec.generators
+    generators = FiveByFiveGenerators(spec.latent_dim, of_g, image_shape, num_classes, k)
+    return _initialised(generators, FiveByFiveDiscriminator(spec, of_d, k + 1, image_shape))
 
 
 def _initialised(generator: FiveByFiveGenerators, discriminator: nn.Module) -> Networks:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from gangda.specs import GanSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, Maxout
+from gangda.zoo.blocks import Maxout
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class MlpGenerator(Generator):
@@ -35,24 +36,22 @@ class MlpGenerator(Generator):
         return images
 
 
-class MaxoutDiscriminator(nn.Module):
+class MaxoutDiscriminator(Discriminator):
     """Two maxout layers of 240 units with 5 pieces each and dropout, then one score (Goodfellow 2014, MNIST)."""
 
     def __init__(self, spec: GanSpec, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
         channels, height, width = image_shape
         self.dropout = spec.dropout
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
         self.first = Maxout(channels * height * width, 240, 5)
         self.second = Maxout(240, 240, 5)
-        self.score = nn.Linear(240 + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(240, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W), ignored labels -> `Scores` with adversarial (B,)."""
         h = F.dropout(self.first(x.flatten(1)), self.dropout, self.training)
         h = F.dropout(self.second(h), self.dropout, self.training)
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def build(spec: GanSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gangda.presets import GanMlpSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class TutorialGenerator(Generator):
@@ -32,7 +32,7 @@ class TutorialGenerator(Generator):
         return images
 
 
-class TutorialDiscriminator(nn.Module):
+class TutorialDiscriminator(Discriminator):
     """Two dense layers (512 and 256 units by default) with LeakyReLU 0.2, then one score; our reading likewise."""
 
     def __init__(self, spec: GanMlpSpec, image_shape: tuple[int, int, int]) -> None:
@@ -44,14 +44,12 @@ class TutorialDiscriminator(nn.Module):
             nn.Linear(4 * spec.width, 2 * spec.width),
             nn.LeakyReLU(0.2, inplace=True),
         )
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(2 * spec.width + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(2 * spec.width, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,)."""
         h = self.layers(x.flatten(1))
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def build(spec: GanMlpSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

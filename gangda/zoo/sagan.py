@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from gangda.specs import SaganSpec
 from gangda.zoo.attention import SelfAttention
 from gangda.zoo.base import Networks, Scores
-from gangda.zoo.blocks import BatchSpread, grid_plan, leaky, same_convs, stages
+from gangda.zoo.blocks import grid_plan, leaky, same_convs, stages
 from gangda.zoo.cdcgan import ConditionalGenerator
+from gangda.zoo.heads import Discriminator, ProjectionHead
 from gangda.zoo.spectral import add_spectral_norm
 
 
@@ -30,7 +31,7 @@ class AttentiveGenerator(ConditionalGenerator):
         return self.attention(x) if i == 0 else x
 
 
-class AttentiveDiscriminator(nn.Module):
+class AttentiveDiscriminator(Discriminator):
     """Strided 4x4 convolutions, attention before the last, 3x3 convolutions, sum over pixels, projection on the class.
 
     Source: Zhang 2019 and the authors' code for the sum; Miyato and Koyama 2018, equation 3. The sum matters: layers of
@@ -41,17 +42,14 @@ class AttentiveDiscriminator(nn.Module):
     def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
-        widths = [image_shape[0], *stages(spec.d_width or 64, doublings - 1)]
+        widths = [image_shape[0], *stages(spec.channels[1], doublings - 1)]
         pairs = list(pairwise(widths))
         self.stages = nn.ModuleList(
             [nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1), *same_convs(b, spec.depth - 1)]) for a, b in pairs]
         )
         self.last = nn.ModuleList(same_convs(widths[-1], 1))
         self.attention = SelfAttention(widths[-2], pool=2)
-        self.separate_batches = spec.minibatch_stddev
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(widths[-1] + spec.minibatch_stddev, 1)
-        self.embed = nn.Embedding(num_classes, widths[-1])
+        self.head = ProjectionHead(widths[-1], num_classes, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
@@ -60,10 +58,8 @@ class AttentiveDiscriminator(nn.Module):
                 x = self.attention(x)
             for conv in cast(nn.ModuleList, convs):
                 x = leaky(conv(x))
-        h = x.sum((2, 3)).float()
-        unconditional = self.score(self.spread(h)).squeeze(1)
-        logits = unconditional + (self.embed(y) * h).sum(1)
-        return Scores(logits.float(), features=h, unconditional=unconditional)
+        scores: Scores = self.head(x.sum((2, 3)).float(), y)
+        return scores
 
 
 def build(spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

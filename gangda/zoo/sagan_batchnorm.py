@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from gangda.presets import SaganBatchnormSpec
 from gangda.zoo.attention import SelfAttention
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, crop, leaky, pad
+from gangda.zoo.blocks import crop, leaky, pad
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 SIDE = 32
 
@@ -38,14 +39,12 @@ class SaganBatchnormGenerator(Generator):
         return crop(torch.tanh(self.out(self.attention(x))), *self.image_shape[1:])
 
 
-class SaganBatchnormDiscriminator(nn.Module):
+class SaganBatchnormDiscriminator(Discriminator):
     """Three 4x4 convolutions of stride 2 with batch norm and LeakyReLU 0.01, self-attention, one linear layer.
 
     Images smaller than 32x32 are framed with -1. The report's sigmoid is part of the loss here.
     Source: report R2 (128, 256, 512 channels).
     """
-
-    separate_batches = True  # batch norm must not see real and fake images together
 
     def __init__(self, spec: SaganBatchnormSpec, image_shape: tuple[int, int, int]) -> None:
         super().__init__()
@@ -53,8 +52,7 @@ class SaganBatchnormDiscriminator(nn.Module):
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
         self.attention = SelfAttention(512)
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
-        self.score = nn.Linear(512 * (SIDE // 8) ** 2 + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(512 * (SIDE // 8) ** 2, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,)."""
@@ -62,7 +60,7 @@ class SaganBatchnormDiscriminator(nn.Module):
         for down, norm in zip(self.downs, self.norms, strict=True):
             x = leaky(norm(down(x)), 0.01)
         h = self.attention(x).flatten(1)
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def build(spec: SaganBatchnormSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from gangda.presets import UpsampleSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.blocks import BatchSpread, crop
+from gangda.zoo.blocks import crop
+from gangda.zoo.heads import Discriminator, ScoreHead
 
 
 class UpsampleGenerator(Generator):
@@ -46,7 +47,7 @@ class UpsampleGenerator(Generator):
         return crop(torch.tanh(self.out(doubled(x))), *self.image_shape[1:])
 
 
-class PlaneDiscriminator(nn.Module):
+class PlaneDiscriminator(Discriminator):
     """conv 128F of stride 2 -> conv 256F -> max pool -> one linear layer; batch norm and ELU after each convolution.
 
     With `d_depth` D each convolution is followed by D - 1 more like it at the same side. With labels, a dense layer
@@ -54,8 +55,6 @@ class PlaneDiscriminator(nn.Module):
     Source: report R3: the order of layers, the label's plane, F, D and "about 310 k" parameters at F = D = 1 are given;
     widths, kernels (3x3), stride and what D repeats are our reading (309,761 at 28x28x1 without labels).
     """
-
-    separate_batches = True  # batch norm must not see real and fake images together
 
     def __init__(self, spec: UpsampleSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
@@ -68,9 +67,8 @@ class PlaneDiscriminator(nn.Module):
         blocks = [_block(entrance, first, 2), *(_block(first, first, 1) for _ in range(repeats))]
         blocks += [_block(first, second, 1), *(_block(second, second, 1) for _ in range(repeats))]
         self.blocks = nn.Sequential(*blocks, nn.MaxPool2d(2))
-        self.spread = BatchSpread() if spec.minibatch_stddev else nn.Identity()
         pixels = ((height + 1) // 4) * ((width + 1) // 4)
-        self.score = nn.Linear(second * pixels + spec.minibatch_stddev, 1)
+        self.score = ScoreHead(second * pixels, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
@@ -78,7 +76,7 @@ class PlaneDiscriminator(nn.Module):
             plane = self.plane(F.one_hot(y, self.num_classes).to(x.dtype))
             x = torch.cat([x, plane.view(-1, 1, *x.shape[2:]).to(x.dtype)], dim=1)
         h = self.blocks(x).flatten(1)
-        return Scores(self.score(self.spread(h)).squeeze(1).float(), features=h)
+        return Scores(self.score(h), features=h)
 
 
 def doubled(x: Tensor) -> Tensor:

@@ -20,10 +20,10 @@ CASES = [(arch, shape) for arch in TRAINED for shape in SHAPES if shape[1] <= sp
 
 # Biases that cancel: of attention's keys in the softmax; of the score in a difference of scores (also inside hinges).
 IMMATERIAL = {
-    "sagan": {"attention.key.bias", "score.bias"},
+    "sagan": {"attention.key.bias", "head.score.linear.bias"},
     "biggan": {"attention.key.bias"},
     "sagan-batchnorm": {"attention.key.bias"},
-    "wgan-gp": {"score.bias"},
+    "wgan-gp": {"head.score.linear.bias"},
 }
 DEEP = ["cdcgan", "acgan", "sagan", "biggan", "madgan"]
 
@@ -46,6 +46,17 @@ def test_shapes_and_ranges(arch, shape):
     assert isinstance(scores, Scores)
     assert scores.adversarial.shape[0] == rows
     assert scores.adversarial.dtype == torch.float32
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_logits_are_float32_under_autocast(arch):
+    networks = build(arch, (1, 8, 8))
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = networks.discriminator(torch.randn(4, 1, 8, 8), torch.arange(4))
+    logits = {"adversarial": scores.adversarial, "classes": scores.classes, "without": scores.unconditional}
+    assert {
+        name for name, kind in logits.items() if kind is not None and kind.dtype != torch.float32
+    } == set()
 
 
 @pytest.mark.parametrize("arch", TRAINED)
@@ -159,6 +170,11 @@ def test_a_sample_does_not_depend_on_its_batch(arch):
     y = torch.arange(4 * k) % 5
     alone = generator.select(0)(z[:2], y[:2])
     assert torch.allclose(generator(z, y)[:2], alone, atol=1e-5)
+
+
+def test_networks_are_built_of_resolved_widths_only():
+    with pytest.raises(ValueError, match="resolved"):
+        catalog.builder("architecture", catalog.ARCHITECTURES, "cdcgan")(specs.CdcganSpec(), (1, 8, 8), 5)
 
 
 def test_numbers_of_parameters():
