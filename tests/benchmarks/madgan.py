@@ -28,7 +28,7 @@ from gangda.moves.model import build_networks
 from gangda.runtime.device import Machine, prepare
 from gangda.zoo.base import Generator, Networks
 
-ROUNDS, STEPS = 9, 6
+ROUNDS, STEPS = 7, 3
 KS, BATCHES, SEPARATE = (1, 3, 5, 8), (64, 32), 5
 
 

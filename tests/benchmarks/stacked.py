@@ -112,8 +112,8 @@ def main() -> None:
             row = {"name": name, "seed": seed, "steps": count, "modes": modes, "kl": round(kl, 4)}
             print(json.dumps(row), flush=True)
             result["rows"].append(row)
-    if len(sys.argv) > 3:
-        Path(sys.argv[3]).write_text(json.dumps(result, indent=2) + "\n")
+            if len(sys.argv) > 3:  # row by row: it takes long, and a part is worth keeping
+                Path(sys.argv[3]).write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
