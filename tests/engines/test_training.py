@@ -1,5 +1,6 @@
 """The training engine on the embedded digits: folders, resuming, stopping, refusing."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -15,8 +16,10 @@ from safetensors.torch import load_file
 from gangda import settings, specs
 from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
 from gangda.engines.training import fit_generator, train
+from gangda.engines.training.saving import Keeper
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
 from gangda.moves.model import load_model
+from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
@@ -170,6 +173,17 @@ def test_epochs_and_checkpoints_by_epoch(budget, tmp_path):
 @pytest.mark.parametrize("arch", ["pca", "gan", "dcgan", "madgan"])
 def test_every_architecture_trains(arch, tmp_path):
     assert train(config(arch), tmp_path / "run").finished
+
+
+def test_what_is_fitted_is_drawn_from_on_the_machines_device(blobs, tmp_path, monkeypatch):
+    elsewhere = Machine(torch.device("meta"), torch.float32, 1)  # a device that every machine has
+    monkeypatch.setattr("gangda.engines.training.prepare", lambda runtime: elsewhere)
+    monkeypatch.setattr(Keeper, "save_model", lambda *args: None)
+    drawn = []
+    monkeypatch.setattr(Keeper, "save_grid", lambda keeper, generator, step: drawn.append(generator))
+    with contextlib.suppress(RunError):  # no model is there to read
+        fit_generator(config("pca"), blobs, tmp_path / "run", fingerprint="x")
+    assert {value.device.type for value in drawn[0].buffers()} == {"meta"}
 
 
 @pytest.mark.parametrize(

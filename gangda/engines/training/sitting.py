@@ -112,7 +112,7 @@ class Sitting:
         """Architectures that are fitted, not trained."""
         generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
             self.config.spec, self.images
-        )
+        ).to(self.machine.device)
         self.keeper.save_model(generator, 0)
         self.keeper.save_grid(generator, 0)
         seconds = self.clock.seconds
