@@ -9,7 +9,14 @@ from typing import Any
 from torch import Tensor
 
 from gangda.data.images import LabelledImages
-from gangda.moves.watching.alarms import COLLAPSE, FROM_STEP, Alarm, find_alarms
+from gangda.moves.watching.alarms import (
+    AT_THE_END,
+    COLLAPSE,
+    FROM_STEP,
+    Alarm,
+    find_alarms,
+    never_conditional,
+)
 from gangda.moves.watching.checks import Check, look, mean
 from gangda.moves.watching.dynamics import Course
 from gangda.moves.watching.reference import Reference, make_reference
@@ -31,6 +38,8 @@ class Lookout:
     Attributes:
         train, validation: the run's training images, and held-out ones of the same subset (may be none).
         seed, machine, cache: of the reference; `cache` is the folder that keeps its classifier.
+        transition: steps over which the run turns class-conditional. Until they are over, labels are not judged and
+            no step is the best: the class has less effect in what is looked at than in the model's samples.
         reporter, tell: where remarks and lines of the log go.
         alarms: those of the last look.
         best_step, best_distance, best: the best step so far, its figure, and its weights; None before the first look.
@@ -44,12 +53,14 @@ class Lookout:
     cache: Path
     reporter: Reporter
     tell: Tell
+    transition: int = 0
     alarms: tuple[Alarm, ...] = ()
     best_step: int | None = None
     best_distance: float = float("inf")
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     _reference: Reference | None = None
+    _seen: tuple[int, Check] | None = None
 
     @property
     def collapsed(self) -> bool:
@@ -59,19 +70,47 @@ class Lookout:
     def look(self, generator: Generator, step: int, course: Course) -> None:
         """Measure a sample, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
         began = time.monotonic()
-        reference = self._prepared(generator)
-        check = look(generator, reference, seed=self.seed, machine=self.machine)
-        names = self.train.class_names
-        found = (*find_alarms(check, names), *course.alarms()) if step >= FROM_STEP else ()
-        best = check.distance < self.best_distance
+        check, figures = self._measured(generator, step)
+        self._raise(step, self._found(check, step, course) if step >= FROM_STEP else (), figures)
+        self.seconds += time.monotonic() - began
+
+    def finish(self, generator: Generator, step: int, course: Course) -> None:
+        """The last look of a run: its alarms begin at step `AT_THE_END`. A check of the same step is not made again."""
+        began = time.monotonic()
+        found: tuple[Alarm, ...] = ()
+        figures: dict[str, Any] = {}
+        if step >= AT_THE_END:
+            if self._seen is not None and self._seen[0] == step:
+                check = self._seen[1]
+            else:
+                check, figures = self._measured(generator, step)
+            found = self._found(check, step, course)
+        if step <= self.transition:
+            found = (*found, never_conditional(step, self.transition))
+        if figures or found != self.alarms:
+            self._raise(step, found, figures)
+        self.seconds += time.monotonic() - began
+
+    def _measured(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
+        """A check, its line of the log; keeps the weights if they are the best."""
+        check = look(generator, self._prepared(generator), seed=self.seed, machine=self.machine)
+        self._seen = (step, check)
+        # The class counts in full only after the step numbered `transition`.
+        best = check.distance < self.best_distance and step > self.transition
         if best:
             self.best_step, self.best_distance = step, check.distance
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
-        self.tell(step, {"look": check.as_dict(), "best": best, "alarms": [alarm.text for alarm in found]})
         self.reporter.line(f"step {step:,}: {summary(check)}{', the best so far' if best else ''}")
+        return check, {"look": check.as_dict(), "best": best}
+
+    def _found(self, check: Check, step: int, course: Course) -> tuple[Alarm, ...]:
+        turning = step <= self.transition
+        return (*find_alarms(check, self.train.class_names, turning), *course.alarms())
+
+    def _raise(self, step: int, found: tuple[Alarm, ...], figures: Mapping[str, Any]) -> None:
+        self.tell(step, {**figures, "alarms": [alarm.text for alarm in found]})
         self._report(found)
-        self.seconds += time.monotonic() - began
 
     def dump(self) -> dict[str, Any]:
         """Plain values and tensors for a checkpoint."""

@@ -2,7 +2,7 @@
 
 The thresholds were set between planted failures (one image or two designs per class, permuted and shuffled labels,
 noise) and healthy things (real images, runs that learn), with a wide margin to both. Under-trained generators are
-blurred, alike and confused, so alarms wait for step `FROM_STEP`.
+blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for the end of a shorter run.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from gangda.moves.watching.checks import Check
 
 FROM_STEP = 1000  # alarms about samples begin here: before, healthy generators look the same
+AT_THE_END = 200  # the same for a run that ends there: what it has not learned by then it never will
 LEAST_DIVERSITY = (
     0.5  # of real images' mean distance; one image per class 0, two designs about 0.5, healthy above 0.7
 )
@@ -26,15 +27,16 @@ MOST_ROUGHNESS = (
 )
 LEAST_RIGHT = 0.6  # of real images' accuracy above chance
 SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look real, whatever their labels
-MISSING = 0.1  # of an even share of the samples
-LEAST_EXPECTED = 20  # samples of a class, on average, below which one is not called missing
+MISSING = 0.1  # of the class's share of the training images
+LEAST_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
 
-COLLAPSE, NOISE, LABELS, DEAD, DIVERGING = (
+COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL = (
     "collapse",
     "noise",
     "wrong labels",
     "dead discriminator",
     "diverging",
+    "never conditional",
 )
 
 
@@ -50,15 +52,29 @@ class Alarm:
         return f"ALARM: {self.text}"
 
 
-def find_alarms(check: Check, class_names: Sequence[str]) -> list[Alarm]:
-    """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike."""
+def find_alarms(check: Check, class_names: Sequence[str], turning: bool = False) -> list[Alarm]:
+    """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
+
+    `turning`: the class has not its whole effect yet (transitional conditioning), so labels are not judged.
+    """
     noise = _noise(check)
     if noise:
         return noise
     collapsed = _collapsed(check)
+    if turning:
+        return _inside(check, collapsed, class_names)
     labels = _wrong_labels(check, collapsed, class_names)
     inside = _inside(check, collapsed, class_names)
     return [*inside, *labels, *([] if labels else _across(check, class_names))]
+
+
+def never_conditional(step: int, transition: int) -> Alarm:
+    """The alarm of a run that ended at `step` of a longer `--transition`."""
+    text = (
+        f"never conditional: the run ended at step {step:,} of --transition {transition}, so the class had at most "
+        f"{step / transition:.0%} of the effect that it has in samples; raise --minutes, or lower --transition"
+    )
+    return Alarm(UNCONDITIONAL, (), text)
 
 
 def _noise(check: Check) -> list[Alarm]:
@@ -97,16 +113,18 @@ def _across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
     """Classes that look alike; classes that an unconditional generator never makes."""
     if len(check.apart):
         return _alike(check, class_names)
-    expected = 1 / max(1, len(class_names))
-    if not len(check.shares) or check.samples * expected < LEAST_EXPECTED:
+    if not len(check.shares):
         return []
-    missing = np.flatnonzero(check.shares[0] < MISSING * expected)
+    expected = check.class_shares
+    enough = check.samples * expected >= LEAST_EXPECTED
+    missing = np.flatnonzero(enough & (check.shares[0] < MISSING * expected))
     if not len(missing):
         return []
     where, names = _named(missing, class_names, True)
     text = (
         f"mode collapse: classes missing ({where}): at most {check.shares[0][missing].max():.1%} of the samples each, "
-        f"below {MISSING * expected:.1%}; raise --r1, or use a class-conditional architecture"
+        f"below {MISSING:.0%} of their share of the training images; raise --r1, or use a class-conditional "
+        "architecture"
     )
     return [Alarm(COLLAPSE, names, text)]
 

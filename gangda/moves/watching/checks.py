@@ -44,6 +44,7 @@ class Check:
         mistaken: (groups,) the class whose real images the group is closest to; itself where all is well.
         shares: (K, K) share of each class's samples (row) that the classifier puts in each class (column); one row
             without labels, no rows without a classifier.
+        class_shares: (K,) share of each class among the training images.
         novelty: median distance of a sample to its nearest real image over that between real ones.
         roughness: median difference of neighbouring pixels over that of real images.
     """
@@ -58,6 +59,7 @@ class Check:
     apart: FloatArray
     mistaken: IntArray
     shares: FloatArray
+    class_shares: FloatArray
     novelty: float
     roughness: float
 
@@ -117,6 +119,7 @@ def measure(pixels: UInt8Array, labels: IntArray, reference: Reference) -> Check
         apart=_apart(fake_means, real_means) if groups > 1 else np.zeros((0, 0)),
         mistaken=_closest(cross),
         shares=shares,
+        class_shares=reference.class_shares,
         novelty=float(_ratio(np.median(across.min(axis=1)), np.median(_nearest(among)))),
         roughness=float(_ratio(_roughness(pixels), _roughness(real.pixels))),
     )

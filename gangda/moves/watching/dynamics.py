@@ -36,20 +36,18 @@ class Course:
         self.count += 1
 
     def alarms(self) -> list[Alarm]:
-        """What is wrong, once there is a first window and another one after it."""
-        if self.count < 2 * WINDOW:
+        """What is wrong: the last window against the first. Of a short course they are the two halves."""
+        window = min(WINDOW, self.count // 2)
+        if not window:
             return []
-        accuracy = statistics.fmean(self._column(self.last, "d_accuracy"))
+        first, last = _medians(self.first[:window]), _medians(self.last[-window:])
+        accuracy = statistics.fmean(row[0] for row in self.last[-window:])
         found = []
-        if abs(accuracy - 0.5) < GUESSING and self._vanished("d_gradient"):
-            found.append(
-                _dead(f"it guesses (accuracy {accuracy:.2f})", "d_gradient", self._share("d_gradient"))
-            )
-        if accuracy > CERTAIN and self._vanished("g_gradient"):
-            found.append(
-                _dead(f"it is never wrong (accuracy {accuracy:.2f})", "g_gradient", self._share("g_gradient"))
-            )
-        size, before = self._median(self.last, "size"), max(1.0, self._median(self.first, "size"))
+        if abs(accuracy - 0.5) < GUESSING and _vanished(first, last, "d_gradient"):
+            found.append(_dead(f"it guesses (accuracy {accuracy:.2f})", first, last, "d_gradient"))
+        if accuracy > CERTAIN and _vanished(first, last, "g_gradient"):
+            found.append(_dead(f"it is never wrong (accuracy {accuracy:.2f})", first, last, "g_gradient"))
+        size, before = last["size"], max(1.0, first["size"])
         if size > GROWN * before:
             text = (
                 f"diverging: loss terms are {size / before:.0f} times as large as at the beginning, above {GROWN:g}; "
@@ -67,24 +65,21 @@ class Course:
         self.first, self.last = list(values["first"]), list(values["last"])
         self.count = int(values["count"])
 
-    def _vanished(self, name: str) -> bool:
-        least = max(NO_GRADIENT, VANISHED * self._median(self.first, name))
-        return self._median(self.last, name) < least
 
-    def _share(self, name: str) -> float:
-        return self._median(self.last, name) / max(self._median(self.first, name), 1e-30)
-
-    def _median(self, rows: list[list[float]], name: str) -> float:
-        return statistics.median(self._column(rows, name))
-
-    def _column(self, rows: list[list[float]], name: str) -> list[float]:
-        return [row[NAMES.index(name)] for row in rows]
+def _medians(rows: list[list[float]]) -> dict[str, float]:
+    return {
+        name: statistics.median(column) for name, column in zip(NAMES, zip(*rows, strict=True), strict=True)
+    }
 
 
-def _dead(what: str, name: str, share: float) -> Alarm:
+def _vanished(first: dict[str, float], last: dict[str, float], name: str) -> bool:
+    return last[name] < max(NO_GRADIENT, VANISHED * first[name])
+
+
+def _dead(what: str, first: dict[str, float], last: dict[str, float], name: str) -> Alarm:
     player = {"d_gradient": "its own", "g_gradient": "the generator's"}[name]
     text = (
-        f"dead discriminator: {what} and {player} gradient has vanished ({share:.1g} of that at the beginning, "
-        f"below {VANISHED:g}); lower --lr, or try --loss nonsaturating with --r1"
+        f"dead discriminator: {what} and {player} gradient has vanished ({last[name] / max(first[name], 1e-30):.1g} of "
+        f"that at the beginning, below {VANISHED:g}); lower --lr, or try --loss nonsaturating with --r1"
     )
     return Alarm(DEAD, (), text)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.configs import ClassifierConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import FloatArray, IntArray, LabelledImages
 from gangda.metrics.extractors import Extractor, random_convolutions
 from gangda.moves.fit import FittedClassifier
 from gangda.moves.judge import cached_classifier
@@ -26,12 +26,14 @@ class Reference:
     """Real images, grouped as the samples will be, and what looks at both.
 
     Attributes:
-        images: up to `per_class` of each class (or of all together): validation images first, then training ones.
+        images: up to `per_class` of each class; for an unconditional group up to `per_class` in all, each class by its
+            share. Validation images first, then training ones.
         conditional: whether samples are grouped by class; one group of everything otherwise.
         per_class: samples to draw of each class; of everything, in an unconditional group.
         extractor: label-free features in which distances are taken.
         classifier: trained on the run's training images; None where there are too few of them, or no classes.
         real_accuracy: its accuracy on the real images named by `real_name`, in [0, 1]; NaN without a classifier.
+        class_shares: (K,) share of each class among the training images.
         skipped: what could not be prepared and why, in words; "" where everything could.
     """
 
@@ -41,6 +43,7 @@ class Reference:
     extractor: Extractor
     classifier: FittedClassifier | None
     real_accuracy: float
+    class_shares: FloatArray
     skipped: str
 
 
@@ -59,7 +62,10 @@ def make_reference(
     images fill up: spread needs numbers. The same arguments give the same reference, bit for bit.
     """
     wanted = samples_per_class(train.num_classes)
-    images = _validation_first(train, validation, wanted)
+    per_class = wanted if conditional else wanted * train.num_classes
+    shares = train.counts() / len(train)
+    even = np.full(train.num_classes, wanted)
+    numbers = even if conditional else _by_share(per_class, shares, train.counts() + validation.counts())
     classifier, skipped = None, _why_no_classifier(train)
     if not skipped:
         classifier = cached_classifier(
@@ -70,12 +76,13 @@ def make_reference(
     if not len(validation):
         skipped = "; ".join(filter(None, (skipped, "no validation images: training images stand in")))
     return Reference(
-        images=images,
+        images=_validation_first(train, validation, numbers),
         conditional=conditional,
-        per_class=wanted if conditional else wanted * train.num_classes,
+        per_class=per_class,
         extractor=random_convolutions(train.image_shape, machine),
         classifier=classifier,
         real_accuracy=accuracy,
+        class_shares=shares,
         skipped=skipped,
     )
 
@@ -93,11 +100,21 @@ def _why_no_classifier(train: LabelledImages) -> str:
     return ""
 
 
-def _validation_first(train: LabelledImages, validation: LabelledImages, wanted: int) -> LabelledImages:
-    """Up to `wanted` images of each class, spread evenly over the set they come from."""
+def _by_share(total: int, shares: FloatArray, available: IntArray) -> IntArray:
+    """Numbers of images in these shares: `total` of them, or as many as every class can give its share of.
+
+    An even choice would be another mixture than the one an unconditional generator learns.
+    """
+    there = shares > 0
+    most = min(float(total), float((available[there] / shares[there]).min()))
+    return np.rint(most * shares).astype(np.int64)
+
+
+def _validation_first(train: LabelledImages, validation: LabelledImages, wanted: IntArray) -> LabelledImages:
+    """Up to `wanted` (K,) images of each class, spread evenly over the set they come from."""
     pixels, labels = [], []
     for label in range(train.num_classes):
-        left = wanted
+        left = int(wanted[label])
         for part in (validation, train):
             rows = np.flatnonzero(part.labels == label)
             rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(left, len(rows))).astype(np.int64))]

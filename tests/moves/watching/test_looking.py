@@ -7,6 +7,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from gangda.configs import DataConfig
 from gangda.data.loading import load_splits
+from gangda.moves.watching import reference as references
 from gangda.moves.watching.alarms import COLLAPSE, LABELS, NOISE, find_alarms
 from gangda.moves.watching.checks import designs, look, measure
 from gangda.moves.watching.reference import make_reference
@@ -121,6 +122,39 @@ def test_without_labels_missing_classes_and_copies_are_seen(real, splits, unlabe
     assert "classes missing (8)" in missing.text
     copies = real[0][np.arange(500) % 50 * 10]
     assert "mode collapse (all images)" in find_alarms(measure(copies, zeros, unlabelled), names)[0].text
+
+
+def thinned(images, label, count):
+    """The same set with so many images of one class."""
+    rows = np.flatnonzero(images.labels == label)[count:]
+    return images.take(np.setdiff1d(np.arange(len(images)), rows))
+
+
+@pytest.fixture
+def borrowed(monkeypatch, unlabelled):
+    """No classifier is trained: the one of the whole set answers."""
+    monkeypatch.setattr(references, "cached_classifier", lambda *args, **options: unlabelled.classifier)
+
+
+def drawn(images, count=500):
+    """What a perfect unconditional generator makes: training images, whatever their class."""
+    rows = np.random.default_rng(0).choice(len(images), count)
+    return images.pixels[rows], np.zeros(count, dtype=np.int64)
+
+
+@pytest.mark.usefixtures("borrowed")
+@pytest.mark.parametrize("count", [3, 60])
+def test_a_rare_class_is_expected_as_often_as_it_is(count, splits, machine):
+    train, validation = thinned(splits.train, 9, count), thinned(splits.validation, 9, count // 3)
+    reference = make_reference(train, validation, conditional=False, seed=0, machine=machine, cache=None)
+    shares = reference.images.counts() / len(reference.images)
+    assert shares == pytest.approx(train.counts() / len(train), abs=0.002)
+    check = measure(*drawn(train), reference)
+    assert find_alarms(check, train.class_names) == []
+    even = measure(splits.train.pixels[:500], np.zeros(500, dtype=np.int64), reference)
+    assert check.distance < even.distance
+    without = find_alarms(measure(*drawn(thinned(train, 9, 0)), reference), train.class_names)
+    assert ["classes missing (9)" in alarm.text for alarm in without] == ([True] if count == 60 else [])
 
 
 class Still(Generator):
