@@ -44,7 +44,8 @@ def ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
 class Curriculum:
     """A pool that grows over `turns` batches from the easiest quarter of each class to all images.
 
-    Ranks are shares of the class, so that the classes' shares of the pool stay what they are.
+    Ranks are shares of the class, so that the classes' shares of the pool stay what they are. Images and row numbers
+    are on the CPU.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, seed: int, turns: int) -> None:
@@ -62,4 +63,4 @@ class Curriculum:
         """`size` rows drawn from the pool, with replacement; they depend on (seed, turn) alone."""
         pool = self.pool(turn)
         draw = torch.randint(len(pool), (size,), generator=torch_stream(self.seed, "curriculum", turn))
-        return pool[draw.to(pool.device)]
+        return pool[draw]

@@ -227,11 +227,12 @@ def _batches(images: ResidentImages, recipe: Recipe) -> Callable[[int], tuple[Te
     if not recipe.curriculum:
         return lambda turn: images.batch(turn, recipe.batch_size)
     turns = course.turns_before(recipe, recipe.curriculum)
-    easy = Curriculum(images.pixels, images.labels, images.seed, turns)
+    # Ranked on the CPU: its doubles and decompositions are not to be had on every device.
+    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, turns)
 
     def batch(turn: int) -> tuple[Tensor, Tensor]:
         if turn < turns:
-            return images.take(easy.rows(turn, recipe.batch_size))
+            return images.take(easy.rows(turn, recipe.batch_size).to(images.labels.device))
         return images.batch(turn, recipe.batch_size)
 
     return batch

@@ -19,7 +19,11 @@ def due(arena: Arena, turn: Turn) -> bool:
 
 
 def r1(arena: Arena, turn: Turn) -> Terms:
-    """gamma/2 |gradient|^2 at real images, scaled up to keep its mean where it is lazy."""
+    """gamma/2 |gradient|^2 at real images, scaled up to keep its mean where it is lazy.
+
+    With batch norm in the discriminator an image's score depends on the others of the batch, so that the gradient is
+    that of the batch's whole score: the penalty is approximate there, and in use all the same (R2 likewise).
+    """
     if not due(arena, turn):
         return {}
     weight = arena.recipe.r1 * arena.recipe.r1_every

@@ -47,8 +47,10 @@ def clip_weights(parameters: Iterable[nn.Parameter], bound: float) -> None:
 def _slopes(score: Score, images: Tensor) -> Tensor:
     """Gradient of each image's score in its pixels, float32 (B, C H W); differentiable in the weights.
 
-    The batch is scored as one, so an image's own gradient it is only where images do not mix (no batch norm).
+    Images are float32 here, whatever the number format of the network that made them.
+
+    The batch is scored as one: with batch norm, where images mix, a row is the gradient of the sum of all scores.
     """
-    x = images.detach().requires_grad_(True)
+    x = images.detach().float().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
     return gradient.float().flatten(1)

@@ -24,6 +24,9 @@ def seed_device(device: torch.device, *key: int | str) -> None:
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed_for(*key))
+    elif device.type == "cuda":
+        with torch.cuda.device(device):  # it seeds the current GPU
+            torch.cuda.manual_seed(seed_for(*key))
     else:
         getattr(torch, device.type).manual_seed(seed_for(*key))
 

@@ -10,8 +10,10 @@ import torch
 from gangda import catalog, specs
 from gangda.configs import Recipe
 from gangda.moves.curriculum import Curriculum
-from gangda.moves.loop import ResidentImages, make_game, new_state, steps
+from gangda.moves.loop import ResidentImages, _batches, float_tensors, make_game, new_state, steps
 from gangda.moves.model import build_networks
+from gangda.objectives import gradient
+from gangda.runtime.device import Machine
 
 TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
 
@@ -322,3 +324,58 @@ def test_a_curriculum_begins_with_easy_images(blobs, machine):
     next(loop)
     as_pixels = ((seen[0][:12] + 1) * 127.5).round().to(torch.uint8)
     assert {image.numpy().tobytes() for image in as_pixels} <= allowed
+
+
+class Elsewhere:
+    """A tensor of another device, which can only be brought back."""
+
+    device = torch.device("meta")
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def cpu(self):
+        return self.tensor
+
+
+def test_a_curriculum_is_ranked_on_the_cpu_wherever_the_images_are(blobs, machine):
+    resident = ResidentImages(blobs, 7, machine)
+    resident.pixels, resident.labels = Elsewhere(resident.pixels), Elsewhere(resident.labels)
+    resident.take = lambda rows: rows
+    rows = _batches(resident, Recipe(curriculum=2))(0)
+    assert (rows.device.type, len(rows)) == ("meta", 32)
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "recipe"),
+    [*COURSES.values(), ("sagan", {}, {"transition": 5}), ("biggan", {}, {"transition": 5, "r2": 1.0})],
+)
+def test_terms_are_float32_whatever_the_networks_compute_in(arch, options, recipe, blobs):
+    half = Machine(torch.device("cpu"), torch.bfloat16, 1)
+    _, loop = start(arch, blobs, half, options, horizon=20, **recipe)
+    record = next(loop)
+    assert {name: value.dtype for name, value in record.terms.items()} == dict.fromkeys(
+        record.terms, torch.float32
+    )
+
+
+def test_penalties_are_taken_at_float32_fakes():
+    """A network in bfloat16 makes such fakes; their gradient must not be rounded to it."""
+    seen = []
+
+    def score(images):
+        seen.append(images.dtype)
+        return images.sum((1, 2, 3))
+
+    assert gradient.r2(score, torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)).item() == 0.5 * 16
+    assert seen == [torch.float32]
+
+
+@pytest.mark.parametrize("arch", ["sagan-batchnorm", "dcgan-upsample"])
+def test_without_averaging_the_average_is_the_live_network(arch, blobs, machine):
+    """Running statistics of batch norm included."""
+    state, loop = start(arch, blobs, machine)
+    assert Recipe(**specs.spec_class(arch).recipe).ema == 0.0
+    take(loop, 2)
+    for ours, live in zip(float_tensors(state.ema), float_tensors(state.networks.generator), strict=True):
+        assert torch.equal(ours, live)

@@ -17,3 +17,24 @@ def test_seeding_the_device_seeds_dropout():
     first = torch.nn.functional.dropout(torch.ones(50), 0.5)
     seed_device(cpu, 1)
     assert torch.equal(first, torch.nn.functional.dropout(torch.ones(50), 0.5))
+
+
+def test_the_gpu_in_use_is_seeded_and_not_the_current_one(monkeypatch):
+    """Without a GPU: which one is current when the seed is set."""
+    current, seeded = ["cuda:0"], []
+
+    class Enter:
+        def __init__(self, device):
+            self.device = str(device)
+
+        def __enter__(self):
+            current.append(self.device)
+
+        def __exit__(self, *error):
+            current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", Enter)
+    monkeypatch.setattr(torch.cuda, "manual_seed", lambda seed: seeded.append((current[-1], seed)))
+    seed_device(torch.device("cuda:1"), 1)
+    assert seeded == [("cuda:1", seed_for(1))]
+    assert current == ["cuda:0"]

@@ -11,6 +11,7 @@ from torch import nn
 from gangda import catalog
 from gangda.configs import Recipe, TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.engines.training.schedule import make_schedule
 from gangda.errors import UsageError
 from gangda.moves.model import build_networks
 from gangda.objectives.losses import Loss
@@ -69,13 +70,9 @@ class Plan:
 
     @property
     def steps(self) -> float:
-        """Generator steps of the budget; infinite where the clock decides."""
-        budget = self.config.budget
-        if budget.minutes is not None:
-            return float("inf")
-        if budget.epochs is not None:
-            return max(1, round(budget.epochs * len(self.images) / self.recipe.images_per_step))
-        return budget.steps or self.config.spec.steps_for(len(self.images))
+        """Generator steps of the budget, which is filled in; infinite where the clock decides."""
+        wanted = make_schedule(self.config, len(self.images)).wanted
+        return float("inf") if wanted is None else wanted
 
     @property
     def bounded(self) -> bool:
@@ -88,6 +85,11 @@ class Plan:
         """Whether an image's score depends on the others through batch norm."""
         norms = (nn.BatchNorm1d, nn.BatchNorm2d)
         return any(isinstance(layer, norms) for layer in self.networks.discriminator.modules())
+
+    @property
+    def must_classify(self) -> bool:
+        """Whether the discriminator's only use of the class is to name it."""
+        return self.scores.classes is not None and self.scores.unconditional is None
 
     @property
     def can_become_conditional(self) -> bool:
@@ -125,7 +127,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         lambda plan: plan.recipe.gp and plan.mixes_images,
         "--gp {gp:g}: the discriminator of {arch} has batch norm, so no image has a gradient of its own; "
-        "use --r1 1, or --arch wgan-gp",
+        "use --arch wgan-gp, or leave it out",
+    ),
+    Rule(
+        lambda plan: plan.recipe.clip and getattr(plan.config.spec, "spectral_norm", False),
+        "--clip {clip:g}: spectral norm divides each weight by its norm, which undoes the clipping; "
+        "leave it out, or add --no-spectral-norm",
     ),
     Rule(
         lambda plan: plan.recipe.ct and not getattr(plan.config.spec, "dropout", 0),
@@ -146,6 +153,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         lambda plan: plan.recipe.aux_weight not in (0, 1) and plan.scores.classes is None,
         "--aux-weight {aux_weight:g}: the discriminator of {arch} does not classify; use --arch acgan, or leave it out",
+    ),
+    Rule(
+        lambda plan: plan.recipe.aux_weight == 0 and plan.must_classify,
+        "--aux-weight 0: the discriminator of {arch} learns the class only by naming it, and the images would lose it; "
+        "give a weight above 0, or use --arch cdcgan",
     ),
     Rule(
         lambda plan: plan.recipe.transition and not plan.config.spec.conditional,
