@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gangda.fields import option
-from gangda.specs import NetSpec
+from gangda.specs import RADFORD_RECIPE, NetSpec
 
-# Adam and the batch of the Keras tutorial on DCGANs, without a gradient penalty.
-KERAS_RECIPE: Mapping[str, Any] = {"batch_size": 256, "lr": 1e-4, "beta1": 0.9, "beta2": 0.999, "r1": 0.0}
-# What PyTorch tutorials take after Radford 2016.
-RADFORD_RECIPE: Mapping[str, Any] = {"batch_size": 64, "lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+# Adam and the batch of the Keras tutorial on DCGANs, without a gradient penalty or a weight average.
+KERAS_RECIPE: Mapping[str, Any] = {
+    "batch_size": 256,
+    "lr": 1e-4,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "r1": 0.0,
+    "ema": 0.0,
+}
+# What PyTorch tutorials take after Radford 2016. No report averages weights.
+TUTORIAL_RECIPE: Mapping[str, Any] = {**RADFORD_RECIPE, "ema": 0.0}
 
 FIRST_WIDTHS = (256, 64)  # channels of the first layer of the nets of 5x5 kernels: generator, discriminator
 
@@ -55,7 +62,7 @@ class SaganBatchnormSpec(NetSpec):
     """Report R2's self-attention GAN; it names no optimiser, so that the recipe is our reading."""
 
     sides: ClassVar[tuple[int, int]] = (8, 32)
-    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
 
     latent_dim: int = option(100, "size of z", minimum=1)
 
@@ -64,7 +71,7 @@ class SaganBatchnormSpec(NetSpec):
 class GanMlpSpec(NetSpec):
     """Report R2's simple GAN, reconstructed."""
 
-    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(
@@ -78,7 +85,7 @@ class CganSpec(NetSpec):
 
     conditional: ClassVar[bool] = True
     batch_norm: ClassVar[bool] = False
-    recipe: ClassVar[Mapping[str, Any]] = {**RADFORD_RECIPE, "batch_size": 100}
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 100}
 
     latent_dim: int = option(100, "size of z", minimum=1)
     dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
@@ -88,7 +95,7 @@ class CganSpec(NetSpec):
 class UpsampleSpec(NetSpec):
     """Report R3's DCGAN with its best batch and its learning rate; Adam's beta1 is Radford's."""
 
-    recipe: ClassVar[Mapping[str, Any]] = {**RADFORD_RECIPE, "batch_size": 32, "lr": 2e-3}
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 32, "lr": 2e-3}
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
@@ -102,4 +109,4 @@ class CcganSpec(UpsampleSpec):
     """Report R3's class-conditional GAN with its best batch and its learning rate."""
 
     conditional: ClassVar[bool] = True
-    recipe: ClassVar[Mapping[str, Any]] = {**RADFORD_RECIPE, "batch_size": 64, "lr": 1e-4}
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 64, "lr": 1e-4}

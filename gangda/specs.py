@@ -13,6 +13,9 @@ from gangda import catalog
 from gangda.errors import UsageError
 from gangda.fields import Checked, option
 
+# Adam and the batch of Radford 2016 (batches of 64 in place of 128), without a gradient penalty.
+RADFORD_RECIPE: Mapping[str, Any] = {"batch_size": 64, "lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+
 
 @dataclass(frozen=True)
 class ArchSpec(Checked):
@@ -36,12 +39,13 @@ class ArchSpec(Checked):
         """The same options with those that depend on the image's side (pixels) filled in.
 
         Raises:
-            UsageError: images too large for the networks.
+            UsageError: images too large or too small for the networks.
         """
-        largest = self.sides[1]
-        if side > largest:
+        least, largest = self.sides
+        if not least <= side <= largest:
+            bound, nearest = ("at most", largest) if side > largest else ("at least", least)
             raise UsageError(
-                f"images of {side} pixels a side: this --arch takes at most {largest}; give --image-size {largest}"
+                f"images of {side} pixels a side: this --arch takes {bound} {nearest}; give --image-size {nearest}"
             )
         return self
 
@@ -78,13 +82,7 @@ class GanSpec(NetSpec):
     """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
 
     batch_norm: ClassVar[bool] = False
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 64,
-        "lr": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "r1": 0.0,
-    }
+    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
@@ -95,13 +93,7 @@ class GanSpec(NetSpec):
 class DcganSpec(NetSpec):
     """DCGAN (Radford 2016) for 8 to 64 pixels."""
 
-    recipe: ClassVar[Mapping[str, Any]] = {
-        "batch_size": 64,
-        "lr": 2e-4,
-        "beta1": 0.5,
-        "beta2": 0.999,
-        "r1": 0.0,
-    }
+    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(64, "channels of the layer next to the image", minimum=4)
@@ -125,7 +117,12 @@ class SizedSpec(NetSpec):
     )
 
     def resolved(self, side: int) -> "SizedSpec":
-        """Full width from 16 pixels on, half of it below."""
+        """Full width from 16 pixels on, half of it below.
+
+        Raises:
+            UsageError: images too large or too small for the networks.
+        """
+        super().resolved(side)
         width, d_width = self.full if side >= 16 else (full // 2 for full in self.full)
         return dataclasses.replace(self, width=self.width or width, d_width=self.d_width or d_width)
 

@@ -177,3 +177,20 @@ def test_recipes_are_those_of_the_reports():
     assert (presets.UpsampleSpec.recipe["lr"], presets.UpsampleSpec.recipe["batch_size"]) == (2e-3, 32)
     assert (presets.CcganSpec.recipe["lr"], presets.CcganSpec.recipe["batch_size"]) == (1e-4, 64)
     assert presets.MadganSeparateSpec.recipe["loss"] == "minimax"
+
+
+@pytest.mark.parametrize(
+    "arch", ["madgan-separate", "sagan-batchnorm", "gan-mlp", "cgan", "dcgan-upsample", "ccgan", "dcgan-5x5"]
+)
+def test_no_report_averages_weights(arch):
+    assert specs.spec_class(arch).recipe["ema"] == 0.0
+
+
+@pytest.mark.parametrize("arch", ["cdcgan", "biggan", "dcgan", "sagan-batchnorm"])
+def test_images_out_of_the_networks_range_are_refused(arch):
+    least, largest = specs.spec_class(arch).sides
+    for side, words in ((least - 1, f"at least {least}; give"), (largest + 1, f"at most {largest}; give")):
+        with pytest.raises(UsageError, match=words):
+            specs.spec_class(arch)().resolved(side)
+    for side in (least, largest):
+        specs.spec_class(arch)().resolved(side)
