@@ -163,6 +163,17 @@ LOSSES: Mapping[str, Entry] = {
     ),
 }
 
+# DiffAugment's: what may be changed in all that the discriminator sees.
+POLICIES: Mapping[str, Entry] = {
+    "translation": Entry("gangda.objectives.limited_data:translation", "shift by whole pixels", "Zhao 2020"),
+    "color": Entry(
+        "gangda.objectives.limited_data:color", "other brightness, saturation and contrast", "Zhao 2020"
+    ),
+    "cutout": Entry(
+        "gangda.objectives.limited_data:occasional_cutout", "a square hole in some images", "Zhao 2020"
+    ),
+}
+
 SOURCES: Mapping[str, Entry] = {
     "digits": Entry("gangda.data.digits:load", "1,797 handwritten digits, 8x8 grey, embedded (no download)"),
     "mnist": Entry("gangda.data.torchvision_sets:load", "70,000 handwritten digits, 28x28 grey"),

@@ -99,7 +99,7 @@ class Recipe(Checked):
     diffaugment: tuple[str, ...] = option(
         (),
         "DiffAugment policies for what the discriminator sees; for long runs on few images",
-        choices=("translation", "color", "cutout"),
+        choices=tuple(catalog.POLICIES),
     )
 
     @property

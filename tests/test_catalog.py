@@ -12,6 +12,7 @@ TABLES = {
     "architecture": catalog.ARCHITECTURES,
     "game": catalog.GAMES,
     "loss": catalog.LOSSES,
+    "policy": catalog.POLICIES,
     "data set": catalog.SOURCES,
     "classifier": catalog.CLASSIFIERS,
     "transform": catalog.TRANSFORMS,

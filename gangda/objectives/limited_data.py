@@ -1,10 +1,10 @@
 """Training with few images: the same kind of differentiable random change to real and fake (DiffAugment, Zhao 2020)."""
 
-from collections.abc import Callable, Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gangda import catalog
 
 CUTOUT_TURNS = 2000  # discriminator turns over which cutout comes in
 CUTOUT_MOST = 0.5  # largest probability of a hole
@@ -16,7 +16,7 @@ def augment(images: Tensor, policies: tuple[str, ...], turn: int, rng: torch.Gen
     Flips are no policy: a mirrored digit is another thing. Source: Zhao 2020, section 3.
     """
     for name in policies:
-        images = POLICIES[name](images, turn, rng)
+        images = catalog.builder("DiffAugment policy", catalog.POLICIES, name)(images, turn, rng)
     return images
 
 
@@ -77,9 +77,16 @@ def cutout_probability(turn: int) -> float:
     return CUTOUT_MOST * min(1.0, turn / CUTOUT_TURNS)
 
 
-Policy = Callable[[Tensor, int, torch.Generator], Tensor]
-POLICIES: Mapping[str, Policy] = {
-    "translation": lambda images, turn, rng: translate(images, rng),
-    "color": lambda images, turn, rng: colour(images, rng),
-    "cutout": lambda images, turn, rng: cutout(images, rng, cutout_probability(turn)),
-}
+def translation(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
+    """The policy of this name: `translate`, at every turn alike."""
+    return translate(images, rng)
+
+
+def color(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
+    """The policy of this name: `colour`, at every turn alike."""
+    return colour(images, rng)
+
+
+def occasional_cutout(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
+    """The policy "cutout": `cutout` with the probability of this turn."""
+    return cutout(images, rng, cutout_probability(turn))

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from gangda.catalog import POLICIES
 from gangda.objectives import consistency, lecam
-from gangda.objectives.limited_data import POLICIES, augment, colour, cutout, cutout_probability, translate
+from gangda.objectives.limited_data import augment, colour, cutout, cutout_probability, translate
 
 
 def rng():
