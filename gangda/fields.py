@@ -7,9 +7,12 @@ otherwise. `minimum` and `maximum` are inclusive and are checked when the value 
 import dataclasses
 import math
 import re
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
 
 from gangda.errors import UsageError
+
+T = TypeVar("T")
 
 
 def option(
@@ -47,6 +50,13 @@ class Checked:
             given = [flag_of(fields[name]) for name in group if is_given(getattr(self, name))]
             if len(given) > 1:
                 raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+
+
+def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
+    """A configuration from plain values by field name, as JSON gives them back: its lists are tuples here."""
+    return kind(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    )
 
 
 def is_given(value: Any) -> bool:

@@ -1,12 +1,13 @@
 """The configurations refuse what cannot be meant, in words that name the flag."""
 
 import dataclasses
+import json
 
 import pytest
 
 from gangda import configs, settings, specs
 from gangda.errors import UsageError
-from gangda.fields import flag_of
+from gangda.fields import flag_of, from_plain
 
 CLASSES = [
     *settings.SECTIONS.values(),
@@ -17,6 +18,13 @@ FIELDS = [(cls, field) for cls in CLASSES for field in dataclasses.fields(cls)]
 
 def ids(value):
     return getattr(value, "__name__", None) or getattr(value, "name", None)
+
+
+@pytest.mark.parametrize(
+    "config", [*(cls() for cls in CLASSES), configs.DataConfig(class_counts=(3, 4))], ids=repr
+)
+def test_plain_values_from_json_make_the_same_configuration(config):
+    assert from_plain(type(config), json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
 @pytest.mark.parametrize(("cls", "field"), FIELDS, ids=ids)

@@ -22,6 +22,7 @@ from gangda.data.set_npz import NpzWriter, read_npz
 from gangda.data.set_pieces import Piece, Writer, in_order, join, to_images
 from gangda.data.set_png import PngWriter, read_png
 from gangda.errors import DataError, RunError
+from gangda.fields import from_plain
 from gangda.runtime.files import clear_disk_errors, sync_folder, write_json
 from gangda.runtime.signals import stop_request
 
@@ -54,10 +55,7 @@ class SetOnDisk:
     def data_config(self) -> DataConfig | None:
         """The real data behind the set, or None where the index does not say."""
         values = self.index["data"].get("config")
-        if not isinstance(values, dict):
-            return None
-        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return DataConfig(**plain)
+        return from_plain(DataConfig, values) if isinstance(values, dict) else None
 
     @property
     def data_seed(self) -> int:

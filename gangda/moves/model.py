@@ -13,6 +13,7 @@ from torch import nn
 from gangda import catalog, specs
 from gangda.data.images import IntArray
 from gangda.errors import GangdaError, RunError
+from gangda.fields import from_plain
 from gangda.runtime.files import read_json, write_bytes, write_json
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.equip import equip
@@ -135,13 +136,7 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     try:
         values = read_json(folder / "model.json")
         values.pop("format_version")
-        card = ModelCard(
-            **{
-                **values,
-                "image_shape": tuple(values["image_shape"]),
-                "class_names": tuple(values["class_names"]),
-            }
-        )
+        card = from_plain(ModelCard, values)
         checkpoint = "last" if card.best_step is None else checkpoint
         generator = _rebuild(card, load_file(folder / WEIGHTS[checkpoint]))
         rows = np.array([int(line) for line in (folder / "rows.txt").read_text().split()], dtype=np.int64)
@@ -153,8 +148,7 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
 
 
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in card.spec.items()}
-    spec = specs.spec_class(card.arch)(**values)
+    spec = from_plain(specs.spec_class(card.arch), card.spec)
     load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
     if not load:
         generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator

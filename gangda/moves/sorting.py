@@ -18,6 +18,7 @@ import numpy.typing as npt
 from gangda.configs import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, RunError
+from gangda.fields import from_plain
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.moves.model import Model
 from gangda.runtime.device import Machine
@@ -149,10 +150,7 @@ def _keep_sorter(folder: Path, config: ClassifierConfig, sorter: Sorter) -> None
 
 def data_config_of(model: Model) -> DataConfig:
     """The data options that a generator was trained with."""
-    values: dict[str, Any] = {
-        key: tuple(v) if isinstance(v, list) else v for key, v in model.card.data.items()
-    }
-    return DataConfig(**values)
+    return from_plain(DataConfig, model.card.data)
 
 
 def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImages]:

@@ -23,6 +23,7 @@ from gangda.engines.comparing.plan import Plan, check, make_plan, publish
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.workers import run_cells
 from gangda.errors import UsageError
+from gangda.fields import from_plain
 from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, load_model
 from gangda.runtime.device import available_cores
@@ -130,8 +131,7 @@ def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
 
 def _with_generator_of(config: ExperimentConfig, model: Model) -> ExperimentConfig:
     """The same with the run's own architecture, so that plan and report name what was used."""
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in model.card.spec.items()}
-    spec = specs.spec_class(model.card.arch)(**values)
+    spec = from_plain(specs.spec_class(model.card.arch), model.card.spec)
     return dataclasses.replace(config, arch=model.card.arch, spec=spec)
 
 
