@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from gangda import catalog
 from gangda.configs import ClassifierConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.stacked import channel_classes, channels_apart, grey
@@ -23,7 +24,8 @@ def mode_extractor(
 ) -> dict[str, Extractor]:
     """{"modes": the mode of each image, float32 (N, 1)}, for a stacked set; nothing for any other.
 
-    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first asked.
+    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first asked,
+    a user's own at once: its fingerprint is that of its weights.
     """
     names = channel_classes(train.class_names)
     if names is None:
@@ -37,6 +39,9 @@ def mode_extractor(
     def embed(pixels: UInt8Array) -> Features:
         return modes_of(fitted(), pixels).astype(np.float32)[:, None]
 
+    if classifier.classifier not in catalog.CLASSIFIERS:
+        # The code of a user's own classifier may change under its name: only its weights say what it computes.
+        return {"modes": Extractor("modes", f"{fitted().fingerprint}-{machine.precision}", embed)}
     key = (train.content_hash(), classifier, machine.device.type, machine.precision, machine.threads)
     return {"modes": Extractor("modes", f"{seed_for(own, *map(repr, key)):016x}", embed)}
 

@@ -1,5 +1,7 @@
 """Counting modes with a classifier of the channels."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,23 @@ def test_modes_are_seen_channel_by_channel(stacked, machine):
     assert (seen == stacked.test.labels[:400]).all()
     other = mode_extractor(stacked.train, config, 1, machine)
     assert other["modes"].fingerprint != kinds["modes"].fingerprint
+
+
+def test_an_edited_classifier_of_ones_own_does_not_read_the_old_ones_features(
+    stacked, machine, tmp_path, monkeypatch
+):
+    code = "from torch import nn\ndef build(k, c, s):\n    return nn.Sequential(nn.Flatten(), {}"
+    code += "nn.Linear(c * s * s, k))\n"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    config = ClassifierConfig(classifier="edited_net:build", classifier_steps=3)
+    prints = []
+    for more in ("", "", "nn.Dropout(), "):
+        (tmp_path / "edited_net.py").write_text(code.format(more))
+        sys.modules.pop("edited_net", None)  # as in a new process
+        prints.append(mode_extractor(stacked.train, config, 0, machine)["modes"].fingerprint)
+    assert prints[0] == prints[1] != prints[2]
 
 
 def test_other_sets_have_no_modes(blobs, machine):
