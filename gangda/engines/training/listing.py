@@ -7,6 +7,7 @@ from typing import Any
 from gangda import catalog, specs
 from gangda.configs import DataConfig
 from gangda.data.loading import load_splits
+from gangda.engines.training.outcome import count_parameters
 from gangda.errors import UsageError
 from gangda.fields import flag_of
 from gangda.moves.model import build_networks
@@ -48,7 +49,7 @@ def _row(name: str, shape: tuple[int, int, int], classes: int) -> dict[str, Any]
 
 
 def parameters(name: str, shape: tuple[int, int, int], classes: int) -> dict[str, int | None]:
-    """Trainable values of both networks with default options.
+    """`count_parameters` of both networks with default options.
 
     None for what is fitted without training, and for images that are too large.
     """
@@ -60,7 +61,7 @@ def parameters(name: str, shape: tuple[int, int, int], classes: int) -> dict[str
     except UsageError:
         return {"generator": None, "discriminator": None}
     players = {"generator": networks.generator, "discriminator": networks.discriminator}
-    return {key: sum(p.numel() for p in player.parameters()) for key, player in players.items()}
+    return {key: count_parameters(player) for key, player in players.items()}
 
 
 def labels_of(spec: type[specs.ArchSpec]) -> str:

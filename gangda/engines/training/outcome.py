@@ -17,7 +17,7 @@ class TrainResult:
         steps, seconds: generator steps and training time, over all sittings.
         images_per_second: real images seen per second of training.
         finished: the budget is spent.
-        parameters: trainable values by network.
+        parameters: `count_parameters` by network.
         alarms: those of the last step.
         looking_seconds: time spent looking at samples, which is not training time.
         best_step: the step of the best checkpoint; None where none was chosen.
@@ -45,5 +45,5 @@ class TrainResult:
 
 
 def count_parameters(module: torch.nn.Module) -> int:
-    """Trainable values of a network."""
+    """Numbers in all the parameters of a network, frozen or not; buffers (running statistics) are none."""
     return sum(parameter.numel() for parameter in module.parameters())
