@@ -3,19 +3,21 @@
 import dataclasses
 import json
 import signal
+from itertools import chain, repeat
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from test_training import Stopping, config, weights
 
-from gangda.configs import ClassifierConfig, DataConfig, SampleConfig
+from gangda.configs import Budget, ClassifierConfig, DataConfig, SampleConfig
 from gangda.engines.sampling import sample
 from gangda.engines.training import fit_generator, journal, lookout, sitting, train
 from gangda.errors import RunError, StoppedError
 from gangda.moves.model import load_model
 from gangda.moves.watching import reference
 from gangda.moves.watching.alarms import COLLAPSE, Alarm
+from gangda.runtime.runs import RunFolder
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
 TIMES = ("seconds", "epoch_seconds")
@@ -25,7 +27,7 @@ TIMES = ("seconds", "epoch_seconds")
 def early(monkeypatch):
     """Look from the second step on, with a classifier of few steps; log every second step."""
     monkeypatch.setattr(lookout, "FIRST", 2)
-    monkeypatch.setattr(sitting, "FIRST", 2)
+    monkeypatch.setattr(lookout, "AT_THE_END", 2)
     monkeypatch.setattr(sitting, "LOG_EVERY", 2)
     monkeypatch.setattr(journal, "LOG_EVERY", 2)
     monkeypatch.setattr(reference, "CLASSIFIER", ClassifierConfig(classifier_steps=10))
@@ -172,7 +174,7 @@ def test_lost_weights_are_never_saved():
 
 def test_stop_when_collapsed_saves_all_and_goes_on_only_when_told(tmp_path, monkeypatch):
     monkeypatch.setattr(lookout, "FROM_STEP", 2)
-    monkeypatch.setattr(lookout, "find_alarms", lambda check, names: [COLLAPSED])
+    monkeypatch.setattr(lookout, "find_alarms", lambda *_: [COLLAPSED])
     run, watched = tmp_path / "run", budget(stop_when_collapsed=True)
     for _ in range(2):  # the same command again says the same
         with pytest.raises(RunError, match="stopped at step 2: mode collapse"):
@@ -194,9 +196,9 @@ def test_an_alarm_is_told_once_and_its_end_too(tmp_path, monkeypatch):
         def step(self, task, done, total, info=""):
             pass
 
-    found = iter([[COLLAPSED], [COLLAPSED], []])
+    found = chain([[COLLAPSED], [COLLAPSED]], repeat([]))
     monkeypatch.setattr(lookout, "FROM_STEP", 2)
-    monkeypatch.setattr(lookout, "find_alarms", lambda check, names: next(found))
+    monkeypatch.setattr(lookout, "find_alarms", lambda *_: next(found))
     reporter = Listening()
     result = train(config(), tmp_path / "run", reporter=reporter)
     assert reporter.said.count(f"ALARM: {COLLAPSED.text}") == 1
@@ -209,3 +211,22 @@ def test_tiny_sets_and_no_validation_go_on(tmp_path, blobs):
     assert train(tiny, tmp_path / "tiny").best_step is not None
     model = fit_generator(config("dcgan"), blobs, tmp_path / "blobs", fingerprint="x")
     assert model.checkpoint == "best"
+
+
+def test_a_run_that_ends_within_its_transition_says_so(tmp_path):
+    timed = config(budget=Budget(minutes=0.005), recipe={"transition": 100_000})
+    result = train(timed, tmp_path / "run")
+    (alarm,) = [text for text in result.alarms if "never conditional" in text]
+    assert "--transition 100000" in alarm
+    assert result.best_step is None
+    assert any("never conditional" in text for text in lines(tmp_path / "run")[-1]["alarms"])
+
+
+def test_checkpoints_of_an_older_version_are_called_that(tmp_path):
+    train(config(), tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    saved, _ = folder.load_checkpoint()
+    del saved["lookout"]
+    folder.save_checkpoint(6, saved)
+    with pytest.raises(RunError, match="made by an older gangda; start again in another --out"):
+        train(budget(steps=9), tmp_path / "run", resume=True)

@@ -45,3 +45,11 @@ def test_the_course_survives_a_checkpoint():
     again = Course()
     again.load(made.dump())
     assert again.alarms() == made.alarms() != []
+
+
+def test_a_short_course_is_judged_by_its_halves():
+    made = Course()
+    assert made.alarms() == []
+    for step in range(8):
+        made.add({**HEALTHY, "g_loss": 0.8 if step < 4 else -500.0})
+    assert [alarm.kind for alarm in made.alarms()] == [DIVERGING]

@@ -208,3 +208,12 @@ def test_two_images_of_a_class_are_enough_to_go_on(machine):
     check = measure(pixels, np.repeat(splits.train.labels, 5), reference)
     assert find_alarms(check, splits.train.class_names) == []
     assert check.distance == check.mixture
+
+
+def test_labels_are_not_judged_while_the_class_has_not_its_whole_effect(real, reference):
+    names = reference.images.class_names
+    shuffled = measure(*shuffle(real), reference)
+    assert find_alarms(shuffled, names) != []
+    assert find_alarms(shuffled, names, turning=True) == []
+    copies = measure(*repeat(real, 1), reference)
+    assert [alarm.kind for alarm in find_alarms(copies, names, turning=True)] == [COLLAPSE]

@@ -1,0 +1,94 @@
+"""When samples are judged, at the thresholds that users meet: tiny networks, no training."""
+
+import pytest
+
+from gangda import specs
+from gangda.engines.training import journal, lookout
+from gangda.moves.model import build_networks
+from gangda.moves.watching import reference
+from gangda.moves.watching.alarms import COLLAPSE, DEAD, Alarm
+from gangda.moves.watching.dynamics import Course
+from gangda.runtime.progress import SILENT
+
+COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
+
+
+class Watched:
+    """A lookout on the blobs with what it told, without a classifier; `wrong` is what every check finds."""
+
+    def __init__(self, blobs, machine, tmp_path, monkeypatch, transition=0, wrong=()):
+        monkeypatch.setattr(reference, "LEAST_TRAINED", len(blobs))
+        self.told, self.asked = [], []
+
+        def find(check, names, turning):
+            self.asked.append(turning)
+            return wrong
+
+        monkeypatch.setattr(lookout, "find_alarms", find)
+        self.course = Course()
+        self.lookout = lookout.Lookout(
+            blobs,
+            blobs.take([]),
+            seed=0,
+            machine=machine,
+            cache=tmp_path,
+            reporter=SILENT,
+            tell=lambda step, what: self.told.append((step, what)),
+            transition=transition,
+        )
+        spec = specs.spec_class("cdcgan")(width=4, d_width=4).resolved(max(blobs.image_shape[1:]))
+        networks = build_networks("cdcgan", spec, blobs.image_shape, blobs.num_classes)
+        self.generator = networks.generator
+
+    def look(self, step):
+        self.lookout.look(self.generator, step, self.course)
+
+    def finish(self, step):
+        self.lookout.finish(self.generator, step, self.course)
+
+
+@pytest.fixture
+def watched(blobs, machine, tmp_path, monkeypatch):
+    return lambda **options: Watched(blobs, machine, tmp_path, monkeypatch, **options)
+
+
+@pytest.mark.parametrize(
+    ("looks", "end", "alarmed"),
+    [([500], 593, True), ([500], 500, True), ([], 200, True), ([], 199, False), ([1000], 1000, True)],
+)
+def test_the_end_of_a_short_run_is_judged(looks, end, alarmed, watched):
+    made = watched(wrong=(COLLAPSED,))
+    for step in looks:
+        made.look(step)
+    assert made.lookout.collapsed == (looks == [1000])  # on the way, alarms wait
+    made.finish(end)
+    assert made.lookout.collapsed == alarmed
+    measured = [step for step, what in made.told if "look" in what]
+    assert measured == sorted({*looks, *([end] if alarmed else [])})  # no check is made twice
+
+
+def test_a_run_that_dies_early_is_told_at_its_end(watched):
+    made = watched()
+    terms = {"d_loss": 1.0, "d_accuracy": 0.5, "g_gradient": 1.0}
+    for step in range(0, 500, journal.LOG_EVERY):
+        made.course.add({**terms, "d_gradient": 1.0 if step < 200 else 0.0})
+    made.finish(500)
+    assert [alarm.kind for alarm in made.lookout.alarms] == [DEAD]
+
+
+def test_looks_are_due_at_the_checkpoints_from_step_500_on():
+    assert [step for step in range(1, 3001) if lookout.due(step, 1000)] == [1000, 2000, 3000]
+    assert [step for step in range(1, 1501) if lookout.due(step, 200)] == [600, 1000]
+
+
+def test_until_the_transition_is_over_no_step_is_best_and_labels_are_not_judged(watched):
+    made = watched(transition=2000)
+    made.look(1000)
+    made.look(2000)  # this step was trained with a little less than the whole class
+    assert made.lookout.best_step is None
+    assert made.asked == [True, True]
+    made.look(3000)
+    assert made.lookout.best_step == 3000
+    assert made.asked == [True, True, False]
+    made.finish(3000)
+    assert made.lookout.alarms == ()
