@@ -1,6 +1,9 @@
-"""When a run saves and when it is done, from its budget."""
+"""When a run saves and when it is done, from its budget; and how long it has trained."""
 
-from dataclasses import dataclass
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from gangda.configs import TrainConfig
 
@@ -42,3 +45,25 @@ def make_schedule(config: TrainConfig, images: int) -> Schedule:
     if budget.epochs is not None:
         return Schedule(max(1, round(budget.epochs * images / per_step)), float("inf"), every)
     return Schedule(budget.steps, float("inf"), every)
+
+
+@dataclass(eq=False)
+class Stopwatch:
+    """Training time in seconds, over all sittings; looking at samples does not count."""
+
+    before: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self.before + time.monotonic() - self.began
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """What happens inside takes no training time."""
+        self.before = self.seconds
+        try:
+            yield
+        finally:
+            self.began = time.monotonic()

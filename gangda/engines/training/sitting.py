@@ -1,8 +1,5 @@
 """One process's work on a run: train, log, look, save, stop, and leave a folder that can always be continued."""
 
-import contextlib
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +12,7 @@ from gangda.engines.training.journal import LOG_EVERY, Journal, NotFiniteError, 
 from gangda.engines.training.lookout import Lookout, due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
-from gangda.engines.training.schedule import make_schedule
+from gangda.engines.training.schedule import Stopwatch, make_schedule
 from gangda.errors import RunError
 from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
 from gangda.moves.model import build_networks
@@ -24,28 +21,6 @@ from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
 from gangda.runtime.seeding import seed_device, seed_for
 from gangda.runtime.signals import StopRequest
-
-
-@dataclass(eq=False)
-class Stopwatch:
-    """Training time in seconds, over all sittings; looking at samples does not count."""
-
-    before: float = 0.0
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        """So far."""
-        return self.before + time.monotonic() - self.began
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """What happens inside takes no training time."""
-        self.before = self.seconds
-        try:
-            yield
-        finally:
-            self.began = time.monotonic()
 
 
 @dataclass(eq=False)
