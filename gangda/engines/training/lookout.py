@@ -85,7 +85,7 @@ class Lookout:
             else:
                 check, figures = self._measured(generator, step)
             found = self._found(check, step, course)
-        if step <= self.transition:
+        if self.transition and step <= self.transition:
             found = (*found, never_conditional(step, self.transition))
         if figures or found != self.alarms:
             self._raise(step, found, figures)
