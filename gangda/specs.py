@@ -203,6 +203,9 @@ class MadganSpec(CdcganSpec):
 
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
+    tell_apart: bool = option(
+        True, "learning which generator made an image shapes the discriminator's features, as in the paper"
+    )
 
 
 @dataclass(frozen=True)

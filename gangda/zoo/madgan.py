@@ -29,10 +29,16 @@ class GeneratorEnsemble(ConditionalGenerator):
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.conditional, self.num_generators = spec.conditional, spec.generators
-        channels = [cast(ConditionalBatchNorm, norm).norm.num_features for norm in self.norms]
-        classes = num_classes if spec.conditional else 1
-        self.norms = nn.ModuleList([NormOfEach(width, classes, spec.generators) for width in channels])
-        self.out = OutputOfEach(spec.generators, channels[-1], image_shape[0])
+        self.norms = self._of_each(self.norms)
+        for convs in self.more:
+            convs.norms = self._of_each(cast(nn.ModuleList, convs.norms))
+        self.out = OutputOfEach(spec.generators, spec.channels[0], image_shape[0])
+
+    def _of_each(self, norms: nn.ModuleList) -> nn.ModuleList:
+        """The same norms, with gains and biases of each generator's own."""
+        widths = [cast(ConditionalBatchNorm, norm).norm.num_features for norm in norms]
+        classes = self.num_classes if self.conditional else 1
+        return nn.ModuleList([NormOfEach(width, classes, self.num_generators) for width in widths])
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(K, n, latent_dim) or (K n, latent_dim), labels (K n,) -> (K n, C, H, W); row k n + i is generator k's."""
@@ -115,14 +121,16 @@ class IdentityDiscriminator(nn.Module):
     The softmax over K+1 is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits
     are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". Any K+1 logits can be
     written so, and the cross-entropy becomes the sum of the default's loss and of the classifier C's own.
-    Departure from Ghosh 2018: in training, C learns from the features but does not shape them. With the shared
-    heads, telling generators apart is mostly noise, and as large a part of the features' gradient as real or not.
+    With `tell_apart`, as in Ghosh 2018, learning whose an image is shapes the features. Without it C learns from
+    features that it does not shape, and the game is the default's with a mixture for a generator: whose an image is
+    then reaches the generators through `--identity` alone.
     A label embedding on all K+1 logits alike would cancel in the softmax.
     """
 
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.d_width or 64, image_shape, spec.depth, spec.minibatch_stddev)
+        self.tell_apart = spec.tell_apart
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
         self.separate_batches = spec.minibatch_stddev
         self.score = nn.Linear(self.trunk.features, 1)
         self.whose = nn.Linear(self.trunk.features, spec.generators)
@@ -133,8 +141,9 @@ class IdentityDiscriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
         h = self.trunk(x)
-        learning = self.whose.weight.requires_grad  # frozen, it passes on gradients to the generators (MGAN)
-        whose = functional.log_softmax(self.whose(h.detach() if learning else h).float(), dim=1)
+        # Frozen, on the generators' turn, it passes on their gradients (MGAN).
+        shapes = self.tell_apart or not self.whose.weight.requires_grad
+        whose = functional.log_softmax(self.whose(h if shapes else h.detach()).float(), dim=1)
         real = self.score(h).float()
         unconditional = torch.cat([whose, real], dim=1)
         if self.embed is None:

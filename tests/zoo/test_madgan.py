@@ -88,7 +88,7 @@ def test_one_generator_plays_the_default_game():
 
 
 def test_whose_learns_from_the_features_without_shaping_them():
-    discriminator = build(generators=3).discriminator
+    discriminator = build(generators=3, tell_apart=False).discriminator
     x, y = torch.randn(6, 1, 8, 8, requires_grad=True), torch.arange(6) % 5
     madgan.identity(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
     touched = {name for name, p in discriminator.named_parameters() if p.grad is not None and p.grad.any()}
@@ -97,3 +97,20 @@ def test_whose_learns_from_the_features_without_shaping_them():
     x.grad = None
     madgan.identity(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
     assert x.grad.any()
+
+
+@pytest.mark.parametrize("tell_apart", [True, False])
+def test_telling_generators_apart_shapes_the_features_only_where_asked(tell_apart):
+    discriminator = build(tell_apart=tell_apart).discriminator
+    real, fake = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
+    y, made_by = torch.arange(6) % 5, torch.tensor([0, 0, 1, 1, 2, 2])
+    gradients = []
+    for scale in (0.0, 3.0):
+        torch.manual_seed(1)
+        with torch.no_grad():
+            discriminator.whose.weight.copy_(scale * torch.randn_like(discriminator.whose.weight))
+        loss = madgan.discriminator(
+            discriminator(real, y).adversarial, discriminator(fake, y).adversarial, made_by
+        )
+        gradients.append(torch.autograd.grad(loss, discriminator.trunk.mix.weight)[0])
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6) is not tell_apart
