@@ -190,6 +190,8 @@ def sections(draw, cls):
     for group in cls.exclusive:
         for name in group[1:]:
             values[name] = False if isinstance(values[name], bool) else None
+    if not getattr(cls, "batch_norm", True):
+        values["virtual_batch_norm"] = "none"
     return cls(**values)
 
 

@@ -70,7 +70,7 @@ def complete_in_bash(program, *words):
     [
         (("tr",), ["train"]),
         (("train", "--arch", ""), list(catalog.ARCHITECTURES)),
-        (("train", "--arch", "mad"), ["madgan"]),
+        (("train", "--arch", "mad"), ["madgan", "madgan-separate"]),
         (("train", "--loss", ""), list(catalog.LOSSES)),
         (("train", "--data", "fash"), ["fashion-mnist"]),
         (("sample", "--format", ""), ["png", "npz", "idx"]),

@@ -43,8 +43,8 @@ def test_rows_are_dealt_to_the_generators_in_turn(machine):
     torch.manual_seed(0)
     ensemble = build_networks("madgan", specs.MadganSpec(generators=3), (1, 8, 8), 4).generator.eval()
     with torch.no_grad():  # paint each generator's images in a grey of its own
-        ensemble.own_out.weight.zero_()
-        ensemble.own_out.bias.copy_(torch.tensor([-2.0, 0.0, 2.0]))
+        ensemble.out.weight.zero_()
+        ensemble.out.bias.copy_(torch.tensor([-2.0, 0.0, 2.0]))
     block = draw_block(ensemble, 0, 0, seed=0, machine=machine)
     made_by = generator_of_rows(3)
     assert block.shape[0] == len(made_by) == BLOCK
