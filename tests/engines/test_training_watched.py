@@ -50,8 +50,7 @@ def test_looks_are_logged_and_the_best_step_is_kept(tmp_path):
     result = train(config(), tmp_path / "run")
     looks = {line["step"]: line for line in lines(tmp_path / "run") if "look" in line}
     assert list(looks) == [2, 4, 6]
-    least = min(looks, key=lambda step: looks[step]["look"]["distance"])
-    assert result.best_step == least
+    assert result.best_step == max(step for step in looks if looks[step]["best"])
     assert looks[2]["best"]
     assert set(looks[2]["look"]) >= {
         "gan_test",
@@ -91,6 +90,17 @@ def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
         )
         weights_of.add(made.header.provenance["weights"])
     assert len(weights_of) == 2
+
+
+@pytest.mark.parametrize(
+    ("distances", "best"), [((0.5, 0.1, 0.105), 6), ((0.1, 0.105, 0.112), 4), ((0.1, 0.5, 0.11), 6)], ids=str
+)
+def test_of_steps_as_good_the_later_is_the_best(distances, best, tmp_path, monkeypatch):
+    figures, look = iter(distances), lookout.look
+    monkeypatch.setattr(
+        lookout, "look", lambda *a, **k: dataclasses.replace(look(*a, **k), distance=next(figures))
+    )
+    assert train(config(), tmp_path / "run").best_step == best
 
 
 def test_a_stopped_run_sees_the_same(tmp_path):

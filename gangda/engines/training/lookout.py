@@ -25,6 +25,9 @@ from gangda.runtime.progress import Reporter
 from gangda.zoo.base import Generator
 
 FIRST = 500  # steps before which there is nothing to see, and between two looks at least
+# Distances (shares of the real spread) that differ by less are equal, and of equals the later step is the better. On
+# Fashion-MNIST step 6,000 of 8,693 was the nearest by 0.002, and its CAS was 0.65 points below the last one's.
+TIE = 0.01
 
 Tell = Callable[[int, Mapping[str, Any]], None]
 
@@ -42,7 +45,8 @@ class Lookout:
             no step is the best: the class has less effect in what is looked at than in the model's samples.
         reporter, tell: where remarks and lines of the log go.
         alarms: those of the last look.
-        best_step, best_distance, best: the best step so far, its figure, and its weights; None before the first look.
+        best_step, best: the best step so far and its weights; None before the first look.
+        best_distance: the least distance so far.
         seconds: time spent here, in this sitting and those before.
     """
 
@@ -96,9 +100,9 @@ class Lookout:
         check = look(generator, self._prepared(generator), seed=self.seed, machine=self.machine)
         self._seen = (step, check)
         # The class counts in full only after the step numbered `transition`.
-        best = check.distance < self.best_distance and step > self.transition
+        best = check.distance <= self.best_distance + TIE and step > self.transition
         if best:
-            self.best_step, self.best_distance = step, check.distance
+            self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
         self.reporter.line(f"step {step:,}: {summary(check)}{', the best so far' if best else ''}")
