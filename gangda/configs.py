@@ -47,7 +47,7 @@ class Recipe(Checked):
 
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
     batch_size: int = option(32, "images per step", minimum=2)
-    lr: float = option(1e-3, "learning rate of both networks (Adam)", minimum=0.0)
+    lr: float = option(1e-3, "learning rate of both networks (Adam)", minimum=1e-8)
     lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)
     lr_schedule: str = option(
         "constant", "course of the learning rates (cosine: to 0 at the end)", choices=("constant", "cosine")

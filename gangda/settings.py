@@ -228,6 +228,9 @@ def _refuse_foreign_flags(
             flag = flag_of(next(iter(everyone[name].values())))
             owners = ", ".join(everyone[name])
             raise UsageError(f"{flag}: architecture {arch} has no such option; it belongs to --arch {owners}")
+        if section in ("recipe", "budget") and not spec.game:
+            field = next(field for field in fields_of(SECTIONS[section]) if field.name == name)
+            raise UsageError(f"{flag_of(field)}: {arch} is fitted at once, not trained; leave it out")
 
 
 def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:

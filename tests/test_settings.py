@@ -226,3 +226,12 @@ def test_what_is_changed_in_a_section():
 def test_environment_names_follow_the_flags():
     found = settings.resolve({}, {"GANGDA_DATA": "mnist", "GANGDA_SOURCE": "cifar10", "GANGDA_LR": "0.5"})
     assert (found.data.source, found.recipe.lr) == ("mnist", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "flag"), [(("recipe", "loss"), "hinge", "--loss"), (("budget", "steps"), "5", "--steps")]
+)
+@pytest.mark.parametrize("arch", ["pca", "ppca"])
+def test_what_is_fitted_takes_no_options_of_training(key, value, flag, arch):
+    with pytest.raises(UsageError, match=f"^{flag}: {arch} is fitted at once, not trained; leave it out$"):
+        settings.resolve({("arch", "name"): arch, key: value}, {})

@@ -109,7 +109,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         lambda plan: plan.recipe.loss not in plan.known_losses,
-        "--loss {loss}: {arch} takes {known} only",
+        "--loss {loss}: {arch} takes {known} only, as its discriminator answers with a softmax, not a score",
     ),
     Rule(
         lambda plan: plan.least_batch > plan.recipe.batch_size,
