@@ -1,12 +1,16 @@
 """Options that do not go together are refused before any work, with a reason and a way out."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 from gangda import specs
 from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
-from gangda.engines.training import _open_to_change, check
+from gangda.engines.training import _open_to_change, check, train
 from gangda.engines.training.rules import RULES, Plan
-from gangda.errors import UsageError
+from gangda.errors import DataError, UsageError
+from gangda.runtime.progress import Reporter
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
 
@@ -112,3 +116,28 @@ def test_a_run_with_a_cosine_keeps_its_length():
     cosine = _open_to_change(config(lr_schedule="cosine"))
     assert "checkpoint_every" in cosine
     assert not {"steps", "epochs", "minutes"} & set(cosine)
+
+
+def test_a_class_without_images_is_put_down_to_where_it_comes_from(blobs):
+    rows = np.flatnonzero(blobs.labels != 1)
+    wanted = config()
+    counts = dataclasses.replace(wanted, data=DataConfig(class_counts=(2, 0, 2)))
+    with pytest.raises(
+        UsageError, match=r"^--class-counts: class '.*' has no training image; give it 2 or more"
+    ):
+        check(counts, blobs.take(rows), True)
+    with pytest.raises(DataError, match="remove it or add some"):
+        check(wanted, blobs.take(rows), True)
+
+
+@pytest.mark.parametrize(("per_class", "said"), [(8, True), (60, False)])
+def test_scarce_classes_are_remarked_upon(per_class, said):
+    remarks = []
+
+    class Listening(Reporter):
+        def line(self, text):
+            remarks.append(text)
+
+    data = DataConfig(per_class=per_class)
+    train(dataclasses.replace(config(), data=data), dry_run=True, reporter=Listening())
+    assert any("more harm than help" in remark for remark in remarks) is said

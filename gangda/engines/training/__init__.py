@@ -12,13 +12,14 @@ from gangda.data.loading import load_splits
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.rules import refuse_misfits
 from gangda.engines.training.sitting import Sitting
-from gangda.errors import DataError, RunError
+from gangda.errors import DataError, RunError, UsageError
 from gangda.moves.model import Model, build_networks, load_model
 from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 
+SCARCE = 20  # training images of a class below which generated ones are expected to harm
 BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
 
 
@@ -39,7 +40,7 @@ def train(
         GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
     """
     splits = load_splits(config.data, config.runtime.seed)
-    for note in (*splits.notes, *_made_up(splits.train)):
+    for note in (*splits.notes, *_made_up(splits.train), *_scarce(splits.train)):
         reporter.line(note)
     config = check(config, splits.train, splits.labelled)
     run = out or default_folder(config, splits.name)
@@ -93,9 +94,12 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
             f"--data {config.data.source}: one class only, but --arch {config.arch} is class-conditional; "
             "give labelled classes, or use --arch dcgan"
         )
-    smallest = int(images.counts().min())
-    if conditional and smallest == 0:
+    if conditional and int(images.counts().min()) == 0:
         name = images.class_names[int(images.counts().argmin())]
+        if config.data.class_counts is not None:
+            raise UsageError(
+                f"--class-counts: class '{name}' has no training image; give it 2 or more, or use --arch dcgan"
+            )
         raise DataError(
             f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
         )
@@ -109,6 +113,13 @@ def _made_up(images: LabelledImages) -> tuple[str, ...]:
     """A word of warning where the training images are not all real."""
     count = int((images.origin != REAL).sum())
     return (f"{count:,} of the {len(images):,} training images are synthetic",) if count else ()
+
+
+def _scarce(images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where a class has so few images that a GAN is likelier to repeat than to learn them."""
+    least, name = int(images.counts().min()), images.class_names[int(images.counts().argmin())]
+    words = f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
+    return (words,) if least < SCARCE else ()
 
 
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
