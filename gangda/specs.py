@@ -165,8 +165,6 @@ class WganGpSpec(CdcganSpec):
 class AcganSpec(CdcganSpec):
     """ACGAN (Odena 2017): the discriminator also names the class, and the label enters beside z."""
 
-    recipe: ClassVar[Mapping[str, Any]] = {}
-
 
 @dataclass(frozen=True)
 class SaganSpec(CdcganSpec):
@@ -209,21 +207,6 @@ class MadganSpec(CdcganSpec):
 
 
 @dataclass(frozen=True)
-class PcaSpec(ArchSpec):
-    """Per-class PCA, sampled as a Gaussian in the space of the components."""
-
-    game: ClassVar[str] = ""
-    conditional: ClassVar[bool] = True
-
-    components: int = option(
-        64, "principal components per class (fewer where a class has fewer images)", minimum=1
-    )
-    reconstruct: bool = option(
-        False, "samples are the training images rebuilt from their components: to be judged, not added"
-    )
-
-
-@dataclass(frozen=True)
 class PpcaSpec(ArchSpec):
     """Per-class probabilistic PCA, sampled with its noise."""
 
@@ -232,6 +215,15 @@ class PpcaSpec(ArchSpec):
 
     components: int = option(
         64, "principal components per class (fewer where a class has fewer images)", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class PcaSpec(PpcaSpec):
+    """Per-class PCA, sampled as a Gaussian in the space of the components."""
+
+    reconstruct: bool = option(
+        False, "samples are the training images rebuilt from their components: to be judged, not added"
     )
 
 

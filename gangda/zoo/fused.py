@@ -48,6 +48,7 @@ class _ScaledBatchNorm(torch.autograd.Function):
         momentum: float,
         eps: float,
     ) -> Tensor:
+        """Normalise, then scale and shift each image's planes."""
         normal, _, scale = torch.native_batch_norm(
             x, None, None, running_mean, running_var, True, momentum, eps
         )
@@ -57,6 +58,7 @@ class _ScaledBatchNorm(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x, gain and bias."""
         normal, gain, scale = ctx.saved_tensors
         rows, channels, height, width = normal.shape
         flat_normal, flat = (_pixels_by_channels(planes) for planes in (normal, gradients[0]))

@@ -6,8 +6,6 @@ OMP_NUM_THREADS=1 python tests/benchmarks/madgan.py tests/benchmarks/madgan.json
 import dataclasses
 import itertools
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from environment import environment
 from torch import Tensor, nn
 
 from gangda import specs
@@ -169,13 +168,7 @@ def main() -> None:
         return
     machine = prepare(Runtime(threads=1))
     result = {
-        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "threads": machine.threads},
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "precision": machine.precision,
+        **environment(machine),
         "clock": "CPU seconds of the process",
         "madgan": shared(machine),
         "parameters": parameters(),

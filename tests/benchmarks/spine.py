@@ -4,8 +4,6 @@ python tests/benchmarks/spine.py tests/benchmarks/spine.json
 """
 
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from environment import environment
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -125,13 +124,7 @@ def helps() -> dict[str, float]:
 def main() -> None:
     machine = prepare(Runtime())
     result = {
-        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "threads": machine.threads},
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "precision": machine.precision,
+        **environment(machine),
         "lenet": lenet(machine),
         "training": training(machine),
         "writers": writers(),

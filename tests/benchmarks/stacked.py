@@ -8,7 +8,6 @@ thread on the same images, unconditionally; all but `dcgan (its own)` have the s
 
 import dataclasses
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from environment import environment
 
 from gangda import specs
 from gangda.configs import ClassifierConfig, DataConfig, Recipe, Runtime
@@ -99,8 +99,7 @@ def main() -> None:
         "source": source,
         "seconds": seconds,
         "clock": "CPU seconds of one thread",
-        "machine": platform.machine(),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        **environment(machine),
         "right_modes_on_test": round(agreed, 4),
         "training images": {"modes": floor[0], "kl": round(floor[1], 4)},
         "rows": [],
