@@ -50,8 +50,11 @@ class Recipe(Checked):
     lr: float = option(1e-3, "learning rate of both networks (Adam)", minimum=1e-8)
     lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)
     lr_schedule: str = option(
-        "constant", "course of the learning rates (cosine: to 0 at the end)", choices=("constant", "cosine")
+        "inverse-sqrt",
+        "course of the learning rates (inverse-sqrt: from step --lr-hold on; cosine: to 0 at the end)",
+        choices=("constant", "inverse-sqrt", "cosine"),
     )
+    lr_hold: int = option(3000, "steps before --lr-schedule inverse-sqrt begins to fall", minimum=1)
     beta1: float = option(0.0, "Adam's first-moment decay", minimum=0.0, maximum=0.9999)
     beta2: float = option(0.99, "Adam's second-moment decay", minimum=0.0, maximum=0.99999)
     r1: float = option(1.0, "R1 gradient penalty (on real images), gamma; 0 turns it off", minimum=0.0)

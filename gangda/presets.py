@@ -11,6 +11,7 @@ from gangda.specs import RADFORD_RECIPE, NetSpec
 KERAS_RECIPE: Mapping[str, Any] = {
     "batch_size": 256,
     "lr": 1e-4,
+    "lr_schedule": "constant",
     "beta1": 0.9,
     "beta2": 0.999,
     "r1": 0.0,

@@ -14,7 +14,16 @@ from gangda.errors import UsageError
 from gangda.fields import Checked, option
 
 # Adam and the batch of Radford 2016 (batches of 64 in place of 128), without a gradient penalty.
-RADFORD_RECIPE: Mapping[str, Any] = {"batch_size": 64, "lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "r1": 0.0}
+RADFORD_RECIPE: Mapping[str, Any] = {
+    "batch_size": 64,
+    "lr": 2e-4,
+    "lr_schedule": "constant",
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "r1": 0.0,
+}
+# Hinge loss and two learning rates in place of a gradient penalty (Zhang 2019).
+HINGE_RECIPE: Mapping[str, Any] = {"loss": "hinge", "r1": 0.0, "lr_schedule": "constant"}
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,7 @@ class WganGpSpec(CdcganSpec):
         "gp": 10.0,
         "r1": 0.0,
         "lr": 4e-4,
+        "lr_schedule": "constant",
         "beta2": 0.9,
     }
 
@@ -174,7 +184,7 @@ class SaganSpec(CdcganSpec):
     as small networks and few minutes want it: spectral norm leaves the scores small, whatever the rate.
     """
 
-    recipe: ClassVar[Mapping[str, Any]] = {"loss": "hinge", "r1": 0.0, "lr": 8e-4, "lr_d": 1e-3}
+    recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 8e-4, "lr_d": 1e-3}
 
     spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
 
@@ -187,7 +197,7 @@ class BigganSpec(CdcganSpec):
     """
 
     full: ClassVar[tuple[int, int]] = (24, 32)
-    recipe: ClassVar[Mapping[str, Any]] = {"loss": "hinge", "r1": 0.0, "lr": 2e-4, "lr_d": 4e-4}
+    recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 2e-4, "lr_d": 4e-4}
 
     spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
     embedding: int = option(32, "size of the class embedding that all layers share", minimum=1)

@@ -1,6 +1,7 @@
 """What changes in the course of training, as functions of the recipe and the step: nothing here needs to be saved."""
 
 import math
+from collections.abc import Callable
 
 from gangda.configs import Recipe
 
@@ -14,14 +15,33 @@ def turns_before(recipe: Recipe, step: int) -> int:
 
 
 def learning_rates(recipe: Recipe, step: int, horizon: int | None) -> tuple[float, float]:
-    """Learning rates of generator and discriminator at step 0, 1, ...; the cosine falls to 0 at step `horizon`.
+    """Learning rates of generator and discriminator at step 0, 1, ...: a share of the recipe's.
 
-    Source: Loshchilov 2017, equation 5 without restarts.
+    `horizon` is the number of steps of the run, where it is known; only the cosine asks for it.
     """
-    share = 1.0
-    if recipe.lr_schedule == "cosine" and horizon is not None:
-        share = 0.5 * (1 + math.cos(math.pi * min(1.0, step / horizon)))
+    share = _SHARES[recipe.lr_schedule](recipe, step, horizon)
     return share * recipe.lr, share * d_lr(recipe)
+
+
+def _constant(recipe: Recipe, step: int, horizon: int | None) -> float:
+    return 1.0
+
+
+def _inverse_sqrt(recipe: Recipe, step: int, horizon: int | None) -> float:
+    """Needs no horizon, so that a run may be prolonged. Source: Karras 2024 (EDM2), equation 67."""
+    return 1 / math.sqrt(max(1.0, step / recipe.lr_hold))
+
+
+def _cosine(recipe: Recipe, step: int, horizon: int | None) -> float:
+    """To 0 at step `horizon`. Source: Loshchilov 2017, equation 5 without restarts."""
+    return 1.0 if horizon is None else 0.5 * (1 + math.cos(math.pi * min(1.0, step / horizon)))
+
+
+_SHARES: dict[str, Callable[[Recipe, int, int | None], float]] = {
+    "constant": _constant,
+    "inverse-sqrt": _inverse_sqrt,
+    "cosine": _cosine,
+}
 
 
 def d_lr(recipe: Recipe) -> float:

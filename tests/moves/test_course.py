@@ -23,6 +23,19 @@ def test_cosine_falls_to_zero_at_the_horizon():
     assert course.learning_rates(Recipe(lr=0.4), 50, 100) == (0.4, 0.4)
 
 
+def test_the_inverse_square_root_holds_and_then_falls():
+    recipe = Recipe(lr=0.4, lr_d=0.2, lr_schedule="inverse-sqrt", lr_hold=100)
+    assert course.learning_rates(recipe, 0, None) == (0.4, 0.2)
+    assert course.learning_rates(recipe, 100, None) == (0.4, 0.2)
+    assert course.learning_rates(recipe, 400, None) == (0.2, 0.1)
+    assert course.learning_rates(recipe, 1600, 2000) == (0.1, 0.05)
+
+
+def test_every_schedule_has_its_course():
+    for name in Recipe.__dataclass_fields__["lr_schedule"].metadata["choices"]:
+        assert course.learning_rates(Recipe(lr=0.5, lr_schedule=name), 0, 10) == (0.5, 0.5)
+
+
 def test_the_discriminators_rate_may_be_zero():
     assert course.d_lr(Recipe(lr_d=0.0)) == 0.0
 

@@ -16,7 +16,7 @@ from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes,
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available, margin_rule
 
-PROTOCOL = 3  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 4  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
