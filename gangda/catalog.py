@@ -184,6 +184,7 @@ SOURCES: Mapping[str, Entry] = {
 
 CLASSIFIERS: Mapping[str, Entry] = {
     "lenet": Entry("gangda.classifiers.lenet:build", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
+    "resnet": Entry("gangda.classifiers.resnet:build", "small pre-activation residual network", "He 2016"),
 }
 
 TRANSFORMS: Mapping[str, Entry] = {
