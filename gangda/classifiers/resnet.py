@@ -35,10 +35,11 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A strided stem, three residual blocks of 32, 64 and 128 channels, mean over the plane, linear: 307,690 parameters.
+    """A strided stem, three residual blocks of 32, 64 and 128 channels, mean over the plane, linear.
 
-    (One channel, ten classes.) About the size of He's ResNet-20 for CIFAR (0.27 million), but wider, shallower, and
-    with a stem that halves the side, so that two cores train it in minutes. Below 16 pixels the stem keeps the side.
+    307,690 parameters for one channel and ten classes: about the size of He's ResNet-20 for CIFAR (0.27 million), but
+    wider, shallower, and with a stem that halves the side, so that two cores train it in minutes. Below 16 pixels the
+    stem keeps the side.
     """
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:
