@@ -54,7 +54,7 @@ class LineReporter(Reporter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._spoke: dict[str, float] = {}
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[float, float]] = {}  # when a task was first heard of, and how far it was
 
     def line(self, text: str) -> None:
         """Print a remark."""
@@ -63,13 +63,13 @@ class LineReporter(Reporter):
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
         """Print how far a task is, at most every `LINE_EVERY` seconds."""
         now = self._clock()
-        began = self._began.setdefault(task, now)
+        began, before = self._began.setdefault(task, (now, done))
         if now - self._spoke.setdefault(task, now) < LINE_EVERY:
             return
         self._spoke[task] = now
         parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
-        if total and 0 < done < total:
-            parts.append(f"{duration((now - began) * (total - done) / done)} left")
+        if total and before < done < total:  # what a run had done before it was continued took no time here
+            parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
         self.line(f"{task}: " + ", ".join(part for part in parts if part))
 
 

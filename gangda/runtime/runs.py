@@ -220,9 +220,10 @@ def _refuse_difference(path: Path, recorded: str, asked: str, ignoring: Collecti
     before, now = _flat(recorded), _flat(asked)
     for key in [*before, *(key for key in now if key not in before)]:
         if before.get(key) != now.get(key) and key.split(".")[-1] not in ignoring:
+            longer = "--resume to go on with another budget, " if key.startswith("budget.") and not ignoring else ""
             raise RunError(
                 f"{path}: was made with {key} = {before.get(key)}, not {now.get(key)}; use the same options "
-                "(--config takes the run's own config.yaml), or another --out"
+                f"(--config takes the run's own config.yaml), {longer}or another --out"
             )
 
 

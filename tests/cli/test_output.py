@@ -45,6 +45,15 @@ def test_lines_now_and_then(capsys):
     ]
 
 
+def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys):
+    now = [0.0]
+    reporter = output.LineReporter(clock=lambda: now[0])
+    for second in range(0, 11):
+        now[0] = second
+        reporter.step("training", 3000 + 10 * second, 4000)
+    assert capsys.readouterr().err.splitlines() == ["training: 3,100 of 4,000 (78%), 1 min 30 s left"]
+
+
 def test_lines_without_a_total(capsys):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])
