@@ -6,30 +6,16 @@ folder is itself a valid `--config`.
 """
 
 import dataclasses
-import difflib
-import typing
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gangda import catalog, configs, specs
+from gangda.config_files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
 from gangda.errors import UsageError
 from gangda.fields import Checked, flag_of, is_given
 from gangda.fieldtypes import convert
-
-FORMAT_VERSION = 1
-SECTIONS: Mapping[str, type[Checked]] = {
-    "data": configs.DataConfig,
-    "recipe": configs.Recipe,
-    "budget": configs.Budget,
-    "transforms": configs.TransformConfig,
-    "classifier": configs.ClassifierConfig,
-    "sample": configs.SampleConfig,
-    "augment": configs.AugmentConfig,
-    "compare": configs.CompareConfig,
-    "runtime": configs.Runtime,
-}
 
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
 
@@ -73,7 +59,7 @@ class Settings:
 def resolve(
     flags: Mapping[tuple[str, str], Any],
     environ: Mapping[str, str],
-    config: Path | None = None,
+    config: Path | Layer | None = None,
     used: Collection[str] = (*SECTIONS, "arch"),
 ) -> Settings:
     """Resolve all sections.
@@ -81,14 +67,15 @@ def resolve(
     Args:
         flags: values typed by the user, keyed by (section, field); the architecture is ("arch", "name").
         environ: the environment; `GANGDA_<FLAG>` counts for the sections in `used`.
-        config: a YAML file.
+        config: a YAML file, or its checked sections and what to call them.
         used: the sections of the command at hand.
 
     Raises:
         UsageError: an unknown key or value, options that exclude each other or are another architecture's.
     """
-    file = read_config(config) if config else {}
-    source = str(config)
+    source, file = (
+        config if isinstance(config, tuple) else (str(config), read_config(config) if config else {})
+    )
     arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
     spec_class = specs.spec_class(arch)
     _refuse_foreign_flags(arch, spec_class, flags)
@@ -123,35 +110,6 @@ def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
     return found
 
 
-def read_config(path: Path) -> dict[str, dict[str, Any]]:
-    """Read and check a YAML file: known sections, known keys, values of the right type.
-
-    Raises:
-        UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
-    """
-    import yaml  # 20 ms that --help need not pay
-
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"--config {path}: no such file") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:150]
-        raise UsageError(f"--config {path}: not readable as YAML ({reason})") from None
-    loaded = {} if loaded is None else loaded
-    if not isinstance(loaded, dict):
-        raise UsageError(f"--config {path}: expected sections such as data:, arch:, runtime:")
-    version = loaded.pop("format_version", FORMAT_VERSION)
-    if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise UsageError(f"--config {path}: format {version} is newer than this gangda reads; update gangda")
-    _check_keys(loaded, [*SECTIONS, "arch"], str(path), "")
-    sections = {name: _section(path, name, value) for name, value in loaded.items()}
-    for name, values in sections.items():
-        if name != "arch":
-            _check_keys(values, [field.name for field in fields_of(SECTIONS[name])], str(path), f"{name}.")
-    return sections
-
-
 def dump(config: Any) -> str:
     """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
     import yaml
@@ -177,30 +135,6 @@ def as_mapping(config: Any) -> dict[str, Any]:
 def _plain(section: Any) -> dict[str, Any]:
     values = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-
-
-def fields_of(cls: type[Checked]) -> "tuple[dataclasses.Field[Any], ...]":
-    """The fields of a configuration class, in order."""
-    return dataclasses.fields(typing.cast(Any, cls))
-
-
-def _section(path: Path, name: str, value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if name == "arch" and isinstance(value, str):
-        return {"name": value}
-    if not isinstance(value, dict):
-        raise UsageError(f"--config {path}: {name}: expected keys and values")
-    return value
-
-
-def _check_keys(keys: Iterable[Any], known: Collection[str], path: str, prefix: str) -> None:
-    for key in keys:
-        if key in known:
-            continue
-        near = difflib.get_close_matches(str(key), list(known), n=1)
-        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"--config {path}: unknown key {prefix}{key}; {hint}")
 
 
 def _arch_name(
@@ -253,7 +187,7 @@ def _file_layer(
     if section == "arch":
         named = str(values.pop("name", arch))
         fields = fields_of(specs.spec_class(named))
-        _check_keys(values, [field.name for field in fields], source, "arch.")
+        check_keys(values, [field.name for field in fields], f"--config {source}", "arch.")
         if named != arch:
             return {}
     known = {field.name: field for field in fields_of(cls)}

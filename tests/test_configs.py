@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from gangda import configs, settings, specs
+from gangda import config_files, configs, specs
 from gangda.errors import UsageError
 from gangda.fields import flag_of, from_plain
 
 CLASSES = [
-    *settings.SECTIONS.values(),
+    *config_files.SECTIONS.values(),
     *(specs.spec_class(name) for name in ("gan", "dcgan", "cdcgan", "madgan", "pca")),
 ]
 FIELDS = [(cls, field) for cls in CLASSES for field in dataclasses.fields(cls)]

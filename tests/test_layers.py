@@ -12,7 +12,20 @@ import gangda
 
 PACKAGE = Path(gangda.__file__).parent
 LAYERS = {
-    0: {"errors", "catalog", "configs", "specs", "presets", "fields", "fieldtypes", "settings", "__init__"},
+    0: {
+        "errors",
+        "catalog",
+        "arms",
+        "experiments",
+        "config_files",
+        "configs",
+        "specs",
+        "presets",
+        "fields",
+        "fieldtypes",
+        "settings",
+        "__init__",
+    },
     1: {"data", "runtime"},
     2: {"zoo", "objectives", "traditional", "classifiers", "metrics", "statistics"},
     3: {"moves"},

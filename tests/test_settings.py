@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gangda import catalog, configs, settings, specs
+from gangda import catalog, config_files, configs, settings, specs
 from gangda.errors import UsageError
 from gangda.fieldtypes import kind_of
 
@@ -186,7 +186,7 @@ def values_of(field):
 
 @st.composite
 def sections(draw, cls):
-    values = {field.name: draw(values_of(field)) for field in settings.fields_of(cls)}
+    values = {field.name: draw(values_of(field)) for field in config_files.fields_of(cls)}
     for group in cls.exclusive:
         for name in group[1:]:
             values[name] = False if isinstance(values[name], bool) else None
@@ -199,7 +199,7 @@ def sections(draw, cls):
 def experiments(draw):
     arch = draw(st.sampled_from(list(catalog.ARCHITECTURES)))
     names = ("data", "recipe", "budget", "transforms", "classifier", "compare", "runtime")
-    drawn = {name: draw(sections(settings.SECTIONS[name])) for name in names}
+    drawn = {name: draw(sections(config_files.SECTIONS[name])) for name in names}
     return configs.ExperimentConfig(arch=arch, spec=draw(sections(specs.spec_class(arch))), **drawn)
 
 

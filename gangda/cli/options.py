@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gangda import catalog, configs, settings
+from gangda import catalog, config_files, configs, settings
 from gangda.cli.group import Command
 from gangda.cli.output import Terminal
 from gangda.fields import flag_of
@@ -110,7 +110,7 @@ def section_flags(section: str) -> Iterator[Flag]:
         for name, owners in settings.spec_fields().items():
             yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
         return
-    for field in settings.fields_of(settings.SECTIONS[section]):
+    for field in config_files.fields_of(config_files.SECTIONS[section]):
         yield _flag(section, field.name, field, str(field.metadata["help"]) + _default_text(field.default))
 
 

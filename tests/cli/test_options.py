@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gangda import configs, settings
+from gangda import config_files, configs
 from gangda.cli import group, options
 from gangda.cli.main import app
 from gangda.errors import IncompleteError, RunError, StoppedError
@@ -106,7 +106,7 @@ def test_a_new_field_is_a_new_flag(monkeypatch):
     class Wider(configs.Runtime):
         gpus: int = option(1, "how many", minimum=1)
 
-    monkeypatch.setattr(settings, "SECTIONS", {**settings.SECTIONS, "runtime": Wider})
+    monkeypatch.setitem(config_files.SECTIONS, "runtime", Wider)
     call, _ = probe(["runtime"], "--gpus", "2")
     assert call.settings.runtime.gpus == 2
 

@@ -1,0 +1,125 @@
+"""The arms that a comparison can have: what each trains on, and how. Nothing here imports torch or numpy.
+
+An arm is a name of `ARMS`; one that uses generated images may name another architecture than the comparison's:
+`generated+traditional@wgan-gp`. Adding an arm is one line here, where its parts exist already.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gangda import catalog
+from gangda.errors import UsageError
+
+
+@dataclass(frozen=True)
+class FitRule:
+    """How a classifier is trained on its images, beyond what all arms share.
+
+    Attributes:
+        transforms: images are changed anew each time they are seen: "traditional" (rotation, translation, scaling,
+            blur), "trivial" (TrivialAugment), or not at all.
+        balanced: every class is drawn equally often, whatever its size.
+        loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
+        mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
+        pretrained: the first half of the steps sees the added images only, the second half the real ones only.
+        taught: labels are the mean prediction of teachers trained on the same real images, instead of classes.
+    """
+
+    transforms: str = ""
+    balanced: bool = False
+    loss: str = ""
+    mixup: float = 0.0
+    pretrained: bool = False
+    taught: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm trains on, and how.
+
+    Attributes:
+        summary: in a few words.
+        added: where the images beside the real ones come from; empty for none.
+            "generator": the cell's generator; others are keys of `engines/comparing/pools.py`.
+        rule: how its classifier is trained.
+        expected: for arms that only test the judge: how they must come out against `real`.
+    """
+
+    summary: str
+    added: str = ""
+    rule: FitRule = FitRule()
+    expected: str = ""
+
+    @property
+    def generated(self) -> bool:
+        """Whether it needs a trained generator."""
+        return self.added in GENERATED
+
+
+# Added images that come from a generator, as they are or spoilt on purpose.
+GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
+
+_TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
+
+ARMS: Mapping[str, Arm] = {
+    "real": Arm("the real training subset"),
+    "traditional": Arm("real, with on-the-fly rotation, translation, scaling and blur", rule=_TRADITIONAL),
+    "trivial": Arm("real, with TrivialAugment (Mueller 2021) on the fly", rule=_TRIVIAL),
+    "oversampling": Arm("real, every class drawn equally often", rule=FitRule(balanced=True)),
+    "class-weights": Arm(
+        "real, classes weighted inversely to their size", rule=FitRule(loss="class-weights")
+    ),
+    "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=FitRule(loss="logit-adjusted")),
+    "balanced+trivial+mixup": Arm(
+        "real, classes equally often, TrivialAugment and mixup",
+        rule=FitRule(transforms="trivial", balanced=True, mixup=0.2),
+    ),
+    "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
+    "traditional+teacher": Arm(
+        "traditional, labels softened by teachers: the control without a GAN",
+        rule=FitRule(transforms="traditional", taught=True),
+    ),
+    "generated": Arm("real + generated images", "generator"),
+    "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
+    "generated+trivial": Arm("TrivialAugment on real + generated", "generator", _TRIVIAL),
+    "generated+traditional+teacher": Arm(
+        "the transforms on real + generated, labels softened by teachers",
+        "generator",
+        FitRule(transforms="traditional", taught=True),
+    ),
+    "pretrained+traditional": Arm(
+        "first generated images alone, then real alone, both with the transforms",
+        "generator",
+        FitRule(transforms="traditional", pretrained=True),
+    ),
+    "generated-only": Arm("generated images in place of all real ones", "generator only"),
+    "permuted-labels": Arm("real + generated images under wrong labels", "permuted labels"),
+    "wrong-range": Arm("real + generated images in half the value range", "wrong range"),
+    "wrong-size": Arm("real + generated images shrunk into a corner", "wrong size"),
+    "copies": Arm("real + exact copies", "copies", expected="equal"),
+    "shuffled": Arm("real + copies under shuffled labels", "shuffled", expected="worse"),
+    "held-back": Arm("real + other real images", "held back", expected="better"),
+}
+
+DEFAULT = ("real", "traditional", "generated", "generated+traditional")
+CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
+
+
+def find(name: str) -> tuple[Arm, str | None]:
+    """The arm of a name, and the architecture that it asks for itself (`ARM@ARCHITECTURE`), if any.
+
+    Raises:
+        UsageError: no such arm or architecture, or an architecture where nothing is generated.
+    """
+    word, _, arch = name.partition("@")
+    if word not in ARMS:
+        near = difflib.get_close_matches(word, list(ARMS), n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"--arms {name}: no such arm; {hint}choose from {', '.join(ARMS)}")
+    arm = ARMS[word]
+    if arch:
+        catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
+        if not arm.generated:
+            raise UsageError(f"--arms {name}: {word} has no generated images; leave out @{arch}")
+    return arm, arch or None
