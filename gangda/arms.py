@@ -23,7 +23,11 @@ class FitRule:
         loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
         mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
         pretrained: the first half of the steps sees the added images only, the second half the real ones only.
-        taught: labels are the mean prediction of teachers trained on the same real images, instead of classes.
+        taught: targets are half the label, half the opinion of teachers trained on the same real images.
+        added_weight: what an image that is not real counts, relative to a real one.
+        annealed: ... falling to 0 over the last third of the steps.
+        fresh: passes over the real images in which every added image comes once.
+        recalibrated: batch-norm statistics are taken anew on the real images at the end.
     """
 
     transforms: str = ""
@@ -32,6 +36,10 @@ class FitRule:
     mixup: float = 0.0
     pretrained: bool = False
     taught: bool = False
+    added_weight: float = 1.0
+    annealed: bool = False
+    fresh: int = 1
+    recalibrated: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,30 @@ image is seen twice before every image was seen.
 """
 
 import contextlib
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from gangda.arms import FitRule
 from gangda.classifiers.evaluation import Evaluation, evaluate_predictions
 from gangda.configs import ClassifierConfig, TransformConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import REAL, LabelledImages
 from gangda.errors import DataError
+from gangda.moves import fit_rules
 from gangda.moves.draw import to_float
 from gangda.moves.fitted import FittedClassifier, build_classifier, layout, place, suited, to_device
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for, torch_stream
 from gangda.traditional.transforms import batch_transform
+from gangda.traditional.trivial import trivial_augment
 
 __all__ = ["FittedClassifier", "build_classifier", "evaluate", "fit_classifier", "one_cycle", "step_count"]
 
@@ -35,7 +40,7 @@ WEIGHT_DECAY = 0.01
 REPORT_EVERY = 100  # steps
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
-Batch = tuple[Tensor, Tensor, Tensor | None]  # float images in [-1, 1], labels, relative weights
+PLAIN = FitRule()
 
 
 def fit_classifier(
@@ -45,18 +50,22 @@ def fit_classifier(
     seed: int,
     machine: Machine,
     transforms: TransformConfig | None = None,
+    rule: FitRule = PLAIN,
+    teachers: Sequence[FittedClassifier] = (),
     reporter: Reporter = SILENT,
 ) -> FittedClassifier:
     """Train a classifier from scratch: AdamW, one cycle of the learning rate, a fixed number of steps.
 
     Cross-entropy, each image weighted by `train.weight` relative to the mean weight. With `transforms`, every
-    image is transformed anew each time it is seen. The same arguments on the same machine give the same
-    weights, bit for bit.
+    image is transformed anew each time it is seen; `rule` says what else an arm does differently, `teachers` whose
+    opinion counts where the rule asks for it. The same arguments on the same machine give the same weights, bit for
+    bit.
 
     Raises:
         DataError: no images, fewer than two classes, unusable weights, or a loss that is no number any more.
         UsageError: unknown classifier, or one that does not fit the images.
     """
+    train = fit_rules.weighted(train, rule)
     _check_train(train)
     with _own_global_stream(machine, seed):
         network = build_classifier(config.classifier, train.num_classes, train.image_shape)
@@ -64,9 +73,10 @@ def fit_classifier(
         place(network, machine).train()
         steps = step_count(config, len(train))
         batch = min(config.classifier_batch, len(train))
-        transform = None if transforms is None else batch_transform(transforms)
-        batches = _batches(train, batch, steps, seed, machine, transform)
-        _optimise(network, batches, one_cycle(steps, config.classifier_lr), machine, reporter)
+        lesson = _Lesson(train, rule, batch, steps, seed, machine, _transform_of(rule, transforms))
+        _optimise(network, lesson, teachers, one_cycle(steps, config.classifier_lr), reporter)
+        if rule.recalibrated:
+            fit_rules.recalibrate(network, lesson.real_views())
     return FittedClassifier(
         network=network.eval(),
         name=config.classifier,
@@ -117,17 +127,29 @@ def one_cycle(steps: int, peak: float) -> list[float]:
     return up + [peak * 0.5 * (1 + math.cos(math.pi * (step + 1) / fall)) for step in range(steps - rise)]
 
 
+def _transform_of(rule: FitRule, transforms: TransformConfig | None) -> Transform | None:
+    if rule.transforms == "trivial":
+        return trivial_augment
+    return None if transforms is None else batch_transform(transforms)
+
+
 def _optimise(
-    network: nn.Module, batches: Iterator[Batch], rates: list[float], machine: Machine, reporter: Reporter
+    network: nn.Module,
+    lesson: "_Lesson",
+    teachers: Sequence[FittedClassifier],
+    rates: list[float],
+    reporter: Reporter,
 ) -> None:
     """One optimiser step per learning rate."""
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=True)
+    ask = lesson.question(teachers)
     loss = torch.zeros(())
-    for step, (rate, (x, y, weight)) in enumerate(zip(rates, batches, strict=True), start=1):
+    for step, (rate, batch) in enumerate(zip(rates, lesson.batches(), strict=True), start=1):
         optimiser.param_groups[0]["lr"] = rate
-        with machine.autocast():
+        x, target = ask(batch)
+        with lesson.machine.autocast():
             logits = network(x)
-        loss = _loss(logits.float(), y, weight)
+        loss = _loss(logits.float(), target, batch.weight, lesson.shift)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -137,46 +159,111 @@ def _optimise(
         raise DataError("the classifier's loss is no longer a number; lower --classifier-lr")
 
 
-def _loss(logits: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+def _loss(logits: Tensor, target: Tensor, weight: Tensor | None, shift: Tensor | None) -> Tensor:
+    if shift is not None:
+        logits = logits + shift
     if weight is None:
-        return nn.functional.cross_entropy(logits, y)
-    return (nn.functional.cross_entropy(logits, y, reduction="none") * weight).mean()
+        return nn.functional.cross_entropy(logits, target)
+    return (nn.functional.cross_entropy(logits, target, reduction="none") * weight).mean()
 
 
-def _batches(
-    train: LabelledImages, batch: int, steps: int, seed: int, machine: Machine, transform: Transform | None
-) -> Iterator[Batch]:
-    """Each step's images, labels and relative weights."""
-    pixels = to_device(train.pixels, machine).contiguous()
-    labels = torch.tensor(train.labels).to(machine.device)
-    weight = None if train.weight is None else _relative(train.weight).to(machine.device)
-    per_chunk = max(1, min(CHUNK, CHUNK_VALUES // math.prod(train.image_shape)) // batch)
-    for chunk, rows in enumerate(_order(len(train), batch, steps, per_chunk, seed)):
-        rows = rows.to(machine.device)
-        images = pixels.index_select(0, rows)
-        if transform is not None:
-            images = transform(images, torch_stream(seed, "classifier", "transform", chunk))
-        x = torch.split(to_float(images.contiguous(memory_format=layout(machine))), batch)
-        y = torch.split(labels.index_select(0, rows), batch)
-        w = [None] * len(x) if weight is None else torch.split(weight.index_select(0, rows), batch)
-        yield from zip(x, y, w, strict=True)
+class Batch(NamedTuple):
+    """What one step sees: images in [-1, 1], labels, relative weights or None."""
+
+    x: Tensor
+    y: Tensor
+    weight: Tensor | None
+
+
+class _Lesson:
+    """A training set on its device, handed out in batches as the rule says."""
+
+    def __init__(
+        self,
+        train: LabelledImages,
+        rule: FitRule,
+        batch: int,
+        steps: int,
+        seed: int,
+        machine: Machine,
+        transform: Transform | None,
+    ) -> None:
+        self.train, self.rule, self.batch, self.steps, self.seed = train, rule, batch, steps, seed
+        self.machine, self.transform = machine, transform
+        self._pixels = to_device(train.pixels, machine).contiguous()
+        self._labels = torch.tensor(train.labels).to(machine.device)
+        shift = fit_rules.logit_shift(train, rule)
+        self.shift = None if shift is None else shift.to(machine.device)
+
+    def batches(self) -> Iterator[Batch]:
+        """The steps, a chunk of them at a time."""
+        weight = self._weight()
+        stream = torch_stream(self.seed, "classifier", "order")
+        order = fit_rules.order(self.train, self.rule, self.batch, self.steps, stream)
+        per_chunk = max(1, min(CHUNK, CHUNK_VALUES // math.prod(self.train.image_shape)) // self.batch)
+        step = 0
+        for chunk in itertools.count():
+            together = list(itertools.islice(order, per_chunk))
+            if not together:
+                return
+            rows = torch.cat(together).to(self.machine.device)
+            x = torch.split(self._views(rows, chunk), self.batch)
+            y = torch.split(self._labels.index_select(0, rows), self.batch)
+            for images, labels, own in zip(x, y, together, strict=True):
+                yield Batch(images, labels, self._weight_at(weight, own, step))
+                step += 1
+
+    def real_views(self) -> Iterator[Tensor]:
+        """The real images once, in batches, as they are."""
+        rows = torch.from_numpy(np.flatnonzero(self.train.origin == REAL)).to(self.machine.device)
+        for part in torch.split(rows, self.batch):
+            yield to_float(self._pixels.index_select(0, part))
+
+    def question(self, teachers: Sequence[FittedClassifier]) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+        """What a batch is shown as, and what is asked: (images, class labels or probabilities)."""
+        rule, classes = self.rule, self.train.num_classes
+        networks = [teacher.network for teacher in teachers] if rule.taught else []
+        stream = torch_stream(self.seed, "classifier", "mixup")
+
+        def ask(batch: Batch) -> tuple[Tensor, Tensor]:
+            x, target = batch.x, batch.y
+            if networks:
+                target = fit_rules.taught(target, x, networks, classes)
+            if rule.mixup:
+                x, target = fit_rules.mixed(x, target, classes, rule.mixup, stream)
+            return x, target
+
+        return ask
+
+    def _views(self, rows: Tensor, chunk: int) -> Tensor:
+        """These images as they are seen this time, float."""
+        images = self._pixels.index_select(0, rows)
+        if self.transform is not None:
+            images = self.transform(images, torch_stream(self.seed, "classifier", "transform", chunk))
+        return to_float(images.contiguous(memory_format=layout(self.machine)))
+
+    def _weight(self) -> Tensor | None:
+        """Relative weights of all images, float32 (N,); None where all count alike all the time."""
+        if self.train.weight is None and not self.rule.annealed:
+            return None
+        weight = self.train.weight
+        return _relative(np.ones(len(self.train), dtype=np.float32) if weight is None else weight)
+
+    def _weight_at(self, weight: Tensor | None, rows: Tensor, step: int) -> Tensor | None:
+        """Those of a batch's rows at a step."""
+        if weight is None:
+            return None
+        factor = fit_rules.annealed(self.rule, step, self.steps)
+        own = weight[rows]
+        if factor < 1:
+            real = torch.from_numpy(self.train.origin == REAL)[rows]
+            own = torch.where(real, own, factor * own)
+        return own.to(self.machine.device)
 
 
 def _relative(weight: npt.NDArray[np.float32]) -> Tensor:
     """Weights over their mean, so that the learning rate keeps its meaning: float32 (N,)."""
     return torch.tensor(weight / weight.mean(), dtype=torch.float32)
-
-
-def _order(count: int, batch: int, steps: int, per_chunk: int, seed: int) -> Iterator[Tensor]:
-    """Positions to visit, `per_chunk` batches at a time: one permutation of the set after the other."""
-    stream = torch_stream(seed, "classifier", "order")
-    waiting = torch.empty(0, dtype=torch.int64)
-    for start in range(0, steps, per_chunk):
-        wanted = min(per_chunk, steps - start) * batch
-        while len(waiting) < wanted:
-            waiting = torch.cat([waiting, torch.randperm(count, generator=stream)])
-        yield waiting[:wanted]
-        waiting = waiting[wanted:]
 
 
 @contextlib.contextmanager

@@ -108,15 +108,6 @@ def test_it_is_a_plain_training_loop_made_fast(machine: Machine, monkeypatch: py
         torch.testing.assert_close(ours[name], theirs[name], atol=2e-4, rtol=1e-3)
 
 
-def test_every_image_is_seen_before_any_is_seen_again() -> None:
-    pieces = list(fit._order(count=10, batch=4, steps=10, per_chunk=3, seed=0))
-    assert [len(piece) for piece in pieces] == [12, 12, 12, 4]
-    order = torch.cat(pieces)
-    for start in range(0, 40, 10):
-        assert sorted(order[start : start + 10].tolist()) == list(range(10))
-    assert order[:10].tolist() != order[10:20].tolist()
-
-
 def test_weights_count_relatively_and_zero_means_absent(machine: Machine) -> None:
     train = bars(60)
     poison = dataclasses.replace(train, labels=1 - train.labels)
