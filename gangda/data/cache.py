@@ -9,9 +9,8 @@ result.
 
 import contextlib
 import hashlib
-import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,31 +19,41 @@ from gangda.data.decoded import Decoded
 from gangda.data.images import UInt8Array
 from gangda.data.places import cache_root
 from gangda.errors import GangdaError
-from gangda.runtime.files import read_json, write_bytes, write_json
+from gangda.runtime.files import being_written, read_json, write_json
 
+CHUNK = 65536  # images written or checked at once
 RULES = 1  # raise when decoding changes, so that old entries are left behind
 
 
-def cached(manifest: str, image_size: int | None, decode: Callable[[], Decoded]) -> Decoded:
-    """The decoded images for this manifest: from the cache, else from `decode`, which is then cached."""
-    key = hashlib.sha256(f"{RULES}\n{image_size}\n{manifest}".encode("utf-8", "surrogateescape")).hexdigest()[
-        :32
-    ]
-    place = cache_root() / "images" / key
-    with contextlib.suppress(
-        GangdaError, OSError, ValueError, KeyError, TypeError, EOFError
-    ):  # not there, or damaged
+_UNUSABLE = (GangdaError, OSError, ValueError, KeyError, TypeError, EOFError)  # not there, or damaged
+
+
+def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], Decoded]) -> Decoded:
+    """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached."""
+    place = cache_root() / "images" / _key(manifest, image_size)
+    with contextlib.suppress(*_UNUSABLE):
         return _read(place)
     decoded = decode()
-    with contextlib.suppress(GangdaError, OSError):  # read-only home or full disk: go on without
+    with contextlib.suppress(*_UNUSABLE):  # read-only home or full disk: go on without
         _write(place, decoded)
+        return _read(place)  # mapped from the file, and what was decoded is let go
     return decoded
 
 
+def _key(manifest: Iterable[str], image_size: int | None) -> str:
+    digest = hashlib.sha256(f"{RULES}\n{image_size}".encode())
+    for line in manifest:
+        digest.update(f"\n{line}".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
 def _write(place: Path, decoded: Decoded) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, decoded.pixels, allow_pickle=False)
-    write_bytes(place.with_suffix(".npy"), buffer.getvalue())
+    pixels = decoded.pixels
+    about = {"descr": "|u1", "fortran_order": False, "shape": pixels.shape}
+    with being_written(place.with_suffix(".npy")) as file:
+        np.lib.format.write_array_header_1_0(file, about)
+        for start in range(0, len(pixels), CHUNK):
+            file.write(np.ascontiguousarray(pixels[start : start + CHUNK]).data)
     rest = {
         "checksum": _checksum(decoded.pixels),
         "labels": decoded.labels.tolist(),
@@ -71,6 +80,6 @@ def _read(place: Path) -> Decoded:
 
 def _checksum(pixels: UInt8Array) -> str:
     value = zlib.crc32(repr((pixels.shape, pixels.dtype.str)).encode())
-    for start in range(0, len(pixels), 65536):
-        value = zlib.crc32(np.ascontiguousarray(pixels[start : start + 65536]).data, value)
+    for start in range(0, len(pixels), CHUNK):
+        value = zlib.crc32(np.ascontiguousarray(pixels[start : start + CHUNK]).data, value)
     return f"{value:08x}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data import mapped
 from gangda.data.images import IntArray, UInt8Array
 from gangda.errors import DataError
 
@@ -22,7 +23,7 @@ class Decoded:
     """A whole source in one array; a row's position is its row id.
 
     Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; may be a read-only memory map.
+        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`mapped.py`).
         labels: int64 (N,) in [0, K).
         class_names: K names; only ("unlabelled",) where there are no classes.
         test_rows: int64, ascending, the positions of its own test split; None where it has none.
@@ -58,7 +59,7 @@ def joined(
         )
     if not len(test[0]):
         raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
-    pixels, labels = np.concatenate([train[0], test[0]]), np.concatenate([train[1], test[1]])
+    pixels, labels = mapped.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
     return Decoded(pixels, labels, class_names, np.arange(len(train[0]), len(pixels)), notes)
 
 

@@ -13,7 +13,9 @@ The rules:
     How pixels are made of a file is said in `pictures.py`.
 """
 
+import itertools
 import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from gangda.data.cache import cached
 from gangda.data.decoded import UNLABELLED, Decoded
+from gangda.data.images import IntArray
 from gangda.data.pictures import EXTENSIONS, decode_all
 from gangda.data.splits import check_class_names
 from gangda.errors import DataError
@@ -29,22 +32,47 @@ _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
+_ORDER = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
+class Files(Collection[Path]):
+    """Image files by folder, in order; of each only the name is kept (a million paths would take a gigabyte)."""
+
+    groups: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+
+    def __len__(self) -> int:
+        return sum(len(names) for _, names in self.groups)
+
+    def __iter__(self) -> Iterator[Path]:
+        return (folder / name for folder, names in self.groups for name in names)
+
+    def __contains__(self, path: object) -> bool:
+        return any(path == own for own in self)
+
+    def __add__(self, other: "Files") -> "Files":
+        return Files(self.groups + other.groups)
+
+    @property
+    def first(self) -> Path:
+        """The first file; there must be one."""
+        return next(iter(self))
+
+
+@dataclass(frozen=True, eq=False)
 class Listing:
     """The image files of a folder: training images first, by class, then test images.
 
     Attributes:
         files: all of them, in order; a file's position is its row id.
-        labels: the class of each.
+        labels: the class of each, int64 (N,).
         class_names: K names.
         num_train: how many of the files are for training; all of them where there is no test part.
         notes: what was skipped or merged.
     """
 
-    files: tuple[Path, ...]
-    labels: tuple[int, ...]
+    files: Files
+    labels: IntArray
     class_names: tuple[str, ...]
     num_train: int
     notes: tuple[str, ...]
@@ -61,22 +89,24 @@ def read(root: Path, image_size: int | None) -> Decoded:
     def decode() -> Decoded:
         pixels, notes = decode_all(listing.files, image_size)
         tested = np.arange(listing.num_train, len(pixels)) if listing.num_train < len(pixels) else None
-        labels = np.array(listing.labels, dtype=np.int64)
-        return Decoded(pixels, labels, listing.class_names, tested, (*listing.notes, *notes))
+        return Decoded(pixels, listing.labels, listing.class_names, tested, (*listing.notes, *notes))
 
     return cached(manifest(root, listing), image_size, decode)
 
 
-def manifest(root: Path, listing: Listing) -> str:
-    """What tells this folder's state from another: root, and name, label, size and time of each file."""
-    lines = [str(root.resolve()), repr((listing.class_names, listing.num_train, listing.notes))]
-    for path, label in zip(listing.files, listing.labels, strict=True):
-        try:
-            state = path.stat()
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); run again") from None
-        lines.append(f"{path.relative_to(root)}\t{label}\t{state.st_size}\t{state.st_mtime_ns}")
-    return "\n".join(lines)
+def manifest(root: Path, listing: Listing) -> Iterator[str]:
+    """Lines that tell this folder's state from another: root, and name, label, size and time of each file."""
+    yield str(root.resolve())
+    yield repr((listing.class_names, listing.num_train, listing.notes))
+    labels = iter(listing.labels.tolist())
+    for folder, names in listing.files.groups:
+        inside = "" if folder == root else f"{folder.relative_to(root)}/"
+        for name in names:
+            try:
+                state = os.stat(f"{folder}/{name}")  # noqa: PTH116  (a Path each costs more than the call)
+            except OSError as error:
+                raise DataError(f"{folder / name}: cannot be read ({error.strerror}); run again") from None
+            yield f"{inside}{name}\t{next(labels)}\t{state.st_size}\t{state.st_mtime_ns}"
 
 
 def list_images(root: Path) -> Listing:
@@ -96,35 +126,35 @@ def list_images(root: Path) -> Listing:
     if not _is_split(folders):
         classes, skipped_below = _classes(folders)
         return _listing({"train": classes}, skipped + skipped_below)
-    parts: dict[str, dict[str, list[Path]]] = {}
+    parts: dict[str, dict[str, Files]] = {}
     for folder in folders:
         classes, skipped_below = _part(folder)
         skipped += skipped_below
         merged = parts.setdefault(_PARTS[folder.name.lower()], {})
         for name, files in classes.items():
-            merged.setdefault(name, []).extend(files)
+            merged[name] = merged.get(name, Files()) + files
     return _listing(parts, skipped)
 
 
-def _look(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
+def _look(folder: Path) -> tuple[list[Path], Files, list[Path]]:
     """Folders, image files and other files straight inside, sorted by name; hidden ones left out."""
-    found: tuple[list[Path], list[Path], list[Path]] = ([], [], [])
+    found: tuple[list[str], list[str], list[str]] = ([], [], [])
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
-                path = folder / entry.name
-                is_folder = path.is_dir() if entry.is_symlink() else entry.is_dir()  # False for endless links
-                kind = 0 if is_folder else 1 if entry.name.lower().endswith(EXTENSIONS) else 2
-                if kind == 1 and not path.is_file():
-                    raise DataError(f"{path}: a link to nothing, or not a file; remove it")
-                found[kind].append(path)
+                # Of a link, the answers of a Path: to it, an endless one is neither file nor folder.
+                real = folder / entry.name if entry.is_symlink() else entry
+                kind = 0 if real.is_dir() else 1 if entry.name.lower().endswith(EXTENSIONS) else 2
+                if kind == 1 and not real.is_file():
+                    raise DataError(f"{folder / entry.name}: a link to nothing, or not a file; remove it")
+                found[kind].append(entry.name)
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
-    for kind_found in found:
-        kind_found.sort(key=lambda path: path.name)
-    return found
+    folders, images, others = (sorted(names) for names in found)
+    files = Files(((folder, tuple(images)),) if images else ())
+    return [folder / name for name in folders], files, [folder / name for name in others]
 
 
 def _is_split(folders: list[Path]) -> bool:
@@ -145,13 +175,13 @@ def _is_split(folders: list[Path]) -> bool:
     return True
 
 
-def _refuse_strays(folder: Path, images: list[Path]) -> None:
+def _refuse_strays(folder: Path, images: Files) -> None:
     if images:
-        what = f"{len(images):,} images (such as {images[0].name})"
+        what = f"{len(images):,} images (such as {images.first.name})"
         raise DataError(f"{folder}: {what} lie beside folders; move them into a class folder or away")
 
 
-def _part(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
+def _part(folder: Path) -> tuple[dict[str, Files], list[Path]]:
     folders, images, skipped = _look(folder)
     if not folders:
         if not images:
@@ -162,9 +192,9 @@ def _part(folder: Path) -> tuple[dict[str, list[Path]], list[Path]]:
     return classes, skipped + skipped_below
 
 
-def _classes(folders: list[Path]) -> tuple[dict[str, list[Path]], list[Path]]:
+def _classes(folders: list[Path]) -> tuple[dict[str, Files], list[Path]]:
     """Image files by class name, and what was skipped."""
-    classes: dict[str, list[Path]] = {}
+    classes: dict[str, Files] = {}
     skipped: list[Path] = []
     for folder in folders:
         deeper, images, others = _look(folder)
@@ -190,27 +220,27 @@ def _holds_images(folder: Path) -> bool:
     )
 
 
-def _listing(parts: dict[str, dict[str, list[Path]]], skipped: list[Path]) -> Listing:
+def _listing(parts: dict[str, dict[str, Files]], skipped: list[Path]) -> Listing:
     names = check_class_names(sorted(parts["train"]), "folder")
     for part in ("validation", "test"):
         for name in parts.get(part, {}):
             if name not in parts["train"]:
                 raise DataError(
-                    f"{parts[part][name][0].parent}: class '{name}' has {part} images but no training images"
+                    f"{parts[part][name].first.parent}: class '{name}' has {part} images but no training images"
                 )
-    ordered: dict[str, list[tuple[Path, int]]] = {part: [] for part in ("train", "validation", "test")}
-    for part, classes in parts.items():
-        ordered[part] = [(path, label) for label, name in enumerate(names) for path in classes.get(name, [])]
+    ordered = [[parts.get(part, {}).get(name, Files()) for name in names] for part in _ORDER]
+    train, validation, _ = (sum(map(len, classes)) for classes in ordered)
     notes: tuple[str, ...] = ()
-    if ordered["validation"]:
-        notes += (f"{len(ordered['validation']):,} validation images were merged into train",)
+    if validation:
+        notes += (f"{validation:,} validation images were merged into train",)
     if skipped:
         notes += (f"skipped {len(skipped):,} files that are not images, such as {skipped[0].name}",)
-    everything = ordered["train"] + ordered["validation"] + ordered["test"]
+    everything = list(itertools.chain.from_iterable(ordered))
+    counts = [len(files) for files in everything]
     return Listing(
-        files=tuple(path for path, _ in everything),
-        labels=tuple(label for _, label in everything),
+        files=sum(everything, Files()),
+        labels=np.repeat(np.tile(np.arange(len(names), dtype=np.int64), len(_ORDER)), counts),
         class_names=names,
-        num_train=len(ordered["train"]) + len(ordered["validation"]),
+        num_train=train + validation,
         notes=notes,
     )

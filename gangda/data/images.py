@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data import mapped
 from gangda.errors import DataError
 
 REAL, TRADITIONAL, GENERATED = 0, 1, 2
@@ -24,7 +26,7 @@ class LabelledImages:
     """Images with labels, names and where each came from.
 
     Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; may be a read-only memory map.
+        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`mapped.py`).
         labels: int64 (N,) in [0, K).
         class_names: the K names, in label order.
         row_id: int64 (N,), stable identity of each real image inside its source; -1 for an image that is not real.
@@ -81,11 +83,13 @@ class LabelledImages:
         """The images at these positions, in this order."""
         index = np.asarray(rows, dtype=np.int64)
         kept = {
-            new: self.provenance[int(old)] for new, old in enumerate(index) if int(old) in self.provenance
+            new: self.provenance[old]
+            for new, old in enumerate(index.tolist() if self.provenance else ())
+            if old in self.provenance
         }
         return dataclasses.replace(
             self,
-            pixels=self.pixels[index],
+            pixels=mapped.take(self.pixels, index),
             labels=self.labels[index],
             row_id=self.row_id[index],
             origin=self.origin[index],
@@ -95,9 +99,13 @@ class LabelledImages:
 
     def content_hash(self) -> str:
         """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
+        return self._content
+
+    @cached_property
+    def _content(self) -> str:
         digest = hashlib.sha256(repr((self.pixels.shape, self.class_names)).encode())
         for start in range(0, len(self), 8192):
-            digest.update(self.pixels[start : start + 8192].tobytes())
+            digest.update(np.ascontiguousarray(self.pixels[start : start + 8192]).data)
         digest.update(self.labels.tobytes())
         return digest.hexdigest()[:16]
 
@@ -150,7 +158,7 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
         provenance.update({offset + key: value for key, value in part.provenance.items()})
         offset += len(part)
     return LabelledImages(
-        pixels=np.concatenate([part.pixels for part in sets]),
+        pixels=mapped.join([part.pixels for part in sets]),
         labels=np.concatenate([part.labels for part in sets]),
         class_names=first.class_names,
         row_id=np.concatenate([part.row_id for part in sets]),

@@ -21,6 +21,7 @@ from gangda.configs import DataConfig
 from gangda.data import folder, idx, npz, stacked, torchvision_sets
 from gangda.data.decoded import UNLABELLED, Decoded
 from gangda.data.images import IntArray, LabelledImages, real_images
+from gangda.data.places import inner_name
 from gangda.data.resize import to_square
 from gangda.data.shards import SetOnDisk, is_set, read_set
 from gangda.data.splits import DataSplits, SourceImages, draw_splits
@@ -61,7 +62,7 @@ def _load(config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
     if config.source in catalog.SOURCES:
         decoded = catalog.builder("data set", catalog.SOURCES, config.source)(config)
         return _source(config.source, config, decoded)
-    grey = stacked.inner_name(config.source)
+    grey = inner_name(config.source)
     if grey is not None:
         made = stacked.stack(_load(dataclasses.replace(config, source=grey), inside))
         return dataclasses.replace(made, fingerprint=fingerprint(made.train, made.test))

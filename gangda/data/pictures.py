@@ -14,14 +14,16 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from gangda.data import mapped
 from gangda.data.decoded import scale_16_bit
 from gangda.data.images import UInt8Array
 from gangda.data.resize import own_size
@@ -51,34 +53,45 @@ _BROKEN = (
     OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
     SyntaxError, AttributeError, struct.error, zlib.error,
 )  # fmt: skip
+_CHUNK = 4096  # images in hand at once
 T = TypeVar("T")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # an error is told once, by us
 
 
-def decode_all(files: Sequence[Path], image_size: int | None) -> tuple[UInt8Array, tuple[str, ...]]:
+def decode_all(files: Collection[Path], image_size: int | None) -> tuple[UInt8Array, tuple[str, ...]]:
     """Decode all files to one size: uint8 (N, S, S, 1 or 3), and notes on what was done to them.
+
+    Memory does not grow with their number (see `mapped.py`).
 
     Raises:
         DataError: a file is corrupt, too large, or of a kind that has no rule; it is named.
     """
     size, notes = (image_size, ()) if image_size else _common_size(files)
-    pixels = np.empty((len(files), size, size, 3), dtype=np.uint8)
+    pixels, done = mapped.empty((len(files), size, size, 1)), 0
+    for part in _chunks(files):
+        rgb = np.stack(_for_all(part, lambda path: _opened(path, lambda image: square_rgb(image, size))))
+        if pixels.shape[3] == 1 and (rgb != rgb[..., :1]).any():  # the first that is not grey
+            grey, pixels = pixels, mapped.empty((len(files), size, size, 3))
+            for start in range(0, done, _CHUNK):
+                pixels[start : start + _CHUNK] = grey[start : start + _CHUNK]
+        pixels[done : done + len(part)] = rgb[..., : pixels.shape[3]]
+        done += len(part)
+    return pixels, notes
 
-    def decode(index: int) -> None:
-        pixels[index] = _opened(files[index], lambda image: square_rgb(image, size))
 
-    _for_all(range(len(files)), decode)
-    grey = all(np.array_equal(pixels[..., 0], pixels[..., other]) for other in (1, 2))
-    return (np.ascontiguousarray(pixels[..., :1]) if grey else pixels), notes
+def _chunks(files: Iterable[Path]) -> Iterator[list[Path]]:
+    rest = iter(files)
+    while part := list(islice(rest, _CHUNK)):
+        yield part
 
 
-def _for_all(items: Sequence[int] | Sequence[Path], work: Callable[..., T]) -> list[T]:
-    """Run over all items on all cores (Pillow decodes without the interpreter's lock)."""
+def _for_all(files: Sequence[Path], work: Callable[[Path], T]) -> list[T]:
+    """Run over all files on all cores (Pillow decodes without the interpreter's lock)."""
     with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as pool:
         warnings.simplefilter("ignore")  # odd metadata in other people's files is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return list(pool.map(work, items))
+        return list(pool.map(work, files))
 
 
 def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
@@ -97,10 +110,12 @@ def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
         ) from None
 
 
-def _common_size(files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
+def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
     """The side of the most common image size (of equally common ones, the larger), and what that does to the
     others."""
-    sizes = Counter(_for_all(files, lambda path: _opened(path, _upright_size)))
+    sizes: Counter[tuple[int, int]] = Counter()
+    for part in _chunks(files):
+        sizes.update(_for_all(part, lambda path: _opened(path, _upright_size)))
     (width, height), count = max(sizes.items(), key=lambda item: (item[1], item[0]))
     size = own_size(height, width)
     if len(sizes) == 1 and (width, height) == (size, size):

@@ -1,4 +1,4 @@
-"""Where data sets are looked for and where decoded images are cached."""
+"""What a data set is called, where it is looked for, and where decoded images are cached."""
 
 import dataclasses
 import os
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gangda import catalog
 from gangda.configs import DataConfig
-from gangda.data import stacked
+
+STACKED = "stacked:"  # before a name or path: three of its grey images make an RGB one (`stacked.py`)
 
 
 def data_root() -> Path:
@@ -19,14 +20,19 @@ def cache_root() -> Path:
     return _given("GANGDA_CACHE") or _cache_home() / "gangda"
 
 
+def inner_name(source: str) -> str | None:
+    """The source inside "stacked:SOURCE"; None for any other source."""
+    return source.removeprefix(STACKED) if source.startswith(STACKED) else None
+
+
 def located(config: DataConfig) -> DataConfig:
     """The same with the path of its source resolved, for records that are read from elsewhere; names stay."""
     if config.source in catalog.SOURCES:
         return config
-    grey = stacked.inner_name(config.source)
+    grey = inner_name(config.source)
     if grey is not None:
         inside = located(dataclasses.replace(config, source=grey))
-        return dataclasses.replace(inside, source=stacked.PREFIX + inside.source)
+        return dataclasses.replace(inside, source=STACKED + inside.source)
     return dataclasses.replace(config, source=str(Path(config.source).expanduser().resolve()))
 
 

@@ -1,10 +1,10 @@
 """One rule for every source: the longer side is centre-cropped to a square, then resized (bilinear,
 antialiased)."""
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
+from gangda.data import mapped
 from gangda.data.images import UInt8Array
 
 SMALLEST, LARGEST = 8, 64
@@ -26,7 +26,7 @@ def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
         pixels = pixels[:, top : top + side, left : left + side]
     if side == size:
         return pixels
-    resized = np.empty((len(pixels), size, size, channels), dtype=np.uint8)
+    resized = mapped.empty((len(pixels), size, size, channels))
     for start in range(0, len(pixels), _CHUNK):
         resized[start : start + _CHUNK] = _resize(pixels[start : start + _CHUNK], size)
     return resized

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data import mapped
 from gangda.data.images import GENERATED, ORIGINS, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError
 
@@ -95,7 +96,7 @@ def join(pieces: Sequence[Piece], image_shape: Sequence[int]) -> Piece:
         name: np.concatenate([np.zeros(0, dtype=kind), *(getattr(piece, name) for piece in pieces)])
         for name, kind in COLUMNS.items()
     }
-    return Piece(pixels=np.concatenate(pixels), **columns)
+    return Piece(pixels=mapped.join(pixels), **columns)
 
 
 def in_order(piece: Piece) -> Piece:
@@ -104,12 +105,16 @@ def in_order(piece: Piece) -> Piece:
     Raises:
         DataError: indices that are missing or there twice.
     """
+    counted = np.arange(len(piece))
+    if np.array_equal(piece.index, counted):
+        return piece  # as one shard of generated images has it
     order = np.argsort(piece.index, kind="stable")
-    if not np.array_equal(piece.index[order], np.arange(len(piece))):
+    if not np.array_equal(piece.index[order], counted):
         raise DataError(
             "the set's images do not count up from 0 without gaps or repetitions; make the set again"
         )
-    return Piece(**{column.name: getattr(piece, column.name)[order] for column in fields(Piece)})
+    columns: dict[str, Any] = {name: getattr(piece, name)[order] for name in COLUMNS}
+    return Piece(pixels=mapped.take(piece.pixels, order), **columns)
 
 
 def to_images(piece: Piece, class_names: Sequence[str], provenance: dict[str, Any]) -> LabelledImages:

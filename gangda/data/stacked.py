@@ -10,19 +10,14 @@ import itertools
 import numpy as np
 
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array, real_images
+from gangda.data.places import STACKED
 from gangda.data.splits import SourceImages, fixed_test_rows
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 
-PREFIX = "stacked:"
 TRAIN, TEST = 25_600, 6_400  # images
 MOST = 10  # classes of the source
 JOINT = ","
-
-
-def inner_name(source: str) -> str | None:
-    """The source inside "stacked:SOURCE"; None for any other source."""
-    return source.removeprefix(PREFIX) if source.startswith(PREFIX) else None
 
 
 def stack(inner: SourceImages) -> SourceImages:
@@ -38,7 +33,7 @@ def stack(inner: SourceImages) -> SourceImages:
     Raises:
         DataError: not grey, without classes, more than ten of them, or holding images that are not real.
     """
-    where = f"--data {PREFIX}{inner.name}"
+    where = f"--data {STACKED}{inner.name}"
     train, test = inner.train, inner.test
     _check(inner, where)
     if test is None:

@@ -21,6 +21,7 @@ from gangda.arms import FitRule
 from gangda.classifiers.evaluation import Evaluation, evaluate_predictions
 from gangda.configs import ClassifierConfig, TransformConfig
 from gangda.data.images import REAL, LabelledImages
+from gangda.data.mapped import in_file
 from gangda.errors import DataError
 from gangda.moves import fit_rules
 from gangda.moves.draw import to_float
@@ -190,7 +191,9 @@ class _Lesson:
     ) -> None:
         self.train, self.rule, self.batch, self.steps, self.seed = train, rule, batch, steps, seed
         self.machine, self.transform = machine, transform
-        self._pixels = to_device(train.pixels, machine).contiguous()
+        pixels = to_device(train.pixels, machine)
+        # With colours a copy, which is faster; but not of what had better stay in its file.
+        self._pixels = pixels if in_file(train.pixels) else pixels.contiguous()
         self._labels = torch.tensor(train.labels).to(machine.device)
         shift = fit_rules.logit_shift(train, rule)
         self.shift = None if shift is None else shift.to(machine.device)

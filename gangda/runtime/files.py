@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gangda.errors import DataError, RunError
 
@@ -37,14 +37,19 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically and durably."""
+@contextlib.contextmanager
+def being_written(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to; it takes its place, atomically and durably, when the block ends well.
+
+    Raises:
+        RunError: disk full, read-only, no permission.
+    """
     with clear_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             Path(temporary).chmod(0o644)
@@ -53,6 +58,12 @@ def write_bytes(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically and durably."""
+    with being_written(path) as file:
+        file.write(data)
 
 
 def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) -> set[str]:
