@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, type[Checked]] = {
     "sample": configs.SampleConfig,
     "augment": configs.AugmentConfig,
     "compare": configs.CompareConfig,
+    "score": configs.ScoreConfig,
     "runtime": configs.Runtime,
 }
 

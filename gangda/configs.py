@@ -205,6 +205,17 @@ class AugmentConfig(Checked):
 
 
 @dataclass(frozen=True)
+class ScoreConfig(Checked):
+    """What is measured."""
+
+    metrics: tuple[str, ...] = option(
+        tuple(catalog.METRICS),
+        "metrics to compute, comma-separated; nothing is done that only the others need",
+        choices=tuple(catalog.METRICS),
+    )
+
+
+@dataclass(frozen=True)
 class CompareConfig(Checked):
     """The experiment: which arms, how many paired seeds, what a ratio means."""
 

@@ -5,7 +5,7 @@ otherwise. `minimum` and `maximum` are inclusive and are checked when the value 
 """
 
 import dataclasses
-import math
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
@@ -71,7 +71,9 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
     parts = value if isinstance(value, tuple) else (value,)
     for part in parts:
         if meta.get("choices") and part not in meta["choices"]:
-            raise UsageError(f"{flag} {part}: choose from {', '.join(meta['choices'])}")
+            near = difflib.get_close_matches(str(part), meta["choices"], n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            raise UsageError(f"{flag} {part}: {hint}choose from {', '.join(meta['choices'])}")
         if meta.get("pattern") and not re.fullmatch(meta["pattern"], str(part)):
             raise UsageError(f"{flag} {part}: not of the right form: {meta['help']}")
     for number in parts:

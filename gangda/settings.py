@@ -33,6 +33,7 @@ class Settings:
     classifier: configs.ClassifierConfig
     sample: configs.SampleConfig
     augment: configs.AugmentConfig
+    score: configs.ScoreConfig
     compare: configs.CompareConfig
     runtime: configs.Runtime
     origins: Mapping[str, str]

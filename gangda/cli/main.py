@@ -35,7 +35,7 @@ register(app, train, ["data", "arch", "recipe", "budget", "runtime"])
 register(app, sample, ["sample", "runtime"])
 register(app, augment, ["data", "augment", "transforms", "runtime"])
 register(app, classify, ["data", "classifier", "transforms", "runtime"], without=["data.source"])
-register(app, score, ["data", "classifier", "runtime"])
+register(app, score, ["data", "score", "classifier", "runtime"])
 register(app, compare, ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"])
 register(app, doctor, ["data", "arch", "runtime"])
 

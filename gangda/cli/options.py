@@ -35,6 +35,7 @@ PANELS: Mapping[str, str] = {
     "augment": "Augmentation",
     "compare": "Experiment",
     "runtime": "Machine",
+    "score": "Metrics",
 }
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
 COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry]] = {

@@ -37,6 +37,7 @@ def score(
             chosen.classifier,
             chosen.runtime,
             out,
+            metrics=chosen.score.metrics,
             changed=chosen.changed("data"),
             dry_run=call.dry_run,
             reporter=reporter,

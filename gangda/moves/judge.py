@@ -6,6 +6,7 @@ floor.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,18 +19,16 @@ from gangda.data.images import IntArray, LabelledImages
 from gangda.data.places import cache_root
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, GangdaError
-from gangda.metrics.extractors import Extractor, pixel_components, random_convolutions
 from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
-from gangda.metrics.neighbours import spectrum
 from gangda.metrics.result import MetricResult
 from gangda.moves.fit import FittedClassifier, fit_classifier
+from gangda.moves.kinds import Kinds, WhenAsked, label_free, of_scorer
 from gangda.moves.mode_counting import mode_extractor
 from gangda.runtime.device import Machine
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
-PCA_LEAST = 200  # validation images below which principal components are fitted on the reference itself
 LOW_CAS = 0.05  # so far below the ceiling, a good GAN-test means sameness
 
 
@@ -110,19 +109,22 @@ def prepare_inputs(
     heldout = {"test": splits.test, "validation": splits.validation}[reference]
     _check_fit(samples, splits.train, heldout)
     store = FeatureCache(cache)
-    kinds = _label_free(splits, heldout, machine)
-    scorer = None
+    makers = label_free(splits, heldout, machine)
     if splits.labelled:
-        scorer = cached_classifier(
-            splits.train,
-            classifier,
-            seed=seed_for(seed, "scorer"),
-            machine=machine,
-            cache=cache,
-            reporter=reporter,
+        scorer = functools.cache(
+            lambda: cached_classifier(
+                splits.train,
+                classifier,
+                seed=seed_for(seed, "scorer"),
+                machine=machine,
+                cache=cache,
+                reporter=reporter,
+            )
         )
         modes = mode_extractor(splits.train, classifier, seed, machine, reporter)
-        kinds = {**kinds, **_of_scorer(scorer), **modes}
+        makers |= of_scorer(scorer_name(classifier), scorer)
+        makers |= {name: functools.partial(modes.__getitem__, name) for name in modes}
+    kinds: Kinds = WhenAsked(makers, lambda name: makers[name]())
     fake_rows, real_rows, floor_rows = matched_rows([samples, heldout, splits.train], seed)
     if not len(fake_rows):
         raise DataError(
@@ -136,10 +138,10 @@ def prepare_inputs(
         fake=_part(whole, fake_rows),
         real=_part(real, real_rows),
         floor=_side(splits.train.take(floor_rows), kinds, store),
-        extractors={name: kind.fingerprint for name, kind in kinds.items()},
-        embed={name: kind.embed for name, kind in kinds.items()},
-        scorer="" if scorer is None else scorer_name(classifier),
-        retrain=None if scorer is None else _retrainer(heldout, classifier, seed, machine, store, reporter),
+        extractors=WhenAsked(kinds, lambda name: kinds[name].fingerprint),
+        embed=WhenAsked(kinds, lambda name: kinds[name].embed),
+        scorer=scorer_name(classifier) if splits.labelled else "",
+        retrain=_retrainer(heldout, classifier, seed, machine, store, reporter) if splits.labelled else None,
         seed=seed,
         circular=circular,
     )
@@ -167,24 +169,7 @@ def _check_fit(samples: LabelledImages, train: LabelledImages, heldout: Labelled
         )
 
 
-def _label_free(splits: DataSplits, heldout: LabelledImages, machine: Machine) -> dict[str, Extractor]:
-    """The kinds no label has touched; components from images neither trained on nor scored, if any."""
-    other = splits.validation if len(splits.validation) >= PCA_LEAST else heldout
-    kinds = [random_convolutions(splits.train.image_shape, machine), pixel_components(other.pixels)]
-    kinds.append(Extractor("spectrum", "1", spectrum))
-    return {kind.name: kind for kind in kinds}
-
-
-def _of_scorer(scorer: FittedClassifier) -> dict[str, Extractor]:
-    name = scorer.name if scorer.name in catalog.CLASSIFIERS else "custom"
-    mark = f"{scorer.fingerprint}-{scorer.machine.precision}"
-    return {
-        name: Extractor(name, mark, scorer.features),
-        "logits": Extractor("logits", mark, scorer.logits),
-    }
-
-
-def _side(images: LabelledImages, kinds: dict[str, Extractor], store: FeatureCache) -> Side:
+def _side(images: LabelledImages, kinds: Kinds, store: FeatureCache) -> Side:
     """Images with cached features, keyed by weights, content and kind (which fixes the preprocessing)."""
     content: list[str] = []
 

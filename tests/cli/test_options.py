@@ -21,7 +21,7 @@ COMMANDS = {
     "sample": ["sample", "runtime"],
     "augment": ["data", "augment", "transforms", "runtime"],
     "classify": ["classifier", "transforms", "runtime"],
-    "score": ["data", "classifier", "runtime"],
+    "score": ["data", "score", "classifier", "runtime"],
     "compare": ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"],
 }
 SHARED = ("--seed", "--device", "--precision", "--threads", "--config", "--json", "--quiet", "--dry-run")

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from gangda import catalog
 from gangda.configs import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import concatenate, generated_images
 from gangda.data.loading import load_splits
@@ -11,7 +12,7 @@ from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetHeader, set_being_written
 from gangda.engines import scoring
 from gangda.engines.scoring import score
-from gangda.errors import DataError, GangdaError, RunError
+from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.moves.judge import measure
 from gangda.runtime.progress import Reporter
 
@@ -45,13 +46,13 @@ def samples(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(scoring, "measure", lambda inputs, reporter: measure(inputs, ("gan_test", "fid")))
+    monkeypatch.setattr(scoring, "measure", lambda inputs, *_: measure(inputs, ("gan_test", "fid")))
 
 
 @pytest.fixture
 def plain(quick, monkeypatch):
     """Without pictures."""
-    monkeypatch.setattr(scoring, "_pictures", lambda inputs: {})
+    monkeypatch.setattr(scoring, "_pictures", lambda *_: {})
 
 
 def run(samples, out, data=DATA, **more):
@@ -77,6 +78,35 @@ def test_every_metric_is_written_and_reprinted(samples, tmp_path):
     assert again.reprinted
     assert json.dumps({**again.as_dict(), "reprinted": False, "format_version": 1}).startswith(text[:100])
     assert again.as_dict()["metrics"] == values["metrics"]
+
+
+def test_only_what_is_asked_for_is_computed(samples, tmp_path, monkeypatch):
+    asked = []
+
+    def spy(*_, **__):
+        asked.append("classifier")
+        raise AssertionError("no metric here needs one")
+
+    monkeypatch.setattr("gangda.moves.judge.cached_classifier", spy)
+    result = run(samples, tmp_path / "free", metrics=("artefact",))
+    assert [metric.name for metric in result.metrics] == ["artefact_auc"]
+    assert not asked
+    assert {path.name for path in (tmp_path / "free").iterdir()} == {"scores.json", "real-and-generated.png"}
+    monkeypatch.undo()
+    some = run(samples, tmp_path / "some", metrics=("kid", "gan_test"))
+    assert [metric.name.split("_")[0] for metric in some.metrics] == ["gan", "kid", "kid"]
+    assert (tmp_path / "some" / "recall-by-class.png").exists()
+    with pytest.raises(RunError, match="other samples or options"):
+        run(samples, tmp_path / "some", metrics=("kid",))
+    with pytest.raises(UsageError, match="--metrics"):
+        run(samples, tmp_path / "none", metrics=())
+
+
+def test_a_score_of_all_metrics_keeps_the_name_it_had(samples, tmp_path, monkeypatch, plain):
+    monkeypatch.chdir(tmp_path)
+    everything, one = run(samples, None), run(samples, None, metrics=("fid",))
+    assert everything.out != one.out
+    assert run(samples, None, metrics=tuple(reversed(catalog.METRICS))).out == everything.out
 
 
 def test_default_out_is_named_after_samples_and_content(samples, tmp_path, monkeypatch, plain):

@@ -1,69 +1,35 @@
 """`gangda score`: samples against held-out real images, into a folder with scores.json and pictures."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from gangda.configs import ClassifierConfig, DataConfig, Runtime
+from gangda.configs import ClassifierConfig, DataConfig, Runtime, ScoreConfig
 from gangda.data.decoded import UNLABELLED
 from gangda.data.images import REAL, LabelledImages, concatenate
 from gangda.data.loading import load_source, load_splits
 from gangda.data.set_index import request_key
 from gangda.data.shards import SetOnDisk, is_set, read_set
 from gangda.data.splits import DataSplits
-from gangda.errors import DataError, GangdaError, RunError
+from gangda.engines.scoring.result import ScoreResult, read_finished
+from gangda.errors import DataError, GangdaError, UsageError
 from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.intervals import recalls
 from gangda.metrics.memorisation import closest_pairs
-from gangda.metrics.result import MetricResult
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.report import score_figures
 from gangda.runtime.device import Machine, prepare
-from gangda.runtime.files import (
-    clear_disk_errors,
-    read_json,
-    whole_folder,
-    without_nan,
-    write_bytes,
-    write_json,
-)
+from gangda.runtime.files import whole_folder, without_nan, write_bytes, write_json
 from gangda.runtime.progress import SILENT, Reporter
+
+__all__ = ["ScoreResult", "score"]
 
 PROTOCOL = 2  # raised when the same samples would get other numbers
 PAIRS = 16  # closest samples shown
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """The metrics of a set of samples.
-
-    Attributes:
-        metrics: in the catalog's order; empty in a dry run.
-        about: what was compared: samples, data, counts, hashes, seed, classifier, notes; plain values.
-        out: folder with scores.json and the pictures.
-        dry_run, reprinted: nothing was written; the result was there already.
-    """
-
-    metrics: tuple[MetricResult, ...]
-    about: dict[str, Any]
-    out: Path
-    dry_run: bool = False
-    reprinted: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; None in place of NaN."""
-        return {
-            "metrics": [without_nan(metric.as_dict()) for metric in self.metrics],
-            **self.about,
-            "out": str(self.out),
-            "dry_run": self.dry_run,
-            "reprinted": self.reprinted,
-        }
 
 
 def score(
@@ -73,6 +39,7 @@ def score(
     runtime: Runtime,
     out: Path | None,
     *,
+    metrics: Sequence[str] = ScoreConfig().metrics,
     changed: Mapping[str, Any] = MappingProxyType({}),
     dry_run: bool = False,
     reporter: Reporter = SILENT,
@@ -83,21 +50,26 @@ def score(
     `changed` fields of its `DataConfig`.
 
     `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
-    classifier that judges is trained on the data's training split.
+    classifier that judges is trained on the data's training split. `metrics` are names of the catalog; they come in
+    its order, and what none of them needs is not computed.
 
     Raises:
         DataError: samples or data that cannot be read or do not fit together.
+        UsageError: no metrics at all.
         RunError: `out` of somebody else's, a full disk.
     """
+    names = tuple(name for name in ScoreConfig().metrics if name in metrics)
+    if not names:
+        raise UsageError(f"--metrics: names none; choose from {', '.join(ScoreConfig().metrics)}")
     machine = prepare(runtime)
     own = read_set(samples) if samples.is_dir() and is_set(samples) else None
     data, subset = _data_behind(samples, own, data, changed, runtime.seed)
     splits = load_splits(data, subset)
     images = _read_samples(samples, own, splits)
     images, splits = _align(images, splits, samples)
-    about = _about(samples, images, own, (data, subset), splits, classifier, runtime, machine)
+    about = _about(samples, images, own, (data, subset), splits, classifier, runtime, machine, names)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
-    finished = _finished(out, about["id"])
+    finished = read_finished(out, about["id"])
     if finished is not None:
         return replace(finished, dry_run=dry_run)
     for note in about["notes"]:
@@ -114,8 +86,8 @@ def score(
         circular=bool(own and own.index["sorting"]),
         reporter=reporter,
     )
-    result = ScoreResult(tuple(measure(inputs, reporter=reporter)), about, out)
-    _write(result, inputs)
+    result = ScoreResult(tuple(measure(inputs, names, reporter)), about, out)
+    _write(result, inputs, names)
     return result
 
 
@@ -196,6 +168,7 @@ def _about(
     classifier: ClassifierConfig,
     runtime: Runtime,
     machine: Machine,
+    names: tuple[str, ...],
 ) -> dict[str, Any]:
     hashes = {
         "samples": images.content_hash(),
@@ -210,6 +183,8 @@ def _about(
         "seed": runtime.seed,
         "machine": [machine.device.type, machine.precision, machine.threads],
     }
+    if names != ScoreConfig().metrics:  # all of them: the score keeps the id it always had
+        request["metrics"] = names
     return {
         "id": request_key(request),
         "samples": str(path),
@@ -245,60 +220,25 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
     return notes
 
 
-def _finished(out: Path, identity: str) -> ScoreResult | None:
-    """The result that is in `out` already, None where there is none.
-
-    Raises:
-        RunError: `out` holds something else.
-    """
-    with clear_disk_errors(out):
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return None
-    if not (out / "scores.json").is_file():
-        raise RunError(f"{out}: exists and is not a score of gangda's; choose another --out")
-    values = read_json(out / "scores.json")
-    if values.get("id") != identity:
-        raise RunError(f"{out}: holds the score of other samples or options; choose another --out")
-    metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
-    values.pop("format_version")
-    return ScoreResult(metrics, values, out, reprinted=True)
-
-
-def _metric(values: dict[str, Any]) -> MetricResult:
-    """A metric as `without_nan` wrote it."""
-    interval, per_class = values["interval"], values["per_class"]
-    number = {None: math.nan}
-    return MetricResult(
-        **{
-            **values,
-            "value": number.get(values["value"], values["value"]),
-            "interval": None if interval is None else tuple(interval),
-            "per_class": None
-            if per_class is None
-            else tuple(number.get(share, share) for share in per_class),
-        }
-    )
-
-
-def _write(result: ScoreResult, inputs: MetricInputs) -> None:
+def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:
     """scores.json and the pictures, all at once."""
     with whole_folder(result.out) as folder:
-        for name, picture in _pictures(inputs).items():
+        for name, picture in _pictures(inputs, names).items():
             write_bytes(folder / name, picture)
         metrics = [without_nan(metric.as_dict()) for metric in result.metrics]
         write_json(folder / "scores.json", {**result.about, "metrics": metrics})
 
 
-def _pictures(inputs: MetricInputs) -> dict[str, bytes]:
+def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
+    """Samples beside real images, and what belongs to some of the metrics."""
     fake, real = inputs.samples.images, inputs.reference.images
-    pairs = closest_pairs(inputs, PAIRS)
-    pictures = {
-        "real-and-generated.png": score_figures.real_and_generated(real, fake),
-        "nearest-training-images.png": score_figures.nearest_pairs(
+    pictures = {"real-and-generated.png": score_figures.real_and_generated(real, fake)}
+    if "memorisation" in names:
+        pairs = closest_pairs(inputs, PAIRS)
+        pictures["nearest-training-images.png"] = score_figures.nearest_pairs(
             inputs.fake.images.pixels[pairs.samples], inputs.train.images.pixels[pairs.train], pairs.distances
-        ),
-    }
-    if inputs.scorer:
+        )
+    if "gan_test" in names and inputs.scorer:
         heldout, ours = (
             recalls(side.images.labels, side.predicted(), real.num_classes)
             for side in (inputs.reference, inputs.samples)

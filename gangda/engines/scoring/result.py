@@ -1,0 +1,73 @@
+"""What a score gives, and how it is read again."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.errors import RunError
+from gangda.metrics.result import MetricResult
+from gangda.runtime.files import clear_disk_errors, read_json, without_nan
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """The metrics of a set of samples.
+
+    Attributes:
+        metrics: in the catalog's order; empty in a dry run.
+        about: what was compared: samples, data, counts, hashes, seed, classifier, notes; plain values.
+        out: folder with scores.json and the pictures.
+        dry_run, reprinted: nothing was written; the result was there already.
+    """
+
+    metrics: tuple[MetricResult, ...]
+    about: dict[str, Any]
+    out: Path
+    dry_run: bool = False
+    reprinted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; None in place of NaN."""
+        return {
+            "metrics": [without_nan(metric.as_dict()) for metric in self.metrics],
+            **self.about,
+            "out": str(self.out),
+            "dry_run": self.dry_run,
+            "reprinted": self.reprinted,
+        }
+
+
+def read_finished(out: Path, identity: str) -> ScoreResult | None:
+    """The result that is in `out` already, None where there is none.
+
+    Raises:
+        RunError: `out` holds something else.
+    """
+    with clear_disk_errors(out):
+        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+            return None
+    if not (out / "scores.json").is_file():
+        raise RunError(f"{out}: exists and is not a score of gangda's; choose another --out")
+    values = read_json(out / "scores.json")
+    if values.get("id") != identity:
+        raise RunError(f"{out}: holds the score of other samples or options; choose another --out")
+    metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
+    values.pop("format_version")
+    return ScoreResult(metrics, values, out, reprinted=True)
+
+
+def _metric(values: dict[str, Any]) -> MetricResult:
+    """A metric as `without_nan` wrote it."""
+    interval, per_class = values["interval"], values["per_class"]
+    number = {None: math.nan}
+    return MetricResult(
+        **{
+            **values,
+            "value": number.get(values["value"], values["value"]),
+            "interval": None if interval is None else tuple(interval),
+            "per_class": None
+            if per_class is None
+            else tuple(number.get(share, share) for share in per_class),
+        }
+    )
