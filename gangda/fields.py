@@ -80,6 +80,6 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         low, high = meta.get("minimum"), meta.get("maximum")
-        if math.isnan(number) or (low is not None and number < low) or (high is not None and number > high):
+        if number != number or (low is not None and number < low) or (high is not None and number > high):
             bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
             raise UsageError(f"{flag} {number}: must be {bounds}")
