@@ -60,6 +60,11 @@ class Arm:
     expected: str = ""
 
     @property
+    def replaces(self) -> bool:
+        """Whether the added images take the place of all real ones."""
+        return self.added == "generator only"
+
+    @property
     def generated(self) -> bool:
         """Whether it needs a trained generator."""
         return self.added in GENERATED

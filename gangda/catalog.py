@@ -222,13 +222,6 @@ METRICS: Mapping[str, Entry] = {
     "artefact": Entry("gangda.metrics.artefact:artefact", "AUC of a classifier that tells samples from real"),
 }
 
-ARMS: Mapping[str, str] = {
-    "real": "the real training subset",
-    "traditional": "real, with on-the-fly rotation, translation, scaling and blur",
-    "generated": "real + generated images",
-    "generated+traditional": "the transforms on real + generated",
-}
-
 
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     """The entry called `name`; `kind` is the word for it in the message.

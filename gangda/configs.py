@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gangda import catalog
+from gangda import arms, catalog
 from gangda.fields import Checked, option
 from gangda.specs import ArchSpec, CdcganSpec
 
@@ -220,7 +220,7 @@ class CompareConfig(Checked):
     """The experiment: which arms, how many paired seeds, what a ratio means."""
 
     arms: tuple[str, ...] = option(
-        tuple(catalog.ARMS), "arms to compare, comma-separated", choices=tuple(catalog.ARMS)
+        arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` tells them apart"
     )
     mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
     ratios: tuple[float, ...] = option(
@@ -230,6 +230,20 @@ class CompareConfig(Checked):
     checkpoint: str = option(
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
+    generated_weight: float = option(
+        1.0, "what an added image counts in the loss, relative to a real one", minimum=0.0, maximum=100.0
+    )
+    anneal: bool = option(False, "let that weight fall to 0 over the last third of the classifier's steps")
+    fresh: int = option(
+        1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
+    )
+    recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
+    contrast: tuple[str, ...] = option(
+        (),
+        "what is tested in place of the usual differences, as in 'generated - smote'; repeatable",
+        repeat=True,
+    )
+    procedure: str = option("sequence", "how several tests keep the error rate", choices=("sequence", "holm"))
     alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
         None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0

@@ -1,12 +1,10 @@
 """From the arms' per-image correctness to verdicts, by a protocol fixed before the first cell runs.
 
-The primary differences are tested in a fixed sequence, each at full alpha: the next one is tested only if the
-one before was decided, which keeps the family's error rate at alpha (Maurer 1995). An equivalence claim is a
-statement of its own, controlled per contrast: a true difference beyond the margin and a true zero exclude
-each other.
+`families.py` says which differences are tested and keeps the family's error rate at alpha. An equivalence claim is a
+statement of its own, controlled per contrast: a true difference beyond the margin and a true zero exclude each other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -14,29 +12,14 @@ import numpy.typing as npt
 from gangda.data.images import FloatArray
 from gangda.statistics import values
 from gangda.statistics.bootstrap import crossed_interval
+from gangda.statistics.families import ADJUST, Adjusted, Family, Terms, family_of, first_level
 from gangda.statistics.mcnemar import BoolArray, mcnemar_p
 from gangda.statistics.power import detectable_difference
-from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
+from gangda.statistics.signflip import SignFlip, is_exact, passes, sign_flip, smallest_p
 from gangda.statistics.values import ArmSummary, Comparison, Contrast, Interval
 from gangda.statistics.wording import headline_of, sentence_of
 
-Terms = tuple[tuple[str, int], ...]  # (arm, sign) of a contrast
-
-PRIMARY: Mapping[str, Terms] = {
-    "generated+traditional - traditional": (("generated+traditional", 1), ("traditional", -1)),
-    "generated - real": (("generated", 1), ("real", -1)),
-    "generated - traditional": (("generated", 1), ("traditional", -1)),
-}
-EXPLORATORY: Mapping[str, Terms] = {
-    "traditional - real": (("traditional", 1), ("real", -1)),
-    "interaction": (("generated+traditional", 1), ("traditional", -1), ("generated", -1), ("real", 1)),
-}
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
-
-
-def available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, Terms]:
-    """The contrasts whose arms are all here, in their fixed order."""
-    return {name: terms for name, terms in contrasts.items() if all(arm in arms for arm, _ in terms)}
 
 
 def equivalence_margin(declared: float | None, real_accuracy: float | None) -> tuple[float, str]:
@@ -60,22 +43,24 @@ def margin_rule(declared: float | None, real_ran: bool) -> str:
     )
 
 
-def judge_arms(correct: Mapping[str, BoolArray], *, alpha: float, margin: float | None) -> Comparison:
+def judge_arms(
+    correct: Mapping[str, BoolArray], *, alpha: float, margin: float | None, family: Family | None = None
+) -> Comparison:
     """Judge an experiment.
 
     Args:
         correct: per arm bool (n, m): whether seed i's classifier got test image j right; rows are paired.
         alpha: error rate of the family of primary differences.
         margin: declared equivalence margin as a fraction, or None for the default rule.
+        family: what is tested; the usual contrasts of these arms by default.
     """
+    family = family_of(list(correct)) if family is None else family
     arms = tuple(_summarise(name, right.mean(axis=1), alpha) for name, right in correct.items())
     n, n_test = next(iter(correct.values())).shape
     means = {arm.name: arm.mean for arm in arms}
     used_margin, rule = equivalence_margin(margin, means.get("real"))
-    contrasts = _test_in_sequence(correct, alpha, used_margin)
-    contrasts += [
-        _explore(name, terms, correct, alpha) for name, terms in available(EXPLORATORY, list(correct)).items()
-    ]
+    contrasts = _test_family(correct, family, alpha, used_margin)
+    contrasts += [_explore(name, terms, correct, alpha) for name, terms in family.exploratory.items()]
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) / n_test))
     return Comparison(
@@ -94,61 +79,61 @@ def judge_arms(correct: Mapping[str, BoolArray], *, alpha: float, margin: float 
     )
 
 
-def _test_in_sequence(correct: Mapping[str, BoolArray], alpha: float, margin: float) -> list[Contrast]:
-    contrasts: list[Contrast] = []
-    gate, largest = True, 0.0
-    for name, terms in available(PRIMARY, list(correct)).items():
-        contrast = _test(name, terms, correct, alpha, margin, gate, largest)
-        contrasts.append(contrast)
-        largest = max(largest, contrast.p or 0.0)
-        gate = gate and contrast.adjusted_p is not None and passes(contrast.adjusted_p, alpha)
+def _test_family(
+    correct: Mapping[str, BoolArray], family: Family, alpha: float, margin: float
+) -> list[Contrast]:
+    """Every primary contrast, its p adjusted as the family's procedure says."""
+    differences = {name: _differences(terms, correct) for name, terms in family.primary.items()}
+    tests = {name: sign_flip(parts.mean(axis=1)) for name, parts in differences.items()}
+    adjusted = ADJUST[family.procedure]([test.p() for test in tests.values()], alpha)
+    reachable = passes(smallest_p(len(next(iter(correct.values())))), first_level(family, alpha))
+    contrasts = []
+    for (name, terms), p in zip(family.primary.items(), adjusted, strict=True):
+        found = _contrast(name, terms, correct, tests[name], p, alpha, margin, reachable)
+        contrasts.append(sentence_of(found, n=len(found.deltas), alpha=alpha, margin=margin))
     return contrasts
 
 
-def _test(
+def _contrast(
     name: str,
     terms: Terms,
     correct: Mapping[str, BoolArray],
+    test: SignFlip,
+    p: Adjusted,
     alpha: float,
     margin: float,
-    gate: bool,
-    largest: float,
+    reachable: bool,
 ) -> Contrast:
     differences = _differences(terms, correct)
     deltas = differences.mean(axis=1)
-    n, sd = len(deltas), _spread(deltas)
-    crossed = crossed_interval(differences, alpha)
-    test = sign_flip(deltas)
-    p = test.p() if gate else None
-    adjusted = max(p, largest) if p is not None else None
-    equivalence = test.equivalence_p(margin) if gate else None
-    verdict = _verdict(float(deltas.mean()), adjusted, equivalence, crossed, n, alpha)
+    sd, crossed = _spread(deltas), crossed_interval(differences, p.level)
+    tested = p.p is not None
+    equivalence = test.equivalence_p(margin) if tested else None
     (first, _), (second, _) = terms
-    contrast = Contrast(
+    return Contrast(
         name=name,
         primary=True,
         deltas=tuple(deltas.tolist()),
         mean=float(deltas.mean()),
         sd=sd,
-        p=p,
-        adjusted_p=adjusted,
-        interval=test.interval(alpha) if gate else None,
+        p=p.p,
+        adjusted_p=p.adjusted,
+        interval=test.interval(p.level) if tested else None,
         equivalence_p=equivalence,
         crossed_interval=crossed,
         mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True)),
-        detectable=detectable_difference(n, sd, alpha),
-        verdict=verdict,
+        detectable=detectable_difference(len(deltas), sd, p.level),
+        verdict=_verdict(float(deltas.mean()), p.adjusted, equivalence, crossed, alpha)
+        if reachable
+        else values.UNDERPOWERED,
         sentence="",
     )
-    return sentence_of(contrast, n=n, alpha=alpha, margin=margin)
 
 
 def _verdict(
-    mean: float, adjusted: float | None, equivalence: float | None, crossed: Interval, n: int, alpha: float
+    mean: float, adjusted: float | None, equivalence: float | None, crossed: Interval, alpha: float
 ) -> str:
     """Which of `values.VERDICTS`; difference first, from the adjusted p alone."""
-    if not passes(smallest_p(n), alpha):
-        return values.UNDERPOWERED
     if adjusted is None or equivalence is None:
         return values.NOT_TESTED
     negligible = passes(equivalence, alpha)

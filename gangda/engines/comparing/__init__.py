@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from gangda import specs
+from gangda.arms import find
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import plan_of
 from gangda.engines.comparing.cells import read_cell, run_cell
 from gangda.engines.comparing.plan import Plan, check, make_plan, publish
+from gangda.engines.comparing.pools import NEEDS, train_config
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.workers import run_cells
+from gangda.engines.training import check as check_training
 from gangda.errors import UsageError
 from gangda.fields import from_plain
 from gangda.moves.leaks import check_run, refuse_synthetic
@@ -113,11 +116,12 @@ def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
         splits = load_splits(config.data, model.card.seed)
         check_run(run, model, splits)
         plan = make_plan(_with_generator_of(config, model), splits.fingerprint, run, _card(run, model))
-    _check_splits(config, splits)
+    _check_splits(plan, splits)
     return plan
 
 
-def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
+def _check_splits(plan: Plan, splits: DataSplits) -> None:
+    config = plan.config
     refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
         raise UsageError(
@@ -127,6 +131,11 @@ def _check_splits(config: ExperimentConfig, splits: DataSplits) -> None:
         raise UsageError("--ratios: too few images for validation, so nothing to choose by; give one ratio")
     for ratio in config.compare.ratios:
         plan_of(config.compare.mode, ratio, splits.train)
+    for arm, arch in (find(name) for name in config.compare.arms):
+        if arm.added in NEEDS:
+            NEEDS[arm.added]()
+        if arch is not None:
+            check_training(train_config(plan, arch, config.runtime.seed), splits.train, labelled=True)
 
 
 def _with_generator_of(config: ExperimentConfig, model: Model) -> ExperimentConfig:

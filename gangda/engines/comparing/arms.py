@@ -1,30 +1,12 @@
-"""What each arm trains on: the real subset, plus (or with) generated images, with or without transforms."""
+"""What each arm trains on: the real subset, plus (or with) added images."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from gangda.configs import AugmentConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate
 from gangda.moves.plan import AugmentPlan, first_of_each, kept_rows, make_plan
-
-
-@dataclass(frozen=True)
-class ArmRule:
-    """Whether an arm's training set has generated images, and whether it is transformed on the fly."""
-
-    generated: bool
-    transformed: bool
-
-
-# Keyed as `catalog.ARMS`; a test holds the two together.
-RULES: Mapping[str, ArmRule] = {
-    "real": ArmRule(generated=False, transformed=False),
-    "traditional": ArmRule(generated=False, transformed=True),
-    "generated": ArmRule(generated=True, transformed=False),
-    "generated+traditional": ArmRule(generated=True, transformed=True),
-}
 
 # What a ratio means, as `gangda augment` says it.
 MODES: Mapping[str, Callable[[float], AugmentConfig]] = {

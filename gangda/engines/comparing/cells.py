@@ -9,21 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gangda.configs import TrainConfig
+from gangda.arms import find
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.loading import load_splits
-from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import RULES, most_made
 from gangda.engines.comparing.fits import Fits
 from gangda.engines.comparing.plan import Cell, Plan, digest
-from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
-from gangda.engines.training import fit_generator
+from gangda.engines.comparing.pools import Pools
+from gangda.engines.comparing.telling import Tell
 from gangda.errors import DataError, RunError, UsageError
-from gangda.moves.leaks import check_run
-from gangda.moves.model import Model, load_model
-from gangda.moves.sorting import fit_sorter
-from gangda.moves.supply import draw_images, needs_sorter, supply_of
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import prepare
 from gangda.runtime.files import read_json, write_json
 
 PICTURED_CELLS, PICTURED_CLASSES, PICTURES_PER_CLASS = 2, 20, 10
@@ -54,7 +48,8 @@ def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
     except (DataError, RunError, UsageError) as error:
         raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
     write_json(cell_path(out, cell), result)
-    shutil.rmtree(_work(out, cell) / "gan" / "checkpoints", ignore_errors=True)  # finished: the model stays
+    for place in _work(out, cell).glob("gan*/checkpoints"):  # finished: the models stay
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _work(out: Path, cell: Cell) -> Path:
@@ -68,8 +63,11 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     splits = load_splits(config.data, cell.seed if plan.data_seed is None else plan.data_seed)
     if splits.fingerprint != plan.fingerprint:
         raise DataError(f"{config.data.source} has changed since the plan was made; choose another --out")
-    pool, generator = _generated(plan, cell, splits, machine, out, tell)
-    arms = Fits(config, cell.seed, splits, pool, machine, tell)
+    pools = Pools(plan, cell, splits, machine, _work(out, cell), tell)
+    for arm, arch in (find(name) for name in config.compare.arms):
+        if arm.generated and (arm.replaces or max(config.compare.ratios) > 0):
+            pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
+    arms = Fits(config, cell.seed, splits, pools, machine, tell)
     results = {name: arms.run(name) for name in config.compare.arms}
     return {
         "kind": "cell",
@@ -80,10 +78,11 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
         "image_shape": list(splits.train.image_shape),
         "rows": {name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
         "runtime": dataclasses.asdict(config.runtime),
-        "generator": generator,
+        "generator": pools.made.get(config.arch),
+        "generators": pools.made,
         "arms": results,
         "recognised": arms.recognised(),
-        "pictures": _pictures(splits.train, pool) if cell.index < PICTURED_CELLS else None,
+        "pictures": _pictures(splits.train, pools.drawn) if cell.index < PICTURED_CELLS else None,
         "seconds": time.monotonic() - began,
     }
 
@@ -94,62 +93,6 @@ def _rows(images: LabelledImages) -> dict[str, Any]:
         "per_class": images.counts().tolist(),
         "hash": digest(images.row_id.tolist()),
     }
-
-
-def _generated(
-    plan: Plan, cell: Cell, splits: DataSplits, machine: Machine, out: Path, tell: Tell
-) -> tuple[LabelledImages | None, dict[str, Any] | None]:
-    """The pool of generated images for all arms and ratios of a cell, and what made it."""
-    compare = plan.config.compare
-    make = most_made(compare.mode, compare.ratios, splits.train)
-    if not any(RULES[arm].generated for arm in compare.arms) or not make.any():
-        return None, None
-    began = time.monotonic()
-    model = _model(plan, cell, splits, out, tell)
-    trained = time.monotonic()
-    sorter = None
-    if needs_sorter(model):
-        sorter = fit_sorter(
-            splits.train,
-            splits.validation,
-            seed=cell.seed,
-            machine=machine,
-            reporter=Phase(tell, GENERATOR_SHARE, 0.0, "sorter"),
-        )
-    supply = supply_of(model, seed=cell.seed, machine=machine, sorter=sorter)
-    pool = draw_images(supply, make, splits.train.class_names, Phase(tell, GENERATOR_SHARE, 0.0, "samples"))
-    return pool, {
-        "arch": model.card.arch,
-        "steps": model.steps,
-        "checkpoint": model.checkpoint,
-        "shared": plan.run is not None,
-        "labels": supply.as_dict(),
-        "made": make.tolist(),
-        "content": pool.content_hash(),
-        "train_seconds": trained - began,
-        "draw_seconds": time.monotonic() - trained,
-    }
-
-
-def _model(plan: Plan, cell: Cell, splits: DataSplits, out: Path, tell: Tell) -> Model:
-    if plan.run is not None:
-        model = load_model(plan.run, plan.config.compare.checkpoint)
-        check_run(plan.run, model, splits)
-        return model
-    config = plan.config
-    runtime = dataclasses.replace(config.runtime, seed=cell.seed)
-    train = TrainConfig(config.data, config.arch, config.spec, config.recipe, config.budget, runtime)
-    reporter = Phase(tell, 0.0, GENERATOR_SHARE, "generator")
-    place = _work(out, cell) / "gan"
-    return fit_generator(
-        train,
-        splits.train,
-        place,
-        fingerprint=splits.fingerprint,
-        validation=splits.validation,
-        checkpoint=config.compare.checkpoint,
-        reporter=reporter,
-    )
 
 
 def _pictures(real: LabelledImages, pool: LabelledImages | None) -> dict[str, Any]:

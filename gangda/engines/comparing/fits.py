@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gangda.arms import ARMS, Arm, FitRule, find
 from gangda.classifiers.evaluation import Evaluation
 from gangda.configs import ClassifierConfig, ExperimentConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import RULES, ArmRule, plan_of, training_set
+from gangda.engines.comparing.arms import plan_of, training_set
+from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier, step_count
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
+from gangda.runtime.seeding import seed_for
+
+TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,26 +41,27 @@ class Fits:
         config: ExperimentConfig,
         seed: int,
         splits: DataSplits,
-        pool: LabelledImages | None,
+        pools: Pools,
         machine: Machine,
         tell: Tell,
     ) -> None:
-        self._config, self._seed, self._splits, self._pool = config, seed, splits, pool
+        self._config, self._seed, self._splits, self._pools = config, seed, splits, pools
         self._classifier = same_steps(config.classifier, len(splits.train))
         self._machine, self._tell = machine, tell
-        self._fitted: dict[tuple[float, bool], Fitted] = {}
-        self._fits = sum(len(self._ratios(arm)) for arm in config.compare.arms)
+        self._fitted: dict[tuple[Any, ...], Fitted] = {}
+        self._teachers: list[FittedClassifier] = []
+        self._fits = sum(len(self._ratios(find(arm)[0])) for arm in config.compare.arms)
 
-    def run(self, arm: str) -> dict[str, Any]:
+    def run(self, name: str) -> dict[str, Any]:
         """Choose the ratio on validation, then judge that one on test, once."""
-        rule = RULES[arm]
+        arm, arch = find(name)
         candidates = [
-            (ratio, self._validation(self._fit(ratio, rule).classifier)) for ratio in self._ratios(arm)
+            (ratio, self._validation(self._fit(arm, arch, ratio).classifier)) for ratio in self._ratios(arm)
         ]
         ratio, chosen = max(candidates, key=lambda pair: _score(pair[1]))  # of equals the smallest ratio
-        fitted = self._fit(ratio, rule)
+        fitted = self._fit(arm, arch, ratio)
         return {
-            "ratio": ratio if rule.generated else None,
+            "ratio": ratio if arm.added else None,
             "candidates": [
                 {"ratio": r, "validation": None if e is None else e.accuracy} for r, e in candidates
             ],
@@ -70,40 +76,86 @@ class Fits:
 
     def recognised(self) -> dict[str, float] | None:
         """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""
-        real_only = self._fitted.get((0.0, False))
-        if self._pool is None or real_only is None:
+        real_only = self._fitted.get(_key(ARMS["real"], None, 0.0))
+        pool = self._pools.drawn
+        if pool is None or real_only is None:
             return None
         fitted = real_only.classifier
         return {
-            "generated": evaluate(fitted, self._pool).accuracy,
+            "generated": evaluate(fitted, pool).accuracy,
             "real": evaluate(fitted, self._splits.test).accuracy,
         }
 
-    def _ratios(self, arm: str) -> tuple[float, ...]:
-        return tuple(sorted(self._config.compare.ratios)) if RULES[arm].generated else (0.0,)
+    def _ratios(self, arm: Arm) -> tuple[float, ...]:
+        ratios = tuple(sorted(self._config.compare.ratios))
+        if not arm.added:
+            return (0.0,)
+        return ratios[-1:] if arm.expected or arm.replaces else ratios
 
-    def _fit(self, ratio: float, rule: ArmRule) -> Fitted:
-        """Ratio 0 is the arm without generated images: fitted once for both."""
-        key = (ratio, rule.transformed)
+    def _fit(self, arm: Arm, arch: str | None, ratio: float) -> Fitted:
+        """Ratio 0 is the arm without added images: fitted once for both."""
+        key = _key(arm, arch, ratio)
         if key not in self._fitted:
             began = time.monotonic()
-            images = self._images(ratio)
+            images = self._images(arm, arch, ratio)
+            rule = self._rule(arm, images)
             classifier = fit_classifier(
                 images,
                 self._classifier,
                 seed=self._seed,
                 machine=self._machine,
-                transforms=self._config.transforms if rule.transformed else None,
+                transforms=self._config.transforms if rule.transforms == "traditional" else None,
+                rule=rule,
+                teachers=self._asked() if rule.taught else (),
                 reporter=self._phase(),
             )
             self._fitted[key] = Fitted(classifier, images, time.monotonic() - began)
         return self._fitted[key]
 
-    def _images(self, ratio: float) -> LabelledImages:
+    def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
+        """The arm's rule; what concerns added images only counts where there are some."""
+        compare, rule = self._config.compare, arm.rule
+        if not (images.origin != REAL).any():
+            return dataclasses.replace(rule, pretrained=False)
+        return dataclasses.replace(
+            rule,
+            added_weight=compare.generated_weight,
+            annealed=compare.anneal,
+            fresh=compare.fresh,
+            recalibrated=compare.recalibrate,
+        )
+
+    def _asked(self) -> list[FittedClassifier]:
+        """Teachers: trained on the real subset with the traditional transforms, each from a seed of its own."""
+        if not self._teachers:
+            self._teachers = [
+                fit_classifier(
+                    self._splits.train,
+                    self._classifier,
+                    seed=seed_for(self._seed, "teacher", number),
+                    machine=self._machine,
+                    transforms=self._config.transforms,
+                    reporter=self._phase(),
+                )
+                for number in range(TEACHERS)
+            ]
+        return self._teachers
+
+    def _images(self, arm: Arm, arch: str | None, ratio: float) -> LabelledImages:
         real = self._splits.train
-        if ratio == 0:
+        if arm.replaces:
+            return training_set(
+                real, self._pools.of(arm.added, arch), plan_of("replace", 1.0, real), self._seed
+            )
+        if not arm.added or ratio == 0:
             return real
-        return training_set(real, self._pool, plan_of(self._config.compare.mode, ratio, real), self._seed)
+        compare = self._config.compare
+        plan = plan_of(compare.mode, ratio, real)
+        if compare.fresh > 1:
+            plan = dataclasses.replace(
+                plan, make=compare.fresh * plan.make, want=plan.keep + compare.fresh * plan.make
+            )
+        return training_set(real, self._pools.of(arm.added, arch), plan, self._seed)
 
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
@@ -111,6 +163,11 @@ class Fits:
 
     def _validation(self, classifier: FittedClassifier) -> Evaluation | None:
         return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
+
+
+def _key(arm: Arm, arch: str | None, ratio: float) -> tuple[Any, ...]:
+    """Arms that train on the same in the same way share a classifier."""
+    return (arm.rule, 0.0) if ratio == 0 or not arm.added else (arm.rule, ratio, arm.added, arch)
 
 
 def same_steps(config: ClassifierConfig, real: int) -> ClassifierConfig:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda import settings
+from gangda import arms, settings
 from gangda.configs import ExperimentConfig, Runtime
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
+from gangda.statistics.families import PROCEDURES, family_of
 from gangda.statistics.signflip import EXACT_UP_TO
-from gangda.statistics.verdicts import EXPLORATORY, PRIMARY, available, margin_rule
+from gangda.statistics.verdicts import margin_rule
 
 PROTOCOL = 4  # raise it when cells of the same configuration would come out otherwise
 
@@ -114,8 +115,13 @@ def check(config: ExperimentConfig) -> None:
         UsageError: see the messages.
     """
     compare = config.compare
+    family_of(compare.arms, compare.contrast)
     if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
+    for name in compare.arms:
+        arms.find(name)
+    if "held-back" in compare.arms and config.data.per_class is None and config.data.class_counts is None:
+        raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
     if getattr(config.spec, "reconstruct", False):
@@ -212,16 +218,16 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
     sections = settings.as_mapping(config)
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
-    arms = config.compare.arms
+    family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,
         "fingerprint": fingerprint,
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
         "family": {
-            "primary": list(available(PRIMARY, arms)),
-            "procedure": "fixed sequence, each at alpha",
-            "exploratory": list(available(EXPLORATORY, arms)),
+            "primary": list(family.primary),
+            "procedure": PROCEDURES[family.procedure],
+            "exploratory": list(family.exploratory),
             "test": f"sign-flip, exact to n = {EXACT_UP_TO}",
             "equivalence": "TOST at the margin, per contrast",
         },
@@ -230,7 +236,7 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
     """What determines a cell's numbers: all that is fixed but the judging and the first seed."""
-    judging = ("alpha", "margin")
+    judging = ("alpha", "margin", "contrast", "procedure")
     compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
     runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
     kept = {key: value for key, value in fixed.items() if key != "family"}

@@ -16,6 +16,7 @@ from gangda.engines.comparing.fits import unpack_correct
 from gangda.engines.comparing.plan import Plan
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
+from gangda.statistics.families import family_of
 from gangda.statistics.mcnemar import BoolArray
 from gangda.statistics.values import Comparison
 from gangda.statistics.verdicts import judge_arms
@@ -83,8 +84,12 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     arms = plan.config.compare.arms
     correct = {arm: _correct(cells, arm) for arm in arms}
     margin = plan.config.compare.margin
+    compare = plan.config.compare
     comparison = judge_arms(
-        correct, alpha=plan.config.compare.alpha, margin=None if margin is None else margin / 100
+        correct,
+        alpha=compare.alpha,
+        margin=None if margin is None else margin / 100,
+        family=family_of(arms, compare.contrast, compare.procedure),
     )
     notes = notes_of(plan, cells)
     table = tuple(arm_row(cells, arm) for arm in arms)

@@ -1,0 +1,118 @@
+"""Which differences an experiment tests, and how the error of testing several is kept at alpha."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from gangda.errors import UsageError
+from gangda.statistics.signflip import passes
+
+Terms = tuple[tuple[str, int], ...]  # (arm, sign) of a contrast
+
+PRIMARY: Mapping[str, Terms] = {
+    "generated+traditional - traditional": (("generated+traditional", 1), ("traditional", -1)),
+    "generated - real": (("generated", 1), ("real", -1)),
+    "generated - traditional": (("generated", 1), ("traditional", -1)),
+}
+EXPLORATORY: Mapping[str, Terms] = {
+    "traditional - real": (("traditional", 1), ("real", -1)),
+    "interaction": (("generated+traditional", 1), ("traditional", -1), ("generated", -1), ("real", 1)),
+}
+PROCEDURES = {"sequence": "fixed sequence, each at alpha", "holm": "Holm's step-down procedure"}
+
+
+@dataclass(frozen=True)
+class Family:
+    """What is tested, in order, and what is only shown.
+
+    Attributes:
+        primary: differences with a p; `procedure` keeps the family's error rate.
+        exploratory: differences without a p.
+        procedure: a key of `PROCEDURES`.
+    """
+
+    primary: Mapping[str, Terms]
+    exploratory: Mapping[str, Terms]
+    procedure: str = "sequence"
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """A contrast's p in its family: None where it was not tested; `level` is that of its interval."""
+
+    p: float | None
+    adjusted: float | None
+    level: float
+
+
+def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str = "sequence") -> Family:
+    """The family of an experiment: the usual contrasts of these arms, or those asked for ("A - B").
+
+    Arms that no contrast mentions are shown against `real`, without p.
+
+    Raises:
+        UsageError: a contrast that is not of two of the arms.
+    """
+    primary = dict(_terms_of(text, arms) for text in contrasts) if contrasts else _available(PRIMARY, arms)
+    shown = {name: terms for name, terms in _available(EXPLORATORY, arms).items() if name not in primary}
+    mentioned = {arm for terms in [*primary.values(), *shown.values()] for arm, _ in terms}
+    if "real" in arms:
+        rest = [arm for arm in arms if arm not in mentioned and arm != "real"]
+        shown.update({f"{arm} - real": ((arm, 1), ("real", -1)) for arm in rest})
+    return Family(primary, shown, procedure)
+
+
+def _available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, Terms]:
+    """The contrasts whose arms are all here, in their fixed order."""
+    return {name: terms for name, terms in contrasts.items() if all(arm in arms for arm, _ in terms)}
+
+
+def _terms_of(text: str, arms: Sequence[str]) -> tuple[str, Terms]:
+    first, _, second = (part.strip() for part in text.partition(" - "))
+    for arm in (first, second):
+        if arm not in arms:
+            raise UsageError(
+                f"--contrast '{text}': '{arm}' is none of the arms {', '.join(arms)}; write it as 'ARM - ARM'"
+            )
+    return f"{first} - {second}", ((first, 1), (second, -1))
+
+
+def in_sequence(values: Sequence[float], alpha: float) -> list[Adjusted]:
+    """A fixed sequence, each at full alpha while all before were decided; adjusted p is the largest so far.
+
+    Source: Maurer 1995.
+    """
+    found: list[Adjusted] = []
+    gate, largest = True, 0.0
+    for p in values:
+        largest = max(largest, p)
+        found.append(Adjusted(p, largest, alpha) if gate else Adjusted(None, None, alpha))
+        gate = gate and passes(largest, alpha)
+    return found
+
+
+def by_holm(values: Sequence[float], alpha: float) -> list[Adjusted]:
+    """Holm's step-down p; the interval's level is the one at which a difference was decided, or missed.
+
+    So the interval leaves out zero exactly where the adjusted p is at most alpha. Source: Holm 1979.
+    """
+    order = sorted(range(len(values)), key=lambda i: values[i])
+    found: list[Adjusted | None] = [None] * len(values)
+    largest, level = 0.0, alpha
+    for rank, i in enumerate(order):
+        steps = len(values) - rank
+        if passes(largest, alpha):
+            level = alpha / steps
+        largest = max(largest, min(1.0, steps * values[i]))
+        found[i] = Adjusted(values[i], largest, level)
+    return [one for one in found if one is not None]
+
+
+ADJUST: Mapping[str, Callable[[Sequence[float], float], list[Adjusted]]] = {
+    "sequence": in_sequence,
+    "holm": by_holm,
+}
+
+
+def first_level(family: Family, alpha: float) -> float:
+    """The level that the smallest p must reach for anything to be decided."""
+    return alpha / max(1, len(family.primary)) if family.procedure == "holm" else alpha

@@ -1,0 +1,107 @@
+"""Where added images come from: each pool against what it says, and every arm in one small experiment."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from gangda.arms import ARMS
+from gangda.configs import Budget, ClassifierConfig, CompareConfig, DataConfig, ExperimentConfig, Runtime
+from gangda.data.images import REAL
+from gangda.data.loading import load_splits
+from gangda.engines import comparing
+from gangda.engines.comparing.plan import make_plan
+from gangda.engines.comparing.pools import Pools
+from gangda.errors import UsageError
+from gangda.runtime.device import prepare
+from gangda.specs import PcaSpec
+
+
+def experiment(**compare) -> ExperimentConfig:
+    return ExperimentConfig(
+        data=DataConfig(per_class=12),
+        arch="pca",
+        spec=PcaSpec(components=8),
+        budget=Budget(steps=1),
+        classifier=ClassifierConfig(classifier_steps=8),
+        compare=CompareConfig(**{"seeds": 1, **compare}),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+
+
+@pytest.fixture
+def pools(tmp_path):
+    config = experiment(ratios=(1.0,))
+    splits = load_splits(config.data, 0)
+    plan = make_plan(config, splits.fingerprint, None, None)
+    return Pools(
+        plan, plan.cells[0], splits, prepare(plan.config.runtime), tmp_path, lambda share, info: None
+    )
+
+
+@pytest.mark.parametrize("added", sorted({arm.added for arm in ARMS.values()} - {""}))
+def test_every_pool_has_enough_of_every_class_and_nothing_real(pools, added):
+    pool = pools.of(added)
+    assert (pool.counts() >= pools.wanted).all()
+    assert (pool.origin != REAL).all()
+    assert (pool.row_id == -1).all()
+    assert pools.of(added) is pool
+
+
+def test_copies_are_real_images_and_shuffled_ones_under_other_labels(pools):
+    train = pools.splits.train
+    known = {image.tobytes(): label for image, label in zip(train.pixels, train.labels, strict=True)}
+    copies, shuffled = pools.of("copies"), pools.of("shuffled")
+    assert all(known[x.tobytes()] == y for x, y in zip(copies.pixels, copies.labels, strict=True))
+    wrong = [known[x.tobytes()] != y for x, y in zip(shuffled.pixels, shuffled.labels, strict=True)]
+    assert 0.6 < np.mean(wrong) < 1.0
+
+
+def test_held_back_images_are_of_no_split(pools):
+    splits = pools.splits
+    used = {x.tobytes() for part in (splits.train, splits.validation, splits.test) for x in part.pixels}
+    fresh = [x.tobytes() not in used for x in pools.of("held back").pixels]
+    assert np.mean(fresh) > 0.99  # the digits hold a few duplicates
+
+
+def test_smote_lies_between_neighbours_of_its_class(pools):
+    pool, train = pools.of("smote"), pools.splits.train
+    for label in range(3):
+        of_class = train.pixels[train.labels == label].astype(int)
+        made = pool.pixels[pool.labels == label].astype(int)
+        assert (made >= of_class.min(0)).all()
+        assert (made <= of_class.max(0)).all()
+
+
+def test_spoilt_pools_are_the_generated_one_spoilt(pools):
+    plain = pools.of("generator")
+    ranged, sized, permuted = (pools.of(name) for name in ("wrong range", "wrong size", "permuted labels"))
+    assert np.array_equal(ranged.pixels, (2 * plain.pixels.astype(int) - 255).clip(0, 255))
+    assert np.array_equal(sized.pixels[:, :4, :4], plain.pixels[:, ::2, ::2])
+    assert not sized.pixels[:, 4:].any()
+    first = plain.pixels[plain.labels == 0]
+    assert np.array_equal(permuted.pixels[permuted.labels == 1], first)
+
+
+def test_every_arm_in_one_experiment(tmp_path):
+    names = (*ARMS, "generated@ppca")
+    uneven = DataConfig(class_counts=(20, *[12] * 9))
+    config = dataclasses.replace(experiment(arms=names), data=uneven)
+    result = comparing.compare(config, tmp_path / "e", jobs=1)
+    [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]
+    assert set(cell["arms"]) == set(names)
+    assert set(cell["generators"]) == {"pca", "ppca"}
+    train = cell["rows"]["train"]["count"]
+    assert cell["arms"]["generated-only"]["n_train"] == cell["arms"]["generated-only"]["n_generated"] == train
+    prints = [arm["classifier"] for arm in cell["arms"].values()]
+    assert len(set(prints)) == len(prints)  # no two arms are the same training
+    assert result.comparison is not None
+
+
+def test_what_cannot_run_is_refused_when_it_is_planned(tmp_path):
+    whole = dataclasses.replace(experiment(arms=("real", "held-back")), data=DataConfig())
+    with pytest.raises(UsageError, match="give --per-class"):
+        comparing.compare(whole, tmp_path / "a", dry_run=True)
+    with pytest.raises(UsageError, match="none of the arms"):
+        comparing.compare(experiment(contrast=("generated - smote",)), tmp_path / "b", dry_run=True)
