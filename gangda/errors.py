@@ -37,3 +37,10 @@ class InterruptedByUserError(GangdaError):
     """Ctrl-C, with all work saved."""
 
     exit_code = 130
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Python's own error, CUDA's, and those of torch's CPU allocator and kernels, which are bare RuntimeErrors."""
+    said = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory object")
+    named = type(error).__name__ == "OutOfMemoryError"
+    return isinstance(error, MemoryError) or named or any(words in str(error) for words in said)

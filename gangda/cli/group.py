@@ -8,10 +8,18 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gangda.errors import GangdaError
+from gangda.errors import GangdaError, RunError, is_out_of_memory
+from gangda.runtime.signals import stop_request
 
-OUT_OF_MEMORY = "out of memory; use a smaller --batch-size, fewer --jobs or smaller images"
+# What takes less memory, for the commands that have such an option: its parameter, and the advice.
+SAVING = {
+    "recipe_batch_size": "a smaller --batch-size",
+    "classifier_classifier_batch": "a smaller --classifier-batch",
+    "jobs": "fewer --jobs",
+    "data_image_size": "a smaller --image-size",
+}
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
+STOPPED = "stopped before it was done; run the same command again to go on"
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
 
 
@@ -21,6 +29,24 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """Own options and --help."""
         return deferred(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command.
+
+        Raises:
+            RunError: out of memory; the message names the options of this command that save some.
+        """
+        try:
+            return super().invoke(ctx)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise RunError(f"out of memory: use {self._less_memory()}") from error
+
+    def _less_memory(self) -> str:
+        own = {param.name for param in self.params}
+        advice = [words for name, words in SAVING.items() if name in own]
+        return ", or ".join(advice) or "another machine, or free some memory there"
 
 
 class Group(TyperGroup):
@@ -35,17 +61,14 @@ class Group(TyperGroup):
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
         try:
-            code = super().main(args, standalone_mode=False, **kwargs) or 0
+            with stop_request() as stop, stop.at_once(STOPPED):
+                code = super().main(args, standalone_mode=False, **kwargs) or 0
             if code == INTERRUPTED:
                 complain("interrupted", code)
         except GangdaError as error:
             code = complain(str(error), error.exit_code)
         except typer.TyperException as error:
             code = complain(error.format_message() + _where_to_look(error), error.exit_code)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            code = complain(OUT_OF_MEMORY, 1)
         sys.exit(code)
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -97,9 +120,3 @@ def _where_to_look(error: typer.TyperException) -> str:
     """A pointer to the help of the command that was mistyped."""
     context = getattr(error, "ctx", None)
     return f" (see '{context.command_path} --help')" if context is not None else ""
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Python's own, CUDA's, and the CPU allocator's, which is a bare RuntimeError."""
-    named = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, MemoryError) or named or "can't allocate memory" in str(error)

@@ -6,8 +6,6 @@ A shard is written beside its place and moved in with its index last; readers tr
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from gangda.errors import DataError, RunError
 from gangda.fields import from_plain
 from gangda.runtime.files import clear_disk_errors, sync_folder, write_json
 from gangda.runtime.signals import stop_request
+from gangda.runtime.staging import folder_beside
 
 __all__ = ["SetHeader", "SetOnDisk", "SetWriter", "finished_index", "is_set", "read_set", "set_being_written"]
 
@@ -71,22 +70,15 @@ class SetOnDisk:
 class SetWriter:
     """Takes pieces in and writes them in the header's format; see `set_being_written`."""
 
-    def __init__(self, out: Path, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
-        self._out, self._folder, self._header = out, folder, header
-        self._stop = open_files.enter_context(stop_request())
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        self._folder, self._header = folder, header
         self._writer = FORMATS[header.format].write(folder, header, open_files)
         self._counts = [0] * len(header.class_names)
         self.sorting: dict[str, list[int]] = {}
         self.cost: dict[str, Any] = {}
 
     def write(self, piece: Piece) -> None:
-        """Add images.
-
-        Raises:
-            StoppedError, InterruptedByUserError: a signal has come.
-        """
-        if self._stop:
-            raise self._stop.error(f"{self._out}: stopped, nothing written there; run the same command again")
+        """Add images."""
         for label in piece.labels.tolist():
             self._counts[label] += 1
         self._writer.write(piece)
@@ -149,22 +141,19 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
 
     Raises:
         RunError: `out` holds something else, or the disk refuses.
+        StoppedError, InterruptedByUserError: a signal has come before the shard was whole.
     """
     finished_index(out, header)
-    with clear_disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-        try:
-            with contextlib.ExitStack() as open_files:
-                writer = SetWriter(out, temporary, header, open_files)
-                yield writer
-                writer.finish()
-            os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
-            temporary.chmod(0o755)
-            _move_in(temporary, out, header)
-            sync_folder(out.parent)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    stopped = f"{out}: stopped, nothing written there; run the same command again"
+    with clear_disk_errors(out), stop_request() as stop, folder_beside(out) as temporary:
+        with stop.at_once(stopped), contextlib.ExitStack() as open_files:
+            writer = SetWriter(temporary, header, open_files)
+            yield writer
+            writer.finish()
+        os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
+        temporary.chmod(0o755)
+        _move_in(temporary, out, header)
+        sync_folder(out.parent)
         _complete(out, header)
 
 

@@ -1,4 +1,8 @@
-"""Stopping politely: a signal sets a flag, the loop sees it at the next step and saves; a second one exits at once."""
+"""Stopping politely: a signal sets a flag, the loop sees it at the next step and saves; a second one exits at once.
+
+Where there is nothing to save (reading data, training a classifier, writing a set that is not in its place yet), the
+first signal ends the work where it is: see `StopRequest.at_once`.
+"""
 
 import contextlib
 import os
@@ -11,34 +15,70 @@ from gangda.errors import GangdaError, InterruptedByUserError, StoppedError
 _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
+class _EndedError(BaseException):
+    """Leaves the work at once. Like KeyboardInterrupt no Exception: nothing on the way may take it for a failure."""
+
+
 class StopRequest:
     """Whether a signal has come; `error(message)` is what to raise once the work is saved."""
 
-    def __init__(self) -> None:
+    def __init__(self, patient: bool = False) -> None:
         self.signal: int | None = None
+        self._patient = patient
+        self._at_once = False
 
     def __bool__(self) -> bool:
         return self.signal is not None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """The handler itself."""
-        if self.signal is not None:
+        if self.signal is not None and not self._patient:
             os._exit(128 + number)
         self.signal = number
+        if self._at_once:
+            raise _EndedError
+
+    def hear(self, number: int) -> None:
+        """Of a signal that another process has got; 0 for none."""
+        if number and self.signal is None:
+            self.signal = number
 
     def error(self, message: str) -> GangdaError:
         """Exit code 130 after Ctrl-C, 75 otherwise."""
         kind = InterruptedByUserError if self.signal == signal.SIGINT else StoppedError
         return kind(message)
 
+    @contextlib.contextmanager
+    def at_once(self, message: str) -> Iterator[None]:
+        """Inside, a signal ends the work wherever it is: for work that leaves nothing half-made.
+
+        What a request inside this one has heard of, this one hears of when that ends, and does not raise.
+
+        Raises:
+            StoppedError, InterruptedByUserError: a signal has come; with this message.
+        """
+        if self:
+            raise self.error(message)
+        try:
+            self._at_once = True
+            yield
+            self._at_once = False
+        except _EndedError:
+            raise self.error(message) from None
+        finally:
+            self._at_once = False
+
 
 @contextlib.contextmanager
-def stop_request() -> Iterator[StopRequest]:
+def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     """Watch SIGINT, SIGTERM and SIGUSR1 while inside; outside the main thread, watch nothing.
+
+    `patient`: a second signal is no more than the first. torchrun passes on what a scheduler has sent to it and to its
+    processes alike, so that these hear of everything twice; what does not end in time it kills.
 
     Inside another request a signal counts for both: the outer one hears of it when the inner one ends.
     """
-    request = StopRequest()
+    request = StopRequest(patient)
     previous = {}
     try:
         for number in _WATCHED:

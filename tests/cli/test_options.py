@@ -118,7 +118,7 @@ def test_a_new_field_is_a_new_flag(monkeypatch):
         (IncompleteError("cells 3, 4 are missing"), 3, "gangda: cells 3, 4 are missing"),
         (StoppedError("saved; run the same command again"), 75, "gangda: saved; run the same command again"),
         (KeyboardInterrupt(), 130, "gangda: interrupted"),
-        (MemoryError(), 1, "gangda: out of memory; use a smaller --batch-size"),
+        (MemoryError(), 1, "gangda: out of memory: use a smaller --batch-size"),
         (
             RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
             1,
@@ -130,7 +130,7 @@ def test_errors_are_one_line_and_their_exit_code(raised, code, line):
     def body():
         raise raised
 
-    _, done = probe(["runtime"], body=body)
+    _, done = probe(["recipe"], body=body)
     assert done.exit_code == code
     assert done.stderr.strip().startswith(line)
     assert len(done.stderr.strip().splitlines()) == 1

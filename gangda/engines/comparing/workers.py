@@ -15,7 +15,7 @@ from typing import Any
 from gangda.engines.comparing.cells import run_cell
 from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import Tell
-from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError
+from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
 from gangda.runtime.progress import Reporter
 from gangda.runtime.signals import StopRequest, stop_request
 
@@ -48,11 +48,11 @@ def _run_here(
     for done, cell in enumerate(cells):
 
         def tell(share: float, info: str, done: int = done, cell: Cell = cell) -> None:
-            if stop:
-                raise stop.error(_stopped(done, len(cells)))
             reporter.step("cells", done + share, len(cells), f"seed {cell.seed}: {info}")
 
-        work(plan, cell, out, tell)
+        # Training saves itself; the rest of a cell is done again.
+        with stop.at_once(_stopped(done, len(cells))):
+            work(plan, cell, out, tell)
         reporter.step("cells", done + 1, len(cells), f"seed {cell.seed} done")
 
 
@@ -176,6 +176,12 @@ def _serve(pipe: Connection, plan: Plan, out: Path, work: Work) -> None:
             return
         except GangdaError as error:
             teller.send("failed", error, "")
+            return
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            words = f"cell {cell.index} (seed {cell.seed}): out of memory: use fewer --jobs or a smaller --batch-size"
+            teller.send("failed", RunError(words), "")
             return
         teller.send("done", 1.0, "done")
 

@@ -1,0 +1,72 @@
+"""Temporary folders beside the place they are made for, and what killed processes leave of temporaries."""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_RANDOM = "[a-z0-9_]{8}"  # how tempfile ends its names
+
+
+@contextlib.contextmanager
+def folder_beside(place: Path) -> Iterator[Path]:
+    """Yield a hidden temporary folder beside `place`; at the end it is gone, unless it was moved away.
+
+    Folders that killed processes left for the same place are removed first. A living process holds a lock on its own,
+    which the system lets go when the process ends, however it ends. Where folders cannot be locked (some network file
+    systems), what is left stays.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(place)
+    temporary, handle = _own_folder(place)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _own_folder(place: Path) -> tuple[Path, int | None]:
+    """A fresh folder and the handle that locks it; None where folders cannot be locked."""
+    while True:
+        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+        handle = None
+        with contextlib.suppress(OSError):
+            handle = os.open(temporary, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        if temporary.is_dir():  # nobody took it for a dead process's before it was locked
+            return temporary, handle
+        if handle is not None:
+            os.close(handle)
+
+
+def _remove_left(place: Path) -> None:
+    left = re.compile(rf"\.{re.escape(place.name)}\.{_RANDOM}")
+    for folder in [path for path in place.parent.iterdir() if left.fullmatch(path.name)]:
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(handle)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete the temporary files of this folder that a killed process left of files it was writing whole.
+
+    Only for a folder that nobody else writes to at the moment.
+    """
+    left = re.compile(rf"\..+\.{_RANDOM}")
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if left.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink(missing_ok=True)
