@@ -13,8 +13,10 @@ import contextlib
 import fcntl
 import hashlib
 import io
-import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+import os
+import re
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,12 @@ from gangda.runtime.files import (
     write_bytes,
     write_json,
 )
+from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
+_STEP = re.compile(r"step-(\d+)\.pt")
+_STATE: Mapping[str, type] = {"finished": bool, "alarms": list, "fingerprint": str, "collapsed": bool}
+PARTS = ("checkpoints", "samples", "lookout", "model")
 
 
 def config_hash(text: str) -> str:
@@ -49,21 +55,39 @@ class RunFolder:
 
     path: Path
 
-    def claim(self, config_yaml: str, ignoring: Collection[str] = ()) -> bool:
+    def claim(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
         """Take the folder for this configuration; True if it was ours already. Keys in `ignoring` may have changed.
 
+        `fingerprint` is that of the images.
+
         Raises:
-            RunError: it holds something else, or a run of another configuration (the difference is named).
+            RunError: it holds something else, a run of another configuration (the difference is named) or of other
+                images.
         """
-        recorded = self.path / "config.yaml"
-        if recorded.is_file() and (self.path / "run.json").is_file():
-            _refuse_difference(self.path, recorded.read_text(encoding="utf-8"), config_yaml, ignoring)
+        recorded, known = self.path / "config.yaml", self._is_run()
+        if known:
+            _refuse_difference(self.path, recorded, config_yaml, ignoring)
+        else:
+            self.refuse_foreign()
+        if not recorded.is_file() or recorded.read_bytes() != config_yaml.encode():
             write_bytes(recorded, config_yaml.encode())
-            return True
-        self.refuse_foreign()
-        write_bytes(recorded, config_yaml.encode())
-        write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
-        return False
+        if not (self.path / "run.json").is_file():
+            write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
+        self._refuse_other_images(fingerprint)
+        return known
+
+    def _is_run(self) -> bool:
+        """Whether a run has begun here; a damaged `run.json` may have been deleted, it is made again."""
+        begun = any((self.path / name).exists() for name in ("run.json", "checkpoints"))
+        return begun and (self.path / "config.yaml").is_file()
+
+    def _refuse_other_images(self, fingerprint: str) -> None:
+        before = self.state().get("fingerprint", fingerprint)
+        if fingerprint and before != fingerprint:
+            raise RunError(
+                f"{self.path}: its images have changed since it began (content {before[:16]}, now {fingerprint}); "
+                "give it those it began with, or choose another --out"
+            )
 
     def refuse_foreign(self) -> None:
         """Leave alone what is not ours.
@@ -71,7 +95,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds something that no run put there.
         """
-        if (self.path / "config.yaml").is_file() and (self.path / "run.json").is_file():
+        if self._is_run():
             return
         if foreign_names(self.path, (".lock", "config.yaml"), ("config.yaml", "run.json")):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
@@ -93,11 +117,22 @@ class RunFolder:
                 raise RunError(
                     f"{self.path}: another process is working in this folder; wait for it"
                 ) from None
+            with clear_disk_errors(self.path):
+                for place in ("", *PARTS):
+                    remove_temporaries(self.path / place)
             yield
 
     def state(self) -> dict[str, Any]:
-        """`run.json`."""
-        return read_json(self.path / "run.json")
+        """`run.json`.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        path = self.path / "run.json"
+        state = read_json(path)
+        if not all(isinstance(state.get(name, kind()), kind) for name, kind in _STATE.items()):
+            raise DataError(f"{path}: damaged; delete it and run the same command again")
+        return {"finished": False, **state}
 
     def write_state(self, **values: Any) -> None:
         """Replace `run.json`."""
@@ -106,20 +141,37 @@ class RunFolder:
     def save_checkpoint(
         self, step: int, state: dict[str, Any], lasting: Callable[[int], bool] = lambda step: True
     ) -> None:
-        """Write a checkpoint and its hash; then drop all older ones but the last few at `lasting` steps."""
+        """Write a checkpoint and its hash; then drop all older ones but the last few at `lasting` steps.
+
+        There is a whole checkpoint at every moment: the hash goes first, and where a checkpoint of the same step is
+        replaced, it stands beside that one's, so that either of them is known to be whole.
+        """
         buffer = io.BytesIO()
         torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
         data = buffer.getvalue()
         path = self.path / "checkpoints" / f"step-{step:08d}.pt"
+        hashes = [hashlib.sha256(data).hexdigest(), *_known_hash(path)]
+        self._sync_log()
+        write_bytes(path.with_suffix(".sha256"), "".join(f"{digest}\n" for digest in hashes).encode())
         write_bytes(path, data)
-        write_bytes(path.with_suffix(".sha256"), hashlib.sha256(data).hexdigest().encode() + b"\n")
         older = [old for old in self.checkpoints() if old != path]
         kept = [old for old in older if lasting(_step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
         self._drop(old for old in older if old not in kept)
+        for sidecar in path.parent.glob("step-*.sha256"):  # of a checkpoint that was never written
+            if not sidecar.with_suffix(".pt").exists():
+                sidecar.unlink(missing_ok=True)
+
+    def _sync_log(self) -> None:
+        """Make the log durable: no checkpoint may know of steps whose lines a power cut takes away."""
+        path = self.path / "metrics.jsonl"
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""
-        return sorted((self.path / "checkpoints").glob("step-*.pt"))
+        found = (self.path / "checkpoints").glob("step-*.pt")
+        return sorted(path for path in found if _STEP.fullmatch(path.name))
 
     def drop_checkpoints(self, after: int) -> None:
         """Delete those of later steps."""
@@ -133,60 +185,59 @@ class RunFolder:
     def load_checkpoint(
         self, wanted: Callable[[int], bool] | None = None
     ) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each damaged one passed over."""
+        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each damaged one passed over.
+
+        None where there is no checkpoint at all.
+
+        Raises:
+            RunError: there are some, and all of them are damaged.
+            DataError: the newest whole one is of a newer gangda.
+        """
         complaints: list[str] = []
         for path in reversed(self.checkpoints()):
             if wanted is not None and not wanted(_step_of(path)):
                 continue
-            data = path.read_bytes()
-            sidecar = path.with_suffix(".sha256")
-            if sidecar.is_file() and sidecar.read_text().strip() == hashlib.sha256(data).hexdigest():
-                state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-                check_version(state.pop("format_version", None), path)
-                return state, complaints
-            complaints.append(f"{path}: damaged (its hash does not match); using the one before it")
+            found = _read_checkpoint(path)
+            if isinstance(found, dict):
+                check_version(found.pop("format_version", None), path)
+                return found, complaints
+            complaints.append(f"{path}: damaged ({found}); using the one before it")
+        if complaints:
+            raise RunError(
+                f"{self.path / 'checkpoints'}: none of {len(complaints)} checkpoints is whole; put a good one back, "
+                "delete that folder to begin again, or choose another --out"
+            )
         return None, complaints
+
+
+def _known_hash(path: Path) -> list[str]:
+    """The hash of a checkpoint on disk, if it is whole."""
+    with contextlib.suppress(OSError, ValueError):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return [digest] if digest in path.with_suffix(".sha256").read_text().split() else []
+    return []
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any] | str:
+    """What a checkpoint holds, or what is wrong with it. Nothing in it is ever executed."""
+    try:
+        data = path.read_bytes()
+        hashes = path.with_suffix(".sha256").read_text().split()
+    except (OSError, ValueError) as error:
+        return f"it or its hash cannot be read: {str(error)[:80]}"
+    if hashlib.sha256(data).hexdigest() not in hashes:
+        return "its hash does not match"
+    try:
+        state = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a forged file may provoke
+        return f"it holds something other than numbers: {type(error).__name__}"
+    return state if isinstance(state, dict) else "it holds no state of a run"
 
 
 def _step_of(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from.
-
-    Lines of step 0 are of the discriminator's pre-training and have a "turn", which `turn` cuts back likewise.
-    """
-
-    def __init__(self, path: Path, step: int, turn: int = 0) -> None:
-        kept = [line for line in _complete_lines(path) if _place_of(line) <= (step, 0 if step else turn)]
-        write_bytes(path, "".join(kept).encode())
-        self.path = path
-        self.file = path.open("a", encoding="utf-8")
-
-    def write(self, record: dict[str, Any]) -> None:
-        """Append a line."""
-        with clear_disk_errors(self.path):
-            self.file.write(json.dumps(record) + "\n")
-            self.file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        with clear_disk_errors(self.path):
-            self.file.close()
-
-
-def _place_of(line: str) -> tuple[int, int]:
-    record = json.loads(line)
-    return record["step"], record.get("turn", 0)
-
-
-def _complete_lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    return [
-        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
-    ]
 
 
 def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path("runs")) -> Path:
@@ -199,7 +250,7 @@ def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path(
     outside = 0
     for card in root.glob("*/model/model.json"):
         run = card.parent.parent
-        with contextlib.suppress(DataError, KeyError, ValueError, OSError):
+        with contextlib.suppress(DataError, KeyError, ValueError, TypeError, OverflowError, OSError):
             if read_json(card)["fingerprint"] != fingerprint or not read_json(run / "run.json")["finished"]:
                 continue
             rows = np.array((card.parent / "rows.txt").read_text().split(), dtype=np.int64)
@@ -216,15 +267,29 @@ def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path(
     )
 
 
-def _refuse_difference(path: Path, recorded: str, asked: str, ignoring: Collection[str]) -> None:
-    before, now = _flat(recorded), _flat(asked)
+def _refuse_difference(path: Path, recorded: Path, asked: str, ignoring: Collection[str]) -> None:
+    try:
+        before = _flat(recorded.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:80]
+        raise RunError(f"{recorded}: damaged ({reason}); put it back, or choose another --out") from None
+    now = _flat(asked)
     for key in [*before, *(key for key in now if key not in before)]:
         if before.get(key) != now.get(key) and key.split(".")[-1] not in ignoring:
-            longer = "--resume to go on with another budget, " if key.startswith("budget.") and not ignoring else ""
-            raise RunError(
-                f"{path}: was made with {key} = {before.get(key)}, not {now.get(key)}; use the same options "
-                f"(--config takes the run's own config.yaml), {longer}or another --out"
+            longer = (
+                "--resume to go on with another budget, "
+                if key.startswith("budget.") and not ignoring
+                else ""
             )
+            raise RunError(
+                f"{path}: was made with {key} = {_short(before.get(key))}, not {_short(now.get(key))}; use the same "
+                f"options (--config takes the run's own config.yaml), {longer}or another --out"
+            )
+
+
+def _short(value: Any) -> str:
+    """A value in words; a long one cut."""
+    return value[:60] if isinstance(value, str) else reprlib.repr(value)
 
 
 def _flat(text: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import pytest
 
 from gangda.errors import RunError
 from gangda.runtime.files import write_bytes, write_json
-from gangda.runtime.runs import KEEP_CHECKPOINTS, MetricsLog, RunFolder, find_run
+from gangda.runtime.metrics_log import MetricsLog
+from gangda.runtime.runs import KEEP_CHECKPOINTS, RunFolder, find_run
 
 CONFIG = "data:\n  source: digits\nrecipe:\n  lr: 0.1\nbudget:\n  steps: 5\n"
 

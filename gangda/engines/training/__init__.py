@@ -40,7 +40,12 @@ def train(
         GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
     """
     splits = load_splits(config.data, config.runtime.seed)
-    for note in (*splits.notes, *_made_up(splits.train), *_scarce(splits.train)):
+    for note in (
+        *splits.notes,
+        *_made_up(splits.train),
+        *_scarce(splits.train),
+        *_repeated(config, splits.train),
+    ):
         reporter.line(note)
     config = check(config, splits.train, splits.labelled)
     run = out or default_folder(config, splits.name)
@@ -122,6 +127,13 @@ def _scarce(images: LabelledImages) -> tuple[str, ...]:
     return (words,) if least < SCARCE else ()
 
 
+def _repeated(config: TrainConfig, images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where a batch is larger than the set."""
+    size, count = config.recipe.batch_size, len(images)
+    words = f"--batch-size {size:,} is more than the {count:,} training images: a batch shows them repeatedly"
+    return (words,) if config.spec.game and size > count else ()
+
+
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
     """Nothing left to be decided by the code: widths and steps as they follow from the images."""
     spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
@@ -150,7 +162,7 @@ def fit_run(
     machine = prepare(config.runtime)
     folder.refuse_foreign()
     with folder.lock(), stop_request() as stop:
-        folder.claim(settings.dump(config), ignoring=_open_to_change(config) if resume else ())
+        folder.claim(settings.dump(config), _open_to_change(config) if resume else (), fingerprint)
         sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
         return sitting.fit() if config.spec.game else sitting.fit_closed_form()
 

@@ -92,7 +92,7 @@ class Checkpoints:
             raise RunError(
                 f"{self.folder.path}: its checkpoints were made by an older gangda; start again in another --out"
             ) from error
-        except (RuntimeError, ValueError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise RunError(
                 f"{self.folder.path}: its checkpoints are of other networks; start again in another --out"
             ) from error

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gangda.moves.loop import StepRecord
 from gangda.moves.watching.dynamics import Course
 from gangda.runtime.files import without_nan
-from gangda.runtime.runs import MetricsLog
+from gangda.runtime.metrics_log import MetricsLog
 from gangda.zoo.base import Networks
 
 LOG_EVERY = 50  # steps between lines

@@ -1,7 +1,7 @@
 """What a run leaves to look at and to sample from: grids, a GIF of them, and the model."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -38,9 +38,12 @@ class Keeper:
             picture = grids.png(grids.tile(samples, watch.COLUMNS))
             write_bytes(self.folder.path / "samples" / f"{name}-{step:08d}.png", picture)
 
-    def save_animation(self) -> None:
-        """All grids, one after the other."""
+    def save_animation(self, planned: Callable[[int], bool]) -> None:
+        """All grids of `planned` steps, one after the other; those of steps at which a sitting was stopped go."""
         samples = self.folder.path / "samples"
+        for path in samples.glob("*-" + 8 * "[0-9]" + ".png"):
+            if not planned(int(path.stem[-8:])):
+                path.unlink()
         write_bytes(samples / "training.gif", grids.animation(sorted(samples.glob("grid-*.png"))))
 
     def save_model(

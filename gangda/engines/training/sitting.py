@@ -68,11 +68,14 @@ class Sitting:
 
     def fit_closed_form(self) -> TrainResult:
         """Architectures that are fitted, not trained."""
-        generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
-            self.config.spec, self.images
-        ).to(self.machine.device)
-        self.keeper.save_model(generator, 0)
-        self.keeper.save_grid(generator, 0)
+        with self.stop.at_once(
+            f"{self.folder.path}: stopped before the fit was done; run the same command again"
+        ):
+            generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
+                self.config.spec, self.images
+            ).to(self.machine.device)
+            self.keeper.save_model(generator, 0)
+            self.keeper.save_grid(generator, 0)
         seconds = self.kept.clock.seconds
         self.folder.write_state(finished=True, steps=0, seconds=seconds, fingerprint=self.fingerprint)
         return TrainResult(self.folder.path, self.config.arch, 0, seconds, 0.0, True, {"generator": 0})
@@ -145,7 +148,7 @@ class Sitting:
             self.kept.lookout.finish(state.ema, state.step, self.kept.journal.course)
         self._save_model(state)
         self.keeper.save_grid(state.ema, state.step)
-        self.keeper.save_animation()
+        self.keeper.save_animation(lambda step: self.schedule.regular(step) or step == state.step)
         self.kept.write_state(state, finished=True)
         self._refuse_collapse(state.step, self.kept.lookout.collapsed)
         alarms = tuple(str(alarm) for alarm in self.kept.lookout.alarms)
