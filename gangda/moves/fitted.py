@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from gangda import catalog
 from gangda.classifiers import custom
 from gangda.data.images import IntArray, UInt8Array
-from gangda.errors import DataError
+from gangda.data.mapped import as_tensor
+from gangda.errors import DataError, UsageError
 from gangda.moves.draw import to_float
 from gangda.runtime.device import Machine, evaluating
 from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
@@ -91,7 +92,7 @@ class FittedClassifier:
 
     def save(self, path: Path) -> None:
         """Write weights and description to one safetensors file."""
-        about = {key: getattr(self, key) for key in ABOUT}
+        about = {key: getattr(self, key) for key in (*ABOUT, "fingerprint")}
         tensors = {
             key: tensor.detach().cpu().contiguous() for key, tensor in self.network.state_dict().items()
         }
@@ -107,16 +108,21 @@ class FittedClassifier:
         """
         about, tensors = _read(path)
         names, shape = tuple(about["class_names"]), tuple(about["image_shape"])
-        network = build_classifier(about["name"], len(names), shape)
         try:
+            # By the catalog alone: a file must not say which code of the user's to run.
+            catalog.lookup("classifier", catalog.CLASSIFIERS, about["name"])
+            network = build_classifier(about["name"], len(names), shape)
             network.load_state_dict(tensors)
-        except RuntimeError as error:
+        except (UsageError, RuntimeError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}: does not hold the weights of {about['name']}; train it again"
+                f"{path}: does not hold the weights of {about['name'][:40]}; train it again"
             ) from error
         machine = suited(network, machine)
-        described = {**about, "class_names": names, "image_shape": shape}
-        return FittedClassifier(network=place(network, machine).eval(), machine=machine, **described)
+        described = {key: about[key] for key in ABOUT} | {"class_names": names, "image_shape": shape}
+        fitted = FittedClassifier(network=place(network, machine).eval(), machine=machine, **described)
+        if fitted.fingerprint != about["fingerprint"]:
+            raise DataError(f"{path}: its weights are damaged (their hash does not match); train it again")
+        return fitted
 
 
 def build_classifier(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
@@ -135,8 +141,8 @@ def build_classifier(name: str, num_classes: int, image_shape: tuple[int, int, i
 
 
 def to_device(pixels: UInt8Array, machine: Machine) -> Tensor:
-    """uint8 (N, H, W, C) array -> uint8 (N, C, H, W) tensor on the device, channels-last in memory."""
-    return torch.tensor(pixels).to(machine.device).permute(0, 3, 1, 2)
+    """uint8 (N, H, W, C) array -> uint8 (N, C, H, W) tensor on the device, channels-last in memory; only to be read."""
+    return as_tensor(pixels).to(machine.device).permute(0, 3, 1, 2)
 
 
 def suited(network: nn.Module, machine: Machine) -> Machine:
@@ -167,8 +173,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise DataError(
             f"{path}: not a readable safetensors file ({error}); train the classifier again"
         ) from None
-    if "gangda" not in metadata:
-        raise DataError(f"{path}: not a classifier of gangda's")
-    about = json.loads(metadata["gangda"])
+    try:
+        about = json.loads(metadata["gangda"])
+        described = {key: about[key] for key in (*ABOUT, "fingerprint")}
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise DataError(f"{path}: not a classifier of gangda's; train it again") from None
     check_version(about.get("format_version"), path)
-    return {key: about[key] for key in ABOUT}, tensors
+    names, shape = described["class_names"], described["image_shape"]
+    kinds = {"name": str, "class_names": list, "image_shape": list, "n_train": int, "steps": int, "seed": int}
+    right = all(isinstance(described[key], kind) for key, kind in kinds.items())
+    right = right and all(isinstance(name, str) for name in names) and len(shape) == 3
+    if not right or not all(isinstance(side, int) for side in shape):
+        raise DataError(f"{path}: its description is damaged; train the classifier again")
+    return described, tensors

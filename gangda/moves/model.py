@@ -1,20 +1,23 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from gangda import catalog, specs
+from gangda.configs import DataConfig
 from gangda.data.images import IntArray
 from gangda.errors import GangdaError, RunError
 from gangda.fields import from_plain
-from gangda.runtime.files import read_json, write_bytes, write_json
+from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
+from gangda.runtime.staging import folder_beside
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.equip import equip
 
@@ -33,6 +36,7 @@ class ModelCard:
         seed, steps, precision: of the training run; `steps` are those of the last weights.
         run: name of the run folder.
         best_step: step of the best weights, kept beside the last; None where none were chosen.
+        hashes: hex SHA-256 of the other files in `model/`, by name; cards of older runs have none.
     """
 
     arch: str
@@ -46,6 +50,7 @@ class ModelCard:
     precision: str
     run: str
     best_step: int | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,15 +112,28 @@ def save_model(
     discriminator: nn.Module | None = None,
     best: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write `model/` of a run folder; `model.json` comes last and marks it whole. `best`: the best step's weights."""
+    """Write `model/` of a run folder; `best`: the best step's weights.
+
+    Everything is on the disk before the first file is moved in. `model.json` comes last and marks the model whole;
+    where a model is replaced, the old one's goes first.
+    """
     folder = run / "model"
-    write_bytes(folder / WEIGHTS["last"], _bytes_of(generator.state_dict()))
+    files = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}
     if best is not None:
-        write_bytes(folder / WEIGHTS["best"], _bytes_of(best))
+        files[WEIGHTS["best"]] = _bytes_of(best)
     if discriminator is not None:
-        write_bytes(folder / "discriminator.safetensors", _bytes_of(discriminator.state_dict()))
-    write_bytes(folder / "rows.txt", "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n")
-    write_json(folder / "model.json", asdict(card))
+        files["discriminator.safetensors"] = _bytes_of(discriminator.state_dict())
+    files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    with clear_disk_errors(folder), folder_beside(folder) as temporary:
+        for name, data in files.items():
+            write_bytes(temporary / name, data)
+        write_json(temporary / "model.json", asdict(replace(card, hashes=hashes)))
+        folder.mkdir(exist_ok=True)
+        (folder / "model.json").unlink(missing_ok=True)
+        for name in (*files, "model.json"):
+            (temporary / name).replace(folder / name)
+        sync_folder(folder)
 
 
 def _bytes_of(state: Mapping[str, torch.Tensor]) -> bytes:
@@ -136,15 +154,43 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     try:
         values = read_json(folder / "model.json")
         values.pop("format_version")
-        card = from_plain(ModelCard, values)
+        card = _checked(from_plain(ModelCard, values))
         checkpoint = "last" if card.best_step is None else checkpoint
-        generator = _rebuild(card, load_file(folder / WEIGHTS[checkpoint]))
-        rows = np.array([int(line) for line in (folder / "rows.txt").read_text().split()], dtype=np.int64)
-    except GangdaError:
+        generator = _rebuild(card, load(_read(folder, WEIGHTS[checkpoint], card)))
+        rows = np.array([int(line) for line in _read(folder, "rows.txt", card).split()], dtype=np.int64)
+    except (GangdaError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # whatever a forged or damaged file may provoke
         raise RunError(f"{folder}: damaged model ({str(error)[:100]}); train again") from error
     return Model(generator.eval().requires_grad_(False), card, rows, checkpoint)
+
+
+def _checked(card: ModelCard) -> ModelCard:
+    """The card, if all of it is of the right kind.
+
+    Raises:
+        ValueError, TypeError, GangdaError: it is not.
+    """
+    texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
+    numbers = (card.seed, card.steps, card.best_step or 0, *card.image_shape)
+    right = all(isinstance(text, str) and text.encode() is not None for text in texts)
+    right = right and all(isinstance(number, int) and number >= 0 for number in numbers)
+    if not right or not isinstance(card.class_names, tuple) or card.image_shape[0] not in (1, 3):
+        raise ValueError("model.json: a value is of the wrong kind")
+    from_plain(DataConfig, card.data)
+    return card
+
+
+def _read(folder: Path, name: str, card: ModelCard) -> bytes:
+    """A file of the model, as it was written.
+
+    Raises:
+        ValueError: its hash is not that on the card.
+    """
+    data = (folder / name).read_bytes()
+    if card.hashes and hashlib.sha256(data).hexdigest() != card.hashes.get(name):
+        raise ValueError(f"{name}: its hash does not match")
+    return data
 
 
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
