@@ -10,6 +10,7 @@ from typing import Any
 from gangda import configs
 from gangda.errors import UsageError
 from gangda.fields import Checked
+from gangda.fieldtypes import in_words
 
 FORMAT_VERSION = 1
 SECTIONS: Mapping[str, type[Checked]] = {
@@ -20,8 +21,8 @@ SECTIONS: Mapping[str, type[Checked]] = {
     "classifier": configs.ClassifierConfig,
     "sample": configs.SampleConfig,
     "augment": configs.AugmentConfig,
-    "compare": configs.CompareConfig,
     "score": configs.ScoreConfig,
+    "compare": configs.CompareConfig,
     "runtime": configs.Runtime,
 }
 
@@ -61,7 +62,9 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
     version = loaded.pop("format_version", FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise UsageError(f"{where}: format {version} is newer than this gangda reads; update gangda")
+        raise UsageError(
+            f"{where}: format {in_words(version)} is newer than this gangda reads; update gangda"
+        )
     return loaded
 
 
@@ -105,6 +108,8 @@ def _section(where: str, name: str, value: Any) -> dict[str, Any]:
         return {"name": value}
     if not isinstance(value, dict):
         raise UsageError(f"{where}: {name}: expected keys and values")
+    if name == "arch" and not isinstance(value.get("name") or "", str):
+        raise UsageError(f"{where}: arch.name {in_words(value['name'])}: expected text")
     return value
 
 
@@ -117,6 +122,7 @@ def check_keys(keys: Iterable[Any], known: Collection[str], where: str, prefix: 
     for key in keys:
         if key in known:
             continue
-        near = difflib.get_close_matches(str(key), list(known), n=1)
+        text = key if isinstance(key, str) and len(key) <= 60 else in_words(key)
+        near = difflib.get_close_matches(text, list(known), n=1)
         hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
-        raise UsageError(f"{where}: unknown key {prefix}{key}; {hint}")
+        raise UsageError(f"{where}: unknown key {prefix}{text}; {hint}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import reprlib
 import types
 import typing
 from dataclasses import dataclass
@@ -67,7 +68,15 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
             raise ValueError
         return tuple(_scalar(kind.base, part) for part in parts)
     except (ValueError, OverflowError):
-        raise UsageError(f"{where} {value!r}: expected {kind.words}") from None
+        raise UsageError(f"{where} {in_words(value)}: expected {kind.words}") from None
+
+
+def in_words(value: Any) -> str:
+    """A value from a file, for a message: short, however long or deeply nested it is."""
+    try:
+        return repr(value) if isinstance(value, str) and len(value) <= 60 else reprlib.repr(value)
+    except ValueError:  # more digits than Python cares to print
+        return "a number beyond all sense"
 
 
 def _parts(value: Any, repeat: bool) -> list[Any]:

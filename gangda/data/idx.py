@@ -27,6 +27,7 @@ from gangda.runtime.files import write_bytes
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
 _NAME = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
+_MOST_DIMENSIONS = 8
 _MOST_DEFLATED = 1032  # the deflate format cannot shrink anything further: a larger claim is a damaged header
 
 FASHION_MNIST = (
@@ -58,7 +59,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             zero, code, ndim = struct.unpack(">HBB", file.read(4))
-            if zero or code not in _TYPES or not ndim:
+            if zero or code not in _TYPES or not 1 <= ndim <= _MOST_DIMENSIONS:
                 raise DataError(f"{path}: not an IDX file (wrong magic number); download or write it again")
             shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
             dtype = np.dtype(_TYPES[code])
@@ -77,7 +78,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     if len(data) != expected:
         wrong = "truncated" if len(data) < expected else "longer than its header says"
         raise DataError(f"{path}: {wrong} ({expected:,} bytes expected); download or write it again")
-    array = np.frombuffer(data, dtype=dtype).reshape(shape)
+    try:
+        array = np.frombuffer(data, dtype=dtype).reshape(shape)
+    except ValueError as error:  # no values, and dimensions beyond all sense
+        raise DataError(f"{path}: damaged header ({error}); download or write it again") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 

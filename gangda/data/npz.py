@@ -30,7 +30,8 @@ _PAIRS = {
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }
-_MALFORMED = (
+# What damaged or forged bytes make NumPy, zlib and Pillow raise.
+MALFORMED = (
     OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
     SyntaxError, AttributeError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -76,7 +77,7 @@ def _load(path: Path) -> dict[str, Array]:
                     f"{path}: one array, not an archive; save it with numpy.savez(images=..., labels=...)"
                 )
             return {name: archive[name] for name in archive.files}
-    except _MALFORMED as error:
+    except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
             raise DataError(
                 f"{path}: holds pickled objects, which can run code; save plain arrays instead"

@@ -16,6 +16,7 @@ from gangda.errors import DataError
 from gangda.runtime.files import read_json
 
 KINDS = ("samples", "augmented")
+LARGEST = 1024  # pixels a side, in an index that is believed
 SHARED = (
     "format_version",
     "kind",
@@ -119,7 +120,7 @@ def is_set(path: Path) -> bool:
     for candidate in index_paths(path):
         try:
             value = json.loads(candidate.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return True
         if isinstance(value, dict) and value.get("kind") in KINDS and "format_version" in value:
             return True
@@ -155,14 +156,23 @@ def _check_values(path: Path, index: Mapping[str, Any]) -> None:
         and names
         and all(isinstance(name, str) for name in names)
         and all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in whole)
+        and all(map(_is_text, [*names, *index["files"]]))
         and len(shape) == 3
         and shape[0] in (1, 3)
-        and min(shape) > 0
+        and 0 < min(shape) <= max(shape) <= LARGEST
         and len(shard) == 2
         and 1 <= shard[0] <= shard[1]
     )
     if not right:
         raise DataError(f"{path}: classes, counts, shape or shard numbers are damaged; make the set again")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be printed and can be a file's: JSON also holds halves of characters."""
+    try:
+        return "\0" not in name and bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -177,7 +187,11 @@ def inside(folder: Path, name: str) -> Path:
         raise DataError(
             f"{folder}: the index lists '{name}', which is not inside the set; do not use this set"
         )
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle, or a name too long
+        within = False
+    if not within:
         raise DataError(f"{folder}: '{name}' is a link that leads out of the set; do not use this set")
     return path
 

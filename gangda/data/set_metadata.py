@@ -74,7 +74,9 @@ def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str,
                 "confidence": [_or(row["confidence"], np.nan) for row in rows],
             }
             columns = {column: np.array(values[column], dtype=kind) for column, kind in COLUMNS.items()}
-        except (ValueError, KeyError, TypeError, OverflowError):
+            if any(column.shape != (len(rows),) for column in columns.values()):
+                raise ValueError("a list in place of a number")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise DataError(f"{folder / name}: damaged metadata; make the set again") from None
         yield columns, rows
 

@@ -7,13 +7,13 @@ text.
 import contextlib
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gangda.data.npz import MALFORMED
 from gangda.data.set_index import SetHeader, read_bytes
 from gangda.data.set_pieces import COLUMNS, Piece, join
 from gangda.errors import DataError
@@ -65,7 +65,7 @@ def read_npz(folder: Path, index: Mapping[str, Any]) -> Iterator[Piece]:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 columns: dict[str, Any] = {key: arrays[key] for key in COLUMNS}
                 piece = Piece(pixels=arrays["images"], **columns)
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except MALFORMED as error:
             raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
         right = piece.pixels.dtype == np.uint8 and piece.pixels.shape[1:] == (height, width, channels)
         for column, kind in COLUMNS.items():

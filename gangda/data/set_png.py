@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from gangda.data.images import ORIGINS, UInt8Array
+from gangda.data.npz import MALFORMED
 from gangda.data.set_index import SetHeader
 from gangda.data.set_metadata import MetadataWriter, read_lines
 from gangda.data.set_pieces import Piece, class_folders
@@ -130,10 +132,13 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
     if hashlib.sha256(data).hexdigest() != digest:
         raise DataError(f"{path}: differs from what the set lists (changed or cut short); make the set again")
     channels, height, width = shape
-    with Image.open(io.BytesIO(data)) as image:
-        if (image.width, image.height, len(image.getbands())) != (width, height, channels):
-            raise DataError(
-                f"{path}: {image.mode} {image.size} where the set's images are {shape}; make the set again"
-            )
-        array: UInt8Array = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
-    return array
+    try:
+        # Only PNG: what else the bytes may claim to be is no concern of this reader.
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            mode, size = image.mode, image.size
+            if (*size, mode) == (width, height, "L" if channels == 1 else "RGB"):
+                array: UInt8Array = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
+                return array
+    except (*MALFORMED, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: no readable PNG ({str(error)[:80]}); make the set again") from None
+    raise DataError(f"{path}: {mode} {size} where the set's images are {shape}; make the set again")

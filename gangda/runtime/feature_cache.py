@@ -63,6 +63,6 @@ def _read(path: Path) -> Array | None:
     try:
         array: Array = np.load(path, allow_pickle=False)
         os.utime(path)
-    except (OSError, ValueError, EOFError):
+    except Exception:  # whatever damaged bytes make NumPy raise: it is computed anew
         return None
-    return array
+    return array if isinstance(array, np.ndarray) else None
