@@ -57,7 +57,8 @@ class FittedClassifier:
         digest = hashlib.sha256(repr((self.name, self.image_shape, self.class_names)).encode())
         for key, tensor in self.network.state_dict().items():
             digest.update(
-                key.encode() + tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+                key.encode()
+                + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
             )
         return digest.hexdigest()[:16]
 

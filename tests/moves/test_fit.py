@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from gangda import catalog
 from gangda.configs import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.loading import load_splits
@@ -157,10 +158,11 @@ def test_steps(config: ClassifierConfig, count: int, steps: int) -> None:
     assert step_count(config, count) == steps
 
 
+@pytest.mark.parametrize("name", catalog.CLASSIFIERS)
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (3, 12)])
-def test_saved_and_read_again(machine: Machine, tmp_path: Path, channels: int, side: int) -> None:
+def test_saved_and_read_again(machine: Machine, tmp_path: Path, name: str, channels: int, side: int) -> None:
     images = bars(40, side, channels)
-    fitted = fit_classifier(images, FEW, seed=1, machine=machine)
+    fitted = fit_classifier(images, dataclasses.replace(FEW, classifier=name), seed=1, machine=machine)
     fitted.save(tmp_path / "c.safetensors")
     again = FittedClassifier.load(tmp_path / "c.safetensors", machine)
     assert again.fingerprint == fitted.fingerprint
