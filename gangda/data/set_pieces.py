@@ -1,7 +1,8 @@
 """The columns of a set: what is stored about every image, whatever the format; and names of class folders."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data import mapped
-from gangda.data.images import GENERATED, ORIGINS, IntArray, LabelledImages, UInt8Array
+from gangda.data.images import GENERATED, ORIGINS, REAL, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError
 
 
@@ -39,6 +40,11 @@ class Piece:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def part(self, rows: slice) -> "Piece":
+        """These images, sharing memory."""
+        columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Piece(pixels=self.pixels[rows], **columns)
 
 
 COLUMNS: dict[str, npt.DTypeLike] = {
@@ -137,23 +143,19 @@ def to_images(piece: Piece, class_names: Sequence[str], provenance: dict[str, An
 
 def _provenance(piece: Piece, shared: dict[str, Any]) -> dict[int, dict[str, Any]]:
     common = {"run": shared.get("run"), "seed": shared.get("seed")}
-    rows = np.flatnonzero(piece.origin)
-    table: dict[int, dict[str, Any]] = {}
-    columns = zip(rows, piece.generator[rows], piece.confidence[rows], piece.parent[rows], strict=True)
-    for row, generator, confidence, parent in columns:
-        table[int(row)] = common | plain_columns(generator, confidence, parent)
-    return table
+    made = zip(piece.origin.tolist(), plain_rows(piece), strict=True)
+    return {row: common | columns for row, (origin, columns) in enumerate(made) if origin != REAL}
 
 
-def plain_columns(
-    generator: np.int64, confidence: np.float32, parent: np.int64
-) -> dict[str, int | float | None]:
-    """The columns that only synthetic images have, None where one does not apply."""
-    return {
-        "generator": int(generator) if generator >= 0 else None,
-        "confidence": None if np.isnan(confidence) else round(float(confidence), 6),
-        "parent": int(parent) if parent >= 0 else None,
-    }
+def plain_rows(piece: Piece) -> Iterator[dict[str, int | float | None]]:
+    """Of each image, the columns that only synthetic ones have; None where one does not apply."""
+    columns = (piece.generator.tolist(), piece.confidence.tolist(), piece.parent.tolist())
+    for generator, confidence, parent in zip(*columns, strict=True):
+        yield {
+            "generator": generator if generator >= 0 else None,
+            "confidence": None if math.isnan(confidence) else round(confidence, 6),
+            "parent": parent if parent >= 0 else None,
+        }
 
 
 def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:

@@ -7,13 +7,16 @@ that other readers look for.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
 import struct
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,43 +28,69 @@ from gangda.data.set_index import SetHeader
 from gangda.data.set_metadata import MetadataWriter, read_lines
 from gangda.data.set_pieces import Piece, class_folders
 from gangda.errors import DataError
+from gangda.runtime.device import available_cores
 
+TOGETHER = 128  # images that a thread writes at a time
+MOST_THREADS = 4  # beyond, they only wait for the interpreter's lock and for the file system's
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 class PngWriter:
-    """Writes `<class folder>/<index>-<origin>.png` and the metadata."""
+    """Writes `<class folder>/<index>-<origin>.png` and the metadata.
+
+    Images are encoded and written by threads, a part of a piece each (compression and system calls let go of the
+    interpreter's lock), while the caller makes the next ones. Lines come in the order of the pieces.
+    """
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._folders = folder, class_folders(header.class_names)
         self._made: set[int] = set()
         self._metadata = MetadataWriter(folder, header, open_files)
+        self._threads = min(available_cores(), MOST_THREADS)
+        self._pool = open_files.enter_context(ThreadPoolExecutor(self._threads))
+        self._waiting: deque[tuple[Piece, Future[list[dict[str, str]]]]] = deque()
 
     def write(self, piece: Piece) -> None:
-        """Write the images and their lines."""
+        """Have the images written; waits while there is work in hand for every thread and as much again."""
         for label in set(piece.labels.tolist()) - self._made:
             (self._folder / self._folders[label]).mkdir()
             self._made.add(label)
+        for start in range(0, len(piece), TOGETHER):
+            part = piece.part(slice(start, start + TOGETHER))
+            self._waiting.append((part, self._pool.submit(self._write_images, part)))
+            if len(self._waiting) > 2 * self._threads:
+                self._settle()
+
+    def _write_images(self, piece: Piece) -> list[dict[str, str]]:
+        """Write the files; what their lines say of them."""
         own = []
-        for position, data in enumerate(encode_png(piece.pixels)):
-            file_name = _file_name(piece.index[position], piece.origin[position])
-            name = f"{self._folders[piece.labels[position]]}/{file_name}"
+        columns = (piece.index.tolist(), piece.origin.tolist(), piece.labels.tolist())
+        for data, index, origin, label in zip(encode_png(piece.pixels), *columns, strict=True):
+            name = f"{self._folders[label]}/{_file_name(index, origin)}"
             handle = os.open(f"{self._folder}/{name}", _WRITE, 0o644)  # a Path each costs more than the hash
             try:
-                os.write(handle, data)
+                if os.write(handle, data) < len(data):  # the disk has filled up on the way
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
             own.append({"file_name": name, "sha256": hashlib.sha256(data).hexdigest()})
-        self._metadata.write(piece, own)
+        return own
+
+    def _settle(self) -> None:
+        """Wait for the oldest part, and write its lines."""
+        piece, written = self._waiting.popleft()
+        self._metadata.write(piece, written.result())
 
     def close(self) -> dict[str, str]:
-        """Close the metadata; it is the one file that the index lists."""
+        """Wait for all, and close the metadata; it is the one file that the index lists."""
+        while self._waiting:
+            self._settle()
         return self._metadata.close()
 
 
-def _file_name(index: np.int64, origin: np.uint8) -> str:
+def _file_name(index: int, origin: int) -> str:
     return f"{index:08d}-{ORIGINS[origin]}.png"
 
 
