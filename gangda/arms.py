@@ -107,6 +107,7 @@ ARMS: Mapping[str, Arm] = {
         FitRule(transforms="traditional", pretrained=True),
     ),
     "generated-only": Arm("generated images in place of all real ones", "generator only"),
+    "leaky": Arm("real + images of a generator that saw all of the source's training images", "leaked"),
     "permuted-labels": Arm("real + generated images under wrong labels", "permuted labels"),
     "wrong-range": Arm("real + generated images in half the value range", "wrong range"),
     "wrong-size": Arm("real + generated images shrunk into a corner", "wrong size"),

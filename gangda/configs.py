@@ -226,6 +226,9 @@ class CompareConfig(Checked):
     ratios: tuple[float, ...] = option(
         (1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0
     )
+    ratio_for: tuple[str, ...] = option(
+        (), "ratio of one class in all arms that add, NAME=R or #i=R; repeatable", repeat=True
+    )
     seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)
     checkpoint: str = option(
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")

@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gangda import arms, experiments
+from gangda.cli import experiment as experiment_command
 from gangda.cli.options import Call
 from gangda.cli.output import draw, interval, number, percent, say
+from gangda.errors import UsageError
 from gangda.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from gangda.configs import ExperimentConfig
+
+
+def _experiments(incomplete: str) -> list[str]:
+    return [name for name in experiments.names() if name.startswith(incomplete)]
+
 
 DIGITS_PER_CLASS = 50  # all 1,797 digits leave no room for an effect
 
@@ -30,20 +40,64 @@ def compare(
         Path | None,
         typer.Option("--run", help="use this run's generator in every cell: conditional on this GAN"),
     ] = None,
+    experiment: Annotated[
+        str | None,
+        typer.Option(
+            "--experiment",
+            help="a shipped experiment by name, or a YAML file of your own; see --list",
+            autocompletion=_experiments,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="with --experiment: a rehearsal in minutes; its figures mean nothing"),
+    ] = False,
+    list_all: Annotated[bool, typer.Option("--list", help="list experiments and arms, and stop")] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="add arms that must come out as known: copies, shuffled labels, other real images",
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="experiment folder \\[default: experiments/DATA-ARCH-HASH]")
     ] = None,
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
+    if list_all:
+        call.terminal.result(experiment_command.listed(), experiment_command.show_list)
+        return
+    if experiment is not None:
+        _refuse_with_experiment(run, calibrate)
+        experiment_command.run(call, experiment, quick, out, jobs, cell)
+        return
+    if quick:
+        raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
     from gangda.configs import ExperimentConfig
     from gangda.engines import comparing
 
     config = low_data(call.settings).pick(ExperimentConfig)
+    if calibrate:
+        config = _calibrated(config)
     with call.terminal.reporter() as reporter:
         result = comparing.compare(
             config, out, jobs=jobs, run=run, cell=cell, dry_run=call.dry_run, reporter=reporter
         )
     call.terminal.result(result.as_dict(), show_result)
+
+
+def _refuse_with_experiment(run: Path | None, calibrate: bool) -> None:
+    """Options of a single comparison."""
+    if run is not None or calibrate:
+        raise UsageError(f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out")
+
+
+def _calibrated(config: "ExperimentConfig") -> "ExperimentConfig":
+    """With the arms that test the judge."""
+    more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
+    wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
+    return dataclasses.replace(config, compare=wider)
 
 
 def low_data(chosen: Settings) -> Settings:

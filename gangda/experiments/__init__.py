@@ -12,9 +12,10 @@ vary:                                 # every combination of these is a variant;
   arch.generators: [1, 3, 5, 8]
 variants:                             # or, in place of `vary`, by name
   hinge: {recipe: {loss: hinge}}
+between: true                         # false: variants stand side by side, not tested
 arm: generated+traditional            # measure compare: the arm that variants are compared in
 metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first
-quick: {compare: {seeds: 2}}          # changes for a rehearsal with --quick
+quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a rehearsal with --quick
 """
 
 import difflib
@@ -40,6 +41,7 @@ KEYS = (
     "base",
     "vary",
     "variants",
+    "between",
     "arm",
     "metrics",
     "quick",
@@ -63,6 +65,7 @@ class Experiment:
         name: of a shipped one, or of the file.
         title, question, origin: for people; origin says whose question it was.
         measure: "compare" (classifiers over arms) or "score" (metrics of the samples).
+        between: whether variants are tested against the first.
         arm: what variants are compared in, for "compare".
         metrics: what is measured, for "score"; variants are compared in the first.
         varied: dotted keys that differ between variants.
@@ -75,6 +78,7 @@ class Experiment:
     origin: str
     measure: str
     variants: tuple[Variant, ...]
+    between: bool
     arm: str
     metrics: tuple[str, ...]
     varied: tuple[str, ...]
@@ -98,7 +102,9 @@ def read(name: str, quick: bool = False) -> Experiment:
     _check_keys(loaded, where)
     base = check_sections(loaded.get("base"), f"{where}: base")
     if quick:
-        base = merge_sections(base, check_sections(loaded.get("quick"), f"{where}: quick"))
+        shorter = dict(loaded.get("quick") or {})
+        loaded = {**loaded, **{key: shorter.pop(key) for key in ("vary", "variants") if key in shorter}}
+        base = merge_sections(base, check_sections(shorter, f"{where}: quick"))
     changes = _changes(loaded, where)
     experiment = Experiment(
         name=Path(name).stem,
@@ -107,6 +113,7 @@ def read(name: str, quick: bool = False) -> Experiment:
         origin=str(loaded.get("origin", "")),
         measure=_one_of(loaded.get("measure", "compare"), MEASURES, f"{where}: measure"),
         variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
+        between=loaded.get("between", True) is not False,
         arm=str(loaded.get("arm", "generated+traditional")),
         metrics=tuple(loaded.get("metrics", ("gan_test",))),
         varied=tuple(dict.fromkeys(key for change in changes.values() for key in _dotted(change))),

@@ -1,14 +1,14 @@
 """The HTML report of a comparison: one file, no network, from `comparison.json`'s content alone."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 import numpy as np
 
 from gangda.data.images import FloatArray
+from gangda.report.page import environment
 from gangda.report.pictures import arms_figure, contrasts_figure, decode_images, strip
-from gangda.statistics.wording import bounds_text, interval_text, p_text, points
+from gangda.statistics.wording import bounds_text
 
 MOST_CLASSES = 20  # beyond, matrices are no longer read but looked up: they are in comparison.json
 BASE, AGAINST = "real", "generated+traditional"
@@ -29,16 +29,8 @@ def render(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]], c
         pictures: of the first cells: shape, and per class base64 images, real and generated.
         config_yaml: the experiment's configuration.
     """
-    import jinja2
-
-    source = resources.files("gangda.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters.update(
-        points=points, p=p_text, interval=interval_text, percent=percent, duration=duration
-    )
-    return environment.from_string(source).render(**page_of(document, pictures, config_yaml))
+    template = environment().get_template(TEMPLATE)
+    return str(template.render(**page_of(document, pictures, config_yaml)))
 
 
 def page_of(
@@ -70,18 +62,6 @@ def page_of(
         "ratio_words": RATIO_WORDS[fixed["compare"]["mode"]],
         "config_yaml": config_yaml,
     }
-
-
-def percent(fraction: float | None, digits: int = 2) -> str:
-    """0.9512 -> "95.12"; a dash for nothing."""
-    return "-" if fraction is None or np.isnan(fraction) else f"{100 * fraction:.{digits}f}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds with one decimal below ten, whole above, minutes above two."""
-    if seconds >= 120:
-        return f"{seconds / 60:.1f} min"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def grid_of(pictures: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -47,6 +47,28 @@ def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float) -> s
         )
 
 
+def settings_figure(
+    rows: Sequence[Mapping[str, Any]], words: str, percent: bool, *, zero: bool = False
+) -> str:
+    """Scores of every seed (dots), mean and interval (bar) of each setting; in per cent (or points) or as they are."""
+    scale = 100 if percent else 1
+    with drawing(f"settings-{words}"):
+        fig, axes = figure(7.2, 0.9 + ROW * len(rows))
+        if zero:
+            axes.axvline(0, color=INK, lw=1)
+        for row, setting in enumerate(rows):
+            scores = scale * np.asarray(setting["scores"], dtype=np.float64)
+            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
+            ends = setting["interval"]
+            bar = None if ends is None else (scale * ends[0], scale * ends[1])
+            _bar(axes, row, scale * setting["mean"], bar, ACCENT)
+        _rows(axes, [setting["name"] for setting in rows])
+        axes.set_xlabel(words + ((", points" if zero else ", per cent") if percent else ""))
+        return to_svg(
+            fig, f"{words} of each setting: one dot a seed, mean and interval. The table has the numbers."
+        )
+
+
 def _spread(count: int) -> FloatArray:
     """Small vertical offsets, so that equal scores do not hide each other."""
     offsets: FloatArray = (np.arange(count) % 5 - 2).astype(np.float64) * 0.06

@@ -32,7 +32,7 @@ from gangda.moves.model import Model, load_model
 from gangda.runtime.device import available_cores
 from gangda.runtime.progress import SILENT, Reporter
 
-__all__ = ["CompareResult", "collect", "compare"]
+__all__ = ["CompareResult", "collect", "compare", "job_count", "planned"]
 
 
 def compare(
@@ -61,8 +61,7 @@ def compare(
         IncompleteError: `jobs` is 0 and cells are missing.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
-    check(config)
-    plan = _planned(config, run)
+    plan = planned(config, run)
     out = default_out(plan) if out is None else out
     wanted = plan.cells if cell is None else (plan.cells[_index(cell, plan)],)
     if dry_run:
@@ -106,8 +105,15 @@ def default_out(plan: Plan) -> Path:
     return Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
 
 
-def _planned(config: ExperimentConfig, run: Path | None) -> Plan:
-    """The plan, after everything was checked that can be checked before hours of work."""
+def planned(config: ExperimentConfig, run: Path | None) -> Plan:
+    """The plan, after everything was checked that can be checked before hours of work.
+
+    Raises:
+        UsageError, DataError, RunError: what cannot run.
+    """
+    check(config)
+    if getattr(config.spec, "reconstruct", False):
+        raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
     if run is None:
         splits = load_splits(config.data, config.runtime.seed)
         plan = make_plan(config, splits.fingerprint, None, None)
@@ -130,7 +136,7 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
     if len(config.compare.ratios) > 1 and len(splits.validation) == 0:
         raise UsageError("--ratios: too few images for validation, so nothing to choose by; give one ratio")
     for ratio in config.compare.ratios:
-        plan_of(config.compare.mode, ratio, splits.train)
+        plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
     for arm, arch in (find(name) for name in config.compare.arms):
         if arm.added in NEEDS:
             NEEDS[arm.added]()

@@ -9,21 +9,23 @@ from gangda.data.images import IntArray, LabelledImages, concatenate
 from gangda.moves.plan import AugmentPlan, first_of_each, kept_rows, make_plan
 
 # What a ratio means, as `gangda augment` says it.
-MODES: Mapping[str, Callable[[float], AugmentConfig]] = {
-    "add": lambda ratio: AugmentConfig(ratio=ratio),
-    "replace": lambda ratio: AugmentConfig(replace=ratio),
-    "balance": lambda ratio: AugmentConfig(balance=True, ratio=ratio),
+MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
+    "add": lambda ratio, own: AugmentConfig(ratio=ratio, ratio_for=own),
+    "replace": lambda ratio, own: AugmentConfig(replace=ratio, ratio_for=own),
+    "balance": lambda ratio, own: AugmentConfig(balance=True, ratio=ratio, ratio_for=own),
 }
 
 
-def plan_of(mode: str, ratio: float, real: LabelledImages) -> AugmentPlan:
-    """Real and generated images of each class at this ratio."""
-    return make_plan(real.counts(), real.class_names, MODES[mode](ratio))
+def plan_of(mode: str, ratio: float, real: LabelledImages, own: tuple[str, ...] = ()) -> AugmentPlan:
+    """Real and added images of each class at this ratio; `own`: classes with a ratio of their own, as NAME=R."""
+    return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own))
 
 
-def most_made(mode: str, ratios: tuple[float, ...], real: LabelledImages) -> IntArray:
-    """Generated images of each class that the hungriest ratio needs, int64 (K,)."""
-    most: IntArray = np.max([plan_of(mode, ratio, real).make for ratio in ratios], axis=0)
+def most_made(
+    mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
+) -> IntArray:
+    """Added images of each class that the hungriest ratio needs, int64 (K,)."""
+    most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
     return most
 
 

@@ -150,7 +150,7 @@ class Fits:
         if not arm.added or ratio == 0:
             return real
         compare = self._config.compare
-        plan = plan_of(compare.mode, ratio, real)
+        plan = plan_of(compare.mode, ratio, real, compare.ratio_for)
         if compare.fresh > 1:
             plan = dataclasses.replace(
                 plan, make=compare.fresh * plan.make, want=plan.keep + compare.fresh * plan.make

@@ -124,8 +124,6 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
-    if getattr(config.spec, "reconstruct", False):
-        raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
     if compare.mode == "replace" and max(compare.ratios) > 1:
         raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
     if len(compare.ratios) > 1 and config.data.validation == 0:

@@ -62,7 +62,7 @@ class Pools:
     def wanted(self) -> IntArray:
         """Images of each class, int64 (K,): enough for every ratio, and for replacing all."""
         compare, real = self.plan.config.compare, self.splits.train
-        most = compare.fresh * most_made(compare.mode, compare.ratios, real)
+        most = compare.fresh * most_made(compare.mode, compare.ratios, real, compare.ratio_for)
         return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
     @property
@@ -85,9 +85,43 @@ class Pools:
 
 def _generated(pools: Pools, arch: str) -> LabelledImages:
     """Samples of the cell's generator of this architecture, trained on the cell's own images."""
+    plan = pools.plan
+    own = arch == plan.config.arch
     began = time.monotonic()
-    model = _model(pools, arch)
-    trained = time.monotonic()
+    if own and plan.run is not None:
+        model = load_model(plan.run, plan.config.compare.checkpoint)
+        check_run(plan.run, model, pools.splits)
+    else:
+        model = _trained(pools, arch, pools.splits, "gan" if own else f"gan-{arch}")
+    return _samples(pools, model, arch, time.monotonic() - began)
+
+
+def _leaked(pools: Pools, arch: str) -> LabelledImages:
+    """Samples of a generator that saw the whole training split: a mistake, to be seen for what it is.
+
+    Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
+    """
+    whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None)
+    began = time.monotonic()
+    model = _trained(pools, arch, load_splits(whole, pools.cell.seed), "gan-leaky")
+    return _samples(pools, model, "leaky", time.monotonic() - began)
+
+
+def _trained(pools: Pools, arch: str, splits: DataSplits, name: str) -> Model:
+    return fit_generator(
+        train_config(pools.plan, arch, pools.cell.seed),
+        splits.train,
+        pools.work / name,
+        fingerprint=splits.fingerprint,
+        validation=splits.validation,
+        checkpoint=pools.plan.config.compare.checkpoint,
+        reporter=Phase(pools.tell, 0.0, GENERATOR_SHARE, name.replace("gan", "generator")),
+    )
+
+
+def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> LabelledImages:
+    """As many samples as are wanted, sorted into classes where the generator has none; `key` names them."""
+    began = time.monotonic()
     seed, machine, splits = pools.cell.seed, pools.machine, pools.splits
     sorter = None
     if needs_sorter(model):
@@ -96,7 +130,7 @@ def _generated(pools: Pools, arch: str) -> LabelledImages:
     supply = supply_of(model, seed=seed, machine=machine, sorter=sorter)
     listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
     pool = draw_images(supply, pools.wanted, splits.train.class_names, listener)
-    pools.made[arch] = {
+    pools.made[key] = {
         "arch": model.card.arch,
         "steps": model.steps,
         "checkpoint": model.checkpoint,
@@ -104,28 +138,10 @@ def _generated(pools: Pools, arch: str) -> LabelledImages:
         "labels": supply.as_dict(),
         "made": pools.wanted.tolist(),
         "content": pool.content_hash(),
-        "train_seconds": trained - began,
-        "draw_seconds": time.monotonic() - trained,
+        "train_seconds": train_seconds,
+        "draw_seconds": time.monotonic() - began,
     }
     return pool
-
-
-def _model(pools: Pools, arch: str) -> Model:
-    plan = pools.plan
-    own = arch == plan.config.arch
-    if own and plan.run is not None:
-        model = load_model(plan.run, plan.config.compare.checkpoint)
-        check_run(plan.run, model, pools.splits)
-        return model
-    return fit_generator(
-        train_config(plan, arch, pools.cell.seed),
-        pools.splits.train,
-        pools.work / ("gan" if own else f"gan-{arch}"),
-        fingerprint=pools.splits.fingerprint,
-        validation=pools.splits.validation,
-        checkpoint=plan.config.compare.checkpoint,
-        reporter=Phase(pools.tell, 0.0, GENERATOR_SHARE, "generator" if own else f"generator {arch}"),
-    )
 
 
 def train_config(plan: Plan, arch: str, seed: int) -> TrainConfig:
@@ -250,6 +266,7 @@ def _in_order(images: LabelledImages) -> LabelledImages:
 SOURCES: Mapping[str, Callable[[Pools, str], LabelledImages]] = {
     "generator": _generated,
     "generator only": lambda pools, arch: pools.of("generator", arch),
+    "leaked": _leaked,
     "permuted labels": _permuted,
     "wrong range": _wrong_range,
     "wrong size": _wrong_size,

@@ -91,7 +91,7 @@ def test_every_arm_in_one_experiment(tmp_path):
     result = comparing.compare(config, tmp_path / "e", jobs=1)
     [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]
     assert set(cell["arms"]) == set(names)
-    assert set(cell["generators"]) == {"pca", "ppca"}
+    assert set(cell["generators"]) == {"pca", "ppca", "leaky"}
     train = cell["rows"]["train"]["count"]
     assert cell["arms"]["generated-only"]["n_train"] == cell["arms"]["generated-only"]["n_generated"] == train
     prints = [arm["classifier"] for arm in cell["arms"].values()]

@@ -1,0 +1,120 @@
+"""`gangda compare --experiment`, and what there is to compare."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gangda import arms, experiments
+from gangda.cli.options import Call
+from gangda.cli.output import draw, duration, interval, number, percent, say
+from gangda.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gangda.configs import ExperimentConfig
+
+
+def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, cell: int | None) -> None:
+    """Run an experiment by its name or file; flags count for all its variants."""
+    from gangda.engines.experimenting import experiment
+
+    asked = experiments.read(name, quick)
+    configs = resolved(call, asked)
+    with call.terminal.reporter() as reporter:
+        result = experiment(
+            asked, configs, out, jobs=jobs, cell=cell, dry_run=call.dry_run, reporter=reporter
+        )
+    call.terminal.result(result.as_dict(), show_result)
+
+
+def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, ExperimentConfig]":
+    """Each variant's configuration under the flags and the environment.
+
+    Raises:
+        UsageError: a flag for what the experiment varies, or a variant that is not configured right.
+    """
+    from gangda.configs import ExperimentConfig
+
+    for key in asked.varied:
+        of_arch = (
+            key.startswith("arch.") and "arch.name" in call.typed
+        )  # its options belong to the file's own
+        if (
+            key in call.typed
+            or of_arch
+            or (key == "arch.name" and any(k.startswith("arch.") for k in call.typed))
+        ):
+            raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
+    return {
+        variant.name: call.resolve((f"{asked.source}: {variant.name}", variant.sections)).pick(
+            ExperimentConfig
+        )
+        for variant in asked.variants
+    }
+
+
+def listed() -> dict[str, Any]:
+    """Arms and shipped experiments."""
+    shipped = [experiments.read(name) for name in experiments.names()]
+    return {
+        "experiments": [
+            {
+                "name": one.name,
+                "title": one.title,
+                "question": one.question,
+                "origin": one.origin,
+                "measure": one.measure,
+                "variants": [variant.name for variant in one.variants],
+            }
+            for one in shipped
+        ],
+        "arms": [{"name": name, "summary": arm.summary} for name, arm in arms.ARMS.items()],
+    }
+
+
+def show_list(out: "Console", values: Mapping[str, Any]) -> None:
+    """Both as tables."""
+    rows = [
+        (one["name"], one["question"], len(one["variants"]), one["measure"]) for one in values["experiments"]
+    ]
+    draw(out, "Experiments (--experiment)", ("name", "question", "variants", "measure"), rows, left=2)
+    draw(
+        out,
+        "Arms (--arms)",
+        ("name", "what it trains on"),
+        [tuple(arm.values()) for arm in values["arms"]],
+        left=2,
+    )
+    say(out, "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.")
+    say(out, "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.")
+
+
+def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+    """Variants, differences, the answer."""
+    if "rows" not in values:
+        say(out, f"{values['title']}: {values['question']}")
+        draw(out, "", ("variants",), [(name,) for name in values["variants"]])
+        say(out, f"cells finished: {values['finished']} of {values['cells']}")
+        say(out, f"experiment: {values['out']}")
+        return
+    share = values["measure"] == "compare" or values["figure"] in ("gan_test", "cas")
+    show = percent if share else number
+    others = [name for name in values["rows"][0]["figures"] if name != values["figure"]]
+    rows = [
+        (row["name"], show(row["mean"]), interval(row["interval"], show),
+         *(number(row["figures"][name]) for name in others), duration(row["seconds"]))
+        for row in values["rows"]
+    ]  # fmt: skip
+    draw(out, values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    if values["differences"]:
+        rows = [
+            (d["name"], show(d["mean"]), interval(d["interval"], show), number(d["adjusted_p"]), d["verdict"])
+            for d in values["differences"]
+        ]
+        head = ("variant", "difference", "interval", "adjusted p", "verdict")
+        draw(out, f"Against {values['rows'][0]['name']}", head, rows)
+    say(out, values["headline"])
+    for note in values["notes"]:
+        say(out, note)
+    say(out, f"report: {values['report']}")

@@ -1,0 +1,176 @@
+"""`gangda compare --experiment`: one question under several settings, each variant a folder of its own.
+
+experiment.json      everything found, and how settings differ
+report.html          the same for people
+variants/<n>-<name>/ of measure "compare": an experiment as `gangda compare` makes it, report and all;
+                     of measure "score": plan.json, config.yaml and a file for each seed
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.configs import ExperimentConfig
+from gangda.engines.comparing.plan import digest
+from gangda.engines.experimenting.findings import Findings, find, publish
+from gangda.engines.experimenting.measures import MEASURES, Measure, Setting
+from gangda.errors import IncompleteError, RunError, UsageError
+from gangda.experiments import Experiment
+from gangda.runtime.files import foreign_names
+from gangda.runtime.progress import SILENT, Reporter
+
+__all__ = ["ExperimentResult", "experiment"]
+
+
+@dataclass(frozen=True)
+class ExperimentResult:
+    """What `gangda compare --experiment` reports; `findings` is None for a rehearsal or a single cell."""
+
+    out: Path
+    about: dict[str, Any]
+    findings: Findings | None
+    cells: int
+    finished: int
+    dry_run: bool = False
+
+    @property
+    def report(self) -> Path | None:
+        """The HTML report, once there is one."""
+        return None if self.findings is None else self.out / "report.html"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON and for the terminal's tables."""
+        return {
+            **self.about,
+            "out": str(self.out),
+            "report": None if self.report is None else str(self.report),
+            "dry_run": self.dry_run,
+            "cells": self.cells,
+            "finished": self.finished,
+            **({} if self.findings is None else self.findings.as_dict()),
+        }
+
+
+def experiment(
+    asked: Experiment,
+    configs: Mapping[str, ExperimentConfig],
+    out: Path | None,
+    *,
+    jobs: int | None = None,
+    cell: int | None = None,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+) -> ExperimentResult:
+    """Run what is missing of every variant, and judge how they differ.
+
+    Args:
+        asked: the experiment.
+        configs: each variant's configuration, by name, fully resolved; the first is the reference.
+        out: its folder; by default `experiments/<name>-<hash>`.
+        jobs, cell, dry_run: as for `gangda compare`; cells are counted through all variants.
+        reporter: hears of progress.
+
+    Raises:
+        UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
+        IncompleteError: `jobs` is 0 and cells are missing.
+        StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
+    """
+    measure = MEASURES[asked.measure](asked)
+    out = _default_out(asked, configs) if out is None else out
+    settings = _planned(configs, measure, out)
+    about = _about(asked, settings)
+    if dry_run:
+        return ExperimentResult(out, about, None, *_count(settings, measure), dry_run=True)
+    if foreign_names(out, (".lock",), ("variants",)) and not (out / "variants").is_dir():
+        raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+    _run(settings, measure, jobs, cell, reporter)
+    cells, finished = _count(settings, measure)
+    if cell is not None:
+        return ExperimentResult(out, about, None, cells, finished)
+    if finished < cells:
+        raise IncompleteError(f"{out}: {_missing(settings, measure)}; run the same command without --jobs 0")
+    findings = find(asked, settings, measure)
+    publish(out, about, findings)
+    return ExperimentResult(out, about, findings, cells, finished)
+
+
+def _default_out(asked: Experiment, configs: Mapping[str, ExperimentConfig]) -> Path:
+    """The folder of this very experiment; adding seeds does not change it."""
+    plain = {name: repr(_without_seeds(config)) for name, config in configs.items()}
+    return Path("experiments") / f"{asked.name}-{digest(plain)[:8]}"
+
+
+def _without_seeds(config: ExperimentConfig) -> ExperimentConfig:
+    return dataclasses.replace(config, compare=dataclasses.replace(config.compare, seeds=1))
+
+
+def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure, out: Path) -> list[Setting]:
+    """Every variant planned and checked, before any work.
+
+    Raises:
+        UsageError, DataError: the first one that cannot run, named.
+    """
+    if len({config.compare.seeds for config in configs.values()}) > 1:
+        raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
+    settings = []
+    for index, (name, config) in enumerate(configs.items()):
+        folder = out / "variants" / f"{index:02d}-{_slug(name)}"
+        try:
+            settings.append(Setting(name, config, folder, measure.plan(config)))
+        except UsageError as error:
+            raise UsageError(f"variant '{name}': {error}") from error
+    return settings
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
+
+
+def _about(asked: Experiment, settings: Sequence[Setting]) -> dict[str, Any]:
+    return {
+        "name": asked.name,
+        "title": asked.title,
+        "question": asked.question,
+        "origin": asked.origin,
+        "measure": asked.measure,
+        "varied": list(asked.varied),
+        "variants": [setting.name for setting in settings],
+        "seeds": settings[0].config.compare.seeds,
+    }
+
+
+def _count(settings: Sequence[Setting], measure: Measure) -> tuple[int, int]:
+    """Cells in all, and finished ones."""
+    done = [measure.finished(setting) for setting in settings]
+    return sum(len(setting.plan.cells) for setting in settings), sum(map(len, done))
+
+
+def _run(
+    settings: Sequence[Setting], measure: Measure, jobs: int | None, cell: int | None, reporter: Reporter
+) -> None:
+    """One variant after the other; with `cell`, that one cell."""
+    if cell is not None:
+        each = len(settings[0].plan.cells)
+        if cell >= each * len(settings):
+            raise UsageError(f"--cell {cell}: the experiment has cells 0 to {each * len(settings) - 1}")
+        measure.run(settings[cell // each], 1, cell % each, reporter)
+        return
+    for number, setting in enumerate(settings, start=1):
+        if jobs != 0 and len(measure.finished(setting)) < len(setting.plan.cells):
+            reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
+            measure.run(setting, jobs, None, reporter)
+
+
+def _missing(settings: Sequence[Setting], measure: Measure) -> str:
+    """The missing cells, by variant."""
+    parts = []
+    for number, setting in enumerate(settings):
+        done = measure.finished(setting)
+        missing = [cell.index for cell in setting.plan.cells if cell.index not in done]
+        if missing:
+            first = number * len(setting.plan.cells)
+            parts.append(f"'{setting.name}' lacks cells {', '.join(str(first + index) for index in missing)}")
+    return "; ".join(parts)

@@ -1,0 +1,103 @@
+"""One scored cell: draw the subset, train its generator, score its samples; its result is one JSON file."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gangda.configs import ExperimentConfig
+from gangda.data.loading import load_splits
+from gangda.engines.comparing.plan import Cell, Plan, make_plan
+from gangda.engines.comparing.pools import Pools, train_config
+from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
+from gangda.engines.training import check as check_training
+from gangda.errors import DataError, RunError, UsageError
+from gangda.moves.judge import default_cache, measure, prepare_inputs
+from gangda.runtime.device import prepare
+from gangda.runtime.files import read_json, without_nan, write_json
+
+UNSORTED = ("conditional", "rebuilt from training images")  # samples whose labels no classifier chose
+
+
+def score_plan(config: ExperimentConfig) -> Plan:
+    """The cells of a scored variant, after everything was checked that can be checked before.
+
+    Raises:
+        UsageError, DataError: what cannot be trained.
+    """
+    splits = load_splits(config.data, config.runtime.seed)
+    plan = make_plan(config, splits.fingerprint, None, None)
+    check_training(train_config(plan, config.arch, config.runtime.seed), splits.train, splits.labelled)
+    return plan
+
+
+def score_path(folder: Path, cell: Cell) -> Path:
+    """Where a scored cell lies."""
+    return folder / "scores" / f"{cell.id}.json"
+
+
+def read_score(folder: Path, cell: Cell, metrics: Sequence[str]) -> dict[str, Any] | None:
+    """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics."""
+    try:
+        values = read_json(score_path(folder, cell))
+    except DataError:
+        return None
+    whole = values.get("id") == cell.id and set(metrics) <= set(values.get("values", ()))
+    return values if whole else None
+
+
+def run_score(plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequence[str]) -> None:
+    """Train, draw and score; publish the result. The generator goes on where an earlier attempt stopped.
+
+    Raises:
+        GangdaError: as its moves; the message names the cell.
+    """
+    try:
+        write_json(score_path(out, cell), _result(plan, cell, out, tell, metrics))
+    except (DataError, RunError, UsageError) as error:
+        raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
+
+
+def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str]) -> dict[str, Any]:
+    began = time.monotonic()
+    config, machine = plan.config, prepare(plan.config.runtime)
+    splits = load_splits(config.data, cell.seed)
+    work = out / "work" / cell.id
+    pools = Pools(plan, cell, splits, machine, work, tell)
+    pool = pools.of("generator")
+    listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
+    inputs = prepare_inputs(
+        pool,
+        splits,
+        seed=cell.seed,
+        machine=machine,
+        classifier=config.classifier,
+        cache=default_cache(),
+        circular=pools.made[config.arch]["labels"]["made"] not in UNSORTED,
+        reporter=listener,
+    )
+    found = {name: measure(inputs, [name], listener) for name in metrics}
+    empty = [name for name, results in found.items() if not results]
+    if empty:
+        raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
+    return {
+        "kind": "scored cell",
+        **dataclasses.asdict(cell),
+        "fingerprint": splits.fingerprint,
+        "n_train": len(splits.train),
+        "generator": pools.made[config.arch],
+        "values": {name: without_nan(results[0].as_dict()) for name, results in found.items()},
+        "metrics": [without_nan(metric.as_dict()) for results in found.values() for metric in results],
+        "looks": _looks(work / "gan" / "metrics.jsonl"),
+        "seconds": time.monotonic() - began,
+    }
+
+
+def _looks(log: Path) -> list[dict[str, Any]]:
+    """What was seen of the samples in the course of training, with the step."""
+    if not log.exists():
+        return []
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return [{"step": line["step"], **line["look"]} for line in lines if "look" in line]

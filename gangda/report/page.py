@@ -1,0 +1,37 @@
+"""Pages from templates: one Jinja2 environment, and how numbers are written."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gangda.statistics.wording import interval_text, p_text, points
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def environment() -> "jinja2.Environment":
+    """Templates of this package: values are escaped, and a name that is missing is an error."""
+    import jinja2
+
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader("gangda", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    found.filters.update(points=points, p=p_text, interval=interval_text, percent=percent, duration=duration)
+    return found
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    """0.9512 -> "95.12"; a dash for nothing."""
+    return "-" if fraction is None or np.isnan(fraction) else f"{100 * fraction:.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds with one decimal below ten, whole above, minutes above two."""
+    if seconds >= 120:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -1,0 +1,85 @@
+"""Experiments: the shipped ones are whole, and what is wrong with a file of one's own is said."""
+
+import pytest
+
+from gangda import experiments, settings
+from gangda.configs import ExperimentConfig
+from gangda.errors import UsageError
+
+GOOD = """
+kind: experiment
+title: A title
+question: A question?
+base: {data: {per_class: 10}, arch: {name: madgan, generators: 2}}
+vary: {arch.generators: [1, 2], recipe.loss: [nonsaturating, minimax]}
+quick: {budget: {steps: 3}}
+"""
+
+
+def file(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_shipped_experiment_resolves(name, quick):
+    experiment = experiments.read(name, quick)
+    assert experiment.question.endswith("?")
+    for variant in experiment.variants:
+        config = settings.resolve({}, {}, (name, variant.sections)).pick(ExperimentConfig)
+        assert experiment.measure == "score" or experiment.arm in config.compare.arms
+
+
+def test_combinations_are_named_by_what_differs(tmp_path):
+    experiment = experiments.read(file(tmp_path, GOOD))
+    assert [variant.name for variant in experiment.variants] == [
+        "generators=1, loss=nonsaturating",
+        "generators=1, loss=minimax",
+        "generators=2, loss=nonsaturating",
+        "generators=2, loss=minimax",
+    ]
+    assert experiment.variants[1].sections == {
+        "data": {"per_class": 10},
+        "arch": {"name": "madgan", "generators": 1},
+        "recipe": {"loss": "minimax"},
+    }
+    assert experiment.varied == ("arch.generators", "recipe.loss")
+    assert experiments.read(file(tmp_path, GOOD), quick=True).variants[0].sections["budget"] == {"steps": 3}
+
+
+def test_another_architecture_takes_nothing_of_the_first(tmp_path):
+    text = GOOD.replace("vary: {arch", "variants: {plain: {arch: dcgan}}\nx: {arch").replace("x: {", "#")
+    experiment = experiments.read(file(tmp_path, text))
+    assert experiment.variants[0].sections["arch"] == {"name": "dcgan"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("kind: experiment", "kind: run"), "must say kind: experiment"),
+        (("question: A question?", "questoin: x"), "unknown key questoin; did you mean question"),
+        (("question: A question?", ""), "question: say it in words"),
+        (("per_class", "per_clas"), "base: unknown key data.per_clas; did you mean data.per_class"),
+        (("arch.generators: [1, 2]", "arch: [1]"), "expected section.option and a list"),
+        (("arch.generators: [1, 2]", "recipe.los: [1]"), "unknown key recipe.los"),
+        (("arch.generators: [1, 2]", "arch.generators: []"), "a list of values"),
+        (("title: A title", "variants: {a: {}}\ntitle: A title"), "either vary"),
+        (("title: A title", "measure: look\ntitle: A title"), "measure: look: choose from compare, score"),
+        (("title: A title", "arm: gnerated\ntitle: A title"), "no such arm; did you mean 'generated'"),
+        (("title: A title", "metrics: [fdi]\ntitle: A title"), "unknown metric 'fdi'"),
+        (("title: A title", "format_version: 99\ntitle: A title"), "format 99 is newer"),
+        (("kind: experiment", "kind: ["), "not readable as YAML"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, change, message):
+    with pytest.raises(UsageError, match=message) as error:
+        experiments.read(file(tmp_path, GOOD.replace(*change)))
+    assert "\n" not in str(error.value)
+    assert "mine.yaml" in str(error.value) or "unknown metric" in message or "no such arm" in message
+
+
+def test_no_such_experiment():
+    with pytest.raises(UsageError, match="did you mean 'losses'"):
+        experiments.read("loses")
