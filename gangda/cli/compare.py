@@ -129,10 +129,20 @@ def show_cells(out: "Console", values: Mapping[str, Any]) -> None:
     if values["dry_run"]:
         arms, seeds = ", ".join(values["plan"]["fixed"]["compare"]["arms"]), values["plan"]["seeds"]
         say(out, f"would compare {arms} over {seeds} paired seeds, one cell each")
+        show_power(out, values["plan"]["power"], seeds)
     elif values["cell"] is not None:
         say(out, f"cell {values['cell']} is finished")
     say(out, f"cells finished: {values['finished']} of {values['cells']}")
     say(out, f"experiment: {values['out']}")
+
+
+def show_power(out: "Console", stated: Sequence[Mapping[str, Any]], seeds: int) -> None:
+    """What these seeds can find, said before anything has run."""
+    rows = [
+        (f"{row['spread']:g} points", percent(row["one point"]), percent(row["two points"])) for row in stated
+    ]
+    head = ("if differences spread by", "1 point is found", "2 points are found")
+    draw(out, f"Power of {seeds} seeds", head, [[cell.replace("-", "never") for cell in row] for row in rows])
 
 
 def show_arms(out: "Console", judged: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> None:

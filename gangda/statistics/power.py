@@ -19,13 +19,24 @@ def detectable_difference(n: int, sd: float, alpha: float) -> float | None:
     `sd` is the spread of the n differences, taken as normal. Within Monte Carlo error (about 3%). None where
     n can never reach alpha.
     """
-    factor = _standardised(n, alpha)
-    return None if factor is None else sd * factor
+    shifts = _shifts(n, alpha)
+    return None if shifts is None else sd * float(np.quantile(shifts, POWER))
+
+
+def power_of(difference: float, n: int, sd: float, alpha: float) -> float | None:
+    """How often the sign-flip test at alpha finds a true mean difference (its sign apart), in [0, 1].
+
+    `sd` is the spread of the n differences, taken as normal. None where n can never reach alpha.
+    """
+    shifts = _shifts(n, alpha)
+    if shifts is None:
+        return None
+    return float((shifts <= abs(difference) / sd).mean()) if sd else float(difference != 0)
 
 
 @functools.lru_cache(maxsize=64)
-def _standardised(n: int, alpha: float) -> float | None:
-    """The same for sd 1.
+def _shifts(n: int, alpha: float) -> FloatArray | None:
+    """For sd 1 and each of the simulations the smallest true difference that it would find, float (SIMULATIONS,).
 
     Differences z + shift are found when their interval's lower end exceeds zero, which is when the shift
     exceeds minus the lower end for z alone: one simulation gives every shift's answer.
@@ -36,7 +47,7 @@ def _standardised(n: int, alpha: float) -> float | None:
         return None
     noise = numpy_stream("power", n).standard_normal((n, SIMULATIONS))
     lower_ends = np.partition(subsets @ noise, rank - 1, axis=0)[rank - 1]
-    return float(np.quantile(-lower_ends, POWER))
+    return np.asarray(-lower_ends, dtype=np.float64)
 
 
 def _subset_weights(n: int) -> tuple[FloatArray, int]:

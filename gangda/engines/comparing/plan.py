@@ -14,10 +14,13 @@ from gangda.errors import RunError, UsageError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of
+from gangda.statistics.power import power_of
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
 
 PROTOCOL = 4  # raise it when cells of the same configuration would come out otherwise
+
+SPREADS = (0.0025, 0.005, 0.01, 0.02)  # of paired differences, as comparisons of small classifiers have them
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,25 @@ class Plan:
             "judging": self.judging,
             "judging_hash": self.judging_hash,
             "seeds": len(self.cells),
+            "power": stated_power(len(self.cells), self.config.compare.alpha),
             "extensions": list(self.extensions),
             "cells": [dataclasses.asdict(cell) for cell in self.cells],
         }
+
+
+def stated_power(n: int, alpha: float) -> list[dict[str, float | None]]:
+    """How often n seeds will find a true difference of one and two points, by the spread of the differences, in points.
+
+    Said before the first cell runs; None where n seeds can decide nothing. For the first difference tested.
+    """
+    return [
+        {
+            "spread": 100 * sd,
+            "one point": power_of(0.01, n, sd, alpha),
+            "two points": power_of(0.02, n, sd, alpha),
+        }
+        for sd in SPREADS
+    ]
 
 
 def make_plan(
