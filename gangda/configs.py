@@ -7,6 +7,8 @@ from gangda import arms, catalog
 from gangda.fields import Checked, option
 from gangda.specs import ArchSpec, CdcganSpec
 
+AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
+
 
 @dataclass(frozen=True)
 class DataConfig(Checked):
@@ -224,7 +226,10 @@ class CompareConfig(Checked):
     )
     mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
     ratios: tuple[float, ...] = option(
-        (1.0,), "candidate ratios; with several, each seed's is chosen on validation", minimum=0.0
+        (1.0,),
+        "candidate ratios, or auto (0,0.25,0.5,1,2); with several, each seed's is chosen on validation",
+        minimum=0.0,
+        words={"auto": AUTO_RATIOS},
     )
     ratio_for: tuple[str, ...] = option(
         (), "ratio of one class in all arms that add, NAME=R or #i=R; repeatable", repeat=True

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from gangda.errors import UsageError
@@ -25,9 +26,13 @@ def option(
     choices: tuple[str, ...] = (),
     repeat: bool = False,
     pattern: str = "",
+    words: Mapping[str, Any] = MappingProxyType({}),
 ) -> Any:
-    """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`)."""
-    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern}
+    """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
+
+    `words` are what can be typed in place of a value, and the values that they stand for.
+    """
+    limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
     metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 

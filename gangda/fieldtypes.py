@@ -60,6 +60,8 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
     kind = kind_of(field)
     if value is None and kind.optional:
         return None
+    if isinstance(value, str) and value in field.metadata.get("words", ()):
+        return field.metadata["words"][value]
     try:
         if kind.length is None:
             return _scalar(kind.base, value)

@@ -235,3 +235,9 @@ def test_environment_names_follow_the_flags():
 def test_what_is_fitted_takes_no_options_of_training(key, value, flag, arch):
     with pytest.raises(UsageError, match=f"^{flag}: {arch} is fitted at once, not trained; leave it out$"):
         settings.resolve({("arch", "name"): arch, key: value}, {})
+
+
+def test_a_word_stands_for_its_values():
+    chosen = settings.resolve({("compare", "ratios"): "auto"}, {})
+    assert chosen.compare.ratios == configs.AUTO_RATIOS
+    assert chosen.compare.ratios[0] == 0.0
