@@ -257,6 +257,11 @@ class CompareConfig(Checked):
         None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in self.arms:
+            arms.find(name)
+
 
 @dataclass(frozen=True)
 class TrainConfig:

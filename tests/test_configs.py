@@ -68,7 +68,7 @@ def test_limits_hold_on_both_sides(cls, field):
         (lambda: configs.AugmentConfig(ratio=-1.0), "--ratio -1.0: must be at least 0"),
         (lambda: configs.AugmentConfig(ratio=float("nan")), "--ratio nan: must be at least 0"),
         (lambda: configs.Runtime(precision="fp8"), "--precision fp8: choose from auto, fp32, bf16"),
-        (lambda: configs.CompareConfig(arms=("real", "fake")), "--arms fake: choose from real"),
+        (lambda: configs.CompareConfig(arms=("real", "fake")), "--arms fake: no such arm"),
         (lambda: configs.Budget(checkpoint_every="0"), "--checkpoint-every 0: not of the right form: steps"),
         (
             lambda: configs.Budget(checkpoint_every="5x"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda import arms, settings
+from gangda import settings
 from gangda.configs import ExperimentConfig, Runtime
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import pick_device, pick_dtype
@@ -137,8 +137,6 @@ def check(config: ExperimentConfig) -> None:
     family_of(compare.arms, compare.contrast)
     if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
-    for name in compare.arms:
-        arms.find(name)
     if "held-back" in compare.arms and config.data.per_class is None and config.data.class_counts is None:
         raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
