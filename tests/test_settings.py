@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gangda import catalog, config_files, configs, settings, specs
+from gangda import arms, catalog, config_files, configs, settings, specs
 from gangda.errors import UsageError
 from gangda.fieldtypes import kind_of
 
@@ -169,6 +169,8 @@ def values_of(field):
     low, high = meta["minimum"] or 0, meta["maximum"]
     if meta["choices"]:
         one = st.sampled_from(meta["choices"])
+    elif field.name == "arms":
+        one = st.sampled_from(tuple(arms.ARMS))
     elif meta["pattern"]:
         one = st.just(field.default)
     elif kind.base is bool:
