@@ -2,13 +2,14 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gangda.presets import FiveByFiveSpec, MadganSeparateSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.blocks import crop, leaky
+from gangda.zoo.fused import leaky_dropout
 from gangda.zoo.heads import Discriminator, ScoreHead
-from gangda.zoo.same import SameConv2d, SameConvTranspose2d, init_glorot
+from gangda.zoo.narrow import channels_last
+from gangda.zoo.same import MirroredConv2d, MirroredConvTranspose2d, init_glorot, mirrored
 
 SLOPE = 0.3  # Keras's LeakyReLU
 EPSILON, MOMENTUM = 1e-3, 0.01  # of Keras's batch norm; it writes the momentum as 0.99
@@ -41,7 +42,7 @@ class FiveByFiveGenerators(Generator):
         self.dense = nn.Parameter(torch.empty(k, latent_dim, cells))
         widths = [first_width, 128, 64, image_shape[0]]
         self.ups = nn.ModuleList(
-            SameConvTranspose2d(k * widths[i], k * widths[i + 1], 5, stride, groups=k, bias=False)
+            MirroredConvTranspose2d(k * widths[i], k * widths[i + 1], 5, stride, groups=k)
             for i, stride in enumerate((1, 2, 2))
         )
         first = nn.BatchNorm1d(k * cells, EPSILON, MOMENTUM)
@@ -51,10 +52,10 @@ class FiveByFiveGenerators(Generator):
         """(K n, latent_dim) or (K, n, latent_dim), ignored labels -> (K n, C, H, W); row k n + i is generator k's."""
         k = self.num_generators
         flat = torch.bmm(z.reshape(k, -1, self.latent_dim), self.dense).transpose(0, 1).flatten(1)
-        x = leaky(self.norms[0](flat), SLOPE).unflatten(1, (-1, self.base, self.base))
+        x = mirrored(leaky(self.norms[0](flat), SLOPE).unflatten(1, (-1, self.base, self.base)))
         for up, norm in zip(list(self.ups)[:-1], list(self.norms)[1:], strict=True):
             x = leaky(norm(up(x)), SLOPE)
-        images = torch.tanh(self.ups[-1](x)).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
+        images = mirrored(torch.tanh(self.ups[-1](x))).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
         return crop(images, *self.image_shape[1:])
 
     def select(self, k: int) -> Generator:
@@ -88,16 +89,17 @@ class FiveByFiveDiscriminator(Discriminator):
         super().__init__()
         self.dropout = spec.dropout
         self.downs = nn.ModuleList(
-            [SameConv2d(image_shape[0], first_width, 5, 2), SameConv2d(first_width, 128, 5, 2)]
+            [MirroredConv2d(image_shape[0], first_width, 5, 2), MirroredConv2d(first_width, 128, 5, 2)]
         )
         pixels = -(-image_shape[1] // 4) * -(-image_shape[2] // 4)
         self.score = ScoreHead(128 * pixels, spec.minibatch_stddev, outputs)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], ignored labels -> `Scores` with adversarial (B,) or (B, K + 1)."""
+        x = channels_last(mirrored(x))
         for down in self.downs:
-            x = F.dropout(leaky(down(x), SLOPE), self.dropout, self.training)
-        h = x.flatten(1)
+            x = leaky_dropout(down(x), SLOPE, self.dropout, self.training)
+        h = mirrored(x).flatten(1)
         return Scores(self.score(h), features=h)
 
 

@@ -1,10 +1,18 @@
-"""Convolutions with TensorFlow's 'same' padding, and Glorot's initialisation: what nets from Keras are made of."""
+"""Convolutions with TensorFlow's 'same' padding, and Glorot's initialisation: what nets from Keras are made of.
+
+At stride 2 that padding is lopsided: on an even side a 5x5 convolution has one zero before and two after, which no
+option of PyTorch's gives. But PyTorch drops what is left over after the last stride, so that its padding of two on both
+sides is two before and one after: the same thing, seen in a mirror. So the layers here take and give planes that are
+mirrored in both directions, and mirror their filters, which are small; no plane need be padded, cropped or copied.
+"""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from gangda.zoo import fourier, narrow
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -17,42 +25,60 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-class SameConv2d(nn.Conv2d):
-    """Square convolution, (B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
-
-    def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, **options: Any) -> None:
-        super().__init__(n_in, n_out, kernel, stride, **options)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Pad, which at stride 2 is lopsided and so no option of `Conv2d`, then convolve."""
-        top, bottom = same_padding(input.shape[2], self.kernel_size[0], self.stride[0])
-        left, right = same_padding(input.shape[3], self.kernel_size[1], self.stride[1])
-        return super().forward(F.pad(input, (left, right, top, bottom)))
+def mirrored(planes: Tensor) -> Tensor:
+    """(B, C, H, W) turned by half a circle, in memory too."""
+    return planes.flip(2, 3)
 
 
-class SameConvTranspose2d(nn.ConvTranspose2d):
-    """The gradient of `SameConv2d` by its input: (B, C, H, W) -> (B, C', stride H, stride W).
+class MirroredConv2d(nn.Conv2d):
+    """'Same' convolution of mirrored planes, (B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride)), mirrored.
 
-    The full result has kernel - stride rows too many; (kernel - stride) // 2 are cut off at the top and left, the
-    rest below and right. `output_padding` would cut the odd one off at the wrong end: images shifted by one pixel.
+    Odd kernels, stride 1 or 2. The parameters are those of an unmirrored `Conv2d`.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, **options: Any) -> None:
-        self.cut = (kernel - stride) // 2
-        super().__init__(n_in, n_out, kernel, stride, padding=self.cut, **options)
+        _refuse(kernel, stride)
+        super().__init__(n_in, n_out, kernel, stride, padding=kernel // 2, **options)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Convolve with mirrored filters."""
+        return F.conv2d(input, mirrored(self.weight), self.bias, self.stride, self.padding)
+
+
+class MirroredConvTranspose2d(nn.ConvTranspose2d):
+    """The gradient of `MirroredConv2d` by its input: (B, C, H, W) -> (B, C', s H, s W), mirrored both.
+
+    The full result has kernel - s rows too many; TensorFlow cuts off (kernel - s) // 2 at the top and left, and the
+    rest, one more at stride 2, below and right. No layer has a bias.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, groups: int = 1) -> None:
+        _refuse(kernel, stride)
+        super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Convolve, then cut off the odd row and column; the result's size is given, `output_size` unused."""
-        height, width = input.shape[2] * self.stride[0], input.shape[3] * self.stride[1]
-        apart = self.groups > 1 and input.device.type == "cpu" and self.bias is None
-        full = self._group_by_group(input) if apart else super().forward(input)
-        return full[:, :, :height, :width]
-
-    def _group_by_group(self, input: Tensor) -> Tensor:
-        """The same numbers; on CPUs a fifth faster in training than the grouped kernel, whose backward is slow."""
+        """Convolve with mirrored filters; the result's size is given, `output_size` unused."""
+        if self.groups == 1 or input.device.type != "cpu":
+            return self._convolved(input, self.weight, self.groups)
+        # On CPUs a fifth faster in training than the grouped kernel, whose backward is slow.
         parts = zip(input.chunk(self.groups, 1), self.weight.chunk(self.groups), strict=True)
-        images = [F.conv_transpose2d(x, w, stride=self.stride, padding=self.cut) for x, w in parts]
-        return torch.cat(images, dim=1)
+        return torch.cat([self._convolved(x, weight, 1) for x, weight in parts], dim=1)
+
+    def _convolved(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
+        """On CPUs the first and the last layer are reformulated; all ways give the same function."""
+        (stride, _), padding = self.stride, self.kernel_size[0] // 2
+        if groups == 1 and stride == 1 and fourier.fits(x, self.kernel_size[0]):
+            return fourier.convolution(x, weight)  # this one mirrors the filters by itself
+        filters = mirrored(weight)
+        if groups == 1 and narrow.fits(x, filters.shape[1]):
+            return narrow.transposed(x, filters, stride, padding)
+        return F.conv_transpose2d(x, filters, None, stride, padding, stride - 1, groups)
+
+
+def _refuse(kernel: int, stride: int) -> None:
+    """Others would need more than a mirror."""
+    if kernel % 2 == 0 or stride not in (1, 2):
+        raise ValueError(f"odd kernels and strides of 1 or 2 only, not {kernel} and {stride}")
 
 
 def init_glorot(module: nn.Module) -> None:

@@ -6,7 +6,7 @@ import torch
 from scipy.signal import correlate2d
 from torch import nn
 
-from gangda.zoo.same import SameConv2d, SameConvTranspose2d, init_glorot, same_padding
+from gangda.zoo.same import MirroredConv2d, MirroredConvTranspose2d, init_glorot, mirrored, same_padding
 
 
 def test_padding_as_tensorflow_documents_it():
@@ -29,9 +29,9 @@ def strided_by_scipy(image, kernel, stride):
 def test_convolution_agrees_with_scipy(size, stride):
     rng = np.random.default_rng(0)
     image, kernel = rng.normal(size=size), rng.normal(size=(5, 5))
-    layer = SameConv2d(1, 1, 5, stride, bias=False).double()
+    layer = MirroredConv2d(1, 1, 5, stride, bias=False).double()
     layer.weight.data = torch.tensor(kernel)[None, None]
-    ours = layer(torch.tensor(image)[None, None])[0, 0].detach().numpy()
+    ours = mirrored(layer(mirrored(torch.tensor(image)[None, None])))[0, 0].detach().numpy()
     assert ours == pytest.approx(strided_by_scipy(image, kernel, stride), abs=1e-12)
     assert ours.shape == tuple(-(-n // stride) for n in size)
 
@@ -49,17 +49,44 @@ def test_transposed_convolution_stamps_the_kernel_where_tensorflow_does(stride):
             row, column = stride * i - before + a, stride * j - before + b
             if 0 <= row < height and 0 <= column < width:
                 expected[row, column] += value * tap
-    layer = SameConvTranspose2d(1, 1, 5, stride, bias=False).double()
+    layer = MirroredConvTranspose2d(1, 1, 5, stride).double()
     layer.weight.data = torch.tensor(kernel)[None, None]
-    ours = layer(torch.tensor(image)[None, None])[0, 0].detach().numpy()
+    ours = mirrored(layer(mirrored(torch.tensor(image)[None, None])))[0, 0].detach().numpy()
     assert ours == pytest.approx(expected, abs=1e-12)
 
 
 def test_one_pixel_lands_off_centre():
     # One pixel, stride 2, a kernel of 1..25: rows and columns 1 and 2 of the kernel (from 0) remain.
-    layer = SameConvTranspose2d(1, 1, 5, 2, bias=False)
+    layer = MirroredConvTranspose2d(1, 1, 5, 2)
     layer.weight.data = torch.arange(1.0, 26.0).view(1, 1, 5, 5)
-    assert layer(torch.ones(1, 1, 1, 1)).flatten().tolist() == [7, 8, 12, 13]
+    assert mirrored(layer(torch.ones(1, 1, 1, 1))).flatten().tolist() == [7, 8, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("outs", "stride", "side"),
+    [(8, 1, 7), (1, 1, 7), (8, 2, 7), (1, 2, 14), (3, 2, 14)],
+    ids=["in frequency space", "both", "plain", "stamps", "stamps of three channels"],
+)
+def test_the_ways_to_compute_a_layer_give_one_function(outs, stride, side):
+    torch.manual_seed(0)
+    layer = MirroredConvTranspose2d(16, outs, 5, stride)
+    x = torch.randn(4, 16, side, side).contiguous(memory_format=torch.channels_last)
+    upstream = torch.randn(4, outs, stride * side, stride * side)
+    found = []
+    for dtype in (torch.float32, torch.float64):  # doubles always go the plain way
+        inputs = x.to(dtype).requires_grad_()
+        result = layer.to(dtype)(inputs)
+        gradients = torch.autograd.grad(result, [inputs, layer.weight], upstream.to(dtype), create_graph=True)
+        twice = torch.autograd.grad(gradients[0].square().sum(), layer.weight)
+        found.append([tensor.double() for tensor in (result, *gradients, *twice)])
+    for ours, exact in zip(*found, strict=True):
+        assert torch.allclose(ours, exact, rtol=1e-5, atol=1e-5 * float(exact.detach().abs().max()))
+
+
+def test_even_kernels_and_long_strides_are_refused():
+    for kernel, stride in ((4, 2), (5, 3)):
+        with pytest.raises(ValueError, match="odd kernels"):
+            MirroredConv2d(1, 1, kernel, stride)
 
 
 def test_glorot_counts_each_group_alone():
@@ -75,6 +102,6 @@ def test_glorot_counts_each_group_alone():
 
 def test_groups_one_after_the_other_give_the_same():
     torch.manual_seed(0)
-    layer, x = SameConvTranspose2d(6, 9, 5, 2, groups=3, bias=False), torch.randn(2, 6, 4, 5)
-    grouped = nn.ConvTranspose2d.forward(layer, x)[:, :, :8, :10]
-    assert torch.allclose(layer(x), grouped, atol=1e-6)
+    layer, x = MirroredConvTranspose2d(6, 9, 5, 2, groups=3), torch.randn(2, 6, 4, 5)
+    grouped = layer._convolved(x, layer.weight, 3)
+    assert torch.allclose(layer(x), grouped, atol=1e-5)
