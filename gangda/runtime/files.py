@@ -7,13 +7,13 @@ import json
 import math
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gangda.errors import DataError, RunError
+from gangda.runtime.staging import folder_beside
 
 FORMAT_VERSION = 1
 
@@ -23,18 +23,19 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
     """Turn OSErrors of writing to `path` into one line.
 
     Raises:
-        RunError: disk full, read-only, no permission.
+        RunError: disk full, read-only, no permission, or whatever else ails it.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise  # of a reader of the output, not of the disk
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
                 f"{path}: the disk is full; free some space and run the same command again"
             ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            raise RunError(f"{path}: cannot write there ({error.strerror}); choose another --out") from error
-        raise
+        reason = error.strerror or str(error)
+        raise RunError(f"{path}: cannot write there ({reason}); choose another --out") from error
 
 
 @contextlib.contextmanager
@@ -121,7 +122,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: not readable JSON ({str(error)[:80]}); delete it and make it again"
         ) from None
@@ -162,14 +163,9 @@ def whole_folder(place: Path) -> Iterator[Path]:
     with clear_disk_errors(place):
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise RunError(f"{place}: already exists and is not empty; choose another --out or remove it")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
-        try:
+        with folder_beside(place) as temporary:
             yield temporary
             os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
             temporary.chmod(0o755)
             temporary.replace(place)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
         sync_folder(place.parent)
