@@ -161,7 +161,8 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     except (GangdaError, MemoryError):
         raise
     except Exception as error:  # whatever a forged or damaged file may provoke
-        raise RunError(f"{folder}: damaged model ({str(error)[:100]}); train again") from error
+        reason = " ".join(str(error).split())[:100]
+        raise RunError(f"{folder}: damaged model ({reason}); train again") from error
     return Model(generator.eval().requires_grad_(False), card, rows, checkpoint)
 
 
