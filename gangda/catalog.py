@@ -185,6 +185,9 @@ SOURCES: Mapping[str, Entry] = {
 CLASSIFIERS: Mapping[str, Entry] = {
     "lenet": Entry("gangda.classifiers.lenet:build", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
     "resnet": Entry("gangda.classifiers.resnet:build", "small pre-activation residual network", "He 2016"),
+    "logistic": Entry(
+        "gangda.classifiers.logistic:build", "logistic regression on pixels: a floor", "Cox 1958"
+    ),
 }
 
 TRANSFORMS: Mapping[str, Entry] = {
