@@ -17,7 +17,7 @@ from gangda.configs import ExperimentConfig
 from gangda.engines.comparing.plan import digest
 from gangda.engines.experimenting.findings import Findings, find, publish
 from gangda.engines.experimenting.measures import MEASURES, Measure, Setting
-from gangda.errors import IncompleteError, RunError, UsageError
+from gangda.errors import DataError, IncompleteError, RunError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.files import foreign_names
 from gangda.runtime.progress import SILENT, Reporter
@@ -120,8 +120,8 @@ def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure, out: Pat
         folder = out / "variants" / f"{index:02d}-{_slug(name)}"
         try:
             settings.append(Setting(name, config, folder, measure.plan(config)))
-        except UsageError as error:
-            raise UsageError(f"variant '{name}': {error}") from error
+        except (UsageError, DataError) as error:
+            raise type(error)(f"variant '{name}': {error}") from error
     return settings
 
 

@@ -1,0 +1,90 @@
+"""`gangda compare --experiment`, as typed."""
+
+import pytest
+
+from gangda import arms, experiments
+
+TINY = """
+kind: experiment
+title: Tiny
+question: Which?
+base:
+  data: {source: digits, per_class: 12}
+  arch: {name: pca, components: 4}
+  classifier: {classifier_steps: 10}
+  compare: {seeds: 2, arms: [real, generated+traditional]}
+vary: {arch.components: [4, 8]}
+quick: {compare: {seeds: 1}}
+"""
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return str(path)
+
+
+def test_the_list_has_every_experiment_and_arm(gangda):
+    shown = gangda("compare", "--list").out
+    values = gangda("compare", "--list", "--json").json
+    assert [one["name"] for one in values["experiments"]] == experiments.names()
+    assert [one["name"] for one in values["arms"]] == list(arms.ARMS)
+    for name in [*experiments.names(), *arms.ARMS]:
+        assert name in shown
+
+
+def test_an_experiment_of_ones_own(gangda, tmp_path, tiny):
+    shown = gangda("compare", "--experiment", tiny, "--jobs", "1", "--out", str(tmp_path / "e"))
+    assert shown.code == 0
+    assert "components=8" in shown.out
+    assert "too few seeds" in shown.out
+    assert (tmp_path / "e/report.html").is_file()
+    again = gangda("compare", "--experiment", tiny, "--jobs", "0", "--out", str(tmp_path / "e"), "--json")
+    assert again.json["finished"] == 4
+
+
+def test_flags_count_for_all_variants(gangda, tmp_path, tiny):
+    out = tmp_path / "e"
+    shown = gangda(
+        "compare", "--experiment", tiny, "--quick", "--classifier-steps", "7", "--dry-run", "--out", str(out)
+    )
+    assert shown.code == 0
+    assert "cells finished: 0 of 2" in shown.out
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--components", "3"), "varies arch.components itself"),
+        (("--arch", "ppca"), "varies arch.components itself"),
+        (("--run", "runs/x"), "--run does not go with --experiment"),
+        (("--calibrate",), "--calibrate does not go with --experiment"),
+        (("--per-class", "100000"), "variant 'components=4'"),
+    ],
+)
+def test_what_an_experiment_cannot_take(gangda, tiny, flags, message):
+    refused = gangda("compare", "--experiment", tiny, "--dry-run", *flags)
+    assert refused.code in (1, 2)
+    assert message in refused.err
+    assert len(refused.err.strip().splitlines()) == 1
+
+
+def test_quick_is_for_experiments(gangda):
+    refused = gangda("compare", "--quick", "--dry-run")
+    assert refused.code == 2
+    assert "--quick is for --experiment" in refused.err
+
+
+def test_calibration_adds_its_arms(gangda):
+    values = gangda("compare", "--calibrate", "--dry-run", "--json").json
+    assert values["plan"]["fixed"]["compare"]["arms"][-3:] == list(arms.CALIBRATION)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_shipped_experiment_can_be_rehearsed(gangda, tmp_path, name):
+    shown = gangda("compare", "--experiment", name, "--quick", "--jobs", "1", "--out", str(tmp_path / "e"))
+    assert shown.code == 0, shown.err
+    assert (tmp_path / "e/report.html").is_file()
