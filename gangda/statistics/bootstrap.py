@@ -3,6 +3,8 @@
 The seeds share one test set, so a win may be a win on these images only.
 """
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,12 +15,12 @@ from gangda.statistics.values import Interval
 RESAMPLES = 2000
 
 
-def crossed_interval(differences: npt.NDArray[np.int8], alpha: float) -> Interval:
+def crossed_interval(differences: npt.NDArray[Any], alpha: float) -> Interval:
     """Percentile interval of the mean difference under resampling of seeds and of images, independently.
 
     Args:
-        differences: int8 (n, m), what each image's correctness differs by in each seed: -1, 0 or 1 (to +-2
-            for an interaction).
+        differences: (n, m), what each image adds to the difference in each seed: -1, 0 or 1 where all images count
+            alike (to +-2 for an interaction).
         alpha: error rate, in (0, 1); the level is 1 - alpha.
 
     Source: Owen 2007, "The pigeonhole bootstrap" (somewhat wider than needed, never narrower).

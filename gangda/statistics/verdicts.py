@@ -7,9 +7,8 @@ statement of its own, controlled per contrast: a true difference beyond the marg
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
-from gangda.data.images import FloatArray
+from gangda.data.images import FloatArray, IntArray
 from gangda.statistics import values
 from gangda.statistics.bootstrap import crossed_interval
 from gangda.statistics.families import ADJUST, Adjusted, Family, Terms, family_of, first_level
@@ -44,7 +43,12 @@ def margin_rule(declared: float | None, real_ran: bool) -> str:
 
 
 def judge_arms(
-    correct: Mapping[str, BoolArray], *, alpha: float, margin: float | None, family: Family | None = None
+    correct: Mapping[str, BoolArray],
+    *,
+    alpha: float,
+    margin: float | None,
+    family: Family | None = None,
+    weights: FloatArray | None = None,
 ) -> Comparison:
     """Judge an experiment.
 
@@ -53,14 +57,19 @@ def judge_arms(
         alpha: error rate of the family of primary differences.
         margin: declared equivalence margin as a fraction, or None for the default rule.
         family: what is tested; the usual contrasts of these arms by default.
+        weights: float64 (m,), what each test image counts, with mean 1; all alike by default. Weights inverse to the
+            class's size make every score a balanced accuracy.
     """
     family = family_of(list(correct)) if family is None else family
-    arms = tuple(_summarise(name, right.mean(axis=1), alpha) for name, right in correct.items())
     n, n_test = next(iter(correct.values())).shape
+    weights = np.ones(n_test) if weights is None else weights
+    arms = tuple(_summarise(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
     means = {arm.name: arm.mean for arm in arms}
     used_margin, rule = equivalence_margin(margin, means.get("real"))
-    contrasts = _test_family(correct, family, alpha, used_margin)
-    contrasts += [_explore(name, terms, correct, alpha) for name, terms in family.exploratory.items()]
+    contrasts = _test_family(correct, weights, family, alpha, used_margin)
+    contrasts += [
+        _explore(name, terms, correct, weights, alpha) for name, terms in family.exploratory.items()
+    ]
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) / n_test))
     return Comparison(
@@ -80,16 +89,16 @@ def judge_arms(
 
 
 def _test_family(
-    correct: Mapping[str, BoolArray], family: Family, alpha: float, margin: float
+    correct: Mapping[str, BoolArray], weights: FloatArray, family: Family, alpha: float, margin: float
 ) -> list[Contrast]:
     """Every primary contrast, its p adjusted as the family's procedure says."""
-    differences = {name: _differences(terms, correct) for name, terms in family.primary.items()}
+    differences = {name: _differences(terms, correct, weights) for name, terms in family.primary.items()}
     tests = {name: sign_flip(parts.mean(axis=1)) for name, parts in differences.items()}
     adjusted = ADJUST[family.procedure]([test.p() for test in tests.values()], alpha)
     reachable = passes(smallest_p(len(next(iter(correct.values())))), first_level(family, alpha))
     contrasts = []
     for (name, terms), p in zip(family.primary.items(), adjusted, strict=True):
-        found = _contrast(name, terms, correct, tests[name], p, alpha, margin, reachable)
+        found = _contrast(name, terms, correct, differences[name], tests[name], p, alpha, margin, reachable)
         contrasts.append(sentence_of(found, n=len(found.deltas), alpha=alpha, margin=margin))
     return contrasts
 
@@ -98,13 +107,13 @@ def _contrast(
     name: str,
     terms: Terms,
     correct: Mapping[str, BoolArray],
+    differences: FloatArray,
     test: SignFlip,
     p: Adjusted,
     alpha: float,
     margin: float,
     reachable: bool,
 ) -> Contrast:
-    differences = _differences(terms, correct)
     deltas = differences.mean(axis=1)
     sd, crossed = _spread(deltas), crossed_interval(differences, p.level)
     tested = p.p is not None
@@ -148,8 +157,10 @@ def _verdict(
     return values.BETTER_HERE if up else values.WORSE_HERE
 
 
-def _explore(name: str, terms: Terms, correct: Mapping[str, BoolArray], alpha: float) -> Contrast:
-    differences = _differences(terms, correct)
+def _explore(
+    name: str, terms: Terms, correct: Mapping[str, BoolArray], weights: FloatArray, alpha: float
+) -> Contrast:
+    differences = _differences(terms, correct, weights)
     deltas = differences.mean(axis=1)
     sd = _spread(deltas)
     contrast = Contrast(
@@ -171,10 +182,19 @@ def _explore(name: str, terms: Terms, correct: Mapping[str, BoolArray], alpha: f
     return sentence_of(contrast, n=len(deltas), alpha=alpha, margin=0.0)
 
 
-def _differences(terms: Terms, correct: Mapping[str, BoolArray]) -> npt.NDArray[np.int8]:
-    signed = [sign * correct[arm].astype(np.int8) for arm, sign in terms]
-    total: npt.NDArray[np.int8] = np.sum(signed, axis=0, dtype=np.int8)
+def _differences(terms: Terms, correct: Mapping[str, BoolArray], weights: FloatArray) -> FloatArray:
+    """float64 (n, m): what each image adds to the difference of each seed."""
+    total: FloatArray = np.sum(
+        [sign * (correct[arm] * weights) for arm, sign in terms], axis=0, dtype=np.float64
+    )
     return total
+
+
+def balancing(labels: IntArray) -> FloatArray:
+    """Weights of test images, float64 (m,), mean 1, with which the mean is the mean over the classes there are."""
+    counts = np.bincount(labels)
+    present = int((counts > 0).sum())
+    return np.asarray(len(labels) / (present * counts[labels]), dtype=np.float64)
 
 
 def _spread(scores: FloatArray) -> float:

@@ -3,7 +3,7 @@ import pytest
 
 from gangda.statistics import bootstrap, values
 from gangda.statistics.signflip import passes
-from gangda.statistics.verdicts import equivalence_margin, judge_arms
+from gangda.statistics.verdicts import balancing, equivalence_margin, judge_arms
 
 ARMS = ("real", "traditional", "generated", "generated+traditional")
 
@@ -156,3 +156,16 @@ def test_family_wise_error_when_the_first_contrast_is_real(monkeypatch):
             found[name].verdict in decided for name in ("generated - real", "generated - traditional")
         )
     assert errors / 250 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 250)
+
+
+def test_balanced_scores_are_mean_recalls():
+    labels = np.array([0] * 90 + [1] * 10)
+    rng = np.random.default_rng(0)
+    right = {"real": rng.random((10, 100)) < 0.7, "generated": rng.random((10, 100)) < 0.8}
+    judged = judge_arms(right, alpha=0.05, margin=None, weights=balancing(labels))
+    for arm in judged.arms:
+        recalls = [right[arm.name][:, labels == label].mean(axis=1) for label in (0, 1)]
+        assert arm.scores == pytest.approx(np.mean(recalls, axis=0))
+    [contrast] = [c for c in judged.contrasts if c.primary]
+    by_hand = np.subtract(judged.arms[1].scores, judged.arms[0].scores)
+    assert contrast.deltas == pytest.approx(by_hand)
