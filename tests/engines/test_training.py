@@ -135,6 +135,7 @@ def test_pretraining_is_stopped_at_once_and_resumed_exactly(tmp_path, monkeypatc
 def test_the_clock_ends_pretraining_too(tmp_path):
     result = train(config(budget=Budget(minutes=0.002), recipe={"d_pretrain": 10**6}), tmp_path / "run")
     assert (result.finished, result.steps) == (True, 0)
+    assert any("never trained" in alarm and "--d-pretrain" in alarm for alarm in result.alarms)
 
 
 def test_resume_raises_the_budget_to_the_longer_run(tmp_path):

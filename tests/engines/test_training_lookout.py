@@ -6,9 +6,9 @@ from gangda import specs
 from gangda.engines.training import journal, lookout
 from gangda.moves.model import build_networks
 from gangda.moves.watching import reference
-from gangda.moves.watching.alarms import COLLAPSE, DEAD, Alarm
+from gangda.moves.watching.alarms import COLLAPSE, DEAD, UNTRAINED, Alarm
 from gangda.moves.watching.dynamics import Course
-from gangda.runtime.progress import SILENT
+from gangda.runtime.progress import SILENT, Reporter
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
 
@@ -92,3 +92,30 @@ def test_until_the_transition_is_over_no_step_is_best_and_labels_are_not_judged(
     assert made.asked == [True, True, False]
     made.finish(3000)
     assert made.lookout.alarms == ()
+
+
+class Listening(Reporter):
+    def __init__(self):
+        self.said = []
+
+    def line(self, text):
+        self.said.append(text)
+
+
+@pytest.mark.parametrize(("wrong", "praised"), [((), True), ((COLLAPSED,), False)])
+def test_the_best_step_of_a_run_that_fails_is_not_praised(wrong, praised, watched):
+    made = watched(wrong=wrong)
+    made.lookout.reporter = reporter = Listening()
+    made.look(1000)
+    assert made.lookout.best_step == 1000  # something must be there to sample from
+    (line,) = [text for text in reporter.said if text.startswith("step 1,000: ")]
+    assert line.endswith(", the best so far") is praised
+
+
+def test_a_run_that_ended_before_the_generators_first_step_says_so(watched):
+    made = watched(transition=2000)
+    made.finish(0)
+    (alarm,) = made.lookout.alarms
+    assert alarm.kind == UNTRAINED
+    assert "--d-pretrain" in alarm.text
+    assert made.told == [(0, {"alarms": [alarm.text]})]

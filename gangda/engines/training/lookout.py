@@ -16,6 +16,7 @@ from gangda.moves.watching.alarms import (
     Alarm,
     find_alarms,
     never_conditional,
+    never_trained,
 )
 from gangda.moves.watching.checks import Check, look, mean
 from gangda.moves.watching.dynamics import Course
@@ -75,7 +76,9 @@ class Lookout:
         """Measure a sample, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
         began = time.monotonic()
         check, figures = self._measured(generator, step)
-        self._raise(step, self._found(check, step, course) if step >= FROM_STEP else (), figures)
+        found = self._found(check, step, course) if step >= FROM_STEP else ()
+        self._describe(step, check, figures, found)
+        self._raise(step, found, figures)
         self.seconds += time.monotonic() - began
 
     def finish(self, generator: Generator, step: int, course: Course) -> None:
@@ -89,7 +92,11 @@ class Lookout:
             else:
                 check, figures = self._measured(generator, step)
             found = self._found(check, step, course)
-        if self.transition and step <= self.transition:
+            if figures:
+                self._describe(step, check, figures, found)
+        if not step:
+            found = (*found, never_trained())
+        elif self.transition and step <= self.transition:
             found = (*found, never_conditional(step, self.transition))
         if figures or found != self.alarms:
             self._raise(step, found, figures)
@@ -105,8 +112,14 @@ class Lookout:
             self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
-        self.reporter.line(f"step {step:,}: {summary(check)}{', the best so far' if best else ''}")
         return check, {"look": check.as_dict(), "best": best}
+
+    def _describe(
+        self, step: int, check: Check, figures: Mapping[str, Any], found: tuple[Alarm, ...]
+    ) -> None:
+        """The look in a line. What is the best of a run that fails is no good news, and not called so."""
+        best = ", the best so far" if figures["best"] and not found else ""
+        self.reporter.line(f"step {step:,}: {summary(check)}{best}")
 
     def _found(self, check: Check, step: int, course: Course) -> tuple[Alarm, ...]:
         turning = step <= self.transition

@@ -30,13 +30,14 @@ SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look 
 MISSING = 0.1  # of the class's share of the training images
 LEAST_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
 
-COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL = (
+COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL, UNTRAINED = (
     "collapse",
     "noise",
     "wrong labels",
     "dead discriminator",
     "diverging",
     "never conditional",
+    "never trained",
 )
 
 
@@ -75,6 +76,15 @@ def never_conditional(step: int, transition: int) -> Alarm:
         f"{step / transition:.0%} of the effect that it has in samples; raise --minutes, or lower --transition"
     )
     return Alarm(UNCONDITIONAL, (), text)
+
+
+def never_trained() -> Alarm:
+    """The alarm of a run that ended before the generator's first step."""
+    text = (
+        "never trained: the time was over before the generator's first step, so its samples are noise; raise "
+        "--minutes, or lower --d-pretrain"
+    )
+    return Alarm(UNTRAINED, (), text)
 
 
 def _noise(check: Check) -> list[Alarm]:
