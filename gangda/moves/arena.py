@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gangda.configs import Recipe
 from gangda.objectives.limited_data import augment
+from gangda.runtime.distributed import ALONE
 from gangda.zoo.base import Networks, Scores
 
 Terms = dict[str, Tensor]
@@ -46,6 +47,7 @@ class Arena:
         strength: how much the class counts, 0 to 1; the training loop raises it in transitional conditioning.
         memory: tensors that are carried from step to step, saved and restored with the run.
         seen: detached figures of the discriminator's last turn, for the log.
+        mean_over_ranks: of a mean over a rank's images, that over all ranks'; what it gives has no gradient.
     """
 
     def __init__(self, networks: Networks, recipe: Recipe) -> None:
@@ -53,6 +55,7 @@ class Arena:
         self.strength = 1.0
         self.memory: dict[str, Tensor] = {}
         self.seen: Terms = {}
+        self.mean_over_ranks: Callable[[Tensor], Tensor] = ALONE.mean
 
     def score(self, images: Tensor, y: Tensor, turn: int, rng: torch.Generator) -> Scores:
         """The discriminator's answer, through DiffAugment where it is on."""

@@ -20,12 +20,14 @@ MADGAN_GENERATOR = {"minimax": madgan.minimax, "nonsaturating": madgan.nonsatura
 class Game(Protocol):
     """What the training loop needs of a game. Each method returns named terms; their sum is minimised.
 
-    The attributes are those of `Arena`: how much the class counts, what is remembered, and figures for the log.
+    The attributes are those of `Arena`: how much the class counts, what is remembered, figures for the log, and means
+    over all ranks.
     """
 
     strength: float
     memory: dict[str, Tensor]
     seen: Terms
+    mean_over_ranks: Callable[[Tensor], Tensor]
 
     def discriminator_terms(
         self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator

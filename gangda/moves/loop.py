@@ -2,10 +2,17 @@
 
 Every random draw of step s comes from streams named (seed, purpose, s), and every epoch's order from (seed, "order",
 epoch). A resumed run is therefore the uninterrupted run, bit for bit, with no generator state to save.
+
+Several ranks (`Machine.ranks`) share a step's batch, as `share.py` deals it. Each draws for all and keeps what is its
+own; before an optimiser moves, gradients and figures are averaged over the ranks, so that all stay the same network.
+That is done here in one message, and not by wrapping networks in DistributedDataParallel: its hooks expect one backward
+pass for each forward pass, where a penalty differentiates twice, the discriminator is frozen for half of the step, and
+one pass of it serves several terms. What depends on the number of ranks is batch norm in
+training, which sees a rank's own images, and the noise of dropout.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,15 +21,14 @@ from torch import Tensor, nn
 
 from gangda import catalog
 from gangda.configs import Recipe
-from gangda.data.images import LabelledImages
 from gangda.moves import course
 from gangda.moves.arena import Terms
-from gangda.moves.curriculum import Curriculum
-from gangda.moves.draw import to_float
 from gangda.moves.game import Game
+from gangda.moves.resident import ResidentImages, batches
+from gangda.moves.share import Share, deal, groups_of, running_statistics
 from gangda.objectives.gradient import clip_weights
 from gangda.runtime.device import Machine
-from gangda.runtime.seeding import seed_device, torch_stream
+from gangda.runtime.seeding import draw, seed_device, shared_stream, torch_stream
 from gangda.specs import ArchSpec
 from gangda.zoo.base import Generator, Networks, set_strength
 
@@ -96,43 +102,14 @@ def new_state(networks: Networks, recipe: Recipe, machine: Machine) -> TrainStat
 
 def _adam(module: nn.Module, lr: float, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = [p for p in module.parameters() if p.requires_grad]
-    return torch.optim.Adam(parameters, lr=lr, betas=(recipe.beta1, recipe.beta2), fused=True)
+    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)  # elsewhere not in every torch
+    return torch.optim.Adam(parameters, lr=lr, betas=(recipe.beta1, recipe.beta2), fused=fused)
 
 
 def make_game(spec: ArchSpec, networks: Networks, recipe: Recipe) -> Game:
     """The game that the architecture plays."""
     game: Game = catalog.builder("game", catalog.GAMES, spec.game)(networks, recipe)
     return game
-
-
-class ResidentImages:
-    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only."""
-
-    def __init__(self, images: LabelledImages, seed: int, machine: Machine) -> None:
-        self.pixels = torch.tensor(images.pixels).permute(0, 3, 1, 2).to(machine.device)
-        self.labels = torch.tensor(images.labels).to(machine.device)
-        self.seed, self.epoch, self.order = seed, -1, torch.empty(0, dtype=torch.int64)
-
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Batch of step 0, 1, ...: float32 (size, C, H, W) in [-1, 1] and int64 (size,). Epochs run into each other."""
-        start = step * size
-        rows = torch.cat(list(self._rows(start, start + size)))
-        return self.take(rows)
-
-    def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """These rows as a batch."""
-        return to_float(self.pixels[rows]), self.labels[rows]
-
-    def _rows(self, start: int, stop: int) -> Iterator[Tensor]:
-        count = len(self.labels)
-        while start < stop:
-            epoch, offset = divmod(start, count)
-            if epoch != self.epoch:
-                rng = torch_stream(self.seed, "order", epoch)
-                self.epoch, self.order = epoch, torch.randperm(count, generator=rng).to(self.labels.device)
-            taken = min(stop - start, count - offset)
-            yield self.order[offset : offset + taken]
-            start += taken
 
 
 def steps(
@@ -153,11 +130,12 @@ def steps(
     averaged, live = float_tensors(state.ema), float_tensors(generator)
     game.memory = state.memory
     play = _Play(state, game, images.seed, recipe, machine)
-    batch = _batches(images, recipe)
+    batch = batches(images, recipe, play.share)
     while True:
         _set_out(state, game, recipe, horizon)
         if not state.step and state.pretrained < recipe.d_pretrain:
             terms = play.extra_turn(batch(state.pretrained), state.pretrained)
+            play.align()
             state.pretrained += 1
             yield _record(state, {**terms, **game.seen}, state.pretrained * recipe.batch_size)
             continue
@@ -165,15 +143,16 @@ def steps(
         terms = {}
         for turn in range(course.turns_before(recipe, state.step), last):
             terms.update(play.extra_turn(batch(turn), turn))
-        rng = torch_stream(images.seed, "step", state.step)
-        seed_device(machine.device, images.seed, "dropout", state.step)
+        rng = play.stream("step", state.step)
+        seed_device(machine.device, images.seed, "dropout", state.step, *machine.ranks.key)
         real, y = batch(last)
         fake = play.fakes(y, rng)
         terms.update(play.learn(real, y, fake.detach(), last, rng))
         discriminator.requires_grad_(False)
         with machine.autocast():
             g_terms = game.generator_terms(real, y, fake, last, rng)
-        _descend(state.optimiser_g, g_terms)
+        play.descend(state.optimiser_g, g_terms)
+        play.align()
         discriminator.requires_grad_(True)
         state.step += 1
         with torch.no_grad():
@@ -185,57 +164,88 @@ def _record(state: TrainState, terms: Terms, images: int) -> StepRecord:
     return StepRecord(state.step, {name: value.detach() for name, value in terms.items()}, images)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _Play:
-    """The discriminator's turns."""
+    """The discriminator's turns, and what all ranks do together."""
 
     state: TrainState
     game: Game
     seed: int
     recipe: Recipe
     machine: Machine
+    share: Share | None = None  # of each batch, where several ranks train
+
+    def __post_init__(self) -> None:
+        self.statistics: list[Tensor] = []
+        ranks, networks = self.machine.ranks, self.state.networks
+        if ranks.many:
+            groups = groups_of(networks.discriminator)
+            count = networks.generator.num_generators
+            launch = ranks.launch
+            self.share = deal(self.recipe.batch_size, count, groups, launch.rank, launch.world)
+            self.statistics = running_statistics(networks.generator, networks.discriminator)
+            self.game.mean_over_ranks = ranks.mean
+
+    def stream(self, *key: int | str) -> torch.Generator:
+        """The stream of this key; with several ranks, dealt out to them."""
+        if self.share is None:
+            return torch_stream(self.seed, *key)
+        return shared_stream(self.share.deals, self.seed, *key)
 
     def fakes(self, y: Tensor, rng: torch.Generator) -> Tensor:
         """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
         generator = self.state.networks.generator
+        noise = generator.noise
         count = len(y) // generator.num_generators * generator.num_generators
         with self.machine.autocast():
-            fake: Tensor = generator(generator.noise(count, rng).to(self.machine.device), y[:count])
+            z = draw(rng, lambda shape, generator: noise(shape[0], generator), (count,))
+            fake: Tensor = generator(self.machine.put(z), y[:count])
         return fake
 
     def learn(self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator) -> Terms:
         """A turn with these images, `fake` detached; its terms, detached."""
         with self.machine.autocast():
             terms = self.game.discriminator_terms(real, y, fake, turn, rng)
-        _descend(self.state.optimiser_d, terms)
+        self.descend(self.state.optimiser_d, terms, self.game.seen)
         if self.recipe.clip:
             clip_weights(self.state.networks.discriminator.parameters(), self.recipe.clip)
         return {name: value.detach() for name, value in terms.items()}
 
+    def descend(self, optimiser: torch.optim.Optimizer, terms: Terms, seen: Terms | None = None) -> None:
+        """A step down the sum of the terms. Over several ranks; `terms` and `seen` are then the means over them."""
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        if self.share is not None:
+            self._unite(optimiser, terms, {} if seen is None else seen)
+        optimiser.step()
+
+    def _unite(self, optimiser: torch.optim.Optimizer, *figures: Terms) -> None:
+        """Average over the ranks, in place, the gradients and the figures that each has found for its own images."""
+        numbers = torch.stack([value.detach() for several in figures for value in several.values()])
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        self.machine.ranks.average([*gradients, numbers])
+        means = iter(numbers)
+        for several in figures:
+            several.update({name: next(means) for name in several})
+
+    def align(self) -> None:
+        """Average the running statistics over the ranks, which leaves all of them the same.
+
+        They take part in no training step, so that once before each record is enough; and not while a backward pass is
+        to come, which holds on to them.
+        """
+        if self.statistics:
+            self.machine.ranks.average(self.statistics)
+
     def extra_turn(self, batch: tuple[Tensor, Tensor], turn: int) -> Terms:
         """A turn of the discriminator alone, with images and fakes of its own."""
         real, y = batch
-        rng = torch_stream(self.seed, "extra turn", turn)
-        seed_device(self.machine.device, self.seed, "extra dropout", turn)
+        rng = self.stream("extra turn", turn)
+        seed_device(self.machine.device, self.seed, "extra dropout", turn, *self.machine.ranks.key)
         with torch.no_grad():
             fake = self.fakes(y, rng)
         return self.learn(real, y, fake, turn, rng)
-
-
-def _batches(images: ResidentImages, recipe: Recipe) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Batch of the discriminator's turn 0, 1, ...: epoch by epoch, or by the curriculum while it lasts."""
-    if not recipe.curriculum:
-        return lambda turn: images.batch(turn, recipe.batch_size)
-    turns = course.turns_before(recipe, recipe.curriculum)
-    # Ranked on the CPU: its doubles and decompositions are not to be had on every device.
-    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, turns)
-
-    def batch(turn: int) -> tuple[Tensor, Tensor]:
-        if turn < turns:
-            return images.take(easy.rows(turn, recipe.batch_size).to(images.labels.device))
-        return images.batch(turn, recipe.batch_size)
-
-    return batch
 
 
 def _set_out(state: TrainState, game: Game, recipe: Recipe, horizon: int | None) -> None:
@@ -249,12 +259,6 @@ def _set_out(state: TrainState, game: Game, recipe: Recipe, horizon: int | None)
         game.strength = course.strength(recipe, state.step)
         for network in (state.networks.generator, state.networks.discriminator, state.ema):
             set_strength(network, game.strength)
-
-
-def _descend(optimiser: torch.optim.Optimizer, terms: Terms) -> None:
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()
-    optimiser.step()
 
 
 def float_tensors(module: nn.Module) -> list[Tensor]:

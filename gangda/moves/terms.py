@@ -78,7 +78,8 @@ def _inconsistency(arena: Arena, turn: Turn, images: Tensor, y: Tensor, scored: 
 def lecam_term(arena: Arena, turn: Turn) -> Terms:
     """LeCam: towards the anchors, which then move on; they are part of the run's state."""
     real, fake = arena.real_score(turn.on_real.adversarial), arena.real_score(turn.on_fake.adversarial)
-    anchors = lecam.updated_anchors(arena.memory.get("lecam"), real, fake)
+    now = arena.mean_over_ranks(lecam.mean_scores(real, fake))
+    anchors = lecam.updated_anchors(arena.memory.get("lecam"), now)
     arena.memory["lecam"] = anchors
     return {"d_lecam": arena.recipe.lecam * lecam.lecam(real, fake, anchors)}
 

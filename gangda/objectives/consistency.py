@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gangda.objectives.limited_data import translate
+from gangda.runtime.seeding import draw
 
 FEATURE_SHARE = 0.1  # of the distance between features in the CT term (Wei 2018, equation 4)
 
@@ -15,7 +16,7 @@ def change(images: Tensor, rng: torch.Generator, flip: bool = False) -> Tensor:
     images: (B, C, H, W) in [-1, 1]. Source: Zhang 2020, section 3.1 (shift by up to 4 of 32 pixels, horizontal flip).
     """
     if flip:
-        mirrored = torch.rand(len(images), 1, 1, 1, generator=rng).to(images.device) < 0.5
+        mirrored = draw(rng, torch.rand, (len(images), 1, 1, 1)).to(images.device) < 0.5
         images = torch.where(mirrored, images.flip(3), images)
     return translate(images, rng)
 

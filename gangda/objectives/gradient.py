@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
+from gangda.runtime.seeding import draw
+
 Score = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> (B,)
 
 
@@ -29,7 +31,7 @@ def gradient_penalty(score: Score, real: Tensor, fake: Tensor, rng: torch.Genera
 
     One uniform share a pair, from `rng`. Multiply by lambda (10 in the paper). Source: Gulrajani 2017, equation 3.
     """
-    share = torch.rand(len(real), 1, 1, 1, generator=rng).to(real.device)
+    share = draw(rng, torch.rand, (len(real), 1, 1, 1)).to(real.device)
     between = torch.lerp(fake.detach().to(real.dtype), real, share)
     lengths = torch.linalg.vector_norm(_slopes(score, between), dim=1)
     penalty: Tensor = (lengths - 1).square().mean()

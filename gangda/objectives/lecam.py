@@ -6,12 +6,16 @@ from torch import Tensor
 DECAY = 0.99  # of the anchors, as in the paper
 
 
-def updated_anchors(anchors: Tensor | None, real: Tensor, fake: Tensor) -> Tensor:
-    """Moving averages of the mean scores of real and fake images, float32 (2,); the first call takes them as they are.
+def mean_scores(real: Tensor, fake: Tensor) -> Tensor:
+    """Mean of the scores (B,) of real and of fake images, float32 (2,), without a gradient."""
+    return torch.stack([real.detach().mean(), fake.detach().mean()]).float()
 
-    real, fake: (B,) scores. Source: Tseng 2021, section 3 (the authors' code starts from a constant and waits).
+
+def updated_anchors(anchors: Tensor | None, now: Tensor) -> Tensor:
+    """Moving averages of `mean_scores`, float32 (2,); the first call takes them as they are.
+
+    Source: Tseng 2021, section 3 (the authors' code starts from a constant and waits).
     """
-    now = torch.stack([real.detach().mean(), fake.detach().mean()]).float()
     return now if anchors is None else torch.lerp(now, anchors.to(now.device), DECAY)
 
 

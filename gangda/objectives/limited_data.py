@@ -1,10 +1,13 @@
 """Training with few images: the same kind of differentiable random change to real and fake (DiffAugment, Zhao 2020)."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gangda import catalog
+from gangda.runtime.seeding import draw
 
 CUTOUT_TURNS = 2000  # discriminator turns over which cutout comes in
 CUTOUT_MOST = 0.5  # largest probability of a hole
@@ -29,8 +32,8 @@ def translate(images: Tensor, rng: torch.Generator, ratio: float = 0.125) -> Ten
     batch, _, height, width = images.shape
     dy, dx = max(1, round(height * ratio)), max(1, round(width * ratio))
     padded = F.pad(images, (dx, dx, dy, dy), value=-1.0)
-    top = torch.randint(0, 2 * dy + 1, (batch, 1), generator=rng).to(images.device)
-    left = torch.randint(0, 2 * dx + 1, (batch, 1), generator=rng).to(images.device)
+    top = draw(rng, partial(torch.randint, 0, 2 * dy + 1), (batch, 1)).to(images.device)
+    left = draw(rng, partial(torch.randint, 0, 2 * dx + 1), (batch, 1)).to(images.device)
     rows = top + torch.arange(height, device=images.device)
     columns = left + torch.arange(width, device=images.device)
     index = torch.arange(batch, device=images.device).view(-1, 1, 1)
@@ -44,13 +47,13 @@ def colour(images: Tensor, rng: torch.Generator) -> Tensor:
     nothing to saturate. Values may leave [-1, 1]. Source: Zhao 2020, the authors' `rand_brightness`,
     `rand_saturation` and `rand_contrast`.
     """
-    draw = torch.rand(3, len(images), 1, 1, 1, generator=rng).to(images.device)
-    images = images + (draw[0] - 0.5)
+    amount = draw(rng, torch.rand, (3, len(images), 1, 1, 1), images=1).to(images.device)
+    images = images + (amount[0] - 0.5)
     if images.shape[1] > 1:
         grey = images.mean(1, keepdim=True)
-        images = grey + (images - grey) * (2 * draw[1])
+        images = grey + (images - grey) * (2 * amount[1])
     mean = images.mean((1, 2, 3), keepdim=True)
-    return mean + (images - mean) * (draw[2] + 0.5)
+    return mean + (images - mean) * (amount[2] + 0.5)
 
 
 def cutout(images: Tensor, rng: torch.Generator, probability: float = 1.0, ratio: float = 0.5) -> Tensor:
@@ -59,7 +62,7 @@ def cutout(images: Tensor, rng: torch.Generator, probability: float = 1.0, ratio
     Source: Zhao 2020, the authors' `rand_cutout` (which fills with 0, mid-grey, and holes every image).
     """
     batch, _, height, width = images.shape
-    place = torch.rand(3, batch, 1, 1, 1, generator=rng).to(images.device)
+    place = draw(rng, torch.rand, (3, batch, 1, 1, 1), images=1).to(images.device)
     rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
     columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
     inside = ((rows - place[0] * height).abs() < ratio * height / 2) & (

@@ -10,6 +10,8 @@ import torch
 
 from gangda.configs import Runtime
 from gangda.errors import UsageError
+from gangda.runtime.distributed import ALONE, Ranks
+from gangda.runtime.launch import ONE_PROCESS, Launch
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -22,12 +24,14 @@ class Machine:
         device: the torch device.
         dtype: the autocast type; float32 means no autocast.
         threads: CPU threads of this process.
+        ranks: the processes that train together; this one alone unless torchrun has started several.
         channels_last: whether image tensors and convolutions use that layout.
     """
 
     device: torch.device
     dtype: torch.dtype
     threads: int
+    ranks: Ranks = ALONE
 
     @property
     def channels_last(self) -> bool:
@@ -39,6 +43,12 @@ class Machine:
         """Name of the number format, as it goes into hashes and cards."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
+    def put(self, tensor: torch.Tensor) -> torch.Tensor:
+        """A CPU tensor on the device; on the way to a GPU through pinned memory, so that nothing waits for the copy."""
+        if self.device.type == "cuda":
+            return tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor.to(self.device)
+
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Context in which networks run."""
         if self.dtype == torch.float32:
@@ -46,18 +56,19 @@ class Machine:
         return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=True)
 
 
-def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None) -> Machine:
+def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> Machine:
     """Resolve device, precision and threads, and set torch's thread count.
 
     Raises:
         UsageError: the device asked for is not here.
     """
-    threads = thread_count(runtime.threads, os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    threads = thread_count(runtime.threads, environ, ranks.launch.local_world)
     torch.set_num_threads(threads)
     keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow the CPU down many times
-    device = pick_device(runtime.device)
-    return Machine(device, pick_dtype(runtime.precision, device), threads)
+    device = pick_device(runtime.device, ranks.launch)
+    return Machine(device, pick_dtype(runtime.precision, device), threads, ranks)
 
 
 def keep_freed_memory() -> None:
@@ -71,14 +82,18 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
 
 
-def thread_count(asked: int | None, environ: Mapping[str, str]) -> int:
-    """Threads asked for, else the scheduler's, else every core this process may use."""
+def thread_count(asked: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
+    """Threads of each process: those asked for, else its part of the scheduler's, else of the cores it may use.
+
+    `processes` share the scheduler's cores; OMP_NUM_THREADS, which torchrun sets to 1 where it was not set, is each
+    one's own.
+    """
     if asked is not None:
         return asked
-    for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+    for name, parts in (("SLURM_CPUS_PER_TASK", processes), ("OMP_NUM_THREADS", 1)):
         if environ.get(name, "").isdigit() and int(environ[name]) > 0:
-            return int(environ[name])
-    return available_cores()
+            return max(1, int(environ[name]) // parts)
+    return max(1, available_cores() // processes)
 
 
 def available_cores() -> int:
@@ -88,14 +103,20 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str, launch: Launch = ONE_PROCESS) -> torch.device:
     """The device called `name`; auto prefers CUDA, then MPS, then the CPU.
 
+    Of several ranks on one machine each takes the GPU of its own number; MPS, which has no way between processes, is
+    none for them.
+
     Raises:
-        UsageError: no such device here.
+        UsageError: no such device here, or not one for each rank.
     """
+    mps = launch.world == 1 and torch.backends.mps.is_available()
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if launch.world > 1:
+        name = _of_rank(name, launch)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -109,6 +130,30 @@ def pick_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"--device {name}: choose auto, cpu, cuda, cuda:1 or mps")
     return device
+
+
+def _of_rank(name: str, launch: Launch) -> str:
+    """The device of one of several ranks.
+
+    Raises:
+        UsageError: they would have to share one.
+    """
+    if name == "mps":
+        raise UsageError(
+            "--device mps: several ranks cannot share it; use --device cpu, or start without torchrun"
+        )
+    if name.startswith("cuda:") and launch.local_world > 1:
+        raise UsageError(
+            f"--device {name}: {launch.local_world} ranks on this machine need a GPU each; use --device cuda"
+        )
+    if name != "cuda" or not torch.cuda.is_available():
+        return name
+    if launch.local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device cuda: no GPU for rank {launch.local_rank} of this machine, which has "
+            f"{torch.cuda.device_count()}; give torchrun --nproc-per-node {torch.cuda.device_count()}"
+        )
+    return f"cuda:{launch.local_rank}"
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

@@ -1,6 +1,7 @@
 """Named random streams: every random draw belongs to one, so that no draw depends on what ran before it."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -15,6 +16,38 @@ def seed_for(*key: int | str) -> int:
 def torch_stream(*key: int | str) -> torch.Generator:
     """A CPU generator of its own for this key."""
     return torch.Generator().manual_seed(seed_for(*key))
+
+
+class SharedStream(torch.Generator):
+    """A stream that several processes draw from alike, each keeping what belongs to its own images.
+
+    `deals`: for so many images as this process asks for, how many all processes draw for, and which are its own.
+    """
+
+    deals: Mapping[int, tuple[int, torch.Tensor]]
+
+
+def shared_stream(deals: Mapping[int, tuple[int, torch.Tensor]], *key: int | str) -> SharedStream:
+    """The stream of this key, dealt out."""
+    stream = SharedStream()
+    stream.manual_seed(seed_for(*key))
+    stream.deals = deals
+    return stream
+
+
+def draw(
+    rng: torch.Generator, make: Callable[..., torch.Tensor], shape: tuple[int, ...], images: int = 0
+) -> torch.Tensor:
+    """`make(shape, generator=rng)`, where dimension `images` of the shape counts images.
+
+    Of a `SharedStream` the rows of this process's images: what it draws for an image does not depend on how many
+    processes there are.
+    """
+    if not isinstance(rng, SharedStream):
+        return make(shape, generator=rng)
+    everyone, own = rng.deals[shape[images]]
+    whole = make((*shape[:images], everyone, *shape[images + 1 :]), generator=rng)
+    return whole.index_select(images, own)
 
 
 def seed_device(device: torch.device, *key: int | str) -> None:

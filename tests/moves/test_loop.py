@@ -6,12 +6,15 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from gangda import catalog, specs
 from gangda.configs import Recipe
 from gangda.moves.curriculum import Curriculum
-from gangda.moves.loop import ResidentImages, _batches, float_tensors, make_game, new_state, steps
+from gangda.moves.loop import float_tensors, make_game, new_state, steps
 from gangda.moves.model import build_networks
+from gangda.moves.resident import ResidentImages, batches
 from gangda.objectives import gradient
 from gangda.runtime.device import Machine
 
@@ -342,7 +345,7 @@ def test_a_curriculum_is_ranked_on_the_cpu_wherever_the_images_are(blobs, machin
     resident = ResidentImages(blobs, 7, machine)
     resident.pixels, resident.labels = Elsewhere(resident.pixels), Elsewhere(resident.labels)
     resident.take = lambda rows: rows
-    rows = _batches(resident, Recipe(curriculum=2))(0)
+    rows = batches(resident, Recipe(curriculum=2))(0)
     assert (rows.device.type, len(rows)) == ("meta", 32)
 
 
@@ -369,6 +372,33 @@ def test_penalties_are_taken_at_float32_fakes():
 
     assert gradient.r2(score, torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)).item() == 0.5 * 16
     assert seen == [torch.float32]
+
+
+class Doubles(TorchDispatchMode):
+    """Finds operations whose result is float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        leaves = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        self.found |= {str(func) for leaf in leaves if leaf.dtype == torch.float64}
+        return result
+
+
+@pytest.mark.parametrize("name", ["default", *(name for name in COURSES if name != "turns")])
+def test_steps_need_no_doubles(name, blobs, machine):
+    """MPS has none. A curriculum is ranked on the CPU."""
+    arch, options, recipe = COURSES.get(name, ("cdcgan", SMALL, {}))
+    _, loop = start(arch, blobs, machine, options, horizon=20, **recipe)
+    with Doubles() as doubles:
+        torch.zeros(1).double()
+        assert doubles.found
+        doubles.found.clear()
+        take(loop, 2)
+    assert not doubles.found
 
 
 @pytest.mark.parametrize("arch", ["sagan-batchnorm", "dcgan-upsample"])

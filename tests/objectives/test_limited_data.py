@@ -99,9 +99,9 @@ def test_ct_term():
 
 def test_lecam_anchors_and_penalty():
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])
-    first = lecam.updated_anchors(None, real, fake)
+    first = lecam.updated_anchors(None, lecam.mean_scores(real, fake))
     assert first.tolist() == [2.0, -1.5]
-    second = lecam.updated_anchors(first, real + 1, fake)
+    second = lecam.updated_anchors(first, lecam.mean_scores(real + 1, fake))
     assert second.tolist() == pytest.approx([0.99 * 2 + 0.01 * 3, -1.5])
     # Real scores to the fakes' anchor and the reverse.
     expected = ((1 + 1.5) ** 2 + (3 + 1.5) ** 2) / 2 + ((-1 - 2) ** 2 + (-2 - 2) ** 2) / 2

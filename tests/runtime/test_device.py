@@ -8,6 +8,7 @@ import torch
 from gangda.configs import Runtime
 from gangda.errors import UsageError
 from gangda.runtime import device
+from gangda.runtime.launch import Launch
 
 
 def test_threads_come_from_the_flag_then_the_scheduler():
@@ -15,6 +16,14 @@ def test_threads_come_from_the_flag_then_the_scheduler():
     assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "5", "OMP_NUM_THREADS": "2"}) == 5
     assert device.thread_count(None, {"OMP_NUM_THREADS": "2"}) == 2
     assert device.thread_count(None, {"OMP_NUM_THREADS": "2,4"}) == device.available_cores()
+
+
+def test_ranks_of_one_machine_share_its_cores():
+    assert device.thread_count(3, {"SLURM_CPUS_PER_TASK": "8"}, 4) == 3
+    assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "8", "OMP_NUM_THREADS": "1"}, 4) == 2
+    assert device.thread_count(None, {"OMP_NUM_THREADS": "3"}, 4) == 3  # torchrun's is each process's own
+    assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "2"}, 4) == 1
+    assert device.thread_count(None, {}, 10**6) == 1
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "mps", "meta", "nonsense", "cuda:x"])
@@ -30,6 +39,68 @@ def test_auto_prefers_cuda_then_mps(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert device.pick_device("auto").type == "cuda"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_each_rank_takes_the_gpu_of_its_number(name, two_gpus):
+    assert device.pick_device(name, Launch(3, 4, 1, 2)) == torch.device("cuda:1")
+    with pytest.raises(
+        UsageError, match=r"no GPU for rank 2 of this machine, which has 2; .* --nproc-per-node 2"
+    ):
+        device.pick_device(name, Launch(2, 4, 2, 4))
+
+
+def test_ranks_do_not_share_a_gpu(two_gpus):
+    with pytest.raises(UsageError, match=r"--device cuda:1: 2 ranks .* need a GPU each; use --device cuda"):
+        device.pick_device("cuda:1", Launch(0, 2, 0, 2))
+    assert device.pick_device("cuda:1", Launch(0, 2, 0, 1)) == torch.device("cuda:1")  # one on each machine
+
+
+def test_ranks_do_without_mps(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert device.pick_device("auto", Launch(0, 2, 0, 2)).type == "cpu"
+    with pytest.raises(UsageError, match="--device mps: several ranks cannot share it"):
+        device.pick_device("mps", Launch(0, 2, 0, 2))
+
+
+class Moved:
+    """Takes note of how a tensor travels."""
+
+    def __init__(self):
+        self.calls = []
+
+    def pin_memory(self):
+        self.calls.append("pinned")
+        return self
+
+    def to(self, place, non_blocking=False):
+        self.calls.append((place.type, non_blocking))
+        return self
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("cuda", ["pinned", ("cuda", True)]), ("mps", [("mps", False)]), ("cpu", [("cpu", False)])],
+)
+def test_copies_to_a_gpu_are_pinned_and_not_waited_for(name, way):
+    tensor = Moved()
+    device.Machine(torch.device(name), torch.float32, 1).put(tensor)
+    assert tensor.calls == way
+
+
+@pytest.mark.parametrize("name", ["cuda", "cpu"])
+@pytest.mark.filterwarnings("ignore:User provided device_type")
+def test_autocast_is_of_the_device(name):
+    found = device.Machine(torch.device(name), torch.bfloat16, 1).autocast()
+    assert (found.device, found.fast_dtype) == (name, torch.bfloat16)
 
 
 def test_precision():

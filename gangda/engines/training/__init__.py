@@ -1,6 +1,7 @@
 """`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,16 @@ from gangda import settings
 from gangda.configs import TrainConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
+from gangda.engines.training.following import Follower
 from gangda.engines.training.outcome import TrainResult, count_parameters
-from gangda.engines.training.rules import refuse_misfits
+from gangda.engines.training.rules import refuse_misfits, refuse_uneven_shares
 from gangda.engines.training.sitting import Sitting
 from gangda.errors import DataError, RunError, UsageError
 from gangda.moves.model import Model, build_networks, load_model
-from gangda.runtime.device import prepare
+from gangda.runtime.device import pick_device, prepare
+from gangda.runtime.distributed import ALONE, RankOverError, Ranks, joined
+from gangda.runtime.launch import ONE_PROCESS, Launch
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
@@ -30,14 +35,55 @@ def train(
     resume: bool = False,
     dry_run: bool = False,
     reporter: Reporter = SILENT,
+    launch: Launch = ONE_PROCESS,
 ) -> TrainResult:
     """Train the generator that `config` describes, or go on where it stopped.
 
     The default folder is `runs/<data>-<arch>-<hash of the configuration>`. With `resume` the folder must hold a run
-    already, and its budget may be raised.
+    already, and its budget may be raised. `launch` tells of the processes that train together: the same command in
+    each of them. The run is that of one process, but for what batch norm sees: the same folder, configuration, data
+    order and batch, of which each process takes a part.
 
     Raises:
-        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved.
+        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved;
+            RankOverError at the end of every process but the first.
+    """
+    with joined(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
+        return _train(config, out, resume, dry_run, reporter if ranks.leads else SILENT, ranks)
+
+
+def _train(
+    config: TrainConfig, out: Path | None, resume: bool, dry_run: bool, reporter: Reporter, ranks: Ranks
+) -> TrainResult:
+    with ranks.agreeing():
+        splits, config = _prepared(config, reporter)
+        refuse_uneven_shares(config, splits.train, ranks.launch.world)
+        run = out or default_folder(config, splits.name)
+        if resume and ranks.leads and not (run / "config.yaml").is_file():
+            raise RunError(
+                f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+            )
+    if dry_run and ranks.leads:
+        return _planned(config, splits.train, run)
+    if dry_run:
+        raise RankOverError(0)
+    return fit_run(
+        config,
+        splits.train,
+        splits.validation,
+        run,
+        fingerprint=splits.fingerprint,
+        resume=resume,
+        reporter=reporter,
+        ranks=ranks,
+    )
+
+
+def _prepared(config: TrainConfig, reporter: Reporter) -> tuple[DataSplits, TrainConfig]:
+    """The images, and the configuration with nothing left open.
+
+    Raises:
+        GangdaError: data or options cannot be used.
     """
     splits = load_splits(config.data, config.runtime.seed)
     for note in (
@@ -47,23 +93,7 @@ def train(
         *_repeated(config, splits.train),
     ):
         reporter.line(note)
-    config = check(config, splits.train, splits.labelled)
-    run = out or default_folder(config, splits.name)
-    if resume and not (run / "config.yaml").is_file():
-        raise RunError(
-            f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
-        )
-    if dry_run:
-        return _planned(config, splits.train, run)
-    return fit_run(
-        config,
-        splits.train,
-        splits.validation,
-        run,
-        fingerprint=splits.fingerprint,
-        resume=resume,
-        reporter=reporter,
-    )
+    return splits, check(config, splits.train, splits.labelled)
 
 
 def fit_generator(
@@ -156,15 +186,19 @@ def fit_run(
     fingerprint: str,
     resume: bool,
     reporter: Reporter,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
-    """Fill the run folder; what is finished already is only reported."""
+    """Fill the run folder; what is finished already is only reported. Only the leader of several ranks returns."""
+    machine = prepare(config.runtime, ranks=ranks)
+    if not ranks.leads:
+        Follower(config, images, machine).follow()
     folder = RunFolder(run)
-    machine = prepare(config.runtime)
-    folder.refuse_foreign()
-    with folder.lock(), stop_request() as stop:
-        folder.claim(settings.dump(config), _open_to_change(config) if resume else (), fingerprint)
-        sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
-        return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+    with ranks.dismissing():
+        folder.refuse_foreign()
+        with folder.lock(), stop_request(patient=ranks.many) as stop:
+            folder.claim(settings.dump(config), _open_to_change(config) if resume else (), fingerprint)
+            sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
+            return sitting.fit() if config.spec.game else sitting.fit_closed_form()
 
 
 def _open_to_change(config: TrainConfig) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from gangda.configs import Recipe, TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.engines.training.schedule import make_schedule
 from gangda.errors import UsageError
+from gangda.moves import share
 from gangda.moves.model import build_networks
 from gangda.objectives.losses import Loss
 from gangda.zoo.base import Networks, Scores, set_strength
@@ -194,6 +195,27 @@ def refuse_misfits(config: TrainConfig, images: LabelledImages) -> None:
     for rule in RULES:
         if rule.broken(plan):
             raise UsageError(rule.words.format(**_facts(plan)))
+
+
+def refuse_uneven_shares(config: TrainConfig, images: LabelledImages, ranks: int) -> None:
+    """See that so many ranks can share a batch evenly, each with enough images of every generator.
+
+    Raises:
+        UsageError: naming the nearest batch that they can share.
+    """
+    if ranks == 1 or not config.spec.game:
+        return
+    plan, batch = Plan(config, images), config.recipe.batch_size
+    groups = share.groups_of(plan.networks.discriminator)
+    least = ranks * max(2, plan.least_batch)  # batch norm wants two
+    if batch >= least and share.fits(batch, plan.generators, groups, ranks):
+        return
+    nearest = share.nearest(max(batch, least), plan.generators, groups, ranks)
+    whole = " in whole groups of --minibatch-stddev" if groups > 1 else ""
+    raise UsageError(
+        f"--batch-size {batch}: {ranks} ranks cannot share it evenly{whole}; give {nearest}, or start another number "
+        "of ranks"
+    )
 
 
 def _facts(plan: Plan) -> dict[str, object]:

@@ -6,13 +6,15 @@ from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.engines.training.checkpoints import Checkpoints
+from gangda.engines.training.following import hand_over
 from gangda.engines.training.journal import LOG_EVERY, NotFiniteError, refuse_lost_weights
 from gangda.engines.training.lookout import due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
 from gangda.engines.training.schedule import make_schedule
 from gangda.errors import RunError
-from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, steps
+from gangda.moves.loop import StepRecord, TrainState, make_game, steps
+from gangda.moves.resident import ResidentImages
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
@@ -87,6 +89,7 @@ class Sitting:
             return
         game = make_game(self.config.spec, state.networks, self.config.recipe)
         resident = ResidentImages(self.images, self.kept.stream_seed, self.machine)
+        hand_over(state, self.kept.stream_seed, self.machine)
         for record in steps(state, game, resident, self.config.recipe, self.machine, self.schedule.wanted):
             done = self.schedule.done(record.step, self.kept.clock.seconds)
             self.kept.journal.note(record)
@@ -105,6 +108,7 @@ class Sitting:
                 )
             if done:
                 return
+            self.stop.hear(self.machine.ranks.confer(signal=self.stop.signal or 0)[0])
 
     def _log(self, record: StepRecord, state: TrainState) -> None:
         """A line in the log, and where the run is."""

@@ -1,0 +1,65 @@
+"""What a rank does that does not lead: the same steps on its own images, at the leader's word."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+from gangda.configs import TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.engines.training.checkpoints import fresh_state
+from gangda.engines.training.schedule import make_schedule
+from gangda.moves.loop import TrainState, make_game, steps
+from gangda.moves.resident import ResidentImages
+from gangda.runtime.device import Machine
+from gangda.runtime.distributed import GO, OVER, TAKE, RankOverError
+from gangda.runtime.signals import StopRequest, stop_request
+
+
+def hand_over(state: TrainState, seed: int, machine: Machine) -> None:
+    """As the leader: have all ranks go on from this state, with streams of this seed."""
+    if machine.ranks.many:
+        machine.ranks.confer(word=TAKE)
+        machine.ranks.hand_out({**state.dump(), "stream_seed": seed})
+
+
+@dataclass(frozen=True, eq=False)
+class Follower:
+    """One rank's work from the first word to the last. It keeps nothing and decides nothing.
+
+    A signal that comes to this rank alone is passed on: the leader stops all of them.
+    """
+
+    config: TrainConfig
+    images: LabelledImages
+    machine: Machine
+
+    def follow(self) -> NoReturn:
+        """Work until it is over.
+
+        Raises:
+            RankOverError: always, at the end, with the leader's exit code.
+            LostRankError: another rank is gone.
+        """
+        with stop_request(patient=True) as stop:
+            word = self._listen(stop)
+            while word == TAKE:
+                word = self._train(stop)
+        raise RankOverError(word - OVER)
+
+    def _train(self, stop: StopRequest) -> int:
+        """Take the leader's state and step along; the word that ends it."""
+        config, machine = self.config, self.machine
+        taken = machine.ranks.hand_out(None)
+        state = fresh_state(config, self.images, machine)
+        state.load(taken)
+        game = make_game(config.spec, state.networks, config.recipe)
+        resident = ResidentImages(self.images, int(taken["stream_seed"]), machine)
+        horizon = make_schedule(config, len(self.images)).wanted
+        loop = steps(state, game, resident, config.recipe, machine, horizon)
+        word = GO
+        while word == GO:
+            next(loop)
+            word = self._listen(stop)
+        return word
+
+    def _listen(self, stop: StopRequest) -> int:
+        return self.machine.ranks.confer(signal=stop.signal or 0)[1]

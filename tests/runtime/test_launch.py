@@ -1,0 +1,25 @@
+import pytest
+
+from gangda.errors import UsageError
+from gangda.runtime.launch import ONE_PROCESS, Launch, later_rank, launched
+
+TWO = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+
+
+def test_a_process_is_alone_unless_torchrun_says_otherwise():
+    assert launched({}) == launched({**TWO, "WORLD_SIZE": "1"}) == ONE_PROCESS
+    assert launched({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == Launch(1, 2, 1, 2, attempt=3)
+    assert not launched(TWO).leads
+    assert launched({**TWO, "RANK": "0"}).leads
+
+
+@pytest.mark.parametrize("wrong", [{"RANK": ""}, {"WORLD_SIZE": "two"}, {"LOCAL_RANK": "-1"}, {"RANK": "2"}])
+def test_half_a_launch_is_refused(wrong):
+    with pytest.raises(UsageError, match="torchrun") as caught:
+        launched({**TWO, **wrong})
+    assert next(iter(wrong)) in str(caught.value)
+    assert later_rank({**TWO, **wrong}) == 0
+
+
+def test_who_is_not_the_first():
+    assert (later_rank({}), later_rank(TWO), later_rank({**TWO, "RANK": "0"})) == (0, 1, 0)
