@@ -8,7 +8,15 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gangda.errors import GangdaError, RunError, is_out_of_memory
+from gangda.errors import (
+    GangdaError,
+    InterruptedByUserError,
+    RunError,
+    StoppedError,
+    UsageError,
+    is_out_of_memory,
+)
+from gangda.runtime.launch import later_rank
 from gangda.runtime.signals import stop_request
 
 # What takes less memory, for the commands that have such an option: its parameter, and the advice.
@@ -18,6 +26,11 @@ SAVING = {
     "jobs": "fewer --jobs",
     "data_image_size": "a smaller --image-size",
 }
+EVERYWHERE = (
+    UsageError,
+    StoppedError,
+    InterruptedByUserError,
+)  # what all processes of one command meet alike
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 STOPPED = "stopped before it was done; run the same command again to go on"
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
@@ -64,11 +77,11 @@ class Group(TyperGroup):
             with stop_request() as stop, stop.at_once(STOPPED):
                 code = super().main(args, standalone_mode=False, **kwargs) or 0
             if code == INTERRUPTED:
-                complain("interrupted", code)
+                complain("interrupted", code, everywhere=True)
         except GangdaError as error:
-            code = complain(str(error), error.exit_code)
+            code = complain(str(error), error.exit_code, everywhere=isinstance(error, EVERYWHERE))
         except typer.TyperException as error:
-            code = complain(error.format_message() + _where_to_look(error), error.exit_code)
+            code = complain(error.format_message() + _where_to_look(error), error.exit_code, everywhere=True)
         sys.exit(code)
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -103,9 +116,16 @@ def deferred(params: list[Any]) -> list[Any]:
     return params
 
 
-def complain(message: str, code: int) -> int:
-    """Print one line on stderr and return the exit code."""
-    print("gangda: " + " ".join(message.split()), file=sys.stderr, flush=True)
+def complain(message: str, code: int, everywhere: bool = False) -> int:
+    """Print one line on stderr and return the exit code.
+
+    Of several processes that train together only the first says what all of them meet `everywhere`; of anything else
+    each says which one it is. An empty message says that another one has spoken.
+    """
+    rank = later_rank(os.environ)
+    if message and not (rank and everywhere):
+        words = " ".join(message.split())
+        print(f"gangda: rank {rank}: {words}" if rank else f"gangda: {words}", file=sys.stderr, flush=True)
     return code
 
 

@@ -31,7 +31,7 @@ def start(
         print(context.get_help())
 
 
-register(app, train, ["data", "arch", "recipe", "budget", "runtime"])
+register(app, train, ["data", "arch", "recipe", "budget", "runtime"], together=True)
 register(app, sample, ["sample", "runtime"])
 register(app, augment, ["data", "augment", "transforms", "runtime"])
 register(app, classify, ["data", "classifier", "transforms", "runtime"], without=["data.source"])

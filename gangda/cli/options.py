@@ -6,6 +6,7 @@ the result as `call`.
 """
 
 import dataclasses
+import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,14 +16,17 @@ from typing import Annotated, Any
 
 import typer
 
-from gangda import catalog, config_files, configs, settings
+from gangda import arms, catalog, config_files, configs, settings
 from gangda.cli.group import Command
 from gangda.cli.output import Terminal
+from gangda.errors import UsageError
 from gangda.fields import flag_of
 from gangda.fieldtypes import kind_of
+from gangda.runtime.launch import Launch, launched
 
 Field = dataclasses.Field[Any]
 Body = Callable[..., None]
+Resolve = Callable[[Path | settings.Layer | None], settings.Settings]
 
 PANELS: Mapping[str, str] = {
     "data": "Data",
@@ -33,25 +37,44 @@ PANELS: Mapping[str, str] = {
     "classifier": "Classifier",
     "sample": "Samples",
     "augment": "Augmentation",
+    "score": "Metrics",
     "compare": "Experiment",
     "runtime": "Machine",
-    "score": "Metrics",
 }
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
-COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry]] = {
+COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str, arms.Arm]] = {
     ("data", "source"): catalog.SOURCES,
     ("arch", "name"): catalog.ARCHITECTURES,
     ("classifier", "classifier"): catalog.CLASSIFIERS,
+    ("score", "metrics"): catalog.METRICS,
+    ("compare", "arms"): arms.ARMS,
 }
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a command works from: resolved settings, where to speak, and whether it is only a rehearsal."""
+    """What a command works from.
 
-    settings: settings.Settings
+    Attributes:
+        terminal: where to speak.
+        dry_run: whether it is only a rehearsal.
+        launch: with which other processes.
+        config: the configuration file given, if any.
+        resolve: flags and environment over a configuration: a file, or what to call it and its sections.
+        typed: options given as flags, as in "arch.generators".
+    """
+
     terminal: Terminal
     dry_run: bool
+    launch: Launch
+    config: Path | None
+    resolve: Resolve
+    typed: frozenset[str]
+
+    @functools.cached_property
+    def settings(self) -> settings.Settings:
+        """Everything resolved, when it is first asked for: an experiment brings configurations of its own."""
+        return self.resolve(self.config)
 
 
 @dataclass(frozen=True)
@@ -68,7 +91,9 @@ class Flag:
         return self.section, self.name
 
 
-def register(app: typer.Typer, body: Body, sections: Sequence[str], without: Sequence[str] = ()) -> None:
+def register(
+    app: typer.Typer, body: Body, sections: Sequence[str], without: Sequence[str] = (), together: bool = False
+) -> None:
     """Add `body` to the app under its own name, with the flags of these sections.
 
     Args:
@@ -76,19 +101,27 @@ def register(app: typer.Typer, body: Body, sections: Sequence[str], without: Seq
         body: the command; its first parameter takes the `Call`, the others are its own options.
         sections: names of configuration sections, in the order of the help panels.
         without: "section.field" of flags that make no sense here.
+        together: whether several processes that torchrun has started share the work; refused otherwise.
     """
     flags = [flag for section in sections for flag in section_flags(section) if str_key(flag) not in without]
     own = list(inspect.signature(body).parameters.values())[1:]
 
     def command(**given: Any) -> None:
-        typed = {flag.key: given[flag.parameter.name] for flag in flags}
-        chosen = settings.resolve(
-            {key: value for key, value in typed.items() if value is not None},
-            os.environ,
-            given["config"],
-            used=sections,
-        )
-        call = Call(chosen, Terminal(json=given["as_json"], quiet=given["quiet"]), given["dry_run"])
+        launch = launched(os.environ)
+        if launch.world > 1 and not together:
+            raise UsageError(
+                f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "
+                "without torchrun (parts of the work: sample --shard, compare --jobs or --cell)"
+            )
+        named = {flag.key: given[flag.parameter.name] for flag in flags}
+        typed = {key: value for key, value in named.items() if value is not None}
+
+        def resolve(file: Path | settings.Layer | None) -> settings.Settings:
+            return settings.resolve(typed, os.environ, file, used=sections)
+
+        terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
+        keys = frozenset(".".join(key) for key in typed)
+        call = Call(terminal, given["dry_run"], launch, given["config"], resolve, keys)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
     parameters = [*own, *(flag.parameter for flag in flags), *SHARED]

@@ -26,14 +26,17 @@ def train(
 ) -> None:
     """Train a generator on real images; writes a run folder."""
     if list_architectures:
-        call.terminal.result(*listed(call.settings))
+        if call.launch.leads:
+            call.terminal.result(*listed(call.settings))
         return
     from gangda.engines import training
 
     chosen = call.settings
     config = chosen.train_config()
     with call.terminal.reporter() as reporter:
-        result = training.train(config, out, resume=resume, dry_run=call.dry_run, reporter=reporter)
+        result = training.train(
+            config, out, resume=resume, dry_run=call.dry_run, reporter=reporter, launch=call.launch
+        )
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
         values |= {"config": settings.as_mapping(config), "origins": dict(chosen.origins)}
