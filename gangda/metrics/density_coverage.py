@@ -44,7 +44,8 @@ def _measure(side: Side, real: Side, kind: str) -> tuple[float, float]:
 
 def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
     density, coverage = _measure(inputs.fake, inputs.real, kind)
-    density_floor, coverage_floor = _measure(inputs.floor, inputs.real, kind)
+    floors = inputs.of_real("density_coverage", kind, lambda: _measure(inputs.floor, inputs.real, kind))
+    density_floor, coverage_floor = floors.tolist()
     small = f"n too small for {K} neighbours" if math.isnan(coverage) else ""
 
     def result(name: str, value: float, floor: float, direction: str, note: str) -> MetricResult:

@@ -1,6 +1,7 @@
 """Spread inside each class, as a ratio to real images: sees that the shoes always had the same design."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +91,8 @@ def vendi(features: Features, width: float) -> float:
 
 
 def _distances(inputs: MetricInputs, kind: str) -> MetricResult:
-    found, floor = (_distance_ratio(side, inputs.real, kind) for side in (inputs.fake, inputs.floor))
+    found = _distance_ratio(inputs.fake, inputs.real, kind)
+    floor = _floor(inputs, "diversity", kind, lambda: _distance_ratio(inputs.floor, inputs.real, kind))
     names = inputs.real.images.class_names
     suppressed = "the scorer's features suppress variation inside classes"
     note = suppressed if kind == inputs.scorer else _note(found, floor, names)
@@ -98,10 +100,19 @@ def _distances(inputs: MetricInputs, kind: str) -> MetricResult:
 
 
 def _vendi(inputs: MetricInputs, kind: str) -> MetricResult:
-    found, floor = (
-        _vendi_ratio(side, inputs.real, kind, inputs.seed) for side in (inputs.fake, inputs.floor)
-    )
+    found = _vendi_ratio(inputs.fake, inputs.real, kind, inputs.seed)
+    floor = _floor(inputs, "vendi", kind, lambda: _vendi_ratio(inputs.floor, inputs.real, kind, inputs.seed))
     return _result(f"vendi_{kind}", inputs, kind, found, floor, f"at most {VENDI_ROWS} images of each class")
+
+
+def _floor(inputs: MetricInputs, what: str, kind: str, compute: Callable[[], Ratio]) -> Ratio:
+    """The training images' ratio, which no sample changes."""
+
+    def rows() -> list[FloatArray]:
+        found = compute()
+        return [found.per_class] if found.errors is None else [found.per_class, found.errors]
+
+    return Ratio(*inputs.of_real(what, kind, rows))
 
 
 def _result(

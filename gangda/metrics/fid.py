@@ -43,7 +43,7 @@ def _fid(inputs: MetricInputs, kind: str) -> MetricResult:
         direction="lower",
         n_real=inputs.n,
         n_fake=inputs.n,
-        floor=frechet(inputs.floor.features(kind), real),
+        floor=float(inputs.of_real("fid", kind, lambda: frechet(inputs.floor.features(kind), real))),
         extractor=inputs.extractors[kind],
         note=f"n too small for {real.shape[1]} features: mostly bias, see KID" if small else "",
     )

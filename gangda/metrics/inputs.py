@@ -5,19 +5,20 @@ when the first metric asks for it, and once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.metrics.neighbours import Shortlist, shift_search, squared_radii
 from gangda.runtime.seeding import numpy_stream
 
 Features = npt.NDArray[np.float32]
 Embed = Callable[[UInt8Array], Features]
+Remember = Callable[[tuple[str, ...], Callable[[], FloatArray]], FloatArray]
 
 QUERIES = 1000  # images of a side whose neighbours are searched under shifts: seconds, and 1% shows
 MOST_NEIGHBOURS = 5  # the largest k of any metric: searched once for all
@@ -86,6 +87,7 @@ class MetricInputs:
             predictions for `reference`, int64 (N,); None for unlabelled data.
         seed: of every subsample.
         circular: the samples were sorted or filtered by a classifier before they came here.
+        remember: key and computation -> its array, from an earlier score of other samples if there was one.
     """
 
     samples: Side
@@ -100,6 +102,15 @@ class MetricInputs:
     retrain: Callable[[LabelledImages], IntArray] | None
     seed: int
     circular: bool = False
+    remember: Remember = lambda _, compute: compute()
+
+    def of_real(self, what: str, kind: str, compute: Callable[[], npt.ArrayLike]) -> FloatArray:
+        """Numbers that depend on `floor`, `real`, `train` and the seed alone: kept, and not computed for each score.
+
+        `what` names the metric; `compute` gives numbers of any shape, which come back as float64.
+        """
+        key = (what, kind, self.extractors.get(kind, ""))
+        return self.remember(key, lambda: np.asarray(compute(), dtype=np.float64))
 
     @property
     def n(self) -> int:
@@ -124,7 +135,15 @@ class MetricInputs:
     @cached_property
     def nearest_of_heldout(self) -> Shortlist:
         """Nearest training images of as many held-out images."""
-        return self._nearest(self.real)
+        names = [field.name for field in fields(Shortlist)]
+
+        def columns() -> list[FloatArray]:
+            found = self._nearest(self.real)
+            return [np.asarray(getattr(found, name), dtype=np.float64) for name in names]
+
+        kept = dict(zip(names, self.of_real("nearest", "randconv", columns), strict=True))
+        rows = {name: kept[name].astype(np.int64) for name in ("rows", "nearest_pixels", "nearest_features")}
+        return Shortlist(**{**kept, **rows})
 
     def _nearest(self, side: Side) -> Shortlist:
         rows = subsample(len(side), QUERIES, self.seed, "queries")

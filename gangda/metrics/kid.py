@@ -52,7 +52,7 @@ def _kid(inputs: MetricInputs, kind: str) -> MetricResult:
         direction="lower",
         n_real=inputs.n,
         n_fake=inputs.n,
-        floor=distance(inputs.floor.features(kind), real, subset),
+        floor=float(inputs.of_real("kid", kind, lambda: distance(inputs.floor.features(kind), real, subset))),
         extractor=inputs.extractors[kind],
         per_class=_per_class(inputs, kind),
         note=f"subsets of {subset}" if subset >= 2 else "n too small",

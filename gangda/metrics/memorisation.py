@@ -50,7 +50,8 @@ def closest_pairs(inputs: MetricInputs, count: int) -> Pairs:
 
 
 def _auth(inputs: MetricInputs, fake: Shortlist, real: Shortlist) -> MetricResult:
-    value, floor = (_authentic(inputs, found) for found in (fake, real))
+    value = _authentic(inputs, fake)
+    floor = float(inputs.of_real("authentic", "randconv", lambda: _authentic(inputs, real)))
     return MetricResult(
         name="memorisation_auth_randconv",
         value=value,

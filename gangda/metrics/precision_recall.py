@@ -46,7 +46,8 @@ def _shares(side: Side, real: Side, kind: str) -> tuple[float, float]:
 
 
 def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
-    values, floors = (_shares(side, inputs.real, kind) for side in (inputs.fake, inputs.floor))
+    values = _shares(inputs.fake, inputs.real, kind)
+    floors = inputs.of_real("precision_recall", kind, lambda: _shares(inputs.floor, inputs.real, kind))
     return [
         MetricResult(
             name=f"{name}_{kind}_{tag(inputs.n)}",
@@ -59,5 +60,5 @@ def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
             extractor=inputs.extractors[kind],
             note=f"n too small for {K} neighbours" if math.isnan(value) else "",
         )
-        for name, value, floor in zip(("precision", "recall"), values, floors, strict=True)
+        for name, value, floor in zip(("precision", "recall"), values, floors.tolist(), strict=True)
     ]

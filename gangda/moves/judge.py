@@ -15,11 +15,11 @@ import numpy as np
 
 from gangda import catalog
 from gangda.configs import ClassifierConfig
-from gangda.data.images import IntArray, LabelledImages
+from gangda.data.images import FloatArray, IntArray, LabelledImages
 from gangda.data.places import cache_root
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, GangdaError
-from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
+from gangda.metrics.inputs import Features, MetricInputs, Remember, Side, matched_rows
 from gangda.metrics.result import MetricResult
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.moves.kinds import Kinds, WhenAsked, label_free, of_scorer
@@ -29,6 +29,7 @@ from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
+REAL_SIDE = 1  # raised when the same real images would get another floor
 LOW_CAS = 0.05  # so far below the ceiling, a good GAN-test means sameness
 
 
@@ -131,20 +132,34 @@ def prepare_inputs(
             "the samples have no class with images in the training and the held-out set; nothing to compare"
         )
     whole, real = _side(samples, kinds, store), _side(heldout, kinds, store)
+    floor, matched = splits.train.take(floor_rows), _part(real, real_rows)
     return MetricInputs(
         samples=whole,
         reference=real,
         train=_side(splits.train, kinds, store),
         fake=_part(whole, fake_rows),
-        real=_part(real, real_rows),
-        floor=_side(splits.train.take(floor_rows), kinds, store),
+        real=matched,
+        floor=_side(floor, kinds, store),
         extractors=WhenAsked(kinds, lambda name: kinds[name].fingerprint),
         embed=WhenAsked(kinds, lambda name: kinds[name].embed),
         scorer=scorer_name(classifier) if splits.labelled else "",
         retrain=_retrainer(heldout, classifier, seed, machine, store, reporter) if splits.labelled else None,
         seed=seed,
         circular=circular,
+        remember=_memory((floor, matched.images, splits.train), (seed, machine), store),
     )
+
+
+def _memory(images: Sequence[LabelledImages], other: tuple[int, Machine], store: FeatureCache) -> Remember:
+    """What keeps numbers that depend on real images alone, with all else they depend on."""
+    seed, machine = other
+    place = (machine.device.type, machine.precision, machine.threads)
+
+    def remember(key: tuple[str, ...], compute: Callable[[], FloatArray]) -> FloatArray:
+        contents = [part.content_hash() for part in images]
+        return store.get(("real side", REAL_SIDE, seed, *place, *contents, *key), compute)
+
+    return remember
 
 
 def scorer_name(classifier: ClassifierConfig) -> str:

@@ -10,6 +10,7 @@ from gangda.configs import ClassifierConfig, DataConfig
 from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.errors import DataError
+from gangda.metrics import fid, inputs, precision_recall
 from gangda.moves import judge as judge_module
 from gangda.moves.judge import judge, scorer_name
 
@@ -220,3 +221,25 @@ def test_samples_that_do_not_fit_are_refused(fresh, splits, machine, change, wor
 def test_a_classifier_of_the_users_own_is_called_custom():
     assert scorer_name(ClassifierConfig(classifier="mine:net")) == "custom"
     assert scorer_name(ClassifierConfig()) == "lenet"
+
+
+def test_what_depends_on_real_images_alone_is_computed_once(splits, fresh, machine, tmp_path, monkeypatch):
+    names = ("fid", "kid", "precision_recall", "density_coverage", "diversity", "memorisation", "artefact")
+    config = ClassifierConfig(classifier_steps=20)
+
+    def run(samples, cache, seed=1):
+        return judge(samples, splits, seed=seed, machine=machine, classifier=config, names=names, cache=cache)
+
+    run(fresh, tmp_path)
+    other = replace(fresh, pixels=np.flip(fresh.pixels, 2).copy())
+    plain = run(other, None)
+    computed = []
+    for module, function in ((fid, "frechet"), (precision_recall, "shares_inside"), (inputs, "shift_search")):
+        original = getattr(module, function)
+        spy = lambda *a, original=original, name=function: (computed.append(name), original(*a))[1]  # noqa: E731
+        monkeypatch.setattr(module, function, spy)
+    kept = run(other, tmp_path)
+    assert kept == plain  # values, floors, intervals and notes, to the last bit
+    assert sorted(computed) == ["frechet"] * 2 + ["shares_inside"] * 2 + ["shift_search"]  # the samples' own
+    run(other, tmp_path, seed=2)
+    assert computed.count("shift_search") == 3  # another seed, other queries: both sides anew
