@@ -7,10 +7,9 @@ import numpy as np
 
 from gangda.classifiers.evaluation import evaluate_predictions
 from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.cells import cell_path
+from gangda.engines.comparing.cells import write_cell
 from gangda.engines.comparing.fits import plain_of
 from gangda.engines.comparing.plan import Plan, make_plan, publish
-from gangda.runtime.files import write_json
 
 ACCURACY = {"real": 0.80, "traditional": 0.82, "generated": 0.86, "generated+traditional": 0.90}
 NAMES = ["0", "1", "a/b", "<script>"]
@@ -30,7 +29,7 @@ def finish(
 ) -> None:
     """Publish every cell of the plan."""
     for cell in plan.cells:
-        write_json(cell_path(out, cell), cell_values(plan, cell, accuracy, recognised, sd, m))
+        write_cell(out, cell, cell_values(plan, cell, accuracy, recognised, sd, m))
 
 
 def cell_values(plan, cell, accuracy, recognised, sd, m):

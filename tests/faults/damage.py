@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 few = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-many = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 
 LEAVES = st.one_of(
     st.none(),

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from damage import JUNK, as_json, few, many, other_values, spoilt, write
+from fake_experiment import finish, plan_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from gangda.data import idx, npz
 from gangda.data.loading import load_source
 from gangda.data.set_pieces import make_piece
 from gangda.data.shards import FORMATS, SetHeader, read_set, set_being_written
+from gangda.engines.comparing.cells import cell_path, read_cell
+from gangda.engines.comparing.plan import publish
 from gangda.engines.sampling import sample
 from gangda.engines.training import train
 from gangda.errors import GangdaError
@@ -323,3 +326,27 @@ def test_what_is_nested_or_long_beyond_all_sense(tmp_path, copy, text):
             ) if path.parent.name == "model" else train(tiny(), copy)
         if path.is_relative_to(copy):
             write(path, before)
+
+
+@depths
+def test_cells_and_plan_of_an_experiment(tmp_path, depth):
+    """A damaged cell is one that is missing: it is run again."""
+    plan = plan_for(tmp_path, seeds=2)
+    finish(plan, tmp_path)
+    path, good = cell_path(tmp_path, plan.cells[0]), cell_path(tmp_path, plan.cells[0]).read_bytes()
+
+    def check(data):
+        write(path, data)
+        assert read_cell(tmp_path, plan.cells[0]) is None or json.loads(data) == json.loads(good)
+
+    fuzz(depth, spoilt(good), check)
+    fuzz(depth, other_values(json.loads(good)).map(as_json), check)
+    whole = (tmp_path / "plan.json").read_bytes()
+
+    def publish_again(data):
+        write(tmp_path / "plan.json", data)
+        with refused_or_read:
+            publish(plan, tmp_path)
+
+    fuzz(depth, spoilt(whole), publish_again)
+    fuzz(depth, other_values(json.loads(whole)).map(as_json), publish_again)

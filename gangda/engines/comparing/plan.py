@@ -178,6 +178,11 @@ def _taken_up(plan: Plan, path: Path) -> Plan:
     there = read_json(path)
     if there.get("kind") != "experiment":
         raise RunError(f"{path}: not the plan of an experiment; choose another --out")
+    numbers = (
+        [there.get("seeds"), *there["extensions"]] if isinstance(there.get("extensions"), list) else [None]
+    )
+    if not isinstance(there.get("fixed"), dict) or not all(type(number) is int for number in numbers):
+        raise RunError(f"{path}: damaged; put it back, or choose another --out")
     _refuse_change(plan, there, path.parent)
     earlier = int(there["seeds"])
     added = (earlier,) if len(plan.cells) > earlier else ()

@@ -3,7 +3,7 @@ import json
 import pytest
 from fake_experiment import finish, plan_for
 
-from gangda.engines.comparing.cells import cell_path
+from gangda.engines.comparing.cells import cell_path, read_cell, write_cell
 from gangda.engines.comparing.results import collect
 from gangda.errors import DataError, IncompleteError
 
@@ -67,7 +67,8 @@ def test_extension_and_collapse_are_said(tmp_path):
 def test_cells_on_different_test_images_do_not_belong_together(tmp_path):
     plan = plan_for(tmp_path, seeds=6)
     finish(plan, tmp_path)
-    path = cell_path(tmp_path, plan.cells[0])
-    path.write_text(path.read_text().replace('"hash": "same"', '"hash": "other"'))
+    other = read_cell(tmp_path, plan.cells[0])
+    other["rows"]["test"]["hash"] = "other"
+    write_cell(tmp_path, plan.cells[0], other)
     with pytest.raises(DataError, match="different test images"):
         collect(plan, tmp_path)
