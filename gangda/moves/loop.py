@@ -94,10 +94,21 @@ def new_state(networks: Networks, recipe: Recipe, machine: Machine) -> TrainStat
     layout = torch.channels_last if machine.channels_last else torch.contiguous_format
     for module in (networks.generator, networks.discriminator):
         module.to(machine.device, memory_format=layout)  # type: ignore[call-overload]
-    ema = copy.deepcopy(networks.generator).requires_grad_(False).eval()
+    ema = _average_of(networks.generator, recipe)
     optimiser_g = _adam(networks.generator, recipe.lr, recipe)
     optimiser_d = _adam(networks.discriminator, course.d_lr(recipe), recipe)
     return TrainState(networks, ema, optimiser_g, optimiser_d)
+
+
+def _average_of(generator: Generator, recipe: Recipe) -> Generator:
+    """What the weight average begins with: a copy. Without an average, a view, so that no step need copy anything."""
+    average = copy.deepcopy(generator).requires_grad_(False).eval()
+    if not recipe.ema:
+        own, live = ([*net.parameters(), *net.buffers()] for net in (average, generator))
+        for mine, theirs in zip(own, live, strict=True):
+            if theirs.is_floating_point():
+                mine.data = theirs.data
+    return average
 
 
 def _adam(module: nn.Module, lr: float, recipe: Recipe) -> torch.optim.Optimizer:
@@ -155,8 +166,9 @@ def steps(
         play.align()
         discriminator.requires_grad_(True)
         state.step += 1
-        with torch.no_grad():
-            torch._foreach_lerp_(averaged, live, 1 - course.ema_decay(recipe, state.step))
+        if recipe.ema:
+            with torch.no_grad():
+                torch._foreach_lerp_(averaged, live, 1 - course.ema_decay(recipe, state.step))
         yield _record(state, {**terms, **g_terms, **game.seen}, (last + 1) * recipe.batch_size)
 
 

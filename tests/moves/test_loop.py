@@ -48,6 +48,20 @@ def test_same_seed_same_bits_and_a_resumed_run_is_the_same_run(arch, blobs, mach
         assert torch.equal(tensor, resumed.ema.state_dict()[name]), name
 
 
+def test_without_a_weight_average_the_model_is_the_generator_itself(blobs, machine):
+    state, loop = start("cdcgan", blobs, machine, ema=0.0)
+    before = {name: tensor.clone() for name, tensor in state.ema.state_dict().items()}
+    take(loop, 2)
+    live = state.networks.generator.state_dict()
+    for name, tensor in state.ema.state_dict().items():
+        if tensor.is_floating_point():
+            assert torch.equal(tensor, live[name]), name
+            assert not torch.equal(tensor, before[name]), name
+    assert all(p.requires_grad for p in state.networks.generator.parameters())
+    assert not state.ema.training
+    assert state.networks.generator.training
+
+
 def test_the_generators_loss_leaves_no_gradient_in_the_discriminator(blobs, machine):
     state, loop = start("cdcgan", blobs, machine, r1=0.0)
     kept = {}
