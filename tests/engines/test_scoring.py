@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gangda import catalog
-from gangda.configs import ClassifierConfig, DataConfig, Runtime
+from gangda.configs import ClassifierConfig, DataConfig, Runtime, ScoreConfig
 from gangda.data.images import concatenate, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.set_pieces import make_piece
@@ -100,6 +100,8 @@ def test_only_what_is_asked_for_is_computed(samples, tmp_path, monkeypatch):
         run(samples, tmp_path / "some", metrics=("kid",))
     with pytest.raises(UsageError, match="--metrics"):
         run(samples, tmp_path / "none", metrics=())
+    with pytest.raises(UsageError, match="--metrics fidd: did you mean 'fid'"):
+        ScoreConfig(metrics=("kid", "fidd"))
 
 
 def test_a_score_of_all_metrics_keeps_the_name_it_had(samples, tmp_path, monkeypatch, plain):
