@@ -24,7 +24,7 @@ from gangda.moves.model import load_model
 TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
 FITTED = [name for name in catalog.ARCHITECTURES if name not in TRAINED]
 TINY = {"width": 4, "d_width": 4, "first_width": 4, "latent_dim": 8}
-PRETRAINING, STEPS = 3, 5  # of 12 images each, of 30: epochs end within steps
+PRETRAINING, STEPS = 3, 5  # of 6 images each (10 for five generators), of 30: epochs end within steps
 # Everything that is carried from step to step: running averages, the course of the rates, lazy penalties, a pool.
 RICH = {
     "d_pretrain": PRETRAINING,
@@ -55,7 +55,12 @@ def config(arch, steps=STEPS, every="4", **recipe):
     spec = spec_class(**options)
     if not spec.game:
         return TrainConfig(data=DataConfig(per_class=4), arch=arch, spec=spec, runtime=Runtime(threads=1))
-    own = {"batch_size": 12, "r1_every": 3, "d_pretrain": PRETRAINING, **recipe}
+    own = {
+        "batch_size": 2 * getattr(spec, "generators", 3),
+        "r1_every": 3,
+        "d_pretrain": PRETRAINING,
+        **recipe,
+    }
     return TrainConfig(
         data=DataConfig(per_class=4),
         arch=arch,
@@ -131,7 +136,7 @@ RECORDS = st.sets(st.integers(1, PRETRAINING + STEPS - 1), min_size=1, max_size=
 
 @pytest.mark.parametrize(
     "depth",
-    [settings(few, max_examples=3), pytest.param(settings(many, max_examples=60), marks=pytest.mark.long)],
+    [settings(few, max_examples=2), pytest.param(settings(many, max_examples=60), marks=pytest.mark.long)],
     ids=["few", "many"],
 )
 def test_stopped_anywhere_with_all_that_is_carried_along(rich, depth):

@@ -49,7 +49,8 @@ def test_training_goes_on_when_there_is_room_again(zygote, model, small_disk, tm
     assert contents(run) == contents(model)
 
 
-@pytest.mark.parametrize("form", ["png", pytest.param("npz", marks=long), pytest.param("idx", marks=long)])
+@long
+@pytest.mark.parametrize("form", ["png", "npz", "idx"])
 def test_sampling_leaves_nothing_on_a_full_disk(zygote, model, small_disk, tmp_path, form):
     words = (
         "sample",

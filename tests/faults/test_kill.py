@@ -1,5 +1,6 @@
 """kill -9 at any moment, then the same command again: nothing half-written is ever seen, nothing is lost."""
 
+import json
 import random
 import re
 import time
@@ -78,7 +79,9 @@ def kill_and_run_again(zygote, unhurt, name, kills, rng):
         time.sleep(rng.uniform(0, seconds))
         command.kill()
         contents(cwd)  # fails where something visible is not whole
-    saved = newest_checkpoint(cwd)
+    state = cwd / "run" / "run.json"
+    finished = state.exists() and json.loads(state.read_text())["finished"]
+    saved = "" if finished else newest_checkpoint(cwd)
     code, command = zygote.run(COMMANDS[name], cwd)
     assert code == 0, command.err
     assert contents(cwd) == expected
@@ -101,7 +104,7 @@ def newest_checkpoint(cwd: Path) -> str:
     return f"step {state['step']}" if state["step"] else f"turn {state['pretrained']} of pre-training"
 
 
-@pytest.mark.parametrize("name", ["train", "sample", "compare"])
+@pytest.mark.parametrize("name", ["train", "sample"])
 def test_a_killed_command_run_again_leaves_what_an_unhurt_one_leaves(zygote, unhurt, name):
     kill_and_run_again(zygote, unhurt, name, 1, random.Random())
 

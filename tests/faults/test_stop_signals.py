@@ -153,7 +153,7 @@ def stop_and_go_on(zygote, words, place, number, seconds, whole):
     assert contents(place) == whole
 
 
-@pytest.mark.parametrize(("name", "number"), [("train", signal.SIGTERM), ("sample", signal.SIGINT)])
+@pytest.mark.parametrize(("name", "number"), [("sample", signal.SIGINT)])
 def test_stopped_anywhere_and_run_again(zygote, model, tmp_path, name, number):
     words = commands(model)[name]
     began = time.monotonic()
