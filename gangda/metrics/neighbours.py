@@ -121,6 +121,62 @@ def shift_search(
     )
 
 
+class PixelSearch:
+    """The nearest of fixed images, by pixels, over small shifts of the query: prepared once, asked again and again.
+
+    As `shift_search`, but without features: candidates are the nearest in pixels and in Fourier magnitudes.
+    """
+
+    def __init__(self, train: UInt8Array) -> None:
+        self._flat = train.reshape(len(train), -1)
+        self._sides = (_plain(train), spectrum(train))
+        self._origins = [side[:1] for side in self._sides]
+        self._points = [
+            torch.from_numpy(side - origin) for side, origin in zip(self._sides, self._origins, strict=True)
+        ]
+
+    def distances(self, queries: UInt8Array, own: IntArray | None = None) -> FloatArray:
+        """Root mean square difference, 0 to 255, of each of uint8 (Q, H, W, C) to the nearest: float64 (Q,).
+
+        `own` int64 (Q,): positions that do not count, one for each query (itself). Infinite where nothing is left.
+        """
+        least = [
+            self._least(queries[start : start + 100], None if own is None else own[start : start + 100])
+            for start in range(0, len(queries), 100)
+        ]
+        return np.concatenate(least) / np.sqrt(self._flat.shape[1]) if least else np.zeros(0)
+
+    def _least(self, queries: UInt8Array, own: IntArray | None) -> FloatArray:
+        views = (_plain(queries), spectrum(queries))
+        rows = np.concatenate(
+            [
+                _candidates(torch.from_numpy(view - origin), points, own)
+                for view, origin, points in zip(views, self._origins, self._points, strict=True)
+            ],
+            axis=1,
+        )
+        moved = np.stack(list(shifts(queries)), axis=1)
+        found = _closest(moved.reshape(*moved.shape[:2], -1), self._flat[rows])
+        if own is not None:
+            found[rows == own[:, None]] = np.inf
+        least: FloatArray = found.min(axis=1)
+        return least
+
+
+def _plain(pixels: UInt8Array) -> Features:
+    return pixels.reshape(len(pixels), -1).astype(np.float32)
+
+
+def _candidates(queries: Tensor, points: Tensor, own: IntArray | None) -> IntArray:
+    """Positions of the nearest points, int64 (Q, `CANDIDATES`); one more where its own is among them."""
+    found = [
+        distances.topk(min(CANDIDATES + (own is not None), len(points)), largest=False).indices
+        for _, distances in squared_distances(queries, points)
+    ]
+    rows: IntArray = torch.cat(found).numpy().astype(np.int64)
+    return rows
+
+
 def reach(side: int) -> int:
     """Largest shift in pixels for images of this side: 2 from 28 pixels on, 1 below."""
     return max(1, min(2, side // 14))

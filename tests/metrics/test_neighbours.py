@@ -27,6 +27,32 @@ def test_nearest_and_radii_agree_with_sklearn(cells, monkeypatch):
     assert squared_radii(points, 3).sqrt().numpy() == pytest.approx(radii, rel=1e-3)
 
 
+def test_pixel_search_finds_what_all_pairs_and_shifts_find():
+    train = digits(100, 500)
+    queries = np.concatenate([digits(0, 60), train[:5], np.roll(train[5:10], 1, axis=1)])
+    flat = train.reshape(len(train), -1).astype(np.float64)
+    gaps = [
+        np.sqrt(((moved.reshape(len(moved), 1, -1) - flat) ** 2).sum(-1)).min(1) / 8
+        for moved in shifts(queries)
+    ]
+    exact = np.min(gaps, axis=0)
+    found = neighbours.PixelSearch(train).distances(queries)
+    assert (found >= exact - 1e-9).all()
+    assert np.mean(found > exact + 1e-9) < 0.1
+    assert (found[60:65] == 0).all()
+
+
+def test_pixel_search_leaves_out_the_image_itself():
+    train = digits(0, 50)
+    search = neighbours.PixelSearch(train)
+    assert (search.distances(train) == 0).all()
+    alone = search.distances(train, np.arange(50))
+    rest = [
+        neighbours.PixelSearch(np.delete(train, i, axis=0)).distances(train[i : i + 1])[0] for i in range(50)
+    ]
+    assert alone == pytest.approx(rest)
+
+
 def test_a_copy_counts_as_a_neighbour_and_the_point_itself_does_not():
     points = np.array([[0.0], [0.0], [5.0]], dtype=np.float32)
     assert squared_radii(points, 1)[:, 0].tolist() == [0, 0, 25]
