@@ -6,9 +6,8 @@ Their errors are shared to some extent, with each other and with the generator, 
 the accuracy of the samples on a classifier (GAN-test) means little once a classifier has chosen them.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +16,17 @@ import numpy.typing as npt
 
 from gangda.configs import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
-from gangda.errors import DataError, RunError
+from gangda.errors import RunError
 from gangda.fields import from_plain
 from gangda.moves.fit import FittedClassifier, fit_classifier
 from gangda.moves.model import Model
+from gangda.moves.panel import Panel, kept_panel
 from gangda.runtime.device import Machine
-from gangda.runtime.files import in_turn, read_json, write_json
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
 FOLDER = "sorter"  # inside the run folder
+ROLES = ("chooser", "referee")
 
 # What a sorter counts for each class: images seen; those it puts into the class; those of them with enough
 # confidence; those of these that the referee puts there too.
@@ -85,7 +85,7 @@ def fit_sorter(
             machine=machine,
             reporter=reporter,
         )
-        for role in ("chooser", "referee")
+        for role in ROLES
     )
     accuracy = (
         float((chooser.predict(validation.pixels) == validation.labels).mean()) if len(validation) else None
@@ -102,50 +102,19 @@ def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter 
         RunError: the run's training images are not what they were.
         DataError: they cannot be read.
     """
-    folder, config = run / FOLDER, ClassifierConfig()
-    kept = _kept_sorter(folder, config, machine)
-    if kept is not None:
-        return kept
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(RunError):  # a folder that cannot be locked: keeping will say why
-            held.enter_context(in_turn(folder))
-        kept = _kept_sorter(folder, config, machine)  # another shard may have trained it meanwhile
-        if kept is not None:
-            return kept
+    config = ClassifierConfig()
+
+    def fit() -> Panel:
         reporter.line(f"training the classifier that sorts the samples of {run} into classes")
         train, validation = images_of_run(run, model)
         sorter = fit_sorter(
             train, validation, seed=model.card.seed, machine=machine, config=config, reporter=reporter
         )
-        try:
-            _keep_sorter(folder, config, sorter)
-        except RunError as error:  # somebody else's run folder, say: only the next command trains anew
-            reporter.line(f"the sorting classifier is not kept: {error}")
-    return sorter
+        return Panel((sorter.chooser, sorter.referee), {"validation_accuracy": sorter.accuracy})
 
-
-def _kept_sorter(folder: Path, config: ClassifierConfig, machine: Machine) -> Sorter | None:
-    """The sorter in a run folder; None if there is none, a damaged one, or one of another configuration."""
-    with contextlib.suppress(DataError):
-        about = read_json(folder / "sorter.json")
-        chooser = FittedClassifier.load(folder / "chooser.safetensors", machine)
-        referee = FittedClassifier.load(folder / "referee.safetensors", machine)
-        same = about.get("config") == asdict(config)
-        if same and about.get("classifiers") == [chooser.fingerprint, referee.fingerprint]:
-            return Sorter(chooser, referee, about.get("validation_accuracy"))
-    return None
-
-
-def _keep_sorter(folder: Path, config: ClassifierConfig, sorter: Sorter) -> None:
-    sorter.chooser.save(folder / "chooser.safetensors")
-    sorter.referee.save(folder / "referee.safetensors")
-    prints = [sorter.chooser.fingerprint, sorter.referee.fingerprint]
-    about = {
-        "classifiers": prints,
-        "validation_accuracy": sorter.accuracy,
-        "config": asdict(config),
-    }
-    write_json(folder / "sorter.json", about)
+    panel = kept_panel(run / FOLDER, ROLES, config, machine, fit, reporter)
+    chooser, referee = panel.members
+    return Sorter(chooser, referee, panel.about.get("validation_accuracy"))
 
 
 def data_config_of(model: Model) -> DataConfig:

@@ -1,0 +1,72 @@
+"""Classifiers that were trained for a run's samples, kept in the run folder for the next command."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.configs import ClassifierConfig
+from gangda.errors import DataError, RunError
+from gangda.moves.fit import FittedClassifier
+from gangda.runtime.device import Machine
+from gangda.runtime.files import in_turn, read_json, write_json
+from gangda.runtime.progress import Reporter
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Classifiers, and what was found out about them when they were trained (plain values)."""
+
+    members: tuple[FittedClassifier, ...]
+    about: dict[str, Any]
+
+
+def kept_panel(
+    folder: Path,
+    roles: Sequence[str],
+    config: ClassifierConfig,
+    machine: Machine,
+    fit: Callable[[], Panel],
+    reporter: Reporter,
+) -> Panel:
+    """The panel kept in a folder, a file for each role; made by `fit` and put there if there is none yet.
+
+    One process trains it, others that want the same one wait for it.
+    """
+    kept = _kept(folder, roles, config, machine)
+    if kept is not None:
+        return kept
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(RunError):  # a folder that cannot be locked: keeping will say why
+            held.enter_context(in_turn(folder))
+        kept = _kept(folder, roles, config, machine)  # another shard may have trained it meanwhile
+        if kept is not None:
+            return kept
+        panel = fit()
+        try:
+            _keep(folder, roles, config, panel)
+        except RunError as error:  # somebody else's run folder, say: only the next command trains anew
+            reporter.line(f"what was trained is not kept: {error}")
+    return panel
+
+
+def _kept(folder: Path, roles: Sequence[str], config: ClassifierConfig, machine: Machine) -> Panel | None:
+    """The panel of a folder; None if there is none, a damaged one, or one of another configuration."""
+    with contextlib.suppress(DataError):
+        about = read_json(folder / f"{folder.name}.json")
+        members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", machine) for role in roles)
+        prints = [member.fingerprint for member in members]
+        if about.pop("config", None) == asdict(config) and about.pop("classifiers", None) == prints:
+            about.pop("format_version")
+            return Panel(members, about)
+    return None
+
+
+def _keep(folder: Path, roles: Sequence[str], config: ClassifierConfig, panel: Panel) -> None:
+    for role, member in zip(roles, panel.members, strict=True):
+        member.save(folder / f"{role}.safetensors")
+    prints = [member.fingerprint for member in panel.members]
+    write_json(
+        folder / f"{folder.name}.json", {"classifiers": prints, **panel.about, "config": asdict(config)}
+    )
