@@ -199,6 +199,24 @@ TRANSFORMS: Mapping[str, Entry] = {
     "blur": Entry("gangda.traditional.transforms:blur", "Gaussian blur with a random sigma"),
 }
 
+# What may stay of the samples of a trained generator. A sample counts for the first, in this order, that rejects it.
+FILTERS: Mapping[str, Entry] = {
+    "agreement": Entry(
+        "gangda.moves.filters.agreement:Agreement",
+        "drop samples whose class classifiers trained on the same real images find improbable",
+        "Lampis 2023 (GaFi)",
+    ),
+    "discriminator": Entry(
+        "gangda.moves.filters.discriminator:DiscriminatorRejection",
+        "keep samples by chance, the likelier the more real the discriminator finds them",
+        "Azadi 2019",
+    ),
+    "duplicates": Entry(
+        "gangda.moves.filters.duplicates:Duplicates",
+        "drop copies of training images, shifted ones too, and repeats",
+    ),
+}
+
 # The order is the order of the printed table.
 METRICS: Mapping[str, Entry] = {
     "gan_test": Entry(

@@ -179,6 +179,7 @@ class SampleConfig(Checked):
     min_confidence: float = option(
         0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
     )
+    filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ class AugmentConfig(Checked):
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
+    filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ class CompareConfig(Checked):
     fresh: int = option(
         1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
     )
+    filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
     contrast: tuple[str, ...] = option(
         (),

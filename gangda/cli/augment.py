@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, say
 
@@ -49,6 +50,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     title = "Would augment" if values["dry_run"] else "Augmented"
     columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
     draw(out, title, columns, [*rows, ("all", *sums)])
+    show_filtering(out, values)
     if values["run"] is not None:
         say(out, f"generator: {values['run']}")
     say(out, f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")

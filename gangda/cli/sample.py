@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
 
@@ -40,6 +41,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     title = "Would draw" if values["dry_run"] else "Samples"
     draw(out, title if parts == 1 else f"{title}, part {part} of {parts}", columns, rows)
     verb = "would write" if values["dry_run"] else "sample set"
+    show_filtering(out, values)
     say(out, f"{verb}: {values['out']} ({number(sum(counts.values()))} images, {values['format']})")
 
 

@@ -1,7 +1,7 @@
 """What a sample set or augmented set says about itself: `index.json`, or `index-i-of-n.json` of each shard.
 
 Readers trust only what an index lists, by SHA-256. Shards of one set agree in everything but their own
-counts, files, sorting tallies and cost; `unite` refuses the rest.
+counts, files, sorting and filtering tallies and cost; `unite` refuses the rest.
 """
 
 import hashlib
@@ -137,6 +137,9 @@ def read_index(path: Path) -> dict[str, Any]:
     for name, kind in _FIELDS.items():
         if not isinstance(index.get(name), kind):
             raise DataError(f"{path}: '{name}' is missing or damaged; make the set again")
+    filtering = index.setdefault("filtering", {})  # sets without filters have none
+    if not isinstance(filtering, dict) or (filtering and not {"drawn", "kept"} <= filtering.keys()):
+        raise DataError(f"{path}: 'filtering' is damaged; make the set again")
     _check_values(path, index)
     for name, digest in index["files"].items():
         inside(path.parent, name)
@@ -147,7 +150,7 @@ def read_index(path: Path) -> dict[str, Any]:
 
 def _check_values(path: Path, index: Mapping[str, Any]) -> None:
     names, shape, shard = index["class_names"], index["image_shape"], index["shard"]
-    columns = [index["total"], index["counts"], *index["sorting"].values()]
+    columns = [index["total"], index["counts"], *index["sorting"].values(), *index["filtering"].values()]
     if not all(isinstance(column, list) and len(column) == len(names) for column in columns):
         raise DataError(f"{path}: its counts do not fit its classes; make the set again")
     whole = [*shape, *shard, *(number for column in columns for number in column)]
@@ -250,7 +253,7 @@ def _check_gaps(folder: Path, present: Sequence[int], of: int) -> None:
 
 
 def unite(indices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One index for all shards: counts and sorting tallies added up, files together.
+    """One index for all shards: counts, sorting and filtering tallies added up, files together.
 
     Raises:
         DataError: the counts do not add up to the total.
@@ -268,15 +271,16 @@ def unite(indices: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "shards": len(indices),
         "counts": counts,
         "files": files,
-        "sorting": _add_sorting(indices),
+        "sorting": _added(indices, "sorting"),
+        "filtering": _added(indices, "filtering"),
     }
 
 
-def _add_sorting(indices: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """The sorting tallies, each per class, of all shards. Empty where nothing was sorted."""
+def _added(indices: Sequence[Mapping[str, Any]], tallies: str) -> dict[str, list[int]]:
+    """The sorting or filtering tallies, each per class, of all shards. Empty where nothing was sorted or filtered."""
     added: dict[str, list[int]] = {}
     for index in indices:
-        for name, values in index["sorting"].items():
+        for name, values in index.get(tallies, {}).items():
             before = added.get(name, [0] * len(values))
             added[name] = [a + b for a, b in zip(before, values, strict=True)]
     return added

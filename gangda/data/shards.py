@@ -21,7 +21,7 @@ from gangda.data.set_pieces import Piece, Writer, in_order, join, to_images
 from gangda.data.set_png import PngWriter, read_png
 from gangda.errors import DataError, RunError
 from gangda.fields import from_plain
-from gangda.runtime.files import clear_disk_errors, sync_folder, write_json
+from gangda.runtime.files import clear_disk_errors, sync_folder, write_bytes, write_json
 from gangda.runtime.signals import stop_request
 from gangda.runtime.staging import folder_beside
 
@@ -67,15 +67,25 @@ class SetOnDisk:
         return str(self.index["data"].get("fingerprint", ""))
 
 
+def contact_sheet(out: Path, header: SetHeader) -> Path:
+    """Where the picture of what filters kept and rejected lies: beside the set, whose images it is none of."""
+    return out.parent / f"{out.name}-filters{header.suffix}.png"
+
+
 class SetWriter:
-    """Takes pieces in and writes them in the header's format; see `set_being_written`."""
+    """Takes pieces in and writes them in the header's format; see `set_being_written`.
+
+    `sorting`, `filtering` and `cost` go into the index; `contact_sheet`, a PNG if any, beside the set.
+    """
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._header = folder, header
         self._writer = FORMATS[header.format].write(folder, header, open_files)
         self._counts = [0] * len(header.class_names)
         self.sorting: dict[str, list[int]] = {}
+        self.filtering: dict[str, list[int]] = {}
         self.cost: dict[str, Any] = {}
+        self.contact_sheet = b""
 
     def write(self, piece: Piece) -> None:
         """Add images."""
@@ -92,6 +102,8 @@ class SetWriter:
         """Close the files and write the index."""
         files = self._writer.close()
         own = {"counts": self._counts, "files": files, "sorting": self.sorting, "cost": self.cost}
+        if self.filtering:
+            own["filtering"] = self.filtering
         write_json(self._folder / self._header.index_name, {**self._header.as_dict(), **own})
 
 
@@ -152,6 +164,8 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
             writer.finish()
         os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
         temporary.chmod(0o755)
+        if writer.contact_sheet:
+            write_bytes(contact_sheet(out, header), writer.contact_sheet)
         _move_in(temporary, out, header)
         sync_folder(out.parent)
         _complete(out, header)

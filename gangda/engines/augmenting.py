@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,17 @@ from gangda.data.loading import load_splits
 from gangda.data.places import located
 from gangda.data.set_index import request_key
 from gangda.data.set_pieces import make_piece
-from gangda.data.shards import SetHeader, SetWriter, finished_index, set_being_written
+from gangda.data.shards import SetHeader, SetWriter, contact_sheet, finished_index, set_being_written
 from gangda.data.splits import DataSplits
 from gangda.moves.draw import BLOCK
+from gangda.moves.filtered import check_filters, filtering_shares, in_order
 from gangda.moves.leaks import check_run, refuse_synthetic
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import AugmentPlan, kept_rows, make_plan
 from gangda.moves.sorting import sorting_shares
+from gangda.moves.sources import Supply
 from gangda.moves.supply import blocks_of, model_summary, supply_of, write_generated
+from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import find_run
@@ -49,7 +52,7 @@ class AugmentResult:
         plan: per class: have, want, make.
         generated, traditional: synthetic images of each class by origin, (K,).
         run: the run folder whose generator was used, if one was.
-        sorting, cost, dry_run, reprinted: as in `SampleResult`.
+        sorting, cost, filtering, dry_run, reprinted: as in `SampleResult`.
     """
 
     out: Path
@@ -60,6 +63,7 @@ class AugmentResult:
     run: Path | None
     sorting: Mapping[str, list[int]]
     cost: Mapping[str, Any]
+    filtering: Mapping[str, list[int]] = field(default_factory=dict)
     dry_run: bool = False
     reprinted: bool = False
 
@@ -79,6 +83,8 @@ class AugmentResult:
             "image_shape": list(self.header.image_shape),
             "provenance": self.header.provenance,
             "sorting": sorting_shares(self.sorting, names),
+            "filtering": filtering_shares(self.filtering, names),
+            "contact_sheet": str(contact_sheet(self.out, self.header)) if self.filtering else None,
             "cost": dict(self.cost),
             "dry_run": self.dry_run,
             "reprinted": self.reprinted,
@@ -113,22 +119,26 @@ def augment(
     plan = make_plan(splits.train.counts(), splits.train.class_names, config)
     generated, traditional = split_by_method(plan.make, config.method)
     machine = prepare(runtime)
-    run, model = _generator(splits, run, config.checkpoint, reporter) if generated.any() else (None, None)
+    run, model = _generator(splits, run, config, reporter) if generated.any() else (None, None)
     made_by = _provenance(run, model, config, transforms if traditional.any() else None, runtime, machine)
     header = _header(splits, data, config, plan, made_by, runtime.seed)
     out = out or Path("augmented") / f"{splits.name}-{config.method}-{header.key[:8]}"
-    result = AugmentResult(out, header, plan, generated, traditional, run, {}, {}, dry_run)
+    result = AugmentResult(out, header, plan, generated, traditional, run, {}, {}, dry_run=dry_run)
     finished = finished_index(out, header)
     if finished is not None:
         header = replace(header, provenance=finished["provenance"])
-        return replace(
-            result, header=header, sorting=finished["sorting"], cost=finished["cost"], reprinted=True
+        told = {name: finished[name] for name in ("sorting", "cost", "filtering")}
+        return replace(result, header=header, reprinted=True, **told)
+    if dry_run:
+        return result
+    supply = (
+        None
+        if model is None
+        else supply_of(
+            model, seed=runtime.seed, machine=machine, run=run, filters=config.filter, reporter=reporter
         )
-    return (
-        result
-        if dry_run
-        else _fill(result, splits.train, run, model, transforms, runtime.seed, machine, reporter)
     )
+    return _fill(result, splits.train, supply, transforms, runtime.seed, reporter)
 
 
 def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
@@ -138,16 +148,17 @@ def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
 
 
 def _generator(
-    splits: DataSplits, run: Path | None, checkpoint: str, reporter: Reporter
+    splits: DataSplits, run: Path | None, config: AugmentConfig, reporter: Reporter
 ) -> tuple[Path, Model]:
-    """The run given, or the newest one that fits; checked for leaks."""
+    """The run given, or the newest one that fits; checked for leaks, and for what filters need."""
     allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
     if run is None:
         run = find_run(splits.fingerprint, allowed)
         reporter.line(f"generator: {run} (the newest finished run for these images)")
-    model = load_model(run, checkpoint)
+    model = load_model(run, config.checkpoint)
     reporter.line(f"{run}: {model.described()}")
     check_run(run, model, splits)
+    check_filters(model, config.filter)
     seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
     if seen < len(splits.train):
         reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
@@ -162,7 +173,10 @@ def _provenance(
     runtime: Runtime,
     machine: Machine,
 ) -> dict[str, Any]:
-    made_by: dict[str, Any] = {"run": None, "seed": runtime.seed, "augment": asdict(config)}
+    asked = asdict(replace(config, filter=in_order(config.filter)))
+    if not config.filter:  # without filters, a set keeps the key it always had
+        del asked["filter"]
+    made_by: dict[str, Any] = {"run": None, "seed": runtime.seed, "augment": asked}
     if run is not None and model is not None:
         made_by |= model_summary(run, model)
         made_by |= {"device": machine.device.type, "precision": machine.precision}
@@ -201,18 +215,13 @@ def _header(
 def _fill(
     result: AugmentResult,
     train: LabelledImages,
-    run: Path | None,
-    model: Model | None,
+    supply: Supply | None,
     transforms: TransformConfig,
     seed: int,
-    machine: Machine,
     reporter: Reporter,
 ) -> AugmentResult:
     """Write the set: the real images that stay, then the generated ones, then the traditional ones."""
     header, start = result.header, time.perf_counter()
-    supply = (
-        None if model is None else supply_of(model, seed=seed, machine=machine, run=run, reporter=reporter)
-    )
     if supply is not None:
         header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
     kept = kept_rows(train.labels, result.plan.keep, seed)
@@ -220,14 +229,19 @@ def _fill(
     with set_being_written(result.out, header) as writer:
         _write_real(writer, train, kept)
         if supply is not None:
-            write_generated(writer, supply, blocks_of(result.generated), ends - result.generated, reporter)
+            first_of_class = ends - result.generated
+            sieve = write_generated(writer, supply, blocks_of(result.generated), first_of_class, reporter)
+            writer.contact_sheet = kept_and_rejected(
+                header.class_names, sieve.kept, sieve.rejected, sieve.reasons
+            )
         first = len(kept) + int(result.generated.sum())
         write_traditional(
             writer, train, result.traditional, transforms, first=first, seed=seed, reporter=reporter
         )
         seconds = time.perf_counter() - start
         writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
-    return replace(result, header=header, sorting=writer.sorting, cost=writer.cost)
+    told = replace(result, sorting=writer.sorting, cost=writer.cost, filtering=writer.filtering)
+    return replace(told, header=header)
 
 
 def _write_real(writer: SetWriter, train: LabelledImages, kept: IntArray) -> None:

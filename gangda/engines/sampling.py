@@ -6,7 +6,7 @@ generator, block) alone, so any number of shards gives the same images at the sa
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 from gangda.configs import Runtime, SampleConfig
 from gangda.data.images import IntArray
 from gangda.data.set_index import request_key
-from gangda.data.shards import SetHeader, finished_index, set_being_written
+from gangda.data.shards import SetHeader, contact_sheet, finished_index, set_being_written
 from gangda.errors import UsageError
+from gangda.moves.filtered import check_filters, filtering_shares, in_order
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import read_counts
 from gangda.moves.reconstructions import available, check_counts
@@ -28,6 +29,7 @@ from gangda.moves.supply import (
     supply_of,
     write_generated,
 )
+from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import SILENT, Reporter
 
@@ -44,6 +46,7 @@ class SampleResult:
         counts: images per class in this shard.
         sorting: per class, images drawn, accepted and agreed on; empty where labels were not chosen by a
             classifier.
+        filtering: per class, images drawn, kept, and rejected by each filter; empty without filters.
         cost: seconds and images per second; empty in a dry run.
         dry_run, reprinted: nothing was written; the set was there already.
     """
@@ -53,6 +56,7 @@ class SampleResult:
     counts: tuple[int, ...]
     sorting: Mapping[str, list[int]]
     cost: Mapping[str, Any]
+    filtering: Mapping[str, list[int]] = field(default_factory=dict)
     dry_run: bool = False
     reprinted: bool = False
 
@@ -68,6 +72,8 @@ class SampleResult:
             "image_shape": list(self.header.image_shape),
             "provenance": self.header.provenance,
             "sorting": sorting_shares(self.sorting, names),
+            "filtering": filtering_shares(self.filtering, names),
+            "contact_sheet": str(contact_sheet(self.out, self.header)) if self.filtering else None,
             "cost": dict(self.cost),
             "dry_run": self.dry_run,
             "reprinted": self.reprinted,
@@ -95,6 +101,7 @@ def sample(
     check_counts(model, counts, config.truncation)
     shard = read_shard(config.shard)
     check_choice(model, config.generator, config.min_confidence)
+    check_filters(model, config.filter)
     machine = prepare(runtime)
     header = _header(run, model, config, counts, shard, runtime.seed, machine)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
@@ -103,9 +110,8 @@ def sample(
     finished = finished_index(out, header)
     if finished is not None:
         header = replace(header, provenance=finished["provenance"])
-        return SampleResult(
-            out, header, planned, finished["sorting"], finished["cost"], dry_run, reprinted=True
-        )
+        told = (finished["sorting"], finished["cost"], finished["filtering"])
+        return SampleResult(out, header, planned, *told, dry_run, reprinted=True)
     if dry_run:
         return SampleResult(out, header, planned, {}, {}, dry_run=True)
     supply = supply_of(
@@ -116,16 +122,20 @@ def sample(
         which=config.generator,
         min_confidence=config.min_confidence,
         truncation=config.truncation,
+        filters=config.filter,
         reporter=reporter,
     )
     header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
     first = np.cumsum(counts) - counts
     start = time.perf_counter()
     with set_being_written(out, header) as writer:
-        write_generated(writer, supply, units, first, reporter)
+        sieve = write_generated(writer, supply, units, first, reporter)
+        writer.contact_sheet = kept_and_rejected(
+            header.class_names, sieve.kept, sieve.rejected, sieve.reasons
+        )
         seconds = time.perf_counter() - start
         writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
-    return SampleResult(out, header, planned, writer.sorting, writer.cost)
+    return SampleResult(out, header, planned, writer.sorting, writer.cost, writer.filtering)
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -161,6 +171,8 @@ def _header(
     }
     if config.truncation is not None:  # without it, a set keeps the key it always had
         made_by["truncation"] = config.truncation
+    if config.filter:
+        made_by["filter"] = list(in_order(config.filter))
     asked = {
         "kind": "samples",
         "protocol": PROTOCOL,

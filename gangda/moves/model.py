@@ -1,7 +1,8 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from gangda import catalog, specs
+from gangda.config_files import read_config
 from gangda.configs import DataConfig
 from gangda.data.images import IntArray
 from gangda.errors import GangdaError, RunError
@@ -22,6 +24,7 @@ from gangda.zoo.base import Generator, Networks
 from gangda.zoo.equip import equip
 
 WEIGHTS = {"last": "generator.safetensors", "best": "best.safetensors"}
+DISCRIMINATOR = "discriminator.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,15 @@ class ModelCard:
 class Model:
     """A generator in eval mode on the CPU, its card, and the row ids it was trained on (int64, sorted).
 
-    `checkpoint` says which weights these are: "best" (by the run's own validation images) or "last".
+    `checkpoint` says which weights these are: "best" (by the run's own validation images) or "last". `run` is the run
+    folder that it was read from, where more of the run is found.
     """
 
     generator: Generator
     card: ModelCard
     row_ids: IntArray
     checkpoint: str = "last"
+    run: Path | None = None
 
     @property
     def steps(self) -> int:
@@ -122,7 +127,7 @@ def save_model(
     if best is not None:
         files[WEIGHTS["best"]] = _bytes_of(best)
     if discriminator is not None:
-        files["discriminator.safetensors"] = _bytes_of(discriminator.state_dict())
+        files[DISCRIMINATOR] = _bytes_of(discriminator.state_dict())
     files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     with clear_disk_errors(folder), folder_beside(folder) as temporary:
@@ -151,19 +156,55 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     folder = run / "model"
     if not (folder / "model.json").is_file():
         raise RunError(f"{run}: holds no trained generator; give the folder that `gangda train` printed")
-    try:
+    with _refusing_damage(folder):
         values = read_json(folder / "model.json")
         values.pop("format_version")
         card = _checked(from_plain(ModelCard, values))
         checkpoint = "last" if card.best_step is None else checkpoint
         generator = _rebuild(card, load(_read(folder, WEIGHTS[checkpoint], card)))
         rows = np.array([int(line) for line in _read(folder, "rows.txt", card).split()], dtype=np.int64)
+    return Model(generator.eval().requires_grad_(False), card, rows, checkpoint, run)
+
+
+@contextlib.contextmanager
+def _refusing_damage(folder: Path) -> Iterator[None]:
+    """Whatever a forged or damaged file may provoke becomes one line.
+
+    Raises:
+        RunError: it did.
+    """
+    try:
+        yield
     except (GangdaError, MemoryError):
         raise
-    except Exception as error:  # whatever a forged or damaged file may provoke
+    except Exception as error:
         reason = " ".join(str(error).split())[:100]
         raise RunError(f"{folder}: damaged model ({reason}); train again") from error
-    return Model(generator.eval().requires_grad_(False), card, rows, checkpoint)
+
+
+def load_discriminator(model: Model) -> nn.Module:
+    """The discriminator that the model was trained against, as it was after the last step; eval mode, on the CPU.
+
+    Raises:
+        RunError: none is kept in the run folder, or one that cannot be read.
+    """
+    card = model.card
+    if model.run is None or not (model.run / "model" / DISCRIMINATOR).is_file():
+        raise RunError(f"{card.run}: keeps no discriminator; train again")
+    with _refusing_damage(model.run / "model"):
+        tensors = load(_read(model.run / "model", DISCRIMINATOR, card))
+        spec = from_plain(specs.spec_class(card.arch), card.spec)
+        network = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).discriminator
+        network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
+
+
+def loss_of(model: Model) -> str:
+    """The adversarial loss of its training, by the run's `config.yaml`; empty where nothing tells."""
+    path = None if model.run is None else model.run / "config.yaml"
+    if path is None or not path.is_file():
+        return ""
+    return str(read_config(path).get("recipe", {}).get("loss", ""))
 
 
 def _checked(card: ModelCard) -> ModelCard:

@@ -222,6 +222,21 @@ def forge_metadata(out: Path, **values: Any) -> None:
     change_index(out, files={"metadata.jsonl": hashlib.sha256(data).hexdigest()})
 
 
+def test_filtering_is_added_up_over_shards_and_left_out_where_there_is_none(tmp_path: Path) -> None:
+    for i in (1, 2):
+        with set_being_written(tmp_path / "set", header("npz", (i, 2))) as writer:
+            for piece in pieces()[i - 1 :: 2]:
+                writer.write(piece)
+            writer.filtering = {"drawn": [i, 0, 5], "kept": [i, 0, 3], "duplicates": [0, 0, 2]}
+            writer.contact_sheet = b"picture"
+    united = read_set(tmp_path / "set").index
+    assert united["filtering"] == {"drawn": [3, 0, 10], "kept": [3, 0, 6], "duplicates": [0, 0, 4]}
+    assert (tmp_path / "set-filters-2-of-2.png").read_bytes() == b"picture"
+    plain = write(tmp_path / "plain", "npz")
+    assert "filtering" not in json.loads((plain / "index.json").read_text())
+    assert not list(tmp_path.glob("plain-filters*"))
+
+
 Damage = Callable[[Path], object]
 DAMAGES: list[tuple[str, str, Damage, str]] = [
     ("npz", "no index", lambda out: (out / "index.json").unlink(), "no index.json"),
@@ -231,6 +246,14 @@ DAMAGES: list[tuple[str, str, Damage, str]] = [
     ("npz", "wrong counts", lambda out: change_index(out, counts=[4, 0, 7]), "instead of"),
     ("npz", "negative", lambda out: change_index(out, counts=[-5, 0, 7]), "damaged"),
     ("npz", "too few counts", lambda out: change_index(out, counts=[5, 7]), "do not fit"),
+    ("npz", "filtering", lambda out: change_index(out, filtering=[3]), "'filtering' is damaged"),
+    (
+        "npz",
+        "half of it",
+        lambda out: change_index(out, filtering={"kept": [5, 0, 7]}),
+        "'filtering' is damaged",
+    ),
+    ("npz", "its counts", lambda out: change_index(out, filtering={"drawn": [1], "kept": [1]}), "do not fit"),
     ("npz", "shape", lambda out: change_index(out, image_shape=[1, 0, 8]), "damaged"),
     ("npz", "other shape", lambda out: change_index(out, image_shape=[1, 8, 9]), "other shapes"),
     ("npz", "format", lambda out: change_index(out, format="tar"), "unknown format"),

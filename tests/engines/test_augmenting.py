@@ -51,6 +51,22 @@ def test_the_set_is_the_plan_filled(make_run: Any, name: str, method: str) -> No
     json.dumps(result.as_dict(), allow_nan=False)
 
 
+def test_generated_images_can_be_filtered(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    plain, filtered = make(run=run, balance=True), make(run=run, balance=True, filter=("duplicates",))
+    assert plain.out != filtered.out
+    index = read_set(filtered.out).index
+    assert index["counts"] == read_set(plain.out).index["counts"]
+    assert (np.array(index["filtering"]["drawn"]) >= filtered.generated).all()
+    assert index["provenance"]["augment"]["filter"] == ["duplicates"]
+    assert "filter" not in read_set(plain.out).index["provenance"]["augment"]
+    assert Path(filtered.as_dict()["contact_sheet"]).is_file()
+    again = make(run=run, balance=True, filter=("duplicates",))
+    assert {**again.as_dict(), "reprinted": False} == filtered.as_dict()
+    with pytest.raises(UsageError, match="no discriminator"):
+        make(run=run, balance=True, filter=("discriminator",))
+
+
 def test_both_is_half_each_with_the_odd_one_generated() -> None:
     generated, traditional = split_by_method(np.array([5, 4, 0]), "both")
     assert generated.tolist() == [3, 2, 0]

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torchvision
 
 from gangda.configs import ClassifierConfig, DataConfig, Runtime, SampleConfig
 from gangda.data.shards import read_set
 from gangda.engines.sampling import read_shard, sample
 from gangda.errors import RunError, UsageError
-from gangda.moves import sorting, supply
+from gangda.moves import sorting, sources
+from gangda.moves.filters import agreement
 
 DATA = DataConfig(per_class=40)
 RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
@@ -23,6 +25,7 @@ def ask(**options: Any) -> SampleConfig:
 @pytest.fixture(autouse=True)
 def quick_sorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorting, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=200))
+    monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=100))
 
 
 @pytest.mark.parametrize("name", ["png", "npz", "idx"])
@@ -128,6 +131,44 @@ def test_unconditional_samples_are_sorted_and_the_index_says_so(make_run: Any) -
     assert (run / "sorter" / "chooser.safetensors").stat().st_mtime_ns == sorter
 
 
+def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "least_of", lambda num_classes: 0.9)  # these samples are good ones
+    run = make_run("pca", DATA)
+    config = ask(counts="3=130,#7=200", format="png", filter=("duplicates", "agreement"))
+    whole = sample(run, config, RUNTIME, Path("whole"))
+    images = read_set(whole.out).images
+    assert images.counts()[[3, 7]].tolist() == [130, 200]
+    for i in (2, 1):
+        part = sample(run, replace(config, shard=f"{i}/2"), RUNTIME, Path("parts"))
+        assert Path(part.as_dict()["contact_sheet"]).read_bytes().startswith(b"\x89PNG")
+    united = read_set(Path("parts"))
+    assert np.array_equal(united.images.pixels, images.pixels)
+    index = read_set(whole.out).index
+    assert united.index["filtering"] == index["filtering"]
+    assert list(index["filtering"]) == ["drawn", "kept", "agreement", "duplicates"]
+    assert 0 < index["filtering"]["kept"][7] < index["filtering"]["drawn"][7]
+    assert index["provenance"]["filter"] == ["agreement", "duplicates"]
+    assert index["provenance"]["labels"]["filters"]["agreement"]["least"] == 0.9
+    shares = whole.as_dict()["filtering"]["7"]
+    assert shares["acceptance"] + sum(shares["rejected"].values()) == pytest.approx(1)
+    again = sample(run, replace(config, filter=("agreement", "duplicates")), RUNTIME, Path("whole"))
+    assert {**again.as_dict(), "reprinted": False} == whole.as_dict()
+    kinds = torchvision.datasets.ImageFolder("whole")
+    assert kinds.classes == ["3", "7"]
+    assert len(kinds) == 330
+
+
+def test_without_filters_a_set_is_as_it_was(make_run: Any) -> None:
+    result = sample(make_run("pca", DATA), ask(per_class=2), RUNTIME, None)
+    index = json.loads((result.out / "index.json").read_text())
+    assert "filter" not in index["provenance"]
+    assert "filtering" not in index
+    assert result.as_dict()["contact_sheet"] is None
+    assert [path.name for path in Path("samples").iterdir()] == [result.out.name]
+
+
 def test_sorted_labels_are_those_of_the_images(make_run: Any) -> None:
     """The generator replays training images, so the true labels of its samples are known."""
     from gangda.data.loading import load_splits
@@ -143,8 +184,8 @@ def test_sorted_labels_are_those_of_the_images(make_run: Any) -> None:
 def test_a_collapsed_generator_is_refused_and_leaves_nothing(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supply, "MOST_ATTEMPTS", 4)
-    monkeypatch.setattr(supply, "ATTEMPTS_PER_CLASS", 0)
+    monkeypatch.setattr(sources, "MOST_ATTEMPTS", 4)
+    monkeypatch.setattr(sources, "ATTEMPTS_PER_CLASS", 0)
     run = make_run("replay", DATA, classes=(0, 1))
     with pytest.raises(RunError, match="mode collapse"):
         sample(run, ask(per_class=20), RUNTIME, None)
@@ -178,6 +219,8 @@ def test_one_generator_of_several(make_run: Any) -> None:
         ({"per_class": 3, "shard": "a/b"}, "--shard"),
         ({"per_class": 3, "shard": "1/-2"}, "--shard"),
         ({"per_class": 3, "generator": 1}, "one generator"),
+        ({"per_class": 3, "filter": ("discriminator",)}, "has no discriminator"),
+        ({"per_class": 3, "filter": ("duplicate",)}, "did you mean 'duplicates'"),
         ({"per_class": 3, "min_confidence": 0.5}, "--min-confidence"),
     ],
 )

@@ -201,6 +201,17 @@ def test_notes_tell_of_sorting_other_data_and_another_subset(made, tmp_path, pla
     ] * 3
 
 
+def test_samples_that_classifiers_filtered_make_gan_test_circular(made, tmp_path, plain):
+    for name, about, circular in (("agreement", {"classifiers": ["f"]}, True), ("duplicates", {}, False)):
+        path = write_set(tmp_path / name, made)
+        index = json.loads((path / "index.json").read_text())
+        index["provenance"]["labels"] = {"made": "conditional", "filters": {name: about}}
+        (path / "index.json").write_text(json.dumps(index))
+        result = run(path, tmp_path / f"out-{name}")
+        assert result.metrics[0].note.startswith("circular") == circular
+        assert any("circular" in note for note in result.about["notes"]) == circular
+
+
 def test_classes_are_matched_by_name(made, tmp_path, plain):
     order = np.arange(10)[::-1]
     names = tuple(made.class_names[label] for label in order)

@@ -12,7 +12,8 @@ from gangda.errors import RunError, UsageError
 from gangda.moves.draw import BLOCK
 from gangda.moves.model import Model, ModelCard
 from gangda.moves.sorting import Sorter, sorting_shares
-from gangda.moves.supply import Direct, Sorted, blocks_of, draw_images, supply_of
+from gangda.moves.sources import Direct, Sorted
+from gangda.moves.supply import blocks_of, draw_images, supply_of
 from gangda.runtime.device import Machine
 from gangda.zoo.base import Generator
 

@@ -11,6 +11,7 @@ from typing import Any
 from gangda import settings
 from gangda.configs import ExperimentConfig, Runtime
 from gangda.errors import RunError, UsageError
+from gangda.moves.filtered import check_arms
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of
@@ -139,6 +140,7 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
     if "held-back" in compare.arms and config.data.per_class is None and config.data.class_counts is None:
         raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
+    check_arms(config)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
     if compare.mode == "replace" and max(compare.ratios) > 1:
@@ -238,6 +240,8 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
     sections = settings.as_mapping(config)
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
+    if not sections["compare"]["filter"]:  # without filters, a plan stays the one it always was
+        del sections["compare"]["filter"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,

@@ -19,6 +19,7 @@ from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
 from gangda.errors import UsageError
+from gangda.moves.filtered import Sieve, filtering_shares
 from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
 from gangda.moves.sorting import fit_sorter
@@ -127,15 +128,25 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
     if needs_sorter(model):
         listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "sorter")
         sorter = fit_sorter(splits.train, splits.validation, seed=seed, machine=machine, reporter=listener)
-    supply = supply_of(model, seed=seed, machine=machine, sorter=sorter)
-    listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
-    pool = draw_images(supply, pools.wanted, splits.train.class_names, listener)
+    listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "filters")
+    supply = supply_of(
+        model,
+        seed=seed,
+        machine=machine,
+        sorter=sorter,
+        filters=pools.plan.config.compare.filter,
+        images=(splits.train, splits.validation),
+        reporter=listener,
+    )
+    sieve, listener = Sieve(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
+    pool = draw_images(supply, pools.wanted, splits.train.class_names, listener, sieve)
     pools.made[key] = {
         "arch": model.card.arch,
         "steps": model.steps,
         "checkpoint": model.checkpoint,
         "shared": pools.plan.run is not None,
         "labels": supply.as_dict(),
+        "filtering": filtering_shares(sieve.tallies(pool.num_classes), pool.class_names),
         "made": pools.wanted.tolist(),
         "content": pool.content_hash(),
         "train_seconds": train_seconds,

@@ -14,6 +14,7 @@ from gangda.engines.comparing.pools import Pools, train_config
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
 from gangda.errors import DataError, RunError, UsageError
+from gangda.moves.filtered import classifier_chose
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.runtime.device import prepare
 from gangda.runtime.files import read_json, without_nan, write_json
@@ -67,6 +68,7 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
     work = out / "work" / cell.id
     pools = Pools(plan, cell, splits, machine, work, tell)
     pool = pools.of("generator")
+    labels = pools.made[config.arch]["labels"]
     listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
     inputs = prepare_inputs(
         pool,
@@ -75,7 +77,7 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
         machine=machine,
         classifier=config.classifier,
         cache=default_cache(),
-        circular=pools.made[config.arch]["labels"]["made"] not in UNSORTED,
+        circular=labels["made"] not in UNSORTED or classifier_chose(labels),
         reporter=listener,
     )
     found = {name: measure(inputs, [name], listener) for name in metrics}

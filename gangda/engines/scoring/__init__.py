@@ -20,6 +20,7 @@ from gangda.errors import DataError, GangdaError, UsageError
 from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.intervals import recalls
 from gangda.metrics.memorisation import closest_pairs
+from gangda.moves.filtered import classifier_chose
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.report import score_figures
 from gangda.runtime.device import Machine, prepare
@@ -83,7 +84,7 @@ def score(
         machine=machine,
         classifier=classifier,
         cache=default_cache(),
-        circular=bool(own and own.index["sorting"]),
+        circular=bool(own and _circular(own)),
         reporter=reporter,
     )
     result = ScoreResult(tuple(measure(inputs, names, reporter)), about, out)
@@ -205,7 +206,7 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
         notes.append("without labels there is no scorer: GAN-test, CAS and IS are left out")
     if own is None:
         return notes
-    if own.index["sorting"]:
+    if _circular(own):
         notes.append("a classifier sorted or filtered the samples: GAN-test is circular")
     if own.fingerprint and own.fingerprint != splits.fingerprint:
         notes.append("the samples were made from other data than this (or another --image-size)")
@@ -218,6 +219,11 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
                 "so that memorisation and floors are about the images it saw"
             )
     return notes
+
+
+def _circular(own: SetOnDisk) -> bool:
+    """Whether a classifier sorted or filtered the samples."""
+    return bool(own.index["sorting"]) or classifier_chose(own.index["provenance"].get("labels"))
 
 
 def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:

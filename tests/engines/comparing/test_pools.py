@@ -49,6 +49,21 @@ def test_every_pool_has_enough_of_every_class_and_nothing_real(pools, added):
     assert pools.of(added) is pool
 
 
+def test_filters_are_fitted_on_the_cell_alone_and_counted(tmp_path):
+    config = experiment(ratios=(1.0,), filter=("duplicates",))
+    splits = load_splits(config.data, 0)
+    plan = make_plan(config, splits.fingerprint, None, None)
+    assert plan.fixed["compare"]["filter"] == ["duplicates"]
+    assert "filter" not in make_plan(experiment(), splits.fingerprint, None, None).fixed["compare"]
+    machine = prepare(plan.config.runtime)
+    filtered = Pools(plan, plan.cells[0], splits, machine, tmp_path, lambda share, info: None)
+    pool = filtered.of("generator")
+    made = filtered.made["pca"]
+    assert made["labels"]["filters"]["duplicates"]["compared"] == len(splits.train)
+    assert set(made["filtering"]) == set(pool.class_names)
+    assert all(0 < row["acceptance"] <= 1 for row in made["filtering"].values())
+
+
 def test_copies_are_real_images_and_shuffled_ones_under_other_labels(pools):
     train = pools.splits.train
     known = {image.tobytes(): label for image, label in zip(train.pixels, train.labels, strict=True)}

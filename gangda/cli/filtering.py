@@ -1,0 +1,29 @@
+"""What filters kept and rejected, as a table."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gangda.cli.output import draw, percent, say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
+    """Of each class, the share kept of what was drawn and the share that each filter rejected; nothing without filters.
+
+    An image counts for the first filter that rejects it.
+    """
+    filtering = values["filtering"]
+    if not filtering:
+        return
+    filters = list(next(iter(filtering.values()))["rejected"])
+    rows = [
+        (name, percent(shares["acceptance"]), *(percent(shares["rejected"][each]) for each in filters))
+        for name, shares in filtering.items()
+    ]
+    limit = values["provenance"].get("truncation")
+    beside = "" if limit is None else f" of samples truncated at {limit:g}"
+    draw(out, f"Filters{beside}", ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)
+    if values["contact_sheet"]:
+        say(out, f"kept and rejected: {values['contact_sheet']}")
