@@ -16,6 +16,7 @@ TABLES = {
     "data set": catalog.SOURCES,
     "classifier": catalog.CLASSIFIERS,
     "transform": catalog.TRANSFORMS,
+    "filter": catalog.FILTERS,
     "metric": catalog.METRICS,
 }
 ENTRIES = [(kind, name) for kind, table in TABLES.items() for name in table]

@@ -41,12 +41,16 @@ PANELS: Mapping[str, str] = {
     "compare": "Experiment",
     "runtime": "Machine",
 }
+MOST_SHOWN = 40  # characters of a list of names; longer ones are left to completion and to messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
 COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str, arms.Arm]] = {
     ("data", "source"): catalog.SOURCES,
     ("arch", "name"): catalog.ARCHITECTURES,
     ("classifier", "classifier"): catalog.CLASSIFIERS,
     ("score", "metrics"): catalog.METRICS,
+    ("sample", "filter"): catalog.FILTERS,
+    ("augment", "filter"): catalog.FILTERS,
+    ("compare", "filter"): catalog.FILTERS,
     ("compare", "arms"): arms.ARMS,
 }
 
@@ -195,6 +199,8 @@ def _metavar(field: Field) -> str:
     if choices and kind.length is None:
         return "|".join(choices)
     word = {int: "INT", float: "FLOAT", str: "TEXT"}[kind.base]
+    if choices and len("|".join(choices)) <= MOST_SHOWN:
+        word = "|".join(choices)
     return word if kind.length is None or field.metadata.get("repeat") else f"{word},..."
 
 
