@@ -217,6 +217,9 @@ class ScoreConfig(Checked):
         "metrics to compute, comma-separated; nothing is done that only the others need",
         choices=tuple(catalog.METRICS),
     )
+    rating_images: int = option(
+        16, "images of each set on a --rating-page, and of real ones among them", minimum=1, maximum=1000
+    )
 
 
 @dataclass(frozen=True)
@@ -249,6 +252,10 @@ class CompareConfig(Checked):
     )
     filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
+    second_classifier: str | None = option(
+        None,
+        "also fit the first primary difference's arms with this classifier: a headline needs both to agree",
+    )
     contrast: tuple[str, ...] = option(
         (),
         "what is tested in place of the usual differences, as in 'generated - smote'; repeatable",

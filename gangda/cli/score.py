@@ -1,13 +1,15 @@
 """`gangda score`: compare samples with held-out real images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gangda.cli import rating
 from gangda.cli.options import Call
 from gangda.cli.output import draw, interval, number, say
+from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,8 +18,19 @@ if TYPE_CHECKING:
 def score(
     call: Call,
     samples: Annotated[
-        Path, typer.Argument(metavar="SAMPLES", help="sample set, augmented set or class folders")
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="SAMPLES", help="sample set, augmented set or class folders"),
+    ] = None,
+    rating_page: Annotated[
+        Path | None,
+        typer.Option(
+            "--rating-page", help="write a page to rate the SAMPLES (one set or several) by eye, blind"
+        ),
+    ] = None,
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Option("--ratings", help="a CSV that a rating page gave: tell what it says; repeatable"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="folder of the result \\[default: scores/SAMPLES-HASH]")
     ] = None,
@@ -25,8 +38,38 @@ def score(
     """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.
 
     Without --data, with the images that the sample set says it was made from; --image-size and the like count
-    for those too.
+    for those too. By eye: --rating-page, then --ratings.
     """
+    sets = samples or []
+    _check(sets, out, rating_page, ratings or [])
+    if ratings:
+        rating.judge(call, ratings)
+    elif rating_page:
+        rating.make_page(call, sets, rating_page)
+    else:
+        _score(call, sets[0], out)
+
+
+def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: Sequence[Path]) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        UsageError: too few or too many sets, or two things at once.
+    """
+    if ratings and (sets or page or out):
+        raise UsageError(
+            "--ratings reads what raters said, and nothing else: leave out SAMPLES and other paths"
+        )
+    if page and out:
+        raise UsageError("--rating-page names the file itself; leave out --out")
+    if not sets and not ratings:
+        raise UsageError("SAMPLES is missing: name a sample set, an augmented set or class folders")
+    if len(sets) > 1 and not page:
+        raise UsageError(f"{sets[1]}: one set is scored at a time (a --rating-page takes several)")
+
+
+def _score(call: Call, samples: Path, out: Path | None) -> None:
+    """The metrics of one set."""
     from gangda.engines import scoring
 
     chosen = call.settings
