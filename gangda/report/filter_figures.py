@@ -51,7 +51,7 @@ def kept_and_rejected(
             place = (column * (width + 1) + width / 2, row * (height + gap) + height + gap / 2)
             parts[1].text(*place, _short(reason, 16), ha="center", va="center", fontsize=6)
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120, metadata={"Software": ""})
+    figure.savefig(file, format="png", dpi=120, bbox_inches="tight", metadata={"Software": ""})
     return file.getvalue()
 
 

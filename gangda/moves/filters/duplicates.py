@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import FloatArray, LabelledImages, UInt8Array
-from gangda.metrics.memorisation import LEAST, TAIL
+from gangda.metrics.memorisation import TAIL
 from gangda.metrics.neighbours import PixelSearch
 from gangda.moves.filters.base import Grounds, Judge, Reasons
 from gangda.runtime.seeding import numpy_stream
 
+FEWEST_HELD = 1000  # validation images; of fewer, too few are in the tail to say where it begins
 MOST_COMPARED = 2000  # held-out images whose distances say what is near: 20 of them are in the tail
 
 
@@ -20,7 +21,7 @@ class Duplicates:
     """A guard against memorisation: what is nearer to a training image than all but 1% of held-out images are, goes.
 
     Distances are in pixels, the least over small shifts, to training images of any class. Held-out images are the
-    validation images of the same subset or, where they are fewer than 100, training images, each against all others.
+    validation images of the same subset or, where they are fewer than 1,000, training images, each against all others.
     Classes differ in how near their images lie (ones are nearer to each other than bags are), so distances count
     relative to the median of the class. An exact copy always goes; so does an exact repeat within a block of samples.
 
@@ -47,7 +48,7 @@ class Duplicates:
         train, validation = grounds.images()
         search = PixelSearch(train.pixels)
         rng = numpy_stream(grounds.fit_seed, "filter", "duplicates")
-        held = len(validation) >= LEAST
+        held = len(validation) >= FEWEST_HELD
         rows = np.sort(rng.permutation(len(validation if held else train))[:MOST_COMPARED])
         images = (validation if held else train).take(rows)
         distances = search.distances(images.pixels, None if held else rows)

@@ -7,6 +7,7 @@ from gangda.configs import DataConfig
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
+from gangda.moves.filters import duplicates
 from gangda.moves.filters.base import Grounds
 from gangda.moves.filters.duplicates import Duplicates, edges_of
 
@@ -24,9 +25,12 @@ def build(train: LabelledImages, validation: LabelledImages) -> Duplicates:
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_copies_go_and_new_images_stay(splits: DataSplits, held: bool) -> None:
+def test_copies_go_and_new_images_stay(
+    splits: DataSplits, held: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half of the samples are training images, moved by a pixel or not; the others are other real images."""
     train, test = splits.train, splits.test
+    monkeypatch.setattr(duplicates, "FEWEST_HELD", 100)
     chosen = build(train, splits.validation if held else splits.validation.take(np.arange(50)))
     about = chosen.as_dict()
     assert about["reference"].startswith("validation" if held else "training")
