@@ -131,13 +131,17 @@ def augment(
         return replace(result, header=header, reprinted=True, **told)
     if dry_run:
         return result
-    supply = (
-        None
-        if model is None
-        else supply_of(
-            model, seed=runtime.seed, machine=machine, run=run, filters=config.filter, reporter=reporter
+    supply = None
+    if model is not None:
+        supply = supply_of(
+            model,
+            seed=runtime.seed,
+            machine=machine,
+            run=run,
+            filters=config.filter,
+            images=(splits.train, splits.validation),  # the run's own validation images may be others
+            reporter=reporter,
         )
-    )
     return _fill(result, splits.train, supply, transforms, runtime.seed, reporter)
 
 

@@ -37,7 +37,8 @@ class Agreement:
     Attributes:
         members: the classifiers.
         least: in [0, 1].
-        real_kept: share of the training images that would pass, each judged by the classifier that has not seen it.
+        real_kept: share of the real images that would pass: of validation images or, without any, of training images,
+            each judged by the one classifier that has not seen it (which keeps fewer than all together do).
     """
 
     members: tuple[FittedClassifier, ...]
@@ -85,7 +86,7 @@ class Agreement:
         """How it was set."""
         return {
             "classifiers": [member.fingerprint for member in self.members],
-            "trained": f"each on the run's own training images but for one of {FOLDS} folds",
+            "trained": f"each on the training images but for one of {FOLDS} folds",
             "least": self.least,
             "real_kept": self.real_kept,
         }
@@ -113,7 +114,7 @@ def folds_of(labels: IntArray, seed: int) -> IntArray:
 
 
 def _fit(grounds: Grounds, config: ClassifierConfig) -> Panel:
-    train, _ = grounds.images()
+    train, validation = grounds.images()
     _check_counts(train)
     folds = folds_of(train.labels, grounds.fit_seed)
     least, passed = least_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
@@ -127,8 +128,10 @@ def _fit(grounds: Grounds, config: ClassifierConfig) -> Panel:
             machine=grounds.machine,
             reporter=grounds.reporter,
         )
-        passed[outside] = _passes(member, train.take(outside), least)
+        passed[outside] = _passes([member], train.take(outside), least)
         members.append(member)
+    if len(validation):
+        passed = _passes(members, validation, least)
     return Panel(tuple(members), {"real_kept": float(passed.mean())})
 
 
@@ -147,8 +150,10 @@ def _check_counts(train: LabelledImages) -> None:
         )
 
 
-def _passes(member: FittedClassifier, images: LabelledImages, least: float) -> npt.NDArray[np.bool_]:
-    likely = _probabilities(member, images.pixels)
+def _passes(
+    members: Sequence[FittedClassifier], images: LabelledImages, least: float
+) -> npt.NDArray[np.bool_]:
+    likely = mean_prediction(members, images.pixels)
     passes: npt.NDArray[np.bool_] = likely[np.arange(len(likely)), images.labels] >= least
     return passes
 

@@ -25,7 +25,7 @@ class Grounds:
     Attributes:
         model: the generator's; its folder may hold the discriminator.
         source: the samples before any filter.
-        images: gives the generator's own training images, and the validation images of the same subset.
+        images: gives the training images, and the validation images of the same subset, that may be learned from.
         seed: of the samples.
         fit_seed: of what the filter trains itself.
         machine: where it runs.

@@ -49,6 +49,9 @@ def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, machine: Machin
     assert len(set(about["classifiers"])) == FOLDS
     assert 0.8 < about["real_kept"] <= 1
     assert len(chosen.judge(0, 0)(test.pixels[:0])) == 0
+    own = splits.validation.labels
+    said = [chosen.judge(label, 0)(splits.validation.pixels[own == label]) for label in range(10)]
+    assert about["real_kept"] == pytest.approx(np.mean(np.concatenate(said) == ""))
 
 
 def test_folds_are_even_in_every_class_and_no_classifier_sees_its_own(splits: DataSplits) -> None:

@@ -1,0 +1,28 @@
+import io
+
+from rich.console import Console
+
+from gangda.cli.filtering import show_filtering
+
+
+def shown(**values):
+    out = Console(file=io.StringIO(), width=120)
+    show_filtering(out, {"provenance": {}, "contact_sheet": "set-filters.png", **values})
+    return out.file.getvalue()
+
+
+def test_a_table_of_what_was_kept_and_why_not():
+    filtering = {
+        "cat": {"acceptance": 0.25, "rejected": {"agreement": 0.5, "duplicates": 0.25}},
+        "dog": {"acceptance": None, "rejected": {"agreement": None, "duplicates": None}},
+    }
+    text = shown(filtering=filtering)
+    assert "rejected by agreement" in text
+    assert ["cat", "25.0%", "50.0%", "25.0%"] in [line.split() for line in text.splitlines()]
+    assert ["dog", "-", "-", "-"] in [line.split() for line in text.splitlines()]
+    assert "kept and rejected: set-filters.png" in text
+    assert "truncated at 1.5" in shown(filtering=filtering, provenance={"truncation": 1.5})
+
+
+def test_nothing_without_filters():
+    assert shown(filtering={}) == ""
