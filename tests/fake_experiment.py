@@ -60,6 +60,8 @@ def cell_values(plan, cell, accuracy, recognised, sd, m):
         "rows": rows,
         "runtime": {},
         "generator": generator,
+        "generators": {"cdcgan": {**generator, "course": course(rng)}},
+        "second": second(plan, accuracy, m, rng),
         "arms": {
             arm: arm_values(arm, accuracy[arm] + rng.normal(0, sd), m, rng)
             for arm in plan.config.compare.arms
@@ -78,7 +80,12 @@ def arm_values(arm, accuracy, m, rng):
     has_generated = arm.startswith("generated")
     return {
         "ratio": 1.0 if has_generated else None,
-        "candidates": [],
+        "candidates": [
+            {"ratio": ratio, "validation": float(accuracy + rng.normal(0, 0.01))}
+            for ratio in (0.0, 0.5, 1.0)
+            if has_generated
+        ],
+        "added_per_class": [100, 100, 150, 50] if has_generated else [0] * 4,
         "n_train": 800 if has_generated else 400,
         "n_generated": 400 if has_generated else 0,
         "steps": 2000,
@@ -89,6 +96,39 @@ def arm_values(arm, accuracy, m, rng):
     }
 
 
+def second(plan, accuracy, m, rng):
+    """What a ResNet makes of the first primary difference: half of what the usual classifier does."""
+    if plan.config.compare.second_classifier is None:
+        return None
+    names = ("generated+traditional", "traditional")
+    half = {name: accuracy["traditional"] + (accuracy[name] - accuracy["traditional"]) / 2 for name in names}
+    return {
+        "classifier": plan.config.compare.second_classifier,
+        "contrast": " - ".join(names),
+        "arms": {name: arm_values(name, half[name] + rng.normal(0, 0.002), m, rng) for name in names},
+    }
+
+
+def course(rng):
+    steps = list(range(50, 1050, 50))
+    looks = [
+        {
+            "step": step,
+            "gan_test": 0.8,
+            "diversity": 0.9,
+            "designs": None,
+            "distance": 0.1,
+            "diversity_per_class": [0.9, 0.2, 0.8, 1.0],
+            "designs_per_class": [1.0, 0.1, 0.9, None],
+        }
+        for step in (500, 1000)
+    ]
+    terms = {name: rng.normal(1, 0.1, len(steps)).tolist() for name in ("d_loss", "g_loss", "d_accuracy")}
+    terms["d_r1"] = [None, *terms["d_loss"][1:]]
+    alarms = [{"step": 500, "texts": ["mode collapse (1): <b>alike</b>"]}]
+    return {"steps": steps, "terms": terms, "looks": looks, "alarms": alarms}
+
+
 def pictures(rng):
     def some(count):
         return base64.b64encode(rng.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8).tobytes()).decode()
@@ -96,4 +136,19 @@ def pictures(rng):
     return {
         "shape": [8, 8, 1],
         "classes": [{"name": n, "real": some(4), "generated": some(4)} for n in NAMES],
+        "added": [{"arms": ["smote"], "rows": [some(4), some(2), some(0), some(4)]}],
+        "each": {"madgan": [some(10)] * 3},
+        "nearest": {"cdcgan": nearest(some)},
+    }
+
+
+def nearest(some):
+    note = "ALARM many samples nearly on training images"
+    return {
+        "samples": some(2),
+        "train": some(2),
+        "distances": [1.5, 2.5],
+        "of_samples": [1.5, 2.5, 30.0],
+        "of_heldout": [10.0, 20.0, 30.0],
+        "metrics": [{"name": "memorisation_near_pixels", "value": 0.3, "note": note}],
     }

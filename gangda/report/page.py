@@ -1,5 +1,6 @@
 """Pages from templates: one Jinja2 environment, and how numbers are written."""
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +9,7 @@ from gangda.statistics.wording import interval_text, p_text, points
 
 if TYPE_CHECKING:
     import jinja2
+    import markupsafe
 
 
 def environment() -> "jinja2.Environment":
@@ -22,7 +24,15 @@ def environment() -> "jinja2.Environment":
         undefined=jinja2.StrictUndefined,
     )
     found.filters.update(points=points, p=p_text, interval=interval_text, percent=percent, duration=duration)
+    found.filters["breakable"] = breakable
     return found
+
+
+def breakable(name: str) -> "markupsafe.Markup":
+    """A name that may be broken after + and @, so that a column of a table stays narrow."""
+    import markupsafe
+
+    return markupsafe.Markup(re.sub(r"([+@])", r"\1<wbr>", str(markupsafe.escape(name))))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

@@ -20,7 +20,7 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> str:
         fig, axes = figure(7.2, 0.9 + ROW * len(arms))
         for row, arm in enumerate(arms):
             scores = 100 * np.asarray(arm["scores"])
-            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
+            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.75, color=CALM, mec="none")
             _bar(axes, row, 100 * arm["mean"], _scaled(arm["interval"]), ACCENT)
         _rows(axes, [arm["name"] for arm in arms])
         axes.set_xlabel("accuracy on the test set, per cent")
@@ -37,7 +37,7 @@ def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float) -> s
         axes.axvline(0, color=INK, lw=1)
         for row, contrast in enumerate(contrasts):
             deltas = 100 * np.asarray(contrast["deltas"])
-            axes.plot(deltas, row + _spread(len(deltas)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
+            axes.plot(deltas, row + _spread(len(deltas)), "o", ms=5.5, alpha=0.75, color=CALM, mec="none")
             decided = contrast["verdict"].startswith(DECIDED)
             _bar(axes, row, 100 * contrast["mean"], _scaled(contrast["interval"]), ACCENT if decided else INK)
         _rows(axes, [contrast["name"] for contrast in contrasts])
@@ -58,7 +58,7 @@ def settings_figure(
             axes.axvline(0, color=INK, lw=1)
         for row, setting in enumerate(rows):
             scores = scale * np.asarray(setting["scores"], dtype=np.float64)
-            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.6, color=CALM, mec="none")
+            axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.75, color=CALM, mec="none")
             ends = setting["interval"]
             bar = None if ends is None else (scale * ends[0], scale * ends[1])
             _bar(axes, row, scale * setting["mean"], bar, ACCENT)
@@ -100,15 +100,23 @@ def decode_images(text: str, shape: Sequence[int]) -> UInt8Array:
 
 def strip(images: UInt8Array) -> str:
     """Images side by side, one pixel apart, as a PNG data URI; the page enlarges it without smoothing."""
+    return sheet([images])
+
+
+def sheet(rows: Sequence[UInt8Array]) -> str:
+    """Rows of images uint8 (n, H, W, C), one pixel apart, as a PNG data URI; a row may be shorter, or empty."""
     from PIL import Image
 
-    count, height, width, channels = images.shape
-    canvas = np.zeros((height, count * (width + 1) - 1, channels), dtype=np.uint8)
+    _, height, width, channels = rows[0].shape
+    columns = max(1, *map(len, rows))
+    canvas = np.zeros((len(rows) * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
     alpha = np.zeros((*canvas.shape[:2], 1), dtype=np.uint8)
-    for index, image in enumerate(images):
-        columns = slice(index * (width + 1), index * (width + 1) + width)
-        canvas[:, columns], alpha[:, columns] = image, 255
+    for line, row in enumerate(rows):
+        for column, image in enumerate(row):
+            top, left = line * (height + 1), column * (width + 1)
+            place = (slice(top, top + height), slice(left, left + width))
+            canvas[place], alpha[place] = image, 255
     both = np.concatenate([canvas, alpha], axis=2)
     buffer = io.BytesIO()
-    Image.fromarray(both, mode="LA" if channels == 1 else "RGBA").save(buffer, format="PNG")
+    Image.fromarray(both, mode="LA" if channels == 1 else "RGBA").save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 INK = "#010203"  # stands for the page's own text colour until the SVG is written
 ACCENT = "#d55e00"  # legible on white and on near-black (Okabe and Ito 2008)
 CALM = "#5b8fb9"
+# Lines that can be told apart, by most colour-blind readers too, on either ground (after Okabe and Ito 2008).
+PALETTE = (ACCENT, CALM, "#1f9e77", "#c56ba0", "#a68a00", "#8a8f98")
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -43,6 +45,14 @@ def figure(width: float, height: float) -> "tuple[Figure, Any]":
 
     fig = Figure(figsize=(width, height), layout="constrained")
     return fig, fig.subplots()
+
+
+def panels(width: float, height: float, rows: int, columns: int) -> "tuple[Figure, Any]":
+    """The same with several pairs of axes, an array (rows, columns) of them."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, fig.subplots(rows, columns, squeeze=False)
 
 
 def to_svg(fig: "Figure", description: str) -> str:

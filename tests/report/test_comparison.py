@@ -4,9 +4,12 @@ from html.parser import HTMLParser
 import pytest
 from fake_experiment import finish, plan_for
 
+from gangda.engines.comparing.cells import read_cell, write_cell
 from gangda.engines.comparing.results import collect
+from gangda.report.comparison import word_of
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+FIGURES = 7  # arms, differences, ratios, training, classes, and nearest images of two seeds
+VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -48,7 +51,9 @@ def report(tmp_path_factory):
 
 def test_one_file_that_needs_nothing_else(report):
     page = Page(report[0])
-    assert all(reference.startswith("data:image/png;base64,") for reference in page.references)
+    inside = [reference[1:] for reference in page.references if reference.startswith("#")]
+    assert set(inside) <= set(page.ids)
+    assert all(ref.startswith(("data:image/png;base64,", "#")) for ref in page.references)
     assert not re.search(r"<script|@import|url\((?!#)", report[0])
     assert len(page.ids) == len(set(page.ids))
 
@@ -66,7 +71,8 @@ def test_every_part_is_there(report):
     for part in (
         "Arms", "Differences", "Real and generated images", "Recall per class", "Confusion", "What it cost",
         "Make it again", "Configuration", "Limits and intended use", "gangda compare --config", "per_class: 50",
-        "Ratios chosen on each seed", report[1].plan["hash"],
+        "Ratio that each seed was judged with", "Nearest training images", "How the generators were trained",
+        report[1].plan["hash"],
     ):  # fmt: skip
         assert part in text
 
@@ -74,10 +80,10 @@ def test_every_part_is_there(report):
 def test_pictures_follow_light_and_dark_and_are_described(report):
     text = report[0]
     assert "prefers-color-scheme: dark" in text
-    assert text.count("<svg") == 2
+    assert text.count("<svg") == FIGURES
     assert "#010203" not in text
     assert "currentColor" in text
-    assert text.count('role="img" aria-label="') == 2
+    assert text.count('role="img" aria-label="') == FIGURES
     assert all(Page(text).alts)
 
 
@@ -106,3 +112,76 @@ def test_fewer_arms_and_no_primary_contrast(tmp_path):
     finish(plan, tmp_path)
     collect(plan, tmp_path)
     assert "No primary contrast" in Page((tmp_path / "report.html").read_text()).text
+
+
+def test_the_contents_lead_to_every_section(report):
+    text = report[0]
+    sections = re.findall(
+        r'<section id="([^"]+)" aria-labelledby="([^"]+)">\s*<h2 id="([^"]+)">([^<]+)</h2>', text
+    )
+    assert len(sections) == text.count("<section")
+    assert all(label == title for _, label, title, _ in sections)
+    nav = text[text.index("<nav") : text.index("</nav>")]
+    assert re.findall(r'<a href="#([^"]+)">([^<]+)</a>', nav) == [
+        (name, title) for name, *_, title in sections
+    ]
+    assert 'class="skip" href="#arms"' in text
+
+
+def test_every_table_says_what_it_is(report):
+    tables = re.findall(r"<table.*?</table>", report[0], re.DOTALL)
+    assert tables
+    assert all("<caption>" in table for table in tables)
+    assert all('scope="row"' in table for table in tables)
+
+
+def test_alarms_of_training_and_of_memory_are_told(report):
+    text = report[0]
+    assert "Seed 3, step 500: mode collapse (1): &lt;b&gt;alike&lt;/b&gt;" in text
+    assert "30.0% of the samples are nearer" in text
+    assert "ALARM many samples nearly on training images" in Page(text).text
+
+
+def test_what_arms_add_and_ensembles_are_shown(report):
+    text = Page(report[0]).text
+    assert "added by smote" in text
+    assert "generator 2" in text
+
+
+def test_ratios_of_classes_are_told_where_they_differ(report):
+    table = re.search(
+        r"<table>\s*<caption>Images added per real one, by class.*?</table>", report[0], re.DOTALL
+    )[0]
+    # 100, 100, 150 and 50 were added to 100 real images each.
+    assert re.findall(r"<td>([\d.]+)</td><td>([\d.]+)</td></tr>", table) == [
+        ("1.00", "1.00"), ("1.00", "1.00"), ("1.50", "1.50"), ("0.50", "0.50")
+    ]  # fmt: skip
+
+
+def test_a_page_of_cells_that_kept_less(tmp_path):
+    plan = plan_for(tmp_path, seeds=2)
+    finish(plan, tmp_path)
+    for cell in plan.cells:  # as they were before courses and sheets were kept
+        values = read_cell(tmp_path, cell)
+        del values["generators"], values["second"]
+        for arm in values["arms"].values():
+            del arm["added_per_class"]
+        for name in ("added", "each", "nearest"):
+            del values["pictures"][name]
+        write_cell(tmp_path, cell, values)
+    collect(plan, tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    Page(text)
+    assert "How the generators were trained" not in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "agrees", "word"),
+    [
+        ("better", True, "better"),
+        ("better", False, "better, but not with resnet"),
+        ("inconclusive", False, "inconclusive"),
+    ],
+)
+def test_a_second_classifier_can_take_the_headline_back(verdict, agrees, word):
+    assert word_of({"verdict": verdict}, {"classifier": "resnet", "agrees": agrees}) == word

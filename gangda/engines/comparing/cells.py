@@ -1,6 +1,5 @@
 """One cell: draw the subset, train its generator, evaluate every arm; its result is one JSON file."""
 
-import base64
 import dataclasses
 import json
 import shutil
@@ -8,12 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gangda.arms import find
-from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
+from gangda.engines.comparing.courses import course_of
 from gangda.engines.comparing.fits import Fits
+from gangda.engines.comparing.pictures import pictures_of
 from gangda.engines.comparing.plan import Cell, Plan, digest
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import Tell
@@ -21,7 +20,7 @@ from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import prepare
 from gangda.runtime.files import read_json, write_json
 
-PICTURED_CELLS, PICTURED_CLASSES, PICTURES_PER_CLASS = 2, 20, 10
+PICTURED_CELLS = 2  # the others keep numbers only
 
 
 def cell_path(out: Path, cell: Cell) -> Path:
@@ -43,7 +42,7 @@ def read_cell(out: Path, cell: Cell) -> dict[str, Any] | None:
 
 def write_cell(out: Path, cell: Cell, result: dict[str, Any]) -> None:
     """Publish a cell's result, with a hash of its content: of one flipped digit nobody would know."""
-    plain = json.loads(json.dumps(result))
+    plain = json.loads(json.dumps({key: result[key] for key in result if key != "format_version"}))
     write_json(cell_path(out, cell), {**plain, "content": digest(plain)})
 
 
@@ -89,10 +88,14 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
         "rows": {name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
         "runtime": dataclasses.asdict(config.runtime),
         "generator": pools.made.get(config.arch),
-        "generators": pools.made,
+        "generators": {
+            key: {**made, "course": course_of(pools.folder(key) / "metrics.jsonl")}
+            for key, made in pools.made.items()
+        },
         "arms": results,
+        "second": arms.second(),
         "recognised": arms.recognised(),
-        "pictures": _pictures(splits.train, pools.drawn) if cell.index < PICTURED_CELLS else None,
+        "pictures": pictures_of(pools) if cell.index < PICTURED_CELLS else None,
         "seconds": time.monotonic() - began,
     }
 
@@ -103,27 +106,3 @@ def _rows(images: LabelledImages) -> dict[str, Any]:
         "per_class": images.counts().tolist(),
         "hash": digest(images.row_id.tolist()),
     }
-
-
-def _pictures(real: LabelledImages, pool: LabelledImages | None) -> dict[str, Any]:
-    """The first real and generated images of the first classes, as base64 of uint8 (n, H, W, C) each."""
-    return {
-        "shape": list(real.pixels.shape[1:]),
-        "classes": [
-            {
-                "name": real.class_names[label],
-                "real": _encode(_of_class(real, label)),
-                "generated": None if pool is None else _encode(_of_class(pool, label)),
-            }
-            for label in range(min(real.num_classes, PICTURED_CLASSES))
-        ],
-    }
-
-
-def _of_class(images: LabelledImages, label: int) -> UInt8Array:
-    rows: IntArray = np.flatnonzero(images.labels == label)[:PICTURES_PER_CLASS]
-    return images.pixels[rows]
-
-
-def _encode(pixels: UInt8Array) -> str:
-    return base64.b64encode(np.ascontiguousarray(pixels).tobytes()).decode()

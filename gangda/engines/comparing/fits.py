@@ -20,6 +20,7 @@ from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier, step_co
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
+from gangda.statistics.families import family_of
 
 TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
@@ -51,6 +52,8 @@ class Fits:
         self._fitted: dict[tuple[Any, ...], Fitted] = {}
         self._teachers: list[FittedClassifier] = []
         self._fits = sum(len(self._ratios(find(arm)[0])) for arm in config.compare.arms)
+        self._fits += 2 if config.compare.second_classifier else 0
+        self._chosen: dict[str, float] = {}
 
     def run(self, name: str) -> dict[str, Any]:
         """Choose the ratio on validation, then judge that one on test, once."""
@@ -60,6 +63,7 @@ class Fits:
         ]
         ratio, chosen = max(candidates, key=lambda pair: _score(pair[1]))  # of equals the smallest ratio
         fitted = self._fit(arm, arch, ratio)
+        self._chosen[name] = ratio
         return {
             "ratio": ratio if arm.added else None,
             "candidates": [
@@ -67,6 +71,7 @@ class Fits:
             ],
             "n_train": len(fitted.images),
             "n_generated": int((fitted.images.origin != REAL).sum()),
+            "added_per_class": added_per_class(fitted.images),
             "steps": fitted.classifier.steps,
             "classifier": fitted.classifier.fingerprint,
             "seconds": fitted.seconds,
@@ -74,9 +79,28 @@ class Fits:
             "test": plain_of(evaluate(fitted.classifier, self._splits.test, fitted.images)),
         }
 
+    def second(self) -> dict[str, Any] | None:
+        """The first primary difference's arms with the second classifier, on the same images; None without one.
+
+        Their ratios are those that the first classifier's validation accuracy chose.
+        """
+        compare = self._config.compare
+        name = compare.second_classifier
+        if name is None:
+            return None
+        contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
+        other = dataclasses.replace(self._classifier, classifier=name)
+        arms = {}
+        for word, _ in terms:
+            arm, arch = find(word)
+            fitted = self._fit(arm, arch, self._chosen[word], other)
+            test = evaluate(fitted.classifier, self._splits.test, fitted.images)
+            arms[word] = {"ratio": self._chosen[word], "seconds": fitted.seconds, "test": plain_of(test)}
+        return {"classifier": name, "contrast": contrast, "arms": arms}
+
     def recognised(self) -> dict[str, float] | None:
         """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""
-        real_only = self._fitted.get(_key(ARMS["real"], None, 0.0))
+        real_only = self._fitted.get((*_key(ARMS["real"], None, 0.0), self._classifier.classifier))
         pool = self._pools.drawn
         if pool is None or real_only is None:
             return None
@@ -92,16 +116,19 @@ class Fits:
             return (0.0,)
         return ratios[-1:] if arm.expected or arm.replaces else ratios
 
-    def _fit(self, arm: Arm, arch: str | None, ratio: float) -> Fitted:
-        """Ratio 0 is the arm without added images: fitted once for both."""
-        key = _key(arm, arch, ratio)
+    def _fit(
+        self, arm: Arm, arch: str | None, ratio: float, config: ClassifierConfig | None = None
+    ) -> Fitted:
+        """Ratio 0 is the arm without added images: fitted once for both. `config`: another classifier than usual."""
+        config = self._classifier if config is None else config
+        key = (*_key(arm, arch, ratio), config.classifier)
         if key not in self._fitted:
             began = time.monotonic()
             images = self._images(arm, arch, ratio)
             rule = self._rule(arm, images)
             classifier = fit_classifier(
                 images,
-                self._classifier,
+                config,
                 seed=self._seed,
                 machine=self._machine,
                 transforms=self._config.transforms if rule.transforms == "traditional" else None,
@@ -174,6 +201,12 @@ def same_steps(config: ClassifierConfig, real: int) -> ClassifierConfig:
     """Epochs as the steps they are on the `real` images: an arm with more images must not train for longer."""
     steps = step_count(config, real)
     return dataclasses.replace(config, classifier_steps=steps, classifier_epochs=None)
+
+
+def added_per_class(images: LabelledImages) -> list[int]:
+    """Images of each class that are not the real subset's own."""
+    added = images.labels[images.origin != REAL]
+    return [int(count) for count in np.bincount(added, minlength=images.num_classes)]
 
 
 def _score(evaluation: Evaluation | None) -> float:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda import settings
-from gangda.configs import ExperimentConfig, Runtime
+from gangda import catalog, settings
+from gangda.configs import CompareConfig, ExperimentConfig, Runtime
 from gangda.errors import RunError, UsageError
 from gangda.moves.filtered import check_arms
 from gangda.runtime.device import pick_device, pick_dtype
@@ -140,6 +140,8 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
     if "held-back" in compare.arms and config.data.per_class is None and config.data.class_counts is None:
         raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
+    if compare.second_classifier is not None:
+        _check_second(config.classifier.classifier, compare)
     check_arms(config)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
@@ -148,6 +150,23 @@ def check(config: ExperimentConfig) -> None:
     if len(compare.ratios) > 1 and config.data.validation == 0:
         raise UsageError(
             "--ratios: several are chosen between on validation images; give --validation above 0"
+        )
+
+
+def _check_second(first: str, compare: CompareConfig) -> None:
+    """Refuse a second classifier that would say nothing.
+
+    Raises:
+        UsageError: an unknown name, the first one again, or no difference to fit it to.
+    """
+    second = str(compare.second_classifier)
+    if ":" not in second:  # else a classifier of the user's own
+        catalog.lookup("classifier", catalog.CLASSIFIERS, second)
+    if second == first:
+        raise UsageError(f"--second-classifier {second}: is --classifier already; give another")
+    if not family_of(compare.arms, compare.contrast).primary:
+        raise UsageError(
+            f"--second-classifier {second}: nothing is tested among these arms; give --contrast, or more --arms"
         )
 
 
@@ -242,6 +261,8 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
     del sections["data"]["download"]
     if not sections["compare"]["filter"]:  # without filters, a plan stays the one it always was
         del sections["compare"]["filter"]
+    if config.compare.second_classifier is None:
+        del sections["compare"]["second_classifier"]  # a plan made before there was one keeps its hash
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,
@@ -264,4 +285,6 @@ def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
     compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
     runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
     kept = {key: value for key, value in fixed.items() if key != "family"}
+    if "second_classifier" in compare:
+        kept["second"] = fixed["family"]["primary"][:1]  # whose arms it is fitted to
     return {**kept, "compare": compare, "runtime": runtime}

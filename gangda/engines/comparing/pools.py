@@ -24,9 +24,11 @@ from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
 from gangda.moves.sorting import fit_sorter
 from gangda.moves.supply import draw_images, needs_sorter, supply_of
+from gangda.moves.watch import samples_of_each
 from gangda.runtime.device import Machine
 from gangda.runtime.seeding import numpy_stream
 
+LEAKY = "leaky"  # the key of a generator that saw everything
 SMOTE_NEIGHBOURS = 5  # Chawla 2002
 
 
@@ -38,6 +40,7 @@ class Pools:
         splits: the cell's subset.
         work: the cell's own folder, for generators.
         made: what made each generator's pool, by architecture: plain values for the cell's file.
+        each: of an ensemble, ten samples of each generator, by architecture: uint8 (10 K, H, W, C).
     """
 
     plan: Plan
@@ -47,6 +50,7 @@ class Pools:
     work: Path
     tell: Tell
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
+    each: dict[str, UInt8Array] = field(default_factory=dict)
     _kept: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
 
     def of(self, added: str, arch: str | None = None) -> LabelledImages:
@@ -58,6 +62,16 @@ class Pools:
         if key not in self._kept:
             self._kept[key] = SOURCES[added](self, key[1])
         return self._kept[key]
+
+    def kept(self, key: tuple[str, str]) -> LabelledImages | None:
+        """A pool that an arm has asked for, by where its images come from and which architecture; else None."""
+        return self._kept.get(key)
+
+    def folder(self, key: str) -> Path:
+        """The run folder of a generator, by its key in `made`."""
+        if key != self.plan.config.arch:
+            return self.work / f"gan-{key}"
+        return self.work / "gan" if self.plan.run is None else self.plan.run
 
     @property
     def wanted(self) -> IntArray:
@@ -87,13 +101,12 @@ class Pools:
 def _generated(pools: Pools, arch: str) -> LabelledImages:
     """Samples of the cell's generator of this architecture, trained on the cell's own images."""
     plan = pools.plan
-    own = arch == plan.config.arch
     began = time.monotonic()
-    if own and plan.run is not None:
+    if arch == plan.config.arch and plan.run is not None:
         model = load_model(plan.run, plan.config.compare.checkpoint)
         check_run(plan.run, model, pools.splits)
     else:
-        model = _trained(pools, arch, pools.splits, "gan" if own else f"gan-{arch}")
+        model = _trained(pools, arch, pools.splits, arch)
     return _samples(pools, model, arch, time.monotonic() - began)
 
 
@@ -104,19 +117,20 @@ def _leaked(pools: Pools, arch: str) -> LabelledImages:
     """
     whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None)
     began = time.monotonic()
-    model = _trained(pools, arch, load_splits(whole, pools.cell.seed), "gan-leaky")
-    return _samples(pools, model, "leaky", time.monotonic() - began)
+    model = _trained(pools, arch, load_splits(whole, pools.cell.seed), LEAKY)
+    return _samples(pools, model, LEAKY, time.monotonic() - began)
 
 
-def _trained(pools: Pools, arch: str, splits: DataSplits, name: str) -> Model:
+def _trained(pools: Pools, arch: str, splits: DataSplits, key: str) -> Model:
+    folder = pools.folder(key)
     return fit_generator(
         train_config(pools.plan, arch, pools.cell.seed),
         splits.train,
-        pools.work / name,
+        folder,
         fingerprint=splits.fingerprint,
         validation=splits.validation,
         checkpoint=pools.plan.config.compare.checkpoint,
-        reporter=Phase(pools.tell, 0.0, GENERATOR_SHARE, name.replace("gan", "generator")),
+        reporter=Phase(pools.tell, 0.0, GENERATOR_SHARE, folder.name.replace("gan", "generator")),
     )
 
 
@@ -140,6 +154,8 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
     )
     sieve, listener = Sieve(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
     pool = draw_images(supply, pools.wanted, splits.train.class_names, listener, sieve)
+    if model.generator.num_generators > 1:
+        pools.each[key] = samples_of_each(model.generator, seed=seed, machine=machine)
     pools.made[key] = {
         "arch": model.card.arch,
         "steps": model.steps,

@@ -1,7 +1,8 @@
 """From finished cells to a judged experiment: `comparison.json` and `report.html`."""
 
+import dataclasses
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -11,9 +12,13 @@ import numpy as np
 
 import gangda
 from gangda import settings
+from gangda.arms import find
+from gangda.engines.comparing.calibration import calibrate, calibration_note
 from gangda.engines.comparing.cells import read_cell
 from gangda.engines.comparing.fits import unpack_correct
 from gangda.engines.comparing.plan import Plan
+from gangda.engines.comparing.pools import LEAKY
+from gangda.engines.comparing.second import second_opinion
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
 from gangda.statistics.families import family_of
@@ -91,7 +96,11 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         margin=None if margin is None else margin / 100,
         family=family_of(arms, compare.contrast, compare.procedure),
     )
-    notes = notes_of(plan, cells)
+    second = second_opinion(cells, comparison, compare.alpha)
+    if second is not None:
+        comparison = dataclasses.replace(comparison, headline=f"{comparison.headline} {second['sentence']}")
+    calibration = calibrate(arms, comparison, compare.alpha)
+    notes = notes_of(plan, cells, calibration)
     table = tuple(arm_row(cells, arm) for arm in arms)
     document = {
         "format_version": FORMAT_VERSION,
@@ -100,6 +109,8 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         "notes": list(notes),
         "varied": varied(plan),
         "arms": list(table),
+        "second": second,
+        "calibration": calibration,
         "comparison": comparison.as_dict(),
         "plan": plan.as_dict(),
         "command": command_of(plan, out),
@@ -145,8 +156,7 @@ def _ranges(numbers: Sequence[int]) -> str:
 def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
     """What the arm was and cost, over the seeds: mean sizes, ratios chosen, seconds."""
     results = [cell["arms"][arm] for cell in cells]
-    generators = [cell["generator"] for cell in cells if cell["generator"]]
-    has_generated = results[0]["ratio"] is not None
+    made = [one for one in (_generator_of(cell, arm) for cell in cells) if one]
     return {
         "name": arm,
         "accuracy": float(np.mean([r["test"]["accuracy"] for r in results])),
@@ -155,13 +165,34 @@ def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
         "train_accuracy": float(np.mean([r["test"]["train_accuracy"] for r in results])),
         "n_train": float(np.mean([r["n_train"] for r in results])),
         "n_generated": float(np.mean([r["n_generated"] for r in results])),
-        "ratios": [r["ratio"] for r in results] if has_generated else None,
+        "ratios": [r["ratio"] for r in results] if results[0]["ratio"] is not None else None,
+        "added_per_class": _mean_added(results),
         "classifier_steps": results[0]["steps"],
         "classifier_seconds": float(np.mean([r["seconds"] for r in results])),
-        "generator_seconds": float(np.mean([g["train_seconds"] + g["draw_seconds"] for g in generators]))
-        if has_generated and generators
+        "generator_seconds": float(np.mean([g["train_seconds"] + g["draw_seconds"] for g in made]))
+        if made
         else 0.0,
+        "draw_rate": float(np.mean([sum(g["made"]) / max(g["draw_seconds"], 1e-9) for g in made]))
+        if made
+        else None,
     }
+
+
+def _generator_of(cell: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """What made the images that this arm adds; None where no generator did."""
+    arm, arch = find(name)
+    if not arm.generated and arm.added != "leaked":
+        return None
+    key = LEAKY if arm.added == "leaked" else arch
+    made: Mapping[str, Any] | None = cell["generator"] if key is None else cell.get("generators", {}).get(key)
+    return made
+
+
+def _mean_added(results: Sequence[Mapping[str, Any]]) -> list[float] | None:
+    """Added images of each class, mean over the seeds; None where a cell of earlier days does not say."""
+    counts = [result.get("added_per_class") for result in results]
+    known = [count for count in counts if count is not None]
+    return np.mean(known, axis=0).tolist() if len(known) == len(counts) else None
 
 
 def varied(plan: Plan) -> str:
@@ -177,7 +208,9 @@ def varied(plan: Plan) -> str:
     return f"{subset}, the generator, its samples, and the classifier's initial weights and order"
 
 
-def notes_of(plan: Plan, cells: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+def notes_of(
+    plan: Plan, cells: Sequence[dict[str, Any]], calibration: Sequence[Mapping[str, Any]] = ()
+) -> tuple[str, ...]:
     """Conditions and alarms, most important first."""
     notes = []
     if plan.run is not None:
@@ -194,8 +227,8 @@ def notes_of(plan: Plan, cells: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         notes.append(
             "Every seed has the same real images (no --per-class): the verdict is about this training set."
         )
-    alarm = _collapse_alarm(cells)
-    return (*notes, alarm) if alarm else tuple(notes)
+    alarms = (calibration_note(calibration), _collapse_alarm(cells))
+    return (*notes, *(alarm for alarm in alarms if alarm))
 
 
 def _collapse_alarm(cells: Sequence[dict[str, Any]]) -> str | None:

@@ -71,6 +71,7 @@ class Check:
         figures: dict[str, Any] = {name: round(float(value), 4) for name, value in plain.items()}
         if len(self.diversity) > 1:
             figures["diversity_per_class"] = [round(float(value), 3) for value in self.diversity]
+            figures["designs_per_class"] = [round(float(value), 3) for value in self.designs]
         elif len(self.shares):
             figures["class_shares"] = [round(float(value), 3) for value in self.shares[0]]
         return figures

@@ -1,0 +1,51 @@
+"""Is the judge to be trusted? Arms whose answer is known beforehand, against the real images alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gangda.arms import find
+from gangda.statistics.signflip import sign_flip
+from gangda.statistics.values import Comparison, Interval
+
+AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
+BASE = "real"
+
+# From the difference's interval, its mean and the margin: whether it came out as it must.
+MUST: Mapping[str, Callable[[Interval, float, float], bool]] = {
+    "equal": lambda interval, mean, margin: interval[0] <= 0 <= interval[1] or abs(mean) <= margin,
+    "worse": lambda interval, mean, margin: interval[1] < 0,
+    "better": lambda interval, mean, margin: interval[0] > 0,
+}
+
+
+def calibrate(arms: Sequence[str], comparison: Comparison, alpha: float) -> list[dict[str, Any]]:
+    """How each arm that only tests the judge came out against `real`; empty without such arms, or without `real`."""
+    scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
+    if BASE not in scores:
+        return []
+    return [
+        _row(name, find(name)[0].expected, scores[name] - scores[BASE], comparison.margin, alpha)
+        for name in arms
+        if find(name)[0].expected
+    ]
+
+
+def _row(name: str, expected: str, deltas: Any, margin: float, alpha: float) -> dict[str, Any]:
+    interval, mean = sign_flip(deltas).interval(alpha), float(deltas.mean())
+    outcome = TOO_FEW
+    if interval is not None:
+        outcome = AS_IT_MUST if MUST[expected](interval, mean, margin) else NOT_SO
+    return {"arm": name, "expected": expected, "mean": mean, "interval": interval, "outcome": outcome}
+
+
+def calibration_note(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """What a reader must know where the judge failed its own test."""
+    failed = [row["arm"] for row in rows if row["outcome"] == NOT_SO]
+    if not failed:
+        return None
+    return (
+        f"CALIBRATION FAILED: {', '.join(failed)} did not come out as known beforehand, so 'no effect' is not a "
+        "verdict here; more --seeds or --classifier-steps may help."
+    )

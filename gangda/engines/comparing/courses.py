@@ -1,0 +1,41 @@
+"""The course of a generator's training, thinned to what a report can draw: from the log of its run."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+POINTS = 200  # at most so many logged steps (and looks) are kept
+ASIDE = ("step", "turn", "epoch", "epoch_seconds", "seconds")  # of a line, what is no figure of the step
+
+
+def course_of(log: Path) -> dict[str, Any] | None:
+    """What a `metrics.jsonl` tells; None where there is no log (nothing was trained step by step).
+
+    `steps` and `terms` (loss terms, accuracies and gradient norms by name, None before a lazy one's first time) have
+    the same length; `looks` are what was seen of the samples; `alarms` those looks that raised some.
+    """
+    if not log.is_file():
+        return None
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    steps = thinned([line for line in lines if "epoch" in line])
+    names = sorted({name for line in steps for name in line if name not in ASIDE})
+    return {
+        "steps": [line["step"] for line in steps],
+        "terms": {name: [_rounded(line.get(name)) for line in steps] for name in names},
+        "looks": thinned([{"step": line["step"], **line["look"]} for line in lines if "look" in line]),
+        "alarms": [{"step": line["step"], "texts": line["alarms"]} for line in lines if line.get("alarms")],
+    }
+
+
+def thinned(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Every so many of the lines, the last one always: at most `POINTS`."""
+    if len(lines) <= POINTS:
+        return list(lines)
+    every = -(-len(lines) // (POINTS - 1))
+    kept = list(lines[::every])
+    return kept if (len(lines) - 1) % every == 0 else [*kept, lines[-1]]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
