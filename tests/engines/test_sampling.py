@@ -192,6 +192,17 @@ def test_a_collapsed_generator_is_refused_and_leaves_nothing(
     assert not Path("samples").exists() or not list(Path("samples").iterdir())
 
 
+def test_a_generator_that_only_copies_has_nothing_to_give_past_the_filter(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What sorting takes comes to the filter, which knows every image."""
+    monkeypatch.setattr(sources, "MOST_ATTEMPTS", 4)
+    monkeypatch.setattr(sources, "ATTEMPTS_PER_CLASS", 0)
+    run = make_run("replay", DATA)
+    with pytest.raises(RunError, match=r"only 0 of \d+ samples \(0.00%\) .* \(rejected by duplicates \d+\)"):
+        sample(run, ask(per_class=20, filter=("duplicates",)), RUNTIME, None)
+
+
 def test_a_run_whose_images_have_changed_cannot_be_sorted(make_run: Any) -> None:
     run = make_run("replay", DATA)
     path = run / "model" / "model.json"

@@ -153,7 +153,7 @@ def model(arch: str, generator: Generator | None = None, classes: Sequence[str] 
 
 def test_what_a_filter_cannot_judge_is_refused() -> None:
     check_filters(model("cdcgan"), ("agreement", "discriminator", "duplicates"))
-    with pytest.raises(UsageError, match=r"r1 \(pca\) has no discriminator"):
+    with pytest.raises(UsageError, match="r1 has no discriminator"):
         check_filters(model("pca"), ("discriminator",))
     with pytest.raises(UsageError, match="one class only"):
         check_filters(model("dcgan", classes=("x",)), ("agreement",))
@@ -166,7 +166,7 @@ def test_a_comparison_is_refused_when_it_is_planned() -> None:
 
     check_arms(experiment("cdcgan", "real", "generated"))
     check_arms(experiment("pca", "real", "smote"))
-    with pytest.raises(UsageError, match=r"pca .* has no discriminator"):
+    with pytest.raises(UsageError, match="--arch pca has no discriminator"):
         check_arms(experiment("cdcgan", "real", "generated", "generated@pca"))
     with pytest.raises(UsageError, match="under --loss wasserstein"):
         check_arms(experiment("cdcgan", "real", "generated@wgan-gp"))

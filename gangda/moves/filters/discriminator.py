@@ -66,7 +66,7 @@ class DiscriminatorRejection:
     def check(arch: str, loss: str, num_classes: int, where: str) -> None:
         """See `FilterKind.check`."""
         if not specs.spec_class(arch).game:
-            raise UsageError(f"--filter discriminator: {where} ({arch}) has no discriminator; leave it out")
+            raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
         fit = [name for name in catalog.LOSSES if _is_log_odds(name)]
         if loss and loss not in fit:
             raise UsageError(
