@@ -33,7 +33,7 @@ LAYERS = {
     5: {"cli", "__main__"},
 }
 LAYER_OF = {room: layer for layer, rooms in LAYERS.items() for room in rooms}
-MAY_USE_ENGINES = {"comparing", "tuning"}
+MAY_USE_ENGINES = {"comparing", "experimenting", "tuning"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "doctor")
 
