@@ -74,7 +74,7 @@ def complete_in_bash(program, *words):
         (("train", "--loss", ""), list(catalog.LOSSES)),
         (("train", "--data", "fash"), ["fashion-mnist"]),
         (("sample", "--format", ""), ["png", "npz", "idx"]),
-        (("compare", "--arms", "real,trad"), ["real,traditional"]),
+        (("compare", "--arms", "real,smo"), ["real,smote"]),
         (("train", "--genera"), ["--generators"]),
     ],
 )
