@@ -178,7 +178,7 @@ def test_every_architecture_trains(arch, tmp_path):
 
 def test_what_is_fitted_is_drawn_from_on_the_machines_device(blobs, tmp_path, monkeypatch):
     elsewhere = Machine(torch.device("meta"), torch.float32, 1)  # a device that every machine has
-    monkeypatch.setattr("gangda.engines.training.prepare", lambda runtime: elsewhere)
+    monkeypatch.setattr("gangda.engines.training.prepare", lambda *_, **__: elsewhere)
     monkeypatch.setattr(Keeper, "save_model", lambda *args: None)
     drawn = []
     monkeypatch.setattr(Keeper, "save_grid", lambda keeper, generator, step: drawn.append(generator))
