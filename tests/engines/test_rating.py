@@ -192,6 +192,23 @@ def test_the_same_set_twice_is_refused(sets, tmp_path):
         page_of([sets[0], sets[0]], tmp_path / "rating.html")
 
 
+@pytest.mark.parametrize("flat_first", [False, True])
+def test_sets_with_and_without_labels_are_refused(sets, tmp_path, flat_first):
+    flat = tmp_path / "flat.npz"
+    np.savez(flat, images=np.load(sets[1])["images"])
+    pair = [flat, sets[0]] if flat_first else [sets[0], flat]
+    with pytest.raises(UsageError, match=r"flat\.npz.* one has labels and one has none"):
+        page_of(pair, tmp_path / "rating.html")
+
+
+def test_sets_without_labels_are_rated_for_quality_alone(sets, tmp_path):
+    for number in range(2):
+        np.savez(tmp_path / f"{number}.npz", images=np.load(sets[number])["images"])
+    _, _, data = page_of([tmp_path / "0.npz", tmp_path / "1.npz"], tmp_path / "rating.html")
+    assert len(data["images"]) == 3 * IMAGES
+    assert len(Key.decoded(data["key"]).class_names) == 1
+
+
 def test_a_rehearsal_writes_nothing(sets, tmp_path):
     result, text, _ = page_of(sets[:1], tmp_path / "rating.html", dry_run=True)
     assert (result.dry_run, text) == (True, "")

@@ -78,15 +78,21 @@ def make_page(
 
     Raises:
         DataError: sets that do not fit the data.
-        UsageError: the same set twice.
+        UsageError: the same set twice, or sets with labels beside sets without.
     """
     if len({path.resolve() for path in samples}) != len(samples):
         raise UsageError("--rating-page: the same set is named twice; a blind page needs each once")
     shown, counts = _Shown(), []
-    splits = _real_images(samples[0], data, changed, runtime.seed)
+    real = _real_images(samples[0], data, changed, runtime.seed)
+    splits = real
     for path in samples:
         own = read_set(path) if path.is_dir() and is_set(path) else None
-        found, splits = align(read_samples(path, own, splits), splits, path)
+        found, fitted = align(read_samples(path, own, real), real, path)
+        if counts and fitted.labelled != splits.labelled:
+            raise UsageError(
+                f"--rating-page: of {samples[0]} and {path}, one has labels and one has none; rate them on pages apart"
+            )
+        splits = fitted
         counts.append(shown.add(path.name, str(path), found, images, runtime.seed))
     if len(splits.test):
         counts.append(shown.add(REAL_NAME, "", splits.test, images, runtime.seed))
