@@ -217,9 +217,9 @@ class _Lesson:
                 step += 1
 
     def real_views(self) -> Iterator[Tensor]:
-        """The real images once, in batches, as they are."""
+        """The real images once, as they are, in batches of nearly one size: of a single image no norm can be taken."""
         rows = torch.from_numpy(np.flatnonzero(self.train.origin == REAL)).to(self.machine.device)
-        for part in torch.split(rows, self.batch):
+        for part in torch.tensor_split(rows, max(1, math.ceil(len(rows) / self.batch))):
             yield to_float(self._pixels.index_select(0, part))
 
     def question(self, teachers: Sequence[FittedClassifier]) -> Callable[[Batch], tuple[Tensor, Tensor]]:

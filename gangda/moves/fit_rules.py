@@ -145,17 +145,27 @@ def mixed(
 
 
 def recalibrate(network: nn.Module, batches: Iterator[Tensor]) -> None:
-    """Take the running statistics of all batch norms anew, as plain means over these batches (Besnier 2020)."""
+    """Take the running statistics of all batch norms anew, from these batches alone (Besnier 2020).
+
+    They are the means of the batches' own statistics, each batch counting by its images. All other layers work as in
+    evaluation (no dropout), and the network is in that mode afterwards.
+    """
     norms = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
     momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.reset_running_stats()
-        layer.momentum = None  # a cumulative mean
-    network.train()
+    network.eval()
+    for layer in norms:
+        layer.train()
+    seen = 0
     with torch.no_grad():
         for x in batches:
+            seen += len(x)
+            for layer in norms:
+                layer.momentum = len(x) / seen
             network(x)
+    network.eval()
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum

@@ -13,7 +13,7 @@ from gangda.arms import ARMS, FitRule
 from gangda.configs import ClassifierConfig, TransformConfig
 from gangda.data.images import GENERATED, REAL, LabelledImages
 from gangda.errors import DataError
-from gangda.moves import fit_rules
+from gangda.moves import fit, fit_rules
 from gangda.moves.fit import fit_classifier
 from gangda.runtime.device import Machine
 
@@ -113,12 +113,30 @@ def test_mixup_mixes_images_and_targets_alike() -> None:
     torch.testing.assert_close(target[:, 1], second)
 
 
-def test_recalibration_is_the_mean_over_the_batches() -> None:
+def test_recalibration_is_the_mean_over_the_images() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1))
-    parts = [torch.full((2, 1, 2, 2), value) for value in (1.0, 4.0)]
+    parts = [torch.full((count, 1, 2, 2), value) for count, value in ((6, 1.0), (2, 4.0), (1, 10.0))]
+    parts[1][0] = 2.0  # mean 3, variance 8 / 7 over the eight values
     fit_rules.recalibrate(network, iter(parts))
-    assert float(network[0].running_mean) == pytest.approx(2.5)
+    assert float(network[0].running_mean) == pytest.approx((6 * 1 + 2 * 3 + 1 * 10) / 9)
+    assert float(network[0].running_var) == pytest.approx(2 * (8 / 7) / 9)
     assert network[0].momentum == 0.1
+
+
+def test_recalibration_drops_nothing_out() -> None:
+    network = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(1)).train()
+    fit_rules.recalibrate(network, iter([torch.ones(8, 1, 4, 4)]))
+    assert float(network[1].running_mean) == 1.0
+    assert float(network[1].running_var) == 0.0
+    assert not any(layer.training for layer in network.modules())
+
+
+def test_the_last_batch_of_a_recalibration_is_never_a_single_image(machine: Machine) -> None:
+    """Nine real images in batches of eight: two of five and four, where batch norm refuses a plane of one value."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    lesson = fit._Lesson(images([0, 1] * 4 + [0]), FitRule(), 8, 1, 0, machine, None)
+    fit_rules.recalibrate(network, lesson.real_views())
+    assert [len(part) for part in lesson.real_views()] == [5, 4]
 
 
 @pytest.mark.parametrize("name", ARMS)
