@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gangda.data.images import IntArray, LabelledImages, generated_images
+from gangda.data.mapped import empty
 from gangda.data.set_pieces import make_piece
 from gangda.data.shards import SetWriter
 from gangda.errors import RunError, UsageError
@@ -141,22 +142,22 @@ def draw_images(
     reporter: Reporter = SILENT,
     sieve: Sieve | None = None,
 ) -> LabelledImages:
-    """`counts` (K,) generated images in memory, classes in order; counts may all be 0.
+    """`counts` (K,) generated images, classes in order; counts may all be 0. Many lie in a mapped file.
 
     What filters did to them is counted in `sieve`.
     """
     channels, height, width = supply.generator.image_shape
-    pixels = [np.zeros((0, height, width, channels), dtype=np.uint8)]
     done, total = 0, int(counts.sum())
+    pixels = empty((total, height, width, channels))
     for label, block, count in blocks_of(counts):
         reporter.step("sampling", done, total)
         drawn = supply.draw(label, block, count)
         if sieve is not None:
             sieve.add(label, drawn)
-        pixels.append(drawn.pixels)
+        pixels[done : done + count] = drawn.pixels
         done += count
     labels = np.repeat(np.arange(len(counts)), counts)
-    return generated_images(np.concatenate(pixels), labels, class_names)
+    return generated_images(pixels, labels, class_names)
 
 
 def write_generated(

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gangda.data import mapped
 from gangda.data.images import UInt8Array
 from gangda.errors import RunError, UsageError
 from gangda.moves.draw import BLOCK
@@ -140,6 +141,17 @@ def test_what_the_model_cannot_do_is_refused(
 
 def test_no_images_at_all_are_an_empty_set() -> None:
     assert len(draw_images(Direct(Shades(), 0, MACHINE), np.zeros(3, dtype=np.int64), NAMES)) == 0
+
+
+def test_many_images_are_drawn_into_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GANGDA_CACHE", str(tmp_path))
+    counts = np.array([BLOCK + 1, 2, 0])
+    small = draw_images(Direct(Shades(), 0, MACHINE), counts, NAMES)
+    monkeypatch.setattr(mapped, "LARGE", 4096)
+    large = draw_images(Direct(Shades(), 0, MACHINE), counts, NAMES)
+    assert mapped.in_file(large.pixels)
+    assert not mapped.in_file(small.pixels)
+    assert np.array_equal(small.pixels, large.pixels)
 
 
 def test_images_in_memory_are_exact_by_class() -> None:
