@@ -14,6 +14,7 @@ Features = npt.NDArray[np.float32]
 
 CELLS = 1 << 21  # distances held at once: 8 MB, so that what follows finds them in the cache
 CANDIDATES = 10  # of each of the two shortlists
+VALUES = 1 << 22  # pixels of fixed images that are float at once: 16 MB
 
 
 def together(*sets: Features) -> list[Tensor]:
@@ -68,9 +69,8 @@ class Shortlist:
 
     Attributes:
         rows: int64 (Q,), which images of the side were searched.
-        pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0
-        to 255)
-            and in features.
+        pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0 to
+            255) and in features.
         nearest_pixels: int64 (Q,), its position among the training images, by pixels.
         unshifted: float64 (Q,), feature distance without shifts; `nearest_features` int64 (Q,) its position.
     """
@@ -124,57 +124,50 @@ def shift_search(
 class PixelSearch:
     """The nearest of fixed images, by pixels, over small shifts of the query: prepared once, asked again and again.
 
-    As `shift_search`, but without features: candidates are the nearest in pixels and in Fourier magnitudes.
+    As `shift_search`, but without features: candidates are the nearest in pixels and in Fourier magnitudes. The pixels
+    stay bytes, a part of them made float at a time.
     """
 
     def __init__(self, train: UInt8Array) -> None:
         self._flat = train.reshape(len(train), -1)
-        self._sides = (_plain(train), spectrum(train))
-        self._origins = [side[:1] for side in self._sides]
-        self._points = [
-            torch.from_numpy(side - origin) for side, origin in zip(self._sides, self._origins, strict=True)
-        ]
+        self._spectrum = spectrum(train)
 
     def distances(self, queries: UInt8Array, own: IntArray | None = None) -> FloatArray:
         """Root mean square difference, 0 to 255, of each of uint8 (Q, H, W, C) to the nearest: float64 (Q,).
 
         `own` int64 (Q,): positions that do not count, one for each query (itself). Infinite where nothing is left.
         """
-        least = [
-            self._least(queries[start : start + 100], None if own is None else own[start : start + 100])
-            for start in range(0, len(queries), 100)
-        ]
-        return np.concatenate(least) / np.sqrt(self._flat.shape[1]) if least else np.zeros(0)
-
-    def _least(self, queries: UInt8Array, own: IntArray | None) -> FloatArray:
-        views = (_plain(queries), spectrum(queries))
-        rows = np.concatenate(
-            [
-                _candidates(torch.from_numpy(view - origin), points, own)
-                for view, origin, points in zip(views, self._origins, self._points, strict=True)
-            ],
-            axis=1,
-        )
-        moved = np.stack(list(shifts(queries)), axis=1)
-        found = _closest(moved.reshape(*moved.shape[:2], -1), self._flat[rows])
-        if own is not None:
-            found[rows == own[:, None]] = np.inf
-        least: FloatArray = found.min(axis=1)
-        return least
+        if not len(queries):
+            return np.zeros(0)
+        wanted = CANDIDATES + (own is not None)  # one more: its own is among them
+        by_pixels = _candidates(queries.reshape(len(queries), -1), self._flat, wanted)
+        by_spectrum = _candidates(spectrum(queries), self._spectrum, wanted)
+        rows = np.concatenate([by_pixels, by_spectrum], axis=1)
+        least = np.empty(len(queries))
+        for start in range(0, len(queries), 100):
+            part = slice(start, start + 100)
+            moved = np.stack(list(shifts(queries[part])), axis=1)
+            found = _closest(moved.reshape(*moved.shape[:2], -1), self._flat[rows[part]])
+            if own is not None:
+                found[rows[part] == own[part, None]] = np.inf
+            least[part] = found.min(axis=1)
+        return least / np.sqrt(self._flat.shape[1])
 
 
-def _plain(pixels: UInt8Array) -> Features:
-    return pixels.reshape(len(pixels), -1).astype(np.float32)
-
-
-def _candidates(queries: Tensor, points: Tensor, own: IntArray | None) -> IntArray:
-    """Positions of the nearest points, int64 (Q, `CANDIDATES`); one more where its own is among them."""
-    found = [
-        distances.topk(min(CANDIDATES + (own is not None), len(points)), largest=False).indices
-        for _, distances in squared_distances(queries, points)
-    ]
-    rows: IntArray = torch.cat(found).numpy().astype(np.int64)
-    return rows
+def _candidates(queries: UInt8Array | Features, points: UInt8Array | Features, wanted: int) -> IntArray:
+    """Positions of the nearest points, int64 (Q, `wanted`), fewer where there are not so many; in no set order."""
+    origin = points[:1].astype(np.float32)
+    a = torch.from_numpy(queries - origin)
+    squared, rows = torch.empty(len(a), 0), torch.empty(len(a), 0, dtype=torch.int64)
+    step = max(1, VALUES // points.shape[1])
+    for start in range(0, len(points), step):
+        b = torch.from_numpy(points[start : start + step] - origin)
+        near = [part.topk(min(wanted, len(b)), largest=False) for _, part in squared_distances(a, b)]
+        squared = torch.cat([squared, torch.cat([part.values for part in near])], dim=1)
+        rows = torch.cat([rows, torch.cat([part.indices for part in near]) + start], dim=1)
+        squared, kept = squared.topk(min(wanted, squared.shape[1]), largest=False)
+        rows = rows.gather(1, kept)
+    return rows.numpy()
 
 
 def reach(side: int) -> int:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,27 @@ def test_pixel_search_finds_what_all_pairs_and_shifts_find():
     assert (found >= exact - 1e-9).all()
     assert np.mean(found > exact + 1e-9) < 0.1
     assert (found[60:65] == 0).all()
+
+
+def test_pixel_search_in_parts_finds_the_same(monkeypatch):
+    train, queries = digits(0, 300), digits(300, 360)
+    whole = [
+        neighbours.PixelSearch(train).distances(*asked) for asked in ((queries,), (train, np.arange(300)))
+    ]
+    monkeypatch.setattr(neighbours, "VALUES", 7 * 64)
+    search = neighbours.PixelSearch(train)
+    assert np.array_equal(search.distances(queries), whole[0])
+    assert np.array_equal(search.distances(train, np.arange(300)), whole[1])
+
+
+def test_pixel_search_keeps_no_float_copy_of_the_images():
+    train = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28, 1), dtype=np.uint8)
+    tracemalloc.start()
+    search = neighbours.PixelSearch(train)
+    search.distances(train[:3])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3 * train.nbytes
 
 
 def test_pixel_search_leaves_out_the_image_itself():
