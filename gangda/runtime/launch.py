@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gangda.errors import UsageError
 
 NAMES = {"rank": "RANK", "world": "WORLD_SIZE", "local_rank": "LOCAL_RANK", "local_world": "LOCAL_WORLD_SIZE"}
+PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True)
@@ -50,18 +51,31 @@ def launched(environ: Mapping[str, str]) -> Launch:
     if environ.get("WORLD_SIZE", "1") == "1":
         return ONE_PROCESS
     given = {field: environ.get(name, "") for field, name in NAMES.items()}
-    wrong = [NAMES[field] for field, value in given.items() if not value.isdigit()]
+    wrong = [NAMES[field] for field, value in given.items() if not value.isdecimal()]
     if wrong:
         raise UsageError(
             f"{', '.join(wrong)}: not set to a number, but WORLD_SIZE is {environ['WORLD_SIZE']!r}; "
             "start with torchrun, or unset WORLD_SIZE"
         )
+    _refuse_no_meeting_place(environ)
     attempt = environ.get("TORCHELASTIC_RESTART_COUNT", "")
     numbers = {field: int(value) for field, value in given.items()}
-    launch = Launch(**numbers, attempt=int(attempt) if attempt.isdigit() else 0)
+    launch = Launch(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
     if launch.rank >= launch.world or launch.local_rank >= launch.local_world:
         raise UsageError(
             f"RANK {launch.rank} of WORLD_SIZE {launch.world}, LOCAL_RANK {launch.local_rank} of LOCAL_WORLD_SIZE "
             f"{launch.local_world}: there are no such processes; start with torchrun"
         )
     return launch
+
+
+def _refuse_no_meeting_place(environ: Mapping[str, str]) -> None:
+    """The ranks find each other at an address and a port."""
+    port = environ.get("MASTER_PORT", "")
+    wrong = [] if environ.get("MASTER_ADDR") else ["MASTER_ADDR: not set"]
+    if not port.isdecimal() or int(port) not in PORTS:
+        wrong.append(f"MASTER_PORT: {port!r} is no port")
+    if wrong:
+        raise UsageError(
+            f"{'; '.join(wrong)}, but WORLD_SIZE is {environ['WORLD_SIZE']!r}; start with torchrun, or unset WORLD_SIZE"
+        )

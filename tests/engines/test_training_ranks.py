@@ -23,7 +23,14 @@ from gangda.engines.training import train
 from gangda.engines.training.rules import refuse_uneven_shares
 from gangda.errors import UsageError
 
-TWO = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+TWO = {
+    "RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "localhost",
+    "MASTER_PORT": "29500",
+}
 TIMES = ("seconds", "epoch_seconds")
 
 
@@ -144,6 +151,13 @@ def test_other_commands_work_in_one_process(command):
     done = CliRunner().invoke(app, words, env={**TWO, "RANK": "0"})
     assert done.exit_code == 2
     assert f"gangda {command} works in one process, and torchrun has started 2" in done.stderr
+
+
+def test_processes_that_cannot_meet_are_refused():
+    alone = {**TWO, "RANK": "0", "MASTER_ADDR": "", "MASTER_PORT": ""}
+    done = CliRunner().invoke(app, ["train", "--steps", "1"], env=alone)
+    assert done.exit_code == 2
+    assert "MASTER_ADDR: not set; MASTER_PORT" in done.stderr
 
 
 def test_only_the_first_rank_lists_the_catalog():

@@ -3,7 +3,14 @@ import pytest
 from gangda.errors import UsageError
 from gangda.runtime.launch import ONE_PROCESS, Launch, later_rank, launched
 
-TWO = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+TWO = {
+    "RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_RANK": "1",
+    "LOCAL_WORLD_SIZE": "2",
+    "MASTER_ADDR": "localhost",
+    "MASTER_PORT": "29500",
+}
 
 
 def test_a_process_is_alone_unless_torchrun_says_otherwise():
@@ -13,12 +20,30 @@ def test_a_process_is_alone_unless_torchrun_says_otherwise():
     assert launched({**TWO, "RANK": "0"}).leads
 
 
-@pytest.mark.parametrize("wrong", [{"RANK": ""}, {"WORLD_SIZE": "two"}, {"LOCAL_RANK": "-1"}, {"RANK": "2"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"RANK": ""},
+        {"WORLD_SIZE": "two"},
+        {"WORLD_SIZE": "²"},
+        {"LOCAL_RANK": "-1"},
+        {"RANK": "2"},
+        {"MASTER_ADDR": ""},
+        {"MASTER_PORT": ""},
+        {"MASTER_PORT": "http"},
+        {"MASTER_PORT": "65536"},
+    ],
+)
 def test_half_a_launch_is_refused(wrong):
     with pytest.raises(UsageError, match="torchrun") as caught:
         launched({**TWO, **wrong})
     assert next(iter(wrong)) in str(caught.value)
     assert later_rank({**TWO, **wrong}) == 0
+
+
+def test_all_that_is_missing_is_named():
+    with pytest.raises(UsageError, match=r"MASTER_ADDR.*MASTER_PORT.*start with torchrun"):
+        launched({name: value for name, value in TWO.items() if not name.startswith("MASTER")})
 
 
 def test_who_is_not_the_first():
