@@ -17,13 +17,11 @@ from torch.distributed.rendezvous import rendezvous
 
 from gangda.errors import GangdaError, RunError, UsageError
 from gangda.runtime.launch import ONE_PROCESS, Launch
+from gangda.runtime.signals import EndedError
 
 TIMEOUT = timedelta(minutes=30)  # a rank that is silent for longer is lost; looking at samples takes less
-GO, TAKE, OVER = (
-    0,
-    1,
-    2,
-)  # the leader's words: go on; take the state that comes now; it is over, with exit code word - 2
+# The leader's words: go on; take the state that comes now; it is over, with exit code word - OVER.
+GO, TAKE, OVER = 0, 1, 2
 
 
 class LostRankError(RunError):
@@ -113,16 +111,16 @@ class Ranks:
         """What is done inside succeeds on every rank or on none; the first of those that failed says why.
 
         Raises:
-            GangdaError: this rank's own error, if it is the first.
+            GangdaError, EndedError: this rank's own error or signal, if it is the first.
             RankOverError: another rank has failed.
         """
         if not self.many:
             yield
             return
-        failure: GangdaError | None = None
+        failure: GangdaError | EndedError | None = None
         try:
             yield
-        except GangdaError as error:
+        except (GangdaError, EndedError) as error:
             failure = error
         codes = torch.zeros(self.launch.world, dtype=torch.int64)
         codes[self.launch.rank] = failure.exit_code if failure else 0
@@ -138,14 +136,14 @@ class Ranks:
     def dismissing(self) -> Iterator[None]:
         """The leader's work, at whose end, however it comes, the followers hear that it is over.
 
-        Inside they wait for a word or take part in a step. An error that is no GangdaError may come in mid-step: they
-        learn of it by losing touch.
+        Inside they wait for a word or take part in a step. A signal does not end the work in mid-step, any other error
+        may: they learn of that by losing touch.
         """
         try:
             yield
         except LostRankError:
             raise
-        except GangdaError as error:
+        except (GangdaError, EndedError) as error:
             self.confer(word=OVER + error.exit_code)
             raise
         self.confer(word=OVER)

@@ -15,8 +15,13 @@ from gangda.errors import GangdaError, InterruptedByUserError, StoppedError
 _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
-class _EndedError(BaseException):
-    """Leaves the work at once. Like KeyboardInterrupt no Exception: nothing on the way may take it for a failure."""
+class EndedError(BaseException):
+    """Leaves the work at once. Like KeyboardInterrupt no Exception: nothing on the way may take it for a failure.
+
+    `StopRequest.at_once` raises it and makes an error of it; `exit_code` is what other processes hear of it.
+    """
+
+    exit_code = StoppedError.exit_code
 
 
 class StopRequest:
@@ -35,8 +40,12 @@ class StopRequest:
         if self.signal is not None and not self._patient:
             os._exit(128 + number)
         self.signal = number
-        if self._at_once:
-            raise _EndedError
+        self.end_at_once()
+
+    def end_at_once(self) -> None:
+        """Leave the work inside `at_once`, if a signal has come there."""
+        if self._at_once and self:
+            raise EndedError
 
     def hear(self, number: int) -> None:
         """Of a signal that another process has got; 0 for none."""
@@ -52,7 +61,7 @@ class StopRequest:
     def at_once(self, message: str) -> Iterator[None]:
         """Inside, a signal ends the work wherever it is: for work that leaves nothing half-made.
 
-        What a request inside this one has heard of, this one hears of when that ends, and does not raise.
+        What a request inside this one has heard of ends it when that one has ended, if that was not with an error.
 
         Raises:
             StoppedError, InterruptedByUserError: a signal has come; with this message.
@@ -63,7 +72,7 @@ class StopRequest:
             self._at_once = True
             yield
             self._at_once = False
-        except _EndedError:
+        except EndedError:
             raise self.error(message) from None
         finally:
             self._at_once = False
@@ -76,7 +85,8 @@ def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     `patient`: a second signal is no more than the first. torchrun passes on what a scheduler has sent to it and to its
     processes alike, so that these hear of everything twice; what does not end in time it kills.
 
-    Inside another request a signal counts for both: the outer one hears of it when the inner one ends.
+    Inside another request a signal counts for both: the outer one hears of it when the inner one ends, and leaves its
+    work then if that is done `at_once`; an error that ends the inner one says more, and passes.
     """
     request = StopRequest(patient)
     previous = {}
@@ -85,10 +95,14 @@ def stop_request(patient: bool = False) -> Iterator[StopRequest]:
             previous[number] = signal.signal(number, request)
     except ValueError:  # not the main thread
         pass
+    outer = None
     try:
         yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
             if number == request.signal and isinstance(handler, StopRequest):
-                handler.signal = number
+                outer = handler
+                outer.signal = number
+    if outer is not None:
+        outer.end_at_once()

@@ -14,11 +14,12 @@ from gangda.runtime.distributed import ALONE, GO, RankOverError, joined
 from gangda.runtime.launch import ONE_PROCESS
 
 PAIR = """
-import json, os, sys
+import json, os, signal, sys
 import torch
 from gangda.errors import DataError, StoppedError, UsageError
 from gangda.runtime.distributed import GO, OVER, LostRankError, RankOverError, joined
 from gangda.runtime.launch import launched
+from gangda.runtime.signals import stop_request
 
 def outcome(work):
     try:
@@ -51,6 +52,15 @@ with joined(launch, lambda: torch.device("cpu")) as ranks:
             raise StoppedError("saved")
 
     found["over"] = outcome(dismiss) if rank == 0 else ranks.confer()[1] - OVER
+
+    def stopped(block):
+        with stop_request() as stop, stop.at_once("stopped"), block:
+            if rank == 0:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    found["stopped together"] = outcome(lambda: stopped(ranks.agreeing()))
+    leader = lambda: stopped(ranks.dismissing())
+    found["stopped alone"] = outcome(leader) if rank == 0 else ranks.confer()[1] - OVER
     print(json.dumps(found), flush=True)
     if rank == 1:
         os._exit(9)
@@ -103,6 +113,12 @@ def test_they_succeed_together_or_the_first_that_failed_says_why(pair):
 def test_whatever_ends_the_leaders_work_ends_the_others(pair):
     assert pair[0][0]["over"] == ["StoppedError", 75, "saved"]
     assert pair[1][0]["over"] == 75
+
+
+def test_a_signal_to_one_rank_is_no_death(pair):
+    stopped = ["StoppedError", 75, "stopped"]
+    assert [found["stopped together"] for (found, *_) in pair] == [stopped, ["RankOverError", 75, ""]]
+    assert [found["stopped alone"] for (found, *_) in pair] == [stopped, 75]
 
 
 def test_a_dead_rank_is_noticed(pair):

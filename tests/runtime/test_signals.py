@@ -35,3 +35,22 @@ def test_the_outer_of_two_requests_hears_of_the_signal_too():
         with stop_request() as inner:
             os.kill(os.getpid(), signal.SIGUSR1)
         assert inner.signal == outer.signal == signal.SIGUSR1
+
+
+def test_work_done_at_once_ends_when_a_request_inside_it_has_heard_of_a_signal():
+    reached = []
+
+    def work(failing):
+        with stop_request() as outer, outer.at_once("the cell is done again"):
+            with stop_request():
+                os.kill(os.getpid(), signal.SIGTERM)
+                reached.append("the rest of the inner work")
+                if failing:
+                    raise StoppedError("all saved")
+            reached.append("the rest of the outer work")
+
+    with pytest.raises(StoppedError, match="done again"):
+        work(failing=False)
+    with pytest.raises(StoppedError, match="all saved"):  # what the inner one has to say is not lost
+        work(failing=True)
+    assert set(reached) == {"the rest of the inner work"}

@@ -43,7 +43,9 @@ class Follower:
             word = self._listen(stop)
             while word == TAKE:
                 word = self._train(stop)
-        raise RankOverError(word - OVER)
+            raise RankOverError(
+                word - OVER
+            )  # inside: a signal of its own must not speak instead of the leader
 
     def _train(self, stop: StopRequest) -> int:
         """Take the leader's state and step along; the word that ends it."""
