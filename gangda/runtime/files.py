@@ -6,14 +6,13 @@ import fcntl
 import json
 import math
 import os
-import re
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.staging import folder_beside
+from gangda.runtime.staging import SUFFIX, folder_beside, named_beside
 
 FORMAT_VERSION = 1
 
@@ -47,7 +46,7 @@ def being_written(path: Path) -> Iterator[BinaryIO]:
     """
     with clear_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
@@ -77,9 +76,7 @@ def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) 
         return set()
     if not folder.is_dir():
         return {folder.name}
-    temporary = re.compile(
-        rf"\.({'|'.join(map(re.escape, written))})\.[a-z0-9_]{{8}}"
-    )  # as mkstemp names them
+    temporary = named_beside(written)
     return {path.name for path in folder.iterdir() if not temporary.fullmatch(path.name)} - set(own)
 
 
@@ -88,12 +85,40 @@ def in_turn(folder: Path) -> Iterator[None]:
     """Wait until no other process is inside this block for the same folder (made if need be), then hold it.
 
     For a moment's work: the system lets go when the process ends, however it ends.
+
+    Raises:
+        RunError: there can be no lock there.
     """
+    with _locked(folder, fcntl.LOCK_EX):
+        yield
+
+
+@contextlib.contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """The same without waiting.
+
+    Raises:
+        RunError: another process holds it, or there can be no lock there.
+    """
+    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        yield
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
     with clear_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("w")
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, how)
+        except BlockingIOError:
+            raise RunError(f"{folder}: another process is working in this folder; wait for it") from None
+        except OSError as error:  # some network file systems
+            reason = error.strerror or str(error)
+            raise RunError(
+                f"{folder}: cannot be locked against other processes ({reason}); choose an --out on another file system"
+            ) from error
         yield
 
 

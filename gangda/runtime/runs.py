@@ -10,7 +10,6 @@ model/           the generator (see moves/model.py)
 """
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import os
@@ -32,6 +31,7 @@ from gangda.runtime.files import (
     check_version,
     clear_disk_errors,
     foreign_names,
+    held_alone,
     read_json,
     write_bytes,
     write_json,
@@ -105,18 +105,9 @@ class RunFolder:
         """Hold the folder; the system lets go when the process ends, however it ends.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, or there can be no lock there.
         """
-        with clear_disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / ".lock").open("w")
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(
-                    f"{self.path}: another process is working in this folder; wait for it"
-                ) from None
+        with held_alone(self.path):
             with clear_disk_errors(self.path):
                 for place in ("", *PARTS):
                     remove_temporaries(self.path / place)

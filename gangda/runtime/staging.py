@@ -6,10 +6,18 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-_RANDOM = "[a-z0-9_]{8}"  # how tempfile ends its names
+SUFFIX = ".gangda-part"  # ends the names of our temporaries: what users call their own files must never match
+
+
+def named_beside(names: Collection[str]) -> re.Pattern[str]:
+    """Matches the temporaries made for files or folders of these names."""
+    made_for = "|".join(map(re.escape, names))
+    return re.compile(
+        rf"\.({made_for})\.[a-z0-9_]{{8}}{re.escape(SUFFIX)}"
+    )  # with what tempfile puts between
 
 
 @contextlib.contextmanager
@@ -37,7 +45,7 @@ def folder_beside(place: Path) -> Iterator[Path]:
 def _own_folder(place: Path) -> tuple[Path, int | None]:
     """A fresh folder and the handle that locks it; None where folders cannot be locked."""
     while True:
-        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
+        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SUFFIX))
         handle = None
         with contextlib.suppress(OSError):
             handle = os.open(temporary, os.O_RDONLY)
@@ -49,7 +57,7 @@ def _own_folder(place: Path) -> tuple[Path, int | None]:
 
 
 def _remove_left(place: Path) -> None:
-    left = re.compile(rf"\.{re.escape(place.name)}\.{_RANDOM}")
+    left = named_beside([place.name])
     for folder in [path for path in place.parent.iterdir() if left.fullmatch(path.name)]:
         with contextlib.suppress(OSError):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -65,8 +73,8 @@ def remove_temporaries(folder: Path) -> None:
 
     Only for a folder that nobody else writes to at the moment.
     """
-    left = re.compile(rf"\..+\.{_RANDOM}")
     if folder.is_dir():
         for path in folder.iterdir():
-            if left.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            ours = path.name.startswith(".") and path.name.endswith(SUFFIX)
+            if ours and path.is_file() and not path.is_symlink():
                 path.unlink(missing_ok=True)

@@ -1,12 +1,28 @@
+import errno
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
-import tempfile
+import sys
 
 import pytest
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import foreign_names, read_json, whole_folder, without_nan, write_bytes, write_json
+from gangda.runtime.files import (
+    being_written,
+    foreign_names,
+    held_alone,
+    in_turn,
+    read_json,
+    whole_folder,
+    without_nan,
+    write_bytes,
+    write_json,
+)
+from gangda.runtime.staging import remove_temporaries
+
+MINE = (".notes.markdown", ".run.json.abcdefgh", ".run.json.abcdefgh.txt", "x.gangda-part")
 
 
 def test_json_round_trip(tmp_path):
@@ -15,20 +31,64 @@ def test_json_round_trip(tmp_path):
     assert os.listdir(tmp_path / "a") == ["b.json"]
 
 
+def kill_inside(block, place):
+    """Run a process that dies while it writes."""
+    words = "import os, pathlib, signal; from gangda.runtime import files\n"
+    words += (
+        f"with files.{block.__name__}(pathlib.Path({str(place)!r})): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", words]).returncode == -signal.SIGKILL
+
+
+def killed_while_writing(place):
+    """What a process leaves that dies within `being_written`."""
+    kill_inside(being_written, place)
+    return [path for path in place.parent.iterdir() if path.name.startswith(f".{place.name}.")]
+
+
 def test_only_our_own_names_and_temporaries_are_not_foreign(tmp_path):
     place = tmp_path / "out"
     assert foreign_names(place, (".lock",), ("run.json",)) == set()
-    place.mkdir()
-    handle, _ = tempfile.mkstemp(dir=place, prefix=".run.json.")  # as `write_bytes` makes them
-    os.close(handle)
+    assert len(killed_while_writing(place / "run.json")) == 1
     (place / ".lock").touch()
     assert foreign_names(place, (".lock",), ("run.json",)) == set()
-    for name in (".run.json", ".runXjson.abcdefgh", ".bashrc", "run.json", ".run.json.abcdefgh.txt"):
+    for name in (".run.json", ".runXjson.abcdefgh.gangda-part", ".bashrc", "run.json", *MINE):
         (place / name).touch()
         assert foreign_names(place, (".lock",), ("run.json",)) == {name}
         (place / name).unlink()
     (place / "file").touch()
     assert foreign_names(place / "file", ("x",), ("run.json",)) == {"file"}
+
+
+def test_only_our_own_temporaries_are_removed(tmp_path):
+    (left,) = killed_while_writing(tmp_path / "run.json")
+    for name in MINE:
+        (tmp_path / name).write_text("mine")
+    (tmp_path / ".set.notesold").mkdir()
+    remove_temporaries(tmp_path)
+    assert not left.exists()
+    with whole_folder(tmp_path / "set"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == sorted((*MINE, ".set.notesold", "set"))
+
+
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
+    kill_inside(whole_folder, tmp_path / "set")
+    assert len(os.listdir(tmp_path)) == 1
+    with whole_folder(tmp_path / "set"):
+        pass
+    assert os.listdir(tmp_path) == ["set"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("lock", [in_turn, held_alone])
+def test_a_file_system_without_locks_is_one_line(lock, number, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunError, match=f"cannot be locked .*{os.strerror(number)}.*another file system"):
+        lock(tmp_path / "run").__enter__()
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])

@@ -29,7 +29,7 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
     assert os.listdir(tmp_path) == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("left", [".config.yaml.k2_x9abc", ".run.json.k2_x9abc"])
+@pytest.mark.parametrize("left", [".config.yaml.k2_x9abc.gangda-part", ".run.json.k2_x9abc.gangda-part"])
 def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path, left):
     (tmp_path / left).write_text("hal")
     assert RunFolder(tmp_path).claim(CONFIG) is False
