@@ -1,9 +1,10 @@
 """Classifiers that were trained for a run's samples, kept in the run folder for the next command."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from gangda.configs import ClassifierConfig
@@ -29,18 +30,24 @@ def kept_panel(
     machine: Machine,
     fit: Callable[[], Panel],
     reporter: Reporter,
+    *,
+    shares: Mapping[str, type | UnionType],
 ) -> Panel:
     """The panel kept in a folder, a file for each role; made by `fit` and put there if there is none yet.
 
+    `shares`: what `about` holds, each in [0, 1] or None, and the type of each.
+
     One process trains it, others that want the same one wait for it.
     """
-    kept = _kept(folder, roles, config, machine)
+    kept = _kept(folder, roles, config, machine, shares)
     if kept is not None:
         return kept
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(RunError):  # a folder that cannot be locked: keeping will say why
+        with contextlib.suppress(
+            RunError
+        ):  # a folder that cannot be locked; where it cannot be written either, keeping says so
             held.enter_context(in_turn(folder))
-        kept = _kept(folder, roles, config, machine)  # another shard may have trained it meanwhile
+        kept = _kept(folder, roles, config, machine, shares)  # another shard may have trained it meanwhile
         if kept is not None:
             return kept
         panel = fit()
@@ -51,16 +58,28 @@ def kept_panel(
     return panel
 
 
-def _kept(folder: Path, roles: Sequence[str], config: ClassifierConfig, machine: Machine) -> Panel | None:
+def _kept(
+    folder: Path,
+    roles: Sequence[str],
+    config: ClassifierConfig,
+    machine: Machine,
+    shares: Mapping[str, type | UnionType],
+) -> Panel | None:
     """The panel of a folder; None if there is none, a damaged one, or one of another configuration."""
     with contextlib.suppress(DataError):
         about = read_json(folder / f"{folder.name}.json")
         members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", machine) for role in roles)
         prints = [member.fingerprint for member in members]
         if about.pop("config", None) == asdict(config) and about.pop("classifiers", None) == prints:
-            about.pop("format_version")
-            return Panel(members, about)
+            found = {name: about.get(name, ...) for name in shares}
+            if all(_is_share(found[name], kind) for name, kind in shares.items()):
+                return Panel(members, found)
     return None
+
+
+def _is_share(value: Any, kind: type | UnionType) -> bool:
+    within = isinstance(value, float) and 0 <= value <= 1
+    return isinstance(value, kind) and (value is None or within)
 
 
 def _keep(folder: Path, roles: Sequence[str], config: ClassifierConfig, panel: Panel) -> None:

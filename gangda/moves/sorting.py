@@ -112,9 +112,11 @@ def sorter_of_run(run: Path, model: Model, machine: Machine, reporter: Reporter 
         )
         return Panel((sorter.chooser, sorter.referee), {"validation_accuracy": sorter.accuracy})
 
-    panel = kept_panel(run / FOLDER, ROLES, config, machine, fit, reporter)
+    panel = kept_panel(
+        run / FOLDER, ROLES, config, machine, fit, reporter, shares={"validation_accuracy": float | None}
+    )
     chooser, referee = panel.members
-    return Sorter(chooser, referee, panel.about.get("validation_accuracy"))
+    return Sorter(chooser, referee, panel.about["validation_accuracy"])
 
 
 def data_config_of(model: Model) -> DataConfig:

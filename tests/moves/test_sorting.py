@@ -88,6 +88,13 @@ def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
     assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
 
 
+def test_one_without_its_accuracy_is_trained_anew(run: tuple[Path, Model]) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    path = run[0] / "sorter" / "sorter.json"
+    path.write_text(path.read_text().replace("validation_accuracy", "accuracy"))
+    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+
+
 def test_one_of_another_configuration_is_trained_anew(
     run: tuple[Path, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:

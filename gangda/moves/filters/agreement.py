@@ -17,9 +17,7 @@ from gangda.runtime.seeding import numpy_stream, seed_for
 
 FOLDER = "agreement"  # inside the run folder
 FOLDS = 3
-LEAST = (
-    0.1  # probability of the class below which a sample is clearly wrong, where there are up to ten classes
-)
+LEAST = 0.1  # probability below which a sample is clearly not of its class, where there are up to ten classes
 ROLES = tuple(f"fold-{fold}" for fold in range(FOLDS))
 
 
@@ -65,10 +63,16 @@ class Agreement:
         if grounds.home is None:
             panel = fit()
         else:
-            panel = kept_panel(grounds.home / FOLDER, ROLES, config, grounds.machine, fit, grounds.reporter)
-        return Agreement(
-            panel.members, least_of(len(panel.members[0].class_names)), float(panel.about["real_kept"])
-        )
+            panel = kept_panel(
+                grounds.home / FOLDER,
+                ROLES,
+                config,
+                grounds.machine,
+                fit,
+                grounds.reporter,
+                shares={"real_kept": float},
+            )
+        return Agreement(panel.members, least_of(len(panel.members[0].class_names)), panel.about["real_kept"])
 
     def judge(self, label: int, block: int) -> Judge:
         """See `Filter.judge`: the reason is the class that a rejected sample looks like."""

@@ -1,3 +1,5 @@
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,6 +79,34 @@ def test_what_is_kept_in_the_run_folder_is_the_same(
     assert again.as_dict() == first.as_dict()
     with pytest.raises(TypeError):
         Agreement.build(grounds(splits, machine))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda about: about.pop("real_kept"),
+        lambda about: about.update(real_kept=None),
+        lambda about: about.update(real_kept="most"),
+        lambda about: about.update(real_kept=float("nan")),
+        lambda about: about.pop("classifiers"),
+    ],
+)
+def test_what_is_kept_damaged_is_trained_anew(
+    damage: Callable[[dict[str, Any]], Any],
+    splits: DataSplits,
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=2))
+    first = Agreement.build(grounds(splits, machine, tmp_path))
+    path = tmp_path / "agreement" / "agreement.json"
+    whole = path.read_bytes()
+    about = json.loads(whole)
+    damage(about)
+    path.write_text(json.dumps(about))
+    assert Agreement.build(grounds(splits, machine, tmp_path)).as_dict() == first.as_dict()
+    assert path.read_bytes() == whole
 
 
 def test_a_class_of_one_image_is_refused(splits: DataSplits, machine: Machine) -> None:
