@@ -43,9 +43,7 @@ def kept_panel(
     if kept is not None:
         return kept
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(
-            RunError
-        ):  # a folder that cannot be locked; where it cannot be written either, keeping says so
+        with contextlib.suppress(RunError):  # it cannot be locked: at worst several processes train the same
             held.enter_context(in_turn(folder))
         kept = _kept(folder, roles, config, machine, shares)  # another shard may have trained it meanwhile
         if kept is not None:

@@ -15,9 +15,8 @@ SUFFIX = ".gangda-part"  # ends the names of our temporaries: what users call th
 def named_beside(names: Collection[str]) -> re.Pattern[str]:
     """Matches the temporaries made for files or folders of these names."""
     made_for = "|".join(map(re.escape, names))
-    return re.compile(
-        rf"\.({made_for})\.[a-z0-9_]{{8}}{re.escape(SUFFIX)}"
-    )  # with what tempfile puts between
+    drawn = "[a-z0-9_]{8}"  # by tempfile
+    return re.compile(rf"\.({made_for})\.{drawn}{re.escape(SUFFIX)}")
 
 
 @contextlib.contextmanager

@@ -43,9 +43,8 @@ class Follower:
             word = self._listen(stop)
             while word == TAKE:
                 word = self._train(stop)
-            raise RankOverError(
-                word - OVER
-            )  # inside: a signal of its own must not speak instead of the leader
+            # Inside the request: at its end a signal to this rank would speak instead of the leader.
+            raise RankOverError(word - OVER)
 
     def _train(self, stop: StopRequest) -> int:
         """Take the leader's state and step along; the word that ends it."""
