@@ -5,7 +5,7 @@ generator, block) alone, so any number of shards gives the same images at the sa
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,15 @@ import numpy as np
 from gangda.configs import Runtime, SampleConfig
 from gangda.data.images import IntArray
 from gangda.data.set_index import request_key
-from gangda.data.shards import SetHeader, contact_sheet, finished_index, set_being_written
+from gangda.data.shards import SetHeader, SetWriter, contact_sheet, finished_index, set_being_written
 from gangda.errors import UsageError
 from gangda.moves.filtered import check_filters, filtering_shares, in_order
 from gangda.moves.model import Model, load_model
 from gangda.moves.plan import read_counts
 from gangda.moves.reconstructions import available, check_counts
 from gangda.moves.sorting import sorting_shares
-from gangda.moves.supply import (
-    blocks_of,
-    check_choice,
-    model_summary,
-    supply_of,
-    write_generated,
-)
+from gangda.moves.sources import Supply
+from gangda.moves.supply import blocks_of, check_choice, model_summary, supply_of, write_generated
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import SILENT, Reporter
@@ -98,10 +93,8 @@ def sample(
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")
     counts = _counts(config, model)
-    check_counts(model, counts, config.truncation)
     shard = read_shard(config.shard)
-    check_choice(model, config.generator, config.min_confidence)
-    check_filters(model, config.filter)
+    _check(model, config, counts)
     machine = prepare(runtime)
     header = _header(run, model, config, counts, shard, runtime.seed, machine)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
@@ -126,7 +119,26 @@ def sample(
         reporter=reporter,
     )
     header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
-    first = np.cumsum(counts) - counts
+    writer = _write(out, header, supply, units, np.cumsum(counts) - counts, reporter)
+    return SampleResult(out, header, planned, writer.sorting, writer.cost, writer.filtering)
+
+
+def _check(model: Model, config: SampleConfig, counts: IntArray) -> None:
+    """Refuse what this generator cannot give."""
+    check_counts(model, counts, config.truncation)
+    check_choice(model, config.generator, config.min_confidence)
+    check_filters(model, config.filter)
+
+
+def _write(
+    out: Path,
+    header: SetHeader,
+    supply: Supply,
+    units: Sequence[tuple[int, int, int]],
+    first: IntArray,
+    reporter: Reporter,
+) -> SetWriter:
+    """Draw the units into the set, with its contact sheet and cost; units and `first` as for `write_generated`."""
     start = time.perf_counter()
     with set_being_written(out, header) as writer:
         sieve = write_generated(writer, supply, units, first, reporter)
@@ -135,7 +147,7 @@ def sample(
         )
         seconds = time.perf_counter() - start
         writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
-    return SampleResult(out, header, planned, writer.sorting, writer.cost, writer.filtering)
+    return writer
 
 
 def read_shard(text: str) -> tuple[int, int]:

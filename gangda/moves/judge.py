@@ -110,22 +110,7 @@ def prepare_inputs(
     heldout = {"test": splits.test, "validation": splits.validation}[reference]
     _check_fit(samples, splits.train, heldout)
     store = FeatureCache(cache)
-    makers = label_free(splits, heldout, machine)
-    if splits.labelled:
-        scorer = functools.cache(
-            lambda: cached_classifier(
-                splits.train,
-                classifier,
-                seed=seed_for(seed, "scorer"),
-                machine=machine,
-                cache=cache,
-                reporter=reporter,
-            )
-        )
-        modes = mode_extractor(splits.train, classifier, seed, machine, reporter)
-        makers |= of_scorer(scorer_name(classifier), scorer)
-        makers |= {name: functools.partial(modes.__getitem__, name) for name in modes}
-    kinds: Kinds = WhenAsked(makers, lambda name: makers[name]())
+    kinds = _kinds(splits, heldout, classifier, seed, machine, cache, reporter)
     fake_rows, real_rows, floor_rows = matched_rows([samples, heldout, splits.train], seed)
     if not len(fake_rows):
         raise DataError(
@@ -148,6 +133,30 @@ def prepare_inputs(
         circular=circular,
         remember=_memory((floor, matched.images, splits.train), (seed, machine), store),
     )
+
+
+def _kinds(
+    splits: DataSplits,
+    heldout: LabelledImages,
+    classifier: ClassifierConfig,
+    seed: int,
+    machine: Machine,
+    cache: Path | None,
+    reporter: Reporter,
+) -> Kinds:
+    """All kinds of features, each made when it is asked for; those of a scorer need labels."""
+    makers = label_free(splits, heldout, machine)
+    if splits.labelled:
+        own = seed_for(seed, "scorer")
+        scorer = functools.cache(
+            lambda: cached_classifier(
+                splits.train, classifier, seed=own, machine=machine, cache=cache, reporter=reporter
+            )
+        )
+        modes = mode_extractor(splits.train, classifier, seed, machine, reporter)
+        makers |= of_scorer(scorer_name(classifier), scorer)
+        makers |= {name: functools.partial(modes.__getitem__, name) for name in modes}
+    return WhenAsked(makers, lambda name: makers[name]())
 
 
 def _memory(images: Sequence[LabelledImages], other: tuple[int, Machine], store: FeatureCache) -> Remember:
@@ -241,9 +250,8 @@ def _retrainer(
 
     def retrain(images: LabelledImages) -> IntArray:
         if np.count_nonzero(images.counts()) < 2:
-            return np.full(
-                len(heldout), images.labels[0], dtype=np.int64
-            )  # one class: what it learns is known
+            # One class: what it learns is known.
+            return np.full(len(heldout), images.labels[0], dtype=np.int64)
         images = replace(images, weight=None)
 
         def predict() -> IntArray:

@@ -57,16 +57,12 @@ def score(
         UsageError: no metrics at all.
         RunError: `out` of somebody else's, a full disk.
     """
-    names = tuple(name for name in ScoreConfig().metrics if name in metrics)
-    if not names:
-        raise UsageError(f"--metrics: names none; choose from {', '.join(ScoreConfig().metrics)}")
+    names = _ordered(metrics)
     machine = prepare(runtime)
     own = read_set(samples) if samples.is_dir() and is_set(samples) else None
-    data, subset = data_behind(samples, own, data, changed, runtime.seed)
-    splits = load_splits(data, subset)
-    images = read_samples(samples, own, splits)
-    images, splits = align(images, splits, samples)
-    about = _about(samples, images, own, (data, subset), splits, classifier, runtime, machine, names)
+    drawn = data_behind(samples, own, data, changed, runtime.seed)
+    images, splits = _aligned(samples, own, load_splits(*drawn))
+    about = _about(samples, images, own, drawn, splits, classifier, runtime, machine, names)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
     finished = read_finished(out, about["id"])
     if finished is not None:
@@ -82,12 +78,25 @@ def score(
         machine=machine,
         classifier=classifier,
         cache=default_cache(),
-        circular=bool(own and _circular(own)),
+        circular=own is not None and _circular(own),
         reporter=reporter,
     )
     result = ScoreResult(tuple(measure(inputs, names, reporter)), about, out)
     _write(result, inputs, names)
     return result
+
+
+def _ordered(metrics: Sequence[str]) -> tuple[str, ...]:
+    """The metrics in the catalog's order."""
+    names = tuple(name for name in ScoreConfig().metrics if name in metrics)
+    if not names:
+        raise UsageError(f"--metrics: names none; choose from {', '.join(ScoreConfig().metrics)}")
+    return names
+
+
+def _aligned(path: Path, own: SetOnDisk | None, splits: DataSplits) -> tuple[LabelledImages, DataSplits]:
+    """The samples, and the real images that they are compared with."""
+    return align(read_samples(path, own, splits), splits, path)
 
 
 def _about(
