@@ -37,9 +37,7 @@ def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, Experiment
     from gangda.configs import ExperimentConfig
 
     for key in asked.varied:
-        of_arch = (
-            key.startswith("arch.") and "arch.name" in call.typed
-        )  # its options belong to the file's own
+        of_arch = key.startswith("arch.") and "arch.name" in call.typed  # its options are the file's own's
         if (
             key in call.typed
             or of_arch

@@ -26,11 +26,7 @@ SAVING = {
     "jobs": "fewer --jobs",
     "data_image_size": "a smaller --image-size",
 }
-EVERYWHERE = (
-    UsageError,
-    StoppedError,
-    InterruptedByUserError,
-)  # what all processes of one command meet alike
+EVERYWHERE = (UsageError, StoppedError, InterruptedByUserError)  # what all processes of a command meet alike
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 STOPPED = "stopped before it was done; run the same command again to go on"
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
@@ -68,9 +64,8 @@ class Group(TyperGroup):
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **kwargs: Any) -> Any:  # type: ignore[override]
         """Run; ends the process with the exit code unless `standalone_mode` is off."""
         if COMPLETING in os.environ:
-            os.environ.setdefault(
-                "TERMINAL_WIDTH", "1000"
-            )  # or Typer folds descriptions into bogus candidates
+            # Or Typer folds descriptions into bogus candidates.
+            os.environ.setdefault("TERMINAL_WIDTH", "1000")
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
         try:

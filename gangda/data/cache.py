@@ -1,10 +1,8 @@
-"""Decoded folders, kept so that files are decoded once: KEY.npy (pixels, memory-mapped) and KEY.json (the
-rest).
+"""Decoded folders, kept so that files are decoded once: pixels in KEY.npy (memory-mapped), the rest in KEY.json.
 
-Under $GANGDA_CACHE (default ~/.cache/gangda, or $XDG_CACHE_HOME/gangda), in images/. The key is a hash of the
-manifest (names, sizes, times) and the image size. The JSON is written last and holds a checksum of the
-pixels: a damaged or half-written entry is made again. A cache that cannot be written costs time, never the
-result.
+Under $GANGDA_CACHE (default ~/.cache/gangda, or $XDG_CACHE_HOME/gangda), in images/. The key is a hash of the manifest
+(names, sizes, times) and the image size. The JSON is written last and holds a checksum of the pixels: a damaged or
+half-written entry is made again. A cache that cannot be written costs time, never the result.
 """
 
 import contextlib

@@ -14,8 +14,7 @@ def load(config: DataConfig) -> Decoded:
     Values 0 to 16 are scaled by 255/16 and rounded.
 
     Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI); its test part, as
-    scikit-learn
-        ships it. The split into train and test is gangda's own.
+    scikit-learn ships it. The split into train and test is gangda's own.
     """
     from sklearn.datasets import load_digits
 

@@ -38,9 +38,8 @@ def _nameless(shape: tuple[int, ...]) -> UInt8Array:
     folder = cache_root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # a full disk is told now, and not by SIGBUS when a page is written
+        if hasattr(os, "posix_fallocate"):
+            # A full disk is told now, and not by SIGBUS when a page is written.
             os.posix_fallocate(file.fileno(), 0, math.prod(shape))
         return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
 

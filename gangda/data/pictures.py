@@ -111,8 +111,7 @@ def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
 
 
 def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
-    """The side of the most common image size (of equally common ones, the larger), and what that does to the
-    others."""
+    """The side of the most common image size (the larger, of equally common ones), and what becomes of the others."""
     sizes: Counter[tuple[int, int]] = Counter()
     for part in _chunks(files):
         sizes.update(_for_all(part, lambda path: _opened(path, _upright_size)))

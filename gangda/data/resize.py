@@ -1,5 +1,4 @@
-"""One rule for every source: the longer side is centre-cropped to a square, then resized (bilinear,
-antialiased)."""
+"""One rule for every source: the longer side is centre-cropped to a square, then resized, with antialiasing."""
 
 import torch
 from torch.nn import functional as F

@@ -102,9 +102,8 @@ def encode_png(pixels: UInt8Array) -> Iterator[bytes]:
     Source: PNG specification (ISO/IEC 15948), sections 5 and 11.
     """
     count, height, width, channels = pixels.shape
-    rows = np.zeros(
-        (count, height, 1 + width * channels), dtype=np.uint8
-    )  # each row begins with filter type 0
+    # Each row begins with filter type 0.
+    rows = np.zeros((count, height, 1 + width * channels), dtype=np.uint8)
     rows[:, :, 1:] = pixels.reshape(count, height, -1)
     colour = 0 if channels == 1 else 2
     head = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))

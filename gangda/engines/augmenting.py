@@ -198,9 +198,8 @@ def _header(
     made_by: dict[str, Any],
     seed: int,
 ) -> SetHeader:
-    config_used = json.loads(
-        json.dumps(asdict(replace(data, download=False)))
-    )  # found by now: no reason to fetch
+    # The data is there by now: no reason to fetch it.
+    config_used = json.loads(json.dumps(asdict(replace(data, download=False))))
     real = {"config": config_used, "seed": seed, "fingerprint": splits.fingerprint}
     rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
     asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}

@@ -21,9 +21,7 @@ Features = npt.NDArray[np.float32]
 
 BATCH = 512
 COMPONENTS = 32
-FIT_ROWS = (
-    1000  # images the principal components are fitted on: enough for 32 of them, and a second at 64x64 RGB
-)
+FIT_ROWS = 1000  # images that components are fitted on: enough for 32, and a second at 64x64 RGB
 
 
 @dataclass(frozen=True, eq=False)

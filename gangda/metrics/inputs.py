@@ -77,14 +77,12 @@ class MetricInputs:
         train: all real images the generator may have seen.
         fake, real, floor: subsets of the three above with the same number of images in every class: samples,
             held-out, and training images that take the samples' place in the real-vs-real floor.
-        extractors: kind of features -> hash of what computes them; "lenet" (or the scorer's name) is absent
-        for
+        extractors: kind of features -> hash of what computes them; "lenet" (or the scorer's name) is absent for
             unlabelled data.
         embed: kind -> function from pixels to features, for the kinds without labels.
         scorer: name of the classifier, "" for unlabelled data.
-        retrain: trains the scorer's kind of classifier from scratch on a set and returns
-        its
-            predictions for `reference`, int64 (N,); None for unlabelled data.
+        retrain: trains the scorer's kind of classifier from scratch on a set and returns its predictions for
+            `reference`, int64 (N,); None for unlabelled data.
         seed: of every subsample.
         circular: the samples were sorted or filtered by a classifier before they came here.
         remember: key and computation -> its array, from an earlier score of other samples if there was one.

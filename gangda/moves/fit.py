@@ -192,7 +192,7 @@ class _Lesson:
         self.train, self.rule, self.batch, self.steps, self.seed = train, rule, batch, steps, seed
         self.machine, self.transform = machine, transform
         pixels = to_device(train.pixels, machine)
-        # With colours a copy, which is faster; but not of what had better stay in its file.
+        # With colours a copy, from which gathering is faster; what lies in a large file stays there.
         self._pixels = pixels if in_file(train.pixels) else pixels.contiguous()
         self._labels = torch.tensor(train.labels).to(machine.device)
         shift = fit_rules.logit_shift(train, rule)

@@ -15,9 +15,7 @@ from gangda.runtime.device import Machine
 from gangda.zoo.base import Generator
 
 MOST_ATTEMPTS = 64  # blocks drawn to fill one of a class, where there are up to eight classes
-ATTEMPTS_PER_CLASS = (
-    8  # with more classes: a class may have an eighth of its even share before sampling gives up
-)
+ATTEMPTS_PER_CLASS = 8  # with more: a class may have an eighth of its even share before sampling gives up
 
 
 @dataclass(frozen=True, eq=False)

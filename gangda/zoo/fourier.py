@@ -40,9 +40,8 @@ def convolution(x: Tensor, filters: Tensor) -> Tensor:
     spectra = of_planes @ x.flatten(2).permute(2, 0, 1).flatten(1)
     filter_spectra = of_filters @ filters.flatten(2).permute(2, 0, 1).flatten(1)
     beside = filter_spectra.view(count, 2, channels, outs).transpose(1, 2).flatten(2)
-    products = torch.bmm(
-        spectra.view(count, 2 * rows, channels), beside
-    )  # all pairs of real and imaginary parts
+    # All pairs of real and imaginary parts.
+    products = torch.bmm(spectra.view(count, 2 * rows, channels), beside)
     pairs = products.view(count, 2, rows, 2, outs).transpose(2, 3).reshape(4 * count, rows * outs)
     planes = (back @ pairs).view(side, side, rows, outs).permute(2, 3, 0, 1)
     return planes.contiguous(memory_format=torch.channels_last)

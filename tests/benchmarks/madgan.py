@@ -141,9 +141,8 @@ def memory() -> dict[str, float]:
 def peak(k: int) -> float:
     """Megabytes that training took at its peak on top of what importing left (Linux)."""
     machine = prepare(Runtime(threads=1))
-    Path("/proc/self/clear_refs").write_text(
-        "5"
-    )  # the peak so far is forgotten: it is the parent's, or importing's
+    # The peak so far is forgotten: it is the parent's, or importing's.
+    Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
     list(itertools.islice(training("madgan", k, 64, machine), 9))
     return round((_status("VmHWM") - before) / 1024, 1)

@@ -95,12 +95,8 @@ def test_debians_fashion_mnist():
     assert decoded.pixels.shape == (70000, 28, 28, 1)
     assert decoded.class_names == FASHION_MNIST
     assert np.bincount(decoded.labels[:60000]).tolist() == [6000] * 10
-    assert decoded.labels[:4].tolist() == [
-        9,
-        0,
-        0,
-        3,
-    ]  # an ankle boot, two T-shirts, a dress: the set's first
+    # An ankle boot, two T-shirts, a dress: the set's first.
+    assert decoded.labels[:4].tolist() == [9, 0, 0, 3]
 
 
 def truncate(folder):

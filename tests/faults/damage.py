@@ -27,9 +27,8 @@ JUNK = st.recursive(
 )
 
 
-PLACES = st.integers(
-    0, 9999
-)  # where in a file, as a share of its length (no floats: denormal ones may be off)
+# Where in a file, as a share of its length (no floats: denormal ones may be off).
+PLACES = st.integers(0, 9999)
 EDITS = st.lists(st.tuples(st.integers(0, 4), PLACES, PLACES, st.binary(max_size=8)), min_size=1, max_size=3)
 NOTHING_LIKE_IT = st.binary(max_size=200)
 

@@ -128,13 +128,7 @@ def test_a_read_only_place(zygote, model, small_disk, tmp_path, commands):
         assert str(out) in command.line
         assert "cannot write there (Read-only file system)" in command.line
     assert contents(small_disk) == before
-    words = (
-        "sample",
-        small_disk / "run",
-        "--per-class",
-        5,
-        "--out",
-        "set",
-    )  # to read from it is another matter
+    # To read from it is another matter.
+    words = ("sample", small_disk / "run", "--per-class", 5, "--out", "set")
     code, command = zygote.run(words, tmp_path / "here")
     assert code == 0, command.err

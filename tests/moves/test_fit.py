@@ -183,9 +183,8 @@ def test_a_network_of_ones_own(machine: Machine, tmp_path: Path, monkeypatch: py
     config = dataclasses.replace(FEW, classifier="own_net:build")
     fitted = fit_classifier(bars(40), config, seed=0, machine=machine)
     assert np.array_equal(fitted.features(bars(4).pixels), fitted.logits(bars(4).pixels))
-    again = fit_classifier(
-        bars(40), config, seed=0, machine=machine
-    )  # dropout draws from the fit's own stream
+    # Dropout draws from the fit's own stream.
+    again = fit_classifier(bars(40), config, seed=0, machine=machine)
     assert again.fingerprint == fitted.fingerprint
 
 

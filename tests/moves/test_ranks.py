@@ -155,9 +155,8 @@ def test_two_ranks_make_the_steps_of_one_process(name, blobs, machine):
     # Adam takes a full step wherever a gradient is not 0: where it is almost 0, rounding decides which way.
     assert apart(alone.way, one.way) < 0.05
     for ours, theirs in zip(alone.log, one.log, strict=True):
-        assert theirs == pytest.approx(
-            ours, rel=0.02, abs=5e-3
-        )  # a critic's bias, which has none, by 1e-3 a turn
+        # The critic's bias, which nothing holds, by 1e-3 a turn.
+        assert theirs == pytest.approx(ours, rel=0.02, abs=5e-3)
 
 
 def test_three_ranks_too(blobs, machine):

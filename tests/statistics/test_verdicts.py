@@ -125,9 +125,8 @@ def test_family_wise_error_over_simulated_nulls():
     masks = (np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1
     masks = masks / masks.sum(axis=1, keepdims=True)
 
-    def rejected(
-        deltas,
-    ):  # the same rule as `SignFlip.p`, for all experiments at once; checked against it below
+    def rejected(deltas):
+        """The same rule as `SignFlip.p`, for all experiments at once; checked against it below."""
         means = masks @ deltas.T
         one_sided = 1 + np.minimum((means <= 0).sum(axis=0), (means >= 0).sum(axis=0))
         return 2 * one_sided / 2**n <= 0.05

@@ -107,9 +107,8 @@ def test_every_transform_of_the_catalog(name: str) -> None:
     assert torch.equal(out, batch_transform(ALONE[name], [name])(images, torch_stream(1)))
     assert not torch.equal(out, transform(images, torch_stream(2)))
     same = images[:1].expand(64, -1, -1, -1)
-    assert (
-        len({row.numpy().tobytes() for row in transform(same, torch_stream(3))}) > 50
-    )  # sigmas near 0 leave an image as it is
+    # Sigmas near 0 leave an image as it is.
+    assert len({row.numpy().tobytes() for row in transform(same, torch_stream(3))}) > 50
     builder = catalog.builder("transform", catalog.TRANSFORMS, name)
     assert builder(OFF) is None
 

@@ -15,16 +15,12 @@ from gangda.moves.watching.checks import Check
 
 FROM_STEP = 1000  # alarms about samples begin here: before, healthy generators look the same
 AT_THE_END = 200  # the same for a run that ends there: what it has not learned by then it never will
-LEAST_DIVERSITY = (
-    0.5  # of real images' mean distance; one image per class 0, two designs about 0.5, healthy above 0.7
-)
+LEAST_DIVERSITY = 0.5  # of real images' mean distance; one image per class 0, two 0.5, healthy above 0.7
 LEAST_DESIGNS = 0.5  # of real images' number of designs; two designs among fifty 0.04, healthy above 0.9
 LEAST_APART = 0.25  # of the real distance between classes, on average; labels without effect about 0
 LEAST_PAIR_APART = 0.1  # the same, for two classes alone
 MOST_NOVELTY = 2.0  # of real images' distance to the nearest; noise 2.5 and more, healthy 0.9 to 1.3
-MOST_ROUGHNESS = (
-    3.0  # of real images' differences between pixels; noise 6 and more on smooth images, healthy 0.5 to 1
-)
+MOST_ROUGHNESS = 3.0  # of real images' differences between pixels; noise 6 and more, healthy 0.5 to 1
 LEAST_RIGHT = 0.6  # of real images' accuracy above chance
 SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look real, whatever their labels
 MISSING = 0.1  # of the class's share of the training images

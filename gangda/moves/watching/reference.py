@@ -16,9 +16,8 @@ from gangda.runtime.seeding import seed_for
 SAMPLES = 500  # drawn for a check, over all classes
 LEAST_OF_CLASS, MOST_OF_CLASS = 10, 100
 LEAST_TRAINED = 10  # training images per class below which no classifier is asked
-CLASSIFIER = ClassifierConfig(
-    classifier_steps=400
-)  # within 1-2 points of 2,000 steps, at a fifth of the time
+# Within 1-2 points of 2,000 steps, at a fifth of the time.
+CLASSIFIER = ClassifierConfig(classifier_steps=400)
 
 
 @dataclass(frozen=True, eq=False)
