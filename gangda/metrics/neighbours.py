@@ -151,7 +151,7 @@ class PixelSearch:
             if own is not None:
                 found[rows[part] == own[part, None]] = np.inf
             least[part] = found.min(axis=1)
-        return least / np.sqrt(self._flat.shape[1])
+        return np.asarray(least / np.sqrt(self._flat.shape[1]))
 
 
 def _candidates(queries: UInt8Array | Features, points: UInt8Array | Features, wanted: int) -> IntArray:

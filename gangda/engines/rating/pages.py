@@ -82,7 +82,8 @@ def make_page(
     """
     if len({path.resolve() for path in samples}) != len(samples):
         raise UsageError("--rating-page: the same set is named twice; a blind page needs each once")
-    shown, counts = _Shown(), []
+    shown = _Shown()
+    counts: list[int] = []
     real = _real_images(samples[0], data, changed, runtime.seed)
     splits = real
     for path in samples:
