@@ -170,7 +170,9 @@ def _serve(pipe: Connection, plan: Plan, out: Path, work: Work) -> None:
     teller = _Teller(pipe)
     while (cell := _next(pipe)) is not None:
         try:
-            work(plan, cell, out, teller)
+            # Training hears of a signal first; where it needs no stop any more, the rest of the cell ends here.
+            with stop_request(patient=True) as stop, stop.at_once("stopped"):
+                work(plan, cell, out, teller)
         except (StoppedError, InterruptedByUserError):
             teller.send("stopped", 0.0, "")
             return

@@ -10,6 +10,7 @@ from fake_experiment import plan_for
 from gangda.engines.comparing.workers import run_cells
 from gangda.errors import DataError, RunError, StoppedError
 from gangda.runtime.progress import Reporter
+from gangda.runtime.signals import stop_request
 
 
 class Listener(Reporter):
@@ -44,6 +45,12 @@ def be_stopped(plan, cell, out, tell):
 def be_stopped_afterwards(plan, cell, out, tell):
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
     time.sleep(0.1)
+
+
+def be_stopped_when_trained(plan, cell, out, tell):
+    with stop_request():  # as training does, which then finishes
+        os.kill(os.getpid(), signal.SIGTERM)
+    (out / f"{cell.index}").touch()
 
 
 def linger(plan, cell, out, tell):
@@ -93,6 +100,13 @@ def test_a_worker_that_dies_is_one_line(plan, tmp_path):
 def test_a_worker_that_was_asked_to_stop_is_a_stop(plan, tmp_path, work, first):
     with pytest.raises(StoppedError, match="run the same command again"):
         run_cells(plan, [plan.cells[first]] * 9, tmp_path, 2, Reporter(), work)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_signal_at_the_end_of_training_stops_the_rest_of_the_cell(plan, tmp_path, jobs):
+    with pytest.raises(StoppedError, match="0 of 4 cells finished"):
+        run_cells(plan, plan.cells, tmp_path, jobs, Reporter(), be_stopped_when_trained)
+    assert numbers(tmp_path) == []
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
