@@ -12,11 +12,19 @@ from gangda.statistics.values import Comparison, Interval
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
 
-# From the difference's interval, its mean and the margin: whether it came out as it must.
-MUST: Mapping[str, Callable[[Interval, float, float], bool]] = {
+Says = Callable[[Interval, float, float], bool]
+
+# From the difference's interval, its mean and the margin: whether it came out as it must, and whether it did not.
+# What is neither is not decided: an interval that holds both comes of too few seeds.
+MUST: Mapping[str, Says] = {
     "equal": lambda interval, mean, margin: interval[0] <= 0 <= interval[1] or abs(mean) <= margin,
     "worse": lambda interval, mean, margin: interval[1] < 0,
     "better": lambda interval, mean, margin: interval[0] > 0,
+}
+MUST_NOT: Mapping[str, Says] = {
+    "equal": lambda interval, mean, margin: interval[0] > margin or interval[1] < -margin,
+    "worse": lambda interval, mean, margin: interval[0] >= 0,
+    "better": lambda interval, mean, margin: interval[1] <= 0,
 }
 
 
@@ -34,10 +42,17 @@ def calibrate(arms: Sequence[str], comparison: Comparison, alpha: float) -> list
 
 def _row(name: str, expected: str, deltas: Any, margin: float, alpha: float) -> dict[str, Any]:
     interval, mean = sign_flip(deltas).interval(alpha), float(deltas.mean())
-    outcome = TOO_FEW
-    if interval is not None:
-        outcome = AS_IT_MUST if MUST[expected](interval, mean, margin) else NOT_SO
-    return {"arm": name, "expected": expected, "mean": mean, "interval": interval, "outcome": outcome}
+    row = {"arm": name, "expected": expected, "mean": mean, "interval": interval}
+    return {**row, "outcome": outcome_of(expected, interval, mean, margin)}
+
+
+def outcome_of(expected: str, interval: Interval | None, mean: float, margin: float) -> str:
+    """What an arm's difference to `real` says of the judge; undecided where it may be either."""
+    if interval is None:
+        return TOO_FEW
+    if MUST[expected](interval, mean, margin):
+        return AS_IT_MUST
+    return NOT_SO if MUST_NOT[expected](interval, mean, margin) else TOO_FEW
 
 
 def calibration_note(rows: Sequence[Mapping[str, Any]]) -> str | None:

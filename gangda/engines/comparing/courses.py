@@ -1,5 +1,6 @@
 """The course of a generator's training, thinned to what a report can draw: from the log of its run."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,15 +18,40 @@ def course_of(log: Path) -> dict[str, Any] | None:
     """
     if not log.is_file():
         return None
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = _lines(log)
     steps = thinned([line for line in lines if "epoch" in line])
     names = sorted({name for line in steps for name in line if name not in ASIDE})
     return {
         "steps": [line["step"] for line in steps],
         "terms": {name: [_rounded(line.get(name)) for line in steps] for name in names},
-        "looks": thinned([{"step": line["step"], **line["look"]} for line in lines if "look" in line]),
-        "alarms": [{"step": line["step"], "texts": line["alarms"]} for line in lines if line.get("alarms")],
+        "looks": thinned(_looks(lines)),
+        "alarms": [{"step": line["step"], "texts": line["alarms"]} for line in lines if _listed(line)],
     }
+
+
+def looks_of(log: Path) -> list[dict[str, Any]]:
+    """What was seen of the samples in the course of training, with the step; empty where there is no log."""
+    return _looks(_lines(log)) if log.is_file() else []
+
+
+def _looks(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"step": line["step"], **line["look"]} for line in lines if isinstance(line.get("look"), dict)]
+
+
+def _listed(line: Mapping[str, Any]) -> bool:
+    """Whether a line holds alarms."""
+    return isinstance(line.get("alarms"), list) and bool(line["alarms"])
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """What can be read of a log: a course is shown, not judged, so a damaged line costs no more than itself."""
+    found = []
+    for text in log.read_bytes().splitlines():
+        with contextlib.suppress(ValueError):  # no JSON, or no UTF-8
+            line = json.loads(text)
+            if isinstance(line, dict) and isinstance(line.get("step"), int):
+                found.append(line)
+    return found
 
 
 def thinned(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -37,5 +63,5 @@ def thinned(lines: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return kept if (len(lines) - 1) % every == 0 else [*kept, lines[-1]]
 
 
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
+def _rounded(value: Any) -> float | None:
+    return float(f"{value:.4g}") if isinstance(value, int | float) else None

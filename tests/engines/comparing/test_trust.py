@@ -6,9 +6,9 @@ import pytest
 from fake_experiment import ACCURACY, finish, plan_for
 
 from gangda.configs import ClassifierConfig, CompareConfig, DataConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.calibration import AS_IT_MUST, NOT_SO, TOO_FEW
+from gangda.engines.comparing.calibration import AS_IT_MUST, NOT_SO, TOO_FEW, outcome_of
 from gangda.engines.comparing.cells import read_cell, write_cell
-from gangda.engines.comparing.courses import POINTS, course_of, thinned
+from gangda.engines.comparing.courses import POINTS, course_of, looks_of, thinned
 from gangda.engines.comparing.plan import make_plan
 from gangda.engines.comparing.results import collect
 from gangda.errors import UsageError
@@ -44,6 +44,27 @@ def test_too_few_seeds_say_so(tmp_path):
     found, notes = outcomes(tmp_path, {**AS_KNOWN, "held-back": 0.6}, seeds=3)
     assert set(found.values()) == {TOO_FEW}
     assert "CALIBRATION" not in notes
+
+
+@pytest.mark.parametrize(
+    ("expected", "interval", "mean", "outcome"),
+    [
+        ("worse", (-0.03, 0.01), -0.01, TOO_FEW),
+        ("worse", (0.0, 0.02), 0.01, NOT_SO),
+        ("worse", (-0.03, -0.01), -0.02, AS_IT_MUST),
+        ("better", (-0.01, 0.03), 0.01, TOO_FEW),
+        ("better", (-0.03, -0.01), -0.02, NOT_SO),
+        ("better", (0.01, 0.03), 0.02, AS_IT_MUST),
+        ("equal", (0.001, 0.02), 0.01, TOO_FEW),
+        ("equal", (0.006, 0.02), 0.01, NOT_SO),
+        ("equal", (-0.02, -0.006), -0.01, NOT_SO),
+        ("equal", (-0.01, 0.02), 0.006, AS_IT_MUST),
+        ("equal", (0.001, 0.006), 0.003, AS_IT_MUST),
+        ("equal", None, 0.1, TOO_FEW),
+    ],
+)
+def test_an_interval_that_holds_both_is_no_failure(expected, interval, mean, outcome):
+    assert outcome_of(expected, interval, mean, 0.005) == outcome
 
 
 def second_of(out, accuracy):
@@ -140,6 +161,28 @@ def test_a_course_is_thinned_and_keeps_both_ends_and_all_alarms(tmp_path):
 
 def test_nothing_was_trained_step_by_step(tmp_path):
     assert course_of(tmp_path / "metrics.jsonl") is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b'{"step": 100, "d_lo\n', b"\xff\xfe\n", b"[1]\n", b"\n", b'{"epoch": 1.0}\n',
+        b'{"step": "x", "epoch": 1.0}\n', b'{"step": 150, "look": 3, "alarms": 4}\n',
+    ],
+)  # fmt: skip
+def test_a_damaged_line_of_a_log_costs_only_itself(tmp_path, damage):
+    step = {"step": 50, "d_loss": 1.0, "epoch": 0.1, "seconds": 1.0}
+    look = {"step": 200, "look": {"distance": 0.1}, "alarms": ["collapse"]}
+    whole, path = log(tmp_path / "whole.jsonl", [step, look]), tmp_path / "damaged.jsonl"
+    first, second = whole.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + damage + second)
+    assert course_of(path) == course_of(whole)
+    assert looks_of(path) == looks_of(whole) == [{"step": 200, "distance": 0.1}]
+
+
+def test_a_term_that_is_no_number_is_left_out(tmp_path):
+    line = {"step": 50, "d_loss": "much", "g_loss": 1.0, "epoch": 0.1}
+    assert course_of(log(tmp_path / "log.jsonl", [line]))["terms"] == {"d_loss": [None], "g_loss": [1.0]}
 
 
 @pytest.mark.parametrize("count", [1, 199, 200, 201, 398, 399, 400, 1000])
