@@ -48,7 +48,7 @@ class Recipe(Checked):
     """How a GAN is trained. Architectures override some defaults (their `recipe`)."""
 
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
-    batch_size: int = option(32, "images per step", minimum=2)
+    batch_size: int = option(32, "images per step", minimum=2, maximum=1_000_000)
     lr: float = option(1e-3, "learning rate of both networks (Adam)", minimum=1e-8)
     lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)
     lr_schedule: str = option(
@@ -68,9 +68,7 @@ class Recipe(Checked):
     clip: float = option(0.0, "clip the discriminator's weights to this (WGAN); usually 0.01", minimum=0.0)
     ct: float = option(0.0, "CT term: like scores under other dropout, weight; usually 2", minimum=0.0)
     cr: float = option(
-        0.0,
-        "consistency regularisation: like scores for shifted real images, weight; usually 10",
-        minimum=0.0,
+        0.0, "consistency: like scores for real images and shifted ones, weight; usually 10", minimum=0.0
     )
     bcr: float = option(
         0.0, "balanced consistency: the same for real images and fakes, weight; usually 10", minimum=0.0
@@ -165,7 +163,7 @@ class SampleConfig(Checked):
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "counts"),)
 
-    per_class: int | None = option(None, "samples of every class", minimum=1)
+    per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
     shard: str = option("1/1", "write part i/n; any n gives the same images", pattern=r"[1-9]\d*/[1-9]\d*")
@@ -253,13 +251,15 @@ class CompareConfig(Checked):
     filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
     second_classifier: str | None = option(
-        None,
-        "also fit the first primary difference's arms with this classifier: a headline needs both to agree",
+        None, "also fit the first primary difference's arms with this one: a headline needs both to agree"
     )
     contrast: tuple[str, ...] = option(
-        (),
-        "what is tested in place of the usual differences, as in 'generated - smote'; repeatable",
-        repeat=True,
+        (), "tested in place of the usual differences, as in 'generated - smote'; repeatable", repeat=True
+    )
+    score_by: str = option(
+        "accuracy",
+        "what is compared: accuracy, or balanced accuracy (mean recall)",
+        choices=("accuracy", "balanced"),
     )
     procedure: str = option("sequence", "how several tests keep the error rate", choices=("sequence", "holm"))
     alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)

@@ -10,6 +10,7 @@ from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
 from gangda.engines.comparing.cells import write_cell
 from gangda.engines.comparing.fits import plain_of
 from gangda.engines.comparing.plan import Plan, make_plan, publish
+from gangda.engines.comparing.scores import pack_labels
 
 ACCURACY = {"real": 0.80, "traditional": 0.82, "generated": 0.86, "generated+traditional": 0.90}
 NAMES = ["0", "1", "a/b", "<script>"]
@@ -58,6 +59,7 @@ def cell_values(plan, cell, accuracy, recognised, sd, m):
         "class_names": NAMES,
         "image_shape": [1, 8, 8],
         "rows": rows,
+        "test_labels": pack_labels(np.arange(m) % 4),
         "runtime": {},
         "generator": generator,
         "generators": {"cdcgan": {**generator, "course": course(rng)}},

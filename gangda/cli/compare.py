@@ -146,13 +146,13 @@ def show_power(out: "Console", stated: Sequence[Mapping[str, Any]], seeds: int) 
 
 
 def show_arms(out: "Console", judged: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> None:
-    """Test accuracy of each arm over the seeds."""
+    """Test score of each arm over the seeds."""
     sizes = {row["name"]: row["n_train"] for row in costs}
     rows = [
         (arm["name"], percent(arm["mean"], 2), percent(arm["sd"], 2), number(round(sizes[arm["name"]])))
         for arm in judged["arms"]
     ]
-    title = f"Test accuracy, {judged['n']} paired seed" + ("" if judged["n"] == 1 else "s")
+    title = f"Test {judged['score']}, {judged['n']} paired seed" + ("" if judged["n"] == 1 else "s")
     draw(out, title, ("arm", "mean", "sd", "images trained on"), rows)
 
 
@@ -174,5 +174,5 @@ def show_contrasts(out: "Console", judged: Mapping[str, Any]) -> None:
 
 
 def points(difference: float) -> str:
-    """A difference of accuracies in points, with its sign."""
+    """A difference of scores in points, with its sign."""
     return f"{100 * difference:+.2f}"

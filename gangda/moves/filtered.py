@@ -10,8 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from gangda import arms, catalog, specs
-from gangda.configs import ExperimentConfig, Recipe
+from gangda import catalog
 from gangda.data.images import UInt8Array
 from gangda.errors import RunError, UsageError
 from gangda.moves.filters.base import Filter, FilterKind, Judge, Reasons
@@ -173,21 +172,6 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
 def kind_of(name: str) -> FilterKind:
     """The filter of a catalog name."""
     return cast(FilterKind, catalog.builder("filter", catalog.FILTERS, name))
-
-
-def check_arms(config: ExperimentConfig) -> None:
-    """Refuse filters that cannot judge what the generators of a comparison's arms will make.
-
-    Raises:
-        UsageError: with the reason.
-    """
-    found = [(arm, arch or config.arch) for arm, arch in map(arms.find, config.compare.arms)]
-    generators = {arch for arm, arch in found if arm.generated or arm.added == "leaked"}
-    for arch in sorted(generators):
-        own = specs.spec_class(arch).recipe.get("loss", Recipe().loss)
-        loss = config.recipe.loss if arch == config.arch else own
-        for name in in_order(config.compare.filter):
-            kind_of(name).check(arch, str(loss), num_classes=2, where=f"--arch {arch}")
 
 
 def check_filters(model: Model, names: Sequence[str]) -> None:

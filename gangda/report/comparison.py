@@ -72,7 +72,9 @@ def _found(document: Mapping[str, Any]) -> dict[str, Any]:
         "arms": arms,
         "main": main,
         "word": word_of(main, document.get("second")),
-        "bounds": bounds_text(judged["n"], judged["n_test"], judged["test_se"]),
+        "bounds": bounds_text(
+            judged["n"], judged["n_test"], judged["test_se"], judged["resolution"], judged["score"]
+        ),
         "data": fixed["data"]["source"],
         "counts": counts,
         "shape": cells[0]["image_shape"],
@@ -91,10 +93,10 @@ def _looked_at(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     """Figures and images."""
     judged, cells = document["comparison"], document["cells"]
     seen = grids(pictures, [cell["seed"] for cell in cells])
-    ratios = ratio_figure(cells, [arm["name"] for arm in judged["arms"]])
+    ratios = ratio_figure(cells, [arm["name"] for arm in judged["arms"]], judged["score"])
     return {
-        "arms_figure": arms_figure(judged["arms"]),
-        "contrasts_figure": contrasts_figure(judged["contrasts"], judged["margin"]),
+        "arms_figure": arms_figure(judged["arms"], judged["score"]),
+        "contrasts_figure": contrasts_figure(judged["contrasts"], judged["margin"], judged["score"]),
         "ratios": ratios or any(arm["ratios"] for arm in document["arms"]),
         "ratio_figure": ratios,
         "grids": seen,

@@ -13,8 +13,10 @@ POINTS = 1200  # drawn in a line of all seeds together: the page stays small
 MARKS = ("o", "s", "^", "D", "v", "P")
 
 
-def ratio_figure(cells: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str | None:
-    """Validation accuracy over the candidate ratios, a line for each arm; None where no arm had a choice."""
+def ratio_figure(
+    cells: Sequence[Mapping[str, Any]], arms: Sequence[str], score: str = "accuracy"
+) -> str | None:
+    """Validation score over the candidate ratios, a line for each arm; None where no arm had a choice."""
     curves = {arm: _candidates(cells, arm) for arm in arms}
     curves = {arm: points for arm, points in curves.items() if len(points) > 1}
     if not curves:
@@ -41,14 +43,14 @@ def ratio_figure(cells: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> str
             axes.plot(ratios, means, f"{mark}-", ms=6, lw=2, color=colour, mec="none", label=arm)
         axes.set_xticks(sorted({ratio for points in curves.values() for ratio in points}))
         axes.set_xlabel("candidate ratio")
-        axes.set_ylabel("validation accuracy, per cent")
+        axes.set_ylabel(f"validation {score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
         fig.legend(loc="outside upper left", ncols=3, frameon=False)
-        return to_svg(fig, "Validation accuracy over candidate ratios: a line for each arm, dots are seeds.")
+        return to_svg(fig, f"Validation {score} over candidate ratios: a line for each arm, dots are seeds.")
 
 
 def _candidates(cells: Sequence[Mapping[str, Any]], arm: str) -> dict[float, list[float]]:
-    """Ratio -> validation accuracy of each seed, in per cent."""
+    """Ratio -> validation score of each seed, in per cent."""
     found: dict[float, list[float]] = {}
     for cell in cells:
         for candidate in cell["arms"][arm]["candidates"]:

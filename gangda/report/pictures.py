@@ -14,8 +14,8 @@ ROW = 0.42  # inches of a row of dots
 DECIDED = ("better", "worse")
 
 
-def arms_figure(arms: Sequence[Mapping[str, Any]]) -> str:
-    """Accuracy of every seed (dots), mean and interval (bar) of each arm, in per cent."""
+def arms_figure(arms: Sequence[Mapping[str, Any]], score: str = "accuracy") -> str:
+    """Score of every seed (dots), mean and interval (bar) of each arm, in per cent."""
     with drawing("arms"):
         fig, axes = figure(7.2, 0.9 + ROW * len(arms))
         for row, arm in enumerate(arms):
@@ -23,13 +23,14 @@ def arms_figure(arms: Sequence[Mapping[str, Any]]) -> str:
             axes.plot(scores, row + _spread(len(scores)), "o", ms=5.5, alpha=0.75, color=CALM, mec="none")
             _bar(axes, row, 100 * arm["mean"], _scaled(arm["interval"]), ACCENT)
         _rows(axes, [arm["name"] for arm in arms])
-        axes.set_xlabel("accuracy on the test set, per cent")
+        axes.set_xlabel(f"{score} on the test set, per cent")
         return to_svg(
-            fig, "Accuracy of each arm: one dot a seed, mean and interval. The table has the numbers."
+            fig,
+            f"{score.capitalize()} of each arm: one dot a seed, mean and interval. The table has the numbers.",
         )
 
 
-def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float) -> str:
+def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float, score: str = "accuracy") -> str:
     """Paired difference of every seed (dots), mean and interval (bar), the equivalence margin (band), in points."""
     with drawing("contrasts"):
         fig, axes = figure(7.2, 0.9 + ROW * len(contrasts))
@@ -41,7 +42,7 @@ def contrasts_figure(contrasts: Sequence[Mapping[str, Any]], margin: float) -> s
             decided = contrast["verdict"].startswith(DECIDED)
             _bar(axes, row, 100 * contrast["mean"], _scaled(contrast["interval"]), ACCENT if decided else INK)
         _rows(axes, [contrast["name"] for contrast in contrasts])
-        axes.set_xlabel("difference in accuracy, points; the band is the equivalence margin")
+        axes.set_xlabel(f"difference in {score}, points; the band is the equivalence margin")
         return to_svg(
             fig, "Differences between arms: one dot a seed, mean and interval. The table has the numbers."
         )

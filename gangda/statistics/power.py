@@ -10,6 +10,7 @@ from gangda.statistics.signflip import rank_of_bound
 
 POWER = 0.8
 SIMULATIONS = 1000
+SPREADS = (0.0025, 0.005, 0.01, 0.02)  # of paired differences, as comparisons of small classifiers have them
 ENUMERATED_UP_TO = 10  # beyond, random subsets stand for all of them: the table stays at 1,023 rows
 
 
@@ -32,6 +33,22 @@ def power_of(difference: float, n: int, sd: float, alpha: float) -> float | None
     if shifts is None:
         return None
     return float((shifts <= abs(difference) / sd).mean()) if sd else float(difference != 0)
+
+
+def stated_power(n: int, level: float) -> list[dict[str, float | None]]:
+    """How often n seeds will find a true difference of one and two points, by the spread of the differences, in points.
+
+    Said before the first cell runs; None where n seeds can decide nothing. `level`: what the smallest p of the family
+    must reach (`first_level`).
+    """
+    return [
+        {
+            "spread": 100 * sd,
+            "one point": power_of(0.01, n, sd, level),
+            "two points": power_of(0.02, n, sd, level),
+        }
+        for sd in SPREADS
+    ]
 
 
 @functools.lru_cache(maxsize=64)

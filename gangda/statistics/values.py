@@ -23,7 +23,7 @@ class ArmSummary:
 
     Attributes:
         name: the arm's name.
-        scores: test accuracy of each seed, in seed order.
+        scores: test accuracy (or balanced accuracy) of each seed, in seed order.
         mean, sd: over the seeds; sd with n - 1, 0 for one seed.
         interval: sign-flip interval of the centre at 1 - alpha; None where n is too small for one.
     """
@@ -41,16 +41,17 @@ class Contrast:
 
     Attributes:
         name: such as "generated - real".
-        primary: tested in the fixed sequence; otherwise exploratory, without p.
+        primary: tested, as one of the family; otherwise exploratory, without p.
         deltas: the difference of each seed.
         mean, sd: of the deltas.
         p: exact two-sided sign-flip p; None where nothing was tested.
-        adjusted_p: p adjusted for the fixed sequence (the largest so far); the verdict follows from it alone.
-        interval: inversion of the same test at 1 - alpha (unadjusted where exploratory); None where not
-            tested, or where n is too small for one.
+        adjusted_p: p adjusted for the family, by its procedure (fixed sequence or Holm's); the verdict follows from it
+            alone.
+        interval: inversion of the same test at 1 - the level at which the procedure decided it (1 - alpha in a
+            sequence and where exploratory); None where not tested, or where n is too small for one.
         equivalence_p: TOST p at the margin; None where nothing was tested.
-        crossed_interval: bootstrap over seeds x test images at 1 - alpha.
-        mcnemar_p: secondary, one exact p per seed; empty where the contrast is not a pair of arms.
+        crossed_interval: bootstrap over seeds x test images at the same level.
+        mcnemar_p: secondary, one exact p per seed, of plain accuracy; empty where the contrast is not a pair of arms.
         detectable: true difference found with 80% power at this n and spread; None where alpha is
         unreachable.
         verdict: one of `VERDICTS`.
@@ -78,15 +79,16 @@ class Comparison:
     """The judged experiment.
 
     Attributes:
-        arms, contrasts: primary contrasts first, in the order of the fixed sequence.
+        arms, contrasts: primary contrasts first, in the family's order.
         n: paired seeds.
         n_test: images of the test set that all seeds share.
         alpha: error rate of the family of primary differences; equivalence is controlled per contrast.
         margin: equivalence margin; `margin_rule` says where it came from.
         smallest_p: the smallest two-sided p that n seeds can give.
         exact: all sign vectors were enumerated (else a seeded Monte Carlo sample of them).
-        resolution: what one test image weighs.
-        test_se: the standard error that the test set's size gives the real-only accuracy.
+        score: what is compared: "accuracy" or "balanced accuracy".
+        resolution: what one test image weighs at most.
+        test_se: the standard error that the test set's size gives the real-only score.
         headline: the first primary contrast's verdict with what bounds it, in a sentence.
     """
 
@@ -99,6 +101,7 @@ class Comparison:
     margin_rule: str
     smallest_p: float
     exact: bool
+    score: str
     resolution: float
     test_se: float
     headline: str

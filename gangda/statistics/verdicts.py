@@ -16,7 +16,7 @@ from gangda.statistics.mcnemar import BoolArray, mcnemar_p
 from gangda.statistics.power import detectable_difference
 from gangda.statistics.signflip import SignFlip, is_exact, passes, sign_flip, smallest_p
 from gangda.statistics.values import ArmSummary, Comparison, Contrast, Interval
-from gangda.statistics.wording import headline_of, sentence_of
+from gangda.statistics.wording import bounds_text, headline_of, sentence_of
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
 
@@ -49,6 +49,7 @@ def judge_arms(
     margin: float | None,
     family: Family | None = None,
     weights: FloatArray | None = None,
+    score: str = "accuracy",
 ) -> Comparison:
     """Judge an experiment.
 
@@ -58,7 +59,8 @@ def judge_arms(
         margin: declared equivalence margin as a fraction, or None for the default rule.
         family: what is tested; the usual contrasts of these arms by default.
         weights: float64 (m,), what each test image counts, with mean 1; all alike by default. Weights inverse to the
-            class's size make every score a balanced accuracy.
+            class's size (`balancing`) make every score a balanced accuracy.
+        score: what the weights make of the scores, in words.
     """
     family = family_of(list(correct)) if family is None else family
     n, n_test = next(iter(correct.values())).shape
@@ -71,7 +73,8 @@ def judge_arms(
         _explore(name, terms, correct, weights, alpha) for name, terms in family.exploratory.items()
     ]
     base = means.get("real", arms[0].mean)
-    test_se = float(np.sqrt(base * (1 - base) / n_test))
+    test_se = float(np.sqrt(base * (1 - base) * np.square(weights).mean() / n_test))
+    resolution = float(weights.max()) / n_test
     return Comparison(
         arms=arms,
         contrasts=tuple(contrasts),
@@ -82,9 +85,10 @@ def judge_arms(
         margin_rule=rule,
         smallest_p=smallest_p(n),
         exact=is_exact(n),
-        resolution=1 / n_test,
+        score=score,
+        resolution=resolution,
         test_se=test_se,
-        headline=headline_of(contrasts, n=n, n_test=n_test, test_se=test_se),
+        headline=headline_of(contrasts, bounds_text(n, n_test, test_se, resolution, score)),
     )
 
 

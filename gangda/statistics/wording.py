@@ -34,19 +34,21 @@ def sentence_of(contrast: Contrast, *, n: int, alpha: float, margin: float) -> C
     return dataclasses.replace(contrast, sentence=write(contrast, n, alpha, margin))
 
 
-def headline_of(contrasts: Sequence[Contrast], *, n: int, n_test: int, test_se: float) -> str:
+def headline_of(contrasts: Sequence[Contrast], bounds: str) -> str:
     """The first primary contrast's sentence, with what bounds any verdict of this experiment."""
     first = next((contrast for contrast in contrasts if contrast.primary), None)
     said = first.sentence if first else "No primary contrast among these arms, so no verdict."
-    return f"{said} {bounds_text(n, n_test, test_se)}"
+    return f"{said} {bounds}"
 
 
-def bounds_text(n: int, n_test: int, test_se: float) -> str:
+def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: str) -> str:
     """The smallest attainable p and the test set's resolution."""
+    most = "" if resolution * n_test <= 1 + 1e-9 else "up to "  # where images of rare classes weigh more
+    article = "an" if score[0] in "aeiou" else "a"
     return (
         f"With {n} {_seeds(n)} the smallest attainable p is {smallest_p(n):.3g}; "
-        f"one of the {n_test:,} test images weighs {points(1 / n_test)} points, "
-        f"and all of them resolve an accuracy to about {points(test_se)} points."
+        f"one of the {n_test:,} test images weighs {most}{points(resolution)} points, "
+        f"and all of them resolve {article} {score} to about {points(test_se)} points."
     )
 
 

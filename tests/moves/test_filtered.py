@@ -5,8 +5,6 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from gangda import specs
-from gangda.configs import CompareConfig, ExperimentConfig
 from gangda.data.images import UInt8Array
 from gangda.errors import RunError, UsageError
 from gangda.moves.draw import BLOCK
@@ -14,7 +12,6 @@ from gangda.moves.filtered import (
     EXAMPLES,
     Filtered,
     Sieve,
-    check_arms,
     check_filters,
     classifier_chose,
     filtering_shares,
@@ -157,19 +154,6 @@ def test_what_a_filter_cannot_judge_is_refused() -> None:
         check_filters(model("pca"), ("discriminator",))
     with pytest.raises(UsageError, match="one class only"):
         check_filters(model("dcgan", classes=("x",)), ("agreement",))
-
-
-def test_a_comparison_is_refused_when_it_is_planned() -> None:
-    def experiment(arch: str, *names: str) -> ExperimentConfig:
-        compare = CompareConfig(arms=names, filter=("discriminator",))
-        return ExperimentConfig(arch=arch, spec=specs.spec_class(arch)(), compare=compare)
-
-    check_arms(experiment("cdcgan", "real", "generated"))
-    check_arms(experiment("pca", "real", "smote"))
-    with pytest.raises(UsageError, match="--arch pca has no discriminator"):
-        check_arms(experiment("cdcgan", "real", "generated", "generated@pca"))
-    with pytest.raises(UsageError, match="under --loss wasserstein"):
-        check_arms(experiment("cdcgan", "real", "generated@wgan-gp"))
 
 
 def test_rebuilt_training_images_are_not_filtered() -> None:

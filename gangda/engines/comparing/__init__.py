@@ -18,11 +18,11 @@ from gangda.arms import find
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import plan_of
+from gangda.engines.comparing.arms import check_filters, plan_of, train_config
 from gangda.engines.comparing.cells import read_cell, run_cell
 from gangda.engines.comparing.plan import Plan, check, make_plan, publish
-from gangda.engines.comparing.pools import NEEDS, train_config
 from gangda.engines.comparing.results import CompareResult, collect
+from gangda.engines.comparing.stand_ins import NEEDS
 from gangda.engines.comparing.workers import run_cells
 from gangda.engines.training import check as check_training
 from gangda.errors import UsageError
@@ -137,11 +137,12 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
         raise UsageError("--ratios: too few images for validation, so nothing to choose by; give one ratio")
     for ratio in config.compare.ratios:
         plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
+    check_filters(config, splits.train.num_classes)
     for arm, arch in (find(name) for name in config.compare.arms):
         if arm.added in NEEDS:
-            NEEDS[arm.added]()
+            NEEDS[arm.added](config, splits)
         if arch is not None:
-            check_training(train_config(plan, arch, config.runtime.seed), splits.train, labelled=True)
+            check_training(train_config(config, arch, config.runtime.seed), splits.train, labelled=True)
 
 
 def _with_generator_of(config: ExperimentConfig, model: Model) -> ExperimentConfig:

@@ -1,11 +1,15 @@
 """What each arm trains on: the real subset, plus (or with) added images."""
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gangda.configs import AugmentConfig
+from gangda import specs
+from gangda.arms import find
+from gangda.configs import AugmentConfig, ExperimentConfig, Recipe, TrainConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate
+from gangda.moves.filtered import in_order, kind_of
 from gangda.moves.plan import AugmentPlan, first_of_each, kept_rows, make_plan
 
 # What a ratio means, as `gangda augment` says it.
@@ -27,6 +31,40 @@ def most_made(
     """Added images of each class that the hungriest ratio needs, int64 (K,)."""
     most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
     return most
+
+
+def wanted(config: ExperimentConfig, real: LabelledImages) -> IntArray:
+    """Added images of each class, int64 (K,): enough for every ratio, and for replacing all."""
+    compare = config.compare
+    most = compare.fresh * most_made(compare.mode, compare.ratios, real, compare.ratio_for)
+    return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
+
+
+def own_archs(arms: Sequence[str]) -> list[str]:
+    """Architectures that arms ask for themselves (`ARM@ARCHITECTURE`), sorted."""
+    return sorted({arch for _, arch in map(find, arms) if arch is not None})
+
+
+def train_config(config: ExperimentConfig, arch: str, seed: int) -> TrainConfig:
+    """How a cell trains: as the experiment says, or, for another architecture, as that one does by default."""
+    runtime = dataclasses.replace(config.runtime, seed=seed)
+    if arch == config.arch:
+        return TrainConfig(config.data, arch, config.spec, config.recipe, config.budget, runtime)
+    kind = specs.spec_class(arch)
+    return TrainConfig(config.data, arch, kind(), Recipe(**kind.recipe), config.budget, runtime)
+
+
+def check_filters(config: ExperimentConfig, num_classes: int) -> None:
+    """Refuse filters that cannot judge what the generators of the arms will make.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    found = [(arm, arch or config.arch) for arm, arch in map(find, config.compare.arms)]
+    for arch in sorted({arch for arm, arch in found if arm.generated or arm.added == "leaked"}):
+        loss = train_config(config, arch, config.runtime.seed).recipe.loss
+        for name in in_order(config.compare.filter):
+            kind_of(name).check(arch, loss, num_classes, where=f"--arch {arch}")
 
 
 def training_set(

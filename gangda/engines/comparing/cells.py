@@ -15,6 +15,7 @@ from gangda.engines.comparing.fits import Fits
 from gangda.engines.comparing.pictures import pictures_of
 from gangda.engines.comparing.plan import Cell, Plan, digest
 from gangda.engines.comparing.pools import Pools
+from gangda.engines.comparing.scores import pack_labels
 from gangda.engines.comparing.telling import Tell
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import prepare
@@ -86,6 +87,7 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
         "class_names": list(splits.train.class_names),
         "image_shape": list(splits.train.image_shape),
         "rows": {name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
+        "test_labels": pack_labels(splits.test.labels),
         "runtime": dataclasses.asdict(config.runtime),
         "generator": pools.made.get(config.arch),
         "generators": {

@@ -15,6 +15,7 @@ from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import plan_of, training_set
 from gangda.engines.comparing.pools import Pools
+from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier, step_count
 from gangda.runtime.device import Machine
@@ -61,13 +62,16 @@ class Fits:
         candidates = [
             (ratio, self._validation(self._fit(arm, arch, ratio).classifier)) for ratio in self._ratios(arm)
         ]
-        ratio, chosen = max(candidates, key=lambda pair: _score(pair[1]))  # of equals the smallest ratio
+        scores = [None if one is None else self._score(one) for _, one in candidates]
+        ratio, chosen = candidates[
+            int(np.argmax([score or 0.0 for score in scores]))
+        ]  # of equals the smallest ratio
         fitted = self._fit(arm, arch, ratio)
         self._chosen[name] = ratio
         return {
             "ratio": ratio if arm.added else None,
             "candidates": [
-                {"ratio": r, "validation": None if e is None else e.accuracy} for r, e in candidates
+                {"ratio": r, "validation": score} for (r, _), score in zip(candidates, scores, strict=True)
             ],
             "n_train": len(fitted.images),
             "n_generated": int((fitted.images.origin != REAL).sum()),
@@ -82,7 +86,7 @@ class Fits:
     def second(self) -> dict[str, Any] | None:
         """The first primary difference's arms with the second classifier, on the same images; None without one.
 
-        Their ratios are those that the first classifier's validation accuracy chose.
+        Their ratios are those that the first classifier's validation score chose.
         """
         compare = self._config.compare
         name = compare.second_classifier
@@ -188,6 +192,10 @@ class Fits:
         share = (1 - GENERATOR_SHARE) / self._fits
         return Phase(self._tell, GENERATOR_SHARE + share * len(self._fitted), share, "classifier")
 
+    def _score(self, evaluation: Evaluation) -> float:
+        """What arms are compared by."""
+        return float(getattr(evaluation, FIGURES[self._config.compare.score_by]))
+
     def _validation(self, classifier: FittedClassifier) -> Evaluation | None:
         return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
 
@@ -207,10 +215,6 @@ def added_per_class(images: LabelledImages) -> list[int]:
     """Images of each class that are not the real subset's own."""
     added = images.labels[images.origin != REAL]
     return [int(count) for count in np.bincount(added, minlength=images.num_classes)]
-
-
-def _score(evaluation: Evaluation | None) -> float:
-    return 0.0 if evaluation is None else evaluation.accuracy
 
 
 def plain_of(evaluation: Evaluation) -> dict[str, Any]:

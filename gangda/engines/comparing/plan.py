@@ -10,18 +10,16 @@ from typing import Any
 
 from gangda import catalog, settings
 from gangda.configs import CompareConfig, ExperimentConfig, Runtime
+from gangda.engines.comparing.arms import own_archs, train_config
 from gangda.errors import RunError, UsageError
-from gangda.moves.filtered import check_arms
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
-from gangda.statistics.families import PROCEDURES, family_of
-from gangda.statistics.power import power_of
+from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
+from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
 
-PROTOCOL = 4  # raise it when cells of the same configuration would come out otherwise
-
-SPREADS = (0.0025, 0.005, 0.01, 0.02)  # of paired differences, as comparisons of small classifiers have them
+PROTOCOL = 5  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,18 @@ class Plan:
         return digest(self.fixed)
 
     @property
+    def _family(self) -> Family:
+        compare = self.config.compare
+        return family_of(compare.arms, compare.contrast, compare.procedure)
+
+    @property
     def judging(self) -> dict[str, Any]:
         """How the cells are judged, all said before the first one runs: `n` leaves out seeds added later."""
         compare = self.config.compare
         return {
             **self.fixed["family"],
             "n": self.extensions[0] if self.extensions else len(self.cells),
+            "score_by": compare.score_by,
             "alpha": compare.alpha,
             "margin": compare.margin,
             "margin_rule": margin_rule(compare.margin, "real" in compare.arms),
@@ -90,25 +94,10 @@ class Plan:
             "judging": self.judging,
             "judging_hash": self.judging_hash,
             "seeds": len(self.cells),
-            "power": stated_power(len(self.cells), self.config.compare.alpha),
+            "power": stated_power(len(self.cells), first_level(self._family, self.config.compare.alpha)),
             "extensions": list(self.extensions),
             "cells": [dataclasses.asdict(cell) for cell in self.cells],
         }
-
-
-def stated_power(n: int, alpha: float) -> list[dict[str, float | None]]:
-    """How often n seeds will find a true difference of one and two points, by the spread of the differences, in points.
-
-    Said before the first cell runs; None where n seeds can decide nothing. For the first difference tested.
-    """
-    return [
-        {
-            "spread": 100 * sd,
-            "one point": power_of(0.01, n, sd, alpha),
-            "two points": power_of(0.02, n, sd, alpha),
-        }
-        for sd in SPREADS
-    ]
 
 
 def make_plan(
@@ -142,7 +131,6 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)
-    check_arms(config)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
         raise UsageError("--ratios: give at least one ratio, each once")
     if compare.mode == "replace" and max(compare.ratios) > 1:
@@ -269,6 +257,7 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
         "fingerprint": fingerprint,
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
+        "others": {arch: _trained_as(config, arch) for arch in own_archs(config.compare.arms)},
         "family": {
             "primary": list(family.primary),
             "procedure": PROCEDURES[family.procedure],
@@ -277,6 +266,12 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
             "equivalence": "TOST at the margin, per contrast",
         },
     }
+
+
+def _trained_as(config: ExperimentConfig, arch: str) -> dict[str, Any]:
+    """What an architecture that an arm asks for itself has by default: a cell depends on it."""
+    trained = train_config(config, arch, config.runtime.seed)
+    return {"spec": dataclasses.asdict(trained.spec), "recipe": dataclasses.asdict(trained.recipe)}
 
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where the images come from that an arm adds to the real ones: a cell's generators, or what stands in for one."""
+"""Where the images come from that an arm adds to the real ones: a cell's generators (or `stand_ins.py`)."""
 
 import dataclasses
 import time
@@ -7,18 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gangda import specs
-from gangda.configs import Recipe, TrainConfig
-from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, UInt8Array, generated_images
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import most_made
+from gangda.engines.comparing import stand_ins
+from gangda.engines.comparing.arms import train_config, wanted
 from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
-from gangda.errors import UsageError
 from gangda.moves.filtered import Sieve, filtering_shares
 from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
@@ -26,10 +22,8 @@ from gangda.moves.sorting import fit_sorter
 from gangda.moves.supply import draw_images, needs_sorter, supply_of
 from gangda.moves.watch import samples_of_each
 from gangda.runtime.device import Machine
-from gangda.runtime.seeding import numpy_stream
 
 LEAKY = "leaky"  # the key of a generator that saw everything
-SMOTE_NEIGHBOURS = 5  # Chawla 2002
 
 
 @dataclass(eq=False)
@@ -76,26 +70,12 @@ class Pools:
     @property
     def wanted(self) -> IntArray:
         """Images of each class, int64 (K,): enough for every ratio, and for replacing all."""
-        compare, real = self.plan.config.compare, self.splits.train
-        most = compare.fresh * most_made(compare.mode, compare.ratios, real, compare.ratio_for)
-        return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
+        return wanted(self.plan.config, self.splits.train)
 
     @property
     def drawn(self) -> LabelledImages | None:
         """The experiment's own generator's pool, if an arm asked for it."""
         return self._kept.get(("generator", self.plan.config.arch))
-
-    def _rng(self, purpose: str) -> np.random.Generator:
-        return numpy_stream(self.cell.seed, "pool", purpose)
-
-    def _copied_rows(self) -> IntArray:
-        """Rows of real images, those of a class one after the other, again and again, as many as are wanted."""
-        labels = self.splits.train.labels
-        rows = [
-            np.resize(np.flatnonzero(labels == label), count) if count else np.zeros(0, dtype=np.int64)
-            for label, count in enumerate(self.wanted)
-        ]
-        return np.concatenate(rows).astype(np.int64)
 
 
 def _generated(pools: Pools, arch: str) -> LabelledImages:
@@ -124,7 +104,7 @@ def _leaked(pools: Pools, arch: str) -> LabelledImages:
 def _trained(pools: Pools, arch: str, splits: DataSplits, key: str) -> Model:
     folder = pools.folder(key)
     return fit_generator(
-        train_config(pools.plan, arch, pools.cell.seed),
+        train_config(pools.plan.config, arch, pools.cell.seed),
         splits.train,
         folder,
         fingerprint=splits.fingerprint,
@@ -171,136 +151,16 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
     return pool
 
 
-def train_config(plan: Plan, arch: str, seed: int) -> TrainConfig:
-    """How a cell trains: as the experiment says, or, for another architecture, as that one does by default."""
-    config = plan.config
-    runtime = dataclasses.replace(config.runtime, seed=seed)
-    if arch == config.arch:
-        return TrainConfig(config.data, arch, config.spec, config.recipe, config.budget, runtime)
-    kind = specs.spec_class(arch)
-    return TrainConfig(config.data, arch, kind(), Recipe(**kind.recipe), config.budget, runtime)
-
-
-def _permuted(pools: Pools, arch: str) -> LabelledImages:
-    """Generated images, each under the name of the next class."""
-    pool = pools.of("generator", arch)
-    labels = (pool.labels + 1) % pool.num_classes
-    return _in_order(dataclasses.replace(pool, labels=labels))
-
-
-def _wrong_range(pools: Pools, arch: str) -> LabelledImages:
-    """Generated images whose [-1, 1] was taken for [0, 1]: the darker half is black, the rest is stretched."""
-    return _changed(pools.of("generator", arch), lambda x: np.clip(2 * x.astype(np.int16) - 255, 0, 255))
-
-
-def _wrong_size(pools: Pools, arch: str) -> LabelledImages:
-    """Generated images at half their size, in the corner of a black square."""
-
-    def shrink(pixels: UInt8Array) -> UInt8Array:
-        small = pixels[:, ::2, ::2]
-        canvas = np.zeros_like(pixels)
-        canvas[:, : small.shape[1], : small.shape[2]] = small
-        return canvas
-
-    return _changed(pools.of("generator", arch), shrink)
-
-
-def _copies(pools: Pools, arch: str) -> LabelledImages:
-    """The real images again."""
-    real = pools.splits.train.take(pools._copied_rows())
-    return _as_added(real, TRADITIONAL)
-
-
-def _shuffled(pools: Pools, arch: str) -> LabelledImages:
-    """The real images again, their labels shuffled."""
-    copies = pools.of("copies", arch)
-    labels = pools._rng("shuffled").permutation(copies.labels)
-    return _in_order(dataclasses.replace(copies, labels=labels))
-
-
-def _held_back(pools: Pools, arch: str) -> LabelledImages:
-    """Other real images of the source's training split, none of them in the subset.
-
-    Raises:
-        UsageError: there are too few.
-    """
-    plan, splits = pools.plan, pools.splits
-    whole = dataclasses.replace(plan.config.data, per_class=None, class_counts=None)
-    everything = load_splits(whole, pools.cell.seed)
-    used = np.concatenate([splits.train.row_id, splits.validation.row_id, splits.test.row_id])
-    rows = np.flatnonzero(~np.isin(everything.train.row_id, used))
-    spare = everything.train.take(pools._rng("held back").permutation(rows))
-    for name, have, want in zip(spare.class_names, spare.counts(), pools.wanted, strict=True):
-        if have < want:
-            raise UsageError(
-                f"--arms held-back: class '{name}' has {have} images outside the subset, {want} are needed; "
-                "give a smaller --per-class or ratio"
-            )
-    return _as_added(spare, TRADITIONAL)
-
-
-def _smote(pools: Pools, arch: str) -> LabelledImages:
-    """Points on the lines between neighbours of one class, in pixels (Chawla 2002; imbalanced-learn's).
-
-    Raises:
-        UsageError: imbalanced-learn is not installed, or a class has a single image.
-    """
-    smote = _smote_class()
-    real = pools.splits.train
-    least = int(real.counts().min())
-    if least < 2:
-        raise UsageError("--arms smote: every class needs two images or more; give more --per-class")
-    target = real.counts() + pools.wanted
-    sampler = smote(
-        sampling_strategy=dict(enumerate(target.tolist())),
-        k_neighbors=min(SMOTE_NEIGHBOURS, least - 1),
-        random_state=int(pools._rng("smote").integers(2**31)),
-    )
-    flat = real.pixels.reshape(len(real), -1).astype(np.float32)
-    pixels, labels = sampler.fit_resample(flat, real.labels)
-    made = np.rint(pixels[len(real) :]).clip(0, 255).astype(np.uint8).reshape(-1, *real.pixels.shape[1:])
-    return _as_added(generated_images(made, labels[len(real) :], real.class_names), TRADITIONAL)
-
-
-def _smote_class() -> Any:
-    try:
-        from imblearn.over_sampling import SMOTE
-    except ModuleNotFoundError:
-        raise UsageError(
-            "--arms smote needs imbalanced-learn: pip install 'gangda[smote]', or leave this arm out"
-        ) from None
-    return SMOTE
-
-
-def _changed(pool: LabelledImages, change: Callable[[UInt8Array], Any]) -> LabelledImages:
-    return dataclasses.replace(pool, pixels=np.ascontiguousarray(change(pool.pixels), dtype=np.uint8))
-
-
-def _as_added(images: LabelledImages, origin: int) -> LabelledImages:
-    """The same as added images: what is not the subset's own has no row of it."""
-    count = len(images)
-    return dataclasses.replace(
-        images, row_id=np.full(count, -1, dtype=np.int64), origin=np.full(count, origin, dtype=np.uint8)
-    )
-
-
-def _in_order(images: LabelledImages) -> LabelledImages:
-    """Sorted by label, as a pool is."""
-    return images.take(np.argsort(images.labels, kind="stable").astype(np.int64))
-
-
 # Keyed by what `Arm.added` says; a test holds the two together.
 SOURCES: Mapping[str, Callable[[Pools, str], LabelledImages]] = {
     "generator": _generated,
     "generator only": lambda pools, arch: pools.of("generator", arch),
     "leaked": _leaked,
-    "permuted labels": _permuted,
-    "wrong range": _wrong_range,
-    "wrong size": _wrong_size,
-    "smote": _smote,
-    "copies": _copies,
-    "shuffled": _shuffled,
-    "held back": _held_back,
+    "permuted labels": stand_ins.permuted,
+    "wrong range": stand_ins.wrong_range,
+    "wrong size": stand_ins.wrong_size,
+    "smote": stand_ins.smote,
+    "copies": stand_ins.copies,
+    "shuffled": stand_ins.shuffled,
+    "held back": stand_ins.held_back,
 }
-
-NEEDS: Mapping[str, Callable[[], Any]] = {"smote": _smote_class}  # asked for when the plan is made

@@ -18,6 +18,7 @@ from gangda.engines.comparing.cells import read_cell
 from gangda.engines.comparing.fits import unpack_correct
 from gangda.engines.comparing.plan import Plan
 from gangda.engines.comparing.pools import LEAKY
+from gangda.engines.comparing.scores import FIGURES, weights_of, words_of
 from gangda.engines.comparing.second import second_opinion
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
@@ -27,6 +28,7 @@ from gangda.statistics.values import Comparison
 from gangda.statistics.verdicts import judge_arms
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
+APART = ("pictures", "test_labels")  # of a cell: shown, or said once for all
 ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
 
 
@@ -95,8 +97,10 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         alpha=compare.alpha,
         margin=None if margin is None else margin / 100,
         family=family_of(arms, compare.contrast, compare.procedure),
+        weights=weights_of(compare.score_by, cells),
+        score=words_of(compare.score_by),
     )
-    second = second_opinion(cells, comparison, compare.alpha)
+    second = second_opinion(cells, comparison, compare.alpha, FIGURES[compare.score_by])
     if second is not None:
         comparison = dataclasses.replace(comparison, headline=f"{comparison.headline} {second['sentence']}")
     calibration = calibrate(arms, comparison, compare.alpha)
@@ -115,7 +119,8 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         "plan": plan.as_dict(),
         "command": command_of(plan, out),
         "versions": versions(),
-        "cells": [{key: value for key, value in cell.items() if key != "pictures"} for cell in cells],
+        "test_labels": cells[0]["test_labels"],
+        "cells": [{key: value for key, value in cell.items() if key not in APART} for cell in cells],
     }
     write_json(out / "comparison.json", document)
     pictures = [cell["pictures"] for cell in cells if cell["pictures"]]

@@ -11,9 +11,11 @@ from gangda.statistics.wording import interval_text, points
 
 
 def second_opinion(
-    cells: Sequence[dict[str, Any]], comparison: Comparison, alpha: float
+    cells: Sequence[dict[str, Any]], comparison: Comparison, alpha: float, figure: str = "accuracy"
 ) -> dict[str, Any] | None:
     """What the second classifier says of the first primary difference; None where there is none.
+
+    `figure`: of an evaluation, what is compared.
 
     A headline needs the two to agree in sign; the second one's own interval is exploratory.
     """
@@ -22,7 +24,7 @@ def second_opinion(
     name, contrast = cells[0]["second"]["classifier"], cells[0]["second"]["contrast"]
     first = next(one for one in comparison.contrasts if one.name == contrast)
     plus, minus = (
-        [cell["second"]["arms"][arm]["test"]["accuracy"] for cell in cells] for arm in contrast.split(" - ")
+        [cell["second"]["arms"][arm]["test"][figure] for cell in cells] for arm in contrast.split(" - ")
     )
     deltas = np.subtract(plus, minus)
     mean, interval = float(deltas.mean()), sign_flip(deltas).interval(alpha)

@@ -14,6 +14,7 @@ from gangda.engines import comparing
 from gangda.engines.comparing import job_count
 from gangda.engines.comparing.cells import read_cell
 from gangda.engines.comparing.plan import Plan, publish
+from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.workers import run_cells
 from gangda.engines.experimenting.scored import read_score, run_score, score_plan
 from gangda.errors import UsageError
@@ -78,9 +79,10 @@ class Compared:
 
     def read(self, setting: Setting, figure: str) -> FloatArray:
         """Test accuracy of the arm."""
+        score = FIGURES[setting.config.compare.score_by]
         cells = [read_cell(setting.folder, cell) for cell in setting.plan.cells]
         return np.array(
-            [cell["arms"][figure]["test"]["accuracy"] for cell in cells if cell], dtype=np.float64
+            [cell["arms"][figure]["test"][score] for cell in cells if cell], dtype=np.float64
         )
 
 

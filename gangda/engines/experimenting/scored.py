@@ -1,7 +1,6 @@
 """One scored cell: draw the subset, train its generator, score its samples; its result is one JSON file."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +8,10 @@ from typing import Any
 
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
+from gangda.engines.comparing.arms import check_filters, train_config
+from gangda.engines.comparing.courses import looks_of
 from gangda.engines.comparing.plan import Cell, Plan, make_plan
-from gangda.engines.comparing.pools import Pools, train_config
+from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
 from gangda.errors import DataError, RunError, UsageError
@@ -30,7 +31,8 @@ def score_plan(config: ExperimentConfig) -> Plan:
     """
     splits = load_splits(config.data, config.runtime.seed)
     plan = make_plan(config, splits.fingerprint, None, None)
-    check_training(train_config(plan, config.arch, config.runtime.seed), splits.train, splits.labelled)
+    check_filters(config, splits.train.num_classes)
+    check_training(train_config(plan.config, config.arch, config.runtime.seed), splits.train, splits.labelled)
     return plan
 
 
@@ -92,14 +94,6 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
         "generator": pools.made[config.arch],
         "values": {name: without_nan(results[0].as_dict()) for name, results in found.items()},
         "metrics": [without_nan(metric.as_dict()) for results in found.values() for metric in results],
-        "looks": _looks(work / "gan" / "metrics.jsonl"),
+        "looks": looks_of(work / "gan" / "metrics.jsonl"),
         "seconds": time.monotonic() - began,
     }
-
-
-def _looks(log: Path) -> list[dict[str, Any]]:
-    """What was seen of the samples in the course of training, with the step."""
-    if not log.exists():
-        return []
-    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    return [{"step": line["step"], **line["look"]} for line in lines if "look" in line]

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from gangda.classifiers.evaluation import evaluate_predictions
 from gangda.configs import (
     Budget,
     ClassifierConfig,
@@ -16,7 +18,7 @@ from gangda.configs import (
 )
 from gangda.data.loading import load_splits
 from gangda.engines import comparing
-from gangda.engines.comparing import pools
+from gangda.engines.comparing import fits, pools
 from gangda.engines.comparing.cells import cell_path, run_cell
 from gangda.engines.comparing.fits import same_steps
 from gangda.errors import RunError, StoppedError, UsageError
@@ -146,6 +148,27 @@ def test_the_ratio_is_chosen_on_validation_and_zero_means_real(tmp_path):
     assert arm["ratio"] == max(scores, key=scores.get)
     if arm["ratio"] == 0.0:
         assert arm["test"] == real["test"]
+
+
+@pytest.mark.parametrize(("score_by", "ratio", "score"), [("accuracy", 0.0, 0.8), ("balanced", 1.0, 0.75)])
+def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by, ratio, score):
+    """Of eight common images and two rare ones: all of the former right, or half of each and a rare one more."""
+    labels = np.repeat([0, 1], [8, 2])
+    said = {0.0: np.zeros(10, dtype=int), 1.0: np.array([0] * 4 + [1] * 6)}
+    monkeypatch.setattr(
+        fits, "evaluate", lambda fitted, *_: evaluate_predictions(labels, said[fitted.ratio], 2)
+    )
+    config = experiment(ratios=(0.0, 1.0), score_by=score_by)
+    splits = load_splits(config.data, 0)
+    cell = fits.Fits(config, 0, splits, None, None, lambda share, info: None)
+
+    def fitted(arm, arch, ratio, config=None):
+        return fits.Fitted(SimpleNamespace(ratio=ratio, steps=1, fingerprint="f"), splits.train, 0.0)
+
+    monkeypatch.setattr(cell, "_fit", fitted)
+    found = cell.run("generated")
+    assert found["ratio"] == ratio
+    assert max(one["validation"] for one in found["candidates"]) == score
 
 
 def test_epochs_become_the_same_steps_for_every_arm():

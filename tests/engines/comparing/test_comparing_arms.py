@@ -3,9 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gangda.configs import CompareConfig
+from gangda import specs
+from gangda.configs import CompareConfig, ExperimentConfig
 from gangda.data.images import generated_images, real_images
-from gangda.engines.comparing.arms import MODES, most_made, plan_of, training_set
+from gangda.engines.comparing.arms import MODES, check_filters, most_made, plan_of, training_set
+from gangda.errors import UsageError
 
 
 def images(counts, make=real_images):
@@ -55,3 +57,18 @@ def test_balance_spends_its_budget_on_the_smallest_class():
 def test_the_pool_is_large_enough_for_every_ratio(mode, most):
     real = images([4, 6])
     assert most_made(mode, (0.5, 2.0, 1.0), real).tolist() == most
+
+
+def test_filters_that_cannot_judge_an_arms_generator_are_refused():
+    def experiment(arch, *names):
+        compare = CompareConfig(arms=names, filter=("discriminator", "agreement"))
+        return ExperimentConfig(arch=arch, spec=specs.spec_class(arch)(), compare=compare)
+
+    check_filters(experiment("cdcgan", "real", "generated"), 2)
+    check_filters(experiment("pca", "real", "smote"), 2)
+    with pytest.raises(UsageError, match="--arch pca has no discriminator"):
+        check_filters(experiment("cdcgan", "real", "generated", "generated@pca"), 2)
+    with pytest.raises(UsageError, match="under --loss wasserstein"):
+        check_filters(experiment("cdcgan", "real", "generated@wgan-gp"), 2)
+    with pytest.raises(UsageError, match="one class only"):
+        check_filters(experiment("cdcgan", "real", "generated"), 1)

@@ -4,6 +4,7 @@ import multiprocessing
 
 import pytest
 
+from gangda import specs
 from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
 from gangda.engines.comparing.plan import check, make_plan, publish, resolve_runtime
 from gangda.errors import DataError, RunError, UsageError
@@ -61,6 +62,37 @@ def test_a_cells_identity_is_what_determines_its_numbers():
         plan(card={"seed": 0, "weights": "1"}),
     ):  # fmt: skip
         assert not set(ids) & {cell.id for cell in changed.cells}
+
+
+def test_an_architecture_of_an_arms_own_is_part_of_the_identity(monkeypatch):
+    """What it has by default may change with the version: then its cells are others."""
+    arms = ("real", "generated", "generated@wgan-gp")
+    before, without = plan(arms=arms), plan(arms=arms[:2])
+    assert before.fixed["others"]["wgan-gp"]["recipe"]["loss"] == "wasserstein"
+    changed = {**specs.WganGpSpec.recipe, "batch_size": 16}
+    monkeypatch.setattr(specs.WganGpSpec, "recipe", changed)
+    after = plan(arms=arms)
+    assert after.hash != before.hash
+    assert not {cell.id for cell in after.cells} & {cell.id for cell in before.cells}
+    assert plan(arms=arms[:2]).cells == without.cells
+
+
+def test_what_arms_are_compared_by_is_fixed_and_part_of_the_judging():
+    plain, balanced = plan(), plan(score_by="balanced")
+    assert (plain.judging["score_by"], balanced.judging["score_by"]) == ("accuracy", "balanced")
+    assert plain.judging_hash != balanced.judging_hash
+    assert plain.hash != balanced.hash
+
+
+def test_the_stated_power_is_that_of_the_procedure():
+    """Three primary differences: under Holm the smallest p must reach a third of alpha."""
+    sequence, holm = (plan(procedure=name).as_dict()["power"] for name in ("sequence", "holm"))
+    third = plan(alpha=0.05 / 3, procedure="sequence").as_dict()["power"]
+    assert holm == third
+    assert holm[2]["one point"] < sequence[2]["one point"]
+    few = plan(seeds=6, procedure="holm").as_dict()["power"]
+    assert few[0]["two points"] is None, "2 / 2^6 is above 0.05 / 3"
+    assert plan(seeds=6).as_dict()["power"][0]["two points"] is not None
 
 
 def test_the_plan_is_on_disk_before_any_cell_and_names_contrasts_n_family_and_margin(tmp_path):

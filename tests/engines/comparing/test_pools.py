@@ -13,6 +13,7 @@ from gangda.data.loading import load_splits
 from gangda.engines import comparing
 from gangda.engines.comparing.plan import make_plan
 from gangda.engines.comparing.pools import Pools
+from gangda.engines.comparing.stand_ins import outside
 from gangda.errors import UsageError
 from gangda.runtime.device import prepare
 from gangda.specs import PcaSpec
@@ -78,6 +79,24 @@ def test_held_back_images_are_of_no_split(pools):
     used = {x.tobytes() for part in (splits.train, splits.validation, splits.test) for x in part.pixels}
     fresh = [x.tobytes() not in used for x in pools.of("held back").pixels]
     assert np.mean(fresh) > 0.99  # the digits hold a few duplicates
+
+
+def test_how_many_are_outside_does_not_depend_on_the_seed(tmp_path):
+    """So that what is refused when the plan is made is all there is to refuse."""
+    config = dataclasses.replace(experiment(ratios=(1.0,)), data=DataConfig(per_class=70))
+    counts = []
+    for seed in (0, 1, 2):
+        whole, rows = outside(config, load_splits(config.data, seed), seed)
+        counts.append(np.bincount(whole.labels[rows], minlength=10).tolist())
+    assert counts[0] == counts[1] == counts[2]
+
+
+def test_too_few_held_back_images_are_refused_when_it_is_planned(tmp_path):
+    config = dataclasses.replace(experiment(arms=("real", "held-back")), data=DataConfig(per_class=120))
+    with pytest.raises(UsageError, match="class '0' has 22 images outside the subset, 108 are needed"):
+        comparing.compare(config, tmp_path / "e", dry_run=True)
+    none = dataclasses.replace(config, compare=dataclasses.replace(config.compare, ratios=(0.0,)))
+    assert comparing.compare(none, tmp_path / "f", dry_run=True).dry_run
 
 
 def test_smote_lies_between_neighbours_of_its_class(pools):

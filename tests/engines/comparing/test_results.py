@@ -1,10 +1,14 @@
 import json
 
+import numpy as np
 import pytest
 from fake_experiment import finish, plan_for
 
+from gangda.classifiers.evaluation import evaluate_predictions
 from gangda.engines.comparing.cells import cell_path, read_cell, write_cell
+from gangda.engines.comparing.fits import plain_of
 from gangda.engines.comparing.results import collect
+from gangda.engines.comparing.scores import pack_labels, unpack_labels
 from gangda.errors import DataError, IncompleteError
 
 EQUAL = {"real": 0.8, "traditional": 0.8, "generated": 0.8, "generated+traditional": 0.8}
@@ -72,3 +76,71 @@ def test_cells_on_different_test_images_do_not_belong_together(tmp_path):
     write_cell(tmp_path, plan.cells[0], other)
     with pytest.raises(DataError, match="different test images"):
         collect(plan, tmp_path)
+
+
+RARE = np.repeat([0, 1, 2, 3], [300, 60, 30, 10])  # of 400 test images
+
+
+def rarely_right(plan, out):
+    """`generated` gets rare classes right that `real` gets wrong, and as many common ones wrong."""
+    finish(plan, out, EQUAL)
+    for cell in plan.cells:
+        values = read_cell(out, cell)
+        values["test_labels"] = pack_labels(RARE)
+        for arm, wrong in (("real", slice(390, 400)), ("generated", slice(0, 10))):
+            answer = RARE.copy()
+            answer[wrong] = (answer[wrong] + 1) % 4
+            answer[10 + cell.index] = 1  # so that seeds differ
+            values["arms"][arm]["test"] = {
+                **plain_of(evaluate_predictions(RARE, answer, 4)),
+                "train_accuracy": 1.0,
+            }
+        write_cell(out, cell, values)
+    return collect(plan, out)
+
+
+def test_balanced_accuracy_can_be_asked_for(tmp_path):
+    judged = {}
+    for score_by in ("accuracy", "balanced"):
+        out = tmp_path / score_by
+        plan = plan_for(out, arms=("real", "generated"), score_by=score_by)
+        judged[score_by] = rarely_right(plan, out).comparison
+    plain, balanced = judged["accuracy"], judged["balanced"]
+    assert plain.contrasts[0].mean == pytest.approx(0.0)
+    assert balanced.contrasts[0].mean == pytest.approx(
+        (1 - 10 / 300) / 4
+    )  # recalls by hand: 1/4 against 10/300/4
+    assert balanced.contrasts[0].verdict == "better"
+    cells = [read_cell(tmp_path / "balanced", cell) for cell in plan.cells]
+    for arm in balanced.arms:
+        assert arm.scores == pytest.approx([c["arms"][arm.name]["test"]["balanced_accuracy"] for c in cells])
+    # Sums over classes: sum w^2 = sum over classes of size (400 / (4 size))^2.
+    p = balanced.arms[0].mean
+    squares = sum(size * (100 / size) ** 2 for size in (300, 60, 30, 10))
+    assert balanced.test_se == pytest.approx(np.sqrt(p * (1 - p) * squares) / 400)
+    assert balanced.resolution == pytest.approx(1 / (4 * 10))
+    assert plain.resolution == pytest.approx(1 / 400)
+
+
+def test_the_report_says_what_was_compared(tmp_path):
+    plan = plan_for(tmp_path, arms=("real", "generated"), score_by="balanced")
+    headline = rarely_right(plan, tmp_path).comparison.headline
+    assert "weighs up to 2.50 points" in headline
+    assert "a balanced accuracy to about" in headline
+    page = (tmp_path / "report.html").read_text()
+    assert "Test balanced accuracy over the seeds" in page
+    assert "(of plain accuracy)" in page
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["comparison"]["score"] == "balanced accuracy"
+    assert unpack_labels(written["test_labels"]).tolist() == RARE.tolist()
+    assert "test_labels" not in written["cells"][0]
+
+
+def test_under_holm_the_report_does_not_speak_of_a_sequence(tmp_path):
+    plan = plan_for(tmp_path, procedure="holm")
+    finish(plan, tmp_path)
+    collect(plan, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Holm's step-down procedure at alpha" in page.replace("&#39;", "'")
+    assert "fixed sequence" not in page
+    assert "tested in this order" not in page
