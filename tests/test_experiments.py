@@ -71,6 +71,20 @@ def test_another_architecture_takes_nothing_of_the_first(tmp_path):
         (("title: A title", "metrics: [fdi]\ntitle: A title"), "unknown metric 'fdi'"),
         (("title: A title", "format_version: 99\ntitle: A title"), "format 99 is newer"),
         (("kind: experiment", "kind: ["), "not readable as YAML"),
+        (("title: A title", "metrics:\ntitle: A title"), "metrics: None: expected a list of names"),
+        (("title: A title", "metrics: 3\ntitle: A title"), "metrics: 3: expected a list of names"),
+        (("title: A title", "metrics: fid\ntitle: A title"), "metrics: 'fid': expected a list of names"),
+        (("title: A title", "metrics: []\ntitle: A title"), r"metrics: \[\]: expected a list of names"),
+        (("title: A title", "metrics: [[1]]\ntitle: A title"), r"metrics: \[\[1\]\]: expected a list"),
+        (("title: A title", "metrics: [fid, fid]\ntitle: A title"), "give each name once"),
+        (("title: A title", "arm: [1]\ntitle: A title"), "arm: say it in words"),
+        (("title: A title", "between: 0\ntitle: A title"), "between: 0: expected true or false"),
+        (("title: A title", "origin: [1]\ntitle: A title"), "origin: say it in words"),
+        (("title: A title", 'title: "\\ud800"'), "title: say it in words"),
+        (("quick: {budget: {steps: 3}}", "quick: 3"), "quick: expected sections"),
+        (("quick: {budget: {steps: 3}}", "quick: [1]"), "quick: expected sections"),
+        (("arch.generators: [1, 2]", "arch.generators: [16, 16]"), "is there twice; give each value once"),
+        (("arch.generators: [1, 2]", f"budget.steps: {list(range(300))}"), "600 variants; give 1 to 200"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, change, message):
@@ -78,6 +92,25 @@ def test_what_is_wrong_is_said(tmp_path, change, message):
         experiments.read(file(tmp_path, GOOD.replace(*change)))
     assert "\n" not in str(error.value)
     assert "mine.yaml" in str(error.value) or "unknown metric" in message or "no such arm" in message
+
+
+def test_the_rehearsal_may_vary_something_else(tmp_path):
+    text = GOOD.replace("quick: {", "quick: {variants: {one: {arch: dcgan}, 2: {}}, ")
+    assert [variant.name for variant in experiments.read(file(tmp_path, text), quick=True).variants] == [
+        "one",
+        "2",
+    ]
+    assert len(experiments.read(file(tmp_path, text)).variants) == 4
+
+
+def test_combinations_are_counted_before_they_are_made(tmp_path):
+    many = ", ".join(f"arch.a{k}: {list(range(100))}" for k in range(9))
+    with pytest.raises(UsageError, match="1000000000000000000 variants"):
+        experiments.read(
+            file(
+                tmp_path, GOOD.replace("arch.generators: [1, 2], recipe.loss: [nonsaturating, minimax]", many)
+            )
+        )
 
 
 def test_no_such_experiment():

@@ -20,6 +20,7 @@ quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for 
 
 import difflib
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -29,6 +30,7 @@ from typing import Any
 from gangda import arms, catalog
 from gangda.config_files import Sections, check_keys, check_sections, load_yaml, merge_sections
 from gangda.errors import UsageError
+from gangda.fieldtypes import in_words
 
 SUFFIX = ".yaml"
 MEASURES = ("compare", "score")
@@ -46,6 +48,7 @@ KEYS = (
     "metrics",
     "quick",
 )
+VARYING = ("vary", "variants")  # one of the two
 MOST_VARIANTS = 200
 
 
@@ -101,21 +104,23 @@ def read(name: str, quick: bool = False) -> Experiment:
     loaded = load_yaml(text, where)
     _check_keys(loaded, where)
     base = check_sections(loaded.get("base"), f"{where}: base")
+    shorter = _quick(loaded.get("quick"), where)
     if quick:
-        shorter = dict(loaded.get("quick") or {})
-        loaded = {**loaded, **{key: shorter.pop(key) for key in ("vary", "variants") if key in shorter}}
+        other = {key: shorter.pop(key) for key in VARYING if key in shorter}
+        loaded = {**{key: loaded[key] for key in loaded if not other or key not in VARYING}, **other}
+        _check_keys(loaded, where)
         base = merge_sections(base, check_sections(shorter, f"{where}: quick"))
     changes = _changes(loaded, where)
     experiment = Experiment(
         name=Path(name).stem,
-        title=_words(loaded, "title", where),
-        question=_words(loaded, "question", where),
-        origin=str(loaded.get("origin", "")),
+        title=_words(loaded.get("title"), f"{where}: title"),
+        question=_words(loaded.get("question"), f"{where}: question"),
+        origin=_words(loaded["origin"], f"{where}: origin") if "origin" in loaded else "",
         measure=_one_of(loaded.get("measure", "compare"), MEASURES, f"{where}: measure"),
         variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
-        between=loaded.get("between", True) is not False,
-        arm=str(loaded.get("arm", "generated+traditional")),
-        metrics=tuple(loaded.get("metrics", ("gan_test",))),
+        between=_flag(loaded.get("between", True), f"{where}: between"),
+        arm=_words(loaded.get("arm", "generated+traditional"), f"{where}: arm"),
+        metrics=_names(loaded.get("metrics", ["gan_test"]), f"{where}: metrics"),
         varied=tuple(dict.fromkeys(key for change in changes.values() for key in _dotted(change))),
         source=where,
     )
@@ -146,23 +151,35 @@ def _check_keys(loaded: Mapping[str, Any], where: str) -> None:
         raise UsageError(f"{where}: give either vary: (keys and their values) or variants: (by name)")
 
 
+def _quick(value: Any, where: str) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise UsageError(f"{where}: quick: expected sections such as budget:, or another vary:")
+    return dict(value or {})
+
+
 def _changes(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
     """What each variant changes, by its name."""
     if "variants" in loaded:
         named = _mapping(loaded["variants"], f"{where}: variants")
-        changes = {str(name): check_sections(change, f"{where}: {name}") for name, change in named.items()}
-    else:
-        changes = _combinations(_mapping(loaded["vary"], f"{where}: vary"), where)
-    if not 1 <= len(changes) <= MOST_VARIANTS:
-        raise UsageError(f"{where}: {len(changes)} variants; give 1 to {MOST_VARIANTS}")
-    return changes
+        _refuse_many(len(named), where)
+        changes = {_words(str(name), f"{where}: variants: {in_words(name)}"): named[name] for name in named}
+        if len(changes) < len(named):
+            raise UsageError(f"{where}: variants: a name is there twice")
+        return {name: check_sections(change, f"{where}: {name}") for name, change in changes.items()}
+    return _combinations(_mapping(loaded["vary"], f"{where}: vary"), where)
+
+
+def _refuse_many(count: int, where: str) -> None:
+    if count > MOST_VARIANTS:
+        raise UsageError(f"{where}: {count} variants; give 1 to {MOST_VARIANTS}")
 
 
 def _combinations(vary: Mapping[str, Any], where: str) -> dict[str, Sections]:
     """Every combination of the values, named by what differs: "generators=3, loss=hinge"."""
     for key, values in vary.items():
         if str(key).count(".") != 1 or not isinstance(values, list) or not values:
-            raise UsageError(f"{where}: vary: {key}: expected section.option and a list of values")
+            raise UsageError(f"{where}: vary: {in_words(key)}: expected section.option and a list of values")
+    _refuse_many(math.prod(map(len, vary.values())), where)
     found: dict[str, Sections] = {}
     for values in itertools.product(*vary.values()):
         sections: Sections = {}
@@ -170,6 +187,9 @@ def _combinations(vary: Mapping[str, Any], where: str) -> dict[str, Sections]:
             section, option = str(key).split(".")
             sections = merge_sections(sections, {section: {option: value}})
         name = ", ".join(f"{str(key).split('.')[1]}={_short(v)}" for key, v in zip(vary, values, strict=True))
+        name = _words(name, f"{where}: vary: {in_words(name)}")
+        if name in found:
+            raise UsageError(f"{where}: vary: {in_words(name)} is there twice; give each value once")
         found[name] = check_sections(sections, f"{where}: {name}")
     return found
 
@@ -195,13 +215,31 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _words(loaded: Mapping[str, Any], key: str, where: str) -> str:
-    if not isinstance(loaded.get(key), str) or not loaded[key].strip():
-        raise UsageError(f"{where}: {key}: say it in words")
-    return str(loaded[key]).strip()
+def _words(value: Any, where: str) -> str:
+    """Text on one line, that can be printed."""
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not text.isprintable() or not text:
+        raise UsageError(f"{where}: say it in words")
+    return text
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{where}: {in_words(value)}: expected true or false")
+    return value
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
+        raise UsageError(f"{where}: {in_words(value)}: expected a list of names")
+    if len(set(value)) < len(value):
+        raise UsageError(f"{where}: {in_words(value)}: give each name once")
+    return tuple(value)
 
 
 def _one_of(value: Any, known: Sequence[str], where: str) -> str:
     if value not in known:
-        raise UsageError(f"{where}: {value}: choose from {', '.join(known)}")
+        raise UsageError(
+            f"{where}: {value if isinstance(value, str) else in_words(value)}: choose from {', '.join(known)}"
+        )
     return str(value)

@@ -16,8 +16,17 @@ from fake_experiment import finish, plan_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gangda import specs
-from gangda.configs import Budget, ClassifierConfig, DataConfig, Recipe, Runtime, SampleConfig, TrainConfig
+from gangda import experiments, specs
+from gangda.configs import (
+    Budget,
+    ClassifierConfig,
+    DataConfig,
+    ExperimentConfig,
+    Recipe,
+    Runtime,
+    SampleConfig,
+    TrainConfig,
+)
 from gangda.data import idx, npz
 from gangda.data.loading import load_source
 from gangda.data.set_pieces import make_piece
@@ -326,6 +335,36 @@ def test_what_is_nested_or_long_beyond_all_sense(tmp_path, copy, text):
             ) if path.parent.name == "model" else train(tiny(), copy)
         if path.is_relative_to(copy):
             write(path, before)
+
+
+EXPERIMENT = {
+    "kind": "experiment",
+    "title": "A title",
+    "question": "Which?",
+    "origin": "mine",
+    "measure": "score",
+    "base": {"arch": {"name": "pca"}, "compare": {"seeds": 2}},
+    "vary": {"arch.components": [4, 8], "data.per_class": [10]},
+    "between": True,
+    "arm": "generated",
+    "metrics": ["gan_test", "fid"],
+    "quick": {"compare": {"seeds": 1}, "vary": {"arch.components": [2]}},
+}
+
+
+@depths
+@pytest.mark.parametrize("quick", [False, True])
+def test_an_experiment_of_ones_own(tmp_path, depth, quick):
+    path = tmp_path / "mine.yaml"
+
+    def check(data):
+        write(path, data)
+        with refused_or_read:
+            for variant in experiments.read(str(path), quick).variants:
+                resolve({}, {}, (variant.name, variant.sections)).pick(ExperimentConfig)
+
+    fuzz(depth, spoilt(as_json(EXPERIMENT)), check)
+    fuzz(depth, other_values(EXPERIMENT).map(as_json), check)
 
 
 @depths
