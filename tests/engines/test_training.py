@@ -254,3 +254,8 @@ def test_a_run_finds_its_images_from_any_folder(tmp_path, monkeypatch, blobs):
     relative = dataclasses.replace(config("pca"), data=DataConfig(source="set.npz"))
     train(relative, tmp_path / "run")
     assert load_model(tmp_path / "run").card.data["source"] == str(tmp_path / "set.npz")
+
+
+def test_a_rehearsal_refuses_a_device_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="--device"):
+        train(dataclasses.replace(config(), runtime=Runtime(device="tpu")), tmp_path / "run", dry_run=True)

@@ -64,6 +64,7 @@ def _train(
                 f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
             )
     if dry_run and ranks.leads:
+        pick_device(config.runtime.device)  # refused in a rehearsal as in earnest
         return _planned(config, splits.train, run)
     if dry_run:
         raise RankOverError(0)
