@@ -4,12 +4,14 @@ import dataclasses
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gangda.arms import find
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
 from gangda.engines.comparing.courses import course_of
 from gangda.engines.comparing.fits import Fits
 from gangda.engines.comparing.pictures import pictures_of
@@ -24,15 +26,15 @@ from gangda.runtime.files import read_json, write_json
 PICTURED_CELLS = 2  # the others keep numbers only
 
 
-def cell_path(out: Path, cell: Cell) -> Path:
-    """Where a cell's result lies."""
-    return out / "cells" / f"{cell.id}.json"
+def cell_path(out: Path, cell: Cell, kind: str = "cells") -> Path:
+    """Where a cell's result lies, by the folder of its kind."""
+    return out / kind / f"{cell.id}.json"
 
 
-def read_cell(out: Path, cell: Cell) -> dict[str, Any] | None:
+def read_cell(out: Path, cell: Cell, kind: str = "cells") -> dict[str, Any] | None:
     """A cell's result; None where it is missing, damaged or another cell's."""
     try:
-        values = read_json(cell_path(out, cell))
+        values = read_json(cell_path(out, cell, kind))
     except DataError:
         return None
     whole = values.pop("content", None) == digest(
@@ -41,10 +43,10 @@ def read_cell(out: Path, cell: Cell) -> dict[str, Any] | None:
     return values if whole and values.get("id") == cell.id and values.get("finished") is True else None
 
 
-def write_cell(out: Path, cell: Cell, result: dict[str, Any]) -> None:
+def write_cell(out: Path, cell: Cell, result: dict[str, Any], kind: str = "cells") -> None:
     """Publish a cell's result, with a hash of its content: of one flipped digit nobody would know."""
     plain = json.loads(json.dumps({key: result[key] for key in result if key != "format_version"}))
-    write_json(cell_path(out, cell), {**plain, "content": digest(plain)})
+    write_json(cell_path(out, cell, kind), {**plain, "content": digest(plain)})
 
 
 def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
@@ -53,27 +55,49 @@ def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
     Raises:
         GangdaError: as its moves; the message names the cell.
     """
+    finish_cell(cell, out, lambda: _result(plan, cell, out, tell))
+
+
+def finish_cell(cell: Cell, out: Path, do: Callable[[], dict[str, Any]], kind: str = "cells") -> None:
+    """Publish what `do` makes of the cell; its generators then need their checkpoints no longer.
+
+    Raises:
+        GangdaError: as `do`; the message names the cell.
+    """
     try:
-        result = _result(plan, cell, out, tell)
+        result = do()
     except (DataError, RunError, UsageError) as error:
         raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
-    write_cell(out, cell, result)
-    for place in _work(out, cell).glob("gan*/checkpoints"):  # finished: the models stay
+    write_cell(out, cell, {**result, "finished": True, **dataclasses.asdict(cell)}, kind)
+    for place in work_of(out, cell).glob("gan*/checkpoints"):  # finished: the models stay
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _work(out: Path, cell: Cell) -> Path:
+def work_of(out: Path, cell: Cell) -> Path:
+    """The cell's own folder, for what it trains."""
     return out / "work" / cell.id
+
+
+def splits_of(plan: Plan, cell: Cell) -> DataSplits:
+    """The cell's subset of the plan's images.
+
+    Raises:
+        DataError: they are no longer the images that were planned with.
+    """
+    splits = load_splits(plan.config.data, cell.seed if plan.data_seed is None else plan.data_seed)
+    if splits.fingerprint != plan.fingerprint:
+        raise DataError(
+            f"{plan.config.data.source} has changed since the plan was made; choose another --out"
+        )
+    return splits
 
 
 def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     began = time.monotonic()
     config = plan.config
     machine = prepare(config.runtime)
-    splits = load_splits(config.data, cell.seed if plan.data_seed is None else plan.data_seed)
-    if splits.fingerprint != plan.fingerprint:
-        raise DataError(f"{config.data.source} has changed since the plan was made; choose another --out")
-    pools = Pools(plan, cell, splits, machine, _work(out, cell), tell)
+    splits = splits_of(plan, cell)
+    pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
     for arm, arch in (find(name) for name in config.compare.arms):
         if arm.generated and (arm.replaces or max(config.compare.ratios) > 0):
             pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
@@ -81,8 +105,6 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     results = {name: arms.run(name) for name in config.compare.arms}
     return {
         "kind": "cell",
-        "finished": True,
-        **dataclasses.asdict(cell),
         "fingerprint": splits.fingerprint,
         "class_names": list(splits.train.class_names),
         "image_shape": list(splits.train.image_shape),

@@ -1,6 +1,5 @@
 """One scored cell: draw the subset, train its generator, score its samples; its result is one JSON file."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,17 +8,19 @@ from typing import Any
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.engines.comparing.arms import check_filters, train_config
+from gangda.engines.comparing.cells import finish_cell, read_cell, splits_of, work_of
 from gangda.engines.comparing.courses import looks_of
 from gangda.engines.comparing.plan import Cell, Plan, make_plan
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import DataError
 from gangda.moves.filtered import classifier_chose
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.runtime.device import prepare
-from gangda.runtime.files import read_json, without_nan, write_json
+from gangda.runtime.files import without_nan
 
+KIND = "scores"  # the folder of scored cells
 UNSORTED = ("conditional", "rebuilt from training images")  # samples whose labels no classifier chose
 
 
@@ -36,19 +37,10 @@ def score_plan(config: ExperimentConfig) -> Plan:
     return plan
 
 
-def score_path(folder: Path, cell: Cell) -> Path:
-    """Where a scored cell lies."""
-    return folder / "scores" / f"{cell.id}.json"
-
-
 def read_score(folder: Path, cell: Cell, metrics: Sequence[str]) -> dict[str, Any] | None:
     """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics."""
-    try:
-        values = read_json(score_path(folder, cell))
-    except DataError:
-        return None
-    whole = values.get("id") == cell.id and set(metrics) <= set(values.get("values", ()))
-    return values if whole else None
+    values = read_cell(folder, cell, KIND)
+    return values if values is not None and set(metrics) <= set(values["values"]) else None
 
 
 def run_score(plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequence[str]) -> None:
@@ -57,18 +49,14 @@ def run_score(plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequenc
     Raises:
         GangdaError: as its moves; the message names the cell.
     """
-    try:
-        write_json(score_path(out, cell), _result(plan, cell, out, tell, metrics))
-    except (DataError, RunError, UsageError) as error:
-        raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
+    finish_cell(cell, out, lambda: _result(plan, cell, out, tell, metrics), KIND)
 
 
 def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str]) -> dict[str, Any]:
     began = time.monotonic()
     config, machine = plan.config, prepare(plan.config.runtime)
-    splits = load_splits(config.data, cell.seed)
-    work = out / "work" / cell.id
-    pools = Pools(plan, cell, splits, machine, work, tell)
+    splits = splits_of(plan, cell)
+    pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
     pool = pools.of("generator")
     labels = pools.made[config.arch]["labels"]
     listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
@@ -88,12 +76,11 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
     return {
         "kind": "scored cell",
-        **dataclasses.asdict(cell),
         "fingerprint": splits.fingerprint,
         "n_train": len(splits.train),
         "generator": pools.made[config.arch],
         "values": {name: without_nan(results[0].as_dict()) for name, results in found.items()},
         "metrics": [without_nan(metric.as_dict()) for results in found.values() for metric in results],
-        "looks": looks_of(work / "gan" / "metrics.jsonl"),
+        "looks": looks_of(pools.folder(config.arch) / "metrics.jsonl"),
         "seconds": time.monotonic() - began,
     }
