@@ -1,5 +1,6 @@
 """The HTML report of an experiment over settings: one file, from `experiment.json`'s content alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,23 +16,47 @@ LOOKED_AT = {
     "diversity": "diversity inside classes, ratio to real",
     "distance": "distance to real images",
 }
+BETTER = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "target": "nearest to the floor, which real images reach, is best",
+}
 
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of `experiment.json`'s content."""
     template = environment().get_template(TEMPLATE)
     percent = _is_share(document)
+    seen = [key for key in LOOKED_AT if _seen(document, key)]
     differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
     text: str = template.render(
         document=document,
         percent=percent,
-        figure=settings_figure(document["rows"], document["figure"], percent),
+        better=BETTER[document["direction"]],
+        contents=_contents(document, bool(seen)),
+        figure=settings_figure(_drawn(document["rows"]), document["figure"], percent),
         differences=settings_figure(differences, "difference", percent, zero=True) if differences else None,
-        courses=[
-            course(document["rows"], key, words) for key, words in LOOKED_AT.items() if _seen(document, key)
-        ],
+        courses=[course(document["rows"], key, LOOKED_AT[key]) for key in seen],
     )
     return text
+
+
+def _contents(document: Mapping[str, Any], looked: bool) -> list[tuple[str, str]]:
+    """Anchors and titles of the sections that are there."""
+    scored = document["measure"] == "score"
+    sections = (
+        ("variants", "Variants", True),
+        ("differences", f"Differences from {document['rows'][0]['name']}", bool(document["differences"])),
+        ("found", "What each variant found", not scored),
+        ("training", "In the course of training", looked),
+        ("alarms", "Alarms", scored and any(row["notes"] for row in document["rows"])),
+    )
+    return [(anchor, title) for anchor, title, there in sections if there]
+
+
+def _drawn(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with NaN, which draws nothing, for a mean that has no value."""
+    return [{**row, "mean": math.nan if row["mean"] is None else row["mean"]} for row in rows]
 
 
 def _is_share(document: Mapping[str, Any]) -> bool:

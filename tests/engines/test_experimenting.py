@@ -1,5 +1,7 @@
 """Experiments over settings, small: PCA as the generator, classifiers of a few steps."""
 
+import dataclasses
+import functools
 import json
 import re
 
@@ -8,8 +10,12 @@ import pytest
 
 from gangda import experiments, settings
 from gangda.configs import ExperimentConfig
+from gangda.engines.comparing.cells import run_cell
 from gangda.engines.experimenting import experiment
-from gangda.errors import IncompleteError, RunError, UsageError
+from gangda.engines.experimenting.findings import _best
+from gangda.engines.experimenting.measures import MEASURES, Scored
+from gangda.engines.experimenting.scored import run_score
+from gangda.errors import DataError, IncompleteError, RunError, UsageError
 
 BASE = """
 kind: experiment
@@ -72,6 +78,9 @@ def test_the_report_is_one_page_that_says_so(compared):
     assert not re.search(r'(src|href)="(https?:)?//', page)
     for variant in ("components=4", "components=8"):
         assert variant in page
+    assert page.count("<caption>") == page.count("<table>") == 3
+    anchors = re.findall(r'<li><a href="#(\w+)">', page)
+    assert anchors == re.findall(r'<section id="(\w+)"', page) == ["variants", "differences", "found"]
 
 
 def test_the_same_again_runs_nothing(compared, monkeypatch):
@@ -87,7 +96,11 @@ def test_scores_of_every_seed(tmp_path):
     assert set(row["figures"]) == {"gan_test", "fid"}
     assert 0.2 < row["mean"] <= 1
     assert len(row["scores"]) == 2
-    assert row["floors"]["gan_test"] == pytest.approx(row["floors"]["gan_test"])
+    files = (tmp_path / "out/variants" / row["folder"] / "scores").iterdir()
+    floors = [json.loads(file.read_text())["values"]["gan_test"]["floor"] for file in files]
+    assert all(0.5 < floor <= 1 for floor in floors)
+    assert row["floors"]["gan_test"] == pytest.approx(np.mean(floors))
+    assert result.findings.direction == "target"
     assert result.finished == result.cells == 4
     assert "components=8" in (tmp_path / "out/report.html").read_text()
 
@@ -105,6 +118,90 @@ def test_cell_by_cell_and_what_is_missing(tmp_path, text):
         run(tmp_path, text, cell=4)
 
 
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
+    """Then more seeds in the same way: what was found of the first ones is not taken for all."""
+    for seeds in (1, 2):
+        more = text.replace("seeds: 2", f"seeds: {seeds}")
+        for cell in range(2 * seeds):
+            run(tmp_path, more, cell=cell)
+        result = run(tmp_path, more, jobs=0)
+        assert result.finished == result.cells == 2 * seeds
+        for row in result.findings.rows:
+            assert len(row["scores"]) == seeds
+            assert all(len(arm["scores"]) == seeds for arm in row.get("arms", ()))
+
+
+def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
+    """Of a flipped digit nobody would know; the generator's model is still there, so that it is not trained again."""
+    text = SCORED.replace("{name: pca, components: 4}", "{name: cdcgan, width: 4, d_width: 4}")
+    text = text.replace("arch.components: [4, 8]", "recipe.batch_size: [4]").replace(", fid", "")
+    text = text.replace("seeds: 2", "seeds: 1").replace("  runtime", "  budget: {steps: 2}\n  runtime")
+    first = run(tmp_path, text).findings.rows[0]
+    [variant] = (tmp_path / "out/variants").iterdir()
+    [file] = (variant / "scores").iterdir()
+    assert not list(variant.glob("work/*/gan/checkpoints"))
+    whole = json.loads(file.read_text())
+    assert whole["finished"] is True
+    file.write_text(json.dumps({**whole, "seed": 7}))
+    with pytest.raises(IncompleteError, match="lacks cells 0"):
+        run(tmp_path, text, jobs=0)
+    assert run(tmp_path, text).findings.rows[0]["scores"] == first["scores"]
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_images_that_changed_since_the_plan_are_refused(tmp_path, text):
+    asked, configs = read(tmp_path, text)
+    measure = MEASURES[asked.measure](asked)
+    config = configs["components=4"]
+    plan = dataclasses.replace(measure.plan(config), fingerprint="of other images")
+    work = run_cell if text == COMPARED else functools.partial(run_score, metrics=asked.metrics)
+    with pytest.raises(DataError, match=r"cell 0 \(seed 0\): digits has changed since the plan"):
+        work(plan, plan.cells[0], tmp_path / "out", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "note", "tested"),
+    [
+        ("components=8", "gan_test has no value in some seed of components=8: they are not tested.", ["16"]),
+        ("components=4", "of components=4: no difference is tested.", []),
+    ],
+)
+def test_a_metric_without_a_value_is_left_untested(tmp_path, monkeypatch, lacking, note, tested):
+    real = Scored.read
+
+    def read(self, setting, figure):
+        return real(self, setting, figure) * (np.nan if setting.name == lacking else 1)
+
+    monkeypatch.setattr(Scored, "read", read)
+    result = run(tmp_path, SCORED.replace("[4, 8]", "[4, 8, 16]").replace(", fid", ""))
+    document = json.loads((tmp_path / "out/experiment.json").read_text())
+    assert any(note in one for one in document["notes"])
+    assert [d["name"].removeprefix("components=") for d in document["differences"]] == tested
+    row = next(row for row in document["rows"] if row["name"] == lacking)
+    assert (row["mean"], row["interval"], row["scores"]) == (None, None, [None, None])
+    assert f"Best mean: {lacking}" not in result.findings.headline
+    assert lacking in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("direction", "best"),
+    [("higher", "c, 0.9000"), ("lower", "a, 0.2000"), ("target", "b, 0.5000")],
+)
+def test_the_best_is_best_in_the_figures_own_direction(direction, best):
+    means = {"a": 0.2, "b": 0.5, "c": 0.9, "none": float("nan")}
+    rows = [{"name": name, "mean": mean, "floors": {"x": 0.6}} for name, mean in means.items()]
+    assert _best(rows, "x", direction).startswith(f"Best mean: {best} (")
+    assert "No variant can be called best" in _best(rows[3:], "x", direction)
+
+
+def test_fid_is_better_lower(tmp_path):
+    result = run(tmp_path, SCORED.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1"))
+    best = min(result.findings.rows, key=lambda row: row["mean"])
+    assert result.findings.headline.startswith(f"Best mean: {best['name']}, ")
+    assert "lower is better" in (tmp_path / "out/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -120,6 +217,25 @@ def test_what_cannot_run_is_refused_when_it_is_planned(tmp_path, change, message
         run(tmp_path, text)
     assert error.type.__name__ in ("UsageError", "DataError")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("[4, 8]", "[4, 16]"), ("[4, 8]", "[8, 4]"), ("[4, 8]", "[4]"), ("vary", "arm: generated\nvary")],
+)
+def test_a_folder_of_another_experiment_is_refused(compared, tmp_path, change):
+    _, folder = compared
+    before = sorted(folder.rglob("*"))
+    asked, configs = read(tmp_path, COMPARED.replace(*change))
+    with pytest.raises(RunError, match="holds mine with other variants or settings") as error:
+        experiment(asked, configs, folder / "out", jobs=1)
+    assert "\n" not in str(error.value)
+    renamed = dataclasses.replace(read(tmp_path, COMPARED)[0], name="other")
+    with pytest.raises(RunError, match="holds the experiment mine, not other"):
+        experiment(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
+    with pytest.raises(RunError, match="not the plan of such an experiment"):
+        experiment(*read(tmp_path, COMPARED), folder / "out/variants/00-components-4", jobs=1)
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_a_folder_of_others_is_left_alone(tmp_path):

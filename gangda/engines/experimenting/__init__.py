@@ -1,12 +1,12 @@
 """`gangda compare --experiment`: one question under several settings, each variant a folder of its own.
 
+plan.json            which experiment this is, fixed before anything runs
 experiment.json      everything found, and how settings differ
 report.html          the same for people
 variants/<n>-<name>/ of measure "compare": an experiment as `gangda compare` makes it, report and all;
                      of measure "score": plan.json, config.yaml and a file for each seed
 """
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from gangda.configs import ExperimentConfig
-from gangda.engines.comparing.plan import digest
+from gangda.engines.comparing.plan import Plan
 from gangda.engines.experimenting.findings import Findings, find, publish
+from gangda.engines.experimenting.identity import Identity
 from gangda.engines.experimenting.measures import MEASURES, Measure, Setting
-from gangda.errors import DataError, IncompleteError, RunError, UsageError
+from gangda.errors import DataError, IncompleteError, UsageError
 from gangda.experiments import Experiment
-from gangda.runtime.files import foreign_names
 from gangda.runtime.progress import SILENT, Reporter
 
 __all__ = ["ExperimentResult", "experiment"]
@@ -69,23 +69,30 @@ def experiment(
     Args:
         asked: the experiment.
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
-        out: its folder; by default `experiments/<name>-<hash>`.
+        out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
         jobs, cell, dry_run: as for `gangda compare`; cells are counted through all variants.
         reporter: hears of progress.
 
     Raises:
         UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
+        RunError: `out` is another experiment's folder, or somebody else's.
         IncompleteError: `jobs` is 0 and cells are missing.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
     measure = MEASURES[asked.measure](asked)
-    out = _default_out(asked, configs) if out is None else out
-    settings = _planned(configs, measure, out)
+    plans = _planned(configs, measure)
+    identity = Identity.of(asked, plans, measure.figures[0])
+    out = Path("experiments") / f"{asked.name}-{identity.hash[:8]}" if out is None else out
+    settings = [
+        Setting(name, config, out / "variants" / f"{index:02d}-{_slug(name)}", plans[name])
+        for index, (name, config) in enumerate(configs.items())
+    ]
     about = _about(asked, settings)
     if dry_run:
         return ExperimentResult(out, about, None, *_count(settings, measure), dry_run=True)
-    if foreign_names(out, (".lock",), ("variants",)) and not (out / "variants").is_dir():
-        raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+    if cell is not None:
+        _refuse_beyond(cell, settings)
+    identity.claim(out)
     _run(settings, measure, jobs, cell, reporter)
     cells, finished = _count(settings, measure)
     if cell is not None:
@@ -97,17 +104,7 @@ def experiment(
     return ExperimentResult(out, about, findings, cells, finished)
 
 
-def _default_out(asked: Experiment, configs: Mapping[str, ExperimentConfig]) -> Path:
-    """The folder of this very experiment; adding seeds does not change it."""
-    plain = {name: repr(_without_seeds(config)) for name, config in configs.items()}
-    return Path("experiments") / f"{asked.name}-{digest(plain)[:8]}"
-
-
-def _without_seeds(config: ExperimentConfig) -> ExperimentConfig:
-    return dataclasses.replace(config, compare=dataclasses.replace(config.compare, seeds=1))
-
-
-def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure, out: Path) -> list[Setting]:
+def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure) -> dict[str, Plan]:
     """Every variant planned and checked, before any work.
 
     Raises:
@@ -115,14 +112,13 @@ def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure, out: Pat
     """
     if len({config.compare.seeds for config in configs.values()}) > 1:
         raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
-    settings = []
-    for index, (name, config) in enumerate(configs.items()):
-        folder = out / "variants" / f"{index:02d}-{_slug(name)}"
+    plans = {}
+    for name, config in configs.items():
         try:
-            settings.append(Setting(name, config, folder, measure.plan(config)))
+            plans[name] = measure.plan(config)
         except (UsageError, DataError) as error:
             raise type(error)(f"variant '{name}': {error}") from error
-    return settings
+    return plans
 
 
 def _slug(name: str) -> str:
@@ -148,20 +144,27 @@ def _count(settings: Sequence[Setting], measure: Measure) -> tuple[int, int]:
     return sum(len(setting.plan.cells) for setting in settings), sum(map(len, done))
 
 
+def _refuse_beyond(cell: int, settings: Sequence[Setting]) -> None:
+    count = sum(len(setting.plan.cells) for setting in settings)
+    if cell >= count:
+        raise UsageError(f"--cell {cell}: the experiment has cells 0 to {count - 1}")
+
+
 def _run(
     settings: Sequence[Setting], measure: Measure, jobs: int | None, cell: int | None, reporter: Reporter
 ) -> None:
-    """One variant after the other; with `cell`, that one cell."""
+    """One variant after the other; with `cell`, that one cell. Whole variants too: they may not be judged yet."""
     if cell is not None:
         each = len(settings[0].plan.cells)
-        if cell >= each * len(settings):
-            raise UsageError(f"--cell {cell}: the experiment has cells 0 to {each * len(settings) - 1}")
         measure.run(settings[cell // each], 1, cell % each, reporter)
         return
     for number, setting in enumerate(settings, start=1):
-        if jobs != 0 and len(measure.finished(setting)) < len(setting.plan.cells):
+        whole = len(measure.finished(setting)) == len(setting.plan.cells)
+        if jobs == 0 and not whole:
+            continue  # what is missing is said of all variants together
+        if not whole:
             reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
-            measure.run(setting, jobs, None, reporter)
+        measure.run(setting, jobs, None, reporter)
 
 
 def _missing(settings: Sequence[Setting], measure: Measure) -> str:

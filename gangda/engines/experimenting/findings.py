@@ -1,17 +1,18 @@
 """From finished variants to what the experiment found: `experiment.json` and `report.html`."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gangda.data.images import FloatArray
 from gangda.engines.comparing.results import versions
 from gangda.engines.experimenting.measures import Measure, Setting
-from gangda.engines.experimenting.scored import read_score
 from gangda.experiments import Experiment
-from gangda.runtime.files import FORMAT_VERSION, read_json, write_bytes, write_json
+from gangda.runtime.files import FORMAT_VERSION, without_nan, write_bytes, write_json
 from gangda.statistics.differences import Difference, against
 from gangda.statistics.signflip import sign_flip, smallest_p
 
@@ -22,6 +23,7 @@ class Findings:
 
     Attributes:
         figure: what variants are compared in: an arm's accuracy, or a metric.
+        direction: of it, "higher" or "lower" is better, or "target": the floor is the ideal.
         rows: per variant plain values: name, scores of the seeds, mean, sd, interval, other figures, cost.
         differences: every variant against the first; empty where they cannot be compared.
         notes: what a reader must know.
@@ -29,6 +31,7 @@ class Findings:
     """
 
     figure: str
+    direction: str
     alpha: float
     rows: tuple[dict[str, Any], ...]
     differences: tuple[Difference, ...]
@@ -36,107 +39,78 @@ class Findings:
     headline: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {
-            "figure": self.figure,
-            "alpha": self.alpha,
-            "headline": self.headline,
-            "notes": list(self.notes),
-            "rows": list(self.rows),
-            "differences": [difference.as_dict() for difference in self.differences],
-        }
+        """Plain values for JSON, None where a figure has no value."""
+        plain: dict[str, Any] = without_nan(
+            {
+                "figure": self.figure,
+                "direction": self.direction,
+                "alpha": self.alpha,
+                "headline": self.headline,
+                "notes": list(self.notes),
+                "rows": list(self.rows),
+                "differences": [difference.as_dict() for difference in self.differences],
+            }
+        )
+        return plain
 
 
 def find(asked: Experiment, settings: Sequence[Setting], measure: Measure) -> Findings:
     """Read all variants, and judge how they differ from the first."""
-    figure = measure.figures[0]
+    figure, direction = measure.figures[0], measure.direction(settings)
     alpha = settings[0].config.compare.alpha
-    values = {setting.name: measure.read(setting, figure).tolist() for setting in settings}
+    values = {setting.name: measure.read(setting, figure) for setting in settings}
     rows = [_row(setting, values[setting.name], measure, alpha) for setting in settings]
     notes: list[str] = []
     differences: list[Difference] = []
     if len({setting.plan.fingerprint for setting in settings}) > 1:
         notes.append("The variants have different images: no difference between them is tested.")
     elif asked.between and len(settings) > 1:
-        differences = against(settings[0].name, values, alpha)
+        differences = _tested(settings[0].name, values, alpha)
+        notes += _untested(figure, values)
     n = settings[0].config.compare.seeds
     if differences and smallest_p(n) > alpha / len(differences):
         notes.append(
             f"{n} seeds give no p below {smallest_p(n):.3g}, and {len(differences)} differences need "
             f"{alpha / len(differences):.3g}: too few seeds for a verdict; add --seeds."
         )
-    return Findings(
-        figure, alpha, tuple(rows), tuple(differences), tuple(notes), _headline(rows, differences)
-    )
+    headline = _headline(rows, figure, direction, differences)
+    return Findings(figure, direction, alpha, tuple(rows), tuple(differences), tuple(notes), headline)
 
 
-def _row(setting: Setting, scores: Sequence[float], measure: Measure, alpha: float) -> dict[str, Any]:
-    interval = sign_flip(scores).interval(alpha)
-    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+def _row(setting: Setting, scores: FloatArray, measure: Measure, alpha: float) -> dict[str, Any]:
+    known = bool(np.isfinite(scores).all())
     return {
         "name": setting.name,
         "folder": str(setting.folder.name),
-        "scores": list(scores),
+        "scores": scores.tolist(),
         "mean": float(np.mean(scores)),
-        "sd": spread,
-        "interval": interval,
+        "sd": float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
+        "interval": sign_flip(scores).interval(alpha) if known else None,
         "figures": {name: float(np.mean(measure.read(setting, name))) for name in measure.figures},
-        **_EXTRAS[setting_kind(setting)](setting, measure),
+        **measure.extras(setting),
     }
 
 
-def setting_kind(setting: Setting) -> str:
-    """Which files a variant has left: those of a comparison, or scores."""
-    return "compare" if (setting.folder / "comparison.json").exists() else "score"
+def _tested(reference: str, values: Mapping[str, FloatArray], alpha: float) -> list[Difference]:
+    """The variants that can be paired with the reference in every seed, against it."""
+    known = {name: scores.tolist() for name, scores in values.items() if np.isfinite(scores).all()}
+    return against(reference, known, alpha) if reference in known and len(known) > 1 else []
 
 
-def _of_comparison(setting: Setting, measure: Measure) -> dict[str, Any]:
-    """The variant's own verdict and arms."""
-    document = read_json(setting.folder / "comparison.json")
-    arms = [
-        {"name": arm["name"], "mean": arm["mean"], "sd": arm["sd"], "scores": arm["scores"]}
-        for arm in document["comparison"]["arms"]
-    ]
-    seconds = [row["generator_seconds"] + row["classifier_seconds"] for row in document["arms"]]
-    return {
-        "headline": document["headline"],
-        "notes": document["notes"],
-        "arms": arms,
-        "seconds": max(seconds),
-        "report": f"variants/{setting.folder.name}/report.html",
-    }
+def _untested(figure: str, values: Mapping[str, FloatArray]) -> list[str]:
+    """A note on the variants without a value in some seed."""
+    lacking = [name for name, scores in values.items() if not np.isfinite(scores).all()]
+    if not lacking:
+        return []
+    what = "no difference is tested" if lacking[0] == next(iter(values)) else "they are not tested"
+    return [f"{figure} has no value in some seed of {'; '.join(lacking)}: {what}."]
 
 
-def _of_scores(setting: Setting, measure: Measure) -> dict[str, Any]:
-    """Floors, alarms and the course of training, over the seeds."""
-    cells = [read_score(setting.folder, cell, measure.figures) for cell in setting.plan.cells]
-    there = [cell for cell in cells if cell is not None]
-    notes = [
-        metric["note"] for cell in there for metric in cell["metrics"] if metric["note"].startswith("ALARM")
-    ]
-    return {
-        "floors": {
-            name: _mean([cell["values"][name]["floor"] for cell in there]) for name in measure.figures
-        },
-        "notes": sorted(set(notes)),
-        "looks": [cell["looks"] for cell in there],
-        "steps": there[0]["generator"]["steps"],
-        "seconds": float(np.mean([cell["seconds"] for cell in there])),
-    }
-
-
-_EXTRAS = {"compare": _of_comparison, "score": _of_scores}
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Difference]) -> str:
+def _headline(
+    rows: Sequence[Mapping[str, Any]], figure: str, direction: str, differences: Sequence[Difference]
+) -> str:
     """What differs from the reference, or that nothing was shown to."""
-    best = max(rows, key=lambda row: row["mean"])
-    lead = f"Highest mean: {best['name']}, {best['mean']:.4f}."
+    lead = _best(rows, figure, direction)
     decided = [d for d in differences if d.verdict in ("higher", "lower")]
     if not differences:
         return lead
@@ -144,6 +118,28 @@ def _headline(rows: Sequence[Mapping[str, Any]], differences: Sequence[Differenc
         return f"{lead} No variant was shown to differ from {rows[0]['name']}."
     words = [f"{d.name} is {d.verdict} by {abs(d.mean):.4f} (adjusted p {d.adjusted_p:.3g})" for d in decided]
     return f"{lead} Against {rows[0]['name']}: {'; '.join(words)}."
+
+
+def _best(rows: Sequence[Mapping[str, Any]], figure: str, direction: str) -> str:
+    """The variant with the best mean, in a sentence."""
+    off, words = BADNESS[direction]
+    known = [row for row in rows if math.isfinite(off(row, figure))]
+    if not known:
+        return f"No variant can be called best in {figure}: it has no value, or no floor to be measured by."
+    best = min(known, key=lambda row: off(row, figure))
+    return f"Best mean: {best['name']}, {best['mean']:.4f} ({words})."
+
+
+def _off_floor(row: Mapping[str, Any], figure: str) -> float:
+    floor = row["floors"][figure]
+    return math.nan if floor is None else abs(row["mean"] - floor)
+
+
+BADNESS: Mapping[str, tuple[Callable[[Mapping[str, Any], str], float], str]] = {
+    "higher": (lambda row, _: -row["mean"], "higher is better"),
+    "lower": (lambda row, _: row["mean"], "lower is better"),
+    "target": (_off_floor, "nearest to the floor, what real images reach, is better"),
+}
 
 
 def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:
