@@ -83,10 +83,7 @@ def experiment(
     plans = _planned(configs, measure)
     identity = Identity.of(asked, plans, measure.figures[0])
     out = Path("experiments") / f"{asked.name}-{identity.hash[:8]}" if out is None else out
-    settings = [
-        Setting(name, config, out / "variants" / f"{index:02d}-{_slug(name)}", plans[name])
-        for index, (name, config) in enumerate(configs.items())
-    ]
+    settings = _settings(configs, plans, out)
     about = _about(asked, settings)
     if dry_run:
         return ExperimentResult(out, about, None, *_count(settings, measure), dry_run=True)
@@ -102,6 +99,14 @@ def experiment(
     findings = find(asked, settings, measure)
     publish(out, about, findings)
     return ExperimentResult(out, about, findings, cells, finished)
+
+
+def _settings(configs: Mapping[str, ExperimentConfig], plans: Mapping[str, Plan], out: Path) -> list[Setting]:
+    """The variants in their order, each with its folder."""
+    return [
+        Setting(name, config, out / "variants" / f"{index:02d}-{_slug(name)}", plans[name])
+        for index, (name, config) in enumerate(configs.items())
+    ]
 
 
 def _planned(configs: Mapping[str, ExperimentConfig], measure: Measure) -> dict[str, Plan]:
