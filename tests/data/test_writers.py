@@ -57,8 +57,9 @@ def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
         return most
 
     peak(2)  # what is imported and cached on the way
-    few, many = peak(16), peak(64)  # 0.5 and 2 MB of pixels alone
-    assert many < few + 2**17
+    # 0.5 and 2 MB of pixels alone. How many pieces the threads hold at once differs from run to run.
+    few, many = peak(16), peak(64)
+    assert many < few + 2**19
 
 
 def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
