@@ -243,3 +243,16 @@ def test_a_folder_of_others_is_left_alone(tmp_path):
     (tmp_path / "out/thesis.txt").write_text("mine")
     with pytest.raises(RunError, match="not an experiment's folder"):
         run(tmp_path, COMPARED)
+
+
+def test_samples_without_a_class_are_scored_as_they_come(tmp_path):
+    """Two steps are a collapse: not a class of them may be there, and the variant must still get its figures."""
+    text = SCORED.replace("arch: {name: pca, components: 4}", "arch: dcgan\n  budget: {steps: 2}")
+    text = text.replace("vary: {arch.components: [4, 8]}", "vary: {recipe.lr: [0.0002]}")
+    text = text.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1")
+    run(tmp_path, text)
+    [path] = (tmp_path / "out").rglob("scores/*.json")
+    cell = json.loads(path.read_text())
+    assert sum(cell["generator"]["made"]) >= cell["n_train"]
+    assert min(cell["generator"]["made"]) < 5  # of some class hardly one, which is how it is scored
+    assert json.loads((tmp_path / "out/experiment.json").read_text())["rows"][0]["mean"] > 0

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gangda.data.images import IntArray, LabelledImages, UInt8Array
+import numpy as np
+
+from gangda.data.images import IntArray, LabelledImages, UInt8Array, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing import stand_ins
@@ -15,13 +17,16 @@ from gangda.engines.comparing.arms import train_config, wanted
 from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
+from gangda.errors import UsageError
 from gangda.moves.filtered import Sieve, filtering_shares
 from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
-from gangda.moves.sorting import fit_sorter
+from gangda.moves.sorting import Sorter, fit_sorter
+from gangda.moves.sources import Direct
 from gangda.moves.supply import draw_images, needs_sorter, supply_of
 from gangda.moves.watch import samples_of_each
 from gangda.runtime.device import Machine
+from gangda.runtime.progress import Reporter
 
 LEAKY = "leaky"  # the key of a generator that saw everything
 
@@ -34,6 +39,7 @@ class Pools:
         splits: the cell's subset.
         work: the cell's own folder, for generators.
         made: what made each generator's pool, by architecture: plain values for the cell's file.
+        exact: whether an unconditional generator gives so many images of each class, or as many of each as come.
         each: of an ensemble, ten samples of each generator, by architecture: uint8 (10 K, H, W, C).
     """
 
@@ -43,6 +49,7 @@ class Pools:
     machine: Machine
     work: Path
     tell: Tell
+    exact: bool = True
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     each: dict[str, UInt8Array] = field(default_factory=dict)
     _kept: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
@@ -133,7 +140,10 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
         reporter=listener,
     )
     sieve, listener = Sieve(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
-    pool = draw_images(supply, pools.wanted, splits.train.class_names, listener, sieve)
+    if sorter is None or pools.exact:
+        pool = draw_images(supply, pools.wanted, splits.train.class_names, listener, sieve)
+    else:
+        pool = _as_they_come(pools, Direct(supply.generator, seed, machine), sorter, listener)
     if model.generator.num_generators > 1:
         pools.each[key] = samples_of_each(model.generator, seed=seed, machine=machine)
     pools.made[key] = {
@@ -143,12 +153,27 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
         "shared": pools.plan.run is not None,
         "labels": supply.as_dict(),
         "filtering": filtering_shares(sieve.tallies(pool.num_classes), pool.class_names),
-        "made": pools.wanted.tolist(),
+        "made": pool.counts().tolist(),
         "content": pool.content_hash(),
         "train_seconds": train_seconds,
         "draw_seconds": time.monotonic() - began,
     }
     return pool
+
+
+def _as_they_come(pools: Pools, source: Direct, sorter: Sorter, reporter: Reporter) -> LabelledImages:
+    """As many samples as are wanted in all, each under the class that the sorter sees in it: a collapse stays one.
+
+    Raises:
+        UsageError: filters, which judge samples of a class.
+    """
+    if pools.plan.config.compare.filter:
+        raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
+    total = pools.wanted.sum(keepdims=True)
+    pixels = draw_images(source, total, ("all",), reporter).pixels
+    labels = sorter.sort(pixels)[0]
+    order = np.argsort(labels, kind="stable")
+    return generated_images(pixels[order], labels[order], pools.splits.train.class_names)
 
 
 # Keyed by what `Arm.added` says; a test holds the two together.

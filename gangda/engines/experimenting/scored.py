@@ -56,7 +56,7 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
     began = time.monotonic()
     config, machine = plan.config, prepare(plan.config.runtime)
     splits = splits_of(plan, cell)
-    pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
+    pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell, exact=False)
     pool = pools.of("generator")
     labels = pools.made[config.arch]["labels"]
     listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
