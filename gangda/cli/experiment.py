@@ -96,8 +96,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         say(out, f"cells finished: {values['finished']} of {values['cells']}")
         say(out, f"experiment: {values['out']}")
         return
-    share = values["measure"] == "compare" or values["figure"] in ("gan_test", "cas")
-    show = percent if share else number
+    show = percent if values["share"] else number
     others = [name for name in values["rows"][0]["figures"] if name != values["figure"]]
     rows = [
         (row["name"], show(row["mean"]), interval(row["interval"], show),

@@ -18,12 +18,12 @@ from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_source, load_splits
 from gangda.data.set_index import request_key
 from gangda.data.shards import is_set
-from gangda.errors import DataError, GangdaError, RunError, UsageError
+from gangda.errors import DataError, GangdaError, UsageError
 from gangda.moves.fit import build_classifier, evaluate, fit_classifier, step_count
 from gangda.moves.heldout import Behind, behind_set, check_twins, named_test
 from gangda.report import figures
 from gangda.runtime.device import Machine, prepare
-from gangda.runtime.files import clear_disk_errors, read_json, whole_folder, write_bytes, write_json
+from gangda.runtime.files import finished_values, whole_folder, write_bytes, write_json
 from gangda.runtime.progress import SILENT, Reporter
 
 PROTOCOL = 1  # raised when the same options would give other numbers
@@ -257,16 +257,11 @@ def _finished(out: Path, identity: str) -> ClassifyResult | None:
     Raises:
         RunError: `out` holds something else.
     """
-    with clear_disk_errors(out):
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return None
-    if not (out / "evaluation.json").is_file():
-        raise RunError(f"{out}: exists and is not a classification of gangda's; choose another --out")
-    values = read_json(out / "evaluation.json")
-    if values.get("id") != identity:
-        raise RunError(f"{out}: holds the result of other sets or options; choose another --out")
+    values = finished_values(out, "evaluation.json", identity, "classification", "sets")
+    if values is None:
+        return None
     runs = tuple(values.pop("runs"))
-    about = {key: value for key, value in values.items() if key not in ("format_version", *summary(runs))}
+    about = {key: value for key, value in values.items() if key not in summary(runs)}
     return ClassifyResult(runs, about, out, reprinted=True)
 
 

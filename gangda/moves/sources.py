@@ -175,22 +175,13 @@ class Sorted:
 
     def attempt(self, label: int, block: int, number: int) -> Drawn:
         """See `Source.attempt`: the images of one block that are taken for the class."""
-        pixels = draw_block(
-            self.generator,
-            label,
-            block,
-            seed=self.seed,
-            machine=self.machine,
-            which=self.which,
-            attempt=number,
-        )
-        made_by = generator_of_rows(self.generator.num_generators, self.which)
-        chosen, confidence, agrees = self.sorter.sort(pixels)
+        whole = Direct(self.generator, self.seed, self.machine, self.which).attempt(label, block, number)
+        chosen, confidence, agrees = self.sorter.sort(whole.pixels)
         taken = (chosen == label) & (confidence >= self.min_confidence)
         tally = np.array(
-            [len(pixels), (chosen == label).sum(), taken.sum(), agrees[taken].sum()], dtype=np.int64
+            [len(whole), (chosen == label).sum(), taken.sum(), agrees[taken].sum()], dtype=np.int64
         )
-        return Drawn(pixels, made_by, confidence, tally).take(taken)
+        return replace(whole, confidence=confidence, tally=tally).take(taken)
 
     @property
     def most_attempts(self) -> int:

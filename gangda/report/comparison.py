@@ -97,7 +97,7 @@ def _looked_at(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     return {
         "arms_figure": arms_figure(judged["arms"], judged["score"]),
         "contrasts_figure": contrasts_figure(judged["contrasts"], judged["margin"], judged["score"]),
-        "ratios": ratios or any(arm["ratios"] for arm in document["arms"]),
+        "ratios": ratios or any(len(set(arm["ratios"] or ())) > 1 for arm in document["arms"]),
         "ratio_figure": ratios,
         "grids": seen,
         "nearest": any(grid["nearest"] for grid in seen),

@@ -26,16 +26,16 @@ BETTER = {
 def render(document: Mapping[str, Any]) -> str:
     """The page of `experiment.json`'s content."""
     template = environment().get_template(TEMPLATE)
-    percent = _is_share(document)
     seen = [key for key in LOOKED_AT if _seen(document, key)]
     differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
     text: str = template.render(
         document=document,
-        percent=percent,
         better=BETTER[document["direction"]],
         contents=_contents(document, bool(seen)),
-        figure=settings_figure(_drawn(document["rows"]), document["figure"], percent),
-        differences=settings_figure(differences, "difference", percent, zero=True) if differences else None,
+        figure=settings_figure(_drawn(document["rows"]), document["figure"], document["share"]),
+        differences=settings_figure(differences, "difference", document["share"], zero=True)
+        if differences
+        else None,
         courses=[course(document["rows"], key, LOOKED_AT[key]) for key in seen],
     )
     return text
@@ -57,11 +57,6 @@ def _contents(document: Mapping[str, Any], looked: bool) -> list[tuple[str, str]
 def _drawn(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows with NaN, which draws nothing, for a mean that has no value."""
     return [{**row, "mean": math.nan if row["mean"] is None else row["mean"]} for row in rows]
-
-
-def _is_share(document: Mapping[str, Any]) -> bool:
-    """Whether the figure is a share, to be shown in per cent."""
-    return document["measure"] == "compare" or document["figure"] in ("gan_test", "cas")
 
 
 def _seen(document: Mapping[str, Any], key: str) -> bool:

@@ -185,14 +185,14 @@ def test_a_metric_without_a_value_is_left_untested(tmp_path, monkeypatch, lackin
 
 
 @pytest.mark.parametrize(
-    ("direction", "best"),
-    [("higher", "c, 0.9000"), ("lower", "a, 0.2000"), ("target", "b, 0.5000")],
+    ("direction", "share", "best"),
+    [("higher", True, "c, 90.00%"), ("lower", False, "a, 0.2000"), ("target", False, "b, 0.5000")],
 )
-def test_the_best_is_best_in_the_figures_own_direction(direction, best):
+def test_the_best_is_best_in_the_figures_own_direction(direction, share, best):
     means = {"a": 0.2, "b": 0.5, "c": 0.9, "none": float("nan")}
     rows = [{"name": name, "mean": mean, "floors": {"x": 0.6}} for name, mean in means.items()]
-    assert _best(rows, "x", direction).startswith(f"Best mean: {best} (")
-    assert "No variant can be called best" in _best(rows[3:], "x", direction)
+    assert _best(rows, "x", direction, share).startswith(f"Best mean: {best} (")
+    assert "No variant can be called best" in _best(rows[3:], "x", direction, share)
 
 
 def test_fid_is_better_lower(tmp_path):

@@ -89,6 +89,7 @@ def model(zygote, tmp_path_factory):
 
 def commands(model):
     drawn = ("--per-class", 2000, "--threads", 1, "--out", "set")
+    compared = ("compare", *TINY, "--steps", 100, "--seeds", 2, "--classifier-steps", 100, "--out", "e")
     return {
         "train": ("train", *TINY, "--steps", 60, "--checkpoint-every", 20, "--out", "run"),
         "sample": ("sample", model, *drawn, "--format", "npz"),
@@ -105,34 +106,8 @@ def commands(model):
             "--out",
             "set",
         ),
-        "compare": (
-            "compare",
-            *TINY,
-            "--steps",
-            100,
-            "--seeds",
-            2,
-            "--jobs",
-            1,
-            "--classifier-steps",
-            100,
-            "--out",
-            "e",
-        ),
-        "two jobs": (
-            "compare",
-            *TINY,
-            "--steps",
-            100,
-            "--seeds",
-            2,
-            "--jobs",
-            2,
-            "--classifier-steps",
-            100,
-            "--out",
-            "e",
-        ),
+        "compare": (*compared, "--jobs", 1),
+        "two jobs": (*compared, "--jobs", 2),
     }
 
 

@@ -16,6 +16,8 @@ from gangda.runtime.files import FORMAT_VERSION, without_nan, write_bytes, write
 from gangda.statistics.differences import Difference, against
 from gangda.statistics.signflip import sign_flip, smallest_p
 
+SHARES = ("gan_test", "cas")  # metrics that are accuracies
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -24,6 +26,7 @@ class Findings:
     Attributes:
         figure: what variants are compared in: an arm's accuracy, or a metric.
         direction: of it, "higher" or "lower" is better, or "target": the floor is the ideal.
+        share: whether the figure is a share, to be shown in per cent and its differences in points.
         rows: per variant plain values: name, scores of the seeds, mean, sd, interval, other figures, cost.
         differences: every variant against the first; empty where they cannot be compared.
         notes: what a reader must know.
@@ -32,6 +35,7 @@ class Findings:
 
     figure: str
     direction: str
+    share: bool
     alpha: float
     rows: tuple[dict[str, Any], ...]
     differences: tuple[Difference, ...]
@@ -44,6 +48,7 @@ class Findings:
             {
                 "figure": self.figure,
                 "direction": self.direction,
+                "share": self.share,
                 "alpha": self.alpha,
                 "headline": self.headline,
                 "notes": list(self.notes),
@@ -73,8 +78,9 @@ def find(asked: Experiment, settings: Sequence[Setting], measure: Measure) -> Fi
             f"{n} seeds give no p below {smallest_p(n):.3g}, and {len(differences)} differences need "
             f"{alpha / len(differences):.3g}: too few seeds for a verdict; add --seeds."
         )
-    headline = _headline(rows, figure, direction, differences)
-    return Findings(figure, direction, alpha, tuple(rows), tuple(differences), tuple(notes), headline)
+    share = asked.measure == "compare" or figure in SHARES
+    headline = _headline(rows, figure, direction, share, differences)
+    return Findings(figure, direction, share, alpha, tuple(rows), tuple(differences), tuple(notes), headline)
 
 
 def _row(setting: Setting, scores: FloatArray, measure: Measure, alpha: float) -> dict[str, Any]:
@@ -107,27 +113,33 @@ def _untested(figure: str, values: Mapping[str, FloatArray]) -> list[str]:
 
 
 def _headline(
-    rows: Sequence[Mapping[str, Any]], figure: str, direction: str, differences: Sequence[Difference]
+    rows: Sequence[Mapping[str, Any]],
+    figure: str,
+    direction: str,
+    share: bool,
+    differences: Sequence[Difference],
 ) -> str:
     """What differs from the reference, or that nothing was shown to."""
-    lead = _best(rows, figure, direction)
+    lead = _best(rows, figure, direction, share)
     decided = [d for d in differences if d.verdict in ("higher", "lower")]
     if not differences:
         return lead
     if not decided:
         return f"{lead} No variant was shown to differ from {rows[0]['name']}."
-    words = [f"{d.name} is {d.verdict} by {abs(d.mean):.4f} (adjusted p {d.adjusted_p:.3g})" for d in decided]
+    by = {d.name: f"{100 * abs(d.mean):.2f} points" if share else f"{abs(d.mean):.4f}" for d in decided}
+    words = [f"{d.name} is {d.verdict} by {by[d.name]} (adjusted p {d.adjusted_p:.3g})" for d in decided]
     return f"{lead} Against {rows[0]['name']}: {'; '.join(words)}."
 
 
-def _best(rows: Sequence[Mapping[str, Any]], figure: str, direction: str) -> str:
+def _best(rows: Sequence[Mapping[str, Any]], figure: str, direction: str, share: bool) -> str:
     """The variant with the best mean, in a sentence."""
     off, words = BADNESS[direction]
     known = [row for row in rows if math.isfinite(off(row, figure))]
     if not known:
         return f"No variant can be called best in {figure}: it has no value, or no floor to be measured by."
     best = min(known, key=lambda row: off(row, figure))
-    return f"Best mean: {best['name']}, {best['mean']:.4f} ({words})."
+    value = f"{best['mean']:.2%}" if share else f"{best['mean']:.4f}"
+    return f"Best mean: {best['name']}, {value} ({words})."
 
 
 def _off_floor(row: Mapping[str, Any], figure: str) -> float:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.errors import RunError
 from gangda.metrics.result import MetricResult
-from gangda.runtime.files import clear_disk_errors, read_json, without_nan
+from gangda.runtime.files import finished_values, without_nan
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,10 @@ def read_finished(out: Path, identity: str) -> ScoreResult | None:
     Raises:
         RunError: `out` holds something else.
     """
-    with clear_disk_errors(out):
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return None
-    if not (out / "scores.json").is_file():
-        raise RunError(f"{out}: exists and is not a score of gangda's; choose another --out")
-    values = read_json(out / "scores.json")
-    if values.get("id") != identity:
-        raise RunError(f"{out}: holds the score of other samples or options; choose another --out")
+    values = finished_values(out, "scores.json", identity, "score", "samples")
+    if values is None:
+        return None
     metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
-    values.pop("format_version")
     return ScoreResult(metrics, values, out, reprinted=True)
 
 
