@@ -21,6 +21,7 @@ LAYERS = {
         "configs",
         "specs",
         "presets",
+        "recipes",
         "fields",
         "fieldtypes",
         "settings",
