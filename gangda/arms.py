@@ -17,8 +17,8 @@ class FitRule:
     """How a classifier is trained on its images, beyond what all arms share.
 
     Attributes:
-        transforms: images are changed anew each time they are seen: "traditional" (rotation, translation, scaling,
-            blur), "trivial" (TrivialAugment), or not at all.
+        transforms: images are changed anew each time they are seen: "traditional" (`TransformConfig`), "trivial"
+            (TrivialAugment), or not at all.
         balanced: every class is drawn equally often, whatever its size.
         loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
         mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
@@ -77,7 +77,7 @@ _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="
 
 ARMS: Mapping[str, Arm] = {
     "real": Arm("the real training subset"),
-    "traditional": Arm("real, with on-the-fly rotation, translation, scaling and blur", rule=_TRADITIONAL),
+    "traditional": Arm("real, with the traditional transforms on the fly", rule=_TRADITIONAL),
     "trivial": Arm("real, with TrivialAugment (Mueller 2021) on the fly", rule=_TRIVIAL),
     "oversampling": Arm("real, every class drawn equally often", rule=FitRule(balanced=True)),
     "class-weights": Arm(

@@ -196,7 +196,9 @@ TRANSFORMS: Mapping[str, Entry] = {
         "gangda.traditional.transforms:translation", "shift by up to a fraction of the side"
     ),
     "scaling": Entry("gangda.traditional.transforms:scaling", "zoom by a factor from a range"),
+    "flip": Entry("gangda.traditional.transforms:flip", "mirroring left and right, at random"),
     "blur": Entry("gangda.traditional.transforms:blur", "Gaussian blur with a random sigma"),
+    "erasing": Entry("gangda.traditional.erasing:erasing", "Random Erasing: a blank rectangle, at random"),
 }
 
 # What may stay of the samples of a trained generator. A sample counts for the first, in this order, that rejects it.

@@ -55,6 +55,12 @@ class TransformConfig(Checked):
         (0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0
     )
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
+    flip: float = option(
+        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0
+    )
+    erasing: float = option(
+        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
+    )
 
 
 @dataclass(frozen=True)

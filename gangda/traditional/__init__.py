@@ -1,1 +1,1 @@
-"""Traditional augmentation: rotation, translation, scaling and blur."""
+"""Traditional augmentation: rotation, translation, scaling, mirroring, blur and erasing."""

@@ -1,4 +1,4 @@
-"""Rotation, translation, scaling and blur: parameters of its own for every image, whole batches at once.
+"""Rotation, translation, scaling, mirroring and blur: every image has parameters of its own; whole batches at once.
 
 What an image becomes given its parameters is what torchvision.transforms.v2's `affine` (bilinear, zero fill)
 and `gaussian_blur` make of it; only the loop over images is gone. Departures from v2.RandomAffine: shifts are
@@ -82,6 +82,17 @@ def scaling(config: TransformConfig) -> Part | None:
         return Warp(torch.eye(2) / factor.view(-1, 1, 1), torch.zeros(len(images), 2))
 
     return Part(warp=draw) if config.scaling != (1.0, 1.0) else None
+
+
+def flip(config: TransformConfig) -> Part | None:
+    """Mirror left and right with probability `config.flip`; None where that is 0."""
+
+    def draw(images: Tensor, rng: torch.Generator) -> Warp:
+        inverse = torch.eye(2).repeat(len(images), 1, 1)
+        inverse[torch.rand(len(images), generator=rng) < config.flip, 0, 0] = -1.0
+        return Warp(inverse, torch.zeros(len(images), 2))
+
+    return Part(warp=draw) if config.flip > 0 else None
 
 
 def blur(config: TransformConfig) -> Part | None:
