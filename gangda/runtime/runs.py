@@ -13,9 +13,8 @@ import contextlib
 import hashlib
 import io
 import os
-import re
 import reprlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,15 @@ import yaml
 
 from gangda.data.images import IntArray
 from gangda.errors import DataError, RunError
+from gangda.runtime.checkpoint_files import (
+    checkpoint_path,
+    checkpoint_paths,
+    hash_path,
+    known_hash,
+    read_checkpoint,
+    remove_checkpoint,
+    step_of,
+)
 from gangda.runtime.files import (
     FORMAT_VERSION,
     check_version,
@@ -39,7 +47,6 @@ from gangda.runtime.files import (
 from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
-_STEP = re.compile(r"step-(\d+)\.pt")
 _STATE: Mapping[str, type] = {"finished": bool, "alarms": list, "fingerprint": str, "collapsed": bool}
 PARTS = ("checkpoints", "samples", "lookout", "model")
 
@@ -140,14 +147,16 @@ class RunFolder:
         buffer = io.BytesIO()
         torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
         data = buffer.getvalue()
-        path = self.path / "checkpoints" / f"step-{step:08d}.pt"
-        hashes = [hashlib.sha256(data).hexdigest(), *_known_hash(path)]
+        path = checkpoint_path(self.path / "checkpoints", step)
+        hashes = [hashlib.sha256(data).hexdigest(), *known_hash(path)]
         self._sync_log()
-        write_bytes(path.with_suffix(".sha256"), "".join(f"{digest}\n" for digest in hashes).encode())
+        write_bytes(hash_path(path), "".join(f"{digest}\n" for digest in hashes).encode())
         write_bytes(path, data)
         older = [old for old in self.checkpoints() if old != path]
-        kept = [old for old in older if lasting(_step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
-        self._drop(old for old in older if old not in kept)
+        kept = [old for old in older if lasting(step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
+        for old in older:
+            if old not in kept:
+                remove_checkpoint(old)
         for sidecar in path.parent.glob("step-*.sha256"):  # of a checkpoint that was never written
             if not sidecar.with_suffix(".pt").exists():
                 sidecar.unlink(missing_ok=True)
@@ -161,74 +170,42 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""
-        found = (self.path / "checkpoints").glob("step-*.pt")
-        return sorted(path for path in found if _STEP.fullmatch(path.name))
+        return checkpoint_paths(self.path / "checkpoints")
 
     def drop_checkpoints(self, after: int) -> None:
         """Delete those of later steps."""
-        self._drop(path for path in self.checkpoints() if _step_of(path) > after)
-
-    def _drop(self, paths: Iterable[Path]) -> None:
-        for path in paths:
-            path.with_suffix(".sha256").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+        for path in self.checkpoints():
+            if step_of(path) > after:
+                remove_checkpoint(path)
 
     def load_checkpoint(
         self, wanted: Callable[[int], bool] | None = None
     ) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each damaged one passed over.
+        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each other one passed over.
 
         None where there is no checkpoint at all.
 
         Raises:
-            RunError: there are some, and all of them are damaged.
+            RunError: there are some, and none of them is whole.
             DataError: the newest whole one is of a newer gangda.
         """
         complaints: list[str] = []
+        reasons: list[str] = []
         for path in reversed(self.checkpoints()):
-            if wanted is not None and not wanted(_step_of(path)):
+            if wanted is not None and not wanted(step_of(path)):
                 continue
-            found = _read_checkpoint(path)
+            found = read_checkpoint(path)
             if isinstance(found, dict):
                 check_version(found.pop("format_version", None), path)
                 return found, complaints
-            complaints.append(f"{path}: damaged ({found}); using the one before it")
-        if complaints:
+            reasons.append(found)
+            complaints.append(f"{path}: passed over ({found}); using the one before it")
+        if reasons:
             raise RunError(
-                f"{self.path / 'checkpoints'}: none of {len(complaints)} checkpoints is whole; put a good one back, "
-                "delete that folder to begin again, or choose another --out"
+                f"{self.path / 'checkpoints'}: none of {len(reasons)} checkpoints is whole (the newest: {reasons[0]}); "
+                "put a good one back, delete that folder to begin again, or choose another --out"
             )
         return None, complaints
-
-
-def _known_hash(path: Path) -> list[str]:
-    """The hash of a checkpoint on disk, if it is whole."""
-    with contextlib.suppress(OSError, ValueError):
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return [digest] if digest in path.with_suffix(".sha256").read_text().split() else []
-    return []
-
-
-def _read_checkpoint(path: Path) -> dict[str, Any] | str:
-    """What a checkpoint holds, or what is wrong with it. Nothing in it is ever executed."""
-    try:
-        data = path.read_bytes()
-        hashes = path.with_suffix(".sha256").read_text().split()
-    except (OSError, ValueError) as error:
-        return f"it or its hash cannot be read: {str(error)[:80]}"
-    if hashlib.sha256(data).hexdigest() not in hashes:
-        return "its hash does not match"
-    try:
-        state = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
-    except MemoryError:
-        raise
-    except Exception as error:  # whatever a forged file may provoke
-        return f"it holds something other than numbers: {type(error).__name__}"
-    return state if isinstance(state, dict) else "it holds no state of a run"
-
-
-def _step_of(path: Path) -> int:
-    return int(path.stem.removeprefix("step-"))
 
 
 def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path("runs")) -> Path:

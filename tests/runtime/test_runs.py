@@ -1,4 +1,7 @@
 import os
+import re
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +61,47 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(damage, tmp_path):
     assert state == {"step": KEEP_CHECKPOINTS + 1}
     assert len(complaints) == 1
     assert str(newest) in complaints[0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda hashed: hashed.unlink(), r"sha256 is missing.*put that file back"),
+        (lambda hashed: hashed.write_bytes(b""), "its hash does not match"),
+        (lambda hashed: hashed.write_bytes(b"\x80" * 64), "it or its hash cannot be read"),
+    ],
+)
+def test_a_checkpoint_without_its_hash_is_passed_over_and_named(spoil, words, tmp_path):
+    run = RunFolder(tmp_path)
+    for step in (1, 2):
+        run.save_checkpoint(step, {"step": step})
+    older, newest = run.checkpoints()
+    kept = newest.with_suffix(".sha256").read_bytes()
+    spoil(newest.with_suffix(".sha256"))
+    state, [complaint] = run.load_checkpoint()
+    assert state == {"step": 1}
+    assert re.search(
+        rf"{re.escape(str(newest))}: passed over \(.*{words}.*\); using the one before", complaint
+    )
+    older.unlink()
+    with pytest.raises(RunError, match=rf"none of 1 .* whole \(the newest: .*{words}"):
+        run.load_checkpoint()
+    newest.with_suffix(".sha256").write_bytes(kept)  # what it says helps
+    assert run.load_checkpoint() == ({"step": 2}, [])
+
+
+def test_a_kill_while_checkpoints_are_dropped_leaves_none_without_a_hash(tmp_path, monkeypatch):
+    run = RunFolder(tmp_path)
+    for step in (1, 2):
+        run.save_checkpoint(step, {"step": step})
+    unlink = Path.unlink
+    monkeypatch.setattr(
+        Path, "unlink", lambda path, **how: (unlink(path, **how), os.kill(os.getpid(), signal.SIGINT))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run.drop_checkpoints(after=1)
+    monkeypatch.undo()
+    assert run.load_checkpoint() == ({"step": 1}, [])
 
 
 def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):
