@@ -36,16 +36,36 @@ _ORDER = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Files(Collection[Path]):
-    """Image files by folder, in order; of each only the name is kept (a million paths would take a gigabyte)."""
+class Group:
+    """Image files of one folder, in order, their names in one text: a million paths would take a gigabyte.
 
-    groups: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+    Attributes:
+        folder: where they lie.
+        count: how many they are; at least one.
+        packed: their names, one after the other, with the one character between them that no name can hold.
+    """
+
+    folder: Path
+    count: int
+    packed: str
+
+    @property
+    def names(self) -> list[str]:
+        """The names alone, made anew each time."""
+        return self.packed.split("\0")
+
+
+@dataclass(frozen=True)
+class Files(Collection[Path]):
+    """Image files by folder, in order."""
+
+    groups: tuple[Group, ...] = ()
 
     def __len__(self) -> int:
-        return sum(len(names) for _, names in self.groups)
+        return sum(group.count for group in self.groups)
 
     def __iter__(self) -> Iterator[Path]:
-        return (folder / name for folder, names in self.groups for name in names)
+        return (group.folder / name for group in self.groups for name in group.names)
 
     def __contains__(self, path: object) -> bool:
         return any(path == own for own in self)
@@ -98,10 +118,11 @@ def manifest(root: Path, listing: Listing) -> Iterator[str]:
     """Lines that tell this folder's state from another: root, and name, label, size and time of each file."""
     yield str(root.resolve())
     yield repr((listing.class_names, listing.num_train, listing.notes))
-    labels = iter(listing.labels.tolist())
-    for folder, names in listing.files.groups:
+    labels = iter(listing.labels)
+    for group in listing.files.groups:
+        folder = group.folder
         inside = "" if folder == root else f"{folder.relative_to(root)}/"
-        for name in names:
+        for name in group.names:
             try:
                 state = os.stat(f"{folder}/{name}")  # noqa: PTH116  (a Path each costs more than the call)
             except OSError as error:
@@ -153,7 +174,7 @@ def _look(folder: Path) -> tuple[list[Path], Files, list[Path]]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
     folders, images, others = (sorted(names) for names in found)
-    files = Files(((folder, tuple(images)),) if images else ())
+    files = Files((Group(folder, len(images), "\0".join(images)),) if images else ())
     return [folder / name for name in folders], files, [folder / name for name in others]
 
 
