@@ -36,7 +36,8 @@ def _rectangles(images: Tensor, probability: float, rng: torch.Generator) -> Ten
     long = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(sides.view(2, 1))
     start = (torch.stack(place) * (sides.view(2, 1) - long + 1)).floor()
     rows, columns = (_between(start[axis], long[axis], int(sides[axis])) for axis in (0, 1))
-    return (rows[:, :, None] & columns[:, None, :] & (hit < probability).view(-1, 1, 1)).unsqueeze(1)
+    inside: Tensor = rows[:, :, None] & columns[:, None, :] & (hit < probability).view(-1, 1, 1)
+    return inside.unsqueeze(1)
 
 
 def _between(start: Tensor, length: Tensor, side: int) -> Tensor:
