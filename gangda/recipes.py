@@ -53,6 +53,11 @@ class Recipe(Checked):
     transition: int = option(
         0, "steps over which an unconditional start turns class-conditional, for few images", minimum=0
     )
+    class_sampling: str = option(
+        "natural",
+        "how often a class is shown: as often as it comes, by the square root of its size, or all equally",
+        choices=("natural", "sqrt", "balanced"),
+    )
     curriculum: int = option(0, "steps over which training goes from easy images to all", minimum=0)
     ema: float = option(
         0.999, "decay of the generator's weight average, ramped up from 0", minimum=0.0, maximum=0.99999

@@ -1,6 +1,7 @@
 """The training images on the device, and which of them each batch holds."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ def batches(
     images: ResidentImages, recipe: Recipe, share: Share | None = None
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Batch of the discriminator's turn 0, 1, ... (`share`: a rank's part of it)."""
-    if share is None and not recipe.curriculum:
+    if share is None and not recipe.curriculum and recipe.class_sampling == "natural":
         return lambda turn: images.batch(turn, recipe.batch_size)
     rows = _row_numbers(images, recipe)
     if share is None:
@@ -66,9 +67,10 @@ def batches(
 
 
 def _row_numbers(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tensor]:
-    """Rows of turn 0, 1, ...: epoch by epoch, or by the curriculum while it lasts."""
+    """Rows of turn 0, 1, ...: epoch by epoch or drawn by class, or by the curriculum while it lasts."""
+    usual = _drawn_by_class(images, recipe) or partial(images.rows, size=recipe.batch_size)
     if not recipe.curriculum:
-        return lambda turn: images.rows(turn, recipe.batch_size)
+        return usual
     turns = course.turns_before(recipe, recipe.curriculum)
     # Ranked on the CPU: its doubles and decompositions are not to be had on every device.
     easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, turns)
@@ -76,6 +78,35 @@ def _row_numbers(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tens
     def rows(turn: int) -> Tensor:
         if turn < turns:
             return easy.rows(turn, recipe.batch_size).to(images.labels.device)
-        return images.rows(turn, recipe.batch_size)
+        return usual(turn)
+
+    return rows
+
+
+# Weight of a class of so many images; None: images come epoch by epoch.
+CLASS_WEIGHTS: dict[str, Callable[[Tensor], Tensor] | None] = {
+    "natural": None,
+    "sqrt": torch.sqrt,
+    "balanced": lambda counts: (counts > 0).to(counts.dtype),
+}
+
+
+def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tensor] | None:
+    """Rows of turn 0, 1, ...: each image's class drawn by weight, then one of its images, both with replacement.
+
+    Source: Mahajan 2018, section 3.1, for the square root.
+    """
+    weight_of = CLASS_WEIGHTS[recipe.class_sampling]
+    if weight_of is None:
+        return None
+    labels = images.labels.cpu()
+    order, counts = labels.argsort(stable=True), labels.bincount()
+    weights, first = weight_of(counts.double()), counts.cumsum(0) - counts
+
+    def rows(turn: int) -> Tensor:
+        rng = torch_stream(images.seed, "class draw", turn)
+        chosen = torch.multinomial(weights, recipe.batch_size, replacement=True, generator=rng)
+        within = (torch.rand(recipe.batch_size, generator=rng, dtype=torch.float64) * counts[chosen]).long()
+        return order[first[chosen] + within].to(images.labels.device)
 
     return rows
