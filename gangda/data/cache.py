@@ -1,8 +1,8 @@
 """Decoded folders, kept so that files are decoded once: pixels in KEY.npy (memory-mapped), the rest in KEY.json.
 
 Under $GANGDA_CACHE (default ~/.cache/gangda, or $XDG_CACHE_HOME/gangda), in images/. The key is a hash of the manifest
-(names, sizes, times) and the image size. The JSON is written last and holds a checksum of the pixels: a damaged or
-half-written entry is made again. A cache that cannot be written costs time, never the result.
+(names, sizes, times) and the image size. The JSON is written last and holds checksums of the pixels and of itself: a
+damaged or half-written entry is made again. A cache that cannot be written costs time, never the result.
 """
 
 import contextlib
@@ -17,24 +17,23 @@ from gangda.data.decoded import Decoded
 from gangda.data.images import UInt8Array
 from gangda.data.places import cache_root
 from gangda.errors import GangdaError
-from gangda.runtime.files import being_written, read_json, write_json
+from gangda.runtime.files import being_written
+from gangda.runtime.results import read_result, write_result
 
 CHUNK = 65536  # images written or checked at once
 RULES = 1  # raise when decoding changes, so that old entries are left behind
 
 
-_UNUSABLE = (GangdaError, OSError, ValueError, KeyError, TypeError, EOFError)  # not there, or damaged
-
-
 def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], Decoded]) -> Decoded:
     """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached."""
     place = cache_root() / "images" / _key(manifest, image_size)
-    with contextlib.suppress(*_UNUSABLE):
-        return _read(place)
+    kept = _read(place)
+    if kept is not None:
+        return kept
     decoded = decode()
-    with contextlib.suppress(*_UNUSABLE):  # read-only home or full disk: go on without
+    with contextlib.suppress(GangdaError, OSError):  # read-only home or full disk: go on without
         _write(place, decoded)
-        return _read(place)  # mapped from the file, and what was decoded is let go
+        return _read(place) or decoded  # mapped from the file, and what was decoded is let go
     return decoded
 
 
@@ -59,14 +58,18 @@ def _write(place: Path, decoded: Decoded) -> None:
         "test_rows": None if decoded.test_rows is None else decoded.test_rows.tolist(),
         "notes": list(decoded.notes),
     }
-    write_json(place.with_suffix(".json"), rest)
+    write_result(place.with_suffix(".json"), rest)
 
 
-def _read(place: Path) -> Decoded:
-    rest = read_json(place.with_suffix(".json"))
-    pixels = np.load(place.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
-    if _checksum(pixels) != rest["checksum"]:
-        raise ValueError("damaged")
+def _read(place: Path) -> Decoded | None:
+    """What is kept there; None where there is nothing, or something damaged."""
+    try:
+        rest = read_result(place.with_suffix(".json"))
+        pixels = np.load(place.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+        if _checksum(pixels) != rest["checksum"]:
+            return None
+    except Exception:  # whatever damaged bytes make NumPy raise: it is decoded anew
+        return None
     return Decoded(
         pixels=pixels,
         labels=np.array(rest["labels"], dtype=np.int64),

@@ -23,8 +23,9 @@ from gangda.moves.fit import build_classifier, evaluate, fit_classifier, step_co
 from gangda.moves.heldout import Behind, behind_set, check_twins, named_test
 from gangda.report import figures
 from gangda.runtime.device import Machine, prepare
-from gangda.runtime.files import finished_values, whole_folder, write_bytes, write_json
+from gangda.runtime.files import whole_folder, write_bytes
 from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.results import finished_values, write_result
 
 PROTOCOL = 1  # raised when the same options would give other numbers
 SUMMARISED = ("accuracy", "balanced_accuracy", "macro_f1", "train_accuracy", "train_test_gap")
@@ -271,4 +272,4 @@ def _write(result: ClassifyResult) -> None:
     picture = figures.confusion_matrix(np.array(values["confusion"]), result.about["class_names"])
     with whole_folder(result.out) as folder:
         write_bytes(folder / "confusion.png", picture)
-        write_json(folder / "evaluation.json", values)
+        write_result(folder / "evaluation.json", values)

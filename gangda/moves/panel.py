@@ -11,8 +11,9 @@ from gangda.configs import ClassifierConfig
 from gangda.errors import DataError, RunError
 from gangda.moves.fit import FittedClassifier
 from gangda.runtime.device import Machine
-from gangda.runtime.files import in_turn, read_json, write_json
+from gangda.runtime.files import in_turn
 from gangda.runtime.progress import Reporter
+from gangda.runtime.results import read_result, write_result
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def _kept(
 ) -> Panel | None:
     """The panel of a folder; None if there is none, a damaged one, or one of another configuration."""
     with contextlib.suppress(DataError):
-        about = read_json(folder / f"{folder.name}.json")
+        about = read_result(folder / f"{folder.name}.json")
         members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", machine) for role in roles)
         prints = [member.fingerprint for member in members]
         if about.pop("config", None) == asdict(config) and about.pop("classifiers", None) == prints:
@@ -84,6 +85,6 @@ def _keep(folder: Path, roles: Sequence[str], config: ClassifierConfig, panel: P
     for role, member in zip(roles, panel.members, strict=True):
         member.save(folder / f"{role}.safetensors")
     prints = [member.fingerprint for member in panel.members]
-    write_json(
+    write_result(
         folder / f"{folder.name}.json", {"classifiers": prints, **panel.about, "config": asdict(config)}
     )

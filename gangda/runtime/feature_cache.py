@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 
 class FeatureCache:
-    """One .npy file per key in a folder; without a folder nothing is kept.
+    """One .npz file per key in a folder, which holds a checksum; without a folder nothing is kept.
 
     A cache is a convenience: where its folder cannot be written, work goes on without; a damaged file is
     computed anew.
@@ -36,13 +36,13 @@ class FeatureCache:
         """
         if self.folder is None:
             return compute()
-        path = self.folder / (hashlib.sha256("/".join(map(str, key)).encode()).hexdigest()[:32] + ".npy")
+        path = self.folder / (hashlib.sha256("/".join(map(str, key)).encode()).hexdigest()[:32] + ".npz")
         kept = _read(path)
         if kept is not None:
             return kept
         array = compute()
         buffer = io.BytesIO()
-        np.save(buffer, array, allow_pickle=False)
+        np.savez(buffer, features=array)
         with contextlib.suppress(OSError, RunError):
             write_bytes(path, buffer.getvalue())
             prune(self.folder, LIMIT)
@@ -51,7 +51,7 @@ class FeatureCache:
 
 def prune(folder: Path, limit: int) -> None:
     """Delete the least recently used files until at most `limit` bytes are left."""
-    files = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted(folder.glob("*.np[yz]"), key=lambda path: path.stat().st_mtime, reverse=True)
     total = 0
     for path in files:
         total += path.stat().st_size
@@ -61,8 +61,9 @@ def prune(folder: Path, limit: int) -> None:
 
 def _read(path: Path) -> Array | None:
     try:
-        array: Array = np.load(path, allow_pickle=False)
+        with np.load(path, allow_pickle=False) as arrays:
+            array: Array = arrays["features"]  # a wrong checksum raises
         os.utime(path)
     except Exception:  # whatever damaged bytes make NumPy raise: it is computed anew
         return None
-    return array if isinstance(array, np.ndarray) else None
+    return array

@@ -194,22 +194,3 @@ def whole_folder(place: Path) -> Iterator[Path]:
             temporary.chmod(0o755)
             temporary.replace(place)
         sync_folder(place.parent)
-
-
-def finished_values(out: Path, name: str, identity: str, what: str, of: str) -> dict[str, Any] | None:
-    """The content of `out/name`, a result under the `id` of this very request; None where `out` is empty or missing.
-
-    `what` says what such a folder holds, and `of` of what, as in "score" and "samples".
-
-    Raises:
-        RunError: `out` holds something else, or the result of another request.
-    """
-    with clear_disk_errors(out):
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return None
-    if not (out / name).is_file():
-        raise RunError(f"{out}: exists and is not a {what} of gangda's; choose another --out")
-    values = read_json(out / name)
-    if values.pop("id", None) != identity:
-        raise RunError(f"{out}: holds the {what} of other {of} or options; choose another --out")
-    return {"id": identity, **{key: value for key, value in values.items() if key != "format_version"}}

@@ -15,7 +15,7 @@ from gangda.engines.rating.key import REAL_NAME, Key
 from gangda.engines.rating.pages import spread_rows
 from gangda.errors import DataError, UsageError
 from gangda.moves.judged import align, read_samples
-from gangda.runtime.files import write_json
+from gangda.runtime.results import write_result
 
 DATA = DataConfig(per_class=20)
 RUNTIME = Runtime(seed=3, threads=1, device="cpu", precision="fp32")
@@ -138,7 +138,7 @@ def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
             {"name": "gan_test_10", "value": 0.9 - 0.1 * number, "direction": "higher"},
             {"name": "fid_lenet_10", "value": float([1, 3, 2, 4][number]), "direction": "lower"},
         ]
-        write_json(
+        write_result(
             tmp_path / "scores" / str(number) / "scores.json",
             {"hashes": {"samples": images.content_hash()}, "metrics": metrics},
         )
@@ -148,6 +148,11 @@ def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
     assert found["gan_test_10"]["spearman"] == pytest.approx(1.0)
     assert found["fid_lenet_10"]["spearman"] == pytest.approx(-0.8)  # 1 - 6 * 2 / (4 * 15), turned round
     assert found["fid_lenet_10"]["n"] == 4
+    one = tmp_path / "scores" / "2" / "scores.json"
+    one.write_text(one.read_text().replace("0.7", "0.8", 1))  # GAN-test: a digit that flipped
+    values = judge_ratings([file], tmp_path / "scores").as_dict()
+    assert {row["n"] for row in values["agreement"]} == {3}
+    assert any(str(one) in note and "its hash does not match" in note for note in values["notes"])
 
 
 def test_too_few_scored_sets_and_a_rater_who_did_not_look_are_said(page, tmp_path):

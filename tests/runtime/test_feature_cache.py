@@ -37,14 +37,26 @@ def test_without_a_folder_nothing_is_kept(compute):
     assert compute.calls == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"no array", b"\x93NUMPY\x01\x00v\x00{'descr': '|O'"])
+def flipped(data):
+    """One bit of the second number is another."""
+    at = data.index(np.float64(1).tobytes())
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: b"no array", lambda data: data[:-9], flipped],
+    ids=["empty", "other", "cut", "flipped"],
+)
 def test_a_damaged_file_is_made_again(tmp_path, compute, damage):
     cache = FeatureCache(tmp_path)
     cache.get(("a",), compute)
-    (path,) = tmp_path.glob("*.npy")
-    path.write_bytes(damage)
+    (path,) = tmp_path.glob("*.npz")
+    good = path.read_bytes()
+    path.write_bytes(damage(good))
     assert cache.get(("a",), compute).tolist() == [0, 1, 2]
-    assert np.load(path, allow_pickle=False).tolist() == [0, 1, 2]
+    assert compute.calls == 2
+    assert np.load(path, allow_pickle=False)["features"].tolist() == [0, 1, 2]
 
 
 def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
@@ -53,9 +65,9 @@ def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
 
 
 def test_prune_deletes_the_least_recently_used(tmp_path):
-    for age, name in enumerate("abc"):
-        path = tmp_path / f"{name}.npy"
+    for age, name in enumerate(("a.npz", "b.npy", "c.npz")):  # .npy: of older versions
+        path = tmp_path / name
         path.write_bytes(b"x" * 10)
         os.utime(path, (1000 - age, 1000 - age))
     prune(tmp_path, 25)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npy"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from gangda.engines.rating.key import REAL_NAME, Key
 from gangda.errors import DataError
-from gangda.runtime.files import read_json
+from gangda.runtime.results import read_result
 
 MARK = "# gangda ratings "
 HEAD = ["image", "question", "answer"]
@@ -54,7 +54,7 @@ def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> Ratin
     sets = list(dict.fromkeys(answer.set for answer in answers))
     rows = [_set_row(one, [answer for answer in answers if answer.set == one]) for one in sets]
     made = [row for row in rows if row["name"] != REAL_NAME]
-    found = _automatic(made, scores)
+    found, passed_over = _automatic(made, scores)
     agreement = _agreement(made, found)
     return RatingResult(
         {
@@ -63,7 +63,7 @@ def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> Ratin
             "sets": rows,
             "classes": _classes([answer for answer in answers if answer.set[0] != REAL_NAME]),
             "agreement": agreement,
-            "notes": _notes(answers, made, found),
+            "notes": [*_notes(answers, made, found), *passed_over],
         }
     )
 
@@ -87,7 +87,12 @@ def read_answers(path: Path) -> list[Answer]:
         key = Key.decoded(first.removeprefix(MARK).strip())
     except DataError as error:
         raise DataError(f"--ratings {path}: {error}") from None
-    rows = list(csv.reader(lines[1:]))
+    try:
+        rows = list(csv.reader(lines[1:]))
+    except csv.Error as error:
+        raise DataError(
+            f"--ratings {path}: not readable as CSV ({error}); download the answers again"
+        ) from None
     if rows[0][:3] != HEAD:
         raise DataError(f"--ratings {path}: line 2 must be {','.join(HEAD)}; download the answers again")
     return list(_answers(path, key, rows[1:]))
@@ -153,17 +158,29 @@ def _mean(values: Sequence[float]) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _automatic(rows: Sequence[Mapping[str, Any]], scores: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    """Content of a set -> its metrics by name, where a `scores.json` of these very images lies in `scores`."""
+def _automatic(
+    rows: Sequence[Mapping[str, Any]], scores: Path
+) -> tuple[dict[str, dict[str, dict[str, Any]]], list[str]]:
+    """Content of a set -> its metrics by name, where a `scores.json` of these very images lies in `scores`.
+
+    And a note on each such file that cannot be used.
+    """
     found: dict[str, dict[str, dict[str, Any]]] = {}
+    passed_over: list[str] = []
     wanted = {row["content"] for row in rows}
     for path in sorted(scores.glob("*/scores.json")):
-        values = read_json(path)
-        content = values.get("hashes", {}).get("samples")
-        if content in wanted:
+        try:
+            values = read_result(path)
+            content = values["hashes"]["samples"]
             metrics = {metric["name"]: metric for metric in values["metrics"]}
-            found.setdefault(content, {}).update(metrics)
-    return found
+        except DataError as error:
+            passed_over.append(f"passed over: {error}")
+        except (KeyError, TypeError):
+            passed_over.append(f"passed over: {path}: not a score of gangda's; remove it from {scores}")
+        else:
+            if content in wanted:
+                found.setdefault(content, {}).update(metrics)
+    return found, passed_over
 
 
 def _agreement(

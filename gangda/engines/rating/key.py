@@ -55,7 +55,10 @@ class Key:
             )
             names = tuple(str(name) for name in plain["classes"])
             images = {str(name): (int(a), int(b)) for name, (a, b) in plain["images"].items()}
-        except (binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (
+            *(binascii.Error, zlib.error, ValueError, KeyError, TypeError, AttributeError),
+            *(RecursionError, OverflowError),
+        ):
             raise DataError("its key is damaged; download the answers again") from None
         if any(not (0 <= a < len(sets) and 0 <= b < len(names)) for a, b in images.values()):
             raise DataError("its key is damaged; download the answers again")

@@ -22,8 +22,9 @@ from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.moves.judged import align, data_behind, read_samples
 from gangda.report import score_figures
 from gangda.runtime.device import Machine, prepare
-from gangda.runtime.files import whole_folder, without_nan, write_bytes, write_json
+from gangda.runtime.files import whole_folder, without_nan, write_bytes
 from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.results import write_result
 
 __all__ = ["ScoreResult", "score"]
 
@@ -171,7 +172,7 @@ def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> N
         for name, picture in _pictures(inputs, names).items():
             write_bytes(folder / name, picture)
         metrics = [without_nan(metric.as_dict()) for metric in result.metrics]
-        write_json(folder / "scores.json", {**result.about, "metrics": metrics})
+        write_result(folder / "scores.json", {**result.about, "metrics": metrics})
 
 
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gangda.metrics.result import MetricResult
-from gangda.runtime.files import finished_values, without_nan
+from gangda.runtime.files import without_nan
+from gangda.runtime.results import finished_values
 
 
 @dataclass(frozen=True)
