@@ -35,6 +35,7 @@ MALFORMED = (
     OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
     SyntaxError, AttributeError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 _SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of its range
 
 
@@ -76,7 +77,8 @@ def _load(path: Path) -> dict[str, Array]:
                 raise DataError(
                     f"{path}: one array, not an archive; save it with numpy.savez(images=..., labels=...)"
                 )
-            return {name: archive[name] for name in archive.files}
+            _refuse_bomb(path, archive)
+            return {name: array_of(archive, name) for name in archive.files}
     except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
             raise DataError(
@@ -85,6 +87,33 @@ def _load(path: Path) -> dict[str, Array]:
         raise DataError(
             f"{path}: truncated or not an NPZ archive ({str(error)[:80]}); write it again"
         ) from None
+
+
+def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
+    """An array of an archive.
+
+    Raises:
+        ValueError: it is none, which NumPy gives as the bytes that it is.
+        KeyError, and whatever else is in `MALFORMED`: missing or damaged.
+    """
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} is no array")
+    return array
+
+
+def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
+    """Refuse what would fill the memory and be nothing: pictures are never packed that tightly.
+
+    Raises:
+        DataError: it unpacks to more than `BOMB_BYTES`, and to more than `BOMB_RATIO` times its size.
+    """
+    size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
+    if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
+        raise DataError(
+            f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no pictures do; "
+            "save it with numpy.savez if it is meant"
+        )
 
 
 def _pair(arrays: dict[str, Array], part: str, path: Path) -> tuple[Array, Array | None] | None:

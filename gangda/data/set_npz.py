@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.data.npz import MALFORMED
+from gangda.data.npz import MALFORMED, array_of
 from gangda.data.set_index import SetHeader, read_bytes
 from gangda.data.set_pieces import COLUMNS, Piece, join
 from gangda.errors import DataError
@@ -63,8 +63,8 @@ def read_npz(folder: Path, index: Mapping[str, Any]) -> Iterator[Piece]:
         data = read_bytes(folder, name, digest)
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                columns: dict[str, Any] = {key: arrays[key] for key in COLUMNS}
-                piece = Piece(pixels=arrays["images"], **columns)
+                columns: dict[str, Any] = {key: array_of(arrays, key) for key in COLUMNS}
+                piece = Piece(pixels=array_of(arrays, "images"), **columns)
         except MALFORMED as error:
             raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
         right = piece.pixels.dtype == np.uint8 and piece.pixels.shape[1:] == (height, width, channels)

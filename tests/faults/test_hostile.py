@@ -6,6 +6,7 @@ import json
 import pickle
 import shutil
 import struct
+import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from safetensors.torch import load, save
 from test_fuzz import listed_again, make_set, tiny
 
 from gangda.configs import ClassifierConfig, DataConfig
+from gangda.data import npz
 from gangda.data.loading import load_source
 from gangda.data.shards import read_set
 from gangda.engines.training import train
@@ -105,11 +107,31 @@ def test_npz_with_pickled_objects(tmp_path, mark, unhurried):
     refused(DataError, f"{name}: damaged", read_set, folder)
 
 
+def test_npz_with_something_else_than_arrays(tmp_path, unhurried):
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as archive:
+        archive.writestr("images.npy", b"no array")
+        archive.writestr("labels.npy", b"none either")
+    refused(DataError, "images is no array", load_source, DataConfig(source=str(tmp_path / "set.npz")))
+    folder = make_set(tmp_path / "set", "npz")
+    [name] = [path.name for path in folder.glob("*.npz")]
+    listed_again(folder, name, (tmp_path / "set.npz").read_bytes())
+    refused(DataError, f"{name}: damaged", read_set, folder)
+
+
+def test_npz_that_unpacks_to_more_than_it_can_mean(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "BOMB_BYTES", 1 << 20)
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, images=np.zeros((40_000, 8, 8), np.uint8), labels=np.arange(40_000) % 2)
+    refused(DataError, "set.npz: unpacks to 2 MB from", load_source, DataConfig(source=str(path)))
+    np.savez(path, images=np.zeros((40_000, 8, 8), np.uint8), labels=np.arange(40_000) % 2)
+    assert len(load_source(DataConfig(source=str(path))).train) > 0
+
+
 def test_cached_features_with_pickled_objects(tmp_path, mark):
     cache = FeatureCache(tmp_path / "features")
     cache.get(("a",), lambda: np.zeros(2))
-    [path] = (tmp_path / "features").glob("*.npy")
-    np.save(path, np.array([Trap(mark)], dtype=object), allow_pickle=True)
+    [path] = (tmp_path / "features").glob("*.npz")
+    np.savez(path, features=np.array([Trap(mark)], dtype=object))
     assert cache.get(("a",), lambda: np.ones(2)).tolist() == [1, 1]
 
 
