@@ -25,9 +25,12 @@ FIRST_WIDTHS = (256, 64)  # channels of the first layer of the nets of 5x5 kerne
 
 @dataclass(frozen=True)
 class FiveByFiveSpec(NetSpec):
-    """The Keras tutorial's DCGAN, as in report R4. What "width of the first layer" means in G is our reading."""
+    """The Keras tutorial's DCGAN, as in report R4. What "width of the first layer" means in G is our reading.
 
-    recipe: ClassVar[Mapping[str, Any]] = KERAS_RECIPE
+    As in the tutorial's training step, both networks learn from the same passes.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
 
     latent_dim: int = option(100, "size of z", minimum=1)
     first_width: int | None = option(

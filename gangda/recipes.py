@@ -49,6 +49,9 @@ class Recipe(Checked):
         0.0, "madgan: reward each generator for images known as its own (MGAN), weight", minimum=0.0
     )
     d_steps: int = option(1, "discriminator steps per generator step", minimum=1)
+    simultaneous: bool = option(
+        False, "both networks' gradients from the same forward passes, before either is updated"
+    )
     d_pretrain: int = option(0, "discriminator steps before the generator's first", minimum=0)
     transition: int = option(
         0, "steps over which an unconditional start turns class-conditional, for few images", minimum=0

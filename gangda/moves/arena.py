@@ -23,7 +23,8 @@ class Turn:
         fake: (F, C, H, W) with F <= B, made for the first F labels of y.
         number: turns that the discriminator has had before.
         rng: the stream of this turn's draws.
-        on_real, on_fake: their scores; on the generator's turn `on_real` is the fakes' own unless the loss is paired.
+        on_real, on_fake: their scores. Where the generator has a turn of its own, `on_real` is the fakes' unless the
+            loss is paired.
     """
 
     real: Tensor
@@ -67,11 +68,16 @@ class Arena:
         self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
     ) -> tuple[Scores, Scores]:
         """Scores of real and fake: one joined pass, or two where the batch's images must not mix."""
-        y_fake = y[: len(fake)]
         if getattr(self.networks.discriminator, "separate_batches", False):
-            return self.score(real, y, turn, rng), self.score(fake, y_fake, turn, rng)
-        both = self.score(torch.cat([real, fake]), torch.cat([y, y_fake]), turn, rng)
+            return self.score_apart(real, y, fake, turn, rng)
+        both = self.score(torch.cat([real, fake]), torch.cat([y, y[: len(fake)]]), turn, rng)
         return rows_of(both, slice(0, len(real))), rows_of(both, slice(len(real), None))
+
+    def score_apart(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> tuple[Scores, Scores]:
+        """Scores of real and fake from a pass each, so that gradients of the fakes need not walk the real ones'."""
+        return self.score(real, y, turn, rng), self.score(fake, y[: len(fake)], turn, rng)
 
     def rescore(self, turn: Turn, y: Tensor) -> Callable[[Tensor], Tensor]:
         """One number an image, anew: images -> (B,), for labels y."""

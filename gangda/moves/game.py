@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -42,6 +43,14 @@ class Game(Protocol):
     ) -> Terms:
         """Terms of the generator for the same images; the discriminator is frozen."""
 
+    def simultaneous_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> tuple[Terms, Terms]:
+        """Terms of discriminator and generator from the same scores; `fake` is not detached, nothing is frozen.
+
+        Each player's are to be differentiated in its own parameters only.
+        """
+
 
 class _Duel(Arena, abc.ABC):
     """The course of a turn, the same in both games: score, adversarial loss, optional terms."""
@@ -67,12 +76,7 @@ class _Duel(Arena, abc.ABC):
     ) -> Terms:
         """Adversarial term, and what the recipe adds."""
         on_real, on_fake = self.score_both(real, y, fake, turn, rng)
-        found = self._adversarial("d", self.d_loss, on_fake, on_real)
-        taken = Turn(real, y, fake, turn, rng, on_real, on_fake)
-        for term in self.d_extras:
-            found.update(term(self, taken))
-        self.seen = {"d_accuracy": self._accuracy(on_real, on_fake)}
-        return found
+        return self._of_discriminator(Turn(real, y, fake, turn, rng, on_real, on_fake))
 
     def generator_terms(
         self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
@@ -80,11 +84,27 @@ class _Duel(Arena, abc.ABC):
         """Adversarial term, and what the recipe adds. Real images are scored only where the loss is paired."""
         if self.paired:
             on_real, on_fake = self.score_both(real, y, fake, turn, rng)
-            found = self._adversarial("g", self.g_loss, on_fake, on_real)
         else:
             on_real = on_fake = self.score(fake, y[: len(fake)], turn, rng)
-            found = self._adversarial("g", self.g_loss, on_fake)
+        return self._of_generator(Turn(real, y, fake, turn, rng, on_real, on_fake))
+
+    def simultaneous_terms(
+        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
+    ) -> tuple[Terms, Terms]:
+        """One pass over the real images and one over the fakes serve both players: the same dropout and DiffAugment."""
+        on_real, on_fake = self.score_apart(real, y, fake, turn, rng)
         taken = Turn(real, y, fake, turn, rng, on_real, on_fake)
+        return self._of_discriminator(replace(taken, fake=fake.detach())), self._of_generator(taken)
+
+    def _of_discriminator(self, taken: Turn) -> Terms:
+        found = self._adversarial("d", self.d_loss, taken.on_fake, taken.on_real)
+        for term in self.d_extras:
+            found.update(term(self, taken))
+        self.seen = {"d_accuracy": self._accuracy(taken.on_real, taken.on_fake)}
+        return found
+
+    def _of_generator(self, taken: Turn) -> Terms:
+        found = self._adversarial("g", self.g_loss, taken.on_fake, taken.on_real if self.paired else None)
         for term in self.g_extras:
             found.update(term(self, taken))
         return found

@@ -2,13 +2,6 @@
 
 Every random draw of step s comes from streams named (seed, purpose, s), and every epoch's order from (seed, "order",
 epoch). A resumed run is therefore the uninterrupted run, bit for bit, with no generator state to save.
-
-Several ranks (`Machine.ranks`) share a step's batch, as `share.py` deals it. Each draws for all and keeps what is its
-own; before an optimiser moves, gradients and figures are averaged over the ranks, so that all stay the same network.
-That is done here in one message, and not by wrapping networks in DistributedDataParallel: its hooks expect one backward
-pass for each forward pass, where a penalty differentiates twice, the discriminator is frozen for half of the step, and
-one pass of it serves several terms. What depends on the number of ranks is batch norm in
-training, which sees a rank's own images, and the noise of dropout.
 """
 
 import copy
@@ -25,10 +18,9 @@ from gangda.moves import course
 from gangda.moves.arena import Terms
 from gangda.moves.game import Game
 from gangda.moves.resident import ResidentImages, batches
-from gangda.moves.share import Share, deal, groups_of, running_statistics
-from gangda.objectives.gradient import clip_weights
+from gangda.moves.turns import Play
 from gangda.runtime.device import Machine
-from gangda.runtime.seeding import draw, seed_device, shared_stream, torch_stream
+from gangda.runtime.seeding import seed_device
 from gangda.specs import ArchSpec
 from gangda.zoo.base import Generator, Networks, set_strength
 
@@ -134,13 +126,14 @@ def steps(
     """Train for ever, one record per step; the caller breaks off. `horizon`: steps of the run, for the cosine.
 
     First come the turns of the discriminator's pre-training, each a record of step 0. A step: the discriminator's
-    extra turns, if any; then one batch of fakes serves both players: the discriminator learns from real and detached
-    fakes, and, frozen, it judges the same fakes for the generator (Goodfellow 2014, algorithm 1).
+    extra turns, if any; then one batch of fakes serves both players, `alternately` or `simultaneously`.
     """
-    generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
+    generator = state.networks.generator.train()
+    state.networks.discriminator.train()
     averaged, live = float_tensors(state.ema), float_tensors(generator)
     game.memory = state.memory
-    play = _Play(state, game, images.seed, recipe, machine)
+    play = Play(state.networks, state.optimiser_g, state.optimiser_d, game, images.seed, recipe, machine)
+    both_learn = play.simultaneously if recipe.simultaneous else play.alternately
     batch = batches(images, recipe, play.share)
     while True:
         _set_out(state, game, recipe, horizon)
@@ -148,7 +141,7 @@ def steps(
             terms = play.extra_turn(batch(state.pretrained), state.pretrained)
             play.align()
             state.pretrained += 1
-            yield _record(state, {**terms, **game.seen}, state.pretrained * recipe.batch_size)
+            yield StepRecord(state.step, {**terms, **game.seen}, state.pretrained * recipe.batch_size)
             continue
         last = course.turns_before(recipe, state.step + 1) - 1
         terms = {}
@@ -157,107 +150,13 @@ def steps(
         rng = play.stream("step", state.step)
         seed_device(machine.device, images.seed, "dropout", state.step, *machine.ranks.key)
         real, y = batch(last)
-        fake = play.fakes(y, rng)
-        terms.update(play.learn(real, y, fake.detach(), last, rng))
-        discriminator.requires_grad_(False)
-        with machine.autocast():
-            g_terms = game.generator_terms(real, y, fake, last, rng)
-        play.descend(state.optimiser_g, g_terms)
+        terms.update(both_learn(real, y, play.fakes(y, rng), last, rng))
         play.align()
-        discriminator.requires_grad_(True)
         state.step += 1
         if recipe.ema:
             with torch.no_grad():
                 torch._foreach_lerp_(averaged, live, 1 - course.ema_decay(recipe, state.step))
-        yield _record(state, {**terms, **g_terms, **game.seen}, (last + 1) * recipe.batch_size)
-
-
-def _record(state: TrainState, terms: Terms, images: int) -> StepRecord:
-    return StepRecord(state.step, {name: value.detach() for name, value in terms.items()}, images)
-
-
-@dataclass(eq=False)
-class _Play:
-    """The discriminator's turns, and what all ranks do together."""
-
-    state: TrainState
-    game: Game
-    seed: int
-    recipe: Recipe
-    machine: Machine
-    share: Share | None = None  # of each batch, where several ranks train
-
-    def __post_init__(self) -> None:
-        self.statistics: list[Tensor] = []
-        ranks, networks = self.machine.ranks, self.state.networks
-        if ranks.many:
-            groups = groups_of(networks.discriminator)
-            count = networks.generator.num_generators
-            launch = ranks.launch
-            self.share = deal(self.recipe.batch_size, count, groups, launch.rank, launch.world)
-            self.statistics = running_statistics(networks.generator, networks.discriminator)
-            self.game.mean_over_ranks = ranks.mean
-
-    def stream(self, *key: int | str) -> torch.Generator:
-        """The stream of this key; with several ranks, dealt out to them."""
-        if self.share is None:
-            return torch_stream(self.seed, *key)
-        return shared_stream(self.share.deals, self.seed, *key)
-
-    def fakes(self, y: Tensor, rng: torch.Generator) -> Tensor:
-        """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
-        generator = self.state.networks.generator
-        noise = generator.noise
-        count = len(y) // generator.num_generators * generator.num_generators
-        with self.machine.autocast():
-            z = draw(rng, lambda shape, generator: noise(shape[0], generator), (count,))
-            fake: Tensor = generator(self.machine.put(z), y[:count])
-        return fake
-
-    def learn(self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator) -> Terms:
-        """A turn with these images, `fake` detached; its terms, detached."""
-        with self.machine.autocast():
-            terms = self.game.discriminator_terms(real, y, fake, turn, rng)
-        self.descend(self.state.optimiser_d, terms, self.game.seen)
-        if self.recipe.clip:
-            clip_weights(self.state.networks.discriminator.parameters(), self.recipe.clip)
-        return {name: value.detach() for name, value in terms.items()}
-
-    def descend(self, optimiser: torch.optim.Optimizer, terms: Terms, seen: Terms | None = None) -> None:
-        """A step down the sum of the terms. Over several ranks; `terms` and `seen` are then the means over them."""
-        optimiser.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        if self.share is not None:
-            self._unite(optimiser, terms, {} if seen is None else seen)
-        optimiser.step()
-
-    def _unite(self, optimiser: torch.optim.Optimizer, *figures: Terms) -> None:
-        """Average over the ranks, in place, the gradients and the figures that each has found for its own images."""
-        numbers = torch.stack([value.detach() for several in figures for value in several.values()])
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        self.machine.ranks.average([*gradients, numbers])
-        means = iter(numbers)
-        for several in figures:
-            several.update({name: next(means) for name in several})
-
-    def align(self) -> None:
-        """Average the running statistics over the ranks, which leaves all of them the same.
-
-        They take part in no training step, so that once before each record is enough; and not while a backward pass is
-        to come, which holds on to them.
-        """
-        if self.statistics:
-            self.machine.ranks.average(self.statistics)
-
-    def extra_turn(self, batch: tuple[Tensor, Tensor], turn: int) -> Terms:
-        """A turn of the discriminator alone, with images and fakes of its own."""
-        real, y = batch
-        rng = self.stream("extra turn", turn)
-        seed_device(self.machine.device, self.seed, "extra dropout", turn, *self.machine.ranks.key)
-        with torch.no_grad():
-            fake = self.fakes(y, rng)
-        return self.learn(real, y, fake, turn, rng)
+        yield StepRecord(state.step, {**terms, **game.seen}, (last + 1) * recipe.batch_size)
 
 
 def _set_out(state: TrainState, game: Game, recipe: Recipe, horizon: int | None) -> None:

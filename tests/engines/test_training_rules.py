@@ -45,6 +45,10 @@ REFUSED = [
     (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
     (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
     (config(identity=0.1), "--identity 0.1: .* --arch madgan"),
+    (
+        config("madgan", identity=0.1, simultaneous=True),
+        "--simultaneous with --identity 0.1: .* back to the generators; add --tell-apart",
+    ),
     (config(aux_weight=2.0), "--aux-weight 2: .* --arch acgan"),
     (config("acgan", aux_weight=0.0), "--aux-weight 0: .* above 0, or use --arch cdcgan"),
     (config("dcgan", transition=2), "--transition 2: dcgan is unconditional"),
@@ -90,6 +94,7 @@ def test_every_rule_has_its_case(blobs):
         config(loss="wasserstein", r1=0.0, options={"spectral_norm": True}),
         config(loss="minimax", label_smoothing=0.1),
         config("madgan", loss="minimax", label_smoothing=0.1, identity=0.1),
+        config("madgan", options={"tell_apart": True}, identity=0.1, simultaneous=True),
         config("gan", ct=2.0),
         config(gp=10.0),
         config("acgan", aux_weight=2.0, transition=3),

@@ -139,6 +139,23 @@ COURSES = {
         SMALL,
         {"identity": 0.5, "label_smoothing": 0.1, "lecam": 0.3, "r2": 1.0, "cr": 1.0},
     ),
+    "simultaneous": (
+        "cdcgan",
+        SMALL,
+        {
+            "simultaneous": True,
+            "d_steps": 2,
+            "lecam": 0.3,
+            "r2": 1.0,
+            "diffaugment": ("translation", "cutout"),
+        },
+    ),
+    "simultaneous, with dropout": ("dcgan-5x5", {"first_width": 8}, {"clip": 0.5, "ct": 2.0, "ema": 0.9}),
+    "simultaneous identities": (
+        "madgan",
+        {**SMALL, "tell_apart": True},
+        {"simultaneous": True, "identity": 0.5, "bcr": 1.0},
+    ),
 }
 
 

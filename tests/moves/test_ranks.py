@@ -138,6 +138,12 @@ COURSES = {
     "fewer fakes than images": ("madgan", {**PLAIN, "generators": 5}, {"gp": 1.0, "batch_size": 22}),
     "spread identities": ("madgan", {**PLAIN, "minibatch_stddev": True}, {}),
     "spectral": ("cdcgan", {**PLAIN, "spectral_norm": True}, {"diffaugment": ("translation",)}),
+    "simultaneous": (
+        "cdcgan",
+        PLAIN,
+        {"simultaneous": True, "d_steps": 2, "lecam": 0.3, "gp": 1.0, "diffaugment": ("color",)},
+    ),
+    "simultaneous pairs": ("cdcgan", PLAIN, {"simultaneous": True, "loss": "relativistic", "clip": 0.3}),
     "no layers in common": ("gan", {"width": 16, "dropout": 0.0}, {"ct": 0.0, "d_steps": 2}),
 }
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gangda import presets, specs
+from gangda import catalog, presets, specs
 from gangda.errors import UsageError
 from gangda.moves.model import build_networks
 
@@ -177,6 +177,14 @@ def test_recipes_are_those_of_the_reports():
     assert (presets.UpsampleSpec.recipe["lr"], presets.UpsampleSpec.recipe["batch_size"]) == (2e-3, 32)
     assert (presets.CcganSpec.recipe["lr"], presets.CcganSpec.recipe["batch_size"]) == (1e-4, 64)
     assert presets.MadganSeparateSpec.recipe["loss"] == "minimax"
+
+
+def test_only_the_tutorials_gan_trains_simultaneously():
+    """R4's follows the Keras tutorial, whose step takes both gradients from the same passes; R1's follows its paper."""
+    found = {
+        name for name in catalog.ARCHITECTURES if specs.spec_class(name).recipe.get("simultaneous", False)
+    }
+    assert found == {"dcgan-5x5"}
 
 
 @pytest.mark.parametrize(

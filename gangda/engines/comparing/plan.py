@@ -251,6 +251,7 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
         del sections["compare"]["filter"]
     if config.compare.second_classifier is None:
         del sections["compare"]["second_classifier"]  # a plan made before there was one keeps its hash
+    sections["recipe"] = _as_it_was(sections["recipe"])
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,
@@ -271,7 +272,13 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
 def _trained_as(config: ExperimentConfig, arch: str) -> dict[str, Any]:
     """What an architecture that an arm asks for itself has by default: a cell depends on it."""
     trained = train_config(config, arch, config.runtime.seed)
-    return {"spec": dataclasses.asdict(trained.spec), "recipe": dataclasses.asdict(trained.recipe)}
+    recipe = _as_it_was(dataclasses.asdict(trained.recipe))
+    return {"spec": dataclasses.asdict(trained.spec), "recipe": recipe}
+
+
+def _as_it_was(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without what it does not use and older ones did not know: plans keep their hashes."""
+    return {name: value for name, value in recipe.items() if name != "simultaneous" or value}
 
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:

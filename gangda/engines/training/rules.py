@@ -152,6 +152,15 @@ RULES: tuple[Rule, ...] = (
         "--identity {identity:g}: needs several generators to tell apart; use --arch madgan --generators 3",
     ),
     Rule(
+        lambda plan: (
+            plan.recipe.simultaneous
+            and plan.recipe.identity
+            and not getattr(plan.config.spec, "tell_apart", True)
+        ),
+        "--simultaneous with --identity {identity:g}: the pass that {arch} learns from does not carry whose an image is "
+        "back to the generators; add --tell-apart, or leave one of them out",
+    ),
+    Rule(
         lambda plan: plan.recipe.aux_weight not in (0, 1) and plan.scores.classes is None,
         "--aux-weight {aux_weight:g}: the discriminator of {arch} does not classify; use --arch acgan, or leave it out",
     ),

@@ -107,6 +107,13 @@ def config(**compare) -> ExperimentConfig:
     )
 
 
+def test_without_simultaneous_steps_plans_keep_their_identity():
+    arms = ("real", "generated"), ("real", "generated@dcgan-5x5")
+    plans = [make_plan(config(arms=names), "0123", None, None) for names in arms]
+    assert not any("simultaneous" in plan.fixed["recipe"] for plan in plans)
+    assert plans[1].fixed["others"]["dcgan-5x5"]["recipe"]["simultaneous"] is True
+
+
 def test_without_a_second_classifier_plans_and_cells_keep_their_identity():
     plan = make_plan(config(), "0123", None, None)
     assert "second_classifier" not in plan.fixed["compare"]
