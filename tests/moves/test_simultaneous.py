@@ -202,7 +202,7 @@ def test_weights_stay_within_the_clip(blobs, machine):
 
 
 class ConvolutionGradients(TorchDispatchMode):
-    """Counts which gradients of convolutions are computed: (channels in, of the input?, of the weight?)."""
+    """Counts which gradients of convolutions are computed: (shape of the weight, of the input?, of the weight?)."""
 
     def __init__(self):
         super().__init__()
@@ -210,26 +210,49 @@ class ConvolutionGradients(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.overloadpacket.__name__ == "convolution_backward":
-            self.found[args[1].shape[1], args[-1][0], args[-1][1]] += 1
+            self.found[tuple(args[2].shape[:2]), *args[-1][:2]] += 1
         return func(*args, **(kwargs or {}))
 
 
 def test_no_gradient_is_computed_twice_or_for_nothing(blobs, machine):
-    options = {"first_width": 16, "latent_dim": 8}
-    state, loop = start("dcgan-5x5", blobs, machine, options)
-    for up in state.networks.generator.ups:  # leave the discriminator's only
-        up.forward = lambda x, up=up: (
-            (
-                x.mean(1, keepdim=True).expand(-1, up.out_channels, -1, -1).repeat_interleave(up.stride[0], 2)
-            ).repeat_interleave(up.stride[0], 3)
-            + up.weight.sum((0, 2, 3)).view(1, -1, 1, 1)
-        )
+    state, loop = start("dcgan-5x5", blobs, machine, {"first_width": 16, "latent_dim": 8})
+    first, second = (tuple(down.weight.shape[:2]) for down in state.networks.discriminator.downs)
     with ConvolutionGradients() as gradients:
         take(loop, 1)
-    # On real and on fake images the discriminator's weights, and its first layer's input for the generator alone.
-    assert gradients.found == {
-        (1, False, True): 2,
-        (1, True, False): 1,
-        (16, True, True): 2,
-        (16, True, False): 1,
+    of_discriminator = {key: count for key, count in gradients.found.items() if key[0] in (first, second)}
+    # Weights: on real and on fake images. The first layer's input: for the generator alone.
+    assert of_discriminator == {
+        (first, False, True): 2,
+        (first, True, False): 1,
+        (second, True, True): 2,
+        (second, True, False): 1,
     }
+
+
+@pytest.mark.parametrize("arch", ["cdcgan", "dcgan", "gan", "madgan", "dcgan-5x5"])
+def test_alternating_steps_are_plain_backward_passes_in_turn(arch, blobs, machine):
+    """Bit for bit: that gradients are asked of one player's parameters only changes nothing there."""
+    ours, loop = start(arch, blobs, machine, simultaneous=False, ema=0.0, r1_every=1)
+    state, _ = start(arch, blobs, machine, simultaneous=False, ema=0.0, r1_every=1)
+    take(loop, 2)
+    spec = specs.spec_class(arch)()
+    recipe = Recipe(**{**spec.recipe, "batch_size": BATCH, "simultaneous": False, "ema": 0.0, "r1_every": 1})
+    generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
+    game, resident = make_game(spec, state.networks, recipe), ResidentImages(blobs, SEED, machine)
+    for step in range(2):
+        rng = torch_stream(SEED, "step", step)
+        seed_device(machine.device, SEED, "dropout", step)
+        real, y = resident.batch(step, BATCH)
+        fake = generator(generator.noise(BATCH, rng), y)
+        descend(state.optimiser_d, game.discriminator_terms(real, y, fake.detach(), step, rng))
+        discriminator.requires_grad_(False)
+        descend(state.optimiser_g, game.generator_terms(real, y, fake, step, rng))
+        discriminator.requires_grad_(True)
+    for mine, theirs in zip(ours.networks.__dict__.values(), state.networks.__dict__.values(), strict=True):
+        assert torch.equal(weights(mine), weights(theirs))
+
+
+def descend(optimiser, terms):
+    optimiser.zero_grad()
+    torch.stack(list(terms.values())).sum().backward()
+    optimiser.step()
