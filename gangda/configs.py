@@ -61,6 +61,9 @@ class TransformConfig(Checked):
     erasing: float = option(
         0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
     )
+    mixup: float = option(
+        0.0, "also blend images and labels of a batch: alpha of the Beta; usually 0.2", minimum=0.0, maximum=10
+    )
 
 
 @dataclass(frozen=True)

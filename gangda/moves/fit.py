@@ -68,6 +68,8 @@ def fit_classifier(
     """
     train = fit_rules.weighted(train, rule)
     _check_train(train)
+    if transforms is not None and transforms.mixup:
+        rule = replace(rule, mixup=transforms.mixup)
     with _own_global_stream(machine, seed):
         network = build_classifier(config.classifier, train.num_classes, train.image_shape)
         machine = suited(network, machine)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from gangda import catalog
+from gangda.arms import FitRule
 from gangda.configs import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.loading import load_splits
@@ -78,6 +79,17 @@ def test_transforms_change_what_is_learned(machine: Machine) -> None:
     off = TransformConfig(rotation=0, translation=0, scaling=(1.0, 1.0), blur=0)
     still = fit_classifier(bars(50), FEW, seed=0, machine=machine, transforms=off)
     assert plain.fingerprint == still.fingerprint != moved.fingerprint
+
+
+def test_mixup_among_the_transforms_is_that_of_a_rule(machine: Machine) -> None:
+    off = TransformConfig(rotation=0, translation=0, scaling=(1.0, 1.0), blur=0)
+    mixing = dataclasses.replace(off, mixup=0.2)
+    plain, mixed = (
+        fit_classifier(bars(50), FEW, seed=0, machine=machine, transforms=transforms)
+        for transforms in (off, mixing)
+    )
+    by_rule = fit_classifier(bars(50), FEW, seed=0, machine=machine, rule=FitRule(mixup=0.2))
+    assert plain.fingerprint != mixed.fingerprint == by_rule.fingerprint
 
 
 def test_it_is_a_plain_training_loop_made_fast(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
