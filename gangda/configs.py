@@ -9,7 +9,12 @@ from gangda.recipes import Budget as Budget
 from gangda.recipes import Recipe as Recipe
 from gangda.specs import ArchSpec, CdcganSpec
 
+AUTO = "auto"
 AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
+FILTER_HELP = (
+    "drop samples that a filter rejects; auto: none or one of them (of those named with it), "
+    "whichever is best on validation images"
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,12 @@ class SampleConfig(Checked):
 class AugmentConfig(Checked):
     """What is added to (or replaced in) the real set. A ratio is synthetic images per real image."""
 
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("ratio", "replace"), ("balance", "replace"))
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (
+        ("ratio", "replace"),
+        ("balance", "replace"),
+        ("allocate", "replace"),
+        ("allocate", "balance"),
+    )
 
     method: str = option(
         "generated", "where new images come from", choices=("generated", "traditional", "both")
@@ -116,8 +126,12 @@ class AugmentConfig(Checked):
     balance: bool = option(
         False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)"
     )
-    ratio: float | None = option(
-        None, "synthetic images per real image; default 1 without --balance", minimum=0.0
+    ratio: float | tuple[float, ...] | None = option(
+        None,
+        "synthetic images per real image; default 1 without --balance; auto (0,0.25,0.5,1,2) or several: the one "
+        "that is best on validation images",
+        minimum=0.0,
+        words={"auto": AUTO_RATIOS},
     )
     replace: float | None = option(
         None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0
@@ -127,7 +141,22 @@ class AugmentConfig(Checked):
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
-    filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
+    allocate: str | None = option(
+        None,
+        "recall: of the same total, more images of the classes that are recalled worse on validation images",
+        choices=("recall",),
+    )
+    score_by: str = option(
+        "accuracy",
+        "what is best on validation images: accuracy, or balanced accuracy (mean recall)",
+        choices=("accuracy", "balanced"),
+    )
+
+    @property
+    def ratios(self) -> tuple[float | None, ...]:
+        """The ratios to choose from; one where nothing is left open."""
+        return self.ratio if isinstance(self.ratio, tuple) else (self.ratio,)
 
 
 @dataclass(frozen=True)

@@ -22,29 +22,32 @@ class Kind:
         base: bool, int, float or str: of the value, or of each element of a tuple.
         optional: whether None is a value.
         length: None for a single value, 0 for a tuple of any length, else the tuple's length.
+        several: whether a tuple can stand in place of the single value.
     """
 
     base: type
     optional: bool = False
     length: int | None = None
+    several: bool = False
 
     @property
     def words(self) -> str:
         """What to say is expected."""
         if self.length is None:
-            return _WORDS[self.base]
+            return _WORDS[self.base] + (", or several with commas" if self.several else "")
         many = f"{self.length} " if self.length else ""
         return f"{many}comma-separated values, each {_WORDS[self.base]}"
 
 
 def kind_of(field: "dataclasses.Field[Any]") -> Kind:
-    """The kind of a dataclass field, from its annotation (`int | None`, `tuple[float, ...]`, ...)."""
+    """The kind of a dataclass field, from its annotation: `int | None`, `tuple[float, ...]`, `float | tuple[...]`."""
     annotation: Any = field.type
-    optional = isinstance(annotation, types.UnionType)
+    optional, several = isinstance(annotation, types.UnionType), False
     if optional:
-        annotation = next(part for part in typing.get_args(annotation) if part is not types.NoneType)
+        kinds = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+        annotation, several = kinds[0], len(kinds) > 1
     if typing.get_origin(annotation) is not tuple:
-        return Kind(annotation, optional)
+        return Kind(annotation, optional, several=several)
     parts = typing.get_args(annotation)
     return Kind(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
 
@@ -64,13 +67,20 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
         return field.metadata["words"][value]
     try:
         if kind.length is None:
-            return _scalar(kind.base, value)
+            return _one_or_several(kind, value) if kind.several else _scalar(kind.base, value)
         parts = _parts(value, bool(field.metadata.get("repeat")))
         if kind.length not in (0, len(parts)):
             raise ValueError
         return tuple(_scalar(kind.base, part) for part in parts)
     except (ValueError, OverflowError):
         raise UsageError(f"{where} {in_words(value)}: expected {kind.words}") from None
+
+
+def _one_or_several(kind: Kind, value: Any) -> Any:
+    parts = tuple(_scalar(kind.base, part) for part in _parts(value, repeat=False))
+    if not parts:
+        raise ValueError
+    return parts if len(parts) > 1 else parts[0]
 
 
 def in_words(value: Any) -> str:

@@ -243,3 +243,17 @@ def test_a_word_stands_for_its_values():
     chosen = settings.resolve({("compare", "ratios"): "auto"}, {})
     assert chosen.compare.ratios == configs.AUTO_RATIOS
     assert chosen.compare.ratios[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("typed", "ratio"),
+    [("auto", configs.AUTO_RATIOS), ("0.5", 0.5), ("0,0.5, 2", (0.0, 0.5, 2.0))],
+)
+def test_one_ratio_or_several(typed, ratio):
+    assert settings.resolve({("augment", "ratio"): typed}, {}).augment.ratio == ratio
+
+
+@pytest.mark.parametrize("typed", ["", "0.5,", "some", "0,x"])
+def test_what_is_no_ratio_is_refused(typed):
+    with pytest.raises(UsageError, match=r"--ratio .*: expected a number, or several with commas"):
+        settings.resolve({("augment", "ratio"): typed}, {})

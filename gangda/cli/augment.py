@@ -8,7 +8,7 @@ import typer
 
 from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
-from gangda.cli.output import draw, number, say
+from gangda.cli.output import draw, number, percent, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +36,7 @@ def augment(
             chosen.runtime,
             run=run,
             out=out,
+            classifier=chosen.classifier,
             dry_run=call.dry_run,
             reporter=reporter,
         )
@@ -43,7 +44,10 @@ def augment(
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """The plan per class, and where the set is."""
+    """The plan per class, how it was chosen, and where the set is."""
+    chosen = values["chosen"]
+    if chosen:
+        show_candidates(out, chosen)
     keys = ("have", "want", "make", "keep")
     rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
     sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
@@ -51,6 +55,26 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
     draw(out, title, columns, [*rows, ("all", *sums)])
     show_filtering(out, values)
+    if chosen and chosen["sentence"]:
+        say(out, chosen["sentence"])
     if values["run"] is not None:
         say(out, f"generator: {values['run']}")
     say(out, f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")
+
+
+def show_candidates(out: "Console", chosen: Mapping[str, Any]) -> None:
+    """What the validation images say of each candidate, and what the classes' shares go by."""
+    picked = (chosen["ratio"], chosen["filter"])
+    rows = [
+        (
+            ",".join(row["filter"]) or "none",
+            "-" if row["ratio"] is None else f"{row['ratio']:g}",
+            number(row["made"]),
+            percent(row["validation"], 2),
+            "chosen" if (row["ratio"], row["filter"]) == picked else row["reason"],
+        )
+        for row in chosen["candidates"]
+    ]
+    if rows:
+        title = f"Candidates on {number(chosen['validation_images'])} validation images"
+        draw(out, title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)

@@ -33,7 +33,7 @@ def start(
 
 register(app, train, ["data", "arch", "recipe", "budget", "runtime"], together=True)
 register(app, sample, ["sample", "runtime"])
-register(app, augment, ["data", "augment", "transforms", "runtime"])
+register(app, augment, ["data", "augment", "transforms", "classifier", "runtime"])
 register(app, classify, ["data", "classifier", "transforms", "runtime"], without=["data.source"])
 register(app, score, ["data", "score", "classifier", "runtime"])
 register(app, compare, ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"])

@@ -201,13 +201,14 @@ def _metavar(field: Field) -> str:
     word = {int: "INT", float: "FLOAT", str: "TEXT"}[kind.base]
     if choices and len("|".join(choices)) <= MOST_SHOWN:
         word = "|".join(choices)
-    return word if kind.length is None or field.metadata.get("repeat") else f"{word},..."
+    single = kind.length is None and not kind.several
+    return word if single or field.metadata.get("repeat") else f"{word},..."
 
 
 def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tuple[str, str]]]:
     table = COMPLETIONS.get((section, name), {})
     options = [(key, entry.summary) for key, entry in table.items()]
-    options = options or [(choice, "") for choice in field.metadata.get("choices", ())]
+    options += [(choice, "") for choice in field.metadata.get("choices", ()) if choice not in table]
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
         before = incomplete.rpartition(",")[0] if kind_of(field).length is not None else ""

@@ -19,7 +19,7 @@ from gangda.fields import option
 COMMANDS = {
     "train": ["data", "arch", "recipe", "budget", "runtime"],
     "sample": ["sample", "runtime"],
-    "augment": ["data", "augment", "transforms", "runtime"],
+    "augment": ["data", "augment", "transforms", "classifier", "runtime"],
     "classify": ["classifier", "transforms", "runtime"],
     "score": ["data", "score", "classifier", "runtime"],
     "compare": ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"],

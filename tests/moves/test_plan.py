@@ -1,5 +1,7 @@
 import contextlib
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from gangda.configs import AugmentConfig
 from gangda.errors import DataError, UsageError
 from gangda.moves.plan import (
+    apportion,
+    error_rates,
     kept_rows,
     make_plan,
     plan_add,
@@ -172,3 +176,60 @@ def test_the_real_images_that_stay_are_drawn_by_seed_and_nested():
     assert (np.diff(more) > 0).all()
     assert np.isin(few, more).all()
     assert kept_rows(labels, np.array([5, 2]), 4).tolist() != few.tolist()
+
+
+weights = st.lists(st.fractions(min_value=Fraction(1, 1000), max_value=1), min_size=1, max_size=12)
+totals = st.integers(0, 10_000)
+
+
+def test_error_rates_are_smoothed_by_one_right_and_one_wrong_answer() -> None:
+    assert error_rates([3, 0, 98], [4, 0, 98]) == (Fraction(1, 3), Fraction(1, 2), Fraction(1, 100))
+
+
+@pytest.mark.parametrize(
+    ("total", "shares", "expected"),
+    [
+        (10, [1, 1, 1], [4, 3, 3]),  # what is left goes to the lowest of equals
+        (7, [1, 2, 4], [1, 2, 4]),
+        (10, [1, 2, 4], [1, 3, 6]),  # quotas 1.43, 2.86, 5.71: remainders .43, .86, .71
+        (0, [1, 2], [0, 0]),
+        (3, [1], [3]),
+    ],
+)
+def test_apportioned_by_hand(total: int, shares: list[int], expected: list[int]) -> None:
+    assert apportion(total, [Fraction(share, 10) for share in shares]).tolist() == expected
+
+
+@given(totals, weights)
+def test_shares_sum_up_are_within_one_of_their_quota_and_follow_the_weights(
+    total: int, given_weights: list[Fraction]
+) -> None:
+    shares = apportion(total, given_weights).tolist()
+    assert sum(shares) == total
+    assert min(shares) >= 0
+    whole = sum(given_weights)
+    assert all(
+        abs(share - total * weight / whole) < 1 for share, weight in zip(shares, given_weights, strict=True)
+    )
+    ordered = sorted(zip(given_weights, shares, strict=True))
+    assert all(a[1] <= b[1] for a, b in itertools.pairwise(ordered) if a[0] < b[0])
+
+
+@given(totals, st.integers(1, 12), st.fractions(min_value=Fraction(1, 50), max_value=1))
+def test_equal_recalls_give_equal_shares(total: int, classes: int, rate: Fraction) -> None:
+    shares = apportion(total, [rate] * classes)
+    assert shares.max() - shares.min() <= 1
+
+
+def test_allocating_keeps_the_total_and_gives_more_to_what_is_recalled_worse() -> None:
+    """R3's reading: class 0 is misread. 9 of 18 right of it, all of the others: rates 10/20, 1/20, 1/20."""
+    have, names = np.array([40, 30, 20, 0]), ["a", "b", "c", "d"]
+    errors = error_rates([9, 18, 18, 0], [18, 18, 18, 0])
+    config = AugmentConfig(ratio=0.5, allocate="recall")
+    made = make_plan(have, names, config, errors)
+    assert made.make.tolist() == [37, 4, 4, 0], (
+        "quotas 37.5, 3.75, 3.75 of 45 images; d has nothing to learn from"
+    )
+    assert made.keep.tolist() == have.tolist()
+    own = AugmentConfig(ratio=0.5, allocate="recall", ratio_for=("a=0.1",))
+    assert make_plan(have, names, own, errors).make.tolist() == [4, 13, 12, 0], "the other 25, shared equally"

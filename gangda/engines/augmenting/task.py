@@ -1,0 +1,176 @@
+"""What one augmentation works on, and what its set says of itself before the first image."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from gangda.classifiers import custom
+from gangda.configs import AUTO, AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.data.places import located
+from gangda.data.set_index import request_key
+from gangda.data.shards import SetHeader
+from gangda.data.splits import DataSplits
+from gangda.engines.augmenting.choosing import Decision, Trials, is_open, unseen_validation
+from gangda.engines.augmenting.filling import split_by_method
+from gangda.moves.candidates import Filters
+from gangda.moves.filtered import check_filters, in_order
+from gangda.moves.leaks import check_run
+from gangda.moves.model import Model, load_model
+from gangda.moves.plan import make_plan
+from gangda.moves.sources import Supply
+from gangda.moves.supply import model_summary, supply_of
+from gangda.runtime.device import Machine, prepare
+from gangda.runtime.progress import Reporter
+from gangda.runtime.runs import find_run
+
+PROTOCOL = 2  # raised when the same options would give other images
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be done, with what. `run` and `model` are None where nothing is generated."""
+
+    splits: DataSplits
+    config: AugmentConfig
+    transforms: TransformConfig
+    classifier: ClassifierConfig
+    runtime: Runtime
+    machine: Machine
+    run: Path | None
+    model: Model | None
+    reporter: Reporter
+    _supplies: dict[Filters, Supply] = field(default_factory=dict)
+
+    def supply(self, filters: Filters) -> Supply:
+        """The generator's images behind filters, which are fitted once."""
+        if filters not in self._supplies:
+            self._supplies[filters] = supply_of(
+                cast(Model, self.model),
+                seed=self.runtime.seed,
+                machine=self.machine,
+                run=self.run,
+                filters=filters,
+                images=(self.splits.train, self.splits.validation),  # the run's own may be others
+                reporter=self.reporter,
+            )
+        return self._supplies[filters]
+
+    def decide(self) -> Decision:
+        """What is made: as asked, or as the validation images say."""
+        if not is_open(self.config):
+            return Decision(self.config)
+        trials = Trials(
+            self.splits.train,
+            unseen_validation(self.splits, self.model),
+            self.config,
+            self.classifier,
+            self.transforms,
+            self.model,
+            self.supply,
+            self.runtime.seed,
+            self.machine,
+            self.reporter,
+        )
+        return trials.decide()
+
+
+def task_of(
+    splits: DataSplits,
+    config: AugmentConfig,
+    transforms: TransformConfig,
+    classifier: ClassifierConfig,
+    runtime: Runtime,
+    run: Path | None,
+    reporter: Reporter,
+) -> Task:
+    """Everything that can be refused before any work is done; the generator is read where it can be needed."""
+    counts, names = splits.train.counts(), splits.train.class_names
+    plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
+    machine, model = prepare(runtime), None
+    if any(split_by_method(plan.make, config.method)[0].any() for plan in plans):
+        run, model = _generator(splits, run, config, reporter)
+    else:
+        run = None
+    if is_open(config):
+        unseen_validation(splits, model)
+    return Task(splits, config, transforms, classifier, runtime, machine, run, model, reporter)
+
+
+def _generator(
+    splits: DataSplits, run: Path | None, config: AugmentConfig, reporter: Reporter
+) -> tuple[Path, Model]:
+    """The run given, or the newest one that fits; checked for leaks, and for what filters need."""
+    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
+    if run is None:
+        run = find_run(splits.fingerprint, allowed)
+        reporter.line(f"generator: {run} (the newest finished run for these images)")
+    model = load_model(run, config.checkpoint)
+    reporter.line(f"{run}: {model.described()}")
+    check_run(run, model, splits)
+    check_filters(model, config.filter)
+    seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
+    if seen < len(splits.train):
+        reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
+    return run, model
+
+
+def provenance(task: Task) -> dict[str, Any]:
+    """Who makes the images and how, plain values; what is left open, as it was left, and who decides."""
+    config, machine = task.config, task.machine
+    left_open = (AUTO,) if AUTO in config.filter else ()
+    asked = asdict(replace(config, filter=(*left_open, *in_order(config.filter))))
+    for name in ("filter", "allocate"):
+        if not asked[name]:  # without them, a set keeps the key it always had
+            del asked[name]
+    made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
+    if task.run is not None and task.model is not None:
+        made_by |= model_summary(task.run, task.model)
+        made_by |= {"device": machine.device.type, "precision": machine.precision}
+    if is_open(config):
+        name = task.classifier.classifier
+        code = custom.code_of(name) if ":" in name else ""
+        made_by["judge"] = {**asdict(task.classifier), "code": code, "threads": machine.threads}
+    else:
+        del asked["score_by"]
+    if _transforms_some(task):
+        made_by["transforms"] = _in_use(task.transforms)
+    plain: dict[str, Any] = json.loads(json.dumps(made_by))
+    return plain
+
+
+def _transforms_some(task: Task) -> bool:
+    """Whether traditional images are made, or may be."""
+    if is_open(task.config):
+        return task.config.method != "generated"
+    plan = Decision(task.config).plan(task.splits.train)
+    return bool(split_by_method(plan.make, task.config.method)[1].any())
+
+
+def _in_use(transforms: TransformConfig) -> dict[str, Any]:
+    """The transforms, without those that older sets did not know and this one does not use: the key stays."""
+    values = asdict(transforms)
+    return {name: value for name, value in values.items() if name not in ("flip", "erasing") or value}
+
+
+def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:
+    """All but the images of each class, which may not be decided yet."""
+    splits = task.splits
+    # The data is there by now: no reason to fetch it.
+    config_used = json.loads(json.dumps(asdict(replace(data, download=False))))
+    real = {"config": config_used, "seed": task.runtime.seed, "fingerprint": splits.fingerprint}
+    rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
+    asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}
+    return SetHeader(
+        kind="augmented",
+        format=task.config.format,
+        key=request_key(asked),
+        class_names=splits.train.class_names,
+        image_shape=splits.train.image_shape,
+        total=(),
+        data={**real, "config": {**config_used, "source": located(data).source}},
+        provenance=made_by,
+    )

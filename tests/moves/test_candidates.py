@@ -1,0 +1,43 @@
+"""What there is to choose from, and which is the best."""
+
+import pytest
+
+from gangda.errors import UsageError
+from gangda.moves.candidates import Candidate, best, filter_choices, grid
+
+
+def check_but(*refused):
+    def check(name):
+        if name in refused:
+            raise UsageError(f"{name} cannot judge this")
+
+    return check
+
+
+def test_ratio_0_stands_once_and_smaller_ratios_come_first():
+    filters = ((), ("agreement",))
+    assert grid((1.0, 0.0, 0.5), filters) == [
+        Candidate(0.0),
+        Candidate(0.5),
+        Candidate(0.5, ("agreement",)),
+        Candidate(1.0),
+        Candidate(1.0, ("agreement",)),
+    ]
+    assert grid((None,), filters) == [Candidate(None), Candidate(None, ("agreement",))]
+
+
+def test_of_equal_scores_the_first_is_best_and_what_could_not_be_judged_never():
+    assert best([0.5, 0.9, 0.9, None]) == 1
+    assert best([None, 0.0]) == 1
+    assert best([None]) == 0
+
+
+def test_filters_to_choose_from():
+    fine = check_but()
+    assert filter_choices((), fine) == ((),)
+    assert filter_choices(("duplicates", "agreement"), fine) == (("agreement", "duplicates"),)
+    assert filter_choices(("auto",), fine) == ((), ("agreement",), ("discriminator",), ("duplicates",))
+    assert filter_choices(("auto",), check_but("discriminator")) == ((), ("agreement",), ("duplicates",))
+    assert filter_choices(("auto", "duplicates"), fine) == ((), ("duplicates",))
+    with pytest.raises(UsageError, match="cannot judge"):
+        filter_choices(("auto", "discriminator"), check_but("discriminator"))
