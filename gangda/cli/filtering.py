@@ -1,6 +1,6 @@
 """What filters kept and rejected, as a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gangda.cli.output import draw, percent, say
@@ -27,3 +27,19 @@ def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
     draw(out, f"Filters{beside}", ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)
     if values["contact_sheet"]:
         say(out, f"kept and rejected: {values['contact_sheet']}")
+
+
+def show_compared_filters(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
+    """The same of a comparison, mean over the seeds: a table for each generator and its filters."""
+    for row in rows:
+        filters = list(row["classes"][0]["rejected"])
+        shown = [
+            (
+                one["class"],
+                percent(one["acceptance"]),
+                *(percent(one["rejected"][name]) for name in filters),
+            )
+            for one in row["classes"]
+        ]
+        columns = ("class", "kept", *(f"rejected by {name}" for name in filters))
+        draw(out, f"Samples of {row['key']} behind {row['filter']}", columns, shown)

@@ -16,9 +16,9 @@ MARKS = ("o", "s", "^", "D", "v", "P")
 def ratio_figure(
     cells: Sequence[Mapping[str, Any]], arms: Sequence[str], score: str = "accuracy"
 ) -> str | None:
-    """Validation score over the candidate ratios, a line for each arm; None where no arm had a choice."""
-    curves = {arm: _candidates(cells, arm) for arm in arms}
-    curves = {arm: points for arm, points in curves.items() if len(points) > 1}
+    """Validation score over the candidate ratios, a line for each arm and filter; None where no arm had a choice."""
+    curves = {label: points for arm in arms for label, points in _candidates(cells, arm).items()}
+    curves = {label: points for label, points in curves.items() if len(points) > 1}
     if not curves:
         return None
     with drawing("ratios"):
@@ -49,13 +49,17 @@ def ratio_figure(
         return to_svg(fig, f"Validation {score} over candidate ratios: a line for each arm, dots are seeds.")
 
 
-def _candidates(cells: Sequence[Mapping[str, Any]], arm: str) -> dict[float, list[float]]:
-    """Ratio -> validation score of each seed, in per cent."""
-    found: dict[float, list[float]] = {}
+def _candidates(cells: Sequence[Mapping[str, Any]], arm: str) -> dict[str, dict[float, list[float]]]:
+    """For the arm with each filter that it could choose: ratio -> validation score of each seed, in per cent."""
+    found: dict[str, dict[float, list[float]]] = {arm: {}}
     for cell in cells:
         for candidate in cell["arms"][arm]["candidates"]:
             if candidate["validation"] is not None:
-                found.setdefault(candidate["ratio"], []).append(100 * candidate["validation"])
+                label = ", ".join([arm, *candidate.get("filter", ())])
+                points = found.setdefault(label, {})
+                points.setdefault(candidate["ratio"], []).append(100 * candidate["validation"])
+    for points in found.values():  # without added images no filter differs
+        points.update({0.0: found[arm][0.0]} if 0.0 in found[arm] else {})
     return found
 
 

@@ -37,6 +37,13 @@ def _grid(pictures: Mapping[str, Any], seed: int) -> dict[str, Any]:
             {"key": key, "rows": [shown(row) for row in rows]}
             for key, rows in pictures.get("each", {}).items()
         ],
+        "filtered": [
+            {
+                "title": f"{one['key']}, {', '.join(one['filter'])}",
+                "image": f"data:image/png;base64,{one['sheet']}",
+            }
+            for one in pictures.get("filtered", ())
+        ],
         "nearest": [
             _nearest(key, one, shape, seed) for key, one in pictures.get("nearest", {}).items() if one
         ],
