@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
+from gangda.moves.candidates import FIGURES as FIGURES
 from gangda.statistics.verdicts import balancing
-
-# By what `--score-by` says: an `Evaluation`'s figure; its name with spaces is how people read it.
-FIGURES: Mapping[str, str] = {"accuracy": "accuracy", "balanced": "balanced_accuracy"}
 
 
 def words_of(score_by: str) -> str:
