@@ -1,10 +1,12 @@
 """The arms that a comparison can have: what each trains on, and how. Nothing here imports torch or numpy.
 
-An arm is a name of `ARMS`; one that uses generated images may name another architecture than the comparison's:
-`generated+traditional@wgan-gp`. Adding an arm is one line here, where its parts exist already.
+An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
+`generated+traditional@wgan-gp`, and one that adds images a ratio of its own: `held-back:0.25`. Adding an arm is one
+line here, where its parts exist already.
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -62,7 +64,7 @@ class Arm:
     @property
     def replaces(self) -> bool:
         """Whether the added images take the place of all real ones."""
-        return self.added == "generator only"
+        return self.added in REPLACING
 
     @property
     def generated(self) -> bool:
@@ -72,6 +74,8 @@ class Arm:
 
 # Added images that come from a generator, as they are or spoilt on purpose.
 GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
+
+REPLACING = ("generator only", "held back only")  # in place of all real ones
 
 _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
 
@@ -114,6 +118,8 @@ ARMS: Mapping[str, Arm] = {
     "copies": Arm("real + exact copies", "copies", expected="equal"),
     "shuffled": Arm("real + copies under shuffled labels", "shuffled", expected="worse"),
     "held-back": Arm("real + other real images", "held back", expected="better"),
+    "other-real": Arm("other real images in place of the real ones", "held back only", expected="equal"),
+    "held-back+traditional": Arm("the transforms on real + other real images", "held back", _TRADITIONAL),
 }
 
 DEFAULT = ("real", "traditional", "generated", "generated+traditional")
@@ -124,16 +130,37 @@ def find(name: str) -> tuple[Arm, str | None]:
     """The arm of a name, and the architecture that it asks for itself (`ARM@ARCHITECTURE`), if any.
 
     Raises:
-        UsageError: no such arm or architecture, or an architecture where nothing is generated.
+        UsageError: no such arm or architecture, an architecture where nothing is generated, a ratio (`ratio_of`) that
+            is none, or one where nothing is added.
     """
-    word, _, arch = name.partition("@")
+    stem = name.partition(":")[0]
+    word, _, arch = stem.partition("@")
     if word not in ARMS:
         near = difflib.get_close_matches(word, list(ARMS), n=1)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise UsageError(f"--arms {name}: no such arm; {hint}choose from {', '.join(ARMS)}")
     arm = ARMS[word]
+    if stem != name and (not arm.added or arm.replaces):
+        raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")
+    ratio_of(name)
     if arch:
         catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
         if not arm.generated:
             raise UsageError(f"--arms {name}: {word} has no generated images; leave out @{arch}")
     return arm, arch or None
+
+
+def ratio_of(name: str) -> float | None:
+    """The ratio that an arm asks for itself (`ARM:RATIO`), images added per real one; None where it asks for none.
+
+    Raises:
+        UsageError: it is no number above 0.
+    """
+    _, asked, text = name.partition(":")
+    try:
+        ratio = float(text) if asked else None
+    except ValueError:
+        ratio = 0.0
+    if ratio is not None and not 0 < ratio < math.inf:
+        raise UsageError(f"--arms {name}: '{text}' is no ratio; write a number above 0, as in held-back:0.5")
+    return ratio

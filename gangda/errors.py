@@ -21,6 +21,14 @@ class RunError(GangdaError):
     """A run, experiment or output folder that cannot be used as asked."""
 
 
+class OutcomeError(RunError):
+    """What training gave cannot be used: it collapsed, or diverged.
+
+    That is the outcome of a seed, not a mistake in what was asked: an experiment records such a cell as failed, with
+    the reason, and goes on with the others.
+    """
+
+
 class IncompleteError(GangdaError):
     """Not all cells of an experiment are there yet; the message names the missing ones."""
 

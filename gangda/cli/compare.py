@@ -119,6 +119,8 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     show_arms(out, judged, values["arms"])
     show_contrasts(out, judged)
     say(out, values["headline"])
+    for worth in (values["exchange"] or {"worth": ()})["worth"]:
+        say(out, worth["sentence"])
     for note in values["notes"]:
         say(out, note)
     say(out, f"report: {values['report']}")
@@ -131,7 +133,9 @@ def show_cells(out: "Console", values: Mapping[str, Any]) -> None:
         say(out, f"would compare {arms} over {seeds} paired seeds, one cell each")
         show_power(out, values["plan"]["power"], seeds)
     elif values["cell"] is not None:
-        say(out, f"cell {values['cell']} is finished")
+        failed = {failure["index"]: failure["reason"] for failure in values["failed"]}
+        reason = failed.get(values["cell"])
+        say(out, f"cell {values['cell']} {'is finished' if reason is None else f'failed: {reason}'}")
     say(out, f"cells finished: {values['finished']} of {values['cells']}")
     say(out, f"experiment: {values['out']}")
 

@@ -1,6 +1,6 @@
 """`gangda compare --experiment`, and what there is to compare."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,31 @@ def show_list(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.")
 
 
+def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
+    """Standard deviations of CAS between generators and between classifiers, where there are several of both."""
+    found = {row["name"]: row["spread"] for row in rows if row.get("spread")}
+    columns = ("groups", "repeats", "mean", "between", "within", "error")
+    shown = [
+        (
+            name,
+            *(number(spread[key]) for key in columns[:2]),
+            *(percent(spread[key], 2) for key in columns[2:]),
+        )
+        for name, spread in found.items()
+    ]
+    head = (
+        "variant",
+        "generators",
+        "classifiers",
+        "mean",
+        "sd between generators",
+        "between classifiers",
+        "error",
+    )
+    if shown:
+        draw(out, "Spread of CAS", head, shown)
+
+
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """Variants, differences, the answer."""
     if "rows" not in values:
@@ -104,6 +129,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         for row in values["rows"]
     ]  # fmt: skip
     draw(out, values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    show_spread(out, values["rows"])
     if values["differences"]:
         rows = [
             (d["name"], show(d["mean"]), interval(d["interval"], show), number(d["adjusted_p"]), d["verdict"])

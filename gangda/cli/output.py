@@ -161,8 +161,10 @@ def interval(pair: Sequence[float] | None, show: Callable[[Any], str] = number) 
     return "-" if pair is None else f"{show(pair[0])} to {show(pair[1])}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"."""
+def duration(seconds: float | None) -> str:
+    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"; a dash for nothing."""
+    if seconds is None:
+        return "-"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

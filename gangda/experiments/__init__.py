@@ -15,6 +15,7 @@ variants:                             # or, in place of `vary`, by name
 between: true                         # false: variants stand side by side, not tested
 arm: generated+traditional            # measure compare: the arm that variants are compared in
 metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first
+repeats: 3                            # measure score: classifiers that cas trains for each generator; default 1
 quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a rehearsal with --quick
 """
 
@@ -46,10 +47,13 @@ KEYS = (
     "between",
     "arm",
     "metrics",
+    "repeats",
     "quick",
 )
 VARYING = ("vary", "variants")  # one of the two
 MOST_VARIANTS = 200
+MOST_REPEATS = 100
+RETRAINED = "cas"  # the metric that trains a classifier on the samples
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ class Experiment:
         between: whether variants are tested against the first.
         arm: what variants are compared in, for "compare".
         metrics: what is measured, for "score"; variants are compared in the first.
+        repeats: classifiers that "cas" trains for each generator, each from a seed of its own.
         varied: dotted keys that differ between variants.
         source: where it was read, for messages.
     """
@@ -84,6 +89,7 @@ class Experiment:
     between: bool
     arm: str
     metrics: tuple[str, ...]
+    repeats: int
     varied: tuple[str, ...]
     source: str
 
@@ -121,6 +127,7 @@ def read(name: str, quick: bool = False) -> Experiment:
         between=_flag(loaded.get("between", True), f"{where}: between"),
         arm=_words(loaded.get("arm", "generated+traditional"), f"{where}: arm"),
         metrics=_names(loaded.get("metrics", ["gan_test"]), f"{where}: metrics"),
+        repeats=_repeats(loaded.get("repeats", 1), f"{where}: repeats"),
         varied=tuple(dict.fromkeys(key for change in changes.values() for key in _dotted(change))),
         source=where,
     )
@@ -203,6 +210,10 @@ def _check_measure(experiment: Experiment) -> None:
         arms.find(experiment.arm)
     for metric in experiment.metrics:
         catalog.lookup("metric", catalog.METRICS, metric)
+    if experiment.repeats > 1 and (experiment.measure != "score" or RETRAINED not in experiment.metrics):
+        raise UsageError(
+            f"{experiment.source}: repeats: are of {RETRAINED} with measure: score; leave them out"
+        )
 
 
 def _dotted(sections: Sections) -> list[str]:
@@ -226,6 +237,12 @@ def _words(value: Any, where: str) -> str:
 def _flag(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{where}: {in_words(value)}: expected true or false")
+    return value
+
+
+def _repeats(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_REPEATS:
+        raise UsageError(f"{where}: {in_words(value)}: expected a number of classifiers, 1 to {MOST_REPEATS}")
     return value
 
 

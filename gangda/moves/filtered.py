@@ -12,7 +12,7 @@ import numpy as np
 
 from gangda import catalog
 from gangda.data.images import UInt8Array
-from gangda.errors import RunError, UsageError
+from gangda.errors import OutcomeError, UsageError
 from gangda.moves.filters.base import Filter, FilterKind, Judge, Reasons
 from gangda.moves.model import Model, loss_of
 from gangda.moves.reconstructions import available
@@ -40,7 +40,7 @@ class Filtered:
         """See `Supply.draw`.
 
         Raises:
-            RunError: too few images pass.
+            OutcomeError: too few images pass.
         """
         judges = {name: chosen.judge(label, block) for name, chosen in self.filters.items()}
         parts: list[Drawn] = []
@@ -48,7 +48,7 @@ class Filtered:
             parts.append(_sift(self.source.attempt(label, block, number), judges))
             if sum(map(len, parts)) >= count:
                 return replace(join(parts).take(slice(count)), sifted=_added(parts))
-        raise RunError(self._too_few(label, _added(parts)))
+        raise OutcomeError(self._too_few(label, _added(parts)))
 
     def _too_few(self, label: int, sifted: Sifted) -> str:
         by = ", ".join(f"{name} {count:,}" for name, count in sifted.rejected.items())

@@ -22,7 +22,7 @@ from gangda.classifiers.evaluation import Evaluation, evaluate_predictions
 from gangda.configs import ClassifierConfig, TransformConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.mapped import in_file
-from gangda.errors import DataError
+from gangda.errors import DataError, OutcomeError
 from gangda.moves import fit_rules
 from gangda.moves.draw import to_float
 from gangda.moves.fitted import FittedClassifier, build_classifier, layout, place, suited, to_device
@@ -63,7 +63,8 @@ def fit_classifier(
     bit.
 
     Raises:
-        DataError: no images, fewer than two classes, unusable weights, or a loss that is no number any more.
+        DataError: no images, fewer than two classes, or unusable weights.
+        OutcomeError: a loss that is no number any more.
         UsageError: unknown classifier, or one that does not fit the images.
     """
     train = fit_rules.weighted(train, rule)
@@ -159,7 +160,7 @@ def _optimise(
         if step % REPORT_EVERY == 0 or step == len(rates):
             reporter.step("classifier", step, len(rates))
     if not math.isfinite(float(loss.detach())):
-        raise DataError("the classifier's loss is no longer a number; lower --classifier-lr")
+        raise OutcomeError("the classifier's loss is no longer a number; lower --classifier-lr")
 
 
 def _loss(logits: Tensor, target: Tensor, weight: Tensor | None, shift: Tensor | None) -> Tensor:

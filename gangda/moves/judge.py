@@ -105,11 +105,16 @@ def prepare_inputs(
     cache: Path | None = None,
     circular: bool = False,
     reporter: Reporter = SILENT,
+    repeat: int = 0,
 ) -> MetricInputs:
-    """What the metrics work on; arguments as for `judge`. Features are computed when one asks."""
+    """What the metrics work on; arguments as for `judge`. Features are computed when one asks.
+
+    `repeat`: which of several classifiers, all from seeds of their own, `retrain` trains.
+    """
     heldout = {"test": splits.test, "validation": splits.validation}[reference]
     _check_fit(samples, splits.train, heldout)
     store = FeatureCache(cache)
+    own = seed_for(seed, "cas", repeat) if repeat else seed_for(seed, "cas")
     kinds = _kinds(splits, heldout, classifier, seed, machine, cache, reporter)
     fake_rows, real_rows, floor_rows = matched_rows([samples, heldout, splits.train], seed)
     if not len(fake_rows):
@@ -128,7 +133,7 @@ def prepare_inputs(
         extractors=WhenAsked(kinds, lambda name: kinds[name].fingerprint),
         embed=WhenAsked(kinds, lambda name: kinds[name].embed),
         scorer=scorer_name(classifier) if splits.labelled else "",
-        retrain=_retrainer(heldout, classifier, seed, machine, store, reporter) if splits.labelled else None,
+        retrain=_retrainer(heldout, classifier, own, machine, store, reporter) if splits.labelled else None,
         seed=seed,
         circular=circular,
         remember=_memory((floor, matched.images, splits.train), (seed, machine), store),
@@ -240,13 +245,12 @@ def _fit_key(train: LabelledImages, classifier: ClassifierConfig, seed: int, mac
 def _retrainer(
     heldout: LabelledImages,
     classifier: ClassifierConfig,
-    seed: int,
+    own: int,
     machine: Machine,
     store: FeatureCache,
     reporter: Reporter,
 ) -> Callable[[LabelledImages], IntArray]:
-    """What CAS trains: images -> predictions for the held-out set, cached by content."""
-    own = seed_for(seed, "cas")
+    """What CAS trains, from the seed `own`: images -> predictions for the held-out set, cached by content."""
 
     def retrain(images: LabelledImages) -> IntArray:
         if np.count_nonzero(images.counts()) < 2:

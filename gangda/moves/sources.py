@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import IntArray, UInt8Array
-from gangda.errors import RunError
+from gangda.errors import OutcomeError
 from gangda.moves.draw import BLOCK, draw_block, generator_of_rows
 from gangda.moves.sorting import TALLIES, Sorter
 from gangda.runtime.device import Machine
@@ -162,7 +162,7 @@ class Sorted:
         """See `Supply.draw`.
 
         Raises:
-            RunError: too few images are taken for the class.
+            OutcomeError: too few images are taken for the class.
         """
         parts: list[Drawn] = []
         taken = 0
@@ -171,7 +171,7 @@ class Sorted:
             taken += len(parts[-1])
             if taken >= count:
                 return join(parts).take(slice(count))
-        raise RunError(self._too_few(label, taken))
+        raise OutcomeError(self._too_few(label, taken))
 
     def attempt(self, label: int, block: int, number: int) -> Drawn:
         """See `Source.attempt`: the images of one block that are taken for the class."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gangda.report.courses import ratio_figure, trainings
+from gangda.report.exchange import exchange_figure
 from gangda.report.page import environment
 from gangda.report.pictures import DECIDED, arms_figure, contrasts_figure
 from gangda.report.sheets import grids
@@ -21,6 +22,7 @@ SECTIONS = (
     ("arms", "Arms", "arms"),
     ("differences", "Differences", "judged"),
     ("calibration", "Is the judge to be trusted?", "calibration"),
+    ("exchange", "What added images are worth", "exchange"),
     ("ratios", "Ratios", "ratios"),
     ("recall", "Recall per class", "recall"),
     ("confusion", "Confusion", "confusion"),
@@ -81,6 +83,7 @@ def _found(document: Mapping[str, Any]) -> dict[str, Any]:
         "seeds": [cell["seed"] for cell in cells],
         "second": document.get("second"),
         "calibration": document.get("calibration", []),
+        "exchange": document.get("exchange"),
         "added": added_table(arms, names, counts["train"]["per_class"]),
         "costs": cost_rows(arms, cells, fixed["classifier"]["classifier_batch"]),
         "recall": recall_table(cells, [arm["name"] for arm in arms]),
@@ -92,11 +95,13 @@ def _found(document: Mapping[str, Any]) -> dict[str, Any]:
 def _looked_at(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures and images."""
     judged, cells = document["comparison"], document["cells"]
+    exchange = document.get("exchange")
     seen = grids(pictures, [cell["seed"] for cell in cells])
     ratios = ratio_figure(cells, [arm["name"] for arm in judged["arms"]], judged["score"])
     return {
         "arms_figure": arms_figure(judged["arms"], judged["score"]),
         "contrasts_figure": contrasts_figure(judged["contrasts"], judged["margin"], judged["score"]),
+        "exchange_figure": exchange_figure(exchange, judged["score"]) if exchange else None,
         "ratios": ratios or any(len(set(arm["ratios"] or ())) > 1 for arm in document["arms"]),
         "ratio_figure": ratios,
         "grids": seen,

@@ -27,11 +27,13 @@ def render(document: Mapping[str, Any]) -> str:
     """The page of `experiment.json`'s content."""
     template = environment().get_template(TEMPLATE)
     seen = [key for key in LOOKED_AT if _seen(document, key)]
+    spread = [row for row in document["rows"] if row.get("spread")]
     differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
     text: str = template.render(
         document=document,
         better=BETTER[document["direction"]],
-        contents=_contents(document, bool(seen)),
+        contents=_contents(document, bool(seen), bool(spread)),
+        spread=spread,
         figure=settings_figure(_drawn(document["rows"]), document["figure"], document["share"]),
         differences=settings_figure(differences, "difference", document["share"], zero=True)
         if differences
@@ -41,11 +43,12 @@ def render(document: Mapping[str, Any]) -> str:
     return text
 
 
-def _contents(document: Mapping[str, Any], looked: bool) -> list[tuple[str, str]]:
+def _contents(document: Mapping[str, Any], looked: bool, spread: bool) -> list[tuple[str, str]]:
     """Anchors and titles of the sections that are there."""
     scored = document["measure"] == "score"
     sections = (
         ("variants", "Variants", True),
+        ("spread", "Where the spread comes from", spread),
         ("differences", f"Differences from {document['rows'][0]['name']}", bool(document["differences"])),
         ("found", "What each variant found", not scored),
         ("training", "In the course of training", looked),

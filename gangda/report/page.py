@@ -40,8 +40,10 @@ def percent(fraction: float | None, digits: int = 2) -> str:
     return "-" if fraction is None or np.isnan(fraction) else f"{100 * fraction:.{digits}f}"
 
 
-def duration(seconds: float) -> str:
-    """Seconds with one decimal below ten, whole above, minutes above two."""
+def duration(seconds: float | None) -> str:
+    """Seconds with one decimal below ten, whole above, minutes above two; a dash for nothing."""
+    if seconds is None:
+        return "-"
     if seconds >= 120:
         return f"{seconds / 60:.1f} min"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

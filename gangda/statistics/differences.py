@@ -46,16 +46,18 @@ class Difference:
 def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float) -> list[Difference]:
     """Every setting against the reference, the family's error rate kept at alpha by Holm's procedure.
 
-    `values`: per setting one number of each seed, in the same order of seeds.
+    `values`: per setting one number of each seed, in the same order of seeds; NaN where a seed has none. A setting is
+    compared over the seeds that it shares with the reference, and left out where there are none.
     """
-    others = [name for name in values if name != reference]
     base = np.asarray(values[reference], dtype=np.float64)
-    deltas = {name: np.asarray(values[name], dtype=np.float64) - base for name in others}
+    pairs = {name: np.asarray(values[name], dtype=np.float64) - base for name in values if name != reference}
+    deltas = {name: known for name, each in pairs.items() if len(known := each[np.isfinite(each)])}
     tests = {name: sign_flip(parts) for name, parts in deltas.items()}
     adjusted = by_holm([test.p() for test in tests.values()], alpha)
-    reachable = bool(others) and passes(smallest_p(len(base)), alpha / len(others))
     found = []
-    for name, p in zip(others, adjusted, strict=True):
+    for name, p in zip(deltas, adjusted, strict=True):
+        n = len(deltas[name])
+        reachable = passes(smallest_p(n), alpha / len(deltas))
         mean, sd = float(deltas[name].mean()), _spread(deltas[name])
         decided = reachable and p.adjusted is not None and passes(p.adjusted, alpha)
         word = (HIGHER if mean > 0 else LOWER) if decided else UNDECIDED
@@ -68,7 +70,7 @@ def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float)
                 p=p.p if reachable else None,
                 adjusted_p=p.adjusted if reachable else None,
                 interval=tests[name].interval(p.level) if reachable else None,
-                detectable=detectable_difference(len(base), sd, p.level) if reachable else None,
+                detectable=detectable_difference(n, sd, p.level) if reachable else None,
                 verdict=word if reachable else TOO_FEW,
             )
         )

@@ -256,3 +256,35 @@ def test_samples_without_a_class_are_scored_as_they_come(tmp_path):
     assert sum(cell["generator"]["made"]) >= cell["n_train"]
     assert min(cell["generator"]["made"]) < 5  # of some class hardly one, which is how it is scored
     assert json.loads((tmp_path / "out/experiment.json").read_text())["rows"][0]["mean"] > 0
+
+
+def test_the_spread_of_cas_is_taken_apart(tmp_path):
+    """Three classifiers for each of two generators; the first is the one that a single score would have had."""
+    text = SCORED.replace("[gan_test, fid]", "[cas]").replace(
+        "{arch.components: [4, 8]}", "{arch.components: [4]}"
+    )
+    text = text.replace("per_class: 12", "per_class: 8")
+    single = run(tmp_path, text).findings.rows[0]
+    again = experiment(*read(tmp_path, text + "repeats: 3\n"), tmp_path / "more", jobs=1).findings.rows[0]
+    cells = [json.loads(path.read_text()) for path in (tmp_path / "more").rglob("scores/*.json")]
+    cells.sort(key=lambda cell: cell["seed"])
+    assert [len(set(cell["repeats"])) > 1 for cell in cells] == [True, True]
+    assert [cell["repeats"][0] for cell in cells] == pytest.approx(single["scores"])
+    assert again["scores"] == pytest.approx([np.mean(cell["repeats"]) for cell in cells])
+    spread = again["spread"]
+    assert (spread["groups"], spread["repeats"]) == (2, 3)
+    assert spread["within"] == pytest.approx(
+        np.sqrt(np.mean([np.var(cell["repeats"], ddof=1) for cell in cells]))
+    )
+    assert "spread" not in single
+    page = (tmp_path / "more/report.html").read_text()
+    assert "Where the spread comes from" in page
+    assert page.count("<caption>") == page.count("<table>") == 2
+    with pytest.raises(RunError, match="other variants or settings"):
+        experiment(*read(tmp_path, text), tmp_path / "more", jobs=1)
+
+
+@pytest.mark.parametrize("line", ["repeats: 0", "repeats: true", "repeats: 101", "repeats: 2"])
+def test_repeats_that_cannot_be_are_refused(tmp_path, line):
+    with pytest.raises(UsageError, match="repeats"):
+        read(tmp_path, SCORED + line + "\n")

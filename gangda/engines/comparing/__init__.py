@@ -3,6 +3,7 @@
 plan.json          what will be done, fixed before the first cell runs (see plan.py)
 config.yaml        fully resolved; valid as --config
 cells/<id>.json    one per seed, published whole; a finished cell is not run again
+failed/<id>.json   one whose training gave nothing that can be used, with the reason: left out, and named
 work/<id>/         a cell's own generator, where it goes on after a stop
 comparison.json    everything judged, with the raw scores
 report.html        the same for people
@@ -20,6 +21,7 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import check_filters, plan_of, train_config
 from gangda.engines.comparing.cells import read_cell, run_cell
+from gangda.engines.comparing.failures import failures_of, missing_of, tell_failures
 from gangda.engines.comparing.plan import Plan, check, make_plan, publish
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.stand_ins import NEEDS
@@ -67,15 +69,17 @@ def compare(
     if dry_run:
         return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell, dry_run=True)
     plan = publish(plan, out)
-    missing = [one for one in wanted if read_cell(out, one) is None]
+    missing = missing_of(wanted, out)
     at_once = job_count(jobs, plan)
     if missing and jobs != 0:
         reporter.line(
             f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{_fewer(jobs, at_once, plan)}"
         )
         run_cells(plan, missing, out, at_once, reporter, run_cell)
+        tell_failures(missing, out, reporter)
     if cell is not None:
-        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell)
+        failed = failures_of(plan.cells, out)
+        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell, failed=failed)
     return collect(plan, out)
 
 

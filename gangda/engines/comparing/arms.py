@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gangda import specs
-from gangda.arms import find
+from gangda.arms import find, ratio_of
 from gangda.configs import AugmentConfig, ExperimentConfig, Recipe, TrainConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate
 from gangda.moves.filtered import in_order, kind_of
@@ -33,10 +33,18 @@ def most_made(
     return most
 
 
-def wanted(config: ExperimentConfig, real: LabelledImages) -> IntArray:
-    """Added images of each class, int64 (K,): enough for every ratio, and for replacing all."""
+def wanted(config: ExperimentConfig, real: LabelledImages, *, generated: bool) -> IntArray:
+    """Added images of each class, int64 (K,): enough for every ratio, and for replacing all.
+
+    `generated`: of those that come from generators, or of the others; an arm's own ratio counts for its kind alone.
+    """
     compare = config.compare
-    most = compare.fresh * most_made(compare.mode, compare.ratios, real, compare.ratio_for)
+    own = tuple(
+        ratio
+        for name in compare.arms
+        if find(name)[0].generated is generated and (ratio := ratio_of(name)) is not None
+    )
+    most = compare.fresh * most_made(compare.mode, (*compare.ratios, *own), real, compare.ratio_for)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 

@@ -19,11 +19,12 @@ from gangda.engines.comparing.plan import Cell, Plan, digest
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.scores import pack_labels
 from gangda.engines.comparing.telling import Tell
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import DataError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import prepare
 from gangda.runtime.files import read_json, write_json
 
 PICTURED_CELLS = 2  # the others keep numbers only
+FAILED = "failed"  # the folder of cells whose training gave nothing that can be used
 
 
 def cell_path(out: Path, cell: Cell, kind: str = "cells") -> Path:
@@ -49,6 +50,12 @@ def write_cell(out: Path, cell: Cell, result: dict[str, Any], kind: str = "cells
     write_json(cell_path(out, cell, kind), {**plain, "content": digest(plain)})
 
 
+def failure_of(out: Path, cell: Cell) -> str | None:
+    """Why a cell failed; None where it did not, as far as is known."""
+    values = read_cell(out, cell, FAILED)
+    return None if values is None else str(values["reason"])
+
+
 def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
     """Do a cell and publish its result; its generator goes on where an earlier attempt stopped.
 
@@ -61,14 +68,21 @@ def run_cell(plan: Plan, cell: Cell, out: Path, tell: Tell) -> None:
 def finish_cell(cell: Cell, out: Path, do: Callable[[], dict[str, Any]], kind: str = "cells") -> None:
     """Publish what `do` makes of the cell; its generators then need their checkpoints no longer.
 
+    A cell whose training gave nothing that can be used is published as failed, with the reason: the same seed would
+    fail again, and the other cells may not.
+
     Raises:
         GangdaError: as `do`; the message names the cell.
     """
+    known = {"finished": True, **dataclasses.asdict(cell)}
     try:
         result = do()
+    except OutcomeError as error:
+        write_cell(out, cell, {"kind": "failed cell", "reason": str(error), **known}, FAILED)
+        return
     except (DataError, RunError, UsageError) as error:
         raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
-    write_cell(out, cell, {**result, "finished": True, **dataclasses.asdict(cell)}, kind)
+    write_cell(out, cell, {**result, **known}, kind)
     for place in work_of(out, cell).glob("gan*/checkpoints"):  # finished: the models stay
         shutil.rmtree(place, ignore_errors=True)
 

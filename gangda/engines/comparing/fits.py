@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gangda.arms import ARMS, Arm, FitRule, find
+from gangda.arms import ARMS, Arm, FitRule, find, ratio_of
 from gangda.classifiers.evaluation import Evaluation
 from gangda.configs import ClassifierConfig, ExperimentConfig
 from gangda.data.images import REAL, LabelledImages
@@ -52,7 +52,7 @@ class Fits:
         self._machine, self._tell = machine, tell
         self._fitted: dict[tuple[Any, ...], Fitted] = {}
         self._teachers: list[FittedClassifier] = []
-        self._fits = sum(len(self._ratios(find(arm)[0])) for arm in config.compare.arms)
+        self._fits = sum(len(self._ratios(arm)) for arm in config.compare.arms)
         self._fits += 2 if config.compare.second_classifier else 0
         self._chosen: dict[str, float] = {}
 
@@ -60,7 +60,7 @@ class Fits:
         """Choose the ratio on validation, then judge that one on test, once."""
         arm, arch = find(name)
         candidates = [
-            (ratio, self._validation(self._fit(arm, arch, ratio).classifier)) for ratio in self._ratios(arm)
+            (ratio, self._validation(self._fit(arm, arch, ratio).classifier)) for ratio in self._ratios(name)
         ]
         scores = [None if one is None else self._score(one) for _, one in candidates]
         ratio, chosen = candidates[
@@ -114,10 +114,14 @@ class Fits:
             "real": evaluate(fitted, self._splits.test).accuracy,
         }
 
-    def _ratios(self, arm: Arm) -> tuple[float, ...]:
+    def _ratios(self, name: str) -> tuple[float, ...]:
+        """The candidates of an arm: one, where it does not choose."""
+        arm, own = find(name)[0], ratio_of(name)
         ratios = tuple(sorted(self._config.compare.ratios))
         if not arm.added:
             return (0.0,)
+        if own is not None:
+            return (own,)
         return ratios[-1:] if arm.expected or arm.replaces else ratios
 
     def _fit(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda import catalog, settings
+from gangda.arms import find, ratio_of
 from gangda.configs import CompareConfig, ExperimentConfig, Runtime
 from gangda.engines.comparing.arms import own_archs, train_config
 from gangda.errors import RunError, UsageError
@@ -127,8 +128,7 @@ def check(config: ExperimentConfig) -> None:
     family_of(compare.arms, compare.contrast)
     if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
-    if "held-back" in compare.arms and config.data.per_class is None and config.data.class_counts is None:
-        raise UsageError("--arms held-back: nothing is held back; give --per-class or --class-counts")
+    _check_arms(config)
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
@@ -139,6 +139,21 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError(
             "--ratios: several are chosen between on validation images; give --validation above 0"
         )
+
+
+def _check_arms(config: ExperimentConfig) -> None:
+    """Refuse arms that these data or this mode cannot have.
+
+    Raises:
+        UsageError: real images held back where there are none, or a share above 1.
+    """
+    whole = config.data.per_class is None and config.data.class_counts is None
+    for name in config.compare.arms:
+        if whole and find(name)[0].added.startswith("held back"):
+            raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
+        ratio = ratio_of(name)
+        if config.compare.mode == "replace" and ratio is not None and ratio > 1:
+            raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")
 
 
 def _check_second(first: str, compare: CompareConfig) -> None:

@@ -76,8 +76,13 @@ class Pools:
 
     @property
     def wanted(self) -> IntArray:
-        """Images of each class, int64 (K,): enough for every ratio, and for replacing all."""
-        return wanted(self.plan.config, self.splits.train)
+        """Generated images of each class, int64 (K,): enough for every ratio, and for replacing all."""
+        return wanted(self.plan.config, self.splits.train, generated=True)
+
+    @property
+    def wanted_otherwise(self) -> IntArray:
+        """The same of images that no generator makes."""
+        return wanted(self.plan.config, self.splits.train, generated=False)
 
     @property
     def drawn(self) -> LabelledImages | None:
@@ -188,4 +193,5 @@ SOURCES: Mapping[str, Callable[[Pools, str], LabelledImages]] = {
     "copies": stand_ins.copies,
     "shuffled": stand_ins.shuffled,
     "held back": stand_ins.held_back,
+    "held back only": lambda pools, arch: pools.of("held back", arch),
 }

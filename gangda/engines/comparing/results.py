@@ -15,6 +15,14 @@ from gangda import settings
 from gangda.arms import find
 from gangda.engines.comparing.calibration import calibrate, calibration_note
 from gangda.engines.comparing.cells import read_cell
+from gangda.engines.comparing.exchange import exchange, refusal
+from gangda.engines.comparing.failures import (
+    Failure,
+    failure_note,
+    failure_words,
+    failures_of,
+    refuse_none_left,
+)
 from gangda.engines.comparing.fits import unpack_correct
 from gangda.engines.comparing.plan import Plan
 from gangda.engines.comparing.pools import LEAKY
@@ -44,6 +52,9 @@ class CompareResult:
         cell: the one cell asked for, or None.
         dry_run: nothing was written.
         notes: what a reader must know: what the verdict is conditional on, extensions, alarms.
+        arms: what each was and cost.
+        failed: cells that are left out of everything, with the reason.
+        exchange: what added images are worth in real ones; None where nothing was measured to say so.
     """
 
     out: Path
@@ -54,6 +65,8 @@ class CompareResult:
     dry_run: bool = False
     notes: tuple[str, ...] = ()
     arms: tuple[dict[str, Any], ...] = ()
+    failed: tuple[Failure, ...] = ()
+    exchange: dict[str, Any] | None = None
 
     @property
     def report(self) -> Path | None:
@@ -70,6 +83,8 @@ class CompareResult:
             "cell": self.cell,
             "cells": len(self.plan["cells"]),
             "finished": self.finished,
+            "failed": [failure.as_dict() for failure in self.failed],
+            "exchange": self.exchange,
             "headline": None if judged is None else judged["headline"],
             "notes": list(self.notes),
             "arms": list(self.arms),
@@ -83,11 +98,12 @@ def collect(plan: Plan, out: Path) -> CompareResult:
 
     Raises:
         IncompleteError: cells are missing; they are named.
+        OutcomeError: every cell failed.
         DataError: cells that do not belong together.
     """
     from gangda.report.comparison import render
 
-    cells = _all_cells(plan, out)
+    cells, failed = _all_cells(plan, out)
     arms = plan.config.compare.arms
     correct = {arm: _correct(cells, arm) for arm in arms}
     margin = plan.config.compare.margin
@@ -103,9 +119,11 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     second = second_opinion(cells, comparison, compare.alpha, FIGURES[compare.score_by])
     if second is not None:
         comparison = dataclasses.replace(comparison, headline=f"{comparison.headline} {second['sentence']}")
+    comparison = dataclasses.replace(comparison, headline=comparison.headline + failure_words(failed))
     calibration = calibrate(arms, comparison, compare.alpha)
-    notes = notes_of(plan, cells, calibration)
+    notes = notes_of(plan, cells, calibration, failed)
     table = tuple(arm_row(cells, arm) for arm in arms)
+    worth = exchange(compare, comparison, table, compare.alpha)
     document = {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
@@ -115,7 +133,9 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         "arms": list(table),
         "second": second,
         "calibration": calibration,
+        "exchange": worth,
         "comparison": comparison.as_dict(),
+        "failed": [failure.as_dict() for failure in failed],
         "plan": plan.as_dict(),
         "command": command_of(plan, out),
         "versions": versions(),
@@ -125,18 +145,23 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     write_json(out / "comparison.json", document)
     pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
     write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
-    return CompareResult(out, plan.as_dict(), comparison, len(cells), notes=notes, arms=table)
+    told = {"notes": notes, "arms": table, "failed": failed, "exchange": worth}
+    return CompareResult(out, plan.as_dict(), comparison, len(cells), **told)
 
 
-def _all_cells(plan: Plan, out: Path) -> list[dict[str, Any]]:
+def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failure, ...]]:
+    """The finished cells and the failed ones, which together are all."""
     found = [(cell, read_cell(out, cell)) for cell in plan.cells]
-    missing = [cell.index for cell, values in found if values is None]
+    failed = failures_of(plan.cells, out)
+    known = {failure.index for failure in failed}
+    missing = [cell.index for cell, values in found if values is None and cell.index not in known]
     if missing:
         raise IncompleteError(
             f"{out}: {len(missing)} of {len(found)} cells are missing: {_ranges(missing)}; "
             f"run the same command without --jobs 0 and --cell"
         )
-    return [values for _, values in found if values is not None]
+    refuse_none_left(plan, out, failed)
+    return [values for _, values in found if values is not None], failed
 
 
 def _correct(cells: Sequence[dict[str, Any]], arm: str) -> BoolArray:
@@ -214,10 +239,14 @@ def varied(plan: Plan) -> str:
 
 
 def notes_of(
-    plan: Plan, cells: Sequence[dict[str, Any]], calibration: Sequence[Mapping[str, Any]] = ()
+    plan: Plan,
+    cells: Sequence[dict[str, Any]],
+    calibration: Sequence[Mapping[str, Any]] = (),
+    failed: Sequence[Failure] = (),
 ) -> tuple[str, ...]:
     """Conditions and alarms, most important first."""
-    notes = []
+    lost = failure_note(failed, len(plan.cells))
+    notes = [] if lost is None else [lost]
     if plan.run is not None:
         notes.append(
             f"Conditional on this GAN: all seeds share the generator of {plan.run}, "
@@ -232,7 +261,7 @@ def notes_of(
         notes.append(
             "Every seed has the same real images (no --per-class): the verdict is about this training set."
         )
-    alarms = (calibration_note(calibration), _collapse_alarm(cells))
+    alarms = (calibration_note(calibration), _collapse_alarm(cells), refusal(plan.config.compare))
     return (*notes, *(alarm for alarm in alarms if alarm))
 
 

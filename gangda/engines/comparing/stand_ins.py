@@ -65,7 +65,7 @@ def held_back(pools: "Pools", arch: str) -> LabelledImages:
     """
     seed, splits = pools.cell.seed, pools.splits
     whole, rows = outside(pools.plan.config, splits, seed)
-    _refuse_too_few(whole, rows, pools.wanted)
+    _refuse_too_few(whole, rows, pools.wanted_otherwise)
     return _as_added(whole.take(_rng(pools, "held back").permutation(rows)), TRADITIONAL)
 
 
@@ -91,8 +91,8 @@ def _refuse_too_few(whole: LabelledImages, rows: IntArray, wanted: IntArray) -> 
 
 
 def _enough_outside(config: ExperimentConfig, splits: DataSplits) -> None:
-    if max(config.compare.ratios) > 0:
-        _refuse_too_few(*outside(config, splits, config.runtime.seed), wanted(config, splits.train))
+    needed = wanted(config, splits.train, generated=False)
+    _refuse_too_few(*outside(config, splits, config.runtime.seed), needed)
 
 
 def smote(pools: "Pools", arch: str) -> LabelledImages:
@@ -106,7 +106,7 @@ def smote(pools: "Pools", arch: str) -> LabelledImages:
     least = int(real.counts().min())
     if least < 2:
         raise UsageError("--arms smote: every class needs two images or more; give more --per-class")
-    target = real.counts() + pools.wanted
+    target = real.counts() + pools.wanted_otherwise
     sampler = sampler_class(
         sampling_strategy=dict(enumerate(target.tolist())),
         k_neighbors=min(SMOTE_NEIGHBOURS, least - 1),
@@ -154,7 +154,7 @@ def _copied_rows(pools: "Pools") -> IntArray:
     labels = pools.splits.train.labels
     rows = [
         np.resize(np.flatnonzero(labels == label), count) if count else np.zeros(0, dtype=np.int64)
-        for label, count in enumerate(pools.wanted)
+        for label, count in enumerate(pools.wanted_otherwise)
     ]
     return np.concatenate(rows).astype(np.int64)
 
@@ -163,4 +163,5 @@ def _copied_rows(pools: "Pools") -> IntArray:
 NEEDS: Mapping[str, Callable[[ExperimentConfig, DataSplits], Any]] = {
     "smote": lambda config, splits: _smote_class(),
     "held back": _enough_outside,
+    "held back only": _enough_outside,
 }

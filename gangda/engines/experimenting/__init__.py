@@ -18,7 +18,7 @@ from gangda.engines.comparing.plan import Plan
 from gangda.engines.experimenting.findings import Findings, find, publish
 from gangda.engines.experimenting.identity import Identity
 from gangda.engines.experimenting.measures import MEASURES, Measure, Setting
-from gangda.errors import DataError, IncompleteError, UsageError
+from gangda.errors import DataError, IncompleteError, OutcomeError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.progress import SILENT, Reporter
 
@@ -77,6 +77,7 @@ def experiment(
         UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
         RunError: `out` is another experiment's folder, or somebody else's.
         IncompleteError: `jobs` is 0 and cells are missing.
+        OutcomeError: every cell of every variant failed.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
     measure = MEASURES[asked.measure](asked)
@@ -94,7 +95,10 @@ def experiment(
     cells, finished = _count(settings, measure)
     if cell is not None:
         return ExperimentResult(out, about, None, cells, finished)
-    if finished < cells:
+    lost = sum(len(measure.failed(setting)) for setting in settings)
+    if lost == cells:
+        raise OutcomeError(f"{out}: all {cells} cells failed; {measure.failed(settings[0])[0]}")
+    if finished + lost < cells:
         raise IncompleteError(f"{out}: {_missing(settings, measure)}; run the same command without --jobs 0")
     findings = find(asked, settings, measure)
     publish(out, about, findings)
@@ -149,6 +153,11 @@ def _count(settings: Sequence[Setting], measure: Measure) -> tuple[int, int]:
     return sum(len(setting.plan.cells) for setting in settings), sum(map(len, done))
 
 
+def _done(setting: Setting, measure: Measure) -> set[int]:
+    """Indices of its cells that have a result, or a reason for having none."""
+    return measure.finished(setting) | {failure.index for failure in measure.failed(setting)}
+
+
 def _refuse_beyond(cell: int, settings: Sequence[Setting]) -> None:
     count = sum(len(setting.plan.cells) for setting in settings)
     if cell >= count:
@@ -164,7 +173,7 @@ def _run(
         measure.run(settings[cell // each], 1, cell % each, reporter)
         return
     for number, setting in enumerate(settings, start=1):
-        whole = len(measure.finished(setting)) == len(setting.plan.cells)
+        whole = len(_done(setting, measure)) == len(setting.plan.cells)
         if jobs == 0 and not whole:
             continue  # what is missing is said of all variants together
         if not whole:
@@ -176,7 +185,7 @@ def _missing(settings: Sequence[Setting], measure: Measure) -> str:
     """The missing cells, by variant."""
     parts = []
     for number, setting in enumerate(settings):
-        done = measure.finished(setting)
+        done = _done(setting, measure)
         missing = [cell.index for cell in setting.plan.cells if cell.index not in done]
         if missing:
             first = number * len(setting.plan.cells)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from gangda.data.images import FloatArray
+from gangda.engines.comparing.failures import Failure, failure_note, failure_words
 from gangda.engines.comparing.results import versions
 from gangda.engines.experimenting.measures import Measure, Setting
 from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, without_nan, write_bytes, write_json
-from gangda.statistics.differences import Difference, against
+from gangda.statistics.differences import TOO_FEW, Difference, against
 from gangda.statistics.signflip import sign_flip, smallest_p
 
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
@@ -62,53 +63,79 @@ class Findings:
 def find(asked: Experiment, settings: Sequence[Setting], measure: Measure) -> Findings:
     """Read all variants, and judge how they differ from the first."""
     figure, direction = measure.figures[0], measure.direction(settings)
-    alpha = settings[0].config.compare.alpha
+    alpha, n = settings[0].config.compare.alpha, settings[0].config.compare.seeds
     values = {setting.name: measure.read(setting, figure) for setting in settings}
     rows = [_row(setting, values[setting.name], measure, alpha) for setting in settings]
-    notes: list[str] = []
+    failed = {setting.name: measure.failed(setting) for setting in settings}
+    notes = [f"{name}: {note}" for name, lost in failed.items() if (note := failure_note(lost, n))]
     differences: list[Difference] = []
     if len({setting.plan.fingerprint for setting in settings}) > 1:
         notes.append("The variants have different images: no difference between them is tested.")
     elif asked.between and len(settings) > 1:
-        differences = _tested(settings[0].name, values, alpha)
-        notes += _untested(figure, values)
-    n = settings[0].config.compare.seeds
-    if differences and smallest_p(n) > alpha / len(differences):
-        notes.append(
-            f"{n} seeds give no p below {smallest_p(n):.3g}, and {len(differences)} differences need "
-            f"{alpha / len(differences):.3g}: too few seeds for a verdict; add --seeds."
-        )
+        lacking = [name for name, scores in values.items() if not _complete(scores, failed[name])]
+        differences = _tested(settings[0].name, values, lacking, alpha)
+        notes += _untested(figure, settings[0].name, lacking)
+    notes += _too_few(differences, alpha)
     share = asked.measure == "compare" or figure in SHARES
-    headline = _headline(rows, figure, direction, share, differences)
+    words = [f" {name}:{lost}" for name in failed if (lost := failure_words(failed[name]))]
+    headline = _headline(rows, figure, direction, share, differences) + "".join(words)
     return Findings(figure, direction, share, alpha, tuple(rows), tuple(differences), tuple(notes), headline)
 
 
 def _row(setting: Setting, scores: FloatArray, measure: Measure, alpha: float) -> dict[str, Any]:
-    known = bool(np.isfinite(scores).all())
+    lost = measure.failed(setting)
+    known = scores[np.isfinite(scores)]
+    complete = len(known) > 0 and _complete(scores, lost)
     return {
         "name": setting.name,
         "folder": str(setting.folder.name),
         "scores": scores.tolist(),
-        "mean": float(np.mean(scores)),
-        "sd": float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0,
-        "interval": sign_flip(scores).interval(alpha) if known else None,
-        "figures": {name: float(np.mean(measure.read(setting, name))) for name in measure.figures},
+        "mean": float(np.mean(known)) if complete else math.nan,
+        "sd": (float(np.std(known, ddof=1)) if len(known) > 1 else 0.0) if complete else math.nan,
+        "interval": sign_flip(known).interval(alpha) if complete else None,
+        "figures": {name: _mean_of(measure.read(setting, name), lost) for name in measure.figures},
+        "failed": [failure.as_dict() for failure in lost],
         **measure.extras(setting),
     }
 
 
-def _tested(reference: str, values: Mapping[str, FloatArray], alpha: float) -> list[Difference]:
-    """The variants that can be paired with the reference in every seed, against it."""
-    known = {name: scores.tolist() for name, scores in values.items() if np.isfinite(scores).all()}
+def _complete(scores: FloatArray, failed: Sequence[Failure]) -> bool:
+    """Whether every seed whose cell has not failed has a value."""
+    return int(np.isfinite(scores).sum()) == len(scores) - len(failed)
+
+
+def _mean_of(scores: FloatArray, failed: Sequence[Failure]) -> float:
+    """Over the seeds whose cells have not failed; NaN where one of these has no value, or there are none."""
+    known = scores[np.isfinite(scores)]
+    return float(np.mean(known)) if len(known) and _complete(scores, failed) else math.nan
+
+
+def _tested(
+    reference: str, values: Mapping[str, FloatArray], lacking: Sequence[str], alpha: float
+) -> list[Difference]:
+    """The variants with a value in every seed that has not failed, against the reference."""
+    known = {name: scores.tolist() for name, scores in values.items() if name not in lacking}
     return against(reference, known, alpha) if reference in known and len(known) > 1 else []
 
 
-def _untested(figure: str, values: Mapping[str, FloatArray]) -> list[str]:
+def _too_few(differences: Sequence[Difference], alpha: float) -> list[str]:
+    """A note on the differences that so few seeds cannot decide, whatever they are."""
+    short = [difference for difference in differences if difference.verdict == TOO_FEW]
+    if not short:
+        return []
+    n = min(len(difference.deltas) for difference in short)
+    some = "" if len(short) == len(differences) else f" ({'; '.join(one.name for one in short)})"
+    return [
+        f"{n} seeds give no p below {smallest_p(n):.3g}, and {len(differences)} differences need "
+        f"{alpha / len(differences):.3g}: too few seeds for a verdict{some}; add --seeds."
+    ]
+
+
+def _untested(figure: str, reference: str, lacking: Sequence[str]) -> list[str]:
     """A note on the variants without a value in some seed."""
-    lacking = [name for name, scores in values.items() if not np.isfinite(scores).all()]
     if not lacking:
         return []
-    what = "no difference is tested" if lacking[0] == next(iter(values)) else "they are not tested"
+    what = "no difference is tested" if reference in lacking else "they are not tested"
     return [f"{figure} has no value in some seed of {'; '.join(lacking)}: {what}."]
 
 

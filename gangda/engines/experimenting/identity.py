@@ -28,6 +28,8 @@ class Identity:
         """Of a planned experiment; the order of its variants counts, as the first is the reference."""
         variants = [[name, plan.hash] for name, plan in plans.items()]
         fixed = {"measure": asked.measure, "figure": figure, "between": asked.between, "variants": variants}
+        if asked.repeats > 1:
+            fixed["repeats"] = asked.repeats
         return cls(asked.name, fixed)
 
     @property

@@ -1,5 +1,6 @@
 """What is done with each variant of an experiment: classifiers compared, or samples scored."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ from gangda.data.images import FloatArray
 from gangda.engines import comparing
 from gangda.engines.comparing import job_count
 from gangda.engines.comparing.cells import read_cell
-from gangda.engines.comparing.plan import Plan, publish
+from gangda.engines.comparing.failures import Failure, failures_of, tell_failures
+from gangda.engines.comparing.plan import Cell, Plan, publish
 from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.workers import run_cells
-from gangda.engines.experimenting.scored import read_score, run_score, score_plan
-from gangda.errors import UsageError
-from gangda.experiments import Experiment
+from gangda.engines.experimenting.scored import KIND, read_score, run_score, score_plan
+from gangda.errors import OutcomeError, UsageError
+from gangda.experiments import RETRAINED, Experiment
 from gangda.runtime.files import read_json
 from gangda.runtime.progress import Reporter
+from gangda.statistics.components import components_of
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,11 @@ class Measure(Protocol):
     def finished(self, setting: Setting) -> set[int]:
         """Indices of its finished cells."""
 
+    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+        """Its failed cells."""
+
     def read(self, setting: Setting, figure: str) -> FloatArray:
-        """A figure of every seed, float64 (n,); NaN where it has no value."""
+        """A figure of every seed, float64 (n,); NaN where it has no value, or the cell failed."""
 
     def direction(self, settings: Sequence[Setting]) -> str:
         """Of the figure that variants are compared in, as a metric's: "higher", "lower" or "target"."""
@@ -78,24 +84,38 @@ class Compared:
 
     def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
         """As `gangda compare` runs it: finished cells are not run again, and whole variants are judged anew."""
-        comparing.compare(setting.config, setting.folder, jobs=jobs, cell=cell, reporter=reporter)
+        with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and said of the variant
+            comparing.compare(setting.config, setting.folder, jobs=jobs, cell=cell, reporter=reporter)
 
     def finished(self, setting: Setting) -> set[int]:
         """Those whose file is there and whole."""
         return {cell.index for cell in setting.plan.cells if read_cell(setting.folder, cell) is not None}
 
+    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+        """As the comparison has recorded them."""
+        return failures_of(setting.plan.cells, setting.folder)
+
     def read(self, setting: Setting, figure: str) -> FloatArray:
         """Test accuracy of the arm, or what else its comparison is by."""
         score = FIGURES[setting.config.compare.score_by]
         cells = [read_cell(setting.folder, cell) for cell in setting.plan.cells]
-        return np.array([cell["arms"][figure]["test"][score] for cell in cells if cell], dtype=np.float64)
+        scores = [cell["arms"][figure]["test"][score] if cell else np.nan for cell in cells]
+        return np.array(scores, dtype=np.float64)
 
     def direction(self, settings: Sequence[Setting]) -> str:
         """Of any score of classifiers."""
         return "higher"
 
     def extras(self, setting: Setting) -> dict[str, Any]:
-        """The variant's own verdict and arms."""
+        """The variant's own verdict and arms; neither where every cell failed."""
+        if len(self.failed(setting)) == len(setting.plan.cells):
+            return {
+                "headline": "Every cell failed.",
+                "notes": [],
+                "arms": [],
+                "seconds": None,
+                "report": None,
+            }
         document = read_json(setting.folder / "comparison.json")
         arms = [
             {key: arm[key] for key in ("name", "mean", "sd", "scores")}
@@ -130,22 +150,37 @@ class Scored:
         """Generators of all seeds, or of one, trained and scored."""
         plan = publish(setting.plan, setting.folder)
         wanted = plan.cells if cell is None else (plan.cells[cell],)
-        missing = [one for one in wanted if read_score(setting.folder, one, self.figures) is None]
-        work = functools.partial(run_score, metrics=self.figures)
+        failed = {failure.index for failure in self.failed(setting)}
+        missing = [one for one in wanted if one.index not in failed and self._cell(setting, one) is None]
+        work = functools.partial(run_score, metrics=self.figures, repeats=self.asked.repeats)
         if missing:
             run_cells(plan, missing, setting.folder, job_count(jobs, plan), reporter, work)
+            tell_failures(missing, setting.folder, reporter, KIND)
 
     def finished(self, setting: Setting) -> set[int]:
         """Those whose file is there, whole, and has all metrics."""
         return {cell["index"] for cell in self._cells(setting)}
 
+    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+        """Those whose training gave nothing to score."""
+        return failures_of(setting.plan.cells, setting.folder, KIND)
+
     def read(self, setting: Setting, figure: str) -> FloatArray:
-        """The metric's first value; None of a file becomes NaN."""
-        return np.array([cell["values"][figure]["value"] for cell in self._cells(setting)], dtype=np.float64)
+        """The metric's first value, or the mean over its classifiers; None of a file becomes NaN."""
+        cells = [self._cell(setting, cell) for cell in setting.plan.cells]
+        values = [self._value(cell, figure) if cell else np.nan for cell in cells]
+        return np.array(values, dtype=np.float64)
+
+    def _value(self, cell: Mapping[str, Any], figure: str) -> float | None:
+        if figure == RETRAINED and self.asked.repeats > 1:
+            return float(np.mean(cell["repeats"]))
+        value: float | None = cell["values"][figure]["value"]
+        return value
 
     def direction(self, settings: Sequence[Setting]) -> str:
         """As the metric says itself."""
-        return str(self._cells(settings[0])[0]["values"][self.figures[0]]["direction"])
+        cells = [cell for setting in settings for cell in self._cells(setting)]
+        return str(cells[0]["values"][self.figures[0]]["direction"])
 
     def extras(self, setting: Setting) -> dict[str, Any]:
         """Floors, alarms and the course of training, over the seeds."""
@@ -157,14 +192,26 @@ class Scored:
             },
             "notes": sorted(note for note in notes if note.startswith("ALARM")),
             "looks": [cell["looks"] for cell in cells],
-            "steps": cells[0]["generator"]["steps"],
-            "seconds": float(np.mean([cell["seconds"] for cell in cells])),
+            **self._spread(cells),
+            "steps": cells[0]["generator"]["steps"] if cells else None,
+            "seconds": _mean([cell["seconds"] for cell in cells]),
         }
+
+    def _spread(self, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What of the spread lies between generators, and what between classifiers; nothing without repeats."""
+        if self.asked.repeats == 1:
+            return {}
+        found = components_of([cell["repeats"] for cell in cells]) if cells else None
+        return {"spread": None if found is None else found.as_dict()}
 
     def _cells(self, setting: Setting) -> list[dict[str, Any]]:
         """The finished ones."""
-        found = [read_score(setting.folder, cell, self.figures) for cell in setting.plan.cells]
+        found = [self._cell(setting, cell) for cell in setting.plan.cells]
         return [cell for cell in found if cell is not None]
+
+    def _cell(self, setting: Setting, cell: Cell) -> dict[str, Any] | None:
+        """One with all metrics; else None."""
+        return read_score(setting.folder, cell, self.figures, self.asked.repeats)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

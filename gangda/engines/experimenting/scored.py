@@ -1,5 +1,6 @@
 """One scored cell: draw the subset, train its generator, score its samples; its result is one JSON file."""
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
 from gangda.errors import DataError
+from gangda.experiments import RETRAINED
 from gangda.moves.filtered import classifier_chose
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.runtime.device import prepare
@@ -37,22 +39,33 @@ def score_plan(config: ExperimentConfig) -> Plan:
     return plan
 
 
-def read_score(folder: Path, cell: Cell, metrics: Sequence[str]) -> dict[str, Any] | None:
-    """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics."""
+def read_score(folder: Path, cell: Cell, metrics: Sequence[str], repeats: int = 1) -> dict[str, Any] | None:
+    """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics or repeats."""
     values = read_cell(folder, cell, KIND)
-    return values if values is not None and set(metrics) <= set(values["values"]) else None
+    whole = (
+        values is not None
+        and set(metrics) <= set(values["values"])
+        and (repeats == 1 or len(values.get("repeats", ())) == repeats)
+    )
+    return values if whole else None
 
 
-def run_score(plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequence[str]) -> None:
+def run_score(
+    plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequence[str], repeats: int = 1
+) -> None:
     """Train, draw and score; publish the result. The generator goes on where an earlier attempt stopped.
+
+    `repeats`: classifiers that CAS trains; the first one's figures are the metric's.
 
     Raises:
         GangdaError: as its moves; the message names the cell.
     """
-    finish_cell(cell, out, lambda: _result(plan, cell, out, tell, metrics), KIND)
+    finish_cell(cell, out, lambda: _result(plan, cell, out, tell, metrics, repeats), KIND)
 
 
-def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str]) -> dict[str, Any]:
+def _result(
+    plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str], repeats: int
+) -> dict[str, Any]:
     began = time.monotonic()
     config, machine = plan.config, prepare(plan.config.runtime)
     splits = splits_of(plan, cell)
@@ -60,7 +73,8 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
     pool = pools.of("generator")
     labels = pools.made[config.arch]["labels"]
     listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
-    inputs = prepare_inputs(
+    prepared = functools.partial(
+        prepare_inputs,
         pool,
         splits,
         seed=cell.seed,
@@ -70,11 +84,14 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str
         circular=labels["made"] not in UNSORTED or classifier_chose(labels),
         reporter=listener,
     )
+    inputs = prepared()
     found = {name: measure(inputs, [name], listener) for name in metrics}
     empty = [name for name, results in found.items() if not results]
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
+    again = [measure(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)]
     return {
+        **({"repeats": [one.value for one in (*found[RETRAINED][:1], *again)]} if again else {}),
         "kind": "scored cell",
         "fingerprint": splits.fingerprint,
         "n_train": len(splits.train),

@@ -10,7 +10,7 @@ from gangda.data.images import LabelledImages
 from gangda.engines.training.journal import Journal, NotFiniteError
 from gangda.engines.training.lookout import Lookout
 from gangda.engines.training.schedule import Schedule, Stopwatch
-from gangda.errors import RunError
+from gangda.errors import OutcomeError, RunError
 from gangda.moves.loop import TrainState, new_state
 from gangda.moves.model import build_networks
 from gangda.runtime.device import Machine
@@ -116,10 +116,10 @@ class Checkpoints:
         """Go back to the last good checkpoint (or the start), once, with other random streams from there on.
 
         Raises:
-            RunError: it was done before.
+            OutcomeError: it was done before.
         """
         if self.rollbacks:
-            raise RunError(
+            raise OutcomeError(
                 f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
                 "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
             ) from None

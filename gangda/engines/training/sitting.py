@@ -12,7 +12,7 @@ from gangda.engines.training.lookout import due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
 from gangda.engines.training.schedule import make_schedule
-from gangda.errors import RunError
+from gangda.errors import OutcomeError
 from gangda.moves.loop import StepRecord, TrainState, make_game, steps
 from gangda.moves.resident import ResidentImages
 from gangda.runtime.device import Machine
@@ -168,10 +168,10 @@ class Sitting:
         """Stop where the user wants to.
 
         Raises:
-            RunError: the samples have collapsed, and --stop-when-collapsed is on.
+            OutcomeError: the samples have collapsed, and --stop-when-collapsed is on.
         """
         if collapsed and self.config.budget.stop_when_collapsed:
-            raise RunError(
+            raise OutcomeError(
                 f"{self.folder.path}: stopped at step {step}: mode collapse, see metrics.jsonl; all is saved. "
                 "Change the recipe in another --out, or go on with --resume --no-stop-when-collapsed"
             )

@@ -1,0 +1,83 @@
+"""How many real images are the added ones worth? Read off what `held-back` arms say of more real images."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gangda.arms import Arm, FitRule, find
+from gangda.configs import CompareConfig
+from gangda.data.images import FloatArray
+from gangda.statistics.exchange import Curve, curve_of, worth_of
+from gangda.statistics.values import Comparison
+
+MORE_REAL = "held back"
+PLAIN = CompareConfig()
+
+
+def exchange(
+    compare: CompareConfig, comparison: Comparison, table: Sequence[Mapping[str, Any]], alpha: float
+) -> dict[str, Any] | None:
+    """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
+
+    An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
+    `generated+traditional` off `traditional` and `held-back+traditional`. `table`: rows of `arm_row`.
+    """
+    scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
+    sizes = {row["name"]: row["n_train"] for row in table}
+    added = {row["name"]: row["n_generated"] for row in table}
+    if refusal(compare) is not None:
+        return None
+    points: dict[FitRule, dict[float, tuple[str, FloatArray]]] = {}
+    for name in compare.arms:
+        arm = find(name)[0]
+        if arm.added in ("", MORE_REAL):
+            points.setdefault(arm.rule, {}).setdefault(sizes[name], (name, scores[name]))
+    curves = {
+        rule: curve_of(list(each), [score for _, score in each.values()])
+        for rule, each in points.items()
+        if len(each) > 1
+    }
+    worths = [
+        {
+            **worth_of(name, scores[name], added[name], curves[rule], alpha).as_dict(),
+            "mean": float(scores[name].mean()),
+            "real": float(curves[rule].sizes[0]),
+        }
+        for name in compare.arms
+        if (rule := _way(find(name)[0])) in curves and _is_read_off(find(name)[0]) and added[name] > 0
+    ]
+    drawn = [_plain(curves[rule], [name for name, _ in points[rule].values()]) for rule in curves]
+    return {"curves": drawn, "worth": worths} if worths else None
+
+
+def refusal(compare: CompareConfig) -> str | None:
+    """Why more real images are no learning curve here; None where they are, or where there are none."""
+    if not any(find(name)[0].added == MORE_REAL for name in compare.arms):
+        return None
+    settings = ("mode", "ratio_for", "generated_weight", "anneal", "fresh")
+    other = [name for name in settings if getattr(compare, name) != getattr(PLAIN, name)]
+    if not other:
+        return None
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in other)
+    return f"No exchange rate: {flags} changes what other real images count too; leave it out to have one."
+
+
+def _way(arm: Arm) -> FitRule:
+    """How an arm is trained; first on the added images and then on the real ones is a way to use the added ones."""
+    return dataclasses.replace(arm.rule, pretrained=False)
+
+
+def _is_read_off(arm: Arm) -> bool:
+    return bool(arm.added) and arm.added != MORE_REAL and not arm.replaces and not arm.expected
+
+
+def _plain(curve: Curve, names: Sequence[str]) -> dict[str, Any]:
+    """Plain values; `names` of the arms that the curve is made of."""
+    return {
+        "arms": list(names),
+        "sizes": curve.sizes.tolist(),
+        "scores": curve.scores.T.tolist(),
+        "means": curve.means.tolist(),
+    }
