@@ -11,15 +11,17 @@ from gangda.runtime.files import clear_disk_errors, write_bytes
 class MetricsLog:
     """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from.
 
-    Lines of step 0 are of the discriminator's pre-training and have a "turn", which `turn` cuts back likewise.
+    Lines of step 0 are of the discriminator's pre-training and have a "turn", which `turn` cuts back likewise. Of one
+    step there may be several: `most` is how many lines there were in all when that step was saved, where it is known.
+    `lines` counts those in the file.
     """
 
-    def __init__(self, path: Path, step: int, turn: int = 0) -> None:
+    def __init__(self, path: Path, step: int, turn: int = 0, most: int | None = None) -> None:
         until = (step, 0 if step else turn)
         lines = enumerate(_complete_lines(path), start=1)
-        kept = [line for number, line in lines if _place_of(path, number, line) <= until]
+        kept = [line for number, line in lines if _place_of(path, number, line) <= until][:most]
         write_bytes(path, "".join(kept).encode())
-        self.path = path
+        self.path, self.lines = path, len(kept)
         with clear_disk_errors(path):
             self.file = path.open("a", encoding="utf-8")
 
@@ -28,6 +30,7 @@ class MetricsLog:
         with clear_disk_errors(self.path):
             self.file.write(json.dumps(record) + "\n")
             self.file.flush()
+        self.lines += 1
 
     def close(self) -> None:
         """Close the file."""

@@ -107,7 +107,11 @@ class Checkpoints:
 
     def save(self, state: TrainState, journal: dict[str, Any]) -> None:
         """Write a checkpoint; `journal` is what the log keeps of this step."""
-        own = {"journal": journal, "lookout": self.lookout.dump(), "rollbacks": self.rollbacks}
+        own = {
+            "journal": {**journal, "lines": self.journal.lines},
+            "lookout": self.lookout.dump(),
+            "rollbacks": self.rollbacks,
+        }
         self.folder.save_checkpoint(
             state.step, {**state.dump(), **own, "seconds": self.clock.seconds}, lasting=self.schedule.regular
         )
@@ -130,9 +134,9 @@ class Checkpoints:
         self.clock = Stopwatch(seconds)  # the lost steps have taken time all the same
         self.rollbacks = 1
         self.folder.drop_checkpoints(after=state.step)
-        self.save(state, self.journal.dump(state.step))
         self.journal.open(state.step)
         self.journal.tell(state.step, {"rollback": self.rollbacks, "reason": str(error)})
+        self.save(state, self.journal.dump(state.step))
         self.journal.close()
         self.reporter.line(
             f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"

@@ -35,6 +35,7 @@ class Journal:
         latest: the last value of each figure of a step, lazy ones (such as R1) included.
         course: the first and the last of the steps logged.
         mark: epochs and training seconds at the last line that told the time of an epoch.
+        saved_lines: lines there were when the state that was loaded was saved; None where that is not known.
     """
 
     path: Path
@@ -43,14 +44,16 @@ class Journal:
     course: Course = field(default_factory=Course)
     mark: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
+    saved_lines: int | None = None
 
     def open(self, step: int, turn: int = 0) -> None:
         """Begin to write after `step` (0: after `turn` of pre-training); later lines, of a lost attempt, go."""
-        self.log = MetricsLog(self.path, step, turn)
+        self.log = MetricsLog(self.path, step, turn, self.saved_lines)
 
     def close(self) -> None:
         """Close the file, if it is open."""
         if self.log is not None:
+            self.saved_lines = self.log.lines
             self.log.close()
             self.log = None
 
@@ -109,7 +112,7 @@ class Journal:
         return numbers
 
     def dump(self, step: int) -> dict[str, Any]:
-        """Plain values for a checkpoint.
+        """Plain values for a checkpoint; `lines`, of the log, are counted when it is written.
 
         Raises:
             NotFiniteError: a figure is no number.
@@ -121,6 +124,13 @@ class Journal:
         self.latest = dict(values["latest"])
         self.course.load(values["course"])
         self.mark = (float(values["mark"][0]), float(values["mark"][1]))
+        saved = values.get("lines")  # older checkpoints have none
+        self.saved_lines = None if saved is None else max(0, int(saved))
+
+    @property
+    def lines(self) -> int | None:
+        """Lines of the log so far."""
+        return self.saved_lines if self.log is None else self.log.lines
 
 
 def gradient_norm(module: nn.Module) -> Tensor:

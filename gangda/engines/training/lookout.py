@@ -49,6 +49,7 @@ class Lookout:
         best_step, best: the best step so far and its weights; None before the first look.
         best_distance: the least distance so far.
         seconds: time spent here, in this sitting and those before.
+        looked: the step of the last look; None before the first.
     """
 
     train: LabelledImages
@@ -64,6 +65,7 @@ class Lookout:
     best_distance: float = float("inf")
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
+    looked: int | None = None
     _reference: Reference | None = None
     _seen: tuple[int, Check] | None = None
 
@@ -90,7 +92,9 @@ class Lookout:
             if self._seen is not None and self._seen[0] == step:
                 check = self._seen[1]
             else:
+                told = self.looked == step  # in the log, by a sitting that ended here
                 check, figures = self._measured(generator, step)
+                figures = {} if told else figures
             found = self._found(check, step, course)
             if figures:
                 self._describe(step, check, figures, found)
@@ -105,7 +109,7 @@ class Lookout:
     def _measured(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
         """A check, its line of the log; keeps the weights if they are the best."""
         check = look(generator, self._prepared(generator), seed=self.seed, machine=self.machine)
-        self._seen = (step, check)
+        self._seen, self.looked = (step, check), step
         # The class counts in full only after the step numbered `transition`.
         best = check.distance <= self.best_distance + TIE and step > self.transition
         if best:
@@ -133,13 +137,14 @@ class Lookout:
         """Plain values and tensors for a checkpoint."""
         alarms = [[alarm.kind, list(alarm.classes), alarm.text] for alarm in self.alarms]
         best = {"best_step": self.best_step, "best_distance": self.best_distance, "best": self.best}
-        return {"alarms": alarms, **best, "seconds": self.seconds}
+        return {"alarms": alarms, **best, "seconds": self.seconds, "looked": self.looked}
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
         self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
         self.best, self.seconds = dict(values["best"]), float(values["seconds"])
+        self.looked = values.get("looked")  # older checkpoints have none
 
     def _prepared(self, generator: Generator) -> Reference:
         if self._reference is None:
