@@ -182,7 +182,7 @@ def check_filters(model: Model, names: Sequence[str]) -> None:
     """
     if names and available(model) is not None:
         raise UsageError(
-            f"--filter {','.join(names)}: {model.card.run} rebuilds training images and makes no new ones; leave it out"
+            f"--filter {','.join(names)}: {model.named} rebuilds training images and makes no new ones; leave it out"
         )
     for name in in_order(names):
-        kind_of(name).check(model.card.arch, loss_of(model), len(model.card.class_names), model.card.run)
+        kind_of(name).check(model.card.arch, loss_of(model), len(model.card.class_names), model.named)

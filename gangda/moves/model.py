@@ -1,8 +1,7 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
-import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,9 @@ from gangda import catalog, specs
 from gangda.config_files import read_config
 from gangda.configs import DataConfig
 from gangda.data.images import IntArray
-from gangda.errors import GangdaError, RunError
+from gangda.errors import RunError
 from gangda.fields import from_plain
+from gangda.moves.mending import again, no_model, refusing_damage
 from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
 from gangda.runtime.staging import folder_beside
 from gangda.zoo.base import Generator, Networks
@@ -75,6 +75,11 @@ class Model:
         """Generator steps of these weights."""
         best = self.card.best_step
         return best if self.checkpoint == "best" and best is not None else self.card.steps
+
+    @property
+    def named(self) -> str:
+        """What messages call it: the folder as the user gave it."""
+        return self.card.run if self.run is None else str(self.run)
 
     @property
     def weights_file(self) -> str:
@@ -155,31 +160,33 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     """
     folder = run / "model"
     if not (folder / "model.json").is_file():
-        raise RunError(f"{run}: holds no trained generator; give the folder that `gangda train` printed")
-    with _refusing_damage(folder):
-        values = read_json(folder / "model.json")
-        values.pop("format_version")
-        card = _checked(from_plain(ModelCard, values))
+        raise RunError(no_model(run))
+    with refusing_damage(run):
+        card = _read_card(folder)
         checkpoint = "last" if card.best_step is None else checkpoint
         generator = _rebuild(card, load(_read(folder, WEIGHTS[checkpoint], card)))
         rows = np.array([int(line) for line in _read(folder, "rows.txt", card).split()], dtype=np.int64)
     return Model(generator.eval().requires_grad_(False), card, rows, checkpoint, run)
 
 
-@contextlib.contextmanager
-def _refusing_damage(folder: Path) -> Iterator[None]:
-    """Whatever a forged or damaged file may provoke becomes one line.
-
-    Raises:
-        RunError: it did.
-    """
+def model_is_whole(run: Path, steps: int) -> bool:
+    """Whether a run folder has a model of so many steps, all of whose files are as they were written."""
+    folder = run / "model"
     try:
-        yield
-    except (GangdaError, MemoryError):
+        card = _read_card(folder)
+        for name in card.hashes or (WEIGHTS["last"], "rows.txt"):
+            _read(folder, name, card)
+    except MemoryError:
         raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:100]
-        raise RunError(f"{folder}: damaged model ({reason}); train again") from error
+    except Exception:  # whatever a damaged file may provoke
+        return False
+    return card.steps == steps
+
+
+def _read_card(folder: Path) -> ModelCard:
+    values = read_json(folder / "model.json")
+    values.pop("format_version")
+    return _checked(from_plain(ModelCard, values))
 
 
 def load_discriminator(model: Model) -> nn.Module:
@@ -189,12 +196,13 @@ def load_discriminator(model: Model) -> nn.Module:
         RunError: none is kept in the run folder, or one that cannot be read.
     """
     card = model.card
-    if model.run is None or not (model.run / "model" / DISCRIMINATOR).is_file():
+    if model.run is None:
         raise RunError(f"{card.run}: keeps no discriminator; train again")
-    with _refusing_damage(model.run / "model"):
+    if not (model.run / "model" / DISCRIMINATOR).is_file():
+        raise RunError(f"{model.named}: keeps no discriminator; {again(model.run)}")
+    with refusing_damage(model.run):
         tensors = load(_read(model.run / "model", DISCRIMINATOR, card))
-        spec = from_plain(specs.spec_class(card.arch), card.spec)
-        network = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).discriminator
+        network = _networks_for(card, tensors, "discriminator").discriminator
         network.load_state_dict(tensors)
     return network.eval().requires_grad_(False)
 
@@ -236,11 +244,27 @@ def _read(folder: Path, name: str, card: ModelCard) -> bytes:
 
 
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
-    spec = from_plain(specs.spec_class(card.arch), card.spec)
     load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
     if not load:
-        generator = build_networks(card.arch, spec, card.image_shape, len(card.class_names)).generator
+        generator = _networks_for(card, tensors, "generator").generator
     else:
         generator = catalog.resolve(load)(card.image_shape, tensors)
     generator.load_state_dict(tensors)
     return generator
+
+
+def _networks_for(card: ModelCard, tensors: Mapping[str, torch.Tensor], player: str) -> Networks:
+    """The card's networks, built only if these are the tensors of the player: a forged card could fill the memory.
+
+    Raises:
+        ValueError: they are not.
+    """
+    spec = from_plain(specs.spec_class(card.arch), card.spec)
+    asked = (card.arch, spec, card.image_shape, len(card.class_names))
+    with torch.device("meta"):  # shapes without numbers
+        expected = getattr(build_networks(*asked), player).state_dict()
+    if {name: tensor.shape for name, tensor in expected.items()} != {
+        name: tensor.shape for name, tensor in tensors.items()
+    }:
+        raise ValueError(f"the weights of the {player} are not of the networks that model.json describes")
+    return build_networks(*asked)

@@ -26,13 +26,13 @@ def check_counts(model: Model, counts: IntArray, truncation: float | None) -> No
         return
     if truncation is not None:
         raise UsageError(
-            f"--truncation {truncation:g}: {model.card.run} rebuilds training images and draws no noise; leave it out"
+            f"--truncation {truncation:g}: {model.named} rebuilds training images and draws no noise; leave it out"
         )
     short = np.flatnonzero(counts > has)
     if len(short):
         label = int(short[0])
         raise UsageError(
-            f"{model.card.run} rebuilds the {has[label]:,} training images of class "
+            f"{model.named} rebuilds the {has[label]:,} training images of class "
             f"'{model.card.class_names[label]}', not {counts[label]:,}; ask for fewer, or for all of them by giving "
             "neither --per-class nor --counts"
         )

@@ -63,7 +63,7 @@ def supply_of(
     else:
         sorter = sorter or _own_sorter(model, run, machine, reporter)
         names = model.card.class_names
-        source = Sorted(generator, sorter, names, seed, machine, which, min_confidence, model.card.run)
+        source = Sorted(generator, sorter, names, seed, machine, which, min_confidence, model.named)
     if not filters:
         return source
     return _filtered(model, source, filters, images, seed=seed, machine=machine, run=run, reporter=reporter)
@@ -72,7 +72,7 @@ def supply_of(
 def _own_sorter(model: Model, run: Path | None, machine: Machine, reporter: Reporter) -> Sorter:
     if run is None:
         raise RunError(
-            f"{model.card.run}: makes images without labels, and there is no run folder to sort them by"
+            f"{model.named}: makes images without labels, and there is no run folder to sort them by"
         )
     return sorter_of_run(run, model, machine, reporter)
 
@@ -90,7 +90,7 @@ def _filtered(
 ) -> Filtered:
     """The source behind filters: fitted on `images` with `seed`, or on the run's own with the run's, and kept there."""
     if images is None and run is None:
-        raise RunError(f"{model.card.run}: there is no run folder whose images --filter could go by")
+        raise RunError(f"{model.named}: there is no run folder whose images --filter could go by")
     grounds = Grounds(
         model,
         source,
@@ -102,7 +102,7 @@ def _filtered(
         reporter=reporter,
     )
     chosen = {name: kind_of(name).build(grounds) for name in in_order(names)}
-    return Filtered(source, chosen, model.card.class_names, model.card.run)
+    return Filtered(source, chosen, model.card.class_names, model.named)
 
 
 def needs_sorter(model: Model) -> bool:
@@ -119,11 +119,9 @@ def check_choice(model: Model, which: int | None, min_confidence: float) -> None
     has = model.generator.num_generators
     if which is not None and which >= has:
         numbers = f"{has} generators, 0 to {has - 1}" if has > 1 else "one generator, number 0"
-        raise UsageError(f"--generator {which}: {model.card.run} has {numbers}")
+        raise UsageError(f"--generator {which}: {model.named} has {numbers}")
     if min_confidence > 0 and not needs_sorter(model):
-        raise UsageError(
-            f"--min-confidence {min_confidence:g}: {model.card.run} needs no sorting; leave it out"
-        )
+        raise UsageError(f"--min-confidence {min_confidence:g}: {model.named} needs no sorting; leave it out")
 
 
 def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:

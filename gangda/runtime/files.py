@@ -17,6 +17,10 @@ from gangda.runtime.staging import SUFFIX, folder_beside, named_beside
 FORMAT_VERSION = 1
 
 
+class NewerFormatError(DataError):
+    """A file of a newer gangda: it is no damage."""
+
+
 @contextlib.contextmanager
 def clear_disk_errors(path: Path) -> Iterator[None]:
     """Turn OSErrors of writing to `path` into one line.
@@ -158,11 +162,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_version(version: Any, path: Path) -> None:
-    """Refuse a format from the future, or none at all."""
+    """Refuse a format from the future (NewerFormatError), or none at all (DataError)."""
     if not isinstance(version, int):
         raise DataError(f"{path}: has no format_version; not a file of gangda's")
     if version > FORMAT_VERSION:
-        raise DataError(
+        raise NewerFormatError(
             f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda"
         )
 

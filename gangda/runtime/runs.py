@@ -47,7 +47,14 @@ from gangda.runtime.files import (
 from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
-_STATE: Mapping[str, type] = {"finished": bool, "alarms": list, "fingerprint": str, "collapsed": bool}
+_STATE: Mapping[str, type] = {
+    "finished": bool,
+    "steps": int,
+    "seconds": float,
+    "alarms": list,
+    "fingerprint": str,
+    "collapsed": bool,
+}
 PARTS = ("checkpoints", "samples", "lookout", "model")
 
 

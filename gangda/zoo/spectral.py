@@ -31,7 +31,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight with its largest singular value brought to 1 (float32, also under autocast)."""
-        with torch.autocast(weight.device.type, enabled=False):
+        device = "cpu" if weight.is_meta else weight.device.type  # of shapes without numbers
+        with torch.autocast(device, enabled=False):
             matrix = self._matrix(weight)
             v = F.normalize(matrix.detach().T @ self.u, dim=0)
             image = matrix @ v
@@ -56,7 +57,7 @@ def add_spectral_norm(network: nn.Module, embeddings: bool = True) -> None:
     for layer in list(network.modules()):
         if isinstance(layer, kinds) and not parametrize.is_parametrized(layer, "weight"):
             weight = layer.weight
-            if not weight.detach().any():
+            if not weight.is_meta and not weight.detach().any():
                 nn.init.normal_(weight)
             norm = SpectralNorm(weight.detach(), isinstance(layer, nn.ConvTranspose2d))
             parametrize.register_parametrization(layer, "weight", norm)

@@ -1,19 +1,22 @@
 """One process's work on a run: train, log, look, save, stop, and leave a folder that can always be continued."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gangda import catalog
 from gangda.configs import TrainConfig
 from gangda.data.images import LabelledImages
-from gangda.engines.training.checkpoints import Checkpoints
+from gangda.engines.training.checkpoints import Checkpoints, fresh_state
 from gangda.engines.training.following import hand_over
 from gangda.engines.training.journal import LOG_EVERY, NotFiniteError, refuse_lost_weights
 from gangda.engines.training.lookout import due
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.saving import Keeper
-from gangda.engines.training.schedule import make_schedule
-from gangda.errors import OutcomeError
+from gangda.engines.training.schedule import Stopwatch, make_schedule
+from gangda.errors import OutcomeError, RunError
 from gangda.moves.loop import StepRecord, TrainState, make_game, steps
+from gangda.moves.model import model_is_whole
 from gangda.moves.resident import ResidentImages
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
@@ -51,10 +54,15 @@ class Sitting:
     def fit(self) -> TrainResult:
         """Train to the budget's end, saving on the way; on a signal, save and raise."""
         recorded = self.folder.state()
+        whole = recorded["finished"] and model_is_whole(self.folder.path, recorded.get("steps", 0))
+        if whole and not self.folder.checkpoints():
+            return self._without_checkpoints(recorded)
         state = self.kept.restore()
         if recorded["finished"] and self.schedule.done(state.step, self.kept.clock.seconds):
             self._refuse_collapse(state.step, recorded.get("collapsed", False))
-            return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
+            if whole:
+                return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
+            self.reporter.line(f"{self.folder.path}: its model is missing or damaged; it is written again")
         self._refuse_collapse(state.step, self.kept.lookout.collapsed)
         self.kept.write_state(state, finished=False)
         if state.step or state.pretrained:
@@ -67,6 +75,23 @@ class Sitting:
                 state = self.kept.step_back(error)
             finally:
                 self.kept.journal.close()
+
+    def _without_checkpoints(self, recorded: Mapping[str, Any]) -> TrainResult:
+        """Of a finished run whose checkpoints somebody has removed: it is not trained again for nothing.
+
+        Raises:
+            RunError: it is asked to go on.
+        """
+        steps, seconds = recorded.get("steps", 0), recorded.get("seconds", 0.0)
+        if not self.schedule.done(steps, seconds):
+            raise RunError(
+                f"{self.folder.path}: is finished and cannot go on, as its checkpoints are gone; put them back, or "
+                "choose another --out"
+            )
+        self._refuse_collapse(steps, recorded.get("collapsed", False))
+        state = fresh_state(self.config, self.images, self.machine)
+        state.step, self.kept.clock = steps, Stopwatch(seconds)
+        return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
 
     def fit_closed_form(self) -> TrainResult:
         """Architectures that are fitted, not trained."""

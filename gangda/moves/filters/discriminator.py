@@ -81,7 +81,7 @@ class DiscriminatorRejection:
         network = place(load_discriminator(grounds.model), grounds.machine)
         to_odds = LOG_ODDS[specs.spec_class(card.arch).game]
         log_odds = functools.partial(_score, network, to_odds, grounds.machine)
-        return DiscriminatorRejection(log_odds, grounds.source, grounds.seed, run=card.run)
+        return DiscriminatorRejection(log_odds, grounds.source, grounds.seed, run=grounds.model.named)
 
     def judge(self, label: int, block: int) -> Judge:
         """See `Filter.judge`."""

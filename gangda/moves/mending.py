@@ -1,0 +1,42 @@
+"""What is said of a model that is missing or damaged: what is wrong, and which command writes it anew."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gangda.errors import RunError, UsageError
+from gangda.runtime.checkpoint_files import checkpoint_paths, known_hash
+from gangda.runtime.files import NewerFormatError
+
+
+def no_model(run: Path) -> str:
+    """Why there is no model, and what to do."""
+    if (run / "run.json").is_file() and (run / "config.yaml").is_file():
+        return f"{run}: its training is not finished; {again(run)}"
+    return f"{run}: holds no trained generator; give the folder that `gangda train` printed"
+
+
+def again(run: Path) -> str:
+    """What writes the model of a run anew."""
+    config = run / "config.yaml"
+    if not config.is_file():
+        return "train again"
+    saved = any(known_hash(path) for path in checkpoint_paths(run / "checkpoints"))
+    gives = "goes on from its last whole checkpoint" if saved else "trains it from the start"
+    return f"the command that made it (or: gangda train --config {config} --out {run}) {gives} and writes it anew"
+
+
+@contextlib.contextmanager
+def refusing_damage(run: Path) -> Iterator[None]:
+    """Whatever a forged or damaged file may provoke becomes one line.
+
+    Raises:
+        RunError: it did.
+    """
+    try:
+        yield
+    except (UsageError, NewerFormatError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:100]
+        raise RunError(f"{run / 'model'}: damaged model ({reason}); {again(run)}") from error
