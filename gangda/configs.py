@@ -67,7 +67,10 @@ class TransformConfig(Checked):
         0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
     )
     mixup: float = option(
-        0.0, "also blend images and labels of a batch: alpha of the Beta; usually 0.2", minimum=0.0, maximum=10
+        0.0,
+        "also blend images and labels of a batch: alpha of the Beta; usually 0.2",
+        minimum=0.0,
+        maximum=10,
     )
 
 
@@ -141,6 +144,9 @@ class AugmentConfig(Checked):
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
+    truncation: float | None = option(
+        None, "draw noise beyond this again: smaller is more typical, less varied; as in 1.0", minimum=0.05
+    )
     filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,

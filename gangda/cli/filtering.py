@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
     """Of each class, the share kept of what was drawn and the share that each filter rejected; nothing without filters.
 
-    An image counts for the first filter that rejects it.
+    An image counts for the first filter that rejects it. Truncation rejects no image, but noise.
     """
-    filtering = values["filtering"]
+    filtering, limit = values["filtering"], values["provenance"].get("truncation")
     if not filtering:
+        if limit is not None:
+            say(out, f"truncated: noise beyond {limit:g} is drawn again, for all classes alike")
         return
     filters = list(next(iter(filtering.values()))["rejected"])
     rows = [
         (name, percent(shares["acceptance"]), *(percent(shares["rejected"][each]) for each in filters))
         for name, shares in filtering.items()
     ]
-    limit = values["provenance"].get("truncation")
     beside = "" if limit is None else f" of samples truncated at {limit:g}"
     draw(out, f"Filters{beside}", ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)
     if values["contact_sheet"]:

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from gangda.cli.filtering import show_filtering
+from gangda.cli.filtering import show_compared_filters, show_filtering
 
 
 def shown(**values):
@@ -26,3 +26,13 @@ def test_a_table_of_what_was_kept_and_why_not():
 
 def test_nothing_without_filters():
     assert shown(filtering={}) == ""
+    assert shown(filtering={}, provenance={"truncation": 0.7}).startswith("truncated: noise beyond 0.7")
+
+
+def test_a_table_for_each_generator_of_a_comparison():
+    out = Console(file=io.StringIO(), width=120)
+    classes = [{"class": "cat", "acceptance": 0.5, "rejected": {"duplicates": 0.5}}]
+    show_compared_filters(out, [{"key": "pca", "filter": "duplicates", "classes": classes}])
+    text = out.file.getvalue()
+    assert "Samples of pca behind duplicates" in text
+    assert ["cat", "50.0%", "50.0%"] in [line.split() for line in text.splitlines()]

@@ -11,9 +11,10 @@ from gangda.data.images import GENERATED, REAL, TRADITIONAL
 from gangda.data.loading import load_source, load_splits
 from gangda.data.shards import read_set
 from gangda.engines.augmenting import AugmentResult, augment, split_by_method
-from gangda.engines.comparing.arms import plan_of, training_set
+from gangda.engines.comparing.arms import plan_of
 from gangda.errors import DataError, RunError, UsageError
 from gangda.moves import sorting
+from gangda.moves.candidates import training_set
 
 DATA = DataConfig(class_counts=(40, 30, 20, 10, 40, 40, 40, 40, 40, 40))
 RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
@@ -65,6 +66,36 @@ def test_generated_images_can_be_filtered(make_run: Any) -> None:
     assert {**again.as_dict(), "reprinted": False} == filtered.as_dict()
     with pytest.raises(UsageError, match="no discriminator"):
         make(run=run, balance=True, filter=("discriminator",))
+
+
+def test_truncated_images_are_a_set_of_their_own(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    free, narrow = make(run=run, ratio=0.5), make(run=run, ratio=0.5, truncation=0.5)
+    assert free.out != narrow.out
+    assert narrow.as_dict()["provenance"]["truncation"] == 0.5
+    assert "truncation" not in json.dumps(free.as_dict())
+    spread = [
+        images.pixels[images.origin == GENERATED].std(axis=0).mean() for images in map(_read, (free, narrow))
+    ]
+    assert spread[1] < spread[0]
+
+
+def _read(result: AugmentResult) -> Any:
+    return read_set(result.out).images
+
+
+def test_the_key_of_a_set_knows_only_transforms_in_use() -> None:
+    """A transform that came later does not make the same set another one."""
+    used = [provenance_of(TransformConfig()), provenance_of(TransformConfig(flip=0.5))]
+    assert set(used[0]) == {"rotation", "translation", "scaling", "blur"}
+    assert set(used[1]) == {*used[0], "flip"}
+
+
+def provenance_of(transforms: TransformConfig) -> dict[str, Any]:
+    config = AugmentConfig(method="traditional", ratio=0.1)
+    made = augment(DATA, config, transforms, RUNTIME, run=None, out=None, dry_run=True)
+    shown: dict[str, Any] = made.header.provenance["transforms"]
+    return shown
 
 
 def test_both_is_half_each_with_the_odd_one_generated() -> None:

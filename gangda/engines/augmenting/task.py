@@ -28,6 +28,12 @@ from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 
 PROTOCOL = 2  # raised when the same options would give other images
+TRANSFORMS = (
+    "rotation",
+    "translation",
+    "scaling",
+    "blur",
+)  # always in a set's key; newer ones only where in use
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,7 @@ class Task:
                 seed=self.runtime.seed,
                 machine=self.machine,
                 run=self.run,
+                truncation=self.config.truncation,
                 filters=filters,
                 images=(self.splits.train, self.splits.validation),  # the run's own may be others
                 reporter=self.reporter,
@@ -123,13 +130,14 @@ def provenance(task: Task) -> dict[str, Any]:
     config, machine = task.config, task.machine
     left_open = (AUTO,) if AUTO in config.filter else ()
     asked = asdict(replace(config, filter=(*left_open, *in_order(config.filter))))
-    for name in ("filter", "allocate"):
+    for name in ("filter", "allocate", "truncation"):
         if not asked[name]:  # without them, a set keeps the key it always had
             del asked[name]
     made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
     if task.run is not None and task.model is not None:
         made_by |= model_summary(task.run, task.model)
         made_by |= {"device": machine.device.type, "precision": machine.precision}
+        made_by |= {} if config.truncation is None else {"truncation": config.truncation}
     if is_open(config):
         name = task.classifier.classifier
         code = custom.code_of(name) if ":" in name else ""
@@ -151,9 +159,9 @@ def _transforms_some(task: Task) -> bool:
 
 
 def _in_use(transforms: TransformConfig) -> dict[str, Any]:
-    """The transforms, without those that older sets did not know and this one does not use: the key stays."""
+    """The transforms, without those that older sets did not know and this one does not use: it keeps its key."""
     values = asdict(transforms)
-    return {name: value for name, value in values.items() if name not in ("flip", "erasing") or value}
+    return {name: value for name, value in values.items() if name in TRANSFORMS or value}
 
 
 def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:
