@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gangda.arms import find, ratio_of
 from gangda.configs import ExperimentConfig
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, UInt8Array, generated_images
 from gangda.data.loading import load_splits
@@ -91,8 +92,10 @@ def _refuse_too_few(whole: LabelledImages, rows: IntArray, wanted: IntArray) -> 
 
 
 def _enough_outside(config: ExperimentConfig, splits: DataSplits) -> None:
-    needed = wanted(config, splits.train, generated=False)
-    _refuse_too_few(*outside(config, splits, config.runtime.seed), needed)
+    arms = [name for name in config.compare.arms if find(name)[0].added.startswith("held back")]
+    if max(config.compare.ratios) > 0 or any(find(name)[0].replaces or ratio_of(name) for name in arms):
+        needed = wanted(config, splits.train, generated=False)
+        _refuse_too_few(*outside(config, splits, config.runtime.seed), needed)
 
 
 def smote(pools: "Pools", arch: str) -> LabelledImages:

@@ -171,10 +171,10 @@ vary: {{arch.components: [2, 4, 6]}}
     }
     real = pools._samples
 
-    def sometimes(own, model, key, seconds):
+    def sometimes(own, *rest):
         if (own.plan.config.spec.components, own.cell.seed) in ((4, 1), (6, 0), (6, 1), (6, 2)):
             collapse()
-        return real(own, model, key, seconds)
+        return real(own, *rest)
 
     monkeypatch.setattr(pools, "_samples", sometimes)
     result = experiment(asked, configs, tmp_path / "out", jobs=1)
