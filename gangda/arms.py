@@ -54,12 +54,15 @@ class Arm:
             "generator": the cell's generator; others are keys of `engines/comparing/pools.py`.
         rule: how its classifier is trained.
         expected: for arms that only test the judge: how they must come out against `real`.
+        by_recall: of the same total, more images are added of the classes that are recalled worse on validation
+            images, by the classifier of the same rule without added ones.
     """
 
     summary: str
     added: str = ""
     rule: FitRule = FitRule()
     expected: str = ""
+    by_recall: bool = False
 
     @property
     def replaces(self) -> bool:
@@ -99,6 +102,17 @@ ARMS: Mapping[str, Arm] = {
     ),
     "generated": Arm("real + generated images", "generator"),
     "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
+    "generated-by-recall": Arm(
+        "real + generated images, more of the classes that are recalled worse on validation images",
+        "generator",
+        by_recall=True,
+    ),
+    "generated-by-recall+traditional": Arm(
+        "the transforms on real + generated, more of the classes that are recalled worse on validation images",
+        "generator",
+        _TRADITIONAL,
+        by_recall=True,
+    ),
     "generated+trivial": Arm("TrivialAugment on real + generated", "generator", _TRIVIAL),
     "generated+traditional+teacher": Arm(
         "the transforms on real + generated, labels softened by teachers",

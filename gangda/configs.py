@@ -207,7 +207,7 @@ class CompareConfig(Checked):
     fresh: int = option(
         1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
     )
-    filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
     second_classifier: str | None = option(
         None, "also fit the first primary difference's arms with this one: a headline needs both to agree"

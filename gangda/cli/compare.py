@@ -9,6 +9,7 @@ import typer
 
 from gangda import arms, experiments
 from gangda.cli import experiment as experiment_command
+from gangda.cli.filtering import show_compared_filters
 from gangda.cli.options import Call
 from gangda.cli.output import draw, interval, number, percent, say
 from gangda.errors import UsageError
@@ -118,6 +119,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         return
     show_arms(out, judged, values["arms"])
     show_contrasts(out, judged)
+    show_compared_filters(out, values["filters"])
     say(out, values["headline"])
     for worth in (values["exchange"] or {"worth": ()})["worth"]:
         say(out, worth["sentence"])

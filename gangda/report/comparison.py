@@ -5,6 +5,7 @@ from typing import Any
 
 from gangda.report.courses import ratio_figure, trainings
 from gangda.report.exchange import exchange_figure
+from gangda.report.filtering import filter_rows
 from gangda.report.page import environment
 from gangda.report.pictures import DECIDED, arms_figure, contrasts_figure
 from gangda.report.sheets import grids
@@ -24,6 +25,7 @@ SECTIONS = (
     ("calibration", "Is the judge to be trusted?", "calibration"),
     ("exchange", "What added images are worth", "exchange"),
     ("ratios", "Ratios", "ratios"),
+    ("filters", "Filters", "filters"),
     ("recall", "Recall per class", "recall"),
     ("confusion", "Confusion", "confusion"),
     ("images", "Real and generated images", "grids"),
@@ -86,6 +88,7 @@ def _found(document: Mapping[str, Any]) -> dict[str, Any]:
         "exchange": document.get("exchange"),
         "added": added_table(arms, names, counts["train"]["per_class"]),
         "costs": cost_rows(arms, cells, fixed["classifier"]["classifier_batch"]),
+        "filters": filter_rows(cells),
         "recall": recall_table(cells, [arm["name"] for arm in arms]),
         "confusion": confusion_tables(cells),
         "generator": generator_row(cells),

@@ -19,7 +19,7 @@ from gangda.arms import find
 from gangda.configs import ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import check_filters, plan_of, train_config
+from gangda.engines.comparing.arms import check_filters, chooses, plan_of, train_config
 from gangda.engines.comparing.cells import read_cell, run_cell
 from gangda.engines.comparing.failures import failures_of, missing_of, tell_failures
 from gangda.engines.comparing.plan import Plan, check, make_plan, publish
@@ -137,8 +137,10 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
         raise UsageError(
             f"--data {config.data.source}: a comparison of classifiers needs labelled images of two classes or more"
         )
-    if len(config.compare.ratios) > 1 and len(splits.validation) == 0:
-        raise UsageError("--ratios: too few images for validation, so nothing to choose by; give one ratio")
+    if chooses(config.compare) and len(splits.validation) == 0:
+        raise UsageError(
+            "several --ratios, --filter auto and arms by recall: too few images for validation, so nothing to choose by"
+        )
     for ratio in config.compare.ratios:
         plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
     check_filters(config, splits.train.num_classes)

@@ -2,15 +2,17 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from gangda import specs
-from gangda.arms import find, ratio_of
-from gangda.configs import AugmentConfig, ExperimentConfig, Recipe, TrainConfig
-from gangda.data.images import IntArray, LabelledImages, concatenate
+from gangda.arms import Arm, find, ratio_of
+from gangda.configs import AUTO, AugmentConfig, CompareConfig, ExperimentConfig, Recipe, TrainConfig
+from gangda.data.images import IntArray, LabelledImages
+from gangda.moves.candidates import Filters, filter_choices
 from gangda.moves.filtered import in_order, kind_of
-from gangda.moves.plan import AugmentPlan, first_of_each, kept_rows, make_plan
+from gangda.moves.plan import AugmentPlan, make_plan
 
 # What a ratio means, as `gangda augment` says it.
 MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
@@ -20,9 +22,21 @@ MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
 }
 
 
-def plan_of(mode: str, ratio: float, real: LabelledImages, own: tuple[str, ...] = ()) -> AugmentPlan:
-    """Real and added images of each class at this ratio; `own`: classes with a ratio of their own, as NAME=R."""
-    return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own))
+CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
+
+
+def plan_of(
+    mode: str,
+    ratio: float,
+    real: LabelledImages,
+    own: tuple[str, ...] = (),
+    errors: Sequence[Fraction] | None = None,
+) -> AugmentPlan:
+    """Real and added images of each class at this ratio.
+
+    `own`: classes with a ratio of their own, as NAME=R. `errors`: by which the classes share what is added.
+    """
+    return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own), errors)
 
 
 def most_made(
@@ -62,6 +76,34 @@ def train_config(config: ExperimentConfig, arch: str, seed: int) -> TrainConfig:
     return TrainConfig(config.data, arch, kind(), Recipe(**kind.recipe), config.budget, runtime)
 
 
+def chooses(compare: CompareConfig) -> bool:
+    """Whether validation images are asked what an arm adds."""
+    by_recall = any(find(name)[0].by_recall for name in compare.arms)
+    return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall
+
+
+def fixed_filters(compare: CompareConfig) -> Filters:
+    """What generated images must pass where no arm has a choice."""
+    return () if AUTO in compare.filter else in_order(compare.filter)
+
+
+def choices_of(config: ExperimentConfig, arm: Arm, arch: str | None, num_classes: int) -> tuple[Filters, ...]:
+    """The filters that an arm chooses from on validation images; with `--filter auto` more than one.
+
+    Raises:
+        UsageError: a filter was named that cannot judge the arm's generator.
+    """
+    if arm.added not in CHOOSING:
+        return (fixed_filters(config.compare),)
+    made_by = arch or config.arch
+    loss = train_config(config, made_by, config.runtime.seed).recipe.loss
+
+    def check(name: str) -> None:
+        kind_of(name).check(made_by, loss, num_classes, where=f"--arch {made_by}")
+
+    return filter_choices(config.compare.filter, check)
+
+
 def check_filters(config: ExperimentConfig, num_classes: int) -> None:
     """Refuse filters that cannot judge what the generators of the arms will make.
 
@@ -73,20 +115,3 @@ def check_filters(config: ExperimentConfig, num_classes: int) -> None:
         loss = train_config(config, arch, config.runtime.seed).recipe.loss
         for name in in_order(config.compare.filter):
             kind_of(name).check(arch, loss, num_classes, where=f"--arch {arch}")
-
-
-def training_set(
-    real: LabelledImages, pool: LabelledImages | None, plan: AugmentPlan, seed: int
-) -> LabelledImages:
-    """The real images that stay and the first generated ones of each class.
-
-    Args:
-        real: the training subset.
-        pool: generated images, enough of each class; None where the plan makes none.
-        plan: which of them are kept (`keep`, drawn by seed where fewer than there are) and how many are made.
-        seed: of the cell.
-    """
-    kept = real if (plan.keep == plan.have).all() else real.take(kept_rows(real.labels, plan.keep, seed))
-    if pool is None or not plan.make.any():
-        return kept
-    return concatenate(kept, pool.take(first_of_each(pool.labels, plan.make)))

@@ -1,8 +1,9 @@
-"""The classifiers of one cell: every arm with the same steps and the same seed; ratios chosen on validation."""
+"""The classifiers of one cell: every arm with the same steps and the same seed; ratio and filter by validation."""
 
 import dataclasses
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,19 +11,23 @@ import numpy.typing as npt
 
 from gangda.arms import ARMS, Arm, FitRule, find, ratio_of
 from gangda.classifiers.evaluation import Evaluation
-from gangda.configs import ClassifierConfig, ExperimentConfig
+from gangda.configs import AUTO, ClassifierConfig, ExperimentConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import plan_of, training_set
+from gangda.engines.comparing.arms import choices_of, plan_of
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
-from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier, step_count
+from gangda.errors import DataError, RunError
+from gangda.moves.candidates import Candidate, best, grid, same_steps, training_set
+from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier
+from gangda.moves.plan import error_rates
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.statistics.families import family_of
 
+REAL_ONLY = Candidate(0.0)
 TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
 
@@ -52,26 +57,25 @@ class Fits:
         self._machine, self._tell = machine, tell
         self._fitted: dict[tuple[Any, ...], Fitted] = {}
         self._teachers: list[FittedClassifier] = []
-        self._fits = sum(len(self._ratios(arm)) for arm in config.compare.arms)
+        self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms)
         self._fits += 2 if config.compare.second_classifier else 0
-        self._chosen: dict[str, float] = {}
+        self._chosen: dict[str, Candidate] = {}
 
     def run(self, name: str) -> dict[str, Any]:
-        """Choose the ratio on validation, then judge that one on test, once."""
+        """Choose the ratio, and the filter, on validation; then judge that one on test, once."""
         arm, arch = find(name)
-        candidates = [
-            (ratio, self._validation(self._fit(arm, arch, ratio).classifier)) for ratio in self._ratios(name)
-        ]
-        scores = [None if one is None else self._score(one) for _, one in candidates]
-        ratio, chosen = candidates[
-            int(np.argmax([score or 0.0 for score in scores]))
-        ]  # of equals the smallest ratio
-        fitted = self._fit(arm, arch, ratio)
-        self._chosen[name] = ratio
+        candidates = self._candidates(name)
+        tried = [self._tried(arm, arch, candidate) for candidate in candidates]
+        scores = [None if judged is None else self._score(judged) for judged, _ in tried]
+        place = best(scores)
+        self._chosen[name], chosen = candidates[place], tried[place][0]
+        fitted = self._fit(arm, arch, candidates[place])
         return {
-            "ratio": ratio if arm.added else None,
+            "ratio": candidates[place].ratio if arm.added else None,
+            **self._filter_of(candidates[place]),
             "candidates": [
-                {"ratio": r, "validation": score} for (r, _), score in zip(candidates, scores, strict=True)
+                {"ratio": one.ratio, "validation": score, **self._filter_of(one), **reason}
+                for one, score, (_, reason) in zip(candidates, scores, tried, strict=True)
             ],
             "n_train": len(fitted.images),
             "n_generated": int((fitted.images.origin != REAL).sum()),
@@ -86,7 +90,7 @@ class Fits:
     def second(self) -> dict[str, Any] | None:
         """The first primary difference's arms with the second classifier, on the same images; None without one.
 
-        Their ratios are those that the first classifier's validation score chose.
+        Their ratios and filters are those that the first classifier's validation score chose.
         """
         compare = self._config.compare
         name = compare.second_classifier
@@ -99,12 +103,16 @@ class Fits:
             arm, arch = find(word)
             fitted = self._fit(arm, arch, self._chosen[word], other)
             test = evaluate(fitted.classifier, self._splits.test, fitted.images)
-            arms[word] = {"ratio": self._chosen[word], "seconds": fitted.seconds, "test": plain_of(test)}
+            arms[word] = {
+                "ratio": self._chosen[word].ratio,
+                "seconds": fitted.seconds,
+                "test": plain_of(test),
+            }
         return {"classifier": name, "contrast": contrast, "arms": arms}
 
     def recognised(self) -> dict[str, float] | None:
         """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""
-        real_only = self._fitted.get((*_key(ARMS["real"], None, 0.0), self._classifier.classifier))
+        real_only = self._fitted.get((*_key(ARMS["real"], None, REAL_ONLY), self._classifier.classifier))
         pool = self._pools.drawn
         if pool is None or real_only is None:
             return None
@@ -114,25 +122,54 @@ class Fits:
             "real": evaluate(fitted, self._splits.test).accuracy,
         }
 
-    def _ratios(self, name: str) -> tuple[float, ...]:
+    def _candidates(self, name: str) -> list[Candidate]:
         """The candidates of an arm: one, where it does not choose."""
-        arm, own = find(name)[0], ratio_of(name)
+        arm, arch = find(name)
+        own = ratio_of(name)
         ratios = tuple(sorted(self._config.compare.ratios))
         if not arm.added:
-            return (0.0,)
+            return [REAL_ONLY]
         if own is not None:
-            return (own,)
-        return ratios[-1:] if arm.expected or arm.replaces else ratios
+            ratios = (own,)
+        elif arm.expected or arm.replaces:
+            ratios = ratios[-1:]
+        filters = choices_of(self._config, arm, arch, self._splits.train.num_classes)
+        if arm.replaces:  # of all images, whatever the ratio
+            return [Candidate(ratios[0], chosen) for chosen in filters]
+        return grid(ratios, filters)
+
+    def _tried(
+        self, arm: Arm, arch: str | None, candidate: Candidate
+    ) -> tuple[Evaluation | None, dict[str, str]]:
+        """What the validation images say of a candidate; of one whose filter lets too little pass, the reason.
+
+        Raises:
+            RunError, DataError: it was not `--filter auto` that brought the filter in.
+        """
+        try:
+            return self._validation(self._fit(arm, arch, candidate).classifier), {}
+        except (RunError, DataError) as error:
+            if not (self._chooses and candidate.filters):
+                raise
+            return None, {"reason": str(error)}
+
+    @property
+    def _chooses(self) -> bool:
+        return AUTO in self._config.compare.filter
+
+    def _filter_of(self, candidate: Candidate) -> dict[str, list[str]]:
+        """A cell says which filter it was where there was a choice."""
+        return {"filter": list(candidate.filters)} if self._chooses else {}
 
     def _fit(
-        self, arm: Arm, arch: str | None, ratio: float, config: ClassifierConfig | None = None
+        self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig | None = None
     ) -> Fitted:
         """Ratio 0 is the arm without added images: fitted once for both. `config`: another classifier than usual."""
         config = self._classifier if config is None else config
-        key = (*_key(arm, arch, ratio), config.classifier)
+        key = (*_key(arm, arch, candidate), config.classifier)
         if key not in self._fitted:
             began = time.monotonic()
-            images = self._images(arm, arch, ratio)
+            images = self._images(arm, arch, candidate)
             rule = self._rule(arm, images)
             classifier = fit_classifier(
                 images,
@@ -176,21 +213,29 @@ class Fits:
             ]
         return self._teachers
 
-    def _images(self, arm: Arm, arch: str | None, ratio: float) -> LabelledImages:
-        real = self._splits.train
+    def _images(self, arm: Arm, arch: str | None, candidate: Candidate) -> LabelledImages:
+        real, filters = self._splits.train, candidate.filters
         if arm.replaces:
-            return training_set(
-                real, self._pools.of(arm.added, arch), plan_of("replace", 1.0, real), self._seed
-            )
-        if not arm.added or ratio == 0:
+            pool = self._pools.of(arm.added, arch, filters)
+            return training_set(real, pool, plan_of("replace", 1.0, real), self._seed)
+        if not arm.added or not candidate.ratio:
             return real
         compare = self._config.compare
-        plan = plan_of(compare.mode, ratio, real, compare.ratio_for)
+        errors = self._errors(arm) if arm.by_recall else None
+        plan = plan_of(compare.mode, candidate.ratio, real, compare.ratio_for, errors)
         if compare.fresh > 1:
             plan = dataclasses.replace(
                 plan, make=compare.fresh * plan.make, want=plan.keep + compare.fresh * plan.make
             )
-        return training_set(real, self._pools.of(arm.added, arch), plan, self._seed)
+        if arm.by_recall:
+            return training_set(real, self._pools.exactly(arch, filters, plan.make), plan, self._seed)
+        return training_set(real, self._pools.of(arm.added, arch, filters), plan, self._seed)
+
+    def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
+        """Error rates of the classes on validation images, under the arm's rule without added images."""
+        real_only = evaluate(self._fit(arm, None, REAL_ONLY).classifier, self._splits.validation)
+        confusion = real_only.confusion
+        return error_rates(np.diagonal(confusion).tolist(), confusion.sum(axis=1).tolist())
 
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
@@ -204,15 +249,11 @@ class Fits:
         return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
 
 
-def _key(arm: Arm, arch: str | None, ratio: float) -> tuple[Any, ...]:
+def _key(arm: Arm, arch: str | None, candidate: Candidate) -> tuple[Any, ...]:
     """Arms that train on the same in the same way share a classifier."""
-    return (arm.rule, 0.0) if ratio == 0 or not arm.added else (arm.rule, ratio, arm.added, arch)
-
-
-def same_steps(config: ClassifierConfig, real: int) -> ClassifierConfig:
-    """Epochs as the steps they are on the `real` images: an arm with more images must not train for longer."""
-    steps = step_count(config, real)
-    return dataclasses.replace(config, classifier_steps=steps, classifier_epochs=None)
+    if not arm.added or candidate.ratio == 0:
+        return (arm.rule, 0.0)
+    return (arm.rule, candidate.ratio, arm.added, arch, candidate.filters, arm.by_recall)
 
 
 def added_per_class(images: LabelledImages) -> list[int]:

@@ -12,6 +12,7 @@ from gangda.metrics.inputs import subsample
 from gangda.metrics.memorisation import closest_pairs
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.moves.watch import COLUMNS
+from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.files import without_nan
 
 PICTURED_CLASSES, PICTURES_PER_CLASS = 20, 10
@@ -20,10 +21,11 @@ PAIRS = 8  # of them shown
 
 
 def pictures_of(pools: Pools) -> dict[str, Any]:
-    """Images as base64 of uint8 (n, H, W, C), and `shape`, that of one.
+    """Images as base64 of uint8 (n, H, W, C), and `shape`, that of one; sheets of filters as base64 of a PNG.
 
     `classes`: the first real and generated images of the first classes. `added`: what arms add that is not the
     experiment's own generator's, by class. `each`: what each generator of an ensemble makes. `nearest`: see `_nearest`.
+    `filtered`: what filters kept and rejected, and why; only where there were any.
     """
     real, pool = pools.splits.train, pools.drawn
     return {
@@ -44,7 +46,23 @@ def pictures_of(pools: Pools) -> dict[str, Any]:
         "nearest": {
             key: _nearest(pools, pool) for key in pools.made if (pool := pools.kept(("generator", key)))
         },
+        **({"filtered": _filtered(pools)} if pools.sieves else {}),
     }
+
+
+def _filtered(pools: Pools) -> list[dict[str, Any]]:
+    """A contact sheet for each generator and its filters."""
+    names = pools.splits.train.class_names
+    return [
+        {
+            "key": key,
+            "filter": list(filters),
+            "sheet": base64.b64encode(
+                kept_and_rejected(names, sieve.kept, sieve.rejected, sieve.reasons)
+            ).decode(),
+        }
+        for (key, filters), sieve in pools.sieves.items()
+    ]
 
 
 def _labels(images: LabelledImages) -> range:

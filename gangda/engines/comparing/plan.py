@@ -11,7 +11,7 @@ from typing import Any
 from gangda import catalog, settings
 from gangda.arms import find, ratio_of
 from gangda.configs import CompareConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.arms import own_archs, train_config
+from gangda.engines.comparing.arms import chooses, own_archs, train_config
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
@@ -135,9 +135,9 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("--ratios: give at least one ratio, each once")
     if compare.mode == "replace" and max(compare.ratios) > 1:
         raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
-    if len(compare.ratios) > 1 and config.data.validation == 0:
+    if chooses(compare) and config.data.validation == 0:
         raise UsageError(
-            "--ratios: several are chosen between on validation images; give --validation above 0"
+            "several --ratios, --filter auto and arms by recall go by validation images; give --validation above 0"
         )
 
 
@@ -145,12 +145,14 @@ def _check_arms(config: ExperimentConfig) -> None:
     """Refuse arms that these data or this mode cannot have.
 
     Raises:
-        UsageError: real images held back where there are none, or a share above 1.
+        UsageError: real images held back where there are none, a share above 1, or nothing to share out.
     """
     whole = config.data.per_class is None and config.data.class_counts is None
     for name in config.compare.arms:
         if whole and find(name)[0].added.startswith("held back"):
             raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
+        if config.compare.mode != "add" and find(name)[0].by_recall:
+            raise UsageError(f"--arms {name}: shares out what is added; it goes with --mode add only")
         ratio = ratio_of(name)
         if config.compare.mode == "replace" and ratio is not None and ratio > 1:
             raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")

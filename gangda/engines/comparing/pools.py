@@ -13,16 +13,17 @@ from gangda.data.images import IntArray, LabelledImages, UInt8Array, generated_i
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing import stand_ins
-from gangda.engines.comparing.arms import train_config, wanted
+from gangda.engines.comparing.arms import fixed_filters, train_config, wanted
 from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
 from gangda.errors import UsageError
+from gangda.moves.candidates import Filters
 from gangda.moves.filtered import Sieve, filtering_shares
 from gangda.moves.leaks import check_run
 from gangda.moves.model import Model, load_model
 from gangda.moves.sorting import Sorter, fit_sorter
-from gangda.moves.sources import Direct
+from gangda.moves.sources import Direct, Supply
 from gangda.moves.supply import draw_images, needs_sorter, supply_of
 from gangda.moves.watch import samples_of_each
 from gangda.runtime.device import Machine
@@ -39,6 +40,7 @@ class Pools:
         splits: the cell's subset.
         work: the cell's own folder, for generators.
         made: what made each generator's pool, by architecture: plain values for the cell's file.
+        sieves: what filters did to a generator's pool, by architecture and filters.
         exact: whether an unconditional generator gives so many images of each class, or as many of each as come.
         each: of an ensemble, ten samples of each generator, by architecture: uint8 (10 K, H, W, C).
     """
@@ -52,21 +54,38 @@ class Pools:
     exact: bool = True
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     each: dict[str, UInt8Array] = field(default_factory=dict)
-    _kept: dict[tuple[str, str], LabelledImages] = field(default_factory=dict)
+    sieves: dict[tuple[str, Filters], Sieve] = field(default_factory=dict)
+    _kept: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
+    _models: dict[str, tuple[Model, float]] = field(default_factory=dict)
+    _supplies: dict[tuple[str, Filters], tuple[Supply, Sorter | None]] = field(default_factory=dict)
 
-    def of(self, added: str, arch: str | None = None) -> LabelledImages:
+    def of(self, added: str, arch: str | None = None, filters: Filters | None = None) -> LabelledImages:
         """The pool: of each class as many images as the hungriest ratio needs; the first of each class are taken.
 
-        `arch`: another architecture than the experiment's, with the options it has by default.
+        `arch`: another architecture than the experiment's, with the options it has by default. `filters`: others than
+        those of all arms, where an arm has a choice.
         """
-        key = (added, arch or self.plan.config.arch)
+        key = (added, arch or self.plan.config.arch, self.filters if filters is None else filters)
         if key not in self._kept:
-            self._kept[key] = SOURCES[added](self, key[1])
+            self._kept[key] = SOURCES[added](self, *key[1:])
         return self._kept[key]
+
+    def exactly(self, arch: str | None, filters: Filters, counts: IntArray) -> LabelledImages:
+        """`counts` (K,) images of the generator, classes in order; the first of each class are those of `of`."""
+        key = arch or self.plan.config.arch
+        self.of("generator", key, filters)
+        listener = Phase(self.tell, GENERATOR_SHARE, 0.0, "samples")
+        supply, _ = self.supply(key, filters)
+        return draw_images(supply, counts, self.splits.train.class_names, listener)
+
+    @property
+    def filters(self) -> Filters:
+        """What generated images must pass where no arm has a choice."""
+        return fixed_filters(self.plan.config.compare)
 
     def kept(self, key: tuple[str, str]) -> LabelledImages | None:
         """A pool that an arm has asked for, by where its images come from and which architecture; else None."""
-        return self._kept.get(key)
+        return self._kept.get((*key, self.filters))
 
     def folder(self, key: str) -> Path:
         """The run folder of a generator, by its key in `made`."""
@@ -87,30 +106,61 @@ class Pools:
     @property
     def drawn(self) -> LabelledImages | None:
         """The experiment's own generator's pool, if an arm asked for it."""
-        return self._kept.get(("generator", self.plan.config.arch))
+        return self.kept(("generator", self.plan.config.arch))
+
+    def supply(self, key: str, filters: Filters) -> tuple[Supply, Sorter | None]:
+        """The images of a generator, by its key in `made`, behind filters; and what sorts them, if anything does."""
+        if (key, filters) not in self._supplies:
+            sorter = next((known for (other, _), (_, known) in self._supplies.items() if other == key), None)
+            self._supplies[key, filters] = self._new_supply(self._models[key][0], filters, sorter)
+        return self._supplies[key, filters]
+
+    def _new_supply(
+        self, model: Model, filters: Filters, sorter: Sorter | None
+    ) -> tuple[Supply, Sorter | None]:
+        seed, machine, splits = self.cell.seed, self.machine, self.splits
+        if needs_sorter(model) and sorter is None:
+            listener = Phase(self.tell, GENERATOR_SHARE, 0.0, "sorter")
+            sorter = fit_sorter(
+                splits.train, splits.validation, seed=seed, machine=machine, reporter=listener
+            )
+        supply = supply_of(
+            model,
+            seed=seed,
+            machine=machine,
+            sorter=sorter,
+            filters=filters,
+            images=(splits.train, splits.validation),
+            reporter=Phase(self.tell, GENERATOR_SHARE, 0.0, "filters"),
+        )
+        return supply, sorter
 
 
-def _generated(pools: Pools, arch: str) -> LabelledImages:
+def _generated(pools: Pools, arch: str, filters: Filters) -> LabelledImages:
     """Samples of the cell's generator of this architecture, trained on the cell's own images."""
     plan = pools.plan
     began = time.monotonic()
-    if arch == plan.config.arch and plan.run is not None:
-        model = load_model(plan.run, plan.config.compare.checkpoint)
-        check_run(plan.run, model, pools.splits)
-    else:
-        model = _trained(pools, arch, pools.splits, arch)
-    return _samples(pools, model, arch, time.monotonic() - began)
+    if arch not in pools._models:
+        if arch == plan.config.arch and plan.run is not None:
+            model = load_model(plan.run, plan.config.compare.checkpoint)
+            check_run(plan.run, model, pools.splits)
+        else:
+            model = _trained(pools, arch, pools.splits, arch)
+        pools._models[arch] = (model, time.monotonic() - began)
+    return _samples(pools, arch, filters)
 
 
-def _leaked(pools: Pools, arch: str) -> LabelledImages:
+def _leaked(pools: Pools, arch: str, filters: Filters) -> LabelledImages:
     """Samples of a generator that saw the whole training split: a mistake, to be seen for what it is.
 
     Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
     """
-    whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None)
     began = time.monotonic()
-    model = _trained(pools, arch, load_splits(whole, pools.cell.seed), LEAKY)
-    return _samples(pools, model, LEAKY, time.monotonic() - began)
+    if LEAKY not in pools._models:
+        whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None)
+        model = _trained(pools, arch, load_splits(whole, pools.cell.seed), LEAKY)
+        pools._models[LEAKY] = (model, time.monotonic() - began)
+    return _samples(pools, LEAKY, filters)
 
 
 def _trained(pools: Pools, arch: str, splits: DataSplits, key: str) -> Model:
@@ -126,29 +176,29 @@ def _trained(pools: Pools, arch: str, splits: DataSplits, key: str) -> Model:
     )
 
 
-def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> LabelledImages:
+def _samples(pools: Pools, key: str, filters: Filters) -> LabelledImages:
     """As many samples as are wanted, sorted into classes where the generator has none; `key` names them."""
     began = time.monotonic()
-    seed, machine, splits = pools.cell.seed, pools.machine, pools.splits
-    sorter = None
-    if needs_sorter(model):
-        listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "sorter")
-        sorter = fit_sorter(splits.train, splits.validation, seed=seed, machine=machine, reporter=listener)
-    listener = Phase(pools.tell, GENERATOR_SHARE, 0.0, "filters")
-    supply = supply_of(
-        model,
-        seed=seed,
-        machine=machine,
-        sorter=sorter,
-        filters=pools.plan.config.compare.filter,
-        images=(splits.train, splits.validation),
-        reporter=listener,
-    )
+    seed, machine, names = pools.cell.seed, pools.machine, pools.splits.train.class_names
+    supply, sorter = pools.supply(key, filters)
+    model, train_seconds = pools._models[key]
     sieve, listener = Sieve(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
     if sorter is None or pools.exact:
-        pool = draw_images(supply, pools.wanted, splits.train.class_names, listener, sieve)
+        pool = draw_images(supply, pools.wanted, names, listener, sieve)
     else:
         pool = _as_they_come(pools, Direct(supply.generator, seed, machine), sorter, listener)
+    if sieve.counts:
+        pools.sieves[key, filters] = sieve
+    told = {
+        "labels": supply.as_dict(),
+        "filtering": filtering_shares(sieve.tallies(pool.num_classes), pool.class_names),
+        "made": pool.counts().tolist(),
+        "content": pool.content_hash(),
+    }
+    if filters != pools.filters:  # one that an arm may choose
+        own = {**told, "draw_seconds": time.monotonic() - began}
+        pools.made[key].setdefault("filtered", {})[",".join(filters)] = own
+        return pool
     if model.generator.num_generators > 1:
         pools.each[key] = samples_of_each(model.generator, seed=seed, machine=machine)
     pools.made[key] = {
@@ -156,10 +206,7 @@ def _samples(pools: Pools, model: Model, key: str, train_seconds: float) -> Labe
         "steps": model.steps,
         "checkpoint": model.checkpoint,
         "shared": pools.plan.run is not None,
-        "labels": supply.as_dict(),
-        "filtering": filtering_shares(sieve.tallies(pool.num_classes), pool.class_names),
-        "made": pool.counts().tolist(),
-        "content": pool.content_hash(),
+        **told,
         "train_seconds": train_seconds,
         "draw_seconds": time.monotonic() - began,
     }
@@ -181,17 +228,22 @@ def _as_they_come(pools: Pools, source: Direct, sorter: Sorter, reporter: Report
     return generated_images(pixels[order], labels[order], pools.splits.train.class_names)
 
 
+def _plain(make: Callable[[Pools, str], LabelledImages]) -> Callable[[Pools, str, Filters], LabelledImages]:
+    """A source that nobody filters by choice."""
+    return lambda pools, arch, filters: make(pools, arch)
+
+
 # Keyed by what `Arm.added` says; a test holds the two together.
-SOURCES: Mapping[str, Callable[[Pools, str], LabelledImages]] = {
+SOURCES: Mapping[str, Callable[[Pools, str, Filters], LabelledImages]] = {
     "generator": _generated,
-    "generator only": lambda pools, arch: pools.of("generator", arch),
+    "generator only": lambda pools, arch, filters: pools.of("generator", arch, filters),
     "leaked": _leaked,
-    "permuted labels": stand_ins.permuted,
-    "wrong range": stand_ins.wrong_range,
-    "wrong size": stand_ins.wrong_size,
-    "smote": stand_ins.smote,
-    "copies": stand_ins.copies,
-    "shuffled": stand_ins.shuffled,
-    "held back": stand_ins.held_back,
-    "held back only": lambda pools, arch: pools.of("held back", arch),
+    "permuted labels": _plain(stand_ins.permuted),
+    "wrong range": _plain(stand_ins.wrong_range),
+    "wrong size": _plain(stand_ins.wrong_size),
+    "smote": _plain(stand_ins.smote),
+    "copies": _plain(stand_ins.copies),
+    "shuffled": _plain(stand_ins.shuffled),
+    "held back": _plain(stand_ins.held_back),
+    "held back only": lambda pools, arch, _: pools.of("held back", arch),
 }

@@ -67,6 +67,7 @@ class CompareResult:
     arms: tuple[dict[str, Any], ...] = ()
     failed: tuple[Failure, ...] = ()
     exchange: dict[str, Any] | None = None
+    filters: tuple[dict[str, Any], ...] = ()
 
     @property
     def report(self) -> Path | None:
@@ -84,10 +85,11 @@ class CompareResult:
             "cells": len(self.plan["cells"]),
             "finished": self.finished,
             "failed": [failure.as_dict() for failure in self.failed],
-            "exchange": self.exchange,
             "headline": None if judged is None else judged["headline"],
             "notes": list(self.notes),
             "arms": list(self.arms),
+            "exchange": self.exchange,
+            "filters": list(self.filters),
             "comparison": judged,
             "plan": self.plan,
         }
@@ -102,6 +104,7 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         DataError: cells that do not belong together.
     """
     from gangda.report.comparison import render
+    from gangda.report.filtering import filter_rows
 
     cells, failed = _all_cells(plan, out)
     arms = plan.config.compare.arms
@@ -145,8 +148,8 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     write_json(out / "comparison.json", document)
     pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
     write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
-    told = {"notes": notes, "arms": table, "failed": failed, "exchange": worth}
-    return CompareResult(out, plan.as_dict(), comparison, len(cells), **told)
+    result = CompareResult(out, plan.as_dict(), comparison, len(cells), notes=notes, arms=table)
+    return dataclasses.replace(result, failed=failed, exchange=worth, filters=tuple(filter_rows(cells)))
 
 
 def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failure, ...]]:
@@ -196,6 +199,7 @@ def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
         "n_train": float(np.mean([r["n_train"] for r in results])),
         "n_generated": float(np.mean([r["n_generated"] for r in results])),
         "ratios": [r["ratio"] for r in results] if results[0]["ratio"] is not None else None,
+        "filters": [",".join(r["filter"]) or "none" for r in results] if "filter" in results[0] else None,
         "added_per_class": _mean_added(results),
         "classifier_steps": results[0]["steps"],
         "classifier_seconds": float(np.mean([r["seconds"] for r in results])),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gangda.configs import ExperimentConfig
+from gangda.configs import AUTO, ExperimentConfig
 from gangda.data.loading import load_splits
 from gangda.engines.comparing.arms import check_filters, train_config
 from gangda.engines.comparing.cells import finish_cell, read_cell, splits_of, work_of
@@ -15,7 +15,7 @@ from gangda.engines.comparing.plan import Cell, Plan, make_plan
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
-from gangda.errors import DataError
+from gangda.errors import DataError, UsageError
 from gangda.experiments import RETRAINED
 from gangda.moves.filtered import classifier_chose
 from gangda.moves.judge import default_cache, measure, prepare_inputs
@@ -34,6 +34,8 @@ def score_plan(config: ExperimentConfig) -> Plan:
     """
     splits = load_splits(config.data, config.runtime.seed)
     plan = make_plan(config, splits.fingerprint, None, None)
+    if AUTO in config.compare.filter:
+        raise UsageError("--filter auto: samples are scored here and no classifier chooses; name the filter")
     check_filters(config, splits.train.num_classes)
     check_training(train_config(plan.config, config.arch, config.runtime.seed), splits.train, splits.labelled)
     return plan

@@ -20,8 +20,8 @@ from gangda.data.loading import load_splits
 from gangda.engines import comparing
 from gangda.engines.comparing import fits, pools
 from gangda.engines.comparing.cells import cell_path, run_cell
-from gangda.engines.comparing.fits import same_steps
 from gangda.errors import RunError, StoppedError, UsageError
+from gangda.moves.candidates import same_steps
 from gangda.moves.model import ModelCard, save_model
 from gangda.runtime.progress import Reporter
 from gangda.specs import PcaSpec
@@ -162,8 +162,8 @@ def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by,
     splits = load_splits(config.data, 0)
     cell = fits.Fits(config, 0, splits, None, None, lambda share, info: None)
 
-    def fitted(arm, arch, ratio, config=None):
-        return fits.Fitted(SimpleNamespace(ratio=ratio, steps=1, fingerprint="f"), splits.train, 0.0)
+    def fitted(arm, arch, candidate, config=None):
+        return fits.Fitted(SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f"), splits.train, 0.0)
 
     monkeypatch.setattr(cell, "_fit", fitted)
     found = cell.run("generated")

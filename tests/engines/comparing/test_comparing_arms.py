@@ -6,8 +6,9 @@ import pytest
 from gangda import specs
 from gangda.configs import CompareConfig, ExperimentConfig
 from gangda.data.images import generated_images, real_images
-from gangda.engines.comparing.arms import MODES, check_filters, most_made, plan_of, training_set
+from gangda.engines.comparing.arms import MODES, check_filters, most_made, plan_of
 from gangda.errors import UsageError
+from gangda.moves.candidates import training_set
 
 
 def images(counts, make=real_images):
