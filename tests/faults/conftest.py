@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import Zygote
+from processes import Zygote, until_done
 
 
 @pytest.fixture(scope="session")
@@ -27,4 +27,4 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if not allowed or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", place]).returncode:
         pytest.skip("mounting a small tmpfs needs root")
     yield place
-    subprocess.run(["umount", place], check=True)
+    until_done("umount", place)

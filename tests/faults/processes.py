@@ -99,6 +99,16 @@ class Zygote:
         self._process.wait()
 
 
+def until_done(*words: object) -> None:
+    """Run a command that fails as long as somebody, an indexer say, has a file open there."""
+    for _ in range(100):
+        done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
+        if not done.returncode:
+            return
+        time.sleep(0.1)
+    raise AssertionError(done.stderr)
+
+
 def visible(folder: Path) -> dict[str, Path]:
     """Files by their relative names; not what is hidden or lies in something hidden."""
     found = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from processes import contents, visible
+from processes import contents, until_done, visible
 
 long = pytest.mark.long
 TRAIN = (
@@ -122,7 +122,7 @@ def places(model, disk):
 def test_a_read_only_place(zygote, model, small_disk, tmp_path, commands):
     shutil.copytree(model, small_disk / "run")
     before = contents(small_disk)
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    until_done("mount", "-o", "remount,ro", small_disk)
     for out, words in list(places(model, small_disk).items())[:commands]:
         code, command = zygote.run(words, tmp_path / "here")
         assert code == 1, command.err
