@@ -81,6 +81,7 @@ GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "w
 REPLACING = ("generator only", "held back only")  # in place of all real ones
 
 _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
+_BALANCED = FitRule(transforms="traditional", balanced=True)
 
 ARMS: Mapping[str, Arm] = {
     "real": Arm("the real training subset"),
@@ -95,6 +96,7 @@ ARMS: Mapping[str, Arm] = {
         "real, classes equally often, TrivialAugment and mixup",
         rule=FitRule(transforms="trivial", balanced=True, mixup=0.2),
     ),
+    "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
     "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
     "traditional+teacher": Arm(
         "traditional, labels softened by teachers: the control without a GAN",
@@ -102,6 +104,9 @@ ARMS: Mapping[str, Arm] = {
     ),
     "generated": Arm("real + generated images", "generator"),
     "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
+    "generated+balanced+traditional": Arm(
+        "the transforms on real + generated, classes equally often", "generator", _BALANCED
+    ),
     "generated-by-recall": Arm(
         "real + generated images, more of the classes that are recalled worse on validation images",
         "generator",
