@@ -85,6 +85,7 @@ def show_list(out: "Console", values: Mapping[str, Any]) -> None:
         left=2,
     )
     say(out, "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.")
+    say(out, "ARM:RATIO adds so many images per real one, whatever --ratios says: held-back:0.5.")
     say(out, "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.")
 
 
@@ -138,6 +139,9 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         head = ("variant", "difference", "interval", "adjusted p", "verdict")
         draw(out, f"Against {values['rows'][0]['name']}", head, rows)
     say(out, values["headline"])
+    for row in values["rows"]:
+        for sentence in row.get("worth", ()):
+            say(out, f"{row['name']}: {sentence}")
     for note in values["notes"]:
         say(out, note)
     say(out, f"report: {values['report']}")

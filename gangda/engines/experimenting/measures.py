@@ -107,11 +107,12 @@ class Compared:
         return "higher"
 
     def extras(self, setting: Setting) -> dict[str, Any]:
-        """The variant's own verdict and arms; neither where every cell failed."""
+        """The variant's own verdict, arms, and what added images are worth; nothing where every cell failed."""
         if len(self.failed(setting)) == len(setting.plan.cells):
             return {
                 "headline": "Every cell failed.",
                 "notes": [],
+                "worth": [],
                 "arms": [],
                 "seconds": None,
                 "report": None,
@@ -125,6 +126,7 @@ class Compared:
         return {
             "headline": document["headline"],
             "notes": document["notes"],
+            "worth": [one["sentence"] for one in (document.get("exchange") or {}).get("worth", ())],
             "arms": arms,
             "seconds": max(seconds),
             "report": f"variants/{setting.folder.name}/report.html",

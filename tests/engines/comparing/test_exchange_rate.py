@@ -12,6 +12,7 @@ from gangda.configs import ClassifierConfig, CompareConfig, DataConfig, Experime
 from gangda.engines.comparing import collect, compare, planned
 from gangda.engines.comparing.cells import splits_of, write_cell
 from gangda.engines.comparing.pools import Pools
+from gangda.engines.experimenting import experiment
 from gangda.errors import UsageError
 from gangda.runtime.device import prepare
 
@@ -69,6 +70,34 @@ def test_without_more_real_images_nothing_is_said(tmp_path):
     assert result.exchange is None
     assert not any("exchange" in note for note in result.notes)
     assert "worth" not in (tmp_path / "report.html").read_text()
+
+
+def test_an_experiment_tells_it_of_every_variant(tmp_path):
+    text = """
+kind: experiment
+title: A title
+question: How many?
+between: false
+arm: generated
+base:
+  arch: {name: pca}
+  classifier: {classifier_steps: 2}
+  compare: {seeds: 1, arms: [real, 'held-back:0.5', generated]}
+  runtime: {device: cpu, precision: fp32, threads: 1}
+vary: {data.per_class: [8, 6]}
+"""
+    (tmp_path / "mine.yaml").write_text(text)
+    asked = experiments.read(str(tmp_path / "mine.yaml"))
+    configs = {
+        one.name: settings.resolve({}, {}, (one.name, one.sections)).pick(ExperimentConfig)
+        for one in asked.variants
+    }
+    rows = experiment(asked, configs, tmp_path / "out", jobs=1).findings.rows
+    page = (tmp_path / "out/report.html").read_text()
+    for row in rows:
+        [sentence] = row["worth"]
+        assert sentence.startswith("generated: 1,000 added images are worth")
+        assert sentence in page
 
 
 def config(arms, per_class=10, **changes):
