@@ -21,8 +21,9 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import check_filters, chooses, plan_of, train_config
 from gangda.engines.comparing.cells import read_cell, run_cell
+from gangda.engines.comparing.checks import check
 from gangda.engines.comparing.failures import failures_of, missing_of, tell_failures
-from gangda.engines.comparing.plan import Plan, check, make_plan, publish
+from gangda.engines.comparing.plan import Plan, make_plan, publish
 from gangda.engines.comparing.results import CompareResult, collect
 from gangda.engines.comparing.stand_ins import NEEDS
 from gangda.engines.comparing.workers import run_cells

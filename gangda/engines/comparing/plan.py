@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda import catalog, settings
-from gangda.arms import find, ratio_of
-from gangda.configs import CompareConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.arms import chooses, own_archs, train_config
-from gangda.errors import RunError, UsageError
+from gangda import settings
+from gangda.configs import ExperimentConfig, Runtime
+from gangda.engines.comparing.arms import own_archs, train_config
+from gangda.engines.comparing.checks import check
+from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
@@ -116,63 +116,6 @@ def make_plan(
     identity = _identity(fixed)
     cells = [Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in enumerate(seeds)]
     return Plan(config, fingerprint, run, fixed, tuple(cells))
-
-
-def check(config: ExperimentConfig) -> None:
-    """Refuse what makes no experiment.
-
-    Raises:
-        UsageError: see the messages.
-    """
-    compare = config.compare
-    family_of(compare.arms, compare.contrast)
-    if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
-        raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
-    _check_arms(config)
-    if compare.second_classifier is not None:
-        _check_second(config.classifier.classifier, compare)
-    if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
-        raise UsageError("--ratios: give at least one ratio, each once")
-    if compare.mode == "replace" and max(compare.ratios) > 1:
-        raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
-    if chooses(compare) and config.data.validation == 0:
-        raise UsageError(
-            "several --ratios, --filter auto and arms by recall go by validation images; give --validation above 0"
-        )
-
-
-def _check_arms(config: ExperimentConfig) -> None:
-    """Refuse arms that these data or this mode cannot have.
-
-    Raises:
-        UsageError: real images held back where there are none, a share above 1, or nothing to share out.
-    """
-    whole = config.data.per_class is None and config.data.class_counts is None
-    for name in config.compare.arms:
-        if whole and find(name)[0].added.startswith("held back"):
-            raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
-        if config.compare.mode != "add" and find(name)[0].by_recall:
-            raise UsageError(f"--arms {name}: shares out what is added; it goes with --mode add only")
-        ratio = ratio_of(name)
-        if config.compare.mode == "replace" and ratio is not None and ratio > 1:
-            raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")
-
-
-def _check_second(first: str, compare: CompareConfig) -> None:
-    """Refuse a second classifier that would say nothing.
-
-    Raises:
-        UsageError: an unknown name, the first one again, or no difference to fit it to.
-    """
-    second = str(compare.second_classifier)
-    if ":" not in second:  # else a classifier of the user's own
-        catalog.lookup("classifier", catalog.CLASSIFIERS, second)
-    if second == first:
-        raise UsageError(f"--second-classifier {second}: is --classifier already; give another")
-    if not family_of(compare.arms, compare.contrast).primary:
-        raise UsageError(
-            f"--second-classifier {second}: nothing is tested among these arms; give --contrast, or more --arms"
-        )
 
 
 def resolve_runtime(runtime: Runtime) -> Runtime:

@@ -6,7 +6,8 @@ import pytest
 
 from gangda import specs
 from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.plan import check, make_plan, publish, resolve_runtime
+from gangda.engines.comparing.checks import check
+from gangda.engines.comparing.plan import make_plan, publish, resolve_runtime
 from gangda.errors import DataError, RunError, UsageError
 
 PRINT = "0123456789abcdef"
