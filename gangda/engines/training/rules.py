@@ -157,8 +157,8 @@ RULES: tuple[Rule, ...] = (
             and plan.recipe.identity
             and not getattr(plan.config.spec, "tell_apart", True)
         ),
-        "--simultaneous with --identity {identity:g}: the pass that {arch} learns from does not carry whose an image is "
-        "back to the generators; add --tell-apart, or leave one of them out",
+        "--simultaneous with --identity {identity:g}: the pass that {arch} learns from does not carry whose an image "
+        "is back to the generators; add --tell-apart, or leave one of them out",
     ),
     Rule(
         lambda plan: plan.recipe.aux_weight not in (0, 1) and plan.scores.classes is None,
