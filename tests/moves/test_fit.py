@@ -13,7 +13,7 @@ from gangda.arms import FitRule
 from gangda.configs import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.loading import load_splits
-from gangda.errors import DataError, GangdaError, UsageError
+from gangda.errors import DataError, GangdaError, OutcomeError, UsageError
 from gangda.moves import fit
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier, one_cycle, step_count
 from gangda.runtime.device import Machine, prepare
@@ -217,7 +217,7 @@ UNREADABLE = dataclasses.replace(bars(4), weight=np.float32([1, np.nan, 1, 1]))
         (UNREADABLE, FEW, DataError, "finite"),
         (bars(4, side=5), FEW, UsageError, "8 to 64"),
         (bars(4), dataclasses.replace(FEW, classifier="lenett"), UsageError, "did you mean 'lenet'"),
-        (bars(4), dataclasses.replace(FEW, classifier_lr=1e30), DataError, "lower --classifier-lr"),
+        (bars(4), dataclasses.replace(FEW, classifier_lr=1e30), OutcomeError, "lower --classifier-lr"),
     ],
 )
 def test_bad_input(

@@ -118,7 +118,11 @@ SMALL = {"width": 8, "d_width": 8}
 COURSES = {
     "gradients": ("cdcgan", SMALL, {"r2": 1.0, "gp": 10.0, "loss": "wasserstein", "clip": 0.1}),
     "relative": ("cdcgan", SMALL, {"loss": "relativistic", "r2": 0.5, "lr_schedule": "cosine", "lr_d": 1e-3}),
-    "least squares": ("cdcgan", SMALL, {"loss": "lsgan", "cr": 10.0, "ema_ramp": 0.5, "lr_hold": 2}),
+    "least squares": (
+        "cdcgan",
+        SMALL,
+        {"loss": "lsgan", "cr": 10.0, "ema_ramp": 0.5, "lr_hold": 2, "class_sampling": "sqrt"},
+    ),
     "few images": (
         "cdcgan",
         SMALL,

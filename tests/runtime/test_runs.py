@@ -1,6 +1,5 @@
 import os
 import re
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +94,12 @@ def test_a_kill_while_checkpoints_are_dropped_leaves_none_without_a_hash(tmp_pat
     for step in (1, 2):
         run.save_checkpoint(step, {"step": step})
     unlink = Path.unlink
-    monkeypatch.setattr(
-        Path, "unlink", lambda path, **how: (unlink(path, **how), os.kill(os.getpid(), signal.SIGINT))
-    )
+
+    def last_one(path, **how):
+        unlink(path, **how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", last_one)
     with pytest.raises(KeyboardInterrupt):
         run.drop_checkpoints(after=1)
     monkeypatch.undo()

@@ -163,7 +163,9 @@ def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by,
     cell = fits.Fits(config, 0, splits, None, None, lambda share, info: None)
 
     def fitted(arm, arch, candidate, config=None):
-        return fits.Fitted(SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f"), splits.train, 0.0)
+        return fits.Fitted(
+            SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f"), splits.train, 0.0
+        )
 
     monkeypatch.setattr(cell, "_fit", fitted)
     found = cell.run("generated")
