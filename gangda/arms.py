@@ -98,6 +98,7 @@ ARMS: Mapping[str, Arm] = {
     ),
     "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
     "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
+    "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
     "traditional+teacher": Arm(
         "traditional, labels softened by teachers: the control without a GAN",
         rule=FitRule(transforms="traditional", taught=True),

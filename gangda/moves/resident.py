@@ -101,12 +101,13 @@ def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], T
         return None
     labels = images.labels.cpu()
     order, counts = labels.argsort(stable=True), labels.bincount()
-    weights, first = weight_of(counts.double()), counts.cumsum(0) - counts
+    weights, first = weight_of(counts.float()), counts.cumsum(0) - counts
 
     def rows(turn: int) -> Tensor:
         rng = torch_stream(images.seed, "class draw", turn)
         chosen = torch.multinomial(weights, recipe.batch_size, replacement=True, generator=rng)
-        within = (torch.rand(recipe.batch_size, generator=rng, dtype=torch.float64) * counts[chosen]).long()
+        within = (torch.rand(recipe.batch_size, generator=rng) * counts[chosen]).long()
+        within = within.minimum(counts[chosen] - 1)  # where rounding has reached the end
         return order[first[chosen] + within].to(images.labels.device)
 
     return rows
