@@ -5,8 +5,9 @@ logarithm of the size between the sizes that were measured: nothing is read off 
 looked up on the mean curve; single seeds' curves are too rough to be turned round, and often have no such size.
 
 The interval holds every number of extra images e for which the sign-flip test of "the arm scores as the curve at
-n + e", paired by seed, is not significant: so it leaves out 0 where the arm was shown to differ from the real images
-alone, and has its level at any number of seeds.
+n + e", paired by seed, is not significant, and so has its level at any number of seeds. At e = 0 the curve is the real
+images' own scores, also where the mean curve was made monotone there: whether the arm is above or below them is said
+by these alone, and 0 is left out exactly where the arm was shown to differ from the real images.
 
 Source: Sun 2017, "Revisiting unreasonable effectiveness of data" (scores grow with the logarithm of the size); Barlow
 1972 (monotone means); Fieller 1954 (interval of a ratio by inverting a test), here with sign flips in place of the
@@ -37,10 +38,12 @@ class Curve:
         sizes: real training images, float64 (k,), ascending; the first is the real subset's.
         scores: of each seed, fractions, float64 (n, k): as measured, but averaged within each seed over neighbouring
             sizes whose means are out of order.
+        real: scores of the first size as measured, float64 (n,): those that the arms are compared with.
     """
 
     sizes: FloatArray
     scores: FloatArray
+    real: FloatArray
 
     @property
     def means(self) -> FloatArray:
@@ -123,7 +126,7 @@ def curve_of(sizes: Sequence[float], scores: Sequence[FloatArray]) -> Curve:
     order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
     table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
     pooled = [table[:, pool].mean(axis=1) for pool in _pools(table.mean(axis=0)) for _ in pool]
-    return Curve(np.asarray(sizes, dtype=np.float64)[order], np.stack(pooled, axis=1))
+    return Curve(np.asarray(sizes, dtype=np.float64)[order], np.stack(pooled, axis=1), table[:, 0])
 
 
 def _pools(means: FloatArray) -> list[list[int]]:
@@ -142,12 +145,13 @@ def worth_of(name: str, scores: FloatArray, added: float, curve: Curve, alpha: f
     `scores` float64 (n,), of the seeds of the curve; `added` above 0; the interval's level is 1 - alpha.
     """
     n, first = len(scores), float(curve.sizes[0])
-    size = curve.size_of(float(scores.mean()))
+    size = _size_of(scores, curve)
     interval = None
     if passes(smallest_p(n), alpha):
 
         def bears(candidate: float) -> bool:
-            return not passes(sign_flip(scores - curve.at(candidate)).p(), alpha)
+            there = curve.real if candidate == first else curve.at(candidate)
+            return not passes(sign_flip(scores - there).p(), alpha)
 
         low, high = _ends(size, curve, bears)
         interval = (low - first, high - first)
@@ -156,13 +160,21 @@ def worth_of(name: str, scores: FloatArray, added: float, curve: Curve, alpha: f
     return Worth(name, added, extra, interval, curve.extra, _sentence(found))
 
 
+def _size_of(scores: FloatArray, curve: Curve) -> float:
+    """As `Curve.size_of`, for scores above the real images' own; else the first size, or minus infinity."""
+    lead = float(scores.mean() - curve.real.mean())
+    if lead > TIE:
+        return curve.size_of(float(scores.mean()))
+    return -math.inf if lead < -TIE else float(curve.sizes[0])
+
+
 def _ends(size: float, curve: Curve, bears: Callable[[float], bool]) -> Interval:
     """The smallest and largest size around the estimate that the test bears."""
     start = float(np.clip(size, curve.sizes[0], curve.sizes[-1]))
-    if not bears(start):  # all of the curve lies on one side
-        return size, size
     below = [float(other) for other in curve.sizes[::-1] if other < start]
     above = [float(other) for other in curve.sizes if other > start]
+    if not bears(start) and not any(bears(other) for other in below):  # all of the curve lies on one side
+        return size, size
     low = _last_borne(start, below, bears)
     high = _last_borne(start, above, bears)
     return -math.inf if low is None else low, math.inf if high is None else high
@@ -208,4 +220,6 @@ def _amount(images: float, most: float) -> str:
     """In words; `most`: where the curve ends."""
     if images == -math.inf:
         return "less than 0"
+    if 0 < images < 0.5:  # 0 itself is left out
+        return "just above 0"
     return f"more than {most:,.0f}" if images == math.inf else f"{images:,.0f}"

@@ -78,19 +78,52 @@ def simulated(rng, n=8, worth=300.0, sd=0.004):
     return sizes, scores, arm
 
 
-def test_the_interval_leaves_out_nothing_where_the_arm_was_shown_to_differ_from_real():
+def test_the_interval_leaves_out_0_exactly_where_the_arm_was_shown_to_differ_from_real():
     rng = np.random.default_rng(1)
     seen = set()
-    for _ in range(60):
+    for _ in range(300):
         sizes, scores, arm = simulated(rng, worth=rng.choice([0, 300, 900]))
-        if np.any(np.diff(np.mean(scores, axis=1)) <= 0):
-            continue  # pooled: the curve's first point is no longer the real arm's alone
-        worth = worth_of("g", arm, 1000, curve_of(sizes, scores), ALPHA)
-        shown = passes(sign_flip(arm - scores[0]).p(), ALPHA) and arm.mean() > scores[0].mean()
-        low = worth.interval[0]
-        assert (low > 0) == shown
-        seen.add(shown)
-    assert seen == {True, False}
+        arm = arm - rng.choice([0, 0.004])
+        curve = curve_of(sizes, scores)
+        pooled = not np.array_equal(curve.scores[:, 0], scores[0])
+        worth = worth_of("g", arm, 1000, curve, ALPHA)
+        shown = passes(sign_flip(arm - scores[0]).p(), ALPHA)
+        above = bool(arm.mean() > scores[0].mean())
+        low, high = worth.interval
+        assert (low > 0, high < 0) == (shown and above, shown and not above)
+        assert (worth.extra > 0) == above
+        assert low <= worth.extra <= high
+        seen.add((pooled, shown, above))
+    assert len(seen) == 8
+
+
+def test_what_is_below_the_real_images_is_worth_nothing_where_more_of_them_scored_lower():
+    """The mean curve is 79.5% at both of the pooled sizes, but the page says that the arm is 0.2 below real."""
+    scores = flat(0.80, 0.79, 0.85)
+    curve = curve_of([100, 110, 200], scores)
+    assert curve.means[:2] == pytest.approx([0.795, 0.795])
+    worth = worth_of("g", np.full(8, 0.798), 100, curve, ALPHA)
+    assert "worth less than 0 real ones (interval less than 0 to less than 0)" in worth.sentence
+    assert worth_of("g", np.full(8, 0.80), 100, curve, ALPHA).extra == 0
+    better = worth_of("g", np.full(8, 0.801), 100, curve, ALPHA)
+    assert better.extra == pytest.approx(110 * (200 / 110) ** (0.006 / 0.055) - 100)
+
+
+def test_an_end_just_above_0_is_told_from_0():
+    """Not one seed of the arm is at its real score, but each pooled one may be."""
+    luck = 0.012 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
+    curve = curve_of([100, 110, 200], [np.full(8, 0.800), 0.798 + luck, np.full(8, 0.85)])
+    worth = worth_of("g", np.full(8, 0.801), 100, curve, ALPHA)
+    assert 0 < worth.interval[0] < 0.01
+    assert "(interval just above 0 to " in worth.sentence
+
+
+def test_an_arm_above_the_whole_curve_but_not_shown_to_differ_from_real_may_be_worth_nothing():
+    luck = 0.2 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
+    curve = curve_of([100, 200], [0.80 + luck, np.full(8, 0.82)])
+    worth = worth_of("g", np.full(8, 0.83), 100, curve, ALPHA)
+    assert worth.extra == math.inf
+    assert worth.interval == (-math.inf, math.inf)
 
 
 @pytest.mark.parametrize("worth", [0.0, 300.0, 900.0])
