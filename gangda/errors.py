@@ -29,6 +29,10 @@ class OutcomeError(RunError):
     """
 
 
+class FilterError(OutcomeError):
+    """A filter lets too few samples pass, or has none to go by: where it is one choice of several, it falls out."""
+
+
 class IncompleteError(GangdaError):
     """Not all cells of an experiment are there yet; the message names the missing ones."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gangda import catalog
 from gangda.data.images import UInt8Array
-from gangda.errors import OutcomeError, UsageError
+from gangda.errors import FilterError, UsageError
 from gangda.moves.filters.base import Filter, FilterKind, Judge, Reasons
 from gangda.moves.model import Model, loss_of
 from gangda.moves.reconstructions import available
@@ -40,7 +40,7 @@ class Filtered:
         """See `Supply.draw`.
 
         Raises:
-            OutcomeError: too few images pass.
+            FilterError: too few images pass.
         """
         judges = {name: chosen.judge(label, block) for name, chosen in self.filters.items()}
         parts: list[Drawn] = []
@@ -48,7 +48,7 @@ class Filtered:
             parts.append(_sift(self.source.attempt(label, block, number), judges))
             if sum(map(len, parts)) >= count:
                 return replace(join(parts).take(slice(count)), sifted=_added(parts))
-        raise OutcomeError(self._too_few(label, _added(parts)))
+        raise FilterError(self._too_few(label, _added(parts)))
 
     def _too_few(self, label: int, sifted: Sifted) -> str:
         by = ", ".join(f"{name} {count:,}" for name, count in sifted.rejected.items())
@@ -174,8 +174,13 @@ def kind_of(name: str) -> FilterKind:
     return cast(FilterKind, catalog.builder("filter", catalog.FILTERS, name))
 
 
-def check_filters(model: Model, names: Sequence[str]) -> None:
+def check_filters(model: Model, names: Sequence[str], fewest: int | None = None) -> None:
     """Refuse filters that have nothing to go by.
+
+    Args:
+        model: the generator's.
+        names: of the filters.
+        fewest: training images of the smallest class, where they are known already.
 
     Raises:
         UsageError: the run rebuilds training images, or is not of a kind that a filter can judge.
@@ -185,4 +190,5 @@ def check_filters(model: Model, names: Sequence[str]) -> None:
             f"--filter {','.join(names)}: {model.named} rebuilds training images and makes no new ones; leave it out"
         )
     for name in in_order(names):
-        kind_of(name).check(model.card.arch, loss_of(model), len(model.card.class_names), model.named)
+        num_classes = len(model.card.class_names)
+        kind_of(name).check(model.card.arch, loss_of(model), num_classes, model.named, fewest)

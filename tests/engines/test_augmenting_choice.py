@@ -14,8 +14,9 @@ from gangda.data.images import GENERATED, REAL
 from gangda.data.loading import load_splits
 from gangda.data.shards import read_set
 from gangda.engines.augmenting import AugmentResult, augment, choosing
-from gangda.errors import RunError, UsageError
+from gangda.errors import DataError, FilterError, OutcomeError, RunError, UsageError
 from gangda.moves.filters import agreement
+from gangda.moves.filters.duplicates import Duplicates
 from gangda.moves.plan import make_plan
 
 DATA = DataConfig(per_class=20, validation=0.25)
@@ -109,6 +110,42 @@ def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.Mo
     index = read_set(result.out).index
     best = "duplicates" if rows["duplicates"]["validation"] > rows[""]["validation"] else ""
     assert ",".join(index["provenance"]["chosen"]["filter"]) == best
+
+
+def test_a_named_filter_that_passes_nothing_is_no_choice_of_ratios(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=5))
+    monkeypatch.setattr(agreement, "least_of", lambda classes: 1.1)  # passes nothing
+    Answers(monkeypatch, lambda images: 0.8)
+    with pytest.raises(FilterError, match="pass --filter agreement"):
+        make(make_run("pca", DATA), ratio=(0.5, 1.0), filter=("agreement",))
+
+
+@pytest.mark.parametrize("error", [DataError, RunError, OutcomeError])
+def test_what_goes_wrong_behind_a_filter_is_not_taken_for_its_strictness(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def build(grounds: Any) -> Any:
+        raise error("duplicates: something cannot be read")
+
+    run = make_run("pca", DATA)
+    monkeypatch.setattr(Duplicates, "build", staticmethod(build))
+    Answers(monkeypatch, lambda images: 0.8)
+    with pytest.raises(error, match="cannot be read"):
+        make(run, ratio=0.5, filter=("auto", "duplicates"))
+
+
+def test_a_filter_is_no_choice_where_a_class_has_too_few_images(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = replace(DATA, per_class=None, class_counts=(20,) * 9 + (2,), validation=0.5)
+    run = make_run("pca", data)
+    Answers(monkeypatch, lambda images: 0.8)
+    chosen = make(run, data, ratio=0.5, filter=("auto",), dry_run=True).as_dict()["chosen"]
+    assert [row["filter"] for row in chosen["candidates"]] == [[], ["duplicates"]]
+    with pytest.raises(UsageError, match="the smallest class has 1 training image; it takes two"):
+        make(run, data, ratio=0.5, filter=("agreement",), dry_run=True)
 
 
 def test_more_is_made_of_classes_that_are_recalled_worse(

@@ -18,7 +18,7 @@ from gangda.configs import AUTO, AugmentConfig, ClassifierConfig, TransformConfi
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, concatenate, generated_images
 from gangda.data.splits import DataSplits
 from gangda.engines.augmenting.filling import split_by_method, traditional_pieces
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import FilterError, RunError, UsageError
 from gangda.moves.candidates import (
     FIGURES,
     Candidate,
@@ -113,7 +113,7 @@ class Trials:
 
         Raises:
             UsageError: a filter that cannot judge the generator.
-            RunError: too few samples of a class, without any filter.
+            OutcomeError: too few samples of a class, other than behind a filter that `auto` brought in.
         """
         candidates = grid(self.config.ratios, self._choices())
         real_only, errors = None, None
@@ -133,7 +133,8 @@ class Trials:
         model = self.model
         if model is None:
             return ((),)
-        return filter_choices(self.config.filter, lambda name: check_filters(model, (name,)))
+        fewest = int(self.train.counts().min())
+        return filter_choices(self.config.filter, lambda name: check_filters(model, (name,), fewest))
 
     def _behind(
         self,
@@ -148,8 +149,8 @@ class Trials:
         sieve = Sieve()
         try:
             pool = self._pool(filters, most, sieve)
-        except (RunError, DataError) as error:
-            if not filters:
+        except FilterError as error:
+            if AUTO not in self.config.filter or not filters:
                 raise
             return {one: self._row(one, plans[one], None, str(error)) for one in candidates}
         tallies = filtering_shares(sieve.tallies(self.train.num_classes), self.train.class_names)

@@ -118,7 +118,7 @@ def _generator(
     model = load_model(run, config.checkpoint)
     reporter.line(f"{run}: {model.described()}")
     check_run(run, model, splits)
-    check_filters(model, config.filter)
+    check_filters(model, config.filter, int(splits.train.counts().min()))
     seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
     if seen < len(splits.train):
         reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")

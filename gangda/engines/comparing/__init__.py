@@ -144,7 +144,7 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
         )
     for ratio in config.compare.ratios:
         plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
-    check_filters(config, splits.train.num_classes)
+    check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     for arm, arch in (find(name) for name in config.compare.arms):
         if arm.added in NEEDS:
             NEEDS[arm.added](config, splits)

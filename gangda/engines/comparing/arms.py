@@ -47,6 +47,26 @@ def most_made(
     return most
 
 
+def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
+    """The ratios that an arm which adds images has to choose from, ascending: one, where it does not choose.
+
+    What is known of an arm beforehand, or read off it as off a ruler, needs one size in all seeds.
+    """
+    arm, own = find(name)[0], ratio_of(name)
+    if own is not None:
+        return (own,)
+    ratios = tuple(sorted(compare.ratios))
+    return ratios[-1:] if arm.expected or arm.replaces or arm.added == "held back" else ratios
+
+
+def wanted_by(config: ExperimentConfig, real: LabelledImages, name: str) -> IntArray:
+    """Added images of each class, int64 (K,), that this arm may need."""
+    compare = config.compare
+    if find(name)[0].replaces:
+        return real.counts()
+    return compare.fresh * most_made(compare.mode, ratios_of(compare, name), real, compare.ratio_for)
+
+
 def wanted(config: ExperimentConfig, real: LabelledImages, *, generated: bool) -> IntArray:
     """Added images of each class, int64 (K,): enough for every ratio, and for replacing all.
 
@@ -56,7 +76,8 @@ def wanted(config: ExperimentConfig, real: LabelledImages, *, generated: bool) -
     own = tuple(
         ratio
         for name in compare.arms
-        if find(name)[0].generated is generated and (ratio := ratio_of(name)) is not None
+        if (find(name)[0].added in CHOOSING or find(name)[0].generated) is generated
+        and (ratio := ratio_of(name)) is not None
     )
     most = compare.fresh * most_made(compare.mode, (*compare.ratios, *own), real, compare.ratio_for)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
@@ -87,8 +108,12 @@ def fixed_filters(compare: CompareConfig) -> Filters:
     return () if AUTO in compare.filter else in_order(compare.filter)
 
 
-def choices_of(config: ExperimentConfig, arm: Arm, arch: str | None, num_classes: int) -> tuple[Filters, ...]:
+def choices_of(
+    config: ExperimentConfig, arm: Arm, arch: str | None, num_classes: int, fewest: int | None = None
+) -> tuple[Filters, ...]:
     """The filters that an arm chooses from on validation images; with `--filter auto` more than one.
+
+    `fewest`: training images of the smallest class, where they are known.
 
     Raises:
         UsageError: a filter was named that cannot judge the arm's generator.
@@ -99,13 +124,15 @@ def choices_of(config: ExperimentConfig, arm: Arm, arch: str | None, num_classes
     loss = train_config(config, made_by, config.runtime.seed).recipe.loss
 
     def check(name: str) -> None:
-        kind_of(name).check(made_by, loss, num_classes, where=f"--arch {made_by}")
+        kind_of(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
 
     return filter_choices(config.compare.filter, check)
 
 
-def check_filters(config: ExperimentConfig, num_classes: int) -> None:
+def check_filters(config: ExperimentConfig, num_classes: int, fewest: int | None = None) -> None:
     """Refuse filters that cannot judge what the generators of the arms will make.
+
+    `fewest`: training images of the smallest class, where they are known.
 
     Raises:
         UsageError: with the reason.
@@ -114,4 +141,4 @@ def check_filters(config: ExperimentConfig, num_classes: int) -> None:
     for arch in sorted({arch for arm, arch in found if arm.generated or arm.added == "leaked"}):
         loss = train_config(config, arch, config.runtime.seed).recipe.loss
         for name in in_order(config.compare.filter):
-            kind_of(name).check(arch, loss, num_classes, where=f"--arch {arch}")
+            kind_of(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)

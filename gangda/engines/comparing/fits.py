@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gangda.arms import ARMS, Arm, FitRule, find, ratio_of
+from gangda.arms import ARMS, Arm, FitRule, find
 from gangda.classifiers.evaluation import Evaluation
 from gangda.configs import AUTO, ClassifierConfig, ExperimentConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import choices_of, plan_of
+from gangda.engines.comparing.arms import choices_of, plan_of, ratios_of
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
-from gangda.errors import DataError, RunError
+from gangda.errors import FilterError
 from gangda.moves.candidates import Candidate, best, grid, same_steps, training_set
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.moves.plan import error_rates
@@ -125,15 +125,11 @@ class Fits:
     def _candidates(self, name: str) -> list[Candidate]:
         """The candidates of an arm: one, where it does not choose."""
         arm, arch = find(name)
-        own = ratio_of(name)
-        ratios = tuple(sorted(self._config.compare.ratios))
         if not arm.added:
             return [REAL_ONLY]
-        if own is not None:
-            ratios = (own,)
-        elif arm.expected or arm.replaces:
-            ratios = ratios[-1:]
-        filters = choices_of(self._config, arm, arch, self._splits.train.num_classes)
+        ratios = ratios_of(self._config.compare, name)
+        real = self._splits.train
+        filters = choices_of(self._config, arm, arch, real.num_classes, int(real.counts().min()))
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
         return grid(ratios, filters)
@@ -144,11 +140,11 @@ class Fits:
         """What the validation images say of a candidate; of one whose filter lets too little pass, the reason.
 
         Raises:
-            RunError, DataError: it was not `--filter auto` that brought the filter in.
+            FilterError: it was not `--filter auto` that brought the filter in.
         """
         try:
             return self._validation(self._fit(arm, arch, candidate).classifier), {}
-        except (RunError, DataError) as error:
+        except FilterError as error:
             if not (self._chooses and candidate.filters):
                 raise
             return None, {"reason": str(error)}
@@ -185,10 +181,17 @@ class Fits:
         return self._fitted[key]
 
     def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
-        """The arm's rule; what concerns added images only counts where there are some."""
+        """The arm's rule; what sets added images against real ones only counts where there are both.
+
+        Without real ones there is nothing to weigh against, to fade to, or to take statistics from; and an arm that
+        replaces them all has as many added images as there were, whatever `--fresh` says.
+        """
         compare, rule = self._config.compare, arm.rule
-        if not (images.origin != REAL).any():
+        added = images.origin != REAL
+        if not added.any():
             return dataclasses.replace(rule, pretrained=False)
+        if added.all():
+            return dataclasses.replace(rule, fresh=1 if arm.replaces else compare.fresh)
         return dataclasses.replace(
             rule,
             added_weight=compare.generated_weight,

@@ -36,7 +36,7 @@ def score_plan(config: ExperimentConfig) -> Plan:
     plan = make_plan(config, splits.fingerprint, None, None)
     if AUTO in config.compare.filter:
         raise UsageError("--filter auto: samples are scored here and no classifier chooses; name the filter")
-    check_filters(config, splits.train.num_classes)
+    check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     check_training(train_config(plan.config, config.arch, config.runtime.seed), splits.train, splits.labelled)
     return plan
 

@@ -17,6 +17,7 @@ from gangda.runtime.seeding import numpy_stream, seed_for
 
 FOLDER = "agreement"  # inside the run folder
 FOLDS = 3
+FEWEST = 2  # training images of a class: one to train on, one to hold out
 LEAST = 0.1  # probability below which a sample is clearly not of its class, where there are up to ten classes
 ROLES = tuple(f"fold-{fold}" for fold in range(FOLDS))
 
@@ -44,11 +45,16 @@ class Agreement:
     real_kept: float
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str) -> None:
+    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
         """See `FilterKind.check`."""
         if num_classes < 2:
             raise UsageError(
                 f"--filter agreement: {where} has one class only, there is nothing to agree on; leave it out"
+            )
+        if fewest is not None and fewest < FEWEST:
+            raise UsageError(
+                f"--filter agreement: the smallest class has {fewest} training {'image' if fewest == 1 else 'images'}; "
+                "it takes two to train on and to hold out; leave the filter out, or give more images"
             )
 
     @staticmethod
@@ -147,7 +153,7 @@ def _check_counts(train: LabelledImages) -> None:
     """
     label = int(train.counts().argmin())
     count = int(train.counts()[label])
-    if count < 2:
+    if count < FEWEST:
         raise DataError(
             f"--filter agreement: class '{train.class_names[label]}' has {count} training image; "
             "it takes two to train on and to hold out; leave the filter out, or give more images"

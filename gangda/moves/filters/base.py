@@ -59,8 +59,15 @@ class Filter(Protocol):
 class FilterKind(Protocol):
     """What `catalog.FILTERS` names: the class of a filter."""
 
-    def check(self, arch: str, loss: str, num_classes: int, where: str) -> None:
-        """Refuse generators that it cannot judge, before any work is done. `where` names the run in the message.
+    def check(self, arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+        """Refuse generators that it cannot judge, before any work is done.
+
+        Args:
+            arch: the generator's architecture.
+            loss: it was trained with.
+            num_classes: of its images.
+            where: names the run in the message.
+            fewest: training images of the smallest class; None where they are not known yet.
 
         Raises:
             UsageError: with the reason.

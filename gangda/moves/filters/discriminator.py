@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gangda import catalog, specs
 from gangda.data.images import FloatArray, UInt8Array
-from gangda.errors import OutcomeError, UsageError
+from gangda.errors import FilterError, UsageError
 from gangda.moves.draw import to_float
 from gangda.moves.filters.base import Grounds, Judge, Reasons
 from gangda.moves.fitted import place, to_device
@@ -63,7 +63,7 @@ class DiscriminatorRejection:
     _burnt_in: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str) -> None:
+    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
         """See `FilterKind.check`."""
         if not specs.spec_class(arch).game:
             raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
@@ -101,7 +101,7 @@ class DiscriminatorRejection:
         """The largest log odds of a class's samples, and gamma.
 
         Raises:
-            OutcomeError: the class has no samples at all.
+            FilterError: the class has no samples at all.
         """
         if label not in self._burnt_in:
             parts: list[FloatArray] = []
@@ -112,7 +112,7 @@ class DiscriminatorRejection:
                     break
             odds = np.concatenate(parts)
             if not len(odds):
-                raise OutcomeError(f"{self.run}: makes no samples of class number {label}; train longer")
+                raise FilterError(f"{self.run}: makes no samples of class number {label}; train longer")
             self._burnt_in[label] = (float(odds.max()), self._shift(odds))
         return self._burnt_in[label]
 

@@ -39,7 +39,7 @@ class Duplicates:
     compared: int
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str) -> None:
+    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
         """See `FilterKind.check`: any samples can be compared."""
 
     @staticmethod

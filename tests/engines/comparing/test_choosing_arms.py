@@ -16,7 +16,7 @@ from gangda.engines.comparing.arms import choices_of, fixed_filters
 from gangda.engines.comparing.plan import make_plan
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.experimenting.scored import score_plan
-from gangda.errors import OutcomeError, UsageError
+from gangda.errors import DataError, FilterError, OutcomeError, RunError, UsageError
 from gangda.moves.candidates import Candidate
 from gangda.runtime.device import prepare
 from gangda.specs import PcaSpec
@@ -131,7 +131,7 @@ def test_a_filter_that_lets_too_little_pass_is_no_candidate_and_no_failure(tmp_p
 
     def of(added, arch=None, filters=None):
         if filters:
-            raise OutcomeError("only 1 of 64 samples pass")
+            raise FilterError("only 1 of 64 samples pass")
         return draw(added, arch, filters)
 
     monkeypatch.setattr(pools, "of", of)
@@ -142,8 +142,41 @@ def test_a_filter_that_lets_too_little_pass_is_no_candidate_and_no_failure(tmp_p
     assert found["candidates"][1]["reason"] == "only 1 of 64 samples pass"
     fixed = experiment(arms=("real", "generated"), filter=("duplicates",))
     asked = fits.Fits(fixed, 0, pools.splits, pools, pools.machine, pools.tell)
-    with pytest.raises(OutcomeError, match="only 1 of 64"):
+    with pytest.raises(FilterError, match="only 1 of 64"):
         asked.run("generated")
+
+
+@pytest.mark.parametrize("error", [DataError, RunError, OutcomeError])
+def test_what_goes_wrong_behind_a_filter_is_not_taken_for_its_strictness(tmp_path, monkeypatch, error):
+    """A classifier that diverges on filtered images, or a file that cannot be read, must not choose another filter."""
+    judge_as(monkeypatch, wrong=3)
+    config = experiment(arms=("real", "generated"), filter=("auto", "duplicates"))
+    pools = pools_of(config, tmp_path)
+    cell = fits.Fits(config, 0, pools.splits, pools, pools.machine, pools.tell)
+    cell.run("real")
+    images, fit = [], fits.fit_classifier
+
+    def failing(train, *args, **kwargs):
+        images.append(train)
+        if len(images) == 2:
+            raise error("something cannot be read")
+        return fit(train, *args, **kwargs)
+
+    monkeypatch.setattr(fits, "fit_classifier", failing)
+    with pytest.raises(error, match="cannot be read"):
+        cell.run("generated")
+    assert len(images) == 2, "without a filter, then behind one"
+
+
+def test_a_filter_is_no_choice_where_a_class_has_too_few_images(tmp_path):
+    counts = DataConfig(class_counts=(12,) * 9 + (2,), validation=0.5)
+    config = experiment(counts, arms=("real", "generated"), filter=("auto",))
+    pools = pools_of(config, tmp_path)
+    cell = fits.Fits(config, 0, pools.splits, pools, pools.machine, pools.tell)
+    assert [one.filters for one in cell._candidates("generated")] == [(), ("duplicates",)]
+    fixed = experiment(counts, arms=("real", "generated"), filter=("agreement",))
+    with pytest.raises(UsageError, match="the smallest class has 1 training image; it takes two"):
+        comparing.compare(fixed, tmp_path / "exp", dry_run=True)
 
 
 def test_what_arms_choose_from():
