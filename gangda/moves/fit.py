@@ -150,10 +150,10 @@ def _optimise(
     loss = torch.zeros(())
     for step, (rate, batch) in enumerate(zip(rates, lesson.batches(), strict=True), start=1):
         optimiser.param_groups[0]["lr"] = rate
-        x, target = ask(batch)
+        shown = ask(batch)
         with lesson.machine.autocast():
-            logits = network(x)
-        loss = _loss(logits.float(), target, batch.weight, lesson.shift)
+            logits = network(shown.x)
+        loss = _loss(logits.float(), shown.target, shown.weight, lesson.shift)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -172,10 +172,10 @@ def _loss(logits: Tensor, target: Tensor, weight: Tensor | None, shift: Tensor |
 
 
 class Batch(NamedTuple):
-    """What one step sees: images in [-1, 1], labels, relative weights or None."""
+    """What one step sees: images in [-1, 1], labels (or probabilities), relative weights or None."""
 
     x: Tensor
-    y: Tensor
+    target: Tensor
     weight: Tensor | None
 
 
@@ -225,19 +225,19 @@ class _Lesson:
         for part in torch.tensor_split(rows, max(1, math.ceil(len(rows) / self.batch))):
             yield to_float(self._pixels.index_select(0, part))
 
-    def question(self, teachers: Sequence[FittedClassifier]) -> Callable[[Batch], tuple[Tensor, Tensor]]:
-        """What a batch is shown as, and what is asked: (images, class labels or probabilities)."""
+    def question(self, teachers: Sequence[FittedClassifier]) -> Callable[[Batch], Batch]:
+        """What a batch is shown as, what is asked of it, and what it counts."""
         rule, classes = self.rule, self.train.num_classes
         networks = [teacher.network for teacher in teachers] if rule.taught else []
         stream = torch_stream(self.seed, "classifier", "mixup")
 
-        def ask(batch: Batch) -> tuple[Tensor, Tensor]:
-            x, target = batch.x, batch.y
+        def ask(batch: Batch) -> Batch:
+            x, target, weight = batch
             if networks:
                 target = fit_rules.taught(target, x, networks, classes)
             if rule.mixup:
-                x, target = fit_rules.mixed(x, target, classes, rule.mixup, stream)
-            return x, target
+                return Batch(*fit_rules.mixed(x, target, weight, classes, rule.mixup, stream), None)
+            return Batch(x, target, weight)
 
         return ask
 

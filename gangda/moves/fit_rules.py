@@ -131,16 +131,20 @@ def taught(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int) ->
 
 
 def mixed(
-    x: Tensor, target: Tensor, classes: int, alpha: float, stream: torch.Generator
+    x: Tensor, target: Tensor, weight: Tensor | None, classes: int, alpha: float, stream: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Convex combinations of images, and of targets, with each other in a random order (Zhang 2018, equation 1).
 
-    One share for the batch, from Beta(alpha, alpha), made of two gamma draws.
+    One share for the batch, from Beta(alpha, alpha), made of two gamma draws. Each target is first multiplied by what
+    its image counts, float32 `weight` (B,): the cross-entropy with a blend is then that of its two images, each by its
+    own share and weight, and needs no weight any more.
     """
     a, b = (torch._standard_gamma(torch.tensor([alpha, alpha]), generator=stream)).tolist()
     share = a / max(a + b, 1e-12)
     other = torch.randperm(len(x), generator=stream).to(x.device)
     soft = functional.one_hot(target, classes).float() if target.dtype == torch.int64 else target
+    if weight is not None:
+        soft = soft * weight[:, None]
     return torch.lerp(x[other], x, share), torch.lerp(soft[other], soft, share)
 
 

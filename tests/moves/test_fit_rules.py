@@ -104,13 +104,48 @@ def test_teachers_have_half_a_say() -> None:
 
 def test_mixup_mixes_images_and_targets_alike() -> None:
     x = torch.arange(4.0).view(4, 1, 1, 1)
-    mixed, target = fit_rules.mixed(x, torch.tensor([0, 1, 0, 1]), 2, 0.5, stream())
+    mixed, target = fit_rules.mixed(x, torch.tensor([0, 1, 0, 1]), None, 2, 0.5, stream())
     torch.testing.assert_close(target.sum(1), torch.ones(4))
     a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
     share, other = a / (a + b), torch.randperm(4, generator=again)
     torch.testing.assert_close(mixed.flatten(), share * torch.arange(4.0) + (1 - share) * other.float())
     second = share * (torch.arange(4) % 2) + (1 - share) * (other % 2)
     torch.testing.assert_close(target[:, 1], second)
+
+
+def test_a_blend_counts_by_both_its_images() -> None:
+    """Against the two cross-entropies, each with its own image's weight: of images that count 0 nothing is learned."""
+    torch.manual_seed(0)
+    x, y, weight = torch.randn(4, 1, 1, 1), torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 0.25, 0.0, 2.0])
+    _, target = fit_rules.mixed(x, y, weight, 2, 0.5, stream())
+    a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
+    share, other = a / (a + b), torch.randperm(4, generator=again)
+    logits = torch.randn(4, 2)
+    own = nn.functional.cross_entropy(logits, y, reduction="none") * weight
+    partner = nn.functional.cross_entropy(logits, y[other], reduction="none") * weight[other]
+    expected = (share * own + (1 - share) * partner).mean()
+    torch.testing.assert_close(fit._loss(logits, target, None, None), expected)
+
+
+def test_mixup_does_not_bring_back_images_that_count_nothing(machine: Machine) -> None:
+    """Whatever labels they have, the same is learned."""
+    train = images([0, 1] * 8, [REAL, GENERATED, REAL, REAL] * 4, classes=3)
+    other = dataclasses.replace(train, labels=np.where(train.origin == REAL, train.labels, 2))
+    rule = FitRule(mixup=0.2, added_weight=0.0)
+    prints = [
+        fit_classifier(one, FEW, seed=0, machine=machine, rule=rule).fingerprint for one in (train, other)
+    ]
+    assert prints[0] == prints[1]
+
+
+def test_equal_weights_change_nothing_in_mixup(machine: Machine) -> None:
+    train = images([0, 1] * 8)
+    alike = dataclasses.replace(train, weight=np.full(16, 4, dtype=np.float32))
+    rule = FitRule(mixup=0.2)
+    prints = [
+        fit_classifier(one, FEW, seed=0, machine=machine, rule=rule).fingerprint for one in (train, alike)
+    ]
+    assert prints[0] == prints[1]
 
 
 def test_recalibration_is_the_mean_over_the_images() -> None:
