@@ -63,13 +63,15 @@ def _usable(check: Callable[[str], None]) -> Filters:
     return tuple(found)
 
 
-def grid(ratios: Sequence[float | None], filters: Sequence[Filters]) -> list[Candidate]:
+def grid(
+    ratios: Sequence[float | None], filters: Sequence[Filters], adds: Callable[[float | None], bool]
+) -> list[Candidate]:
     """Every ratio with every choice of filters: the smaller ratio first, then the filters as they come.
 
-    With ratio 0 nothing is made that could be filtered: it stands there once.
+    `adds` says whether anything is made at a ratio: where nothing is that could be filtered, it stands there once.
     """
     rising = sorted(set(ratios), key=lambda ratio: -1.0 if ratio is None else ratio)
-    return [Candidate(ratio, chosen) for ratio in rising for chosen in (((),) if ratio == 0 else filters)]
+    return [Candidate(ratio, chosen) for ratio in rising for chosen in (filters if adds(ratio) else ((),))]
 
 
 def best(scores: Sequence[float | None]) -> int:

@@ -112,6 +112,28 @@ def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.Mo
     assert ",".join(index["provenance"]["chosen"]["filter"]) == best
 
 
+def test_at_ratio_0_a_class_with_a_ratio_of_its_own_still_gets_images(
+    make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("pca", DATA)
+    answers = Answers(monkeypatch, lambda images: 0.9 if made_of(images) == 30 else 0.8)
+    options = {"ratio": (0.0, 1.0), "ratio_for": ("3=2",), "filter": ("auto", "duplicates")}
+    result = make(run, **options)
+    assert result.plan.make.tolist() == [0, 0, 0, 30, 0, 0, 0, 0, 0, 0]
+    chosen = result.as_dict()["chosen"]
+    rows = [(row["ratio"], row["filter"], row["made"]) for row in chosen["candidates"]]
+    assert rows == [
+        (ratio, names, made) for ratio, made in ((0, 30), (1, 165)) for names in ([], ["duplicates"])
+    ]
+    assert [made_of(images) for images, _ in answers.asked] == [30, 165, 30, 165]
+    assert chosen["sentence"].startswith(
+        "chosen on 50 validation images: ratio 0, no filter (90.00% accuracy"
+    )
+
+    by_recall = make(run, allocate="recall", **options).as_dict()["chosen"]
+    assert [row["validation"] for row in by_recall["candidates"]] == [0.9, 0.9, 0.8, 0.8]
+
+
 def test_a_named_filter_that_passes_nothing_is_no_choice_of_ratios(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

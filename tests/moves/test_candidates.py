@@ -14,16 +14,18 @@ def check_but(*refused):
     return check
 
 
-def test_ratio_0_stands_once_and_smaller_ratios_come_first():
+def test_where_nothing_is_made_nothing_is_filtered_and_smaller_ratios_come_first():
     filters = ((), ("agreement",))
-    assert grid((1.0, 0.0, 0.5), filters) == [
+    assert grid((1.0, 0.0, 0.5), filters, bool) == [
         Candidate(0.0),
         Candidate(0.5),
         Candidate(0.5, ("agreement",)),
         Candidate(1.0),
         Candidate(1.0, ("agreement",)),
     ]
-    assert grid((None,), filters) == [Candidate(None), Candidate(None, ("agreement",))]
+    both = [Candidate(0.0), Candidate(0.0, ("agreement",))]
+    assert grid((0.0,), filters, lambda ratio: True) == both, "a class may have a ratio of its own"
+    assert grid((None,), filters, lambda ratio: True) == [Candidate(None), Candidate(None, ("agreement",))]
 
 
 def test_of_equal_scores_the_first_is_best_and_what_could_not_be_judged_never():

@@ -115,11 +115,11 @@ class Trials:
             UsageError: a filter that cannot judge the generator.
             OutcomeError: too few samples of a class, other than behind a filter that `auto` brought in.
         """
-        candidates = grid(self.config.ratios, self._choices())
         real_only, errors = None, None
         if self.config.allocate is not None:
             real_only = self._judged(REAL_ONLY, self.train)
             errors = error_rates(*_answers(real_only))
+        candidates = grid(self.config.ratios, self._choices(), lambda ratio: self._adds(ratio, errors))
         found: dict[Candidate, dict[str, Any]] = {}
         if len(candidates) > 1:
             for filters in dict.fromkeys(candidate.filters for candidate in candidates):
@@ -128,6 +128,10 @@ class Trials:
         rows = [found[candidate] for candidate in candidates if candidate in found]
         chosen = candidates[best([row["validation"] for row in rows]) if rows else 0]
         return self._decision(chosen, errors, real_only, rows)
+
+    def _adds(self, ratio: float | None, errors: tuple[Fraction, ...] | None) -> bool:
+        """Whether anything is made at this ratio: at 0 too, where a class has a ratio of its own."""
+        return bool(self._settled(Candidate(ratio), errors).plan(self.train).make.any())
 
     def _choices(self) -> tuple[Filters, ...]:
         model = self.model
@@ -156,7 +160,7 @@ class Trials:
         tallies = filtering_shares(sieve.tallies(self.train.num_classes), self.train.class_names)
         rows = {}
         for one, plan in plans.items():
-            known = real_only if one == REAL_ONLY else None
+            known = None if plan.make.any() else real_only
             judged = known or self._judged(one, self._images(plan, pool))
             rows[one] = self._row(one, plan, judged) | ({"filtering": tallies} if tallies else {})
         return rows
@@ -241,8 +245,10 @@ def sentence(told: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     where = f"on {told['validation_images']:,} validation images"
-    score = max(row["validation"] for row in rows if row["validation"] is not None)
-    if told["ratio"] == 0:
+    picked = (told["ratio"], told["filter"])
+    chosen = next(row for row in rows if (row["ratio"], row["filter"]) == picked)
+    score = chosen["validation"]
+    if not chosen["made"]:
         return (
             f"augmentation did not help here: {where} none of the candidates has a higher {told['score']} than the "
             f"real images alone ({score:.2%}); no synthetic image is made"

@@ -132,7 +132,7 @@ class Fits:
         filters = choices_of(self._config, arm, arch, real.num_classes, int(real.counts().min()))
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
-        return grid(ratios, filters)
+        return grid(ratios, filters, lambda ratio: ratio != 0)
 
     def _tried(
         self, arm: Arm, arch: str | None, candidate: Candidate
