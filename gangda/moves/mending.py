@@ -4,16 +4,24 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from gangda.errors import RunError, UsageError
+from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.checkpoint_files import checkpoint_paths, known_hash
-from gangda.runtime.files import NewerFormatError
+from gangda.runtime.files import NewerFormatError, read_json
 
 
 def no_model(run: Path) -> str:
     """Why there is no model, and what to do."""
     if (run / "run.json").is_file() and (run / "config.yaml").is_file():
-        return f"{run}: its training is not finished; {again(run)}"
+        missing = "its model is missing" if _is_finished(run) else "its training is not finished"
+        return f"{run}: {missing}; {again(run)}"
     return f"{run}: holds no trained generator; give the folder that `gangda train` printed"
+
+
+def _is_finished(run: Path) -> bool:
+    """Whether `run.json` says so."""
+    with contextlib.suppress(DataError):
+        return read_json(run / "run.json").get("finished") is True
+    return False
 
 
 def again(run: Path) -> str:

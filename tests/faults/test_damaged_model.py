@@ -67,12 +67,27 @@ def as_told(error):
 def test_what_is_said_of_a_damaged_model_helps(run, finished, name, spoil):
     spoil(run / "model" / name)
     which = "last" if name == "generator.safetensors" else "best"
-    words = r"(damaged model \(|its training is not finished).*goes on from its last whole checkpoint"
+    words = r"(damaged model \(|its model is missing; ).*goes on from its last whole checkpoint"
     with pytest.raises(RunError, match=words) as caught:
         load_model(run, which)
     assert "\n" not in str(caught.value)
     as_told(str(caught.value))
     assert contents(run) == contents(finished)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ('{"format_version": 1, "finished": true}', "its model is missing"),
+        ('{"format_version": 1, "finished": false}', "its training is not finished"),
+        ('{"format_version": 1, "fin', "its training is not finished"),
+    ],
+)
+def test_a_run_without_a_model_is_finished_or_not(run, state, says):
+    shutil.rmtree(run / "model")
+    (run / "run.json").write_text(state)
+    with pytest.raises(RunError, match=f"^{run}: {says}; the command that made it"):
+        load_model(run)
 
 
 def test_what_is_said_of_a_damaged_discriminator_helps(run, finished):
