@@ -193,6 +193,15 @@ def test_more_is_made_of_classes_that_are_recalled_worse(
     assert {**again.as_dict(), "reprinted": False} == result.as_dict()
 
 
+def test_where_the_judge_works_is_part_of_the_set(make_run: Any) -> None:
+    """Without a generator too: another number format can choose otherwise."""
+    result = make(None, method="traditional", ratio=(0.0, 1.0), dry_run=True)
+    judge = result.header.provenance["judge"]
+    assert (judge["device"], judge["precision"], judge["threads"]) == ("cpu", "fp32", 1)
+    fixed = make(None, method="traditional", ratio=1.0, dry_run=True)
+    assert "judge" not in fixed.header.provenance, "nobody judges, and the set keeps the key it had"
+
+
 def test_images_that_the_generator_was_trained_on_choose_nothing(make_run: Any) -> None:
     run = make_run("pca", replace(DATA, validation=0.0))
     with pytest.raises(UsageError, match="was trained on all of them"):

@@ -141,7 +141,8 @@ def provenance(task: Task) -> dict[str, Any]:
     if is_open(config):
         name = task.classifier.classifier
         code = custom.code_of(name) if ":" in name else ""
-        made_by["judge"] = {**asdict(task.classifier), "code": code, "threads": machine.threads}
+        where = {"threads": machine.threads, "device": machine.device.type, "precision": machine.precision}
+        made_by["judge"] = {**asdict(task.classifier), "code": code, **where}
     else:
         del asked["score_by"]
     if _transforms_some(task):
