@@ -1,6 +1,6 @@
 """`gangda augment`: add generated or transformed images to the real training images."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +9,9 @@ import typer
 from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
+from gangda.config_files import SECTIONS, fields_of
+from gangda.errors import UsageError
+from gangda.fields import flag_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +31,8 @@ def augment(
     from gangda.engines import augmenting
 
     chosen = call.settings
+    if not augmenting.is_open(chosen.augment):
+        refuse_idle(call.typed)
     with call.terminal.reporter() as reporter:
         result = augmenting.augment(
             chosen.data,
@@ -41,6 +46,30 @@ def augment(
             reporter=reporter,
         )
     call.terminal.result(result.as_dict(), show_result)
+
+
+def refuse_idle(typed: Collection[str]) -> None:
+    """Refuse flags that say how to choose, where there is nothing to choose.
+
+    Those of a configuration or the environment may be meant for other commands.
+
+    Args:
+        typed: options given as flags, as in "classifier.classifier_lr".
+
+    Raises:
+        UsageError: some of them concern the choice only.
+    """
+    idle = [
+        flag_of(field)
+        for section in ("classifier", "augment")
+        for field in fields_of(SECTIONS[section])
+        if f"{section}.{field.name}" in typed and (section == "classifier" or field.name == "score_by")
+    ]
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)}: nothing is chosen on validation images here; leave it out, or leave something open "
+            "with --ratio auto, --filter auto or --allocate recall"
+        )
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:

@@ -112,6 +112,21 @@ def test_augment_takes_the_newest_run_and_says_so(gangda, tmp_path, run):
     assert sum(row["make"] for row in plan) == round(0.5 * sum(row["have"] for row in plan))
 
 
+def test_how_to_choose_is_refused_where_nothing_is_chosen(gangda, tmp_path):
+    words = ("augment", *SMALL, "--method", "traditional", "--dry-run")
+    refused = gangda(*words, "--classifier", "logistic", "--score-by", "balanced")
+    assert refused.code == 2
+    said = refused.err
+    assert "--classifier, --score-by: nothing is chosen on validation images here; leave it out" in said
+    config = tmp_path / "all.yaml"
+    config.write_text("classifier: {classifier: logistic}")
+    assert "Would augment" in gangda(*words, "--config", str(config)).out, "meant for other commands"
+    chosen = gangda(
+        *words, *FAST, "--classifier", "logistic", "--ratio", "0,1", "--validation", "0.2", "--json"
+    )
+    assert [row["ratio"] for row in chosen.json["chosen"]["candidates"]] == [0.0, 1.0]
+
+
 def test_augment_by_transforms_alone_needs_no_run(gangda):
     values = gangda(
         "augment",

@@ -24,7 +24,7 @@ from gangda.moves.sorting import sorting_shares
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 
-__all__ = ["AugmentResult", "augment", "split_by_method"]
+__all__ = ["AugmentResult", "augment", "is_open", "split_by_method"]
 
 
 @dataclass(frozen=True)
