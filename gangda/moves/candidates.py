@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gangda import catalog
+from gangda.classifiers.evaluation import Evaluation
 from gangda.configs import AUTO, ClassifierConfig
 from gangda.data.images import LabelledImages, concatenate
 from gangda.errors import UsageError
@@ -32,6 +33,24 @@ class Candidate:
 
     ratio: float | None
     filters: Filters = ()
+
+
+REAL_ONLY = Candidate(0.0)
+
+
+def words_of(score_by: str) -> str:
+    """How the figure is called that `--score-by` chooses."""
+    return FIGURES[score_by].replace("_", " ")
+
+
+def score_of(judged: Evaluation, score_by: str) -> float:
+    """That figure, in [0, 1]."""
+    return float(getattr(judged, FIGURES[score_by]))
+
+
+def recognised(judged: Evaluation) -> tuple[list[int], list[int]]:
+    """Right answers of each class, and images of each: what `error_rates` asks for."""
+    return np.diagonal(judged.confusion).tolist(), judged.confusion.sum(axis=1).tolist()
 
 
 def filter_choices(names: Sequence[str], check: Callable[[str], None]) -> tuple[Filters, ...]:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from gangda.classifiers.evaluation import evaluate_predictions
 from gangda.errors import UsageError
-from gangda.moves.candidates import Candidate, best, filter_choices, grid
+from gangda.moves.candidates import Candidate, best, filter_choices, grid, recognised, score_of, words_of
 
 
 def check_but(*refused):
@@ -32,6 +33,14 @@ def test_of_equal_scores_the_first_is_best_and_what_could_not_be_judged_never():
     assert best([0.5, 0.9, 0.9, None]) == 1
     assert best([None, 0.0]) == 1
     assert best([None]) == 0
+
+
+def test_what_an_evaluation_says():
+    judged = evaluate_predictions([0, 0, 0, 1], [0, 0, 1, 1], 2)
+    assert score_of(judged, "accuracy") == 0.75
+    assert score_of(judged, "balanced") == pytest.approx((2 / 3 + 1) / 2)
+    assert [words_of(name) for name in ("accuracy", "balanced")] == ["accuracy", "balanced accuracy"]
+    assert recognised(judged) == ([2, 1], [3, 1])
 
 
 def test_filters_to_choose_from():

@@ -20,14 +20,17 @@ from gangda.data.splits import DataSplits
 from gangda.engines.augmenting.filling import split_by_method, traditional_pieces
 from gangda.errors import FilterError, RunError, UsageError
 from gangda.moves.candidates import (
-    FIGURES,
+    REAL_ONLY,
     Candidate,
     Filters,
     best,
     filter_choices,
     grid,
+    recognised,
     same_steps,
+    score_of,
     training_set,
+    words_of,
 )
 from gangda.moves.filtered import Sieve, check_filters, filtering_shares
 from gangda.moves.fit import evaluate, fit_classifier
@@ -37,8 +40,6 @@ from gangda.moves.sources import Supply
 from gangda.moves.supply import draw_images
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
-
-REAL_ONLY = Candidate(0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ class Trials:
         real_only, errors = None, None
         if self.config.allocate is not None:
             real_only = self._judged(REAL_ONLY, self.train)
-            errors = error_rates(*_answers(real_only))
+            errors = error_rates(*recognised(real_only))
         candidates = grid(self.config.ratios, self._choices(), lambda ratio: self._adds(ratio, errors))
         found: dict[Candidate, dict[str, Any]] = {}
         if len(candidates) > 1:
@@ -202,12 +203,9 @@ class Trials:
             "ratio": candidate.ratio,
             "filter": list(candidate.filters),
             "made": int(plan.make.sum()),
-            "validation": None if judged is None else self._score(judged),
+            "validation": None if judged is None else score_of(judged, self.config.score_by),
             "reason": reason,
         }
-
-    def _score(self, judged: Evaluation) -> float:
-        return float(getattr(judged, FIGURES[self.config.score_by]))
 
     def _settled(self, candidate: Candidate, errors: tuple[Fraction, ...] | None) -> Decision:
         config = dataclasses.replace(self.config, ratio=candidate.ratio, filter=candidate.filters)
@@ -223,20 +221,15 @@ class Trials:
         told: dict[str, Any] = {
             "ratio": chosen.ratio,
             "filter": list(chosen.filters),
-            "score": FIGURES[self.config.score_by].replace("_", " "),
+            "score": words_of(self.config.score_by),
             "validation_images": len(self.validation),
             "candidates": list(rows),
         }
         if real_only is not None:
-            right, seen = _answers(real_only)
+            right, seen = recognised(real_only)
             told["allocation"] = {"right": right, "validation_images": seen}
         told["sentence"] = sentence(told)
         return dataclasses.replace(self._settled(chosen, errors), told=told)
-
-
-def _answers(judged: Evaluation) -> tuple[list[int], list[int]]:
-    """Right answers of each class, and images."""
-    return np.diagonal(judged.confusion).tolist(), judged.confusion.sum(axis=1).tolist()
 
 
 def sentence(told: Mapping[str, Any]) -> str:

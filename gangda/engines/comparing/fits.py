@@ -16,10 +16,18 @@ from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import choices_of, plan_of, ratios_of
 from gangda.engines.comparing.pools import Pools
-from gangda.engines.comparing.scores import FIGURES
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.errors import FilterError
-from gangda.moves.candidates import Candidate, best, grid, same_steps, training_set
+from gangda.moves.candidates import (
+    REAL_ONLY,
+    Candidate,
+    best,
+    grid,
+    recognised,
+    same_steps,
+    score_of,
+    training_set,
+)
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.moves.plan import error_rates
 from gangda.runtime.device import Machine
@@ -27,7 +35,6 @@ from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.statistics.families import family_of
 
-REAL_ONLY = Candidate(0.0)
 TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
 
@@ -66,7 +73,8 @@ class Fits:
         arm, arch = find(name)
         candidates = self._candidates(name)
         tried = [self._tried(arm, arch, candidate) for candidate in candidates]
-        scores = [None if judged is None else self._score(judged) for judged, _ in tried]
+        by = self._config.compare.score_by
+        scores = [None if judged is None else score_of(judged, by) for judged, _ in tried]
         place = best(scores)
         self._chosen[name], chosen = candidates[place], tried[place][0]
         fitted = self._fit(arm, arch, candidates[place])
@@ -237,16 +245,11 @@ class Fits:
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         """Error rates of the classes on validation images, under the arm's rule without added images."""
         real_only = evaluate(self._fit(arm, None, REAL_ONLY).classifier, self._splits.validation)
-        confusion = real_only.confusion
-        return error_rates(np.diagonal(confusion).tolist(), confusion.sum(axis=1).tolist())
+        return error_rates(*recognised(real_only))
 
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
         return Phase(self._tell, GENERATOR_SHARE + share * len(self._fitted), share, "classifier")
-
-    def _score(self, evaluation: Evaluation) -> float:
-        """What arms are compared by."""
-        return float(getattr(evaluation, FIGURES[self._config.compare.score_by]))
 
     def _validation(self, classifier: FittedClassifier) -> Evaluation | None:
         return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None

@@ -8,12 +8,8 @@ import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
 from gangda.moves.candidates import FIGURES as FIGURES
+from gangda.moves.candidates import words_of as words_of
 from gangda.statistics.verdicts import balancing
-
-
-def words_of(score_by: str) -> str:
-    """How the figure is called."""
-    return FIGURES[score_by].replace("_", " ")
 
 
 def weights_of(score_by: str, cells: Sequence[Mapping[str, Any]]) -> FloatArray | None:
