@@ -2,24 +2,38 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.files import clear_disk_errors, read_json, write_json
 
+Digest = Callable[[Mapping[str, Any]], str]
+
 ASIDE = ("format_version", "content")  # of a file, what is no content
+CURE = "remove it and make it again"
 
 
-def write_result(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON object with `format_version` and, as `content`, the SHA-256 of the rest; atomically."""
+def sha256_of(plain: Mapping[str, Any]) -> str:
+    """Hex SHA-256 of plain values, whatever the order of their keys."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_result(path: Path, values: Mapping[str, Any], digest: Digest = sha256_of) -> None:
+    """Write a JSON object with `format_version` and, as `content`, a hash of the rest; atomically."""
     plain = json.loads(json.dumps({key: values[key] for key in values if key not in ASIDE}))
-    write_json(path, {**plain, "content": _digest(plain)})
+    write_json(path, {**plain, "content": digest(plain)})
 
 
-def read_result(path: Path) -> dict[str, Any]:
+def read_result(path: Path, digest: Digest = sha256_of, cure: str = CURE) -> dict[str, Any]:
     """What `write_result` was given.
+
+    Args:
+        path: the file.
+        digest: as it was written with.
+        cure: what to do where the hash is missing or does not match.
 
     Raises:
         DataError: missing, damaged, of a newer format, or without a hash.
@@ -27,21 +41,14 @@ def read_result(path: Path) -> dict[str, Any]:
     values = read_json(path)
     plain = {key: value for key, value in values.items() if key not in ASIDE}
     if "content" not in values:
-        raise DataError(
-            f"{path}: has no hash of its content (made by an older gangda, or damaged); remove it and make it again"
-        )
+        raise DataError(f"{path}: has no hash of its content (made by an older gangda, or damaged); {cure}")
     try:
-        whole = values["content"] == _digest(plain)
+        whole = values["content"] == digest(plain)
     except RecursionError:
         whole = False
     if not whole:
-        raise DataError(f"{path}: damaged (its hash does not match); remove it and make it again")
+        raise DataError(f"{path}: damaged (its hash does not match); {cure}")
     return plain
-
-
-def _digest(plain: Mapping[str, Any]) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def finished_values(out: Path, name: str, identity: str, what: str, of: str) -> dict[str, Any] | None:
@@ -58,10 +65,9 @@ def finished_values(out: Path, name: str, identity: str, what: str, of: str) -> 
     if not (out / name).is_file():
         raise RunError(f"{out}: exists and is not a {what} of gangda's; choose another --out")
     try:
-        values = read_result(out / name)
+        values = read_result(out / name, cure="remove that folder")
     except DataError as error:
-        reason = str(error).replace("remove it and make it again", "remove that folder")
-        raise RunError(f"{reason}, or choose another --out, and run the same command again") from None
+        raise RunError(f"{error}, or choose another --out, and run the same command again") from None
     if values.get("id") != identity:
         raise RunError(f"{out}: holds the {what} of other {of} or options; choose another --out")
     return values

@@ -36,6 +36,26 @@ def test_a_damaged_result_is_refused_and_what_to_do_is_said(tmp_path, change, wo
         finished_values(tmp_path / "out", "scores.json", "abc", "score", "samples")
 
 
+def test_a_damaged_result_of_a_command_is_mended_by_removing_its_folder(tmp_path):
+    write_result(tmp_path / "out" / "a.json", VALUES)
+    path = tmp_path / "out" / "a.json"
+    path.write_text(path.read_text().replace("0.1", "0.2"))
+    with pytest.raises(RunError) as error:
+        finished_values(tmp_path / "out", "a.json", "abc", "score", "samples")
+    assert str(error.value) == (
+        f"{path}: damaged (its hash does not match); remove that folder, or choose another --out, and run the same "
+        "command again"
+    )
+
+
+def test_a_hash_of_ones_own(tmp_path):
+    write_result(tmp_path / "a.json", VALUES, digest=lambda plain: f"{len(plain)} values")
+    assert '"content": "5 values"' in (tmp_path / "a.json").read_text()
+    assert read_result(tmp_path / "a.json", lambda plain: f"{len(plain)} values")["id"] == "abc"
+    with pytest.raises(DataError, match="its hash does not match"):
+        read_result(tmp_path / "a.json")
+
+
 def test_the_result_of_this_request_only(tmp_path):
     assert finished_values(tmp_path / "out", "a.json", "abc", "score", "samples") is None
     write_result(tmp_path / "out" / "a.json", VALUES)

@@ -1,7 +1,6 @@
 """One cell: draw the subset, train its generator, evaluate every arm; its result is one JSON file."""
 
 import dataclasses
-import json
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +20,8 @@ from gangda.engines.comparing.scores import pack_labels
 from gangda.engines.comparing.telling import Tell
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import prepare
-from gangda.runtime.files import read_json, write_json
+from gangda.runtime.files import FORMAT_VERSION
+from gangda.runtime.results import read_result, write_result
 
 PICTURED_CELLS = 2  # the others keep numbers only
 FAILED = "failed"  # the folder of cells whose training gave nothing that can be used
@@ -35,19 +35,17 @@ def cell_path(out: Path, cell: Cell, kind: str = "cells") -> Path:
 def read_cell(out: Path, cell: Cell, kind: str = "cells") -> dict[str, Any] | None:
     """A cell's result; None where it is missing, damaged or another cell's."""
     try:
-        values = read_json(cell_path(out, cell, kind))
+        values = read_result(cell_path(out, cell, kind), digest)
     except DataError:
         return None
-    whole = values.pop("content", None) == digest(
-        {key: values[key] for key in values if key != "format_version"}
-    )
-    return values if whole and values.get("id") == cell.id and values.get("finished") is True else None
+    if values.get("id") != cell.id or values.get("finished") is not True:
+        return None
+    return {"format_version": FORMAT_VERSION, **values}  # as each cell stands in `comparison.json`
 
 
 def write_cell(out: Path, cell: Cell, result: dict[str, Any], kind: str = "cells") -> None:
     """Publish a cell's result, with a hash of its content: of one flipped digit nobody would know."""
-    plain = json.loads(json.dumps({key: result[key] for key in result if key != "format_version"}))
-    write_json(cell_path(out, cell, kind), {**plain, "content": digest(plain)})
+    write_result(cell_path(out, cell, kind), result, digest)
 
 
 def failure_of(out: Path, cell: Cell) -> str | None:

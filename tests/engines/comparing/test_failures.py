@@ -1,6 +1,7 @@
 """Cells whose training gave nothing that can be used: recorded, named, and left out of everything."""
 
 import functools
+import hashlib
 import json
 
 import numpy as np
@@ -65,6 +66,20 @@ def test_the_others_are_judged_and_the_failed_ones_are_named(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "cell 7 (seed 7): gan: only 0" in page
     assert "8 paired seeds" in page
+
+
+def test_a_cell_keeps_the_bytes_it_has_always_had(tmp_path):
+    """Hashes of cells are shorter than those of other results: older ones must stay readable."""
+    plan = plan_for(tmp_path, seeds=1)
+    path = cell_path(tmp_path, plan.cells[0])
+    write_cell(tmp_path, plan.cells[0], {"id": plan.cells[0].id, "finished": True, "score": 0.5})
+    text = f'{{"finished": true, "id": "{plan.cells[0].id}", "score": 0.5}}'
+    assert json.loads(path.read_text()) == {
+        "format_version": 1,
+        **json.loads(text),
+        "content": hashlib.sha256(text.encode()).hexdigest()[:16],
+    }
+    assert read_cell(tmp_path, plan.cells[0]) == {"format_version": 1, **json.loads(text)}
 
 
 def test_too_few_that_are_left_are_called_too_few(tmp_path):
