@@ -74,6 +74,11 @@ class Arm:
         """Whether it needs a trained generator."""
         return self.added in GENERATED
 
+    @property
+    def sampled(self) -> bool:
+        """Whether its images come out of any generator: the cell's, or one that saw too much."""
+        return self.generated or self.added == "leaked"
+
 
 # Added images that come from a generator, as they are or spoilt on purpose.
 GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")

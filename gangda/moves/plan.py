@@ -184,7 +184,17 @@ def kept_rows(labels: IntArray, keep: IntArray, seed: int) -> IntArray:
 
 
 def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
-    """Positions of the first `counts` (K,) images of each class, in label order."""
+    """Positions of the first `counts` (K,) images of each class, in label order.
+
+    Raises:
+        DataError: a class has fewer.
+    """
+    have = np.bincount(labels, minlength=len(counts))
+    for label in np.flatnonzero(have[: len(counts)] < counts).tolist():
+        raise DataError(
+            f"class #{label}: {have[label]:,} images are there and {counts[label]:,} are needed; make more of it, or "
+            "choose a smaller ratio"
+        )
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
 
 

@@ -13,6 +13,7 @@ from gangda.errors import DataError, UsageError
 from gangda.moves.plan import (
     apportion,
     error_rates,
+    first_of_each,
     kept_rows,
     make_plan,
     plan_add,
@@ -233,3 +234,12 @@ def test_allocating_keeps_the_total_and_gives_more_to_what_is_recalled_worse() -
     assert made.keep.tolist() == have.tolist()
     own = AugmentConfig(ratio=0.5, allocate="recall", ratio_for=("a=0.1",))
     assert make_plan(have, names, own, errors).make.tolist() == [4, 13, 12, 0], "the other 25, shared equally"
+
+
+def test_a_class_that_is_short_is_refused_and_not_cut_short():
+    labels = np.array([1, 0, 1, 0, 1])
+    assert first_of_each(labels, np.array([1, 2, 0])).tolist() == [1, 0, 2]
+    with pytest.raises(DataError, match="class #0: 2 images are there and 3 are needed"):
+        first_of_each(labels, np.array([3, 3]))
+    with pytest.raises(DataError, match="class #2: 0 images are there and 1 are needed"):
+        first_of_each(labels, np.array([0, 0, 1]))

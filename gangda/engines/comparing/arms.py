@@ -76,8 +76,7 @@ def wanted(config: ExperimentConfig, real: LabelledImages, *, generated: bool) -
     own = tuple(
         ratio
         for name in compare.arms
-        if (find(name)[0].added in CHOOSING or find(name)[0].generated) is generated
-        and (ratio := ratio_of(name)) is not None
+        if find(name)[0].sampled is generated and (ratio := ratio_of(name)) is not None
     )
     most = compare.fresh * most_made(compare.mode, (*compare.ratios, *own), real, compare.ratio_for)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)

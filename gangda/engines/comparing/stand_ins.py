@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gangda.arms import find, ratio_of
+from gangda.arms import find
 from gangda.configs import ExperimentConfig
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, UInt8Array, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import wanted
+from gangda.engines.comparing.arms import wanted_by
 from gangda.errors import UsageError
 from gangda.runtime.seeding import numpy_stream
 
@@ -22,8 +22,8 @@ SMOTE_NEIGHBOURS = 5  # Chawla 2002
 
 
 def permuted(pools: "Pools", arch: str) -> LabelledImages:
-    """Generated images, each under the name of the next class."""
-    pool = pools.of("generator", arch)
+    """Generated images, each under the name of the next class: of each as many as that one wants."""
+    pool = pools.exactly(arch, pools.filters, np.roll(pools.wanted, -1))
     labels = (pool.labels + 1) % pool.num_classes
     return _in_order(dataclasses.replace(pool, labels=labels))
 
@@ -66,7 +66,7 @@ def held_back(pools: "Pools", arch: str) -> LabelledImages:
     """
     seed, splits = pools.cell.seed, pools.splits
     whole, rows = outside(pools.plan.config, splits, seed)
-    _refuse_too_few(whole, rows, pools.wanted_otherwise)
+    _refuse_too_few(pools.plan.config, splits.train, whole, rows)
     return _as_added(whole.take(_rng(pools, "held back").permutation(rows)), TRADITIONAL)
 
 
@@ -81,21 +81,29 @@ def outside(config: ExperimentConfig, splits: DataSplits, seed: int) -> tuple[La
     return whole, np.flatnonzero(~np.isin(whole.row_id, used))
 
 
-def _refuse_too_few(whole: LabelledImages, rows: IntArray, wanted: IntArray) -> None:
+def _refuse_too_few(
+    config: ExperimentConfig, real: LabelledImages, whole: LabelledImages, rows: IntArray
+) -> None:
+    """Refuse the arms of other real images that need more of a class than these rows of the whole source have."""
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
-    for name, have, want in zip(whole.class_names, counts, wanted, strict=True):
-        if have < want:
-            raise UsageError(
-                f"--arms held-back: class '{name}' has {have} images outside the subset, {want} are needed; "
-                "give a smaller --per-class or ratio"
-            )
+    for arm in (name for name in config.compare.arms if find(name)[0].added.startswith("held back")):
+        for name, have, want in zip(whole.class_names, counts, wanted_by(config, real, arm), strict=True):
+            if have < want:
+                raise UsageError(
+                    f"--arms {arm}: class '{name}' has {have} images outside the subset, {want} are needed; "
+                    f"give a smaller {_cause(config, arm)}"
+                )
+
+
+def _cause(config: ExperimentConfig, arm: str) -> str:
+    """What an arm's need of other real images grows with."""
+    if find(arm)[0].replaces:
+        return "--per-class"
+    return "--per-class, ratio or --fresh" if config.compare.fresh > 1 else "--per-class or ratio"
 
 
 def _enough_outside(config: ExperimentConfig, splits: DataSplits) -> None:
-    arms = [name for name in config.compare.arms if find(name)[0].added.startswith("held back")]
-    if max(config.compare.ratios) > 0 or any(find(name)[0].replaces or ratio_of(name) for name in arms):
-        needed = wanted(config, splits.train, generated=False)
-        _refuse_too_few(*outside(config, splits, config.runtime.seed), needed)
+    _refuse_too_few(config, splits.train, *outside(config, splits, config.runtime.seed))
 
 
 def smote(pools: "Pools", arch: str) -> LabelledImages:

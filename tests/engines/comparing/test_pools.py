@@ -6,15 +6,17 @@ import json
 import numpy as np
 import pytest
 
-from gangda.arms import ARMS
+from gangda.arms import ARMS, FitRule, find
 from gangda.configs import Budget, ClassifierConfig, CompareConfig, DataConfig, ExperimentConfig, Runtime
 from gangda.data.images import REAL
 from gangda.data.loading import load_splits
 from gangda.engines import comparing
+from gangda.engines.comparing.fits import Fits
 from gangda.engines.comparing.plan import make_plan
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.stand_ins import outside
 from gangda.errors import UsageError
+from gangda.moves.candidates import Candidate
 from gangda.runtime.device import prepare
 from gangda.specs import PcaSpec
 
@@ -97,6 +99,49 @@ def test_too_few_held_back_images_are_refused_when_it_is_planned(tmp_path):
         comparing.compare(config, tmp_path / "e", dry_run=True)
     none = dataclasses.replace(config, compare=dataclasses.replace(config.compare, ratios=(0.0,)))
     assert comparing.compare(none, tmp_path / "f", dry_run=True).dry_run
+
+
+def rules_of(config, work, *names):
+    """The rule that each arm's classifier is really trained by, and its images."""
+    splits = load_splits(config.data, 0)
+    plan = make_plan(config, splits.fingerprint, None, None)
+    machine = prepare(plan.config.runtime)
+    pools = Pools(plan, plan.cells[0], splits, machine, work, lambda share, info: None)
+    fits = Fits(config, 0, splits, pools, machine, pools.tell)
+    found = []
+    for name in names:
+        arm, arch = find(name)
+        images = fits._images(arm, arch, Candidate(1.0))
+        found.append((fits._rule(arm, images), images))
+    return found
+
+
+def test_what_sets_added_images_against_real_ones_leaves_arms_without_real_ones_alone(tmp_path):
+    options = {"generated_weight": 0.3, "anneal": True, "fresh": 2, "recalibrate": True}
+    names = ("real", "other-real", "generated-only", "generated")
+    config = experiment(arms=names, **options)
+    (_, real), (other, others), (alone, _), (both, _) = rules_of(config, tmp_path, *names)
+    assert len(others) == len(real)
+    assert other == alone == FitRule()
+    assert both == FitRule(added_weight=0.3, annealed=True, fresh=2, recalibrated=True)
+
+
+def test_no_real_image_left_to_recalibrate_on_is_no_crash(tmp_path):
+    config = experiment(arms=("real", "generated"), mode="replace", ratios=(1.0,), recalibrate=True)
+    config = dataclasses.replace(config, classifier=ClassifierConfig(classifier="resnet", classifier_steps=1))
+    comparing.compare(config, tmp_path / "e", jobs=1)
+    [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]
+    assert cell["arms"]["generated"]["n_generated"] == cell["rows"]["train"]["count"]
+
+
+def test_a_ratio_of_its_own_is_drawn_of_a_generator_that_saw_too_much(tmp_path):
+    config = experiment(arms=("real", "leaky:3", "smote"))
+    comparing.compare(config, tmp_path / "e", jobs=1)
+    [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]
+    count = cell["rows"]["train"]["count"]
+    added = {name: arm["n_generated"] for name, arm in cell["arms"].items()}
+    assert added == {"real": 0, "leaky:3": 3 * count, "smote": count}
+    assert cell["generators"]["leaky"]["made"] == [3 * n for n in cell["rows"]["train"]["per_class"]]
 
 
 def test_smote_lies_between_neighbours_of_its_class(pools):
