@@ -27,12 +27,13 @@ def exchange(
     scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
     sizes = {row["name"]: row["n_train"] for row in table}
     added = {row["name"]: row["n_generated"] for row in table}
+    uneven = {row["name"] for row in table if len(set(row["ratios"] or ())) > 1}  # of no one size
     if refusal(compare) is not None:
         return None
     points: dict[FitRule, dict[float, tuple[str, FloatArray]]] = {}
     for name in compare.arms:
         arm = find(name)[0]
-        if arm.added in ("", MORE_REAL):
+        if arm.added in ("", MORE_REAL) and name not in uneven:
             points.setdefault(arm.rule, {}).setdefault(sizes[name], (name, scores[name]))
     curves = {
         rule: curve_of(list(each), [score for _, score in each.values()])
@@ -56,7 +57,7 @@ def refusal(compare: CompareConfig) -> str | None:
     """Why more real images are no learning curve here; None where they are, or where there are none."""
     if not any(find(name)[0].added == MORE_REAL for name in compare.arms):
         return None
-    settings = ("mode", "ratio_for", "generated_weight", "anneal", "fresh")
+    settings = ("mode", "ratio_for", "generated_weight", "anneal", "fresh", "recalibrate")
     other = [name for name in settings if getattr(compare, name) != getattr(PLAIN, name)]
     if not other:
         return None

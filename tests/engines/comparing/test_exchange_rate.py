@@ -10,7 +10,8 @@ from fake_experiment import cell_values, plan_for
 from gangda import experiments, settings
 from gangda.configs import ClassifierConfig, CompareConfig, DataConfig, ExperimentConfig, Runtime
 from gangda.engines.comparing import collect, compare, planned
-from gangda.engines.comparing.cells import splits_of, write_cell
+from gangda.engines.comparing.arms import ratios_of
+from gangda.engines.comparing.cells import read_cell, splits_of, write_cell
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.experimenting import experiment
 from gangda.errors import UsageError
@@ -54,12 +55,36 @@ def test_arms_are_read_off_the_curve_of_their_own_way(tmp_path):
     assert [row["arm"] for row in document["calibration"]] == ["copies"]
 
 
-def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path):
-    plan = plan_for(tmp_path, arms=ARMS, generated_weight=0.5)
+@pytest.mark.parametrize("change", [{"generated_weight": 0.5}, {"recalibrate": True}])
+def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path, change):
+    plan = plan_for(tmp_path, arms=ARMS, **change)
     finish(plan, tmp_path)
     result = collect(plan, tmp_path)
     assert result.exchange is None
-    assert any(note.startswith("No exchange rate: --generated-weight") for note in result.notes)
+    flag = "--" + next(iter(change)).replace("_", "-")
+    assert any(note.startswith(f"No exchange rate: {flag}") for note in result.notes)
+
+
+def test_an_arm_of_several_sizes_is_no_point_of_a_curve(tmp_path):
+    plan = plan_for(tmp_path, arms=ARMS)
+    finish(plan, tmp_path)
+    values = read_cell(tmp_path, plan.cells[0])
+    for name in EXTRA:
+        values["arms"][name]["ratio"] = 2.0
+    write_cell(tmp_path, plan.cells[0], values)
+    for cell in plan.cells[1:]:
+        values = read_cell(tmp_path, cell)
+        for name in EXTRA:
+            values["arms"][name]["ratio"] = 2.0 if name == "held-back:1" else 0.5
+        write_cell(tmp_path, cell, values)
+    [plain] = collect(plan, tmp_path).exchange["curves"]
+    assert plain["arms"] == ["real", "held-back:1"]
+
+
+def test_points_of_a_curve_are_not_chosen():
+    compare = CompareConfig(ratios=(0.5, 2.0, 1.0))
+    names = ("held-back", "held-back+traditional", "held-back+traditional:0.5", "other-real", "generated")
+    assert [ratios_of(compare, name) for name in names] == [(2.0,), (2.0,), (0.5,), (2.0,), (0.5, 1.0, 2.0)]
 
 
 def test_without_more_real_images_nothing_is_said(tmp_path):
@@ -157,6 +182,19 @@ def test_held_back_images_are_nobody_elses(tmp_path):
 def test_a_ratio_that_cannot_be_is_refused(arm, message):
     with pytest.raises(UsageError, match=message):
         planned(config(("real", arm)), None)
+
+
+def test_other_real_images_are_asked_for_by_the_arms_that_add_them_alone():
+    """62 of a class are outside a subset of 80: enough for a quarter of it more, whatever the other arms add."""
+    few = config(("real", "held-back:0.25", "generated"), per_class=80, ratios=(2.0,))
+    assert planned(few, None).cells
+    for arms, change, cause in (
+        (("real", "other-real", "held-back:0.25"), {}, "--arms other-real: .*; give a smaller --per-class$"),
+        (("real", "held-back:0.25", "held-back:1"), {}, "--arms held-back:1: .*--per-class or ratio$"),
+        (("real", "held-back:0.25"), {"fresh": 5}, "--arms held-back:0.25: .*--per-class, ratio or --fresh$"),
+    ):
+        with pytest.raises(UsageError, match=cause):
+            planned(config(arms, per_class=80, **change), None)
 
 
 def test_real_images_are_held_back_from_a_subset_only():
