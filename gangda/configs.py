@@ -61,16 +61,17 @@ class TransformConfig(Checked):
     )
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
     flip: float = option(
-        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0
+        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0, off=0.0
     )
     erasing: float = option(
-        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
+        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0, off=0.0
     )
     mixup: float = option(
         0.0,
         "also blend images and labels of a batch: alpha of the Beta; usually 0.2",
         minimum=0.0,
         maximum=10,
+        off=0.0,
     )
 
 
@@ -207,10 +208,12 @@ class CompareConfig(Checked):
     fresh: int = option(
         1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
     )
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO), off=())
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
     second_classifier: str | None = option(
-        None, "also fit the first primary difference's arms with this one: a headline needs both to agree"
+        None,
+        "also fit the first primary difference's arms with this one: a headline needs both to agree",
+        off=None,
     )
     contrast: tuple[str, ...] = option(
         (), "tested in place of the usual differences, as in 'generated - smote'; repeatable", repeat=True

@@ -14,7 +14,7 @@ from typing import Any
 from gangda import catalog, configs, specs
 from gangda.config_files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
 from gangda.errors import UsageError
-from gangda.fields import Checked, flag_of, is_given
+from gangda.fields import Checked, flag_of, in_use, is_given
 from gangda.fieldtypes import convert
 
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
@@ -113,9 +113,27 @@ def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
 
 def dump(config: Any) -> str:
     """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
+    return _as_yaml(as_mapping(config))
+
+
+def canonical(config: Any) -> str:
+    """The same without newer options that are off: the text whose hash names a default folder."""
+    return _as_yaml(used_mapping(config))
+
+
+def used_mapping(config: Any) -> dict[str, Any]:
+    """As `as_mapping`, without newer options that are off (`fields.in_use`)."""
+    mapping = as_mapping(config)
+    return {
+        name: in_use(SECTIONS[name], values) if name in SECTIONS else values
+        for name, values in mapping.items()
+    }
+
+
+def _as_yaml(mapping: Mapping[str, Any]) -> str:
     import yaml
 
-    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
+    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **mapping}, sort_keys=False)
     return text
 
 

@@ -19,6 +19,7 @@ from gangda.data.loading import load_source, load_splits
 from gangda.data.set_index import request_key
 from gangda.data.shards import is_set
 from gangda.errors import DataError, GangdaError, UsageError
+from gangda.fields import in_use
 from gangda.moves.fit import build_classifier, evaluate, fit_classifier, step_count
 from gangda.moves.heldout import Behind, behind_set, check_twins, named_test
 from gangda.report import figures
@@ -216,7 +217,7 @@ def _about(
         "hashes": {"train": task.train.content_hash(), "test": task.test.content_hash()},
         "classifier": asdict(classifier),
         "code": custom.code_of(classifier.classifier) if ":" in classifier.classifier else "",
-        "transforms": None if transforms is None else asdict(transforms),
+        "transforms": None if transforms is None else in_use(TransformConfig, asdict(transforms)),
         "seeds": seeds,
         "machine": [machine.device.type, machine.precision, machine.threads],
     }

@@ -16,6 +16,7 @@ from gangda.data.shards import SetHeader
 from gangda.data.splits import DataSplits
 from gangda.engines.augmenting.choosing import Decision, Trials, is_open, unseen_validation
 from gangda.engines.augmenting.filling import split_by_method
+from gangda.fields import in_use
 from gangda.moves.candidates import Filters
 from gangda.moves.filtered import check_filters, in_order
 from gangda.moves.leaks import check_run
@@ -28,12 +29,6 @@ from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 
 PROTOCOL = 2  # raised when the same options would give other images
-TRANSFORMS = (
-    "rotation",
-    "translation",
-    "scaling",
-    "blur",
-)  # always in a set's key; newer ones only where in use
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +141,7 @@ def provenance(task: Task) -> dict[str, Any]:
     else:
         del asked["score_by"]
     if _transforms_some(task):
-        made_by["transforms"] = _in_use(task.transforms)
+        made_by["transforms"] = in_use(TransformConfig, asdict(task.transforms))
     plain: dict[str, Any] = json.loads(json.dumps(made_by))
     return plain
 
@@ -157,12 +152,6 @@ def _transforms_some(task: Task) -> bool:
         return task.config.method != "generated"
     plan = Decision(task.config).plan(task.splits.train)
     return bool(split_by_method(plan.make, task.config.method)[1].any())
-
-
-def _in_use(transforms: TransformConfig) -> dict[str, Any]:
-    """The transforms, without those that older sets did not know and this one does not use: it keeps its key."""
-    values = asdict(transforms)
-    return {name: value for name, value in values.items() if name in TRANSFORMS or value}
 
 
 def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from gangda import settings
-from gangda.configs import ExperimentConfig, Runtime
+from gangda.configs import ExperimentConfig, Recipe, Runtime
 from gangda.engines.comparing.arms import own_archs, train_config
 from gangda.engines.comparing.checks import check
 from gangda.errors import RunError
+from gangda.fields import in_use
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
@@ -204,14 +205,9 @@ def digest(value: Any) -> str:
 
 
 def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] | None) -> dict[str, Any]:
-    sections = settings.as_mapping(config)
+    sections = settings.used_mapping(config)
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
-    if not sections["compare"]["filter"]:  # without filters, a plan stays the one it always was
-        del sections["compare"]["filter"]
-    if config.compare.second_classifier is None:
-        del sections["compare"]["second_classifier"]  # a plan made before there was one keeps its hash
-    sections["recipe"] = _as_it_was(sections["recipe"])
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,
@@ -232,13 +228,8 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
 def _trained_as(config: ExperimentConfig, arch: str) -> dict[str, Any]:
     """What an architecture that an arm asks for itself has by default: a cell depends on it."""
     trained = train_config(config, arch, config.runtime.seed)
-    recipe = _as_it_was(dataclasses.asdict(trained.recipe))
+    recipe = in_use(Recipe, dataclasses.asdict(trained.recipe))
     return {"spec": dataclasses.asdict(trained.spec), "recipe": recipe}
-
-
-def _as_it_was(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe without what it does not use and older ones did not know: plans keep their hashes."""
-    return {name: value for name, value in recipe.items() if name != "simultaneous" or value}
 
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:

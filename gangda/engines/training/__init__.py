@@ -175,7 +175,7 @@ def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
 
 def default_folder(config: TrainConfig, name: str) -> Path:
     """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
-    return Path("runs") / f"{name}-{config.arch}-{config_hash(settings.dump(config))}"
+    return Path("runs") / f"{name}-{config.arch}-{config_hash(settings.canonical(config))}"
 
 
 def fit_run(

@@ -5,7 +5,8 @@ import multiprocessing
 import pytest
 
 from gangda import specs
-from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
+from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Recipe, Runtime
+from gangda.engines.comparing import plan as planning
 from gangda.engines.comparing.checks import check
 from gangda.engines.comparing.plan import make_plan, publish, resolve_runtime
 from gangda.errors import DataError, RunError, UsageError
@@ -123,6 +124,17 @@ def test_a_plan_is_not_changed_once_made(tmp_path, changed, said):
     with pytest.raises(RunError, match=said):
         publish(plan(**changed), tmp_path / "exp")
     assert (tmp_path / "exp" / "plan.json").read_bytes() == before
+
+
+def test_a_plan_of_before_there_was_an_option_is_taken_up(monkeypatch):
+    """Hashes of a plan and a cell as they came out before classes could be sampled or images mirrored or blended."""
+    monkeypatch.setattr(planning, "PROTOCOL", 5)
+    before = plan()
+    assert (before.hash, before.cells[0].id) == ("dc2c76fa1c1102fb", "1102b46863f61a59")
+    now = make_plan(
+        dataclasses.replace(experiment(), recipe=Recipe(class_sampling="sqrt")), PRINT, None, None
+    )
+    assert now.cells[0].id != before.cells[0].id
 
 
 def test_added_seeds_are_an_extension_for_good(tmp_path):
