@@ -91,6 +91,13 @@ def test_the_key_of_a_set_knows_only_transforms_in_use() -> None:
     assert set(used[1]) == {*used[0], "flip"}
 
 
+def test_images_of_a_set_are_not_blended() -> None:
+    with pytest.raises(
+        UsageError, match=r"^--mixup 0\.2: blends the batches of a classifier.*; leave it out"
+    ):
+        provenance_of(TransformConfig(mixup=0.2))
+
+
 def provenance_of(transforms: TransformConfig) -> dict[str, Any]:
     config = AugmentConfig(method="traditional", ratio=0.1)
     made = augment(DATA, config, transforms, RUNTIME, run=None, out=None, dry_run=True)

@@ -9,6 +9,7 @@ from gangda.configs import TransformConfig
 from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
 from gangda.data.set_pieces import Piece, make_piece
 from gangda.data.shards import SetWriter
+from gangda.errors import UsageError
 from gangda.moves.draw import BLOCK
 from gangda.moves.filtered import Sieve
 from gangda.moves.plan import AugmentPlan, kept_rows
@@ -19,6 +20,19 @@ from gangda.runtime.seeding import numpy_stream, torch_stream
 from gangda.traditional.transforms import batch_transform
 
 CHUNK = 4096  # real images written at once
+
+
+def check_transforms(transforms: TransformConfig) -> None:
+    """Refuse what concerns a classifier's batches, not single images.
+
+    Raises:
+        UsageError: mixup.
+    """
+    if transforms.mixup:
+        raise UsageError(
+            f"--mixup {transforms.mixup:g}: blends the batches of a classifier, a set holds single images; leave it "
+            "out (--mixup 0 where a configuration has it) and give it to classify --transforms, or to compare"
+        )
 
 
 def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:

@@ -15,7 +15,7 @@ from gangda.data.set_index import request_key
 from gangda.data.shards import SetHeader
 from gangda.data.splits import DataSplits
 from gangda.engines.augmenting.choosing import Decision, Trials, is_open, unseen_validation
-from gangda.engines.augmenting.filling import split_by_method
+from gangda.engines.augmenting.filling import check_transforms, split_by_method
 from gangda.fields import in_use
 from gangda.moves.candidates import Filters
 from gangda.moves.filtered import check_filters, in_order
@@ -90,6 +90,7 @@ def task_of(
     reporter: Reporter,
 ) -> Task:
     """Everything that can be refused before any work is done; the generator is read where it can be needed."""
+    check_transforms(transforms)
     counts, names = splits.train.counts(), splits.train.class_names
     plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
     machine, model = prepare(runtime), None
