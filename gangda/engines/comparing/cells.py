@@ -1,9 +1,10 @@
 """One cell: draw the subset, train its generator, evaluate every arm; its result is one JSON file."""
 
+import contextlib
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,11 +111,16 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     machine = prepare(config.runtime)
     splits = splits_of(plan, cell)
     pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
-    for arm, arch in (find(name) for name in config.compare.arms):
+    for name in config.compare.arms:
+        arm, arch = find(name)
         if arm.generated and (arm.replaces or max(config.compare.ratios) > 0):
-            pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
+            with _naming(name):
+                pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
     arms = Fits(config, cell.seed, splits, pools, machine, tell)
-    results = {name: arms.run(name) for name in config.compare.arms}
+    results = {}
+    for name in config.compare.arms:
+        with _naming(name):
+            results[name] = arms.run(name)
     return {
         "kind": "cell",
         "fingerprint": splits.fingerprint,
@@ -134,6 +140,15 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
         "pictures": pictures_of(pools) if cell.index < PICTURED_CELLS else None,
         "seconds": time.monotonic() - began,
     }
+
+
+@contextlib.contextmanager
+def _naming(arm: str) -> Iterator[None]:
+    """What fails inside is told with the arm that needed it."""
+    try:
+        yield
+    except OutcomeError as error:
+        raise type(error)(f"arm {arm}: {error}") from error
 
 
 def _rows(images: LabelledImages) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gangda.data.splits import DataSplits
 from gangda.engines.comparing.arms import choices_of, plan_of, ratios_of
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
-from gangda.errors import FilterError
+from gangda.errors import FilterError, OutcomeError
 from gangda.moves.candidates import (
     REAL_ONLY,
     Candidate,
@@ -98,7 +98,8 @@ class Fits:
     def second(self) -> dict[str, Any] | None:
         """The first primary difference's arms with the second classifier, on the same images; None without one.
 
-        Their ratios and filters are those that the first classifier's validation score chose.
+        Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
+        still stands: there are no `arms` then, and a `reason`.
         """
         compare = self._config.compare
         name = compare.second_classifier
@@ -106,17 +107,17 @@ class Fits:
             return None
         contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
         other = dataclasses.replace(self._classifier, classifier=name)
-        arms = {}
-        for word, _ in terms:
-            arm, arch = find(word)
-            fitted = self._fit(arm, arch, self._chosen[word], other)
-            test = evaluate(fitted.classifier, self._splits.test, fitted.images)
-            arms[word] = {
-                "ratio": self._chosen[word].ratio,
-                "seconds": fitted.seconds,
-                "test": plain_of(test),
-            }
-        return {"classifier": name, "contrast": contrast, "arms": arms}
+        asked = {"classifier": name, "contrast": contrast}
+        try:
+            return {**asked, "arms": {word: self._seconded(word, other) for word, _ in terms}}
+        except OutcomeError as error:
+            return {**asked, "arms": {}, "reason": str(error)}
+
+    def _seconded(self, name: str, other: ClassifierConfig) -> dict[str, Any]:
+        arm, arch = find(name)
+        fitted = self._fit(arm, arch, self._chosen[name], other)
+        test = evaluate(fitted.classifier, self._splits.test, fitted.images)
+        return {"ratio": self._chosen[name].ratio, "seconds": fitted.seconds, "test": plain_of(test)}
 
     def recognised(self) -> dict[str, float] | None:
         """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""

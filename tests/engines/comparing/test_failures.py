@@ -1,5 +1,6 @@
 """Cells whose training gave nothing that can be used: recorded, named, and left out of everything."""
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -17,7 +18,7 @@ from gangda.configs import (
     Runtime,
 )
 from gangda.engines import comparing
-from gangda.engines.comparing import collect, compare, pools
+from gangda.engines.comparing import collect, compare, fits, pools
 from gangda.engines.comparing.cells import cell_path, finish_cell, read_cell, write_cell
 from gangda.engines.comparing.failures import failures_of
 from gangda.engines.comparing.workers import run_cells
@@ -146,6 +147,26 @@ def test_an_unconditional_generator_that_collapses_ends_its_cell_alone(tmp_path,
     monkeypatch.setattr(comparing, "run_cells", lambda *_: pytest.fail("ran a cell again"))
     with pytest.raises(OutcomeError, match="all 2 cells failed"):
         compare(config(), tmp_path / "out", jobs=1)
+
+
+def test_the_arm_that_failed_is_named_and_a_second_classifier_ends_no_cell(tmp_path, monkeypatch):
+    pca = settings.resolve({}, {}, ("test", {"arch": {"name": "pca"}})).pick(ExperimentConfig).spec
+    small = dataclasses.replace(config(second_classifier="logistic"), arch="pca", spec=pca)
+    fit = fits.fit_classifier
+
+    def diverges(images, asked, **more):
+        if asked.classifier == "logistic":
+            raise OutcomeError("the loss is no number any more")
+        return fit(images, asked, **more)
+
+    monkeypatch.setattr(fits, "fit_classifier", diverges)
+    compare(small, tmp_path / "second", jobs=1)
+    document = json.loads((tmp_path / "second/comparison.json").read_text())
+    assert [cell["second"]["reason"] for cell in document["cells"]] == ["the loss is no number any more"] * 2
+    assert "With logistic: failed in all 2 seeds" in document["headline"]
+    first = dataclasses.replace(config(), arch="pca", spec=pca, classifier=ClassifierConfig("logistic", 2))
+    with pytest.raises(OutcomeError, match=r"cell 0 \(seed 0\): arm real: the loss is no number"):
+        compare(first, tmp_path / "first", jobs=1)
 
 
 def fail_on_even(plan, cell, out, tell):

@@ -98,6 +98,27 @@ def test_the_second_classifier_disagrees(tmp_path):
     assert "Better, but not with resnet" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.parametrize("lost", [1, 10])
+def test_seeds_in_which_the_second_classifier_failed_are_left_out_of_its_say_alone(tmp_path, lost):
+    plan = plan_for(tmp_path, second_classifier="resnet")
+    finish(plan, tmp_path, ACCURACY)
+    for cell in plan.cells[:lost]:
+        values = read_cell(tmp_path, cell)
+        values["second"].update(arms={}, reason="the loss is no number any more")
+        write_cell(tmp_path, cell, values)
+    result = collect(plan, tmp_path)
+    second = json.loads((tmp_path / "comparison.json").read_text())["second"]
+    assert result.comparison.n == 10
+    assert len(second["deltas"]) == 10 - lost
+    assert second["agrees"] is (lost == 1)
+    said = (
+        "(without 1 of 10 seeds, in which it failed); the same sign"
+        if lost == 1
+        else "failed in all 10 seeds"
+    )
+    assert said in result.comparison.headline
+
+
 def config(**compare) -> ExperimentConfig:
     return ExperimentConfig(
         data=DataConfig(per_class=50),
