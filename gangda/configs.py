@@ -146,13 +146,17 @@ class AugmentConfig(Checked):
     )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
     truncation: float | None = option(
-        None, "draw noise beyond this again: smaller is more typical, less varied; as in 1.0", minimum=0.05
+        None,
+        "draw noise beyond this again: smaller is more typical, less varied; as in 1.0",
+        minimum=0.05,
+        off=None,
     )
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO), off=())
     allocate: str | None = option(
         None,
         "recall: of the same total, more images of the classes that are recalled worse on validation images",
         choices=("recall",),
+        off=None,
     )
     score_by: str = option(
         "accuracy",

@@ -125,10 +125,8 @@ def provenance(task: Task) -> dict[str, Any]:
     """Who makes the images and how, plain values; what is left open, as it was left, and who decides."""
     config, machine = task.config, task.machine
     left_open = (AUTO,) if AUTO in config.filter else ()
-    asked = asdict(replace(config, filter=(*left_open, *in_order(config.filter))))
-    for name in ("filter", "allocate", "truncation"):
-        if not asked[name]:  # without them, a set keeps the key it always had
-            del asked[name]
+    filters = (*left_open, *in_order(config.filter))
+    asked = in_use(AugmentConfig, asdict(replace(config, filter=filters)))
     made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
     if task.run is not None and task.model is not None:
         made_by |= model_summary(task.run, task.model)
