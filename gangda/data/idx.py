@@ -9,6 +9,7 @@ values.
 """
 
 import gzip
+import io
 import math
 import re
 import struct
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data import mapped
 from gangda.data.decoded import Decoded, check_labels, joined, number_classes
 from gangda.data.images import IntArray, UInt8Array
 from gangda.errors import DataError
@@ -28,6 +30,7 @@ _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: "
 _CODES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 0x0D, "float64": 0x0E}
 _NAME = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
 _MOST_DIMENSIONS = 8
+_CHUNK = 2**24  # bytes read at once
 _MOST_DEFLATED = 1032  # the deflate format cannot shrink anything further: a larger claim is a damaged header
 
 FASHION_MNIST = (
@@ -68,21 +71,29 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
                 raise DataError(
                     f"{path}: truncated: its header promises {expected:,} bytes; download or write it again"
                 )
-            data = file.read(expected + 1)
+            data, more = _filled(mapped.empty((expected,)), file), file.read(1)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error, struct.error) as error:
         raise DataError(
             f"{path}: truncated or damaged ({str(error)[:80]}); download or write it again"
         ) from None
-    if len(data) != expected:
+    if len(data) != expected or more:
         wrong = "truncated" if len(data) < expected else "longer than its header says"
         raise DataError(f"{path}: {wrong} ({expected:,} bytes expected); download or write it again")
     try:
-        array = np.frombuffer(data, dtype=dtype).reshape(shape)
+        array = data.view(dtype).reshape(shape)
     except ValueError as error:  # no values, and dimensions beyond all sense
         raise DataError(f"{path}: damaged header ({error}); download or write it again") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _filled(buffer: UInt8Array, file: io.BufferedIOBase) -> UInt8Array:
+    """As much of the buffer as the file fills."""
+    view, done = buffer.data, 0
+    while done < len(buffer) and (count := file.readinto(view[done : done + _CHUNK])):
+        done += count
+    return buffer[:done]
 
 
 def find_parts(folder: Path) -> dict[tuple[str, str], Path]:

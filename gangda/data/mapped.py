@@ -21,14 +21,15 @@ from torch import Tensor
 from gangda.data.places import cache_root
 
 LARGE = 256 * 2**20  # bytes: 340,000 grey images of 28x28, 22,000 RGB ones of 64x64
+PART = 16 * 2**20  # bytes, of images taken from a set in a file: several splits would add up
 CHUNK = 4096  # images gathered at once
 
 UInt8Array = npt.NDArray[np.uint8]
 
 
-def empty(shape: tuple[int, ...]) -> UInt8Array:
-    """A uint8 array to be filled: in memory, or, if it is large, the mapping of a file."""
-    if math.prod(shape) > LARGE:
+def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
+    """A uint8 array to be filled: in memory, or, above `large` (default `LARGE`) bytes, the mapping of a file."""
+    if math.prod(shape) > (LARGE if large is None else large):
         with contextlib.suppress(OSError):  # no room there
             return _nameless(shape)
     return np.empty(shape, dtype=np.uint8)
@@ -45,11 +46,11 @@ def _nameless(shape: tuple[int, ...]) -> UInt8Array:
 
 
 def take(pixels: UInt8Array, rows: npt.NDArray[np.int64]) -> UInt8Array:
-    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes in an array of `empty`."""
-    shape = (len(rows), *pixels.shape[1:])
-    if math.prod(shape) <= LARGE:
+    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a set in a file, in one of `empty`."""
+    shape, large = (len(rows), *pixels.shape[1:]), PART if in_file(pixels) else LARGE
+    if math.prod(shape) <= large:
         return pixels[rows]
-    taken = empty(shape)
+    taken = empty(shape, large)
     for start in range(0, len(rows), CHUNK):
         taken[start : start + CHUNK] = pixels[rows[start : start + CHUNK]]
     return taken

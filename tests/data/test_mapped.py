@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gangda.configs import ClassifierConfig, DataConfig, Recipe
-from gangda.data import mapped
+from gangda.data import idx, mapped
 from gangda.data.images import concatenate, real_images
 from gangda.data.loading import load_splits
 from gangda.data.pictures import decode_all
@@ -49,6 +49,30 @@ def test_taken_and_joined_images_are_the_same_and_mapped():
     resized = to_square(whole.pixels, 9)
     assert all(isinstance(part, np.memmap) for part in (taken.pixels, both.pixels, resized))
     assert not isinstance(whole.take(rows[:3]).pixels, np.memmap)
+
+
+def test_what_is_taken_of_a_set_in_a_file_is_mapped_sooner(monkeypatch):
+    monkeypatch.setattr(mapped, "PART", 1024)
+    small, big = images(60), images(200)
+    in_file = concatenate(big, big)
+    assert mapped.in_file(in_file.pixels)
+    rows = RNG.permutation(60)[:40]
+    assert not isinstance(small.take(rows).pixels, np.memmap)
+    taken = in_file.take(rows).pixels
+    assert isinstance(taken, np.memmap)
+    np.testing.assert_array_equal(taken, in_file.pixels[rows])
+    assert not isinstance(in_file.take(rows[:10]).pixels, np.memmap)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_large_idx_files_are_read_into_a_mapped_file(tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(idx, "_CHUNK", 999)
+    pixels = RNG.integers(0, 256, (100, 8, 8), np.uint8)
+    path = tmp_path / f"train-images-idx3-ubyte{ending}"
+    idx.write_idx(path, pixels)
+    read = idx.read_idx(path)
+    assert isinstance(read, np.memmap)
+    np.testing.assert_array_equal(read, pixels)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])

@@ -21,7 +21,7 @@ from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
 
-PROTOCOL = 5  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 6  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
