@@ -45,7 +45,8 @@ def ratio_figure(
         axes.set_xlabel("candidate ratio")
         axes.set_ylabel(f"validation {score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
-        fig.legend(loc="outside upper left", ncols=3, frameon=False)
+        columns = 3 if max(map(len, curves)) <= 24 else 2  # what fits beside each other
+        fig.legend(loc="outside upper left", ncols=columns, frameon=False)
         return to_svg(fig, f"Validation {score} over candidate ratios: a line for each arm, dots are seeds.")
 
 

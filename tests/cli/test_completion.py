@@ -74,7 +74,7 @@ def complete_in_bash(program, *words):
         (("train", "--loss", ""), list(catalog.LOSSES)),
         (("train", "--data", "fash"), ["fashion-mnist"]),
         (("sample", "--format", ""), ["png", "npz", "idx"]),
-        (("compare", "--arms", "real,smo"), ["real,smote"]),
+        (("compare", "--arms", "real,leak"), ["real,leaky"]),
         (("train", "--genera"), ["--generators"]),
     ],
 )

@@ -199,7 +199,7 @@ def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
         "n_train": float(np.mean([r["n_train"] for r in results])),
         "n_generated": float(np.mean([r["n_generated"] for r in results])),
         "ratios": [r["ratio"] for r in results] if results[0]["ratio"] is not None else None,
-        "filters": [",".join(r["filter"]) or "none" for r in results] if "filter" in results[0] else None,
+        "filters": [",".join(r["filter"]) or "none" for r in results] if _chose_filter(results) else None,
         "added_per_class": _mean_added(results),
         "classifier_steps": results[0]["steps"],
         "classifier_seconds": float(np.mean([r["seconds"] for r in results])),
@@ -293,3 +293,8 @@ def versions() -> dict[str, str]:
     found = {name: metadata.version(name) for name in PACKAGES}
     own = {"gangda": gangda.__version__, "python": platform.python_version()}
     return {**own, **found, "machine": platform.platform()}
+
+
+def _chose_filter(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an arm had filters to choose among."""
+    return any(candidate.get("filter") for result in results for candidate in result["candidates"])
