@@ -132,12 +132,13 @@ import ctypes, resource, sys, torch
 NO_HUGE_PAGES = 41
 assert ctypes.CDLL(None).prctl(NO_HUGE_PAGES, 1, 0, 0, 0) == 0
 from gangda.runtime.device import keep_freed_memory
-if sys.argv[1] == "kept":
-    keep_freed_memory()
-for _ in range(20):
+keep_freed_memory()
+for step in range(20):
     several = [torch.ones(2**22) for _ in range(5)]
     del several
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+    if step == 4:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
@@ -146,8 +147,6 @@ def test_memory_is_kept_for_the_next_step():
     # Another allocator, or glibc's set otherwise by the user, is not what is tested.
     foreign = re.compile(r"LD_PRELOAD|GLIBC_TUNABLES|MALLOC_.*")
     own = {name: value for name, value in os.environ.items() if not foreign.fullmatch(name)}
-    kept, returned = (
-        int(subprocess.check_output([sys.executable, "-c", FAULTS, how], text=True, env=own))
-        for how in ("kept", "returned")
-    )
-    assert kept < returned - 10 * 5 * 2**24 // 4096  # half of what is freed, in pages
+    faults = int(subprocess.check_output([sys.executable, "-c", FAULTS], text=True, env=own))
+    # Without, it is fifteen times that, unless the heap happens to lie so that its end is in use.
+    assert faults < 5 * 2**24 // 4096  # pages of one step
