@@ -181,11 +181,11 @@ def ratio_of(name: str) -> float | None:
     Raises:
         UsageError: it is no number above 0.
     """
-    _, asked, text = name.partition(":")
+    stem, asked, text = name.partition(":")
     try:
         ratio = float(text) if asked else None
     except ValueError:
         ratio = 0.0
     if ratio is not None and not 0 < ratio < math.inf:
-        raise UsageError(f"--arms {name}: '{text}' is no ratio; write a number above 0, as in held-back:0.5")
+        raise UsageError(f"--arms {name}: '{text}' is no ratio; write a number above 0, as in {stem}:0.5")
     return ratio

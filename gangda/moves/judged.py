@@ -29,6 +29,8 @@ def data_behind(
     if asked is not None:
         return asked, seed
     recorded = own.data_config if own else None
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
     if own is None or recorded is None:
         raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
     excluded = {name: None for group in DataConfig.exclusive if set(group) & set(changed) for name in group}

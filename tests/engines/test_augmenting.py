@@ -68,6 +68,12 @@ def test_generated_images_can_be_filtered(make_run: Any) -> None:
         make(run=run, balance=True, filter=("discriminator",))
 
 
+@pytest.mark.parametrize("option", [{"filter": ("duplicates",)}, {"filter": ("auto",)}, {"truncation": 0.5}])
+def test_what_concerns_generated_images_is_refused_where_none_are_made(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=rf"--{next(iter(option))}: --method traditional"):
+        make(method="traditional", ratio=0.1, **option)
+
+
 def test_truncated_images_are_a_set_of_their_own(make_run: Any) -> None:
     run = make_run("pca", DATA)
     free, narrow = make(run=run, ratio=0.5), make(run=run, ratio=0.5, truncation=0.5)

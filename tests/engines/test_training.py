@@ -148,6 +148,16 @@ def test_resume_raises_the_budget_to_the_longer_run(tmp_path):
     assert weights(tmp_path / "longer") == weights(tmp_path / "run")
 
 
+def test_resume_refuses_fewer_steps_than_are_done(tmp_path):
+    train(config(), tmp_path / "run")
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    fewer = dataclasses.replace(config(), budget=Budget(steps=1, checkpoint_every="2"))
+    with pytest.raises(RunError, match="more than the 1 asked for"):
+        train(fewer, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+    assert train(config(), tmp_path / "run").steps > 1
+
+
 def test_resume_refuses_other_options_and_empty_folders(tmp_path):
     train(config(), tmp_path / "run")
     with pytest.raises(RunError, match=r"recipe\.lr"):

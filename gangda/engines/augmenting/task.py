@@ -16,6 +16,7 @@ from gangda.data.shards import SetHeader
 from gangda.data.splits import DataSplits
 from gangda.engines.augmenting.choosing import Decision, Trials, is_open, unseen_validation
 from gangda.engines.augmenting.filling import check_transforms, split_by_method
+from gangda.errors import UsageError
 from gangda.fields import in_use
 from gangda.moves.candidates import Filters
 from gangda.moves.filtered import check_filters, in_order
@@ -91,6 +92,7 @@ def task_of(
 ) -> Task:
     """Everything that can be refused before any work is done; the generator is read where it can be needed."""
     check_transforms(transforms)
+    _check_method(config)
     counts, names = splits.train.counts(), splits.train.class_names
     plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
     machine, model = prepare(runtime), None
@@ -101,6 +103,19 @@ def task_of(
     if is_open(config):
         unseen_validation(splits, model)
     return Task(splits, config, transforms, classifier, runtime, machine, run, model, reporter)
+
+
+def _check_method(config: AugmentConfig) -> None:
+    """Refuse what concerns generated images where none are made.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for option, given in (("--filter", config.filter), ("--truncation", config.truncation)):
+        if config.method == "traditional" and given:
+            raise UsageError(
+                f"{option}: --method traditional makes no generated images; leave one of them out"
+            )
 
 
 def _generator(

@@ -14,6 +14,7 @@ from gangda.data.splits import DataSplits
 from gangda.engines.training.following import Follower
 from gangda.engines.training.outcome import TrainResult, count_parameters
 from gangda.engines.training.rules import refuse_misfits, refuse_uneven_shares
+from gangda.engines.training.schedule import make_schedule
 from gangda.engines.training.sitting import Sitting
 from gangda.errors import DataError, RunError, UsageError
 from gangda.moves.model import Model, build_networks, load_model
@@ -197,9 +198,25 @@ def fit_run(
     with ranks.dismissing():
         folder.refuse_foreign()
         with folder.lock(), stop_request(patient=ranks.many) as stop:
+            _refuse_less(config, len(images), folder)
             folder.claim(settings.dump(config), _open_to_change(config) if resume else (), fingerprint)
             sitting = Sitting(config, images, validation, folder, machine, fingerprint, reporter, stop)
             return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+
+
+def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
+    """What is trained already cannot be taken back.
+
+    Raises:
+        RunError: the budget is below the steps that the run has done.
+    """
+    wanted = make_schedule(config, images).wanted
+    done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
+    if config.spec.game and wanted is not None and wanted < done:
+        raise RunError(
+            f"{folder.path}: has done {done:,} steps, more than the {wanted:,} asked for; give --steps {done} or more, "
+            "or choose another --out"
+        )
 
 
 def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
