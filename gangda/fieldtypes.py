@@ -73,7 +73,8 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
             raise ValueError
         return tuple(_scalar(kind.base, part) for part in parts)
     except (ValueError, OverflowError):
-        raise UsageError(f"{where} {in_words(value)}: expected {kind.words}") from None
+        expected = ", or ".join((kind.words, *field.metadata.get("words", ())))
+        raise UsageError(f"{where} {in_words(value)}: expected {expected}") from None
 
 
 def _one_or_several(kind: Kind, value: Any) -> Any:

@@ -255,5 +255,5 @@ def test_one_ratio_or_several(typed, ratio):
 
 @pytest.mark.parametrize("typed", ["", "0.5,", "some", "0,x"])
 def test_what_is_no_ratio_is_refused(typed):
-    with pytest.raises(UsageError, match=r"--ratio .*: expected a number, or several with commas"):
+    with pytest.raises(UsageError, match=r"--ratio .*: expected a number, or several with commas, or auto"):
         settings.resolve({("augment", "ratio"): typed}, {})

@@ -29,10 +29,10 @@ def environment() -> "jinja2.Environment":
 
 
 def breakable(name: str) -> "markupsafe.Markup":
-    """A name that may be broken after + and @, so that a column of a table stays narrow."""
+    """A name that may be broken after +, @ and :, so that a column of a table stays narrow."""
     import markupsafe
 
-    return markupsafe.Markup(re.sub(r"([+@])", r"\1<wbr>", str(markupsafe.escape(name))))
+    return markupsafe.Markup(re.sub(r"([+@:])", r"\1<wbr>", str(markupsafe.escape(name))))
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

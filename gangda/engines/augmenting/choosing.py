@@ -80,7 +80,7 @@ def unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImages
     seen = np.isin(splits.validation.row_id, [] if model is None else model.row_ids)
     if model is not None and seen.all():
         raise UsageError(
-            f"{asked}, and {model.card.run} was trained on all of them; train with --validation above 0, or give "
+            f"{asked}, and {model.named} was trained on all of them; train with --validation above 0, or give "
             "one --ratio"
         )
     return splits.validation.take(np.flatnonzero(~seen))
