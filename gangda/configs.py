@@ -1,6 +1,6 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from gangda import arms, catalog
@@ -169,6 +169,11 @@ class AugmentConfig(Checked):
         """The ratios to choose from; one where nothing is left open."""
         return self.ratio if isinstance(self.ratio, tuple) else (self.ratio,)
 
+    def at(self, ratio: float | None) -> "AugmentConfig":
+        """The same with one of the ratios: of several, 0 is the real images alone, whatever `ratio_for` says."""
+        alone = ratio == 0 and len(self.ratios) > 1
+        return replace(self, ratio=ratio, ratio_for=() if alone else self.ratio_for)
+
 
 @dataclass(frozen=True)
 class ScoreConfig(Checked):
@@ -218,6 +223,12 @@ class CompareConfig(Checked):
         None,
         "also fit the first primary difference's arms with this one: a headline needs both to agree",
         off=None,
+    )
+    tune_steps: tuple[int, ...] = option(
+        (),
+        "beside the verdict: each arm with those of these steps its validation images choose, as in 1000,2000,4000",
+        minimum=1,
+        off=(),
     )
     contrast: tuple[str, ...] = option(
         (), "tested in place of the usual differences, as in 'generated - smote'; repeatable", repeat=True

@@ -64,6 +64,7 @@ def cell_values(plan, cell, accuracy, recognised, sd, m):
         "generator": generator,
         "generators": {"cdcgan": {**generator, "course": course(rng)}},
         "second": second(plan, accuracy, m, rng),
+        "tuned": tuned(plan, accuracy, m, cell.seed),
         "arms": {
             arm: arm_values(arm, accuracy[arm] + rng.normal(0, sd), m, rng)
             for arm in plan.config.compare.arms
@@ -108,6 +109,22 @@ def second(plan, accuracy, m, rng):
         "classifier": plan.config.compare.second_classifier,
         "contrast": " - ".join(names),
         "arms": {name: arm_values(name, half[name] + rng.normal(0, 0.002), m, rng) for name in names},
+    }
+
+
+def tuned(plan, accuracy, m, seed):
+    """Every arm two points better, with more steps in every other seed."""
+    numbers = plan.config.compare.tune_steps
+    if not numbers:
+        return None
+    rng = np.random.default_rng(seed + 1000)
+    return {
+        arm: {
+            "steps": numbers[seed % 2],
+            "candidates": [{"steps": steps, "validation": 0.8, "seconds": 1.0} for steps in numbers],
+            "test": arm_values(arm, accuracy[arm] + 0.02, m, rng)["test"],
+        }
+        for arm in plan.config.compare.arms
     }
 
 

@@ -119,6 +119,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         return
     show_arms(out, judged, values["arms"])
     show_contrasts(out, judged)
+    show_tuned(out, values["tuned"])
     show_compared_filters(out, values["filters"])
     say(out, values["headline"])
     for worth in (values["exchange"] or {"worth": ()})["worth"]:
@@ -177,6 +178,28 @@ def show_contrasts(out: "Console", judged: Mapping[str, Any]) -> None:
     ]
     title = f"Differences in points (verdicts at {judged['alpha']:g}; margin {100 * judged['margin']:.2f})"
     draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
+
+
+def show_tuned(out: "Console", tuned: Mapping[str, Any] | None) -> None:
+    """Arms and differences once more, with the steps that each arm's validation images chose."""
+    if tuned is None:
+        return
+    rows = [
+        (
+            row["name"],
+            percent(row["mean"], 2),
+            percent(row["sd"], 2),
+            ", ".join(f"{steps} ({seeds})" for steps, seeds in row["chosen"].items()),
+        )
+        for row in tuned["arms"]
+    ]
+    title = f"Steps chosen on validation, {len(tuned['steps'])} trials for each arm (no test of its own)"
+    draw(out, title, ("arm", "mean", "sd", "steps (seeds)"), rows)
+    differences = [
+        (row["name"], "-" if row["mean"] is None else points(row["mean"]), interval(row["interval"], points))
+        for row in tuned["differences"]
+    ]
+    draw(out, "Differences with these steps, in points", ("contrast", "difference", "interval"), differences)
 
 
 def points(difference: float) -> str:

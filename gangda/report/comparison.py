@@ -22,6 +22,7 @@ RATIO_WORDS = {
 SECTIONS = (
     ("arms", "Arms", "arms"),
     ("differences", "Differences", "judged"),
+    ("tuned", "With steps chosen for each arm", "tuned"),
     ("calibration", "Is the judge to be trusted?", "calibration"),
     ("exchange", "What added images are worth", "exchange"),
     ("ratios", "Ratios", "ratios"),
@@ -84,6 +85,7 @@ def _found(document: Mapping[str, Any]) -> dict[str, Any]:
         "shape": cells[0]["image_shape"],
         "seeds": [cell["seed"] for cell in cells],
         "second": document.get("second"),
+        "tuned": document.get("tuned"),
         "calibration": document.get("calibration", []),
         "exchange": document.get("exchange"),
         "added": added_table(arms, names, counts["train"]["per_class"]),

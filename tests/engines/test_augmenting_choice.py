@@ -112,26 +112,28 @@ def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.Mo
     assert ",".join(index["provenance"]["chosen"]["filter"]) == best
 
 
-def test_at_ratio_0_a_class_with_a_ratio_of_its_own_still_gets_images(
+def test_of_several_ratios_0_is_the_real_images_alone_whatever_ratio_a_class_has_of_its_own(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = make_run("pca", DATA)
-    answers = Answers(monkeypatch, lambda images: 0.9 if made_of(images) == 30 else 0.8)
+    answers = Answers(monkeypatch, lambda images: 0.8 if made_of(images) else 0.9)
     options = {"ratio": (0.0, 1.0), "ratio_for": ("3=2",), "filter": ("auto", "duplicates")}
     result = make(run, **options)
-    assert result.plan.make.tolist() == [0, 0, 0, 30, 0, 0, 0, 0, 0, 0]
+    assert not result.plan.make.any()
     chosen = result.as_dict()["chosen"]
     rows = [(row["ratio"], row["filter"], row["made"]) for row in chosen["candidates"]]
-    assert rows == [
-        (ratio, names, made) for ratio, made in ((0, 30), (1, 165)) for names in ([], ["duplicates"])
-    ]
-    assert [made_of(images) for images, _ in answers.asked] == [30, 165, 30, 165]
-    assert chosen["sentence"].startswith(
-        "chosen on 50 validation images: ratio 0, no filter (90.00% accuracy"
-    )
+    assert rows == [(0, [], 0), (1, [], 165), (1, ["duplicates"], 165)]
+    assert [made_of(images) for images, _ in answers.asked] == [0, 165, 165]
+    assert chosen["sentence"].startswith("augmentation did not help here: on 50 validation images")
+    assert not make(run, **options).plan.make.any()  # what is written already says the same
 
     by_recall = make(run, allocate="recall", **options).as_dict()["chosen"]
-    assert [row["validation"] for row in by_recall["candidates"]] == [0.9, 0.9, 0.8, 0.8]
+    assert [row["validation"] for row in by_recall["candidates"]] == [0.9, 0.8, 0.8]
+
+
+def test_ratio_0_alone_still_makes_images_of_a_class_with_a_ratio_of_its_own(make_run: Any) -> None:
+    result = make(make_run("pca", DATA), ratio=0.0, ratio_for=("3=2",))
+    assert result.plan.make.tolist() == [0, 0, 0, 30, 0, 0, 0, 0, 0, 0]
 
 
 def test_a_named_filter_that_passes_nothing_is_no_choice_of_ratios(

@@ -131,7 +131,7 @@ class Trials:
         return self._decision(chosen, errors, real_only, rows)
 
     def _adds(self, ratio: float | None, errors: tuple[Fraction, ...] | None) -> bool:
-        """Whether anything is made at this ratio: at 0 too, where a class has a ratio of its own."""
+        """Whether anything is made at this ratio: at 0 too, where it is the only one and a class has its own."""
         return bool(self._settled(Candidate(ratio), errors).plan(self.train).make.any())
 
     def _choices(self) -> tuple[Filters, ...]:
@@ -208,8 +208,9 @@ class Trials:
         }
 
     def _settled(self, candidate: Candidate, errors: tuple[Fraction, ...] | None) -> Decision:
-        config = dataclasses.replace(self.config, ratio=candidate.ratio, filter=candidate.filters)
-        return Decision(config, errors)
+        return Decision(
+            dataclasses.replace(self.config.at(candidate.ratio), filter=candidate.filters), errors
+        )
 
     def _decision(
         self,
@@ -263,7 +264,7 @@ def decision_of(told: Any, config: AugmentConfig, num_classes: int, where: str) 
     try:
         if told["ratio"] not in config.ratios:
             raise ValueError
-        chosen = dataclasses.replace(config, ratio=told["ratio"], filter=tuple(told["filter"]))
+        chosen = dataclasses.replace(config.at(told["ratio"]), filter=tuple(told["filter"]))
         errors = _recorded_errors(told["allocation"], num_classes) if config.allocate else None
     except (KeyError, TypeError, ValueError, AttributeError, UsageError):
         raise RunError(

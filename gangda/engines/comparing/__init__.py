@@ -140,7 +140,8 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
         )
     if chooses(config.compare) and len(splits.validation) == 0:
         raise UsageError(
-            "several --ratios, --filter auto and arms by recall: too few images for validation, so nothing to choose by"
+            "several --ratios, --filter auto, --tune-steps and arms by recall: "
+            "too few images for validation, so nothing to choose by"
         )
     for ratio in config.compare.ratios:
         plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)

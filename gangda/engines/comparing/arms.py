@@ -39,6 +39,18 @@ def plan_of(
     return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own), errors)
 
 
+def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
+    """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
+
+    Of several ratios 0 is the real images alone: without that one a choice would say nothing of whether adding helps.
+    """
+    if not arm.added or ratio is None:
+        return False
+    if ratio == 0 and len(compare.ratios) > 1:
+        return False
+    return arm.replaces or bool(plan_of(compare.mode, ratio, real, compare.ratio_for).make.any())
+
+
 def most_made(
     mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
 ) -> IntArray:
@@ -97,9 +109,9 @@ def train_config(config: ExperimentConfig, arch: str, seed: int) -> TrainConfig:
 
 
 def chooses(compare: CompareConfig) -> bool:
-    """Whether validation images are asked what an arm adds."""
+    """Whether validation images are asked what an arm adds, or for how long it trains."""
     by_recall = any(find(name)[0].by_recall for name in compare.arms)
-    return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall
+    return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
 
 
 def fixed_filters(compare: CompareConfig) -> Filters:

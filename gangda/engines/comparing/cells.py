@@ -12,13 +12,16 @@ from gangda.arms import find
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
+from gangda.engines.comparing.arms import wanted_by
 from gangda.engines.comparing.courses import course_of
 from gangda.engines.comparing.fits import Fits
 from gangda.engines.comparing.pictures import pictures_of
 from gangda.engines.comparing.plan import Cell, Plan, digest
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.scores import pack_labels
+from gangda.engines.comparing.second import fit_second
 from gangda.engines.comparing.telling import Tell
+from gangda.engines.comparing.tuning import fit_tuned
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import prepare
 from gangda.runtime.files import FORMAT_VERSION
@@ -113,7 +116,7 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
     for name in config.compare.arms:
         arm, arch = find(name)
-        if arm.generated and (arm.replaces or max(config.compare.ratios) > 0):
+        if arm.generated and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
     arms = Fits(config, cell.seed, splits, pools, machine, tell)
@@ -135,7 +138,8 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
             for key, made in pools.made.items()
         },
         "arms": results,
-        "second": arms.second(),
+        "second": fit_second(arms, config.compare),
+        "tuned": fit_tuned(arms, config.compare),
         "recognised": arms.recognised(),
         "pictures": pictures_of(pools) if cell.index < PICTURED_CELLS else None,
         "seconds": time.monotonic() - began,

@@ -16,7 +16,8 @@ def check(config: ExperimentConfig) -> None:
     """
     compare = config.compare
     family_of(compare.arms, compare.contrast)
-    if len(set(compare.arms)) < 2 or len(set(compare.arms)) != len(compare.arms):
+    different = {(name.partition(":")[0], ratio_of(name)) for name in compare.arms}  # :0.5 and :0.50 are one
+    if len(different) < 2 or len(different) != len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
     _check_arms(config)
     if compare.second_classifier is not None:
@@ -27,8 +28,11 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
     if chooses(compare) and config.data.validation == 0:
         raise UsageError(
-            "several --ratios, --filter auto and arms by recall go by validation images; give --validation above 0"
+            "several --ratios, --filter auto, --tune-steps and arms by recall go by validation images; "
+            "give --validation above 0"
         )
+    if len(compare.tune_steps) == 1 or len(set(compare.tune_steps)) < len(compare.tune_steps):
+        raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
 
 
 def _check_arms(config: ExperimentConfig) -> None:

@@ -14,10 +14,10 @@ from gangda.classifiers.evaluation import Evaluation
 from gangda.configs import AUTO, ClassifierConfig, ExperimentConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
-from gangda.engines.comparing.arms import choices_of, plan_of, ratios_of
+from gangda.engines.comparing.arms import adds_at, choices_of, plan_of, ratios_of
 from gangda.engines.comparing.pools import Pools
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
-from gangda.errors import FilterError, OutcomeError
+from gangda.errors import FilterError
 from gangda.moves.candidates import (
     REAL_ONLY,
     Candidate,
@@ -33,7 +33,6 @@ from gangda.moves.plan import error_rates
 from gangda.runtime.device import Machine
 from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
-from gangda.statistics.families import family_of
 
 TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
@@ -64,8 +63,10 @@ class Fits:
         self._machine, self._tell = machine, tell
         self._fitted: dict[tuple[Any, ...], Fitted] = {}
         self._teachers: list[FittedClassifier] = []
+        self._done = 0
         self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms)
         self._fits += 2 if config.compare.second_classifier else 0
+        self._fits += len(config.compare.arms) * len(config.compare.tune_steps)
         self._chosen: dict[str, Candidate] = {}
 
     def run(self, name: str) -> dict[str, Any]:
@@ -92,36 +93,40 @@ class Fits:
             "classifier": fitted.classifier.fingerprint,
             "seconds": fitted.seconds,
             "validation_accuracy": None if chosen is None else chosen.accuracy,
-            "test": plain_of(evaluate(fitted.classifier, self._splits.test, fitted.images)),
+            "test": self.on_test(fitted),
         }
 
-    def second(self) -> dict[str, Any] | None:
-        """The first primary difference's arms with the second classifier, on the same images; None without one.
+    def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Fitted:
+        """An arm that was run once more, on the images that it chose: with another classifier, or other steps.
 
-        Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
-        still stands: there are no `arms` then, and a `reason`.
+        Raises:
+            OutcomeError: a loss that is no number any more.
         """
-        compare = self._config.compare
-        name = compare.second_classifier
-        if name is None:
-            return None
-        contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
-        other = dataclasses.replace(self._classifier, classifier=name)
-        asked = {"classifier": name, "contrast": contrast}
-        try:
-            return {**asked, "arms": {word: self._seconded(word, other) for word, _ in terms}}
-        except OutcomeError as error:
-            return {**asked, "arms": {}, "reason": str(error)}
-
-    def _seconded(self, name: str, other: ClassifierConfig) -> dict[str, Any]:
+        usual = self._classifier
+        config = dataclasses.replace(
+            usual, classifier=classifier or usual.classifier, classifier_steps=steps or usual.classifier_steps
+        )
         arm, arch = find(name)
-        fitted = self._fit(arm, arch, self._chosen[name], other)
-        test = evaluate(fitted.classifier, self._splits.test, fitted.images)
-        return {"ratio": self._chosen[name].ratio, "seconds": fitted.seconds, "test": plain_of(test)}
+        if config == usual:
+            return self._fit(arm, arch, self._chosen[name])
+        return self._trained(arm, arch, self._chosen[name], config)
+
+    def ratio_of(self, name: str) -> float | None:
+        """The ratio that an arm which was run has chosen."""
+        return self._chosen[name].ratio
+
+    def on_test(self, fitted: Fitted) -> dict[str, Any]:
+        """What the test images say of a classifier, as plain values."""
+        return plain_of(evaluate(fitted.classifier, self._splits.test, fitted.images))
+
+    def on_validation(self, fitted: Fitted) -> float:
+        """What the validation images, of which there are some, say of it by the figure that is compared."""
+        judged = evaluate(fitted.classifier, self._splits.validation)
+        return score_of(judged, self._config.compare.score_by)
 
     def recognised(self) -> dict[str, float] | None:
         """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""
-        real_only = self._fitted.get((*_key(ARMS["real"], None, REAL_ONLY), self._classifier.classifier))
+        real_only = self._fitted.get((ARMS["real"].rule,))
         pool = self._pools.drawn
         if pool is None or real_only is None:
             return None
@@ -141,7 +146,7 @@ class Fits:
         filters = choices_of(self._config, arm, arch, real.num_classes, int(real.counts().min()))
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
-        return grid(ratios, filters, lambda ratio: ratio != 0)
+        return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
 
     def _tried(
         self, arm: Arm, arch: str | None, candidate: Candidate
@@ -166,28 +171,34 @@ class Fits:
         """A cell says which filter it was where there was a choice."""
         return {"filter": list(candidate.filters)} if self._chooses else {}
 
-    def _fit(
-        self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig | None = None
-    ) -> Fitted:
-        """Ratio 0 is the arm without added images: fitted once for both. `config`: another classifier than usual."""
-        config = self._classifier if config is None else config
-        key = (*_key(arm, arch, candidate), config.classifier)
+    def _fit(self, arm: Arm, arch: str | None, candidate: Candidate) -> Fitted:
+        """Arms that train on the same in the same way share a classifier: where nothing is added, with real ones."""
+        key: tuple[Any, ...] = (arm.rule,)
+        if self._adds(arm, candidate):
+            key = (arm.rule, candidate.ratio, arm.added, arch, candidate.filters, arm.by_recall)
         if key not in self._fitted:
-            began = time.monotonic()
-            images = self._images(arm, arch, candidate)
-            rule = self._rule(arm, images)
-            classifier = fit_classifier(
-                images,
-                config,
-                seed=self._seed,
-                machine=self._machine,
-                transforms=self._config.transforms if rule.transforms == "traditional" else None,
-                rule=rule,
-                teachers=self._asked() if rule.taught else (),
-                reporter=self._phase(),
-            )
-            self._fitted[key] = Fitted(classifier, images, time.monotonic() - began)
+            self._fitted[key] = self._trained(arm, arch, candidate, self._classifier)
         return self._fitted[key]
+
+    def _trained(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
+        began = time.monotonic()
+        images = self._images(arm, arch, candidate)
+        rule = self._rule(arm, images)
+        classifier = fit_classifier(
+            images,
+            config,
+            seed=self._seed,
+            machine=self._machine,
+            transforms=self._config.transforms if rule.transforms == "traditional" else None,
+            rule=rule,
+            teachers=self._asked() if rule.taught else (),
+            reporter=self._phase(),
+        )
+        self._done += 1
+        return Fitted(classifier, images, time.monotonic() - began)
+
+    def _adds(self, arm: Arm, candidate: Candidate) -> bool:
+        return adds_at(self._config.compare, arm, candidate.ratio, self._splits.train)
 
     def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
         """The arm's rule; what sets added images against real ones only counts where there are both.
@@ -230,7 +241,7 @@ class Fits:
         if arm.replaces:
             pool = self._pools.of(arm.added, arch, filters)
             return training_set(real, pool, plan_of("replace", 1.0, real), self._seed)
-        if not arm.added or not candidate.ratio:
+        if candidate.ratio is None or not self._adds(arm, candidate):
             return real
         compare = self._config.compare
         errors = self._errors(arm) if arm.by_recall else None
@@ -245,22 +256,16 @@ class Fits:
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         """Error rates of the classes on validation images, under the arm's rule without added images."""
-        real_only = evaluate(self._fit(arm, None, REAL_ONLY).classifier, self._splits.validation)
+        without = dataclasses.replace(arm, added="", by_recall=False)
+        real_only = evaluate(self._fit(without, None, REAL_ONLY).classifier, self._splits.validation)
         return error_rates(*recognised(real_only))
 
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
-        return Phase(self._tell, GENERATOR_SHARE + share * len(self._fitted), share, "classifier")
+        return Phase(self._tell, GENERATOR_SHARE + share * self._done, share, "classifier")
 
     def _validation(self, classifier: FittedClassifier) -> Evaluation | None:
         return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
-
-
-def _key(arm: Arm, arch: str | None, candidate: Candidate) -> tuple[Any, ...]:
-    """Arms that train on the same in the same way share a classifier."""
-    if not arm.added or candidate.ratio == 0:
-        return (arm.rule, 0.0)
-    return (arm.rule, candidate.ratio, arm.added, arch, candidate.filters, arm.by_recall)
 
 
 def added_per_class(images: LabelledImages) -> list[int]:

@@ -28,6 +28,7 @@ from gangda.engines.comparing.plan import Plan
 from gangda.engines.comparing.pools import LEAKY
 from gangda.engines.comparing.scores import FIGURES, weights_of, words_of
 from gangda.engines.comparing.second import second_opinion
+from gangda.engines.comparing.tuning import tuned_table
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
 from gangda.statistics.families import family_of
@@ -55,6 +56,8 @@ class CompareResult:
         arms: what each was and cost.
         failed: cells that are left out of everything, with the reason.
         exchange: what added images are worth in real ones; None where nothing was measured to say so.
+        tuned: the arms with steps chosen on validation images; None where none were to choose from.
+        filters: what the arms' filters rejected.
     """
 
     out: Path
@@ -67,6 +70,7 @@ class CompareResult:
     arms: tuple[dict[str, Any], ...] = ()
     failed: tuple[Failure, ...] = ()
     exchange: dict[str, Any] | None = None
+    tuned: dict[str, Any] | None = None
     filters: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -89,6 +93,7 @@ class CompareResult:
             "notes": list(self.notes),
             "arms": list(self.arms),
             "exchange": self.exchange,
+            "tuned": self.tuned,
             "filters": list(self.filters),
             "comparison": judged,
             "plan": self.plan,
@@ -123,6 +128,7 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     if second is not None:
         comparison = dataclasses.replace(comparison, headline=f"{comparison.headline} {second['sentence']}")
     comparison = dataclasses.replace(comparison, headline=comparison.headline + failure_words(failed))
+    tuned = tuned_table(cells, compare, FIGURES[compare.score_by])
     calibration = calibrate(arms, comparison, compare.alpha)
     notes = notes_of(plan, cells, calibration, failed)
     table = tuple(arm_row(cells, arm) for arm in arms)
@@ -135,6 +141,7 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         "varied": varied(plan),
         "arms": list(table),
         "second": second,
+        "tuned": tuned,
         "calibration": calibration,
         "exchange": worth,
         "comparison": comparison.as_dict(),
@@ -149,7 +156,9 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
     write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
     result = CompareResult(out, plan.as_dict(), comparison, len(cells), notes=notes, arms=table)
-    return dataclasses.replace(result, failed=failed, exchange=worth, filters=tuple(filter_rows(cells)))
+    return dataclasses.replace(
+        result, failed=failed, exchange=worth, tuned=tuned, filters=tuple(filter_rows(cells))
+    )
 
 
 def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failure, ...]]:

@@ -5,9 +5,35 @@ from typing import Any
 
 import numpy as np
 
+from gangda.configs import CompareConfig
+from gangda.engines.comparing.fits import Fits
+from gangda.errors import OutcomeError
+from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Comparison
 from gangda.statistics.wording import interval_text, points
+
+
+def fit_second(fits: Fits, compare: CompareConfig) -> dict[str, Any] | None:
+    """The first primary difference's arms with the second classifier, on the same images; None without one.
+
+    Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
+    still stands: there are no `arms` then, and a `reason`.
+    """
+    name = compare.second_classifier
+    if name is None:
+        return None
+    contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
+    asked = {"classifier": name, "contrast": contrast}
+    try:
+        return {**asked, "arms": {arm: _seconded(fits, arm, name) for arm, _ in terms}}
+    except OutcomeError as error:
+        return {**asked, "arms": {}, "reason": str(error)}
+
+
+def _seconded(fits: Fits, arm: str, classifier: str) -> dict[str, Any]:
+    fitted = fits.again(arm, classifier=classifier)
+    return {"ratio": fits.ratio_of(arm), "seconds": fitted.seconds, "test": fits.on_test(fitted)}
 
 
 def second_opinion(

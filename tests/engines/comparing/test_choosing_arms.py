@@ -208,3 +208,26 @@ def test_what_cannot_be_chosen_is_refused_when_it_is_planned(tmp_path, change, c
 def test_scored_samples_have_nobody_who_chooses():
     with pytest.raises(UsageError, match="--filter auto: samples are scored here"):
         score_plan(dataclasses.replace(experiment(filter=("auto",))))
+
+
+@pytest.mark.parametrize(
+    ("ratios", "added"), [((0.0,), [[22, 0]]), ((1.0,), [[22, 99]]), ((0.0, 1.0), [[0, 0], [22, 99]])]
+)
+def test_a_ratio_of_its_own_counts_at_0_where_there_is_no_choice(tmp_path, ratios, added):
+    config = experiment(arms=("real", "generated"), ratios=ratios, ratio_for=("#4=2",))
+    comparing.compare(config, tmp_path / "exp", jobs=1)
+    [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
+    generated = cell["arms"]["generated"]
+    assert [row["ratio"] for row in generated["candidates"]] == list(ratios)
+    counts = generated["added_per_class"]
+    assert [counts[4], sum(counts) - counts[4]] in added
+    if counts == [0] * 10:  # the very classifier of the real images
+        assert generated["classifier"] == cell["arms"]["real"]["classifier"]
+
+
+@pytest.mark.parametrize(
+    "arms", [("real", "generated:0.5", "generated:0.50"), ("generated:1", "generated:1.0")]
+)
+def test_one_ratio_in_two_spellings_is_one_arm(arms):
+    with pytest.raises(UsageError, match="at least two different arms"):
+        make_plan(experiment(arms=arms), "0123", None, None)

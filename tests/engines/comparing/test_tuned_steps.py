@@ -1,0 +1,126 @@
+"""Steps chosen for each arm on validation images: what is fitted, what is judged, what is said."""
+
+import json
+
+import pytest
+from fake_experiment import ACCURACY, finish, plan_for
+
+from gangda.configs import (
+    Budget,
+    ClassifierConfig,
+    CompareConfig,
+    DataConfig,
+    ExperimentConfig,
+    Runtime,
+)
+from gangda.engines import comparing
+from gangda.engines.comparing.cells import read_cell, write_cell
+from gangda.engines.comparing.plan import make_plan
+from gangda.engines.comparing.results import collect
+from gangda.errors import UsageError
+from gangda.moves import fit
+from gangda.specs import PcaSpec
+
+
+def config(tune_steps=(5, 10, 40), validation=0.1, **compare):
+    return ExperimentConfig(
+        data=DataConfig(per_class=12, validation=validation),
+        arch="pca",
+        spec=PcaSpec(components=8),
+        budget=Budget(steps=1),
+        classifier=ClassifierConfig(classifier_steps=10),
+        compare=CompareConfig(**{"seeds": 2, "tune_steps": tune_steps, **compare}),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("tuned") / "exp"
+    result = comparing.compare(config(), out, jobs=1)
+    return result, json.loads((out / "comparison.json").read_text())
+
+
+def test_every_arm_has_the_same_trials_and_takes_the_best_of_them(finished):
+    for cell in finished[1]["cells"]:
+        assert list(cell["tuned"]) == list(cell["arms"])
+        for tuned in cell["tuned"].values():
+            scores = {trial["steps"]: trial["validation"] for trial in tuned["candidates"]}
+            assert list(scores) == [5, 10, 40]
+            assert tuned["steps"] == max(scores, key=scores.get)  # of equal ones the fewest: the first
+            assert tuned["test"]["steps"] == tuned["steps"]
+
+
+def test_with_the_usual_steps_it_is_the_arm_itself(finished):
+    for cell in finished[1]["cells"]:
+        for name, tuned in cell["tuned"].items():
+            same = next(trial for trial in tuned["candidates"] if trial["steps"] == 10)
+            assert same["validation"] == cell["arms"][name]["validation_accuracy"]
+            if tuned["steps"] == 10:
+                assert tuned["test"] == cell["arms"][name]["test"]
+
+
+def test_the_verdict_does_not_know_of_it(finished, tmp_path):
+    plain = comparing.compare(config(tune_steps=()), tmp_path / "exp", jobs=1)
+    assert plain.comparison.as_dict() == finished[0].comparison.as_dict()
+    assert plain.tuned is None
+
+
+def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
+    counted = []
+    step_by_step = fit._optimise
+    monkeypatch.setattr(
+        fit, "_optimise", lambda *given: (counted.append(len(given[3])), step_by_step(*given))
+    )
+    comparing.compare(config(tune_steps=(5, 10), seeds=1), tmp_path / "exp", jobs=1)
+    assert sorted(counted) == [5] * 4 + [10] * 4
+
+
+def test_means_differences_and_counts(tmp_path):
+    plan = plan_for(tmp_path, tune_steps=(1000, 4000))
+    finish(plan, tmp_path)
+    tuned = collect(plan, tmp_path).tuned
+    assert tuned["steps"] == [1000, 4000]
+    for row in tuned["arms"]:
+        assert row["mean"] == pytest.approx(ACCURACY[row["name"]] + 0.02, abs=1e-9)
+        assert (row["n"], row["chosen"]) == (10, {"1000": 5, "4000": 5})
+    first = tuned["differences"][0]
+    assert first["name"] == "generated+traditional - traditional"
+    assert first["mean"] == pytest.approx(0.08, abs=1e-9)
+    assert first["interval"][0] <= 0.08 + 1e-9
+
+
+def test_a_seed_in_which_no_steps_worked_is_left_out_of_its_arm_alone(tmp_path):
+    plan = plan_for(tmp_path, tune_steps=(1000, 4000))
+    finish(plan, tmp_path)
+    values = read_cell(tmp_path, plan.cells[3])
+    values.pop("format_version"), values.pop("content", None)
+    failed = [{"steps": steps, "validation": None, "reason": "diverged"} for steps in (1000, 4000)]
+    values["tuned"]["generated"] = {"steps": None, "candidates": failed, "test": None}
+    write_cell(tmp_path, plan.cells[3], values)
+    tuned = collect(plan, tmp_path).tuned
+    assert {row["name"]: row["n"] for row in tuned["arms"]} == {**dict.fromkeys(ACCURACY, 10), "generated": 9}
+    assert [row["n"] for row in tuned["differences"]] == [10, 9, 9]
+
+
+def test_the_report_shows_it_and_others_do_not(tmp_path):
+    for name, steps, shown in (("with", (1000, 4000), True), ("without", (), False)):
+        plan = plan_for(tmp_path / name, tune_steps=steps)
+        finish(plan, tmp_path / name)
+        collect(plan, tmp_path / name)
+        text = (tmp_path / name / "report.html").read_text()
+        assert ('href="#tuned"' in text) is shown
+        assert ("1000 (5), 4000 (5)" in text) is shown
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"tune_steps": (1000,)}, "several numbers of steps"),
+        ({"tune_steps": (1000, 1000)}, "each once"),
+        ({"validation": 0.0}, "--tune-steps .* give --validation above 0"),
+    ],
+)
+def test_what_leaves_no_choice_is_refused(options, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        make_plan(config(**options), "0123", None, None)
