@@ -2,7 +2,7 @@
 
 import dataclasses
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -12,20 +12,19 @@ import numpy as np
 
 import gangda
 from gangda import settings
-from gangda.arms import find
-from gangda.engines.comparing.calibration import calibrate, calibration_note
+from gangda.engines.comparing.calibration import calibrate
 from gangda.engines.comparing.cells import read_cell
-from gangda.engines.comparing.exchange import exchange, refusal
+from gangda.engines.comparing.exchange import exchange
 from gangda.engines.comparing.failures import (
     Failure,
-    failure_note,
     failure_words,
     failures_of,
     refuse_none_left,
 )
 from gangda.engines.comparing.fits import unpack_correct
+from gangda.engines.comparing.notes import notes_of, varied
 from gangda.engines.comparing.plan import Plan
-from gangda.engines.comparing.pools import LEAKY
+from gangda.engines.comparing.rows import arm_row
 from gangda.engines.comparing.scores import FIGURES, weights_of, words_of
 from gangda.engines.comparing.second import second_opinion
 from gangda.engines.comparing.tuning import tuned_table
@@ -38,7 +37,6 @@ from gangda.statistics.verdicts import judge_arms
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 APART = ("pictures", "test_labels")  # of a cell: shown, or said once for all
-ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,39 +110,80 @@ def collect(plan: Plan, out: Path) -> CompareResult:
     from gangda.report.filtering import filter_rows
 
     cells, failed = _all_cells(plan, out)
-    arms = plan.config.compare.arms
-    correct = {arm: _correct(cells, arm) for arm in arms}
-    margin = plan.config.compare.margin
+    found = _judged(plan, cells, failed)
+    document = _document(plan, out, cells, failed, found)
+    write_json(out / "comparison.json", document)
+    pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
+    write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
+    return CompareResult(
+        out,
+        plan.as_dict(),
+        found.comparison,
+        len(cells),
+        notes=found.notes,
+        arms=found.arms,
+        failed=failed,
+        exchange=found.exchange,
+        tuned=found.tuned,
+        filters=tuple(filter_rows(cells)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """What the finished cells say; each but the first two is as its module makes it."""
+
+    comparison: Comparison
+    arms: tuple[dict[str, Any], ...]
+    second: dict[str, Any] | None
+    tuned: dict[str, Any] | None
+    calibration: list[dict[str, Any]]
+    exchange: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+
+def _judged(plan: Plan, cells: Sequence[dict[str, Any]], failed: Sequence[Failure]) -> _Judged:
     compare = plan.config.compare
     comparison = judge_arms(
-        correct,
+        {arm: _correct(cells, arm) for arm in compare.arms},
         alpha=compare.alpha,
-        margin=None if margin is None else margin / 100,
-        family=family_of(arms, compare.contrast, compare.procedure),
+        margin=None if compare.margin is None else compare.margin / 100,
+        family=family_of(compare.arms, compare.contrast, compare.procedure),
         weights=weights_of(compare.score_by, cells),
         score=words_of(compare.score_by),
     )
     second = second_opinion(cells, comparison, compare.alpha, FIGURES[compare.score_by])
-    if second is not None:
-        comparison = dataclasses.replace(comparison, headline=f"{comparison.headline} {second['sentence']}")
-    comparison = dataclasses.replace(comparison, headline=comparison.headline + failure_words(failed))
-    tuned = tuned_table(cells, compare, FIGURES[compare.score_by])
-    calibration = calibrate(arms, comparison, compare.alpha)
-    notes = notes_of(plan, cells, calibration, failed)
-    table = tuple(arm_row(cells, arm) for arm in arms)
-    worth = exchange(compare, comparison, table, compare.alpha)
-    document = {
+    said = (comparison.headline, second["sentence"]) if second else (comparison.headline,)
+    comparison = dataclasses.replace(comparison, headline=" ".join(said) + failure_words(failed))
+    calibration = calibrate(compare.arms, comparison, compare.alpha)
+    arms = tuple(arm_row(cells, arm) for arm in compare.arms)
+    return _Judged(
+        comparison,
+        arms,
+        second,
+        tuned_table(cells, compare, FIGURES[compare.score_by]),
+        calibration,
+        exchange(compare, comparison, arms, compare.alpha),
+        notes_of(plan, cells, calibration, failed),
+    )
+
+
+def _document(
+    plan: Plan, out: Path, cells: Sequence[dict[str, Any]], failed: Sequence[Failure], found: _Judged
+) -> dict[str, Any]:
+    """The content of `comparison.json`."""
+    return {
         "format_version": FORMAT_VERSION,
         "kind": "comparison",
-        "headline": comparison.headline,
-        "notes": list(notes),
+        "headline": found.comparison.headline,
+        "notes": list(found.notes),
         "varied": varied(plan),
-        "arms": list(table),
-        "second": second,
-        "tuned": tuned,
-        "calibration": calibration,
-        "exchange": worth,
-        "comparison": comparison.as_dict(),
+        "arms": list(found.arms),
+        "second": found.second,
+        "tuned": found.tuned,
+        "calibration": found.calibration,
+        "exchange": found.exchange,
+        "comparison": found.comparison.as_dict(),
         "failed": [failure.as_dict() for failure in failed],
         "plan": plan.as_dict(),
         "command": command_of(plan, out),
@@ -152,13 +191,6 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         "test_labels": cells[0]["test_labels"],
         "cells": [{key: value for key, value in cell.items() if key not in APART} for cell in cells],
     }
-    write_json(out / "comparison.json", document)
-    pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
-    write_bytes(out / "report.html", render(document, pictures, settings.dump(plan.config)).encode())
-    result = CompareResult(out, plan.as_dict(), comparison, len(cells), notes=notes, arms=table)
-    return dataclasses.replace(
-        result, failed=failed, exchange=worth, tuned=tuned, filters=tuple(filter_rows(cells))
-    )
 
 
 def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failure, ...]]:
@@ -195,102 +227,6 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
-def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
-    """What the arm was and cost, over the seeds: mean sizes, ratios chosen, seconds."""
-    results = [cell["arms"][arm] for cell in cells]
-    made = [one for one in (_generator_of(cell, arm) for cell in cells) if one]
-    return {
-        "name": arm,
-        "accuracy": float(np.mean([r["test"]["accuracy"] for r in results])),
-        "balanced_accuracy": float(np.mean([r["test"]["balanced_accuracy"] for r in results])),
-        "macro_f1": float(np.mean([r["test"]["macro_f1"] for r in results])),
-        "train_accuracy": float(np.mean([r["test"]["train_accuracy"] for r in results])),
-        "n_train": float(np.mean([r["n_train"] for r in results])),
-        "n_generated": float(np.mean([r["n_generated"] for r in results])),
-        "ratios": [r["ratio"] for r in results] if results[0]["ratio"] is not None else None,
-        "filters": [",".join(r["filter"]) or "none" for r in results] if _chose_filter(results) else None,
-        "added_per_class": _mean_added(results),
-        "classifier_steps": results[0]["steps"],
-        "classifier_seconds": float(np.mean([r["seconds"] for r in results])),
-        "generator_seconds": float(np.mean([g["train_seconds"] + g["draw_seconds"] for g in made]))
-        if made
-        else 0.0,
-        "draw_rate": float(np.mean([sum(g["made"]) / max(g["draw_seconds"], 1e-9) for g in made]))
-        if made
-        else None,
-    }
-
-
-def _generator_of(cell: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """What made the images that this arm adds; None where no generator did."""
-    arm, arch = find(name)
-    if not arm.generated and arm.added != "leaked":
-        return None
-    key = LEAKY if arm.added == "leaked" else arch
-    made: Mapping[str, Any] | None = cell["generator"] if key is None else cell.get("generators", {}).get(key)
-    return made
-
-
-def _mean_added(results: Sequence[Mapping[str, Any]]) -> list[float] | None:
-    """Added images of each class, mean over the seeds; None where a cell of earlier days does not say."""
-    counts = [result.get("added_per_class") for result in results]
-    known = [count for count in counts if count is not None]
-    return np.mean(known, axis=0).tolist() if len(known) == len(counts) else None
-
-
-def varied(plan: Plan) -> str:
-    """What differs from seed to seed."""
-    if plan.run is not None:
-        return (
-            "the classifier's initial weights and order, and the samples drawn; "
-            "the data subset and the generator are shared"
-        )
-    data = plan.config.data
-    whole = data.per_class is None and data.class_counts is None
-    subset = "the validation images" if whole else "the real subset"
-    return f"{subset}, the generator, its samples, and the classifier's initial weights and order"
-
-
-def notes_of(
-    plan: Plan,
-    cells: Sequence[dict[str, Any]],
-    calibration: Sequence[Mapping[str, Any]] = (),
-    failed: Sequence[Failure] = (),
-) -> tuple[str, ...]:
-    """Conditions and alarms, most important first."""
-    lost = failure_note(failed, len(plan.cells))
-    notes = [] if lost is None else [lost]
-    if plan.run is not None:
-        notes.append(
-            f"Conditional on this GAN: all seeds share the generator of {plan.run}, "
-            f"so the verdict is about it alone, not about training such a generator again."
-        )
-    for before in plan.extensions:
-        notes.append(
-            f"Extended: planned with {before} seeds; more were added later, so p is no longer exact."
-        )
-    data = plan.config.data
-    if plan.run is None and data.per_class is None and data.class_counts is None:
-        notes.append(
-            "Every seed has the same real images (no --per-class): the verdict is about this training set."
-        )
-    alarms = (calibration_note(calibration), _collapse_alarm(cells), refusal(plan.config.compare))
-    return (*notes, *(alarm for alarm in alarms if alarm))
-
-
-def _collapse_alarm(cells: Sequence[dict[str, Any]]) -> str | None:
-    pairs = [cell["recognised"] for cell in cells if cell["recognised"]]
-    if not pairs:
-        return None
-    generated, real = (float(np.mean([pair[key] for pair in pairs])) for key in ("generated", "real"))
-    if generated >= real - ALARM_GAP:
-        return None
-    return (
-        f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
-        f"of real test images: the generator's labels or images are poor (undertrained, or collapsed)."
-    )
-
-
 def command_of(plan: Plan, out: Path) -> str:
     """The command that makes this experiment again from the configuration beside it."""
     shared = f" --run {plan.run}" if plan.run else ""
@@ -302,8 +238,3 @@ def versions() -> dict[str, str]:
     found = {name: metadata.version(name) for name in PACKAGES}
     own = {"gangda": gangda.__version__, "python": platform.python_version()}
     return {**own, **found, "machine": platform.platform()}
-
-
-def _chose_filter(results: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether an arm had filters to choose among."""
-    return any(candidate.get("filter") for result in results for candidate in result["candidates"])
