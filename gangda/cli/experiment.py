@@ -89,6 +89,15 @@ def show_list(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.")
 
 
+def show_arms(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
+    """Mean test score of every arm under every variant, where arms were compared."""
+    found = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in rows}
+    names = dict.fromkeys(name for arms in found.values() for name in arms)
+    shown = [(name, *(percent(arms.get(name), 2) for arms in found.values())) for name in names]
+    if shown:
+        draw(out, "Test score of every arm", ("arm", *found), shown)
+
+
 def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
     """Standard deviations of CAS between generators and between classifiers, where there are several of both."""
     found = {row["name"]: row["spread"] for row in rows if row.get("spread")}
@@ -130,6 +139,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         for row in values["rows"]
     ]  # fmt: skip
     draw(out, values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    show_arms(out, values["rows"])
     show_spread(out, values["rows"])
     if values["differences"]:
         rows = [

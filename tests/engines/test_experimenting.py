@@ -69,6 +69,17 @@ def test_variants_are_compared_in_the_arm_seed_by_seed(compared):
     assert "too few seeds for a verdict" in document["notes"][0]
 
 
+@pytest.mark.parametrize("line", ["between: false\nvary: {arch.components: [4, 8]}", "variants: {only: {}}"])
+def test_variants_that_are_not_compared_with_each_other_give_their_own_verdicts(tmp_path, line):
+    text = BASE.replace("generated, generated+", "traditional, generated+") + line
+    result = run(tmp_path, text)
+    rows, headline = result.findings.rows, result.findings.headline
+    assert result.findings.differences == ()
+    assert all(row["verdict"].startswith("Underpowered: 2 seeds") for row in rows)
+    several = [f"{row['name']}: {row['verdict']}" for row in rows]
+    assert headline == " ".join(several if len(rows) > 1 else [rows[0]["verdict"]])
+
+
 def test_the_report_is_one_page_that_says_so(compared):
     page = (compared[1] / "out/report.html").read_text()
     assert "A &lt;title&gt;" in page

@@ -78,7 +78,7 @@ def find(asked: Experiment, settings: Sequence[Setting], measure: Measure) -> Fi
     notes += _too_few(differences, alpha)
     share = asked.measure == "compare" or figure in SHARES
     words = [f" {name}:{lost}" for name in failed if (lost := failure_words(failed[name]))]
-    headline = _headline(rows, figure, direction, share, differences) + "".join(words)
+    headline = _headline(rows, figure, direction, share, differences, between=asked.between) + "".join(words)
     return Findings(figure, direction, share, alpha, tuple(rows), tuple(differences), tuple(notes), headline)
 
 
@@ -145,8 +145,18 @@ def _headline(
     direction: str,
     share: bool,
     differences: Sequence[Difference],
+    *,
+    between: bool,
 ) -> str:
-    """What differs from the reference, or that nothing was shown to."""
+    """What differs from the reference, or that nothing was shown to; where that is not the question, the verdicts.
+
+    Variants that are not compared with each other (`between`, or only one) each have a verdict of their own, if arms
+    were compared.
+    """
+    if (not between or len(rows) == 1) and all("verdict" in row for row in rows):
+        return " ".join(
+            row["verdict"] if len(rows) == 1 else f"{row['name']}: {row['verdict']}" for row in rows
+        )
     lead = _best(rows, figure, direction, share)
     decided = [d for d in differences if d.verdict in ("higher", "lower")]
     if not differences:

@@ -111,6 +111,7 @@ class Compared:
         if len(self.failed(setting)) == len(setting.plan.cells):
             return {
                 "headline": "Every cell failed.",
+                "verdict": "Every cell failed.",
                 "notes": [],
                 "worth": [],
                 "arms": [],
@@ -123,8 +124,10 @@ class Compared:
             for arm in document["comparison"]["arms"]
         ]
         seconds = [row["generator_seconds"] + row["classifier_seconds"] for row in document["arms"]]
+        first = next((one for one in document["comparison"]["contrasts"] if one["primary"]), None)
         return {
             "headline": document["headline"],
+            "verdict": document["headline"] if first is None else first["sentence"],
             "notes": document["notes"],
             "worth": [one["sentence"] for one in (document.get("exchange") or {}).get("worth", ())],
             "arms": arms,
