@@ -20,6 +20,7 @@ from gangda.moves.sources import Drawn, Sifted, Source, join
 from gangda.zoo.base import Generator
 
 EXAMPLES = 10  # rejected images of a block that are kept to be looked at
+UNSORTED = ("conditional", "rebuilt from training images")  # samples whose labels no classifier chose
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +152,11 @@ def filtering_shares(
         }
         for label, class_name in enumerate(class_names)
     }
+
+
+def is_circular(labels: Any) -> bool:
+    """Whether a classifier sorted or filtered the samples, by what a cell says of their labels: so GAN-test is."""
+    return labels["made"] not in UNSORTED or classifier_chose(labels)
 
 
 def classifier_chose(labels: Any) -> bool:

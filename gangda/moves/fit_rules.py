@@ -106,7 +106,7 @@ def order(
         yield from _dealt(passes(train, rule, stream, None), batch, steps)
         return
     if not (train.origin != REAL).any() or not (train.origin == REAL).any():
-        raise DataError("pre-training on added images needs added and real ones; give a ratio above 0")
+        raise DataError("pre-training on added images needs both added and real ones; choose another ratio")
     yield from _dealt(passes(train, rule, stream, 1), batch, steps // 2)
     yield from _dealt(passes(train, rule, stream, 0), batch, steps - steps // 2)
 

@@ -131,7 +131,9 @@ def generator_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     return {
         "arch": made[0]["arch"],
         "steps": made[0]["steps"],
+        "shared": made[0]["shared"],
         "labels": made[0]["labels"]["made"],
         "recognised": float(np.mean([one["generated"] for one in seen])) if seen else None,
+        "circular": any(one.get("circular") for one in seen),
         "recognised_real": float(np.mean([one["real"] for one in seen])) if seen else None,
     }

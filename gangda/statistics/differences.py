@@ -57,7 +57,7 @@ def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float)
     found = []
     for name, p in zip(deltas, adjusted, strict=True):
         n = len(deltas[name])
-        reachable = passes(smallest_p(n), alpha / len(deltas))
+        reachable = passes(smallest_p(n), p.level)
         mean, sd = float(deltas[name].mean()), _spread(deltas[name])
         decided = reachable and p.adjusted is not None and passes(p.adjusted, alpha)
         word = (HIGHER if mean > 0 else LOWER) if decided else UNDECIDED

@@ -50,9 +50,12 @@ def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str
     Arms that no contrast mentions are shown against `real`, without p.
 
     Raises:
-        UsageError: a contrast that is not of two of the arms.
+        UsageError: a contrast that is not of two of the arms, or is there twice.
     """
     primary = dict(_terms_of(text, arms) for text in contrasts) if contrasts else _available(PRIMARY, arms)
+    pairs = [frozenset(arm for arm, _ in terms) for terms in primary.values()]
+    if contrasts and len(set(pairs)) < len(contrasts):
+        raise UsageError("--contrast: two of them are the same difference; give each once, in one direction")
     shown = {name: terms for name, terms in _available(EXPLORATORY, arms).items() if name not in primary}
     mentioned = {arm for terms in [*primary.values(), *shown.values()] for arm, _ in terms}
     if "real" in arms:
@@ -73,6 +76,8 @@ def _terms_of(text: str, arms: Sequence[str]) -> tuple[str, Terms]:
             raise UsageError(
                 f"--contrast '{text}': '{arm}' is none of the arms {', '.join(arms)}; write it as 'ARM - ARM'"
             )
+    if first == second:
+        raise UsageError(f"--contrast '{text}': an arm does not differ from itself; name two")
     return f"{first} - {second}", ((first, 1), (second, -1))
 
 

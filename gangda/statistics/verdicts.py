@@ -5,6 +5,7 @@ statement of its own, controlled per contrast: a true difference beyond the marg
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -92,73 +93,98 @@ def judge_arms(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What the tests say of one primary difference, whatever resampled test images will say.
+
+    Attributes:
+        test: of its paired differences.
+        p: as the family's procedure adjusts it.
+        equivalence: TOST p; None where the difference was not tested.
+        reachable: whether so many seeds can decide anything at all.
+    """
+
+    test: SignFlip
+    p: Adjusted
+    equivalence: float | None
+    reachable: bool
+
+    def verdict(self, mean: float, crossed: Interval, alpha: float) -> str:
+        """Which of `values.VERDICTS`; difference first, from the adjusted p alone."""
+        if not self.reachable:
+            return values.UNDERPOWERED
+        if self.p.adjusted is None or self.equivalence is None:
+            return values.NOT_TESTED
+        negligible = passes(self.equivalence, alpha)
+        if not passes(self.p.adjusted, alpha):
+            return values.EQUIVALENT if negligible else values.INCONCLUSIVE
+        up = mean > 0
+        if negligible:
+            return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
+        if crossed[0] > 0 if up else crossed[1] < 0:
+            return values.BETTER if up else values.WORSE
+        return values.BETTER_HERE if up else values.WORSE_HERE
+
+
+def decide(
+    deltas: Mapping[str, FloatArray], family: Family, alpha: float, margin: float
+) -> dict[str, Decision]:
+    """Test every primary difference, float64 (n,) of each, in the family's order and by its procedure."""
+    tests = {name: sign_flip(deltas[name]) for name in family.primary}
+    adjusted = ADJUST[family.procedure]([test.p() for test in tests.values()], alpha)
+    return {
+        name: Decision(
+            test,
+            p,
+            None if p.p is None else test.equivalence_p(margin),
+            passes(smallest_p(len(deltas[name])), first_level(family, alpha)),
+        )
+        for (name, test), p in zip(tests.items(), adjusted, strict=True)
+    }
+
+
 def _test_family(
     correct: Mapping[str, BoolArray], weights: FloatArray, family: Family, alpha: float, margin: float
 ) -> list[Contrast]:
-    """Every primary contrast, its p adjusted as the family's procedure says."""
+    """Every primary contrast, decided."""
     differences = {name: _differences(terms, correct, weights) for name, terms in family.primary.items()}
-    tests = {name: sign_flip(parts.mean(axis=1)) for name, parts in differences.items()}
-    adjusted = ADJUST[family.procedure]([test.p() for test in tests.values()], alpha)
-    reachable = passes(smallest_p(len(next(iter(correct.values())))), first_level(family, alpha))
-    contrasts = []
-    for (name, terms), p in zip(family.primary.items(), adjusted, strict=True):
-        found = _contrast(name, terms, correct, differences[name], tests[name], p, alpha, margin, reachable)
-        contrasts.append(sentence_of(found, n=len(found.deltas), alpha=alpha, margin=margin))
-    return contrasts
+    decisions = decide(
+        {name: parts.mean(axis=1) for name, parts in differences.items()}, family, alpha, margin
+    )
+    found = [
+        _contrast(name, correct, differences[name], decision, family.primary[name], alpha)
+        for name, decision in decisions.items()
+    ]
+    return [sentence_of(one, n=len(one.deltas), alpha=alpha, margin=margin) for one in found]
 
 
 def _contrast(
     name: str,
-    terms: Terms,
     correct: Mapping[str, BoolArray],
     differences: FloatArray,
-    test: SignFlip,
-    p: Adjusted,
+    decision: Decision,
+    terms: Terms,
     alpha: float,
-    margin: float,
-    reachable: bool,
 ) -> Contrast:
-    deltas = differences.mean(axis=1)
-    sd, crossed = _spread(deltas), crossed_interval(differences, p.level)
-    tested = p.p is not None
-    equivalence = test.equivalence_p(margin) if tested else None
+    deltas, p = differences.mean(axis=1), decision.p
+    mean, sd, crossed = float(deltas.mean()), _spread(deltas), crossed_interval(differences, p.level)
     (first, _), (second, _) = terms
     return Contrast(
         name=name,
         primary=True,
         deltas=tuple(deltas.tolist()),
-        mean=float(deltas.mean()),
+        mean=mean,
         sd=sd,
         p=p.p,
         adjusted_p=p.adjusted,
-        interval=test.interval(p.level) if tested else None,
-        equivalence_p=equivalence,
+        interval=None if p.p is None else decision.test.interval(p.level),
+        equivalence_p=decision.equivalence,
         crossed_interval=crossed,
         mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True)),
         detectable=detectable_difference(len(deltas), sd, p.level),
-        verdict=_verdict(float(deltas.mean()), p.adjusted, equivalence, crossed, alpha)
-        if reachable
-        else values.UNDERPOWERED,
+        verdict=decision.verdict(mean, crossed, alpha),
         sentence="",
     )
-
-
-def _verdict(
-    mean: float, adjusted: float | None, equivalence: float | None, crossed: Interval, alpha: float
-) -> str:
-    """Which of `values.VERDICTS`; difference first, from the adjusted p alone."""
-    if adjusted is None or equivalence is None:
-        return values.NOT_TESTED
-    negligible = passes(equivalence, alpha)
-    if not passes(adjusted, alpha):
-        return values.EQUIVALENT if negligible else values.INCONCLUSIVE
-    up = mean > 0
-    if negligible:
-        return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
-    agrees = crossed[0] > 0 if up else crossed[1] < 0
-    if agrees:
-        return values.BETTER if up else values.WORSE
-    return values.BETTER_HERE if up else values.WORSE_HERE
 
 
 def _explore(

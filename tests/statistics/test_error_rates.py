@@ -5,11 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from gangda.statistics.families import ADJUST
+from gangda.statistics import values
+from gangda.statistics.families import ADJUST, PRIMARY, family_of
 from gangda.statistics.power import detectable_difference, power_of
-from gangda.statistics.signflip import passes, sign_flip
+from gangda.statistics.verdicts import decide
 
 ALPHA, NULLS, SEEDS = 0.05, 5000, 10
+ARMS = ("real", "traditional", "generated", "generated+traditional")
+DECIDED = (values.BETTER, values.WORSE)
 
 
 def simulated(rng: np.random.Generator, gains: tuple[float, ...], sd: float = 0.006) -> np.ndarray:
@@ -18,12 +21,18 @@ def simulated(rng: np.random.Generator, gains: tuple[float, ...], sd: float = 0.
     return np.array(gains)[:, None] + shared + rng.normal(0, sd, (4, SEEDS))
 
 
+def judged(scores: np.ndarray, procedure: str, margin: float = 1e-9) -> list[str]:
+    """The judge's own words on the three primary differences, where the test images are no matter."""
+    arms = dict(zip(ARMS, scores, strict=True))
+    deltas = {name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in PRIMARY.items()}
+    decisions = decide(deltas, family_of(ARMS, (), procedure), ALPHA, margin)
+    means = {name: float(each.mean()) for name, each in deltas.items()}
+    return [one.verdict(means[name], (means[name], means[name]), ALPHA) for name, one in decisions.items()]
+
+
 def decided(scores: np.ndarray, procedure: str) -> list[bool]:
-    """Which of the three primary differences are decided: arms are real, traditional, generated, both."""
-    real, traditional, generated, both = scores
-    deltas = (both - traditional, generated - real, generated - traditional)
-    adjusted = ADJUST[procedure]([sign_flip(d).p() for d in deltas], ALPHA)
-    return [a.adjusted is not None and passes(a.adjusted, ALPHA) for a in adjusted]
+    """Which of them are said to be there, in whichever direction."""
+    return [word in DECIDED for word in judged(scores, procedure)]
 
 
 @pytest.mark.parametrize("procedure", ADJUST)
@@ -44,6 +53,23 @@ def test_no_more_where_the_first_difference_is_real():
         assert first or not any(others)
         false += any(others)
     assert false / NULLS <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / NULLS)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_difference_as_large_as_the_margin_is_rarely_called_equivalent(side):
+    rng, margin = np.random.default_rng(4), 0.005
+    gains = (0.8, 0.8, 0.8, 0.8 + side * margin)
+    words = [judged(simulated(rng, gains), "sequence", margin)[0] for _ in range(NULLS)]
+    small = (values.EQUIVALENT, values.BETTER_NEGLIGIBLE, values.WORSE_NEGLIGIBLE)
+    false = sum(word in small for word in words)
+    assert false / NULLS <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / NULLS)
+    assert false / NULLS > 0.02
+
+
+def test_a_gain_is_never_taken_for_a_loss():
+    rng = np.random.default_rng(5)
+    words = [judged(simulated(rng, (0.8, 0.8, 0.8, 0.83)), "sequence")[0] for _ in range(200)]
+    assert set(words) == {values.BETTER}
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.02])

@@ -57,6 +57,19 @@ def test_contrasts_of_other_arms_are_refused(text):
         family_of(FOUR, [text])
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["real - real"], "does not differ from itself"),
+        (["generated - real", "real - generated"], "the same difference"),
+        (["generated - real", "generated - real"], "the same difference"),
+    ],
+)
+def test_a_difference_is_tested_once_and_not_with_itself(asked, said):
+    with pytest.raises(UsageError, match=said):
+        family_of(FOUR, asked)
+
+
 def test_holm_in_a_judged_experiment():
     rng = np.random.default_rng(1)
     gains = {"real": 0.70, "a": 0.75, "b": 0.7005, "c": 0.78}

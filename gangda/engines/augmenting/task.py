@@ -29,7 +29,7 @@ from gangda.runtime.device import Machine, prepare
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 
-PROTOCOL = 2  # raised when the same options would give other images
+PROTOCOL = 3  # raised when the same options would give other images
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,7 @@ def check_filters(config: ExperimentConfig, num_classes: int, fewest: int | None
         UsageError: with the reason.
     """
     found = [(arm, arch or config.arch) for arm, arch in map(find, config.compare.arms)]
-    for arch in sorted({arch for arm, arch in found if arm.generated or arm.added == "leaked"}):
+    for arch in sorted({arch for arm, arch in found if arm.sampled}):
         loss = train_config(config, arch, config.runtime.seed).recipe.loss
         for name in in_order(config.compare.filter):
             kind_of(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)

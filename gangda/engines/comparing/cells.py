@@ -116,9 +116,9 @@ def _result(plan: Plan, cell: Cell, out: Path, tell: Tell) -> dict[str, Any]:
     pools = Pools(plan, cell, splits, machine, work_of(out, cell), tell)
     for name in config.compare.arms:
         arm, arch = find(name)
-        if arm.generated and wanted_by(config, splits.train, name).any():
+        if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
-                pools.of("generator", arch)  # what takes longest first, so that the bar moves evenly
+                pools.of(arm.added, arch)  # what takes longest first, so that the bar moves evenly
     arms = Fits(config, cell.seed, splits, pools, machine, tell)
     results = {}
     for name in config.compare.arms:

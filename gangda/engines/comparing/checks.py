@@ -3,7 +3,7 @@
 from gangda import catalog
 from gangda.arms import find, ratio_of
 from gangda.configs import CompareConfig, ExperimentConfig
-from gangda.engines.comparing.arms import chooses
+from gangda.engines.comparing.arms import chooses, ratios_of
 from gangda.errors import UsageError
 from gangda.statistics.families import family_of
 
@@ -16,7 +16,7 @@ def check(config: ExperimentConfig) -> None:
     """
     compare = config.compare
     family_of(compare.arms, compare.contrast)
-    different = {(name.partition(":")[0], ratio_of(name)) for name in compare.arms}  # :0.5 and :0.50 are one
+    different = {_as_trained(config, name) for name in compare.arms}
     if len(different) < 2 or len(different) != len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
     _check_arms(config)
@@ -35,6 +35,13 @@ def check(config: ExperimentConfig) -> None:
         raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
 
 
+def _as_trained(config: ExperimentConfig, name: str) -> tuple[object, ...]:
+    """What makes an arm another one: not how its architecture or ratio is spelt, nor that it is said at all."""
+    arm, arch = find(name)
+    made_by = (arch or config.arch) if arm.generated else None
+    return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
+
+
 def _check_arms(config: ExperimentConfig) -> None:
     """Refuse arms that these data or this mode cannot have.
 
@@ -47,9 +54,13 @@ def _check_arms(config: ExperimentConfig) -> None:
             raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
         if config.compare.mode != "add" and find(name)[0].by_recall:
             raise UsageError(f"--arms {name}: shares out what is added; it goes with --mode add only")
+        if config.compare.mode != "replace":
+            continue
         ratio = ratio_of(name)
-        if config.compare.mode == "replace" and ratio is not None and ratio > 1:
+        if ratio is not None and ratio > 1:
             raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")
+        if find(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
+            raise UsageError(f"--arms {name}: leaves no real image to train on then; give --ratios below 1")
 
 
 def _check_second(first: str, compare: CompareConfig) -> None:

@@ -22,7 +22,8 @@ def exchange(
     """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
-    `generated+traditional` off `traditional` and `held-back+traditional`. `table`: rows of `arm_row`.
+    `generated+traditional` off `traditional` and `held-back+traditional`. A curve begins with the real images alone;
+    an arm that added images in some seeds only is not read off. `table`: rows of `arm_row`.
     """
     scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
     sizes = {row["name"]: row["n_train"] for row in table}
@@ -38,7 +39,7 @@ def exchange(
     curves = {
         rule: curve_of(list(each), [score for _, score in each.values()])
         for rule, each in points.items()
-        if len(each) > 1
+        if len(each) > 1 and any(not find(name)[0].added for name, _ in each.values())
     }
     worths = [
         {
@@ -47,7 +48,10 @@ def exchange(
             "real": float(curves[rule].sizes[0]),
         }
         for name in compare.arms
-        if (rule := _way(find(name)[0])) in curves and _is_read_off(find(name)[0]) and added[name] > 0
+        if (rule := _way(find(name)[0])) in curves
+        and _is_read_off(find(name)[0])
+        and added[name] > 0
+        and name not in uneven
     ]
     drawn = [_plain(curves[rule], [name for name, _ in points[rule].values()]) for rule in curves]
     return {"curves": drawn, "worth": worths} if worths else None
@@ -57,6 +61,11 @@ def refusal(compare: CompareConfig) -> str | None:
     """Why more real images are no learning curve here; None where they are, or where there are none."""
     if not any(find(name)[0].added == MORE_REAL for name in compare.arms):
         return None
+    alone = {find(name)[0].rule for name in compare.arms if not find(name)[0].added}
+    for arm in (find(name)[0] for name in compare.arms):
+        if arm.added == MORE_REAL and arm.rule not in alone:
+            first = "traditional" if arm.rule.transforms else "real"
+            return f"No exchange rate: it is counted from the real images alone; give the arm {first} too."
     settings = ("mode", "ratio_for", "generated_weight", "anneal", "fresh", "recalibrate")
     other = [name for name in settings if getattr(compare, name) != getattr(PLAIN, name)]
     if not other:

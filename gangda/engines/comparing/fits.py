@@ -28,6 +28,7 @@ from gangda.moves.candidates import (
     score_of,
     training_set,
 )
+from gangda.moves.filtered import is_circular
 from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.moves.plan import error_rates
 from gangda.runtime.device import Machine
@@ -39,10 +40,15 @@ TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A classifier, what it was trained on (as it was before any transform), and how long that took."""
+    """A classifier, the arm and candidate whose images it was trained on, and how long that took.
+
+    The images themselves are made again where they are asked for: those of all candidates at once are too much.
+    """
 
     classifier: FittedClassifier
-    images: LabelledImages
+    arm: Arm
+    arch: str | None
+    candidate: Candidate
     seconds: float
 
 
@@ -79,16 +85,17 @@ class Fits:
         place = best(scores)
         self._chosen[name], chosen = candidates[place], tried[place][0]
         fitted = self._fit(arm, arch, candidates[place])
+        images = self._images(arm, arch, candidates[place])
         return {
-            "ratio": candidates[place].ratio if arm.added else None,
+            "ratio": candidates[place].ratio if arm.added and not arm.replaces else None,
             **self._filter_of(candidates[place]),
             "candidates": [
                 {"ratio": one.ratio, "validation": score, **self._filter_of(one), **reason}
                 for one, score, (_, reason) in zip(candidates, scores, tried, strict=True)
             ],
-            "n_train": len(fitted.images),
-            "n_generated": int((fitted.images.origin != REAL).sum()),
-            "added_per_class": added_per_class(fitted.images),
+            "n_train": len(images),
+            "n_generated": int((images.origin != REAL).sum()),
+            "added_per_class": added_per_class(images),
             "steps": fitted.classifier.steps,
             "classifier": fitted.classifier.fingerprint,
             "seconds": fitted.seconds,
@@ -117,15 +124,19 @@ class Fits:
 
     def on_test(self, fitted: Fitted) -> dict[str, Any]:
         """What the test images say of a classifier, as plain values."""
-        return plain_of(evaluate(fitted.classifier, self._splits.test, fitted.images))
+        images = self._images(fitted.arm, fitted.arch, fitted.candidate)
+        return plain_of(evaluate(fitted.classifier, self._splits.test, images))
 
     def on_validation(self, fitted: Fitted) -> float:
         """What the validation images, of which there are some, say of it by the figure that is compared."""
         judged = evaluate(fitted.classifier, self._splits.validation)
         return score_of(judged, self._config.compare.score_by)
 
-    def recognised(self) -> dict[str, float] | None:
-        """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images."""
+    def recognised(self) -> dict[str, Any] | None:
+        """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images.
+
+        `circular`: whether another classifier sorted or filtered the generated ones before.
+        """
         real_only = self._fitted.get((ARMS["real"].rule,))
         pool = self._pools.drawn
         if pool is None or real_only is None:
@@ -134,6 +145,7 @@ class Fits:
         return {
             "generated": evaluate(fitted, pool).accuracy,
             "real": evaluate(fitted, self._splits.test).accuracy,
+            "circular": is_circular(self._pools.made[self._config.arch]["labels"]),
         }
 
     def _candidates(self, name: str) -> list[Candidate]:
@@ -181,9 +193,10 @@ class Fits:
         return self._fitted[key]
 
     def _trained(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
-        began = time.monotonic()
         images = self._images(arm, arch, candidate)
         rule = self._rule(arm, images)
+        teachers = self._asked() if rule.taught else ()
+        began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         classifier = fit_classifier(
             images,
             config,
@@ -191,11 +204,11 @@ class Fits:
             machine=self._machine,
             transforms=self._config.transforms if rule.transforms == "traditional" else None,
             rule=rule,
-            teachers=self._asked() if rule.taught else (),
+            teachers=teachers,
             reporter=self._phase(),
         )
         self._done += 1
-        return Fitted(classifier, images, time.monotonic() - began)
+        return Fitted(classifier, arm, arch, candidate, time.monotonic() - began)
 
     def _adds(self, arm: Arm, candidate: Candidate) -> bool:
         return adds_at(self._config.compare, arm, candidate.ratio, self._splits.train)

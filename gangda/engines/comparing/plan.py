@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda import settings
+from gangda.classifiers import custom
 from gangda.configs import ExperimentConfig, Recipe, Runtime
 from gangda.engines.comparing.arms import own_archs, train_config
 from gangda.engines.comparing.checks import check
@@ -21,7 +22,7 @@ from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
 
-PROTOCOL = 6  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 7  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
@@ -211,6 +212,7 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.procedure)
     return {
         **sections,
+        **_own_code(config),
         "fingerprint": fingerprint,
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
@@ -223,6 +225,13 @@ def _fixed(config: ExperimentConfig, fingerprint: str, card: Mapping[str, Any] |
             "equivalence": "TOST at the margin, per contrast",
         },
     }
+
+
+def _own_code(config: ExperimentConfig) -> dict[str, Any]:
+    """Hashes of the modules of the user's own classifiers: their code may change under its name."""
+    names = (config.classifier.classifier, config.compare.second_classifier)
+    own = {name: digest(custom.code_of(name)) for name in names if name and ":" in name}
+    return {"code": own} if own else {}
 
 
 def _trained_as(config: ExperimentConfig, arch: str) -> dict[str, Any]:

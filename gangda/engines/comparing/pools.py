@@ -157,7 +157,7 @@ def _leaked(pools: Pools, arch: str, filters: Filters) -> LabelledImages:
     """
     began = time.monotonic()
     if LEAKY not in pools._models:
-        whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None)
+        whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None, validation=0.0)
         model = _trained(pools, arch, load_splits(whole, pools.cell.seed), LEAKY)
         pools._models[LEAKY] = (model, time.monotonic() - began)
     return _samples(pools, LEAKY, filters)
@@ -205,7 +205,7 @@ def _samples(pools: Pools, key: str, filters: Filters) -> LabelledImages:
         "arch": model.card.arch,
         "steps": model.steps,
         "checkpoint": model.checkpoint,
-        "shared": pools.plan.run is not None,
+        "shared": pools.plan.run is not None and key == pools.plan.config.arch,
         **told,
         "train_seconds": train_seconds,
         "draw_seconds": time.monotonic() - began,

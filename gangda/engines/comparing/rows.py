@@ -38,7 +38,7 @@ def arm_row(cells: Sequence[dict[str, Any]], arm: str) -> dict[str, Any]:
 def _generator_of(cell: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """What made the images that this arm adds; None where no generator did."""
     arm, arch = find(name)
-    if not arm.generated and arm.added != "leaked":
+    if not arm.sampled:
         return None
     key = LEAKY if arm.added == "leaked" else arch
     made: Mapping[str, Any] | None = cell["generator"] if key is None else cell.get("generators", {}).get(key)

@@ -2,6 +2,7 @@
 
 The verdict compares arms after the same number of steps. Beside it stands this table: every arm tries the same
 numbers of steps, takes the one that its validation images like best, and is judged on the test images with that one.
+Its ratio and filter stay those that were chosen after the usual steps, and teachers were trained for as many.
 """
 
 from collections import Counter

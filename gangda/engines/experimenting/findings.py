@@ -126,8 +126,8 @@ def _too_few(differences: Sequence[Difference], alpha: float) -> list[str]:
     n = min(len(difference.deltas) for difference in short)
     some = "" if len(short) == len(differences) else f" ({'; '.join(one.name for one in short)})"
     return [
-        f"{n} seeds give no p below {smallest_p(n):.3g}, and {len(differences)} differences need "
-        f"{alpha / len(differences):.3g}: too few seeds for a verdict{some}; add --seeds."
+        f"{n} seeds give no p below {smallest_p(n):.3g}, which is not enough where {len(differences)} differences are "
+        f"tested at {alpha:g} (Holm): too few seeds for a verdict{some}; add --seeds."
     ]
 
 

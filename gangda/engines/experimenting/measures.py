@@ -125,9 +125,10 @@ class Compared:
         ]
         seconds = [row["generator_seconds"] + row["classifier_seconds"] for row in document["arms"]]
         first = next((one for one in document["comparison"]["contrasts"] if one["primary"]), None)
+        said = [one["sentence"] for one in (first, document["second"]) if one is not None]
         return {
             "headline": document["headline"],
-            "verdict": document["headline"] if first is None else first["sentence"],
+            "verdict": document["headline"] if first is None else " ".join(said),
             "notes": document["notes"],
             "worth": [one["sentence"] for one in (document.get("exchange") or {}).get("worth", ())],
             "arms": arms,

@@ -17,13 +17,12 @@ from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import check as check_training
 from gangda.errors import DataError, UsageError
 from gangda.experiments import RETRAINED
-from gangda.moves.filtered import classifier_chose
+from gangda.moves.filtered import is_circular
 from gangda.moves.judge import default_cache, measure, prepare_inputs
 from gangda.runtime.device import prepare
 from gangda.runtime.files import without_nan
 
 KIND = "scores"  # the folder of scored cells
-UNSORTED = ("conditional", "rebuilt from training images")  # samples whose labels no classifier chose
 
 
 def score_plan(config: ExperimentConfig) -> Plan:
@@ -83,7 +82,7 @@ def _result(
         machine=machine,
         classifier=config.classifier,
         cache=default_cache(),
-        circular=labels["made"] not in UNSORTED or classifier_chose(labels),
+        circular=is_circular(labels),
         reporter=listener,
     )
     inputs = prepared()

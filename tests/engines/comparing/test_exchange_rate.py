@@ -55,6 +55,14 @@ def test_arms_are_read_off_the_curve_of_their_own_way(tmp_path):
     assert [row["arm"] for row in document["calibration"]] == ["copies"]
 
 
+def test_without_the_real_images_alone_there_is_nothing_to_count_from(tmp_path):
+    plan = plan_for(tmp_path, arms=tuple(arm for arm in ARMS if arm != "real"))
+    finish(plan, tmp_path)
+    result = collect(plan, tmp_path)
+    assert result.exchange is None
+    assert any("give the arm real too" in note for note in result.notes)
+
+
 @pytest.mark.parametrize("change", [{"generated_weight": 0.5}, {"recalibrate": True}])
 def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path, change):
     plan = plan_for(tmp_path, arms=ARMS, **change)

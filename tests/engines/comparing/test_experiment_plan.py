@@ -1,11 +1,12 @@
 import dataclasses
 import json
 import multiprocessing
+import sys
 
 import pytest
 
 from gangda import specs
-from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Recipe, Runtime
+from gangda.configs import ClassifierConfig, CompareConfig, DataConfig, ExperimentConfig, Recipe, Runtime
 from gangda.engines.comparing import plan as planning
 from gangda.engines.comparing.checks import check
 from gangda.engines.comparing.plan import make_plan, publish, resolve_runtime
@@ -31,6 +32,9 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
     [
         ({"arms": ("real",)}, "at least two"),
         ({"arms": ("real", "real")}, "at least two"),
+        ({"arms": ("real", "generated", "generated@cdcgan")}, "at least two different"),
+        ({"arms": ("real", "generated", "generated:1")}, "at least two different"),
+        ({"arms": ("real", "pretrained+traditional"), "mode": "replace"}, "no real image to train on"),
         ({"ratios": ()}, "at least one ratio"),
         ({"ratios": (1.0, 1.0)}, "each once"),
         ({"mode": "replace", "ratios": (1.5,)}, "share"),
@@ -39,6 +43,20 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
 def test_what_makes_no_experiment(compare, said):
     with pytest.raises(UsageError, match=said):
         check(experiment(**compare))
+
+
+def test_a_users_own_classifier_is_known_by_its_code(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "import torch\ndef build(classes, shape):\n    return torch.nn.Linear(1, 1)\n"
+    found = []
+    for code in (text, text, text + "# another\n"):
+        (tmp_path / "my_changing_network.py").write_text(code)
+        monkeypatch.delitem(sys.modules, "my_changing_network", raising=False)
+        own = dataclasses.replace(experiment(), classifier=ClassifierConfig("my_changing_network:build"))
+        found.append(make_plan(own, PRINT, None, None))
+    assert found[0].cells == found[1].cells
+    assert found[0].cells[0].id != found[2].cells[0].id
+    assert "code" not in plan().fixed
 
 
 def test_several_ratios_need_validation_images():

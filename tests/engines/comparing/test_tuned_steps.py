@@ -1,10 +1,13 @@
 """Steps chosen for each arm on validation images: what is fitted, what is judged, what is said."""
 
+import dataclasses
 import json
 
+import numpy as np
 import pytest
 from fake_experiment import ACCURACY, finish, plan_for
 
+from gangda.classifiers.evaluation import evaluate_predictions
 from gangda.configs import (
     Budget,
     ClassifierConfig,
@@ -14,10 +17,11 @@ from gangda.configs import (
     Runtime,
 )
 from gangda.engines import comparing
+from gangda.engines.comparing import fits
 from gangda.engines.comparing.cells import read_cell, write_cell
 from gangda.engines.comparing.plan import make_plan
 from gangda.engines.comparing.results import collect
-from gangda.errors import UsageError
+from gangda.errors import OutcomeError, UsageError
 from gangda.moves import fit
 from gangda.specs import PcaSpec
 
@@ -74,6 +78,46 @@ def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
     )
     comparing.compare(config(tune_steps=(5, 10), seeds=1), tmp_path / "exp", jobs=1)
     assert sorted(counted) == [5] * 4 + [10] * 4
+
+
+def test_steps_that_diverge_are_not_chosen_and_the_cell_stands(tmp_path, monkeypatch):
+    working = fits.fit_classifier
+
+    def fit_classifier(images, config, **given):
+        if config.classifier_steps == 40 or (config.classifier_steps == 5 and len(images) > 110):
+            raise OutcomeError("the loss is no number any more")
+        return working(images, config, **given)
+
+    monkeypatch.setattr(fits, "fit_classifier", fit_classifier)
+    result = comparing.compare(config((5, 40), seeds=1), tmp_path / "exp", jobs=1)
+    [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
+    real, generated = cell["tuned"]["real"], cell["tuned"]["generated"]
+    assert [trial["validation"] is None for trial in real["candidates"]] == [False, True]
+    assert real["steps"] == 5
+    assert real["candidates"][1]["reason"] == "the loss is no number any more"
+    assert (generated["steps"], generated["test"]) == (None, None)
+    assert {row["name"]: row["n"] for row in result.tuned["arms"]}["generated"] == 0
+
+
+def test_the_figure_that_is_compared_chooses_the_steps(tmp_path, monkeypatch):
+    """After 5 steps a rare class is always wrong: that is little of the accuracy, and a tenth of the balanced one."""
+
+    def evaluate(fitted, images, train=None):
+        labels = images.labels
+        wrong = labels == 0 if fitted.steps == 5 else np.arange(len(labels)) % 3 == 0
+        return evaluate_predictions(labels, np.where(wrong, (labels + 1) % 10, labels), 10)
+
+    monkeypatch.setattr(fits, "evaluate", evaluate)
+    first = {}
+    for score_by in ("accuracy", "balanced"):
+        uneven = dataclasses.replace(DataConfig(), class_counts=(10, *[60] * 9))
+        asked = dataclasses.replace(
+            config((5, 40), seeds=1, score_by=score_by, arms=("real", "traditional")), data=uneven
+        )
+        comparing.compare(asked, tmp_path / score_by, jobs=1)
+        [cell] = json.loads((tmp_path / score_by / "comparison.json").read_text())["cells"]
+        first[score_by] = cell["tuned"]["real"]["candidates"][0]["validation"]
+    assert first["accuracy"] > first["balanced"] + 0.05
 
 
 def test_means_differences_and_counts(tmp_path):
