@@ -162,12 +162,12 @@ def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by,
     splits = load_splits(config.data, 0)
     cell = fits.Fits(config, 0, splits, None, None, lambda share, info: None)
 
-    def fitted(arm, arch, candidate, config=None):
-        return fits.Fitted(
-            SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f"), splits.train, 0.0
-        )
+    def fitted(arm, arch, candidate):
+        known = SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f")
+        return fits.Fitted(known, arm, arch, candidate, 0.0)
 
     monkeypatch.setattr(cell, "_fit", fitted)
+    monkeypatch.setattr(cell, "_images", lambda *_: splits.train)
     found = cell.run("generated")
     assert found["ratio"] == ratio
     assert max(one["validation"] for one in found["candidates"]) == score
