@@ -122,8 +122,9 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     show_tuned(out, values["tuned"])
     show_compared_filters(out, values["filters"])
     say(out, values["headline"])
-    for worth in (values["exchange"] or {"worth": ()})["worth"]:
-        say(out, worth["sentence"])
+    worth = values["exchange"] or {"worth": (), "flat": ()}
+    for sentence in (*(one["sentence"] for one in worth["worth"]), *worth["flat"]):
+        say(out, sentence)
     for note in values["notes"]:
         say(out, note)
     say(out, f"report: {values['report']}")

@@ -33,6 +33,9 @@ def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
 def show_compared_filters(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
     """The same of a comparison, mean over the seeds: a table for each generator and its filters."""
     for row in rows:
+        if row["reason"]:
+            say(out, f"Samples of {row['key']} behind {row['filter']}: none. {row['reason']}")
+            continue
         filters = list(row["classes"][0]["rejected"])
         shown = [
             (

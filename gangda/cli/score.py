@@ -58,7 +58,7 @@ def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: S
     """
     if ratings and (sets or page or out):
         raise UsageError(
-            "--ratings reads what raters said, and nothing else: leave out SAMPLES and other paths"
+            "--ratings reads what raters said, and nothing else: leave out SAMPLES, --out and --rating-page"
         )
     if page and out:
         raise UsageError("--rating-page names the file itself; leave out --out")

@@ -106,7 +106,9 @@ def _looked_at(document: Mapping[str, Any], pictures: Sequence[Mapping[str, Any]
     return {
         "arms_figure": arms_figure(judged["arms"], judged["score"]),
         "contrasts_figure": contrasts_figure(judged["contrasts"], judged["margin"], judged["score"]),
-        "exchange_figure": exchange_figure(exchange, judged["score"]) if exchange else None,
+        "exchange_figure": exchange_figure(exchange, judged["score"])
+        if exchange and exchange["worth"]
+        else None,
         "ratios": ratios or any(len(set(arm["ratios"] or ())) > 1 for arm in document["arms"]),
         "ratio_figure": ratios,
         "grids": seen,

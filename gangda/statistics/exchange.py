@@ -27,6 +27,7 @@ from gangda.statistics.values import Interval
 
 TIE = 1e-12  # scores nearer than this are equal: sums round
 HALVINGS = 12  # of a stretch of the curve, to find where an interval ends: to 1/4096 of it
+ENOUGH = 100  # images added from which on a rate for a thousand is no wild guess
 THOUSAND = 1000
 
 
@@ -61,6 +62,11 @@ class Curve:
         below = min(int(place), len(self.sizes) - 2)
         share = place - below
         return np.asarray((1 - share) * self.scores[:, below] + share * self.scores[:, below + 1])
+
+    @property
+    def rises(self) -> bool:
+        """Whether more real images do better on it: of one that does not, nothing can be read off."""
+        return bool(self.means[-1] - self.real.mean() > TIE and self.means[-1] - self.means[0] > TIE)
 
     def size_of(self, score: float) -> float:
         """The least size whose mean score is at least this; minus infinity below the curve, infinity above."""
@@ -202,7 +208,7 @@ def _side(value: float) -> str | None:
 
 
 def _sentence(worth: Worth) -> str:
-    factor = THOUSAND / worth.added
+    factor = THOUSAND / worth.added if worth.added >= ENOUGH else 1
     most = factor * worth.most
     ends = worth.interval
     seen = (
@@ -210,6 +216,9 @@ def _sentence(worth: Worth) -> str:
         if ends is None
         else f"interval {_amount(factor * ends[0], most)} to {_amount(factor * ends[1], most)}"
     )
+    if factor == 1:
+        amount = _amount(worth.extra, most)
+        return f"{worth.name}: its {worth.added:,.0f} added images are worth {amount} real ones ({seen})."
     return (
         f"{worth.name}: 1,000 added images are worth {_amount(factor * worth.extra, most)} real ones ({seen}); "
         f"measured with {worth.added:,.0f}."

@@ -175,12 +175,14 @@ def _contrast(
         deltas=tuple(deltas.tolist()),
         mean=mean,
         sd=sd,
-        p=p.p,
-        adjusted_p=p.adjusted,
+        p=p.p if decision.reachable else None,
+        adjusted_p=p.adjusted if decision.reachable else None,
         interval=None if p.p is None else decision.test.interval(p.level),
         equivalence_p=decision.equivalence,
         crossed_interval=crossed,
-        mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True)),
+        mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True))
+        if decision.reachable
+        else (),
         detectable=detectable_difference(len(deltas), sd, p.level),
         verdict=decision.verdict(mean, crossed, alpha),
         sentence="",

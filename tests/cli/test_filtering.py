@@ -32,7 +32,14 @@ def test_nothing_without_filters():
 def test_a_table_for_each_generator_of_a_comparison():
     out = Console(file=io.StringIO(), width=120)
     classes = [{"class": "cat", "acceptance": 0.5, "rejected": {"duplicates": 0.5}}]
-    show_compared_filters(out, [{"key": "pca", "filter": "duplicates", "classes": classes}])
+    show_compared_filters(
+        out,
+        [
+            {"key": "pca", "filter": "duplicates", "reason": "", "classes": classes},
+            {"key": "pca", "filter": "agreement", "reason": "0.1% pass", "classes": []},
+        ],
+    )
     text = out.file.getvalue()
     assert "Samples of pca behind duplicates" in text
+    assert "Samples of pca behind agreement: none. 0.1% pass" in text
     assert ["cat", "50.0%", "50.0%"] in [line.split() for line in text.splitlines()]

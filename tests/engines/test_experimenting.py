@@ -217,7 +217,7 @@ def test_fid_is_better_lower(tmp_path):
     ("change", "message"),
     [
         (("vary: {arch.components: [4, 8]}", "vary: {compare.seeds: [1, 2]}"), "different numbers of seeds"),
-        (("[4, 8]}", "[4, 8]}\narm: traditional"), "none of its arms"),
+        (("[4, 8]}", "[4, 8]}\narm: traditional"), "none of real, generated"),
         (("arch.components: [4, 8]", "compare.mode: [add, replace]"), "variant 'mode=replace'"),
         (("per_class: 12", "per_class: 1000"), "class"),
     ],

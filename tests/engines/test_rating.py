@@ -184,6 +184,12 @@ def test_damaged_answers_are_refused_with_the_line(page, tmp_path, change, compl
         judge_ratings([file], tmp_path)
 
 
+def test_a_file_that_is_given_twice_is_not_two_raters(page, tmp_path):
+    file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
+    with pytest.raises(DataError, match="given twice"):
+        judge_ratings([file, tmp_path / ".." / tmp_path.name / "a.csv"], tmp_path)
+
+
 def test_what_a_spreadsheet_makes_of_the_file_is_read(page, tmp_path):
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
     rows = [line.split(",") for line in file.read_text().splitlines()]

@@ -29,6 +29,20 @@ def test_a_worth_by_hand():
     assert worth.sentence.endswith("measured with 100.")
 
 
+def test_a_few_images_are_not_blown_up_to_a_thousand():
+    curve = curve_of([100, 200], flat(0.80, 0.82))
+    sentence = worth_of("g", np.full(8, 0.82), 16, curve, ALPHA).sentence
+    assert sentence.startswith("g: its 16 added images are worth 100 real ones (interval 100 to 100).")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "means", "rises"),
+    [([100, 200], (0.80, 0.82), True), ([100, 200], (0.82, 0.80), False), ([100, 200], (0.8, 0.8), False)],
+)
+def test_a_curve_that_does_not_rise_says_so(sizes, means, rises):
+    assert curve_of(sizes, flat(*means)).rises is rises
+
+
 @pytest.mark.parametrize(
     ("score", "extra", "beyond", "words"),
     [

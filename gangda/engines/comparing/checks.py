@@ -17,8 +17,10 @@ def check(config: ExperimentConfig) -> None:
     compare = config.compare
     family_of(compare.arms, compare.contrast)
     different = {_as_trained(config, name) for name in compare.arms}
-    if len(different) < 2 or len(different) != len(compare.arms):
+    if len(different) < 2:
         raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
+    if len(different) < len(compare.arms):
+        raise UsageError(f"--arms {','.join(compare.arms)}: the same arm is there twice; give each once")
     _check_arms(config)
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)

@@ -23,7 +23,8 @@ def exchange(
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
     `generated+traditional` off `traditional` and `held-back+traditional`. A curve begins with the real images alone;
-    an arm that added images in some seeds only is not read off. `table`: rows of `arm_row`.
+    an arm that added images in some seeds only is not read off, and nothing is off a curve that does not rise (`flat`
+    says so). `table`: rows of `arm_row`.
     """
     scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
     sizes = {row["name"]: row["n_train"] for row in table}
@@ -41,20 +42,25 @@ def exchange(
         for rule, each in points.items()
         if len(each) > 1 and any(not find(name)[0].added for name, _ in each.values())
     }
+    rising = {rule: curve for rule, curve in curves.items() if curve.rises}
     worths = [
         {
-            **worth_of(name, scores[name], added[name], curves[rule], alpha).as_dict(),
+            **worth_of(name, scores[name], added[name], rising[rule], alpha).as_dict(),
             "mean": float(scores[name].mean()),
-            "real": float(curves[rule].sizes[0]),
+            "real": float(rising[rule].sizes[0]),
         }
         for name in compare.arms
-        if (rule := _way(find(name)[0])) in curves
+        if (rule := _way(find(name)[0])) in rising
         and _is_read_off(find(name)[0])
         and added[name] > 0
         and name not in uneven
     ]
     drawn = [_plain(curves[rule], [name for name, _ in points[rule].values()]) for rule in curves]
-    return {"curves": drawn, "worth": worths} if worths else None
+    asked = {_way(find(name)[0]) for name in compare.arms if _is_read_off(find(name)[0])}
+    falling = [rule for rule, curve in curves.items() if rule in asked and not curve.rises]
+    firsts = [next(iter(points[rule].values()))[0] for rule in falling]
+    flat = [f"No exchange rate beside {name}: more real images did not do better here." for name in firsts]
+    return {"curves": drawn, "worth": worths, "flat": flat} if worths or flat else None
 
 
 def refusal(compare: CompareConfig) -> str | None:

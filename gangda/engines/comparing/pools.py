@@ -17,7 +17,7 @@ from gangda.engines.comparing.arms import fixed_filters, train_config, wanted
 from gangda.engines.comparing.plan import Cell, Plan
 from gangda.engines.comparing.telling import GENERATOR_SHARE, Phase, Tell
 from gangda.engines.training import fit_generator
-from gangda.errors import UsageError
+from gangda.errors import FilterError, UsageError
 from gangda.moves.candidates import Filters
 from gangda.moves.filtered import Sieve, filtering_shares
 from gangda.moves.leaks import check_run
@@ -56,6 +56,7 @@ class Pools:
     each: dict[str, UInt8Array] = field(default_factory=dict)
     sieves: dict[tuple[str, Filters], Sieve] = field(default_factory=dict)
     _kept: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
+    _refused: dict[tuple[str, str, Filters], str] = field(default_factory=dict)
     _models: dict[str, tuple[Model, float]] = field(default_factory=dict)
     _supplies: dict[tuple[str, Filters], tuple[Supply, Sorter | None]] = field(default_factory=dict)
 
@@ -66,8 +67,16 @@ class Pools:
         those of all arms, where an arm has a choice.
         """
         key = (added, arch or self.plan.config.arch, self.filters if filters is None else filters)
+        if key in self._refused:
+            raise FilterError(self._refused[key])
         if key not in self._kept:
-            self._kept[key] = SOURCES[added](self, *key[1:])
+            try:
+                self._kept[key] = SOURCES[added](self, *key[1:])
+            except (
+                FilterError
+            ) as error:  # thousands of samples were looked at: not once more for the next arm
+                self._refused[key] = str(error)
+                raise
         return self._kept[key]
 
     def exactly(self, arch: str | None, filters: Filters, counts: IntArray) -> LabelledImages:

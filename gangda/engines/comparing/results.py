@@ -13,7 +13,7 @@ import numpy as np
 import gangda
 from gangda import settings
 from gangda.engines.comparing.calibration import calibrate
-from gangda.engines.comparing.cells import read_cell
+from gangda.engines.comparing.cells import cell_path, read_cell
 from gangda.engines.comparing.exchange import exchange
 from gangda.engines.comparing.failures import (
     Failure,
@@ -200,8 +200,14 @@ def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failu
     known = {failure.index for failure in failed}
     missing = [cell.index for cell, values in found if values is None and cell.index not in known]
     if missing:
+        damaged = [
+            str(path)
+            for cell, _ in found
+            if cell.index in missing and (path := cell_path(out, cell)).exists()
+        ]
+        what = f" (damaged, or changed since: {', '.join(damaged)})" if damaged else ""
         raise IncompleteError(
-            f"{out}: {len(missing)} of {len(found)} cells are missing: {_ranges(missing)}; "
+            f"{out}: {len(missing)} of {len(found)} cells are missing, by number: {_ranges(missing)}{what}; "
             f"run the same command without --jobs 0 and --cell"
         )
     refuse_none_left(plan, out, failed)

@@ -8,10 +8,13 @@ import numpy as np
 from gangda.configs import CompareConfig
 from gangda.engines.comparing.fits import Fits
 from gangda.errors import OutcomeError
+from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Comparison
 from gangda.statistics.wording import interval_text, points
+
+UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
 
 
 def fit_second(fits: Fits, compare: CompareConfig) -> dict[str, Any] | None:
@@ -61,6 +64,9 @@ def second_opinion(
     agrees = bool(np.sign(mean) == np.sign(first.mean) != 0)
     seen = f", interval {interval_text(interval)}" if interval else ""
     verdict = "the same sign" if agrees else "not the same sign, so this is no headline"
+    said = (
+        f"; {verdict}" if first.verdict not in UNDECIDED else ""
+    )  # what is not there has no sign to agree in
     lost = len(cells) - len(fitted)
     without = f" (without {lost} of {len(cells)} seeds, in which it failed)" if lost else ""
     return {
@@ -69,5 +75,5 @@ def second_opinion(
         "mean": mean,
         "interval": interval,
         "agrees": agrees,
-        "sentence": f"With {name}: {points(mean, signed=True)} points{seen}{without}; {verdict}.",
+        "sentence": f"With {name}: {points(mean, signed=True)} points{seen}{without}{said}.",
     }

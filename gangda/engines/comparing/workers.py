@@ -112,7 +112,7 @@ class _Pool:
             del self._busy[pipe], self._shares[pipe]
             self._hand_out(pipe, waiting)
         else:
-            self._shares[pipe] = float(value)
+            self._shares[pipe] = max(self._shares[pipe], float(value))
         share = done + finished + sum(self._shares.values())
         reporter.step("cells", share, total, f"seed {cell.seed}: {info}")
         return int(finished)

@@ -125,9 +125,11 @@ def _too_few(differences: Sequence[Difference], alpha: float) -> list[str]:
         return []
     n = min(len(difference.deltas) for difference in short)
     some = "" if len(short) == len(differences) else f" ({'; '.join(one.name for one in short)})"
+    several = len(differences) > 1
+    tested = f"{len(differences)} differences are" if several else "one difference is"
     return [
-        f"{n} seeds give no p below {smallest_p(n):.3g}, which is not enough where {len(differences)} differences are "
-        f"tested at {alpha:g} (Holm): too few seeds for a verdict{some}; add --seeds."
+        f"{n} seeds give no p below {smallest_p(n):.3g}, which is not enough where {tested} tested at {alpha:g}"
+        f"{' (Holm)' if several else ''}: too few seeds for a verdict{some}; add --seeds."
     ]
 
 

@@ -79,7 +79,10 @@ class Compared:
     def plan(self, config: ExperimentConfig) -> Plan:
         """As `gangda compare` plans it."""
         if self.asked.arm not in config.compare.arms:
-            raise UsageError(f"arm: {self.asked.arm} is none of its arms {', '.join(config.compare.arms)}")
+            raise UsageError(
+                f"variants are compared in the arm {self.asked.arm}, none of {', '.join(config.compare.arms)}; "
+                f"write 'arm: {config.compare.arms[-1]}' into the experiment's file, or add that arm"
+            )
         return comparing.planned(config, None)
 
     def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
@@ -124,13 +127,14 @@ class Compared:
             for arm in document["comparison"]["arms"]
         ]
         seconds = [row["generator_seconds"] + row["classifier_seconds"] for row in document["arms"]]
+        worth = document.get("exchange") or {}
         first = next((one for one in document["comparison"]["contrasts"] if one["primary"]), None)
         said = [one["sentence"] for one in (first, document["second"]) if one is not None]
         return {
             "headline": document["headline"],
             "verdict": document["headline"] if first is None else " ".join(said),
             "notes": document["notes"],
-            "worth": [one["sentence"] for one in (document.get("exchange") or {}).get("worth", ())],
+            "worth": [*(one["sentence"] for one in worth.get("worth", ())), *worth.get("flat", ())],
             "arms": arms,
             "seconds": max(seconds),
             "report": f"variants/{setting.folder.name}/report.html",

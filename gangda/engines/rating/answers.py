@@ -50,6 +50,7 @@ def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> Ratin
     Raises:
         DataError: a file that no rating page made, damaged, or without answers.
     """
+    _refuse_twice(files)
     answers = [answer for file in files for answer in read_answers(file)]
     sets = list(dict.fromkeys(answer.set for answer in answers))
     rows = [_set_row(one, [answer for answer in answers if answer.set == one]) for one in sets]
@@ -66,6 +67,19 @@ def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> Ratin
             "notes": [*_notes(answers, made, found), *passed_over],
         }
     )
+
+
+def _refuse_twice(files: Sequence[Path]) -> None:
+    """Refuse a file that is given twice; two raters may well give the same answers in two files.
+
+    Raises:
+        DataError: it is named.
+    """
+    seen: set[Path] = set()
+    for file in files:
+        if file.resolve() in seen:
+            raise DataError(f"--ratings {file}: is given twice, and would count as two raters; leave one out")
+        seen.add(file.resolve())
 
 
 def read_answers(path: Path) -> list[Answer]:

@@ -122,7 +122,7 @@ def test_one_cell_at_a_time_then_collecting(tmp_path):
     first = run(config, out, cell=1)
     assert (first.finished, first.comparison) == (1, None)
     assert not (out / "comparison.json").exists()
-    with pytest.raises(Exception, match="1 of 2 cells are missing: 0"):
+    with pytest.raises(Exception, match="1 of 2 cells are missing, by number: 0;"):
         run(config, out, jobs=0)
     assert run(config, out, cell=0).finished == 2
     assert run(config, out, jobs=0).comparison is not None

@@ -63,6 +63,20 @@ def test_without_the_real_images_alone_there_is_nothing_to_count_from(tmp_path):
     assert any("give the arm real too" in note for note in result.notes)
 
 
+def test_nothing_is_read_off_real_images_that_do_not_help(tmp_path):
+    plan = plan_for(tmp_path, arms=ARMS)
+    for cell in plan.cells:
+        falling = {**MEANS, "held-back:0.5": 0.78, "held-back:1": 0.76}
+        values = cell_values(plan, cell, falling, 0.8, 0.002, 4000)
+        for name, extra in EXTRA.items():
+            values["arms"][name].update(n_train=400 + extra, n_generated=extra)
+        write_cell(tmp_path, cell, values)
+    found = collect(plan, tmp_path).exchange
+    assert [worth["name"] for worth in found["worth"]] == ["generated+traditional"]
+    assert found["flat"] == ["No exchange rate beside real: more real images did not do better here."]
+    assert found["flat"][0] in (tmp_path / "report.html").read_text()
+
+
 @pytest.mark.parametrize("change", [{"generated_weight": 0.5}, {"recalibrate": True}])
 def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path, change):
     plan = plan_for(tmp_path, arms=ARMS, **change)
@@ -129,7 +143,9 @@ vary: {data.per_class: [8, 6]}
     page = (tmp_path / "out/report.html").read_text()
     for row in rows:
         [sentence] = row["worth"]
-        assert sentence.startswith("generated: 1,000 added images are worth")
+        assert sentence.startswith(
+            ("generated: its ", "No exchange rate beside real: more real images did not")
+        )
         assert sentence in page
 
 

@@ -32,8 +32,8 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
     [
         ({"arms": ("real",)}, "at least two"),
         ({"arms": ("real", "real")}, "at least two"),
-        ({"arms": ("real", "generated", "generated@cdcgan")}, "at least two different"),
-        ({"arms": ("real", "generated", "generated:1")}, "at least two different"),
+        ({"arms": ("real", "generated", "generated@cdcgan")}, "there twice"),
+        ({"arms": ("real", "generated", "generated:1")}, "there twice"),
         ({"arms": ("real", "pretrained+traditional"), "mode": "replace"}, "no real image to train on"),
         ({"ratios": ()}, "at least one ratio"),
         ({"ratios": (1.0, 1.0)}, "each once"),

@@ -45,8 +45,12 @@ def test_missing_and_damaged_cells_are_named(tmp_path):
     cell_path(tmp_path, plan.cells[1]).unlink()
     cell_path(tmp_path, plan.cells[2]).write_text('{"format_version": 1, "id": ')
     cell_path(tmp_path, plan.cells[7]).write_bytes(cell_path(tmp_path, plan.cells[8]).read_bytes())
-    with pytest.raises(IncompleteError, match="3 of 10 cells are missing: 1-2, 7"):
+    with pytest.raises(
+        IncompleteError, match=r"3 of 10 cells are missing, by number: 1-2, 7 \(damaged"
+    ) as error:
         collect(plan, tmp_path)
+    paths = [str(cell_path(tmp_path, plan.cells[index])) for index in (1, 2, 7)]
+    assert [path in str(error.value) for path in paths] == [False, True, True]
     assert not (tmp_path / "comparison.json").exists()
 
 
