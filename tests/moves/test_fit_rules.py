@@ -90,7 +90,7 @@ def test_pre_training_sees_added_images_first_and_real_ones_last() -> None:
     train = images([0, 1, 0, 1], [REAL, REAL, GENERATED, GENERATED])
     steps = list(fit_rules.order(train, FitRule(pretrained=True), 2, 5, stream()))
     assert [set(rows.tolist()) for rows in steps] == [{2, 3}, {2, 3}, {0, 1}, {0, 1}, {0, 1}]
-    with pytest.raises(DataError, match="needs added and real"):
+    with pytest.raises(DataError, match="needs both added and real"):
         list(fit_rules.order(images([0, 1]), FitRule(pretrained=True), 2, 5, stream()))
 
 

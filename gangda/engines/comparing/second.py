@@ -64,9 +64,8 @@ def second_opinion(
     agrees = bool(np.sign(mean) == np.sign(first.mean) != 0)
     seen = f", interval {interval_text(interval)}" if interval else ""
     verdict = "the same sign" if agrees else "not the same sign, so this is no headline"
-    said = (
-        f"; {verdict}" if first.verdict not in UNDECIDED else ""
-    )  # what is not there has no sign to agree in
+    # What is equivalent, or undecided, has no sign to agree in.
+    said = "" if first.verdict in UNDECIDED else f"; {verdict}"
     lost = len(cells) - len(fitted)
     without = f" (without {lost} of {len(cells)} seeds, in which it failed)" if lost else ""
     return {
