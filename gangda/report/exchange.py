@@ -40,7 +40,9 @@ def _curve(axes: Any, curve: Mapping[str, Any], style: str) -> None:
             [size] * len(scores), 100 * np.asarray(scores), "o", ms=3.5, alpha=0.4, color=CALM, mec="none"
         )
     axes.plot(sizes, 100 * np.asarray(curve["means"]), style, lw=1.5, color=CALM)
-    _named(axes, curve["arms"][0], sizes[0], 100 * curve["means"][0], below=True)
+    _named(
+        axes, curve["arms"][0], sizes[-1], 100 * curve["means"][-1], before=True
+    )  # arms crowd at the first
 
 
 def _arm(
@@ -59,6 +61,6 @@ def _arm(
     _named(axes, worth["name"], place, height)
 
 
-def _named(axes: Any, name: str, x: float, y: float, *, below: bool = False) -> None:
-    offset = (4, -12) if below else (6, 5)
-    axes.annotate(name, (x, y), offset, textcoords="offset points", color=INK, fontsize=8)
+def _named(axes: Any, name: str, x: float, y: float, *, before: bool = False) -> None:
+    offset, side = ((-8, 3), "right") if before else ((6, 5), "left")
+    axes.annotate(name, (x, y), offset, textcoords="offset points", color=INK, fontsize=8, ha=side)
