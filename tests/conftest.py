@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from gangda.data.images import LabelledImages, real_images
-from gangda.runtime.device import Machine
+from gangda.runtime.device import DeviceContext
+
+pytest_plugins = ["make_run"]
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +23,9 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="session")
-def machine() -> Machine:
+def context() -> DeviceContext:
     torch.set_num_threads(1)
-    return Machine(torch.device("cpu"), torch.float32, 1)
+    return DeviceContext(torch.device("cpu"), torch.float32, 1)
 
 
 @pytest.fixture(scope="session")

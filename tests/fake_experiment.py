@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.classifiers.evaluation import evaluate_predictions
-from gangda.configs import CompareConfig, DataConfig, ExperimentConfig, Runtime
-from gangda.engines.comparing.cells import write_cell
-from gangda.engines.comparing.fits import plain_of
-from gangda.engines.comparing.plan import Plan, make_plan, publish
-from gangda.engines.comparing.scores import pack_labels
+from gangda.classifying.evaluation import evaluate_predictions
+from gangda.comparing.arm_fits import plain_of
+from gangda.comparing.cells import write_cell
+from gangda.comparing.plan import Plan, make_plan, publish
+from gangda.comparing.scores import pack_labels
+from gangda.config.schema import CompareConfig, ComparisonConfig, DataConfig, Runtime
 
 ACCURACY = {"real": 0.80, "traditional": 0.82, "generated": 0.86, "generated+traditional": 0.90}
 NAMES = ["0", "1", "a/b", "<script>"]
 
 
 def plan_for(out: Path, *, seeds: int = 10, ratios: tuple[float, ...] = (1.0,), **compare) -> Plan:
-    config = ExperimentConfig(
+    config = ComparisonConfig(
         data=DataConfig(per_class=50),
         compare=CompareConfig(seeds=seeds, ratios=ratios, **compare),
         runtime=Runtime(device="cpu", precision="fp32", threads=1),

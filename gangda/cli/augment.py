@@ -9,9 +9,9 @@ import typer
 from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
-from gangda.config_files import SECTIONS, fields_of
+from gangda.config.fields import flag_of
+from gangda.config.files import SECTIONS, fields_of
 from gangda.errors import UsageError
-from gangda.fields import flag_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ def augment(
     ] = None,
 ) -> None:
     """Add synthetic images to the real training images; writes an augmented set."""
-    from gangda.engines import augmenting
+    from gangda import augmenting
 
     chosen = call.settings
     if not augmenting.is_open(chosen.augment):

@@ -42,7 +42,7 @@ def classify(
     ] = None,
 ) -> None:
     """Train a classifier on SET and test it on held-out real images."""
-    from gangda.engines import classifying
+    from gangda import classifying
 
     chosen = call.settings
     with call.terminal.reporter() as reporter:

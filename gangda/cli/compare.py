@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gangda import arms, experiments
+from gangda import experiments
 from gangda.cli import experiment as experiment_command
 from gangda.cli.filtering import show_compared_filters
 from gangda.cli.options import Call
 from gangda.cli.output import draw, interval, number, percent, say
+from gangda.config import arms
+from gangda.config.resolve import Settings
 from gangda.errors import UsageError
-from gangda.settings import Settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gangda.configs import ExperimentConfig
+    from gangda.config.schema import ComparisonConfig
 
 
 def _experiments(incomplete: str) -> list[str]:
@@ -75,10 +76,10 @@ def compare(
         return
     if quick:
         raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
-    from gangda.configs import ExperimentConfig
-    from gangda.engines import comparing
+    from gangda import comparing
+    from gangda.config.schema import ComparisonConfig
 
-    config = low_data(call.settings).pick(ExperimentConfig)
+    config = low_data(call.settings).pick(ComparisonConfig)
     if calibrate:
         config = _calibrated(config)
     with call.terminal.reporter() as reporter:
@@ -94,7 +95,7 @@ def _refuse_with_experiment(run: Path | None, calibrate: bool) -> None:
         raise UsageError(f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out")
 
 
-def _calibrated(config: "ExperimentConfig") -> "ExperimentConfig":
+def _calibrated(config: "ComparisonConfig") -> "ComparisonConfig":
     """With the arms that test the judge."""
     more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
     wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))

@@ -60,7 +60,7 @@ def chosen_machine(call: Call) -> dict[str, Any]:
     from gangda.runtime.device import prepare
 
     runtime = call.settings.runtime
-    machine = prepare(runtime)
+    context = prepare(runtime)
     why = {
         "device": "asked for"
         if runtime.device != "auto"
@@ -71,9 +71,9 @@ def chosen_machine(call: Call) -> dict[str, Any]:
         "threads": threads_reason(runtime.threads, os.environ),
     }
     return {
-        "device": str(machine.device),
-        "precision": machine.precision,
-        "threads": machine.threads,
+        "device": str(context.device),
+        "precision": context.precision,
+        "threads": context.threads,
         "why": why,
     }
 
@@ -127,7 +127,7 @@ def described(call: Call) -> dict[str, Any] | None:
 
 def folders() -> dict[str, str]:
     """Where downloaded sets, decoded images and features are kept."""
-    from gangda.data.places import cache_root, data_root
+    from gangda.data.paths import cache_root, data_root
 
     return {"data": str(data_root()), "cache": str(cache_root())}
 

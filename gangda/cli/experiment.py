@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gangda import arms, experiments
+from gangda import experiments
 from gangda.cli.options import Call
 from gangda.cli.output import draw, duration, interval, number, percent, say
+from gangda.config import arms
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from gangda.configs import ExperimentConfig
+    from gangda.config.schema import ComparisonConfig
 
 
 def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, cell: int | None) -> None:
     """Run an experiment by its name or file; flags count for all its variants."""
-    from gangda.engines.experimenting import experiment
+    from gangda.comparing.sweeps import experiment
 
     asked = experiments.read(name, quick)
     configs = resolved(call, asked)
@@ -28,13 +29,13 @@ def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, 
     call.terminal.result(result.as_dict(), show_result)
 
 
-def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, ExperimentConfig]":
+def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, ComparisonConfig]":
     """Each variant's configuration under the flags and the environment.
 
     Raises:
         UsageError: a flag for what the experiment varies, or a variant that is not configured right.
     """
-    from gangda.configs import ExperimentConfig
+    from gangda.config.schema import ComparisonConfig
 
     for key in asked.varied:
         of_arch = key.startswith("arch.") and "arch.name" in call.typed  # its options are the file's own's
@@ -46,7 +47,7 @@ def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, Experiment
             raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
     return {
         variant.name: call.resolve((f"{asked.source}: {variant.name}", variant.sections)).pick(
-            ExperimentConfig
+            ComparisonConfig
         )
         for variant in asked.variants
     }

@@ -16,13 +16,14 @@ from typing import Annotated, Any
 
 import typer
 
-from gangda import arms, catalog, config_files, configs, settings
 from gangda.cli.group import Command
 from gangda.cli.output import Terminal
+from gangda.config import arms, catalog, files, schema
+from gangda.config import resolve as settings
+from gangda.config.field_types import kind_of
+from gangda.config.fields import flag_of
 from gangda.errors import UsageError
-from gangda.fields import flag_of
-from gangda.fieldtypes import kind_of
-from gangda.runtime.launch import Launch, launched
+from gangda.runtime.launch import DistributedEnv, launched
 
 Field = dataclasses.Field[Any]
 Body = Callable[..., None]
@@ -39,7 +40,7 @@ PANELS: Mapping[str, str] = {
     "augment": "Augmentation",
     "score": "Metrics",
     "compare": "Experiment",
-    "runtime": "Machine",
+    "runtime": "DeviceContext",
 }
 MOST_SHOWN = 40  # characters of a list of names; longer ones are left to completion and to messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
@@ -70,7 +71,7 @@ class Call:
 
     terminal: Terminal
     dry_run: bool
-    launch: Launch
+    launch: DistributedEnv
     config: Path | None
     resolve: Resolve
     typed: frozenset[str]
@@ -148,12 +149,12 @@ def section_flags(section: str) -> Iterator[Flag]:
         for name, owners in settings.spec_fields().items():
             yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
         return
-    for field in config_files.fields_of(config_files.SECTIONS[section]):
+    for field in files.fields_of(files.SECTIONS[section]):
         yield _flag(section, field.name, field, str(field.metadata["help"]) + _default_text(field.default))
 
 
 def _arch_flag() -> Flag:
-    field = next(field for field in dataclasses.fields(configs.TrainConfig) if field.name == "arch")
+    field = next(field for field in dataclasses.fields(schema.TrainConfig) if field.name == "arch")
     text = "which architecture; `gangda train --list` tells them apart" + _default_text(field.default)
     return _flag("arch", "name", field, text, "--arch")
 

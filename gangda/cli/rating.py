@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def make_page(call: Call, samples: Sequence[Path], page: Path) -> None:
     """Write the page."""
-    from gangda.engines import rating
+    from gangda.scoring import rating
 
     chosen = call.settings
     result = rating.make_page(
@@ -30,7 +30,7 @@ def make_page(call: Call, samples: Sequence[Path], page: Path) -> None:
 
 def judge(call: Call, files: Sequence[Path]) -> None:
     """Say what the raters' files hold."""
-    from gangda.engines import rating
+    from gangda.scoring import rating
 
     call.terminal.result(rating.judge_ratings(files).as_dict(), show_ratings)
 

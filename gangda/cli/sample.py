@@ -23,7 +23,7 @@ def sample(
 ) -> None:
     """Draw class-labelled samples from a trained generator; writes a sample set."""
     config = call.settings.sample
-    from gangda.engines import sampling
+    from gangda import sampling
 
     with call.terminal.reporter() as reporter:
         result = sampling.sample(

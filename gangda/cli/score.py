@@ -70,7 +70,7 @@ def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: S
 
 def _score(call: Call, samples: Path, out: Path | None) -> None:
     """The metrics of one set."""
-    from gangda.engines import scoring
+    from gangda import scoring
 
     chosen = call.settings
     with call.terminal.reporter() as reporter:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gangda import settings
 from gangda.cli.options import Call, shown
 from gangda.cli.output import Render, draw, duration, number, say
+from gangda.config import resolve
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,10 +26,10 @@ def train(
 ) -> None:
     """Train a generator on real images; writes a run folder."""
     if list_architectures:
-        if call.launch.leads:
+        if call.launch.is_main:
             call.terminal.result(*listed(call.settings))
         return
-    from gangda.engines import training
+    from gangda import training
 
     chosen = call.settings
     config = chosen.train_config()
@@ -39,13 +39,13 @@ def train(
         )
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
-        values |= {"config": settings.as_mapping(config), "origins": dict(chosen.origins)}
+        values |= {"config": resolve.as_mapping(config), "origins": dict(chosen.origins)}
     call.terminal.result(values, show_rehearsal if call.dry_run else show_result)
 
 
-def listed(chosen: settings.Settings) -> tuple[dict[str, Any], Render]:
+def listed(chosen: resolve.Settings) -> tuple[dict[str, Any], Render]:
     """The catalog, or one architecture of it where --arch was typed; parameters for --data, where that was typed."""
-    from gangda.engines.training import listing
+    from gangda.training import listing
 
     data = chosen.data if chosen.changed("data") else None
     only = chosen.arch if chosen.origins["arch.name"] == "flag" else None

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.data.decoded import Decoded
 from gangda.data.images import UInt8Array
-from gangda.data.places import cache_root
+from gangda.data.paths import cache_root
+from gangda.data.sources.raw import Decoded
 from gangda.errors import GangdaError
 from gangda.runtime.files import being_written
 from gangda.runtime.results import read_result, write_result

@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gangda.data import mapped
+from gangda.data import memmap
 from gangda.errors import DataError
+from gangda.runtime.arrays import FloatArray as FloatArray
+from gangda.runtime.arrays import IntArray as IntArray
+from gangda.runtime.arrays import UInt8Array as UInt8Array
 
 REAL, TRADITIONAL, GENERATED = 0, 1, 2
 ORIGINS = ("real", "traditional", "generated")
-
-UInt8Array = npt.NDArray[np.uint8]
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +88,7 @@ class LabelledImages:
         }
         return dataclasses.replace(
             self,
-            pixels=mapped.take(self.pixels, index),
+            pixels=memmap.take(self.pixels, index),
             labels=self.labels[index],
             row_id=self.row_id[index],
             origin=self.origin[index],
@@ -158,7 +157,7 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
         provenance.update({offset + key: value for key, value in part.provenance.items()})
         offset += len(part)
     return LabelledImages(
-        pixels=mapped.join([part.pixels for part in sets]),
+        pixels=memmap.join([part.pixels for part in sets]),
         labels=np.concatenate([part.labels for part in sets]),
         class_names=first.class_names,
         row_id=np.concatenate([part.row_id for part in sets]),

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda import catalog
-from gangda.configs import DataConfig
-from gangda.data import folder, idx, npz, stacked, torchvision_sets
-from gangda.data.decoded import UNLABELLED, Decoded
+from gangda.config import catalog
+from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray, LabelledImages, real_images
-from gangda.data.places import inner_name
-from gangda.data.resize import to_square
-from gangda.data.shards import SetOnDisk, is_set, read_set
+from gangda.data.paths import inner_name
+from gangda.data.sample_set import SetOnDisk, is_set, read_set
+from gangda.data.sources import folder, idx, npz, stacked, torchvision_sets
+from gangda.data.sources.raw import UNLABELLED, Decoded
+from gangda.data.sources.resize import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits
 from gangda.errors import DataError, GangdaError
 

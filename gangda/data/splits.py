@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.images import REAL, IntArray, LabelledImages
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream

@@ -28,10 +28,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from gangda import arms, catalog
-from gangda.config_files import Sections, check_keys, check_sections, load_yaml, merge_sections
+from gangda.config import arms, catalog
+from gangda.config.field_types import in_words
+from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections
 from gangda.errors import UsageError
-from gangda.fieldtypes import in_words
 
 SUFFIX = ".yaml"
 MEASURES = ("compare", "score")

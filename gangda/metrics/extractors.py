@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.data.images import UInt8Array
-from gangda.runtime.device import Machine, evaluating
+from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import torch_stream
 
 Features = npt.NDArray[np.float32]
@@ -39,7 +39,7 @@ class Extractor:
     embed: Callable[[UInt8Array], Features]
 
 
-def random_convolutions(image_shape: tuple[int, int, int], machine: Machine) -> Extractor:
+def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContext) -> Extractor:
     """Two random convolutions with ReLU, averaged over the quarters of the image: 256 features.
 
     The first layer's filters have zero mean and unit norm, so that they see edges and not brightness. Weights
@@ -62,13 +62,13 @@ def random_convolutions(image_shape: tuple[int, int, int], machine: Machine) -> 
     first, second = _random_filters(channels)
     network.load_state_dict({"0.weight": first, "2.weight": second})
     fingerprint = _hash(first.numpy(), second.numpy(), stride)
-    network = network.to(machine.device).requires_grad_(False)
+    network = network.to(context.device).requires_grad_(False)
 
     def embed(pixels: UInt8Array) -> Features:
         parts = [np.zeros((0, 256), dtype=np.float32)]
         with evaluating(network):
             for start in range(0, len(pixels), BATCH):
-                batch = torch.from_numpy(pixels[start : start + BATCH].astype(np.float32)).to(machine.device)
+                batch = torch.from_numpy(pixels[start : start + BATCH].astype(np.float32)).to(context.device)
                 parts.append(network(batch.permute(0, 3, 1, 2) / 127.5 - 1).cpu().numpy())
         return np.concatenate(parts)
 

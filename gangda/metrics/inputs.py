@@ -163,14 +163,14 @@ def subsample(count: int, most: int, *key: int | str) -> IntArray:
     return np.sort(numpy_stream(*key).choice(count, most, replace=False)).astype(np.int64)
 
 
-def matched_rows(sides: Sequence[LabelledImages], seed: int) -> list[IntArray]:
+def matched_rows(size_range: Sequence[LabelledImages], seed: int) -> list[IntArray]:
     """Positions in each set such that all have the same number of images in every class, as many as can be.
 
     Equal n is what makes biased metrics comparable; equal class shares keep the user's choice of counts out
     of them. A set that already fits is taken whole, in its order.
     """
-    least = np.min([side.counts() for side in sides], axis=0)
-    return [_rows_of(side, least, seed, index) for index, side in enumerate(sides)]
+    least = np.min([side.counts() for side in size_range], axis=0)
+    return [_rows_of(side, least, seed, index) for index, side in enumerate(size_range)]
 
 
 def _rows_of(side: LabelledImages, counts: IntArray, seed: int, index: int) -> IntArray:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import torch
 
-from gangda.configs import Runtime
+from gangda.config.schema import Runtime
 from gangda.errors import UsageError
 from gangda.runtime.distributed import ALONE, Ranks
-from gangda.runtime.launch import ONE_PROCESS, Launch
+from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 @dataclass(frozen=True)
-class Machine:
+class DeviceContext:
     """Where the networks run.
 
     Attributes:
@@ -56,7 +56,9 @@ class Machine:
         return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=True)
 
 
-def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None, ranks: Ranks = ALONE) -> Machine:
+def prepare(
+    runtime: Runtime, environ: Mapping[str, str] | None = None, ranks: Ranks = ALONE
+) -> DeviceContext:
     """Resolve device, precision and threads, and set torch's thread count.
 
     Raises:
@@ -68,7 +70,7 @@ def prepare(runtime: Runtime, environ: Mapping[str, str] | None = None, ranks: R
     keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow the CPU down many times
     device = pick_device(runtime.device, ranks.launch)
-    return Machine(device, pick_dtype(runtime.precision, device), threads, ranks)
+    return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks)
 
 
 def keep_freed_memory() -> None:
@@ -103,7 +105,7 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def pick_device(name: str, launch: Launch = ONE_PROCESS) -> torch.device:
+def pick_device(name: str, launch: DistributedEnv = ONE_PROCESS) -> torch.device:
     """The device called `name`; auto prefers CUDA, then MPS, then the CPU.
 
     Of several ranks on one machine each takes the GPU of its own number; MPS, which has no way between processes, is
@@ -132,7 +134,7 @@ def pick_device(name: str, launch: Launch = ONE_PROCESS) -> torch.device:
     return device
 
 
-def _of_rank(name: str, launch: Launch) -> str:
+def _of_rank(name: str, launch: DistributedEnv) -> str:
     """The device of one of several ranks.
 
     Raises:

@@ -16,7 +16,7 @@ from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
 
 from gangda.errors import GangdaError, RunError, UsageError
-from gangda.runtime.launch import ONE_PROCESS, Launch
+from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 from gangda.runtime.signals import EndedError
 
 TIMEOUT = timedelta(minutes=30)  # a rank that is silent for longer is lost; looking at samples takes less
@@ -40,7 +40,7 @@ class RankOverError(GangdaError):
 class Ranks:
     """The processes that train together. Of one process alone every method is the plain thing, at no cost."""
 
-    launch: Launch = ONE_PROCESS
+    launch: DistributedEnv = ONE_PROCESS
 
     @property
     def many(self) -> bool:
@@ -48,14 +48,14 @@ class Ranks:
         return self.launch.world > 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is rank 0."""
-        return self.launch.leads
+        return self.launch.is_main
 
     @property
     def key(self) -> tuple[int, ...]:
         """Ends the names of streams that each rank has for itself; empty for rank 0."""
-        return () if self.leads else (self.launch.rank,)
+        return () if self.is_main else (self.launch.rank,)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
         """Put the mean over the ranks in place of each float32 tensor; all of them travel in one message.
@@ -79,7 +79,7 @@ class Ranks:
         self.average([found])
         return found
 
-    def confer(self, signal: int = 0, word: int = GO) -> tuple[int, int]:
+    def sync_signal(self, signal: int = 0, word: int = GO) -> tuple[int, int]:
         """Say the last signal this rank has got, and, as the leader, a word; hear the largest of all."""
         if not self.many:
             return signal, word
@@ -88,7 +88,7 @@ class Ranks:
             distributed.all_reduce(said, distributed.ReduceOp.MAX)
         return int(said[0]), int(said[1])
 
-    def hand_out(self, state: dict[str, Any] | None) -> dict[str, Any]:
+    def broadcast(self, state: dict[str, Any] | None) -> dict[str, Any]:
         """The leader's plain dict of tensors and numbers, on the CPU; the followers give None."""
         buffer = io.BytesIO()
         if state is not None:
@@ -98,7 +98,7 @@ class Ranks:
             distributed.broadcast(size, 0)
             data = (
                 torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
-                if self.leads
+                if self.is_main
                 else torch.empty(int(size), dtype=torch.uint8)
             )
             distributed.broadcast(data, 0)
@@ -144,16 +144,16 @@ class Ranks:
         except LostRankError:
             raise
         except (GangdaError, EndedError) as error:
-            self.confer(word=OVER + error.exit_code)
+            self.sync_signal(word=OVER + error.exit_code)
             raise
-        self.confer(word=OVER)
+        self.sync_signal(word=OVER)
 
 
 ALONE = Ranks()
 
 
 @contextlib.contextmanager
-def joined(launch: Launch, pick_device: Callable[[], torch.device]) -> Iterator[Ranks]:
+def joined(launch: DistributedEnv, pick_device: Callable[[], torch.device]) -> Iterator[Ranks]:
     """Meet the other ranks, and part from them at the end. A process alone meets nobody.
 
     Gradients travel by NCCL between GPUs and by gloo between CPUs; words and states always by gloo, so that no GPU is

@@ -10,7 +10,7 @@ PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True)
-class Launch:
+class DistributedEnv:
     """This process among those that were started together.
 
     Attributes:
@@ -26,12 +26,12 @@ class Launch:
     attempt: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes and speaks."""
         return self.rank == 0
 
 
-ONE_PROCESS = Launch()
+ONE_PROCESS = DistributedEnv()
 
 
 def later_rank(environ: Mapping[str, str]) -> int:
@@ -42,7 +42,7 @@ def later_rank(environ: Mapping[str, str]) -> int:
         return 0
 
 
-def launched(environ: Mapping[str, str]) -> Launch:
+def launched(environ: Mapping[str, str]) -> DistributedEnv:
     """What torchrun says in the environment; one process alone without it.
 
     Raises:
@@ -60,7 +60,7 @@ def launched(environ: Mapping[str, str]) -> Launch:
     _refuse_no_meeting_place(environ)
     attempt = environ.get("TORCHELASTIC_RESTART_COUNT", "")
     numbers = {field: int(value) for field, value in given.items()}
-    launch = Launch(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
+    launch = DistributedEnv(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
     if launch.rank >= launch.world or launch.local_rank >= launch.local_world:
         raise UsageError(
             f"RANK {launch.rank} of WORLD_SIZE {launch.world}, LOCAL_RANK {launch.local_rank} of LOCAL_WORLD_SIZE "

@@ -23,10 +23,10 @@ import numpy as np
 import torch
 import yaml
 
-from gangda.config_files import SECTIONS
-from gangda.data.images import IntArray
+from gangda.config.fields import off_values
+from gangda.config.files import SECTIONS
 from gangda.errors import DataError, RunError
-from gangda.fields import off_values
+from gangda.runtime.arrays import IntArray
 from gangda.runtime.checkpoint_files import (
     checkpoint_path,
     checkpoint_paths,

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gangda.configs import TransformConfig
+from gangda.config.schema import TransformConfig
 from gangda.traditional.transforms import Part
 
 AREA = (0.02, 0.33)  # of the image
@@ -28,14 +28,16 @@ def erasing(config: TransformConfig) -> Part | None:
 
 def _rectangles(images: Tensor, probability: float, rng: torch.Generator) -> Tensor:
     """Which pixels go: bool (B, 1, H, W)."""
-    sides = torch.tensor(images.shape[2:])
+    size_range = torch.tensor(images.shape[2:])
     hit, area, aspect, *place = torch.rand(5, len(images), generator=rng)
-    area = (AREA[0] + (AREA[1] - AREA[0]) * area) * sides.prod()
+    area = (AREA[0] + (AREA[1] - AREA[0]) * area) * size_range.prod()
     low, high = (math.log(value) for value in ASPECT)
     aspect = torch.exp(low + (high - low) * aspect)
-    long = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(sides.view(2, 1))
-    start = (torch.stack(place) * (sides.view(2, 1) - long + 1)).floor()
-    rows, columns = (_between(start[axis], long[axis], int(sides[axis])) for axis in (0, 1))
+    long = (
+        torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(size_range.view(2, 1))
+    )
+    start = (torch.stack(place) * (size_range.view(2, 1) - long + 1)).floor()
+    rows, columns = (_between(start[axis], long[axis], int(size_range[axis])) for axis in (0, 1))
     inside: Tensor = rows[:, :, None] & columns[:, None, :] & (hit < probability).view(-1, 1, 1)
     return inside.unsqueeze(1)
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gangda import catalog
-from gangda.configs import TransformConfig
+from gangda.config import catalog
+from gangda.config.schema import TransformConfig
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -182,8 +182,8 @@ def _blur_along(images: Tensor, sigma: Tensor, radius: int, dim: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3).view(-1, 1)) ** 2)
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).view(len(images), -1, 1, 1, 1)
-    sides = [radius, radius, 0, 0] if dim == 3 else [0, 0, radius, radius]
-    padded = functional.pad(images, sides, mode="reflect")
+    size_range = [radius, radius, 0, 0] if dim == 3 else [0, 0, radius, radius]
+    padded = functional.pad(images, size_range, mode="reflect")
     size = images.shape[dim]
     result = padded.narrow(dim, 0, size) * kernel[:, 0]
     for tap in range(1, 2 * radius + 1):

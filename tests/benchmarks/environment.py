@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from gangda.runtime.device import Machine
+from gangda.runtime.device import DeviceContext
 
 
-def environment(machine: Machine) -> dict[str, Any]:
-    """Machine, versions and precision, as plain values."""
+def environment(context: DeviceContext) -> dict[str, Any]:
+    """DeviceContext, versions and precision, as plain values."""
     return {
-        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "threads": machine.threads},
+        "context": {"cores": os.cpu_count(), "processor": platform.context(), "threads": context.threads},
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,
         },
-        "precision": machine.precision,
+        "precision": context.precision,
     }

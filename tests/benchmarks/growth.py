@@ -22,16 +22,16 @@ import torch
 from environment import environment
 from memory import Peak
 
-from gangda import specs
-from gangda.configs import DataConfig, Recipe, Runtime, SampleConfig
-from gangda.data import mapped
+from gangda.config import architectures
+from gangda.config.schema import DataConfig, Recipe, Runtime, SampleConfig
+from gangda.data import memmap
 from gangda.data.images import real_images
 from gangda.data.splits import SourceImages, draw_splits
-from gangda.engines.sampling import sample
-from gangda.moves.loop import ResidentImages, make_game, new_state, steps
-from gangda.moves.model import ModelCard, build_networks, save_model
 from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT
+from gangda.sampling import sample
+from gangda.training.loop import ResidentImages, make_game, new_state, steps
+from gangda.training.saved_model import ModelCard, build_networks, save_model
 
 STEPS = 20
 Work = Callable[[], None]
@@ -40,7 +40,7 @@ Work = Callable[[], None]
 def source(count: int, classes: int, size: int) -> SourceImages:
     """`count` images, a thousand different ones in turn."""
     few = np.random.default_rng(0).integers(0, 256, (1000, size, size, 1), np.uint8)
-    pixels = mapped.empty((count, size, size, 1))
+    pixels = memmap.empty((count, size, size, 1))
     for start in range(0, count, 1000):
         pixels[start : start + 1000] = few[: len(pixels) - start]
     names = [str(label) for label in range(classes)]
@@ -49,17 +49,17 @@ def source(count: int, classes: int, size: int) -> SourceImages:
 
 def training(images: SourceImages, arch: str = "cdcgan", **changed: object) -> Work:
     """`STEPS` steps of an architecture with its own recipe on all of the images."""
-    machine = prepare(Runtime())
-    spec_class = specs.spec_class(arch)
+    context = prepare(Runtime())
+    spec_class = architectures.spec_class(arch)
     spec = spec_class(**changed).resolved(images.train.image_shape[1])
     recipe = Recipe(**spec_class.recipe)
     networks = build_networks(arch, spec, images.train.image_shape, images.train.num_classes)
-    state = new_state(networks, recipe, machine)
+    state = new_state(networks, recipe, context)
     game = make_game(spec, state.networks, recipe)
 
     def work() -> None:
-        resident = ResidentImages(images.train, 0, machine)
-        for _ in islice(steps(state, game, resident, recipe, machine), STEPS):
+        resident = ResidentImages(images.train, 0, context)
+        for _ in islice(steps(state, game, resident, recipe, context), STEPS):
             pass
 
     return work
@@ -67,11 +67,11 @@ def training(images: SourceImages, arch: str = "cdcgan", **changed: object) -> W
 
 def splitting(count: int) -> Work:
     """Test, subset and validation drawn, and the first batch of training handed out."""
-    images, machine = source(count, 10, 28), prepare(Runtime())
+    images, context = source(count, 10, 28), prepare(Runtime())
 
     def work() -> None:
         splits = draw_splits(images, DataConfig(), 0)
-        ResidentImages(splits.train, 0, machine).batch(0, 32)
+        ResidentImages(splits.train, 0, context).batch(0, 32)
 
     return work
 
@@ -79,7 +79,7 @@ def splitting(count: int) -> Work:
 def sharded(shards: int) -> Work:
     """8,192 samples of ten classes, drawn by so many shards one after the other."""
     folder = Path(tempfile.mkdtemp(dir=Path.home()))
-    spec = specs.CdcganSpec().resolved(28)
+    spec = architectures.CdcganSpec().resolved(28)
     generator = build_networks("cdcgan", spec, (1, 28, 28), 10).generator
     names = tuple(str(label) for label in range(10))
     card = ModelCard("cdcgan", asdict(spec), (1, 28, 28), names, {}, "", 0, 1, "fp32", "run")

@@ -5,7 +5,7 @@ python tests/benchmarks/kernels.py tests/benchmarks/kernels.json
 One period of steps (eight, of which one has the gradient penalty, where there is one) is watched: every operation of
 a layer that it carries out, forward, backward or double backward, with shapes, strides and count. Each is then timed
 by itself in the same process on tensors of the same shapes and strides, and the times are added up. What a step takes
-beyond that sum is the optimiser, the weight average, casts, copies, losses and Python. The clock is wall time of two
+beyond that sum is the optimizer, the weight average, casts, copies, losses and Python. The clock is wall time of two
 threads, or, with THREADS=1, CPU time.
 """
 
@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from training import gangda_loop
 
-from gangda.configs import DataConfig, Runtime
+from gangda.config.schema import DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.runtime.device import prepare
 
@@ -196,13 +196,13 @@ def summary(rounds: list[tuple[float, dict[str, dict[str, float]]]]) -> dict[str
 
 
 def main() -> None:
-    machine = prepare(Runtime(threads=THREADS))
+    context = prepare(Runtime(threads=THREADS))
     images = load_splits(DataConfig(source="fashion-mnist"), 0).train
     result = {
-        **environment(machine),
+        **environment(context),
         "clock": "CPU time of one thread" if THREADS == 1 else "wall time",
         **{
-            arch: step_against_layers(gangda_loop(arch, images, machine)[1], period)
+            arch: step_against_layers(gangda_loop(arch, images, context)[1], period)
             for arch, period in ARCHS.items()
         },
     }

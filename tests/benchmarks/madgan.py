@@ -18,12 +18,12 @@ import torch
 from environment import environment
 from torch import Tensor, nn
 
-from gangda import specs
-from gangda.configs import Recipe, Runtime
+from gangda.config import architectures
+from gangda.config.schema import Recipe, Runtime
 from gangda.data.images import LabelledImages, real_images
-from gangda.moves.loop import ResidentImages, make_game, new_state, steps
-from gangda.moves.model import build_networks
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import DeviceContext, prepare
+from gangda.training.loop import ResidentImages, make_game, new_state, steps
+from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator, Networks
 
 ROUNDS, STEPS = 7, 3
@@ -37,15 +37,19 @@ def images(count: int = 2000) -> LabelledImages:
 
 
 def training(
-    arch: str, k: int, batch: int, machine: Machine, change: Callable[[Networks], Networks] = lambda n: n
+    arch: str,
+    k: int,
+    batch: int,
+    context: DeviceContext,
+    change: Callable[[Networks], Networks] = lambda n: n,
 ) -> Iterator[object]:
     """The training loop of an architecture with K generators."""
-    train, kind = images(), specs.spec_class(arch)
+    train, kind = images(), architectures.spec_class(arch)
     spec = kind(**({"generators": k} if k else {}))
     recipe = Recipe(**{**spec.recipe, "batch_size": batch})
     networks = change(build_networks(arch, spec, train.image_shape, 10))
-    state = new_state(networks, recipe, machine)
-    return steps(state, make_game(spec, networks, recipe), ResidentImages(train, 0, machine), recipe, machine)
+    state = new_state(networks, recipe, context)
+    return steps(state, make_game(spec, networks, recipe), ResidentImages(train, 0, context), recipe, context)
 
 
 def alternate(loops: dict[str, Iterator[object]]) -> dict[str, list[float]]:
@@ -83,25 +87,25 @@ def one_by_one(networks: Networks) -> Networks:
     return dataclasses.replace(networks, generator=OneByOne(networks.generator))
 
 
-def shared(machine: Machine) -> dict[str, object]:
+def shared(context: DeviceContext) -> dict[str, object]:
     """`madgan`: seconds per step for each K, and the factor over K = 1 (median of the rounds' ratios)."""
     found: dict[str, object] = {}
     for batch in BATCHES:
-        taken = alternate({f"K={k}": training("madgan", k, batch, machine) for k in KS})
+        taken = alternate({f"K={k}": training("madgan", k, batch, context) for k in KS})
         found[f"batch {batch}"] = compared(taken, "K=1")
     return found
 
 
-def separate(machine: Machine) -> dict[str, object]:
+def separate(context: DeviceContext) -> dict[str, object]:
     """`madgan-separate` together and one by one, the whole step and the generators alone, k = 5."""
     batch = 60
     loops = {
-        "together": training("madgan-separate", SEPARATE, batch, machine),
-        "loop": training("madgan-separate", SEPARATE, batch, machine, one_by_one),
+        "together": training("madgan-separate", SEPARATE, batch, context),
+        "loop": training("madgan-separate", SEPARATE, batch, context, one_by_one),
     }
     whole = compared(alternate(loops), "together")
     together = build_networks(
-        "madgan-separate", specs.spec_class("madgan-separate")(generators=SEPARATE), (1, 28, 28), 10
+        "madgan-separate", architectures.spec_class("madgan-separate")(generators=SEPARATE), (1, 28, 28), 10
     ).generator
     alone = compared(
         alternate({"together": passes(together, batch), "loop": passes(OneByOne(together), batch)}),
@@ -140,11 +144,11 @@ def memory() -> dict[str, float]:
 
 def peak(k: int) -> float:
     """Megabytes that training took at its peak on top of what importing left (Linux)."""
-    machine = prepare(Runtime(threads=1))
+    context = prepare(Runtime(threads=1))
     # The peak so far is forgotten: it is the parent's, or importing's.
     Path("/proc/self/clear_refs").write_text("5")
     before = _status("VmRSS")
-    list(itertools.islice(training("madgan", k, 64, machine), 9))
+    list(itertools.islice(training("madgan", k, 64, context), 9))
     return round((_status("VmHWM") - before) / 1024, 1)
 
 
@@ -156,7 +160,7 @@ def _status(name: str) -> int:
 
 def parameters() -> dict[str, int]:
     """Trainable values of the generators, for each K."""
-    kind = specs.spec_class("madgan")
+    kind = architectures.spec_class("madgan")
     nets = {k: build_networks("madgan", kind(generators=k), (1, 28, 28), 10).generator for k in KS}
     return {f"K={k}": sum(p.numel() for p in net.parameters()) for k, net in nets.items()}
 
@@ -165,14 +169,14 @@ def main() -> None:
     if "--peak" in sys.argv:
         print(peak(int(sys.argv[-1])))
         return
-    machine = prepare(Runtime(threads=1))
+    context = prepare(Runtime(threads=1))
     result = {
-        **environment(machine),
+        **environment(context),
         "clock": "CPU seconds of the process",
-        "madgan": shared(machine),
+        "madgan": shared(context),
         "parameters": parameters(),
         "training memory, MB": memory(),
-        "madgan-separate": separate(machine),
+        "madgan-separate": separate(context),
     }
     text = json.dumps(result, indent=2)
     print(text)

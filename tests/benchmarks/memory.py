@@ -9,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from gangda.configs import Budget, DataConfig, Runtime, TrainConfig
+from gangda import training
+from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.data.loading import load_splits
-from gangda.engines import training
 
 EVERY = 0.02  # seconds between looks
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gangda.configs import Recipe, Runtime
+from gangda.config.schema import Recipe, Runtime
 from gangda.data.images import FloatArray
-from gangda.moves.game import MadganGame, TwoPlayerGame
-from gangda.moves.loop import new_state, steps
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.seeding import numpy_stream
+from gangda.training.adversarial.method import MadganGame, TwoPlayerGame
+from gangda.training.loop import new_state, steps
 from gangda.zoo.base import Generator, Networks, Scores
 
 MODES = np.array([10.0, 20.0, 60.0, 80.0, 110.0])
@@ -81,9 +81,9 @@ def train(k: int, *, count: int = 1500, seed: int = 0, **recipe: object) -> Gene
     torch.manual_seed(seed)
     chosen = Recipe(**{"batch_size": 120, "lr": 1e-3, "beta1": 0.5, "r1": 0.1, "r1_every": 4, **recipe})
     networks = Networks(Points(max(1, k)), PointJudge(k + 1))
-    state = new_state(networks, chosen, Machine(torch.device("cpu"), torch.float32, 1))
+    state = new_state(networks, chosen, DeviceContext(torch.device("cpu"), torch.float32, 1))
     game = MadganGame(networks, chosen) if k else TwoPlayerGame(networks, chosen)
-    loop = steps(state, game, Stream(seed), chosen, Machine(torch.device("cpu"), torch.float32, 1))
+    loop = steps(state, game, Stream(seed), chosen, DeviceContext(torch.device("cpu"), torch.float32, 1))
     for _ in itertools.islice(loop, count):
         pass
     return state.ema

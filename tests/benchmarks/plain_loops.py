@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 
 LR = 1e-4  # Adam's, of both presets

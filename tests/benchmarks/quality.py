@@ -18,21 +18,21 @@ import numpy as np
 from environment import environment
 from training import gangda_loop
 
-from gangda.configs import ClassifierConfig, DataConfig, Runtime
+from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.moves.draw import draw_labels
-from gangda.moves.fit import FittedClassifier, evaluate, fit_classifier
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import DeviceContext, prepare
 from gangda.zoo.base import Generator
+from gangda.zoo.draw import draw_labels
 
 SHARE, SAMPLES = 0.976, 2000
 
 
-def gan_test(generator: Generator, classifier: FittedClassifier, machine: Machine) -> float:
+def gan_test(generator: Generator, classifier: FittedClassifier, context: DeviceContext) -> float:
     """Share of samples that the classifier knows as what they were made for; the same noise at every look."""
     labels = np.arange(SAMPLES, dtype=np.int64) % generator.num_classes
-    samples = draw_labels(generator, labels, "quality", machine=machine)
+    samples = draw_labels(generator, labels, "quality", context=context)
     return float((classifier.predict(samples) == labels).mean())
 
 
@@ -42,11 +42,11 @@ def run(
     classifier: FittedClassifier,
     target: float,
     asked: argparse.Namespace,
-    machine: Machine,
+    context: DeviceContext,
 ) -> dict[str, object]:
     """One training run, until it arrives or its time is over: every look as (step, minutes, GAN-test)."""
-    clock: Callable[[], float] = time.process_time if machine.threads == 1 else time.perf_counter
-    state, loop = gangda_loop(arch, splits.train, machine)
+    clock: Callable[[], float] = time.process_time if context.threads == 1 else time.perf_counter
+    state, loop = gangda_loop(arch, splits.train, context)
     looks: list[tuple[int, float, float]] = []
     seconds = 0.0
     while seconds < 60 * asked.minutes and not (looks and looks[-1][2] >= target):
@@ -54,7 +54,7 @@ def run(
         for _ in range(asked.every):
             next(loop)
         seconds += clock() - began
-        looks.append((state.step, round(seconds / 60, 3), round(gan_test(state.ema, classifier, machine), 4)))
+        looks.append((state.step, round(seconds / 60, 3), round(gan_test(state.ema, classifier, context), 4)))
     arrived = looks[-1][2] >= target
     return {
         "arch": arch,
@@ -77,20 +77,20 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = arguments()
-    machine = prepare(Runtime(threads=asked.threads))
+    context = prepare(Runtime(threads=asked.threads))
     splits = load_splits(DataConfig(source=asked.source), 0)
-    classifier = fit_classifier(splits.train, ClassifierConfig(), seed=0, machine=machine)
+    classifier = fit_classifier(splits.train, ClassifierConfig(), seed=0, context=context)
     real = evaluate(classifier, splits.validation).accuracy
     result = {
-        **environment(machine),
+        **environment(context),
         "source": asked.source,
-        "clock": "CPU minutes" if machine.threads == 1 else "wall minutes",
+        "clock": "CPU minutes" if context.threads == 1 else "wall minutes",
         "real accuracy, validation": round(real, 4),
         "target": round(SHARE * real, 4),
         "rows": [],
     }
     for arch in asked.archs:
-        result["rows"].append(run(arch, splits, classifier, SHARE * real, asked, machine))
+        result["rows"].append(run(arch, splits, classifier, SHARE * real, asked, context))
         print(json.dumps(result["rows"][-1]), flush=True)
         if asked.out:  # row by row: it takes long, and a part is worth keeping
             asked.out.write_text(json.dumps(result, indent=2) + "\n")

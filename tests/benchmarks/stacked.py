@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from environment import environment
 
-from gangda import specs
-from gangda.configs import ClassifierConfig, DataConfig, Recipe, Runtime
+from gangda.classifying.fit import FittedClassifier, fit_classifier
+from gangda.config import architectures
+from gangda.config.schema import ClassifierConfig, DataConfig, Recipe, Runtime
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.loading import load_splits
-from gangda.data.stacked import channels_apart
+from gangda.data.sources.stacked import channels_apart
+from gangda.metrics.mode_counting import modes_of
 from gangda.metrics.modes import modes_and_kl
-from gangda.moves.draw import draw_class
-from gangda.moves.fit import FittedClassifier, fit_classifier
-from gangda.moves.loop import ResidentImages, make_game, new_state, steps
-from gangda.moves.mode_counting import modes_of
-from gangda.moves.model import build_networks
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import DeviceContext, prepare
+from gangda.training.loop import ResidentImages, make_game, new_state, steps
+from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator, Networks
+from gangda.zoo.draw import draw_class
 
 SAMPLES = 25_600
 SEEDS = (0, 1)
@@ -57,20 +57,20 @@ CONTESTANTS: dict[str, Contestant] = {
 
 
 def train(
-    contestant: Contestant, images: LabelledImages, seconds: float, seed: int, machine: Machine
+    contestant: Contestant, images: LabelledImages, seconds: float, seed: int, context: DeviceContext
 ) -> tuple[Generator, int]:
     """The average generator after so many CPU seconds, and its steps."""
     arch, options, change = contestant
-    kind = specs.spec_class(arch)
+    kind = architectures.spec_class(arch)
     spec = kind(**options, **({"conditional": False} if arch == "madgan" else {}))
     recipe = Recipe(**{**spec.recipe, "batch_size": 64})
     torch.manual_seed(seed)
     shape, classes = images.image_shape, images.num_classes
-    dcgan = build_networks("dcgan", specs.DcganSpec(), shape, classes)
+    dcgan = build_networks("dcgan", architectures.DcganSpec(), shape, classes)
     networks = change(build_networks(arch, spec, shape, classes), dcgan)
-    state = new_state(networks, recipe, machine)
+    state = new_state(networks, recipe, context)
     loop = steps(
-        state, make_game(spec, networks, recipe), ResidentImages(images, seed, machine), recipe, machine
+        state, make_game(spec, networks, recipe), ResidentImages(images, seed, context), recipe, context
     )
     stop = time.process_time() + seconds
     while time.process_time() < stop:
@@ -78,18 +78,18 @@ def train(
     return state.ema, state.step
 
 
-def found_by(generator: Generator, classifier: FittedClassifier, machine: Machine) -> IntArray:
+def found_by(generator: Generator, classifier: FittedClassifier, context: DeviceContext) -> IntArray:
     """Modes of 25,600 samples, dealt out to all generators alike."""
-    blocks = draw_class(generator, 0, SAMPLES, seed=0, machine=machine)
+    blocks = draw_class(generator, 0, SAMPLES, seed=0, context=context)
     return np.concatenate([modes_of(classifier, block) for block in blocks])
 
 
 def main() -> None:
     source, seconds = sys.argv[1], float(sys.argv[2])
-    machine = prepare(Runtime(threads=1))
+    context = prepare(Runtime(threads=1))
     splits = load_splits(DataConfig(source=f"stacked:{source}", validation=0.0), 0)
     classifier = fit_classifier(
-        channels_apart(splits.train), ClassifierConfig(classifier_steps=1000), seed=0, machine=machine
+        channels_apart(splits.train), ClassifierConfig(classifier_steps=1000), seed=0, context=context
     )
     total = splits.train.num_classes
     agreed = float((modes_of(classifier, splits.test.pixels) == splits.test.labels).mean())
@@ -99,15 +99,15 @@ def main() -> None:
         "source": source,
         "seconds": seconds,
         "clock": "CPU seconds of one thread",
-        **environment(machine),
+        **environment(context),
         "right_modes_on_test": round(agreed, 4),
         "training images": {"modes": floor[0], "kl": round(floor[1], 4)},
         "rows": [],
     }
     for seed in SEEDS:
         for name, contestant in CONTESTANTS.items():
-            generator, count = train(contestant, splits.train, seconds, seed, machine)
-            modes, kl = modes_and_kl(found_by(generator, classifier, machine), total)
+            generator, count = train(contestant, splits.train, seconds, seed, context)
+            modes, kl = modes_and_kl(found_by(generator, classifier, context), total)
             row = {"name": name, "seed": seed, "steps": count, "modes": modes, "kl": round(kl, 4)}
             print(json.dumps(row), flush=True)
             result["rows"].append(row)

@@ -27,19 +27,19 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
-from gangda import specs
-from gangda.configs import ClassifierConfig, DataConfig, Runtime, SampleConfig
-from gangda.data import idx
+from gangda.classifying.fit import build_classifier, fit_classifier
+from gangda.config import architectures
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig
 from gangda.data.images import LabelledImages, generated_images, real_images
 from gangda.data.loading import load_source, load_splits
-from gangda.data.set_pieces import make_piece
-from gangda.data.shards import FORMATS, SetHeader, set_being_written
-from gangda.engines.sampling import sample
-from gangda.engines.scoring import score
-from gangda.moves.draw import to_float
-from gangda.moves.fit import build_classifier, fit_classifier
-from gangda.moves.model import ModelCard, build_networks, load_model, save_model
-from gangda.runtime.device import Machine, evaluating, prepare
+from gangda.data.sample_set import FORMATS, SetHeader, set_being_written
+from gangda.data.sample_set.batches import make_piece
+from gangda.data.sources import idx
+from gangda.runtime.device import DeviceContext, evaluating, prepare
+from gangda.sampling import sample
+from gangda.scoring import score
+from gangda.training.saved_model import ModelCard, build_networks, load_model, save_model
+from gangda.zoo.draw import to_float
 
 ROUNDS = 5
 NAMES = [str(digit) for digit in range(10)]
@@ -87,17 +87,17 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 def plain_loop(data: Dataset[Any]) -> None:
     """One pass of the usual training loop: fp32, batches of 64, Adam with weight decay."""
     network = build_classifier("lenet", 10, (1, 28, 28))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     total = 0.0
     for x, y in DataLoader(data, batch_size=64, shuffle=True):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = nn.functional.cross_entropy(network(x), y)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         total += loss.item()
 
 
-def lenet(machine: Machine, folder: Path) -> dict[str, float]:
+def lenet(context: DeviceContext, folder: Path) -> dict[str, float]:
     """100 steps of 64: gangda's, the usual loop over pictures, and the loop over tensors made beforehand."""
     train = images(6400)
     tensors = TensorDataset(
@@ -105,7 +105,7 @@ def lenet(machine: Machine, folder: Path) -> dict[str, float]:
     )
     config = ClassifierConfig(classifier_steps=100)
     ours, pictures, resident = alternate(
-        lambda: fit_classifier(train, config, seed=0, machine=machine),
+        lambda: fit_classifier(train, config, seed=0, context=context),
         lambda: plain_loop(Pictures(train)),
         lambda: plain_loop(tensors),
     )
@@ -116,7 +116,7 @@ def lenet(machine: Machine, folder: Path) -> dict[str, float]:
     }
 
 
-def loading(machine: Machine, folder: Path) -> dict[str, float]:
+def loading(context: DeviceContext, folder: Path) -> dict[str, float]:
     """70,000 images as IDX files, plain and gzipped: decoded, checked, fingerprinted, ready to be split."""
     pixels, labels = images(70_000).pixels[..., 0], np.arange(70_000, dtype=np.uint8) % 10
     times = {}
@@ -138,7 +138,7 @@ def header(data: LabelledImages, kind: str) -> SetHeader:
     return SetHeader("samples", kind, "k" * 16, data.class_names, data.image_shape, total, data=about)
 
 
-def writers(machine: Machine, folder: Path) -> dict[str, float]:
+def writers(context: DeviceContext, folder: Path) -> dict[str, float]:
     """20,000 images into each format, from memory to a flushed disk; PNG also to memory, without the disk."""
     pool = images(20_000)
 
@@ -164,19 +164,19 @@ def writers(machine: Machine, folder: Path) -> dict[str, float]:
 def model(folder: Path) -> Path:
     """A run folder with the default generator, untrained."""
     torch.manual_seed(0)
-    spec = specs.CdcganSpec().resolved(28)
+    spec = architectures.CdcganSpec().resolved(28)
     generator = build_networks("cdcgan", spec, (1, 28, 28), 10).generator
     card = ModelCard("cdcgan", asdict(spec), (1, 28, 28), tuple(NAMES), {}, "", 0, 1, "fp32", "run")
     save_model(folder, generator, card, np.arange(1))
     return folder
 
 
-def sampling(machine: Machine, folder: Path) -> dict[str, float]:
+def sampling(context: DeviceContext, folder: Path) -> dict[str, float]:
     """The whole engine, from reading the model to the last byte of NPZ, against the bare generator's forward passes."""
     run, count = model(folder / "run"), 20_480
     generator = load_model(run).generator
-    generator = generator.to(memory_format=torch.channels_last) if machine.channels_last else generator
-    runtime, done = Runtime(threads=machine.threads), 0
+    generator = generator.to(memory_format=torch.channels_last) if context.channels_last else generator
+    runtime, done = Runtime(threads=context.threads), 0
 
     def engine() -> None:
         nonlocal done
@@ -185,7 +185,7 @@ def sampling(machine: Machine, folder: Path) -> dict[str, float]:
 
     def bare(block: int) -> None:
         y = torch.zeros(block, dtype=torch.int64)
-        with evaluating(generator), machine.autocast():
+        with evaluating(generator), context.autocast():
             for _ in range(count // block):
                 generator(torch.randn(block, generator.latent_dim), y)
 
@@ -200,7 +200,7 @@ def sampling(machine: Machine, folder: Path) -> dict[str, float]:
     }
 
 
-def scoring(machine: Machine, folder: Path) -> dict[str, float]:
+def scoring(context: DeviceContext, folder: Path) -> dict[str, float]:
     """10,000 samples (training images, changed a little) against Fashion-MNIST's 10,000: a first and a second set."""
     config = DataConfig(source="fashion-mnist")
     train = load_splits(config, 0).train
@@ -214,13 +214,13 @@ def scoring(machine: Machine, folder: Path) -> dict[str, float]:
             writer.write(make_piece(made.pixels, made.labels, 0, 2))
         for again in ("", "-again"):
             out = folder / f"score-{seed}{again}"
-            runtime = Runtime(threads=machine.threads)
+            runtime = Runtime(threads=context.threads)
             times.append(seconds(lambda: score(place, config, ClassifierConfig(), runtime, out)))
     names = ("nothing cached", "the same again", "another set against the same data", "that again")
     return {f"{name}, seconds": value for name, value in zip(names, times, strict=True)}
 
 
-def million(machine: Machine, folder: Path) -> dict[str, dict[str, float]]:
+def million(context: DeviceContext, folder: Path) -> dict[str, dict[str, float]]:
     """Folders of 28x28 PNG files (links to 1,000 of them): anonymous memory of decoding, loading again and training."""
     pool = images(1000)
     with set_being_written(folder / "pool", header(pool, "png")) as writer:
@@ -243,7 +243,7 @@ def million(machine: Machine, folder: Path) -> dict[str, dict[str, float]]:
     return table
 
 
-def helps(machine: Machine, folder: Path) -> dict[str, float]:
+def helps(context: DeviceContext, folder: Path) -> dict[str, float]:
     """Whole-process seconds of --help."""
     commands = {"gangda": [], "gangda train": ["train"], "gangda compare": ["compare"]}
     call = [sys.executable, "-m", "gangda"]
@@ -271,15 +271,15 @@ def main() -> None:
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     parts = sys.argv[2:] or list(PARTS)
     result = json.loads(path.read_text()) if path and path.exists() and sys.argv[2:] else {}
-    machine = prepare(Runtime())
+    context = prepare(Runtime())
     folder = Path(tempfile.mkdtemp(dir=Path.home()))  # /tmp may be memory
     os.environ["GANGDA_CACHE"] = str(folder / "cache")
     for part in parts:
         (folder / part).mkdir()
-        result[part] = {**PARTS[part](machine, folder / part), "load": os.getloadavg()[0]}
+        result[part] = {**PARTS[part](context, folder / part), "load": os.getloadavg()[0]}
         print(part, json.dumps(result[part], indent=2), flush=True)
         if path:
-            path.write_text(json.dumps({**environment(machine), **result}, indent=2) + "\n")
+            path.write_text(json.dumps({**environment(context), **result}, indent=2) + "\n")
     shutil.rmtree(folder)
 
 

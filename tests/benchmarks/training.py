@@ -25,13 +25,13 @@ import plain_loops
 import torch
 from environment import environment
 
-from gangda import specs
-from gangda.configs import DataConfig, Recipe, Runtime
+from gangda.config import architectures
+from gangda.config.schema import DataConfig, Recipe, Runtime
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
-from gangda.moves.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
-from gangda.moves.model import build_networks
-from gangda.runtime.device import Machine, prepare
+from gangda.runtime.device import DeviceContext, prepare
+from gangda.training.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
+from gangda.training.saved_model import build_networks
 
 ROUNDS, STEPS, WHOLE = 5, 2, 40
 MADGAN_BATCH = 60  # that five generators share evenly
@@ -42,19 +42,19 @@ Take = Callable[[int], float]  # so many steps -> seconds
 
 
 def gangda_loop(
-    arch: str, images: LabelledImages, machine: Machine, **recipe: object
+    arch: str, images: LabelledImages, context: DeviceContext, **recipe: object
 ) -> tuple[TrainState, Iterator[StepRecord]]:
     """The training loop as `gangda train` runs it, and what it trains."""
-    spec = specs.spec_class(arch)()
+    spec = architectures.spec_class(arch)()
     chosen = Recipe(**{**spec.recipe, **recipe})
-    state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), chosen, machine)
+    state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), chosen, context)
     game = make_game(spec, state.networks, chosen)
-    return state, steps(state, game, ResidentImages(images, 0, machine), chosen, machine)
+    return state, steps(state, game, ResidentImages(images, 0, context), chosen, context)
 
 
-def taking(loop: Iterator[object], machine: Machine) -> Take:
+def taking(loop: Iterator[object], context: DeviceContext) -> Take:
     """Steps of a loop in this process."""
-    clock = time.process_time if machine.threads == 1 else time.perf_counter
+    clock = time.process_time if context.threads == 1 else time.perf_counter
 
     def take(count: int) -> float:
         began = clock()
@@ -107,34 +107,34 @@ def compared(loops: dict[str, Take], batch: int) -> dict[str, dict[str, float]]:
     }
 
 
-def dcgan(images: LabelledImages, machine: Machine, python: str | None) -> dict[str, object]:
+def dcgan(images: LabelledImages, context: DeviceContext, python: str | None) -> dict[str, object]:
     """R4's DCGAN at batch 256."""
     pixels = planes(images)
     loops = {
-        "gangda": taking(gangda_loop("dcgan-5x5", images, machine)[1], machine),
-        "plain loop": taking(plain_loops.dcgan(pixels), machine),
-        "plain loop, one fake batch": taking(plain_loops.dcgan(pixels, fresh=False), machine),
+        "gangda": taking(gangda_loop("dcgan-5x5", images, context)[1], context),
+        "plain loop": taking(plain_loops.dcgan(pixels), context),
+        "plain loop, one fake batch": taking(plain_loops.dcgan(pixels, fresh=False), context),
     }
     if python is None:
         return dict(compared(loops, 256))
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "images.npy", images.pixels)
-        process, version = keras(python, Path(folder) / "images.npy", machine.threads)
+        process, version = keras(python, Path(folder) / "images.npy", context.threads)
         found = compared({**loops, "keras, compiled": taking_in(process)}, 256)
         process.communicate()
     return {"tensorflow": version, **found}
 
 
-def madgan(images: LabelledImages, machine: Machine) -> dict[str, object]:
+def madgan(images: LabelledImages, context: DeviceContext) -> dict[str, object]:
     """R1's MAD-GAN, k = 5, 60 fakes a step."""
     pixels = planes(images)
     loops = {
         "gangda": taking(
-            gangda_loop("madgan-separate", images, machine, batch_size=MADGAN_BATCH)[1], machine
+            gangda_loop("madgan-separate", images, context, batch_size=MADGAN_BATCH)[1], context
         ),
-        "plain loop": taking(plain_loops.madgan(pixels, MADGAN_BATCH), machine),
+        "plain loop": taking(plain_loops.madgan(pixels, MADGAN_BATCH), context),
         "plain loop, real images shared out": taking(
-            plain_loops.madgan(pixels, MADGAN_BATCH, whole=False), machine
+            plain_loops.madgan(pixels, MADGAN_BATCH, whole=False), context
         ),
     }
     return dict(compared(loops, MADGAN_BATCH))
@@ -145,17 +145,17 @@ def planes(images: LabelledImages) -> torch.Tensor:
     return torch.tensor(images.pixels).permute(0, 3, 1, 2).contiguous()
 
 
-def whole_processes(machine: Machine, python: str | None) -> dict[str, object]:
+def whole_processes(context: DeviceContext, python: str | None) -> dict[str, object]:
     """Seconds of whole processes that train R4's DCGAN from nothing; gangda's also saves, draws and looks."""
     with tempfile.TemporaryDirectory() as folder:
-        options = f"--data fashion-mnist --arch dcgan-5x5 --steps {WHOLE} --threads {machine.threads}".split()
+        options = f"--data fashion-mnist --arch dcgan-5x5 --steps {WHOLE} --threads {context.threads}".split()
         ours = [sys.executable, "-m", "gangda", "train", *options, "--out", f"{folder}/run"]
-        theirs = [sys.executable, str(HERE / "plain_loops.py"), "dcgan", str(WHOLE), str(machine.threads)]
+        theirs = [sys.executable, str(HERE / "plain_loops.py"), "dcgan", str(WHOLE), str(context.threads)]
         found = {"steps": WHOLE, "gangda, seconds": whole(ours), "plain loop, seconds": whole(theirs)}
         if python is not None:
             pixels = load_splits(DataConfig(source="fashion-mnist"), 0).train.pixels
             np.save(Path(folder) / "images.npy", pixels)
-            call = [python, str(HERE / "keras_dcgan.py"), f"{folder}/images.npy", str(machine.threads)]
+            call = [python, str(HERE / "keras_dcgan.py"), f"{folder}/images.npy", str(context.threads)]
             found["keras, compiled, seconds"] = whole(call, f"{WHOLE}\n")
     return found
 
@@ -175,14 +175,14 @@ def clock_of_children() -> float:
 
 def main() -> None:
     python = os.environ.get("TENSORFLOW_PYTHON")
-    machine = prepare(Runtime(threads=THREADS))
+    context = prepare(Runtime(threads=THREADS))
     images = load_splits(DataConfig(source="fashion-mnist"), 0).train
     parts: dict[str, Callable[[], object]] = {
-        "dcgan-5x5, batch 256": lambda: dcgan(images, machine, python),
-        "madgan-separate, k = 5, batch 60": lambda: madgan(images, machine),
-        "whole process": lambda: whole_processes(machine, python),
+        "dcgan-5x5, batch 256": lambda: dcgan(images, context, python),
+        "madgan-separate, k = 5, batch 60": lambda: madgan(images, context),
+        "whole process": lambda: whole_processes(context, python),
     }
-    result = {**environment(machine), "clock": "CPU time of one thread" if THREADS == 1 else "wall time"}
+    result = {**environment(context), "clock": "CPU time of one thread" if THREADS == 1 else "wall time"}
     for name, part in parts.items():
         result[name] = part()
         print(json.dumps({name: result[name]}, indent=2), flush=True)

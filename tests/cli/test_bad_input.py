@@ -214,12 +214,12 @@ def refused(answer, code, says):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A finished run on the digits."""
-    from gangda import configs, specs
-    from gangda.engines.training import train
+    from gangda.config import architectures, schema
+    from gangda.training import train
 
-    spec = specs.PcaSpec(components=4)
-    data = configs.DataConfig(per_class=20)
-    config = configs.TrainConfig(data=data, arch="pca", spec=spec, budget=configs.Budget())
+    spec = architectures.PcaSpec(components=4)
+    data = schema.DataConfig(per_class=20)
+    config = schema.TrainConfig(data=data, arch="pca", spec=spec, budget=schema.Budget())
     return train(config, tmp_path_factory.mktemp("runs") / "digits-pca").run
 
 

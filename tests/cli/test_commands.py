@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import yaml
 
-from gangda import catalog
 from gangda.cli.compare import low_data
-from gangda.settings import resolve
+from gangda.config import catalog
+from gangda.config.resolve import resolve
 
 PCA = ("--arch", "pca", "--components", "8")
 SMALL = ("--per-class", "20")

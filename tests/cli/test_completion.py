@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gangda import catalog
+from gangda.config import catalog
 
 FOLDER = Path(__file__).parents[2] / "completions"
 FILES = {"bash": "gangda.bash", "zsh": "_gangda", "fish": "gangda.fish"}
@@ -75,7 +75,7 @@ def complete_in_bash(program, *words):
         (("train", "--data", "fash"), ["fashion-mnist"]),
         (("sample", "--format", ""), ["png", "npz", "idx"]),
         (("compare", "--arms", "real,leak"), ["real,leaky"]),
-        (("train", "--genera"), ["--generators"]),
+        (("train", "--generators"), ["--generators"]),
     ],
 )
 def test_bash_offers(program, words, offered):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gangda import arms, experiments
+from gangda import experiments
+from gangda.config import arms
 
 TINY = """
 kind: experiment

@@ -10,11 +10,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gangda import config_files, configs
 from gangda.cli import group, options
 from gangda.cli.main import app
+from gangda.config import files, schema
+from gangda.config.fields import option
 from gangda.errors import IncompleteError, RunError, StoppedError
-from gangda.fields import option
 
 COMMANDS = {
     "train": ["data", "arch", "recipe", "budget", "runtime"],
@@ -76,7 +76,7 @@ def test_flags_reach_the_settings_with_their_origin():
     call, _ = probe(
         ["data", "runtime"], "--per-class", "7", "--seed", "3", "--no-download", "--dry-run", "--json"
     )
-    assert call.settings.data == configs.DataConfig(per_class=7)
+    assert call.settings.data == schema.DataConfig(per_class=7)
     assert call.settings.runtime.seed == 3
     assert call.settings.origins["data.per_class"] == "flag"
     assert call.settings.origins["data.image_size"] == "default"
@@ -103,10 +103,10 @@ def test_off_switch_beats_the_file(tmp_path):
 
 def test_a_new_field_is_a_new_flag(monkeypatch):
     @dataclasses.dataclass(frozen=True)
-    class Wider(configs.Runtime):
+    class Wider(schema.Runtime):
         gpus: int = option(1, "how many", minimum=1)
 
-    monkeypatch.setitem(config_files.SECTIONS, "runtime", Wider)
+    monkeypatch.setitem(files.SECTIONS, "runtime", Wider)
     call, _ = probe(["runtime"], "--gpus", "2")
     assert call.settings.runtime.gpus == 2
 

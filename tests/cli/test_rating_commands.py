@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 
 

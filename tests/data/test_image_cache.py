@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gangda.data.cache import cached
-from gangda.data.decoded import Decoded
+from gangda.data.sources.raw import Decoded
 
 PIXELS = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8, 1)
 DECODED = Decoded(PIXELS, np.array([0, 1] * 3), ("a", "ü/b"), np.array([4, 5]), ("skipped 2",))

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gangda import catalog
-from gangda.configs import DataConfig
+from gangda.config import catalog
+from gangda.config.schema import DataConfig
 from gangda.data.images import GENERATED, REAL, LabelledImages
 from gangda.data.loading import found_sets, load_source, load_splits
-from gangda.data.set_pieces import make_piece
-from gangda.data.shards import SetHeader, set_being_written
+from gangda.data.sample_set import SetHeader, set_being_written
+from gangda.data.sample_set.batches import make_piece
 from gangda.errors import DataError, UsageError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")

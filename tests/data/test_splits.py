@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.images import LabelledImages, concatenate, generated_images, real_images
 from gangda.data.splits import (
     SourceImages,

@@ -10,20 +10,22 @@ import pytest
 from processes import contents
 from test_fuzz import tiny
 
-from gangda.configs import Budget, Runtime, SampleConfig, TrainConfig
-from gangda.engines.sampling import sample
-from gangda.engines.training import lookout, sitting, train
+from gangda.config.resolve import resolve
+from gangda.config.schema import Budget, Runtime, SampleConfig, TrainConfig
 from gangda.errors import RunError, UsageError
-from gangda.moves.model import load_discriminator, load_model
-from gangda.settings import resolve
+from gangda.sampling import sample
+from gangda.training import run as sitting
+from gangda.training import train
+from gangda.training.monitor import sample_monitor
+from gangda.training.saved_model import load_discriminator, load_model
 
 
 @pytest.fixture(autouse=True, scope="module")
 def watched():
     """Looks, and the last look, as in longer runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lookout, "FIRST", 2)
-        patch.setattr(lookout, "AT_THE_END", 1)
+        patch.setattr(sample_monitor, "FIRST", 2)
+        patch.setattr(sample_monitor, "AT_THE_END", 1)
         patch.setattr(sitting, "LOG_EVERY", 1)
         yield
 
@@ -131,7 +133,7 @@ def test_a_kill_while_the_model_is_written_leaves_no_line_twice(finished, tmp_pa
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sitting.Sitting, "_save_model", killed)
+    monkeypatch.setattr(sitting.TrainingRun, "_save_model", killed)
     with pytest.raises(KeyboardInterrupt):
         train(tiny(3), here)
     monkeypatch.undo()

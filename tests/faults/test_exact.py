@@ -14,14 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from processes import contents
 
-from gangda import catalog, presets, specs
-from gangda.configs import Budget, DataConfig, Recipe, Runtime, TrainConfig
-from gangda.engines.training import sitting, train
+from gangda.config import architectures, catalog, presets
+from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
 from gangda.errors import RunError, StoppedError
-from gangda.moves import draw
-from gangda.moves.model import load_model
+from gangda.training import run as sitting
+from gangda.training import train
+from gangda.training.saved_model import load_model
+from gangda.zoo import draw
 
-TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
+TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
 FITTED = [name for name in catalog.ARCHITECTURES if name not in TRAINED]
 TINY = {"width": 4, "d_width": 4, "first_width": 4, "latent_dim": 8}
 PRETRAINING, STEPS = 3, 5  # of 6 images each (10 for five generators), of 30: epochs end within steps
@@ -32,8 +33,8 @@ RICH = {
     "r1_every": 3,
     "r2": 0.5,
     "lecam": 0.3,
-    "lr_hold": 2,
-    "transition": 4,
+    "lr_constant_steps": 2,
+    "conditioning_warmup": 4,
     "curriculum": 2,
     "cr": 1.0,
     "diffaugment": ("translation", "cutout"),
@@ -50,7 +51,7 @@ def narrow(monkeypatch):
 
 
 def config(arch, steps=STEPS, every="4", **recipe):
-    spec_class = specs.spec_class(arch)
+    spec_class = architectures.spec_class(arch)
     options = {name: value for name, value in TINY.items() if name in spec_class.__dataclass_fields__}
     spec = spec_class(**options)
     if not spec.game:
@@ -101,7 +102,7 @@ def drawn(run):
     from gangda.runtime.device import prepare
 
     model = load_model(run)
-    return draw.draw_block(model.generator, 0, 0, seed=1, machine=prepare(Runtime(threads=1)))
+    return draw.draw_block(model.generator, 0, 0, seed=1, context=prepare(Runtime(threads=1)))
 
 
 @pytest.mark.parametrize("arch", TRAINED)
@@ -151,7 +152,9 @@ def test_stopped_anywhere_with_all_that_is_carried_along(rich, depth):
 
 @pytest.mark.parametrize("schedule", ["constant", "inverse-sqrt", "cosine"])
 def test_steps_may_be_raised_where_nothing_depends_on_them(tmp_path, schedule):
-    short, long = (config("cdcgan", steps, "2", lr_schedule=schedule, lr_hold=2) for steps in (3, 5))
+    short, long = (
+        config("cdcgan", steps, "2", lr_schedule=schedule, lr_constant_steps=2) for steps in (3, 5)
+    )
     train(short, tmp_path / "a" / "run")
     if schedule == "cosine":
         with pytest.raises(RunError, match=r"budget.steps = 3, not 5"):

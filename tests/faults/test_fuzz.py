@@ -16,31 +16,32 @@ from fake_experiment import finish, plan_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gangda import experiments, specs
-from gangda.configs import (
+from gangda import experiments
+from gangda.classifying.fit import fit_classifier
+from gangda.classifying.fitted_classifier import FittedClassifier
+from gangda.comparing.cells import cell_path, read_cell
+from gangda.comparing.plan import publish
+from gangda.config import architectures
+from gangda.config.resolve import resolve
+from gangda.config.schema import (
     Budget,
     ClassifierConfig,
+    ComparisonConfig,
     DataConfig,
-    ExperimentConfig,
     Recipe,
     Runtime,
     SampleConfig,
     TrainConfig,
 )
-from gangda.data import idx, npz
 from gangda.data.loading import load_source
-from gangda.data.set_pieces import make_piece
-from gangda.data.shards import FORMATS, SetHeader, read_set, set_being_written
-from gangda.engines.comparing.cells import cell_path, read_cell
-from gangda.engines.comparing.plan import publish
-from gangda.engines.sampling import sample
-from gangda.engines.training import train
+from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_written
+from gangda.data.sample_set.batches import make_piece
+from gangda.data.sources import idx, npz
 from gangda.errors import GangdaError
-from gangda.moves.fit import fit_classifier
-from gangda.moves.fitted import FittedClassifier
-from gangda.moves.model import load_model
 from gangda.runtime.runs import RunFolder
-from gangda.settings import resolve
+from gangda.sampling import sample
+from gangda.training import train
+from gangda.training.saved_model import load_model
 
 refused_or_read = contextlib.suppress(GangdaError)
 depths = pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def fuzz(depth, strategy, check):
 
 
 def tiny(steps=2, **recipe):
-    spec = specs.CdcganSpec(width=4, d_width=4)
+    spec = architectures.CdcganSpec(width=4, d_width=4)
     return TrainConfig(
         data=DataConfig(per_class=3),
         spec=spec,
@@ -276,9 +277,9 @@ def test_model(copy, depth, name, tmp_path):
 
 
 @depths
-def test_classifiers(tmp_path, depth, machine, blobs):
+def test_classifiers(tmp_path, depth, context, blobs):
     path = tmp_path / "classifier.safetensors"
-    fit_classifier(blobs, ClassifierConfig(classifier_steps=1), seed=0, machine=machine).save(path)
+    fit_classifier(blobs, ClassifierConfig(classifier_steps=1), seed=0, context=context).save(path)
     good = path.read_bytes()
     size = int.from_bytes(good[:8], "little")
     head = json.loads(good[8 : 8 + size])
@@ -287,7 +288,7 @@ def test_classifiers(tmp_path, depth, machine, blobs):
     def check(data):
         write(path, data)
         with refused_or_read:
-            FittedClassifier.load(path, machine)
+            FittedClassifier.load(path, context)
 
     def described(values):
         text = as_json({**head, "__metadata__": {"gangda": json.dumps(values)}})
@@ -361,7 +362,7 @@ def test_an_experiment_of_ones_own(tmp_path, depth, quick):
         write(path, data)
         with refused_or_read:
             for variant in experiments.read(str(path), quick).variants:
-                resolve({}, {}, (variant.name, variant.sections)).pick(ExperimentConfig)
+                resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
 
     fuzz(depth, spoilt(as_json(EXPERIMENT)), check)
     fuzz(depth, other_values(EXPERIMENT).map(as_json), check)

@@ -8,18 +8,18 @@ import pytest
 from damage import as_json, other_values, spoilt, write
 from test_fuzz import depths, fuzz, refused_or_read
 
-from gangda.configs import ClassifierConfig, DataConfig, Runtime
+from gangda.classifying import classify
+from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
+from gangda.classifying.fit import fit_classifier
+from gangda.comparing.sweeps.identity import Identity
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data import cache
-from gangda.data.decoded import Decoded
-from gangda.engines.classifying import classify
-from gangda.engines.experimenting.identity import Identity
-from gangda.engines.rating import judge_ratings, make_page
-from gangda.engines.rating.answers import MARK, read_answers
-from gangda.engines.scoring import score
-from gangda.moves.fit import fit_classifier
-from gangda.moves.panel import Panel, kept_panel
+from gangda.data.sources.raw import Decoded
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT
+from gangda.scoring import score
+from gangda.scoring.rating import judge_ratings, make_page
+from gangda.scoring.rating.answers import MARK, read_answers
 
 RUNTIME = Runtime(seed=3, threads=1, device="cpu", precision="fp32")
 DATA = DataConfig(per_class=6)
@@ -143,17 +143,17 @@ def test_plan_of_an_experiment_over_settings(tmp_path, depth):
 
 
 @depths
-def test_a_kept_panel(tmp_path, depth, machine, blobs):
+def test_a_kept_panel(tmp_path, depth, context, blobs):
     folder = tmp_path / "sorter"
-    fitted = fit_classifier(blobs, TINY, seed=0, machine=machine)
-    fresh = Panel((fitted,), {"agreement": 0.5})
+    fitted = fit_classifier(blobs, TINY, seed=0, context=context)
+    fresh = ClassifierEnsemble((fitted,), {"agreement": 0.5})
 
     def asked(fit):
-        return kept_panel(folder, ("first",), TINY, machine, fit, SILENT, shares={"agreement": float})
+        return kept_panel(folder, ("first",), TINY, context, fit, SILENT, shares={"agreement": float})
 
     asked(lambda: fresh)
     path = folder / "sorter.json"
-    good, again = path.read_bytes(), Panel((fitted,), {"agreement": 0.25})
+    good, again = path.read_bytes(), ClassifierEnsemble((fitted,), {"agreement": 0.25})
 
     def check(data):
         write(path, data)

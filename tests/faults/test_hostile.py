@@ -19,18 +19,18 @@ from PIL import Image
 from safetensors.torch import load, save
 from test_fuzz import listed_again, make_set, tiny
 
-from gangda.configs import ClassifierConfig, DataConfig
-from gangda.data import npz
+from gangda.classifying.fit import fit_classifier
+from gangda.classifying.fitted_classifier import FittedClassifier
+from gangda.config.resolve import resolve
+from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.loading import load_source
-from gangda.data.shards import read_set
-from gangda.engines.training import train
+from gangda.data.sample_set import read_set
+from gangda.data.sources import npz
 from gangda.errors import DataError, GangdaError, RunError, UsageError
-from gangda.moves.fit import fit_classifier
-from gangda.moves.fitted import FittedClassifier
-from gangda.moves.model import load_model
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.runs import RunFolder
-from gangda.settings import resolve
+from gangda.training import train
+from gangda.training.saved_model import load_model
 
 
 class Trap:
@@ -166,18 +166,18 @@ def test_yaml_that_unfolds_without_end(tmp_path):
         refused(UsageError, "config.yaml", resolve, {}, {}, tmp_path / "config.yaml")
 
 
-def test_a_classifier_file_that_names_code_of_the_users(tmp_path, mark, machine, blobs, monkeypatch):
+def test_a_classifier_file_that_names_code_of_the_users(tmp_path, mark, context, blobs, monkeypatch):
     (tmp_path / "evil.py").write_text(f"import pathlib\npathlib.Path({str(mark)!r}).touch()\nbuild = None\n")
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "classifier.safetensors"
-    fit_classifier(blobs, ClassifierConfig(classifier_steps=1), seed=0, machine=machine).save(path)
+    fit_classifier(blobs, ClassifierConfig(classifier_steps=1), seed=0, context=context).save(path)
     data = path.read_bytes()
     size = int.from_bytes(data[:8], "little")
     head = json.loads(data[8 : 8 + size])
     about = json.loads(head["__metadata__"]["gangda"])
     head["__metadata__"]["gangda"] = json.dumps({**about, "name": "evil:build"})
     path.write_bytes(len(as_json(head)).to_bytes(8, "little") + as_json(head) + data[8 + size :])
-    refused(DataError, "classifier.safetensors", FittedClassifier.load, path, machine)
+    refused(DataError, "classifier.safetensors", FittedClassifier.load, path, context)
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "rows.txt"])

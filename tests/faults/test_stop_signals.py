@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from processes import contents, hidden
 
-from gangda.data.idx import write_idx
+from gangda.data.sources.idx import write_idx
 
 CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 PATIENCE = 5.0  # seconds

@@ -12,10 +12,10 @@ import sys
 import traceback
 from pathlib import Path
 
-import gangda.engines.augmenting
-import gangda.engines.comparing
-import gangda.engines.sampling
-import gangda.engines.training  # noqa: F401  (imported before the first fork)
+import gangda.augmenting
+import gangda.comparing
+import gangda.sampling
+import gangda.training  # noqa: F401  (imported before the first fork)
 from gangda.cli.main import main
 
 

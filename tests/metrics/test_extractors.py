@@ -4,9 +4,9 @@ import torch
 
 from gangda.metrics import extractors
 from gangda.metrics.extractors import pixel_components, random_convolutions
-from gangda.runtime.device import Machine
+from gangda.runtime.device import DeviceContext
 
-MACHINE = Machine(torch.device("cpu"), torch.float32, 1)
+MACHINE = DeviceContext(torch.device("cpu"), torch.float32, 1)
 
 
 def noise(count, side, channels=1, seed=0):

@@ -16,9 +16,9 @@ def images(counts):
 
 @given(COUNTS, COUNTS, st.integers(0, 9))
 def test_matched_sides_have_the_least_count_of_every_class(first, second, seed):
-    sides = [images(first), images(second)]
-    rows = matched_rows(sides, seed)
-    for side, taken in zip(sides, rows, strict=True):
+    size_range = [images(first), images(second)]
+    rows = matched_rows(size_range, seed)
+    for side, taken in zip(size_range, rows, strict=True):
         assert np.array_equal(np.unique(taken), taken)
         assert side.take(taken).counts().tolist() == np.minimum(first, second).tolist()
 

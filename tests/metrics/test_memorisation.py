@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.images import generated_images, real_images
 from gangda.data.loading import load_source
 from gangda.metrics.extractors import random_convolutions
@@ -14,9 +14,9 @@ DATA = load_source(DataConfig()).train
 TRAIN, HELDOUT, FRESH = slice(0, 600), slice(600, 1000), slice(1000, 1400)
 
 
-def inputs_with(machine, copies):
+def inputs_with(context, copies):
     """400 fresh real digits as samples, the first `copies` of them replaced by training images."""
-    kind = random_convolutions((1, 8, 8), machine)
+    kind = random_convolutions((1, 8, 8), context)
     fake = DATA.pixels[FRESH].copy()
     fake[:copies] = DATA.pixels[TRAIN][:copies]
     embed = {"randconv": kind.embed, "spectrum": spectrum}
@@ -33,9 +33,9 @@ def inputs_with(machine, copies):
 
 
 @pytest.fixture(scope="module")
-def by_copies(machine):
+def by_copies(context):
     return {
-        copies: {result.name: result for result in memorisation(inputs_with(machine, copies))}
+        copies: {result.name: result for result in memorisation(inputs_with(context, copies))}
         for copies in (0, 20, 120)
     }
 
@@ -67,8 +67,8 @@ def test_fresh_images_are_as_far_as_heldout_ones(by_copies):
     assert fresh.interval[0] - 0.1 < fresh.floor < fresh.interval[1] + 0.1
 
 
-def test_authenticity_agrees_with_brute_force(machine):
-    inputs = inputs_with(machine, 30)
+def test_authenticity_agrees_with_brute_force(context):
+    inputs = inputs_with(context, 30)
     fake, train = (side.features("randconv").astype(np.float64) for side in (inputs.fake, inputs.train))
     to_train, own = cdist(fake, train), cdist(train, train)
     np.fill_diagonal(own, np.inf)
@@ -76,8 +76,8 @@ def test_authenticity_agrees_with_brute_force(machine):
     assert memorisation(inputs)[0].value == pytest.approx(expected)
 
 
-def test_closest_pairs_are_the_copies(machine):
-    pairs = closest_pairs(inputs_with(machine, 8), 8)
+def test_closest_pairs_are_the_copies(context):
+    pairs = closest_pairs(inputs_with(context, 8), 8)
     assert sorted(pairs.samples) == list(range(8))
     assert np.array_equal(pairs.samples, pairs.train)
     assert pairs.distances.max() == 0

@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from gangda.configs import DataConfig
+from gangda.config.schema import DataConfig
 from gangda.data.loading import load_source
 from gangda.metrics import neighbours
 from gangda.metrics.extractors import random_convolutions
@@ -98,9 +98,9 @@ def test_spectrum_ignores_circular_shifts():
     )
 
 
-def test_shortlist_finds_what_all_pairs_and_shifts_find(machine):
+def test_shortlist_finds_what_all_pairs_and_shifts_find(context):
     queries, train = digits(0, 60), digits(100, 700)
-    found = search(queries, train, machine)
+    found = search(queries, train, context)
     flat = train.reshape(len(train), -1).astype(np.float64)
     gaps = [
         np.sqrt(((moved.reshape(len(moved), 1, -1) - flat) ** 2).sum(-1)).min(1) / 8
@@ -112,17 +112,17 @@ def test_shortlist_finds_what_all_pairs_and_shifts_find(machine):
     assert found.pixels.mean() < 1.01 * exact.mean()
 
 
-def test_shifted_copies_are_at_distance_zero(machine):
+def test_shifted_copies_are_at_distance_zero(context):
     train = np.pad(digits(0, 200), ((0, 0), (10, 10), (10, 10), (0, 0)))
     queries = np.roll(train[:20], (2, -1), axis=(1, 2))
-    found = search(queries, train, machine)
+    found = search(queries, train, context)
     assert found.pixels.max() == 0
     assert found.features.max() < 1e-3
     assert np.array_equal(found.nearest_pixels, np.arange(20))
 
 
-def search(queries, train, machine):
-    kind = random_convolutions((1, *train.shape[1:3]), machine)
+def search(queries, train, context):
+    kind = random_convolutions((1, *train.shape[1:3]), context)
     return shift_search(
         queries,
         kind.embed(queries),

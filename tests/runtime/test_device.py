@@ -7,10 +7,10 @@ import sys
 import pytest
 import torch
 
-from gangda.configs import Runtime
+from gangda.config.schema import Runtime
 from gangda.errors import UsageError
 from gangda.runtime import device
-from gangda.runtime.launch import Launch
+from gangda.runtime.launch import DistributedEnv
 
 
 def test_threads_come_from_the_flag_then_the_scheduler():
@@ -52,25 +52,27 @@ def two_gpus(monkeypatch):
 
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_each_rank_takes_the_gpu_of_its_number(name, two_gpus):
-    assert device.pick_device(name, Launch(3, 4, 1, 2)) == torch.device("cuda:1")
+    assert device.pick_device(name, DistributedEnv(3, 4, 1, 2)) == torch.device("cuda:1")
     with pytest.raises(
         UsageError, match=r"no GPU for rank 2 of this machine, which has 2; .* --nproc-per-node 2"
     ):
-        device.pick_device(name, Launch(2, 4, 2, 4))
+        device.pick_device(name, DistributedEnv(2, 4, 2, 4))
 
 
 def test_ranks_do_not_share_a_gpu(two_gpus):
     with pytest.raises(UsageError, match=r"--device cuda:1: 2 ranks .* need a GPU each; use --device cuda"):
-        device.pick_device("cuda:1", Launch(0, 2, 0, 2))
-    assert device.pick_device("cuda:1", Launch(0, 2, 0, 1)) == torch.device("cuda:1")  # one on each machine
+        device.pick_device("cuda:1", DistributedEnv(0, 2, 0, 2))
+    assert device.pick_device("cuda:1", DistributedEnv(0, 2, 0, 1)) == torch.device(
+        "cuda:1"
+    )  # one on each machine
 
 
 def test_ranks_do_without_mps(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert device.pick_device("auto", Launch(0, 2, 0, 2)).type == "cpu"
+    assert device.pick_device("auto", DistributedEnv(0, 2, 0, 2)).type == "cpu"
     with pytest.raises(UsageError, match="--device mps: several ranks cannot share it"):
-        device.pick_device("mps", Launch(0, 2, 0, 2))
+        device.pick_device("mps", DistributedEnv(0, 2, 0, 2))
 
 
 class Moved:
@@ -94,14 +96,14 @@ class Moved:
 )
 def test_copies_to_a_gpu_are_pinned_and_not_waited_for(name, way):
     tensor = Moved()
-    device.Machine(torch.device(name), torch.float32, 1).put(tensor)
+    device.DeviceContext(torch.device(name), torch.float32, 1).put(tensor)
     assert tensor.calls == way
 
 
 @pytest.mark.parametrize("name", ["cuda", "cpu"])
 @pytest.mark.filterwarnings("ignore:User provided device_type")
 def test_autocast_is_of_the_device(name):
-    found = device.Machine(torch.device(name), torch.bfloat16, 1).autocast()
+    found = device.DeviceContext(torch.device(name), torch.bfloat16, 1).autocast()
     assert (found.device, found.fast_dtype) == (name, torch.bfloat16)
 
 
@@ -121,9 +123,9 @@ def test_auto_takes_bf16_where_the_cpu_is_fast_at_it(amx, expected, monkeypatch)
 
 
 def test_prepare_sets_threads():
-    machine = device.prepare(Runtime(threads=1, device="cpu", precision="fp32"))
+    context = device.prepare(Runtime(threads=1, device="cpu", precision="fp32"))
     assert torch.get_num_threads() == 1
-    assert (machine.threads, machine.precision) == (1, "fp32")
+    assert (context.threads, context.precision) == (1, "fp32")
 
 
 # Huge pages, of which the kernel takes as many as it finds, would leave few faults to count.

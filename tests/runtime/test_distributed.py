@@ -35,8 +35,8 @@ with joined(launch, lambda: torch.device("cpu")) as ranks:
     ranks.average([grid, odd])
     found["average"] = [grid.unique().tolist(), odd.tolist()]
     found["mean"] = ranks.mean(torch.tensor(float(rank), requires_grad=True)).item()
-    found["confer"] = [ranks.confer(), ranks.confer(signal=15 * rank), ranks.confer(word=7 * (1 - rank))]
-    taken = ranks.hand_out({"step": 3, "w": torch.arange(3.0)} if rank == 0 else None)
+    found["confer"] = [ranks.sync_signal(), ranks.sync_signal(signal=15 * rank), ranks.sync_signal(word=7 * (1 - rank))]
+    taken = ranks.broadcast({"step": 3, "w": torch.arange(3.0)} if rank == 0 else None)
     found["state"] = [taken["step"], taken["w"].tolist()]
 
     def agree(failing):
@@ -51,7 +51,7 @@ with joined(launch, lambda: torch.device("cpu")) as ranks:
         with ranks.dismissing():
             raise StoppedError("saved")
 
-    found["over"] = outcome(dismiss) if rank == 0 else ranks.confer()[1] - OVER
+    found["over"] = outcome(dismiss) if rank == 0 else ranks.sync_signal()[1] - OVER
 
     def stopped(block):
         with stop_request() as stop, stop.at_once("stopped"), block:
@@ -60,11 +60,11 @@ with joined(launch, lambda: torch.device("cpu")) as ranks:
 
     found["stopped together"] = outcome(lambda: stopped(ranks.agreeing()))
     leader = lambda: stopped(ranks.dismissing())
-    found["stopped alone"] = outcome(leader) if rank == 0 else ranks.confer()[1] - OVER
+    found["stopped alone"] = outcome(leader) if rank == 0 else ranks.sync_signal()[1] - OVER
     print(json.dumps(found), flush=True)
     if rank == 1:
         os._exit(9)
-    lost = outcome(lambda: ranks.confer())
+    lost = outcome(lambda: ranks.sync_signal())
     print(json.dumps(lost), flush=True)
     raise SystemExit
 """
@@ -138,7 +138,7 @@ def test_one_alone_needs_nobody():
         tensor = torch.ones(2)
         ranks.average([tensor])
         assert tensor.tolist() == [1, 1]
-        assert ranks.confer(signal=2) == (2, GO)
+        assert ranks.sync_signal(signal=2) == (2, GO)
         with pytest.raises(DataError), ranks.agreeing():
             raise DataError("mine")
         with pytest.raises(RankOverError), ranks.dismissing():

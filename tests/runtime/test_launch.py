@@ -1,7 +1,7 @@
 import pytest
 
 from gangda.errors import UsageError
-from gangda.runtime.launch import ONE_PROCESS, Launch, later_rank, launched
+from gangda.runtime.launch import ONE_PROCESS, DistributedEnv, later_rank, launched
 
 TWO = {
     "RANK": "1",
@@ -15,9 +15,9 @@ TWO = {
 
 def test_a_process_is_alone_unless_torchrun_says_otherwise():
     assert launched({}) == launched({**TWO, "WORLD_SIZE": "1"}) == ONE_PROCESS
-    assert launched({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == Launch(1, 2, 1, 2, attempt=3)
-    assert not launched(TWO).leads
-    assert launched({**TWO, "RANK": "0"}).leads
+    assert launched({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == DistributedEnv(1, 2, 1, 2, attempt=3)
+    assert not launched(TWO).is_main
+    assert launched({**TWO, "RANK": "0"}).is_main
 
 
 @pytest.mark.parametrize(

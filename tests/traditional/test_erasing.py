@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms import v2 as vision
 
-from gangda.configs import TransformConfig
+from gangda.config.schema import TransformConfig
 from gangda.runtime.seeding import torch_stream
 from gangda.traditional.transforms import batch_transform
 

@@ -7,8 +7,8 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as vision
 
-from gangda import catalog
-from gangda.configs import TransformConfig
+from gangda.config import catalog
+from gangda.config.schema import TransformConfig
 from gangda.errors import UsageError
 from gangda.runtime.seeding import torch_stream
 from gangda.traditional import transforms

@@ -8,14 +8,19 @@ import math
 import pytest
 import torch
 
-from gangda import catalog, settings, specs
-from gangda.moves import loop
-from gangda.moves.model import build_networks
+from gangda.config import architectures, catalog, resolve
+from gangda.training import loop
+from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Scores
 
-TRAINED = [name for name in catalog.ARCHITECTURES if specs.spec_class(name).game]
+TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 30, 30), (1, 64, 64)]
-CASES = [(arch, shape) for arch in TRAINED for shape in SHAPES if shape[1] <= specs.spec_class(arch).sides[1]]
+CASES = [
+    (arch, shape)
+    for arch in TRAINED
+    for shape in SHAPES
+    if shape[1] <= architectures.spec_class(arch).size_range[1]
+]
 
 
 # Biases that cancel: of attention's keys in the softmax; of the score in a difference of scores (also inside hinges).
@@ -30,7 +35,7 @@ DEEP = ["cdcgan", "acgan", "sagan", "biggan", "madgan"]
 
 def build(arch, shape, classes=5, **options):
     torch.manual_seed(0)
-    return build_networks(arch, specs.spec_class(arch)(**options), shape, classes)
+    return build_networks(arch, architectures.spec_class(arch)(**options), shape, classes)
 
 
 @pytest.mark.parametrize(("arch", "shape"), CASES, ids=str)
@@ -76,15 +81,15 @@ def test_every_parameter_learns(arch):
 
 
 @pytest.mark.parametrize("arch", TRAINED)
-def test_three_steps_of_its_own_recipe_change_every_weight(arch, blobs, machine):
-    chosen = settings.resolve({("arch", "name"): arch}, {})
+def test_three_steps_of_its_own_recipe_change_every_weight(arch, blobs, context):
+    chosen = resolve.resolve({("arch", "name"): arch}, {})
     recipe = dataclasses.replace(chosen.recipe, batch_size=16)
     torch.manual_seed(0)
     networks = build_networks(arch, chosen.spec, blobs.image_shape, blobs.num_classes)
     before = copy.deepcopy(networks)
-    state = loop.new_state(networks, recipe, machine)
-    images = loop.ResidentImages(blobs, 0, machine)
-    run = loop.steps(state, loop.make_game(chosen.spec, networks, recipe), images, recipe, machine)
+    state = loop.new_state(networks, recipe, context)
+    images = loop.ResidentImages(blobs, 0, context)
+    run = loop.steps(state, loop.make_game(chosen.spec, networks, recipe), images, recipe, context)
     for record in itertools.islice(run, 3):
         assert all(math.isfinite(value) for value in record.numbers().values())
     for old, new in (
@@ -101,7 +106,7 @@ def test_three_steps_of_its_own_recipe_change_every_weight(arch, blobs, machine)
 def test_saved_weights_make_the_same_images_in_other_networks(arch):
     one = build(arch, (1, 8, 8)).generator.eval()
     torch.manual_seed(9)
-    two = build_networks(arch, specs.spec_class(arch)(), (1, 8, 8), 5).generator.eval()
+    two = build_networks(arch, architectures.spec_class(arch)(), (1, 8, 8), 5).generator.eval()
     rows = 2 * one.num_generators
     z = one.noise(rows, torch.Generator().manual_seed(1))
     y = torch.arange(rows) % 5
@@ -126,7 +131,7 @@ def test_discriminators_of_conditional_generators_look_at_the_label_or_name_it(a
 @pytest.mark.parametrize("arch", TRAINED)
 def test_with_minibatch_stddev_an_image_is_judged_with_its_batch(arch):
     torch.manual_seed(0)
-    networks = build_networks(arch, specs.spec_class(arch)(minibatch_stddev=True), (1, 8, 8), 5)
+    networks = build_networks(arch, architectures.spec_class(arch)(minibatch_stddev=True), (1, 8, 8), 5)
     discriminator = networks.discriminator.eval()
     assert discriminator.separate_batches  # else real images and fakes would be one batch
     x, y = torch.randn(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
@@ -174,7 +179,9 @@ def test_a_sample_does_not_depend_on_its_batch(arch):
 
 def test_networks_are_built_of_resolved_widths_only():
     with pytest.raises(ValueError, match="resolved"):
-        catalog.builder("architecture", catalog.ARCHITECTURES, "cdcgan")(specs.CdcganSpec(), (1, 8, 8), 5)
+        catalog.builder("architecture", catalog.ARCHITECTURES, "cdcgan")(
+            architectures.CdcganSpec(), (1, 8, 8), 5
+        )
 
 
 def test_numbers_of_parameters():
@@ -191,7 +198,7 @@ def test_numbers_of_parameters():
 @pytest.mark.parametrize("conditional", [True, False])
 def test_a_selected_madgan_generator_makes_the_same_images(k, conditional):
     torch.manual_seed(0)
-    spec = specs.MadganSpec(generators=3, conditional=conditional)
+    spec = architectures.MadganSpec(generators=3, conditional=conditional)
     ensemble = build_networks("madgan", spec, (1, 28, 28), 5).generator.eval()
     z, y = torch.randn(12, 64), torch.arange(12) % 5
     together = ensemble(z, y)[4 * k : 4 * k + 4]
@@ -209,7 +216,7 @@ def test_madgan_generators_start_different():
 
 
 def test_madgan_discriminator_conditions_the_real_logit_only():
-    spec = specs.MadganSpec()
+    spec = architectures.MadganSpec()
     discriminator = build_networks("madgan", spec, (1, 8, 8), 5).discriminator
     torch.nn.init.normal_(discriminator.embed.weight)
     x = torch.randn(2, 1, 8, 8)

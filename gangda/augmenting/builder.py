@@ -1,0 +1,107 @@
+"""Fill a plan: the real images that stay, then generated ones, then transformed ones."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from gangda.augmenting.plan import AugmentPlan, kept_rows
+from gangda.config.schema import TransformConfig
+from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
+from gangda.data.sample_set import SetWriter
+from gangda.data.sample_set.batches import ImageBatch, make_piece
+from gangda.errors import UsageError
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.seeding import numpy_stream, torch_stream
+from gangda.sampling.batch_sources import Sampler
+from gangda.sampling.filtered import FilterStatistics
+from gangda.sampling.sampler import blocks_of, write_generated
+from gangda.traditional.transforms import batch_transform
+from gangda.zoo.draw import BLOCK
+
+CHUNK = 4096  # real images written at once
+
+
+def check_transforms(transforms: TransformConfig) -> None:
+    """Refuse what concerns a classifier's batches, not single images.
+
+    Raises:
+        UsageError: mixup.
+    """
+    if transforms.mixup:
+        raise UsageError(
+            f"--mixup {transforms.mixup:g}: blends the batches of a classifier, a set holds single images; leave it "
+            "out (--mixup 0 where a configuration has it) and give it to classify --transforms, or to compare"
+        )
+
+
+def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
+    """How many of each class are generated, how many traditional; `both` halves, an odd one is generated."""
+    shares = {"generated": make, "traditional": np.zeros_like(make), "both": (make + 1) // 2}
+    return shares[method], make - shares[method]
+
+
+def fill(
+    writer: SetWriter,
+    train: LabelledImages,
+    plan: AugmentPlan,
+    method: str,
+    supply: Sampler | None,
+    transforms: TransformConfig,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> FilterStatistics:
+    """Write the images of a plan into a set; gives what filters did to the generated ones.
+
+    `supply` may be None where none are generated. `seed` draws which real images stay, and the transforms.
+    """
+    generated, traditional = split_by_method(plan.make, method)
+    kept = kept_rows(train.labels, plan.keep, seed)
+    for start in range(0, len(kept), CHUNK):
+        images = train.take(kept[start : start + CHUNK])
+        writer.write(make_piece(images.pixels, images.labels, start, REAL, row_id=images.row_id))
+    sieve = FilterStatistics()
+    if supply is not None:
+        first_of_class = len(kept) + np.cumsum(generated) - generated
+        sieve = write_generated(writer, supply, blocks_of(generated), first_of_class, reporter)
+    first = len(kept) + int(generated.sum())
+    for piece in traditional_pieces(
+        train, traditional, transforms, first=first, seed=seed, reporter=reporter
+    ):
+        writer.write(piece)
+    return sieve
+
+
+def traditional_pieces(
+    train: LabelledImages,
+    counts: IntArray,
+    transforms: TransformConfig,
+    *,
+    first: int,
+    seed: int,
+    reporter: Reporter = SILENT,
+) -> Iterator[ImageBatch]:
+    """Transformed copies of real images: each class's images in turn, in an order drawn by seed.
+
+    `counts` is int64 (K,); the first image stands at `first` of the set. Parameters come from the stream (seed,
+    class, block).
+    """
+    change = batch_transform(transforms)
+    done, total = 0, int(counts.sum())
+    order = {
+        label: numpy_stream(seed, "traditional", label).permutation(np.flatnonzero(train.labels == label))
+        for label in np.flatnonzero(counts).tolist()
+    }
+    for label, block, count in blocks_of(counts):
+        turn = np.arange(count) + block * BLOCK
+        parents = order[label][turn % len(order[label])]
+        pixels = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
+        changed = (
+            change(pixels, torch_stream(seed, "traditional", label, block))
+            .permute(0, 2, 3, 1)
+            .contiguous()
+            .numpy()
+        )
+        yield make_piece(changed, label, first + done, TRADITIONAL, parent=train.row_id[parents])
+        done += count
+        reporter.step("transforming", done, total)

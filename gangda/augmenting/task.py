@@ -1,0 +1,188 @@
+"""What one augmentation works on, and what its set says of itself before the first image."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from gangda.augmenting.builder import check_transforms, split_by_method
+from gangda.augmenting.candidates import Filters
+from gangda.augmenting.plan import make_plan
+from gangda.augmenting.selection import Decision, Trials, is_open, unseen_validation
+from gangda.classifying.networks import custom
+from gangda.config.fields import in_use
+from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.data.paths import located
+from gangda.data.sample_set import SetHeader
+from gangda.data.sample_set.index import request_key
+from gangda.data.splits import DataSplits
+from gangda.errors import UsageError
+from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.progress import Reporter
+from gangda.runtime.runs import find_run
+from gangda.sampling.batch_sources import Sampler
+from gangda.sampling.filtered import check_filters, in_order
+from gangda.sampling.sampler import make_sampler, model_summary
+from gangda.training.leaks import check_run
+from gangda.training.saved_model import Model, load_model
+
+PROTOCOL = 3  # raised when the same options would give other images
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be done, with what. `run` and `model` are None where nothing is generated."""
+
+    splits: DataSplits
+    config: AugmentConfig
+    transforms: TransformConfig
+    classifier: ClassifierConfig
+    runtime: Runtime
+    context: DeviceContext
+    run: Path | None
+    model: Model | None
+    reporter: Reporter
+    _supplies: dict[Filters, Sampler] = field(default_factory=dict)
+
+    def supply(self, filters: Filters) -> Sampler:
+        """The generator's images behind filters, which are fitted once."""
+        if filters not in self._supplies:
+            self._supplies[filters] = make_sampler(
+                cast(Model, self.model),
+                seed=self.runtime.seed,
+                context=self.context,
+                run=self.run,
+                truncation=self.config.truncation,
+                filters=filters,
+                images=(self.splits.train, self.splits.validation),  # the run's own may be others
+                reporter=self.reporter,
+            )
+        return self._supplies[filters]
+
+    def decide(self) -> Decision:
+        """What is made: as asked, or as the validation images say."""
+        if not is_open(self.config):
+            return Decision(self.config)
+        trials = Trials(
+            self.splits.train,
+            unseen_validation(self.splits, self.model),
+            self.config,
+            self.classifier,
+            self.transforms,
+            self.model,
+            self.supply,
+            self.runtime.seed,
+            self.context,
+            self.reporter,
+        )
+        return trials.decide()
+
+
+def task_of(
+    splits: DataSplits,
+    config: AugmentConfig,
+    transforms: TransformConfig,
+    classifier: ClassifierConfig,
+    runtime: Runtime,
+    run: Path | None,
+    reporter: Reporter,
+) -> Task:
+    """Everything that can be refused before any work is done; the generator is read where it can be needed."""
+    check_transforms(transforms)
+    _check_method(config)
+    counts, names = splits.train.counts(), splits.train.class_names
+    plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
+    context, model = prepare(runtime), None
+    if any(split_by_method(plan.make, config.method)[0].any() for plan in plans):
+        run, model = _generator(splits, run, config, reporter)
+    else:
+        run = None
+    if is_open(config):
+        unseen_validation(splits, model)
+    return Task(splits, config, transforms, classifier, runtime, context, run, model, reporter)
+
+
+def _check_method(config: AugmentConfig) -> None:
+    """Refuse what concerns generated images where none are made.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    for option, given in (("--filter", config.filter), ("--truncation", config.truncation)):
+        if config.method == "traditional" and given:
+            raise UsageError(
+                f"{option}: --method traditional makes no generated images; leave one of them out"
+            )
+
+
+def _generator(
+    splits: DataSplits, run: Path | None, config: AugmentConfig, reporter: Reporter
+) -> tuple[Path, Model]:
+    """The run given, or the newest one that fits; checked for leaks, and for what filters need."""
+    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
+    if run is None:
+        run = find_run(splits.fingerprint, allowed)
+        reporter.line(f"generator: {run} (the newest finished run for these images)")
+    model = load_model(run, config.checkpoint)
+    reporter.line(f"{run}: {model.described()}")
+    check_run(run, model, splits)
+    check_filters(model, config.filter, int(splits.train.counts().min()))
+    seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
+    if seen < len(splits.train):
+        reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
+    return run, model
+
+
+def provenance(task: Task) -> dict[str, Any]:
+    """Who makes the images and how, plain values; what is left open, as it was left, and who decides."""
+    config, context = task.config, task.context
+    left_open = (AUTO,) if AUTO in config.filter else ()
+    filters = (*left_open, *in_order(config.filter))
+    asked = in_use(AugmentConfig, asdict(replace(config, filter=filters)))
+    made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
+    if task.run is not None and task.model is not None:
+        made_by |= model_summary(task.run, task.model)
+        made_by |= {"device": context.device.type, "precision": context.precision}
+        made_by |= {} if config.truncation is None else {"truncation": config.truncation}
+    if is_open(config):
+        name = task.classifier.classifier
+        code = custom.code_of(name) if ":" in name else ""
+        where = {"threads": context.threads, "device": context.device.type, "precision": context.precision}
+        made_by["judge"] = {**asdict(task.classifier), "code": code, **where}
+    else:
+        del asked["score_by"]
+    if _transforms_some(task):
+        made_by["transforms"] = in_use(TransformConfig, asdict(task.transforms))
+    plain: dict[str, Any] = json.loads(json.dumps(made_by))
+    return plain
+
+
+def _transforms_some(task: Task) -> bool:
+    """Whether traditional images are made, or may be."""
+    if is_open(task.config):
+        return task.config.method != "generated"
+    plan = Decision(task.config).plan(task.splits.train)
+    return bool(split_by_method(plan.make, task.config.method)[1].any())
+
+
+def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:
+    """All but the images of each class, which may not be decided yet."""
+    splits = task.splits
+    # The data is there by now: no reason to fetch it.
+    config_used = json.loads(json.dumps(asdict(replace(data, download=False))))
+    real = {"config": config_used, "seed": task.runtime.seed, "fingerprint": splits.fingerprint}
+    rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
+    asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}
+    return SetHeader(
+        kind="augmented",
+        format=task.config.format,
+        key=request_key(asked),
+        class_names=splits.train.class_names,
+        image_shape=splits.train.image_shape,
+        total=(),
+        data={**real, "config": {**config_used, "source": located(data).source}},
+        provenance=made_by,
+    )

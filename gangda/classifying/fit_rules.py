@@ -1,0 +1,175 @@
+"""What an arm's rule changes in the training of its classifier: which rows come, what they count, what is asked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gangda.config.arms import FitRule
+from gangda.data.images import REAL, LabelledImages
+from gangda.errors import DataError
+
+TAUGHT_SHARE = 0.5  # of the target that is the teachers' opinion; the rest is the label
+ANNEALED_FROM = 2 / 3  # share of the steps from which annealed weights fall
+
+
+def weighted(train: LabelledImages, rule: FitRule) -> LabelledImages:
+    """The images with the weights of the rule: float32 (N,), or None where all count alike.
+
+    "class-weights": N / (K n_y), so that every class counts alike (King and Zeng 2001). Images that are not real count
+    `added_weight` times what they would.
+    """
+    weight = np.ones(len(train), dtype=np.float32) if train.weight is None else train.weight
+    if rule.loss == "class-weights":
+        counts = np.maximum(train.counts(), 1)
+        weight = weight * (len(train) / (train.num_classes * counts)).astype(np.float32)[train.labels]
+    if rule.added_weight != 1.0:
+        weight = weight * np.where(train.origin == REAL, 1.0, rule.added_weight).astype(np.float32)
+    plain = train.weight is None and rule.loss != "class-weights" and rule.added_weight == 1.0
+    return train if plain else replace(train, weight=weight)
+
+
+def logit_shift(train: LabelledImages, rule: FitRule) -> Tensor | None:
+    """What is added to the logits in training, float32 (K,): the log of each class's share, or None.
+
+    Source: Menon 2021, equation 10, tau = 1; a class without images counts as one with one.
+    """
+    if rule.loss != "logit-adjusted":
+        return None
+    counts = np.maximum(train.counts(), 1).astype(np.float64)
+    return torch.tensor(np.log(counts / counts.sum()), dtype=torch.float32)
+
+
+def annealed(rule: FitRule, step: int, steps: int) -> float:
+    """What images that are not real count at step 0, 1, ... of `steps`: 1, falling to 0 over the last third."""
+    if not rule.annealed:
+        return 1.0
+    return min(1.0, max(0.0, (1 - step / steps) / (1 - ANNEALED_FROM)))
+
+
+def passes(
+    train: LabelledImages, rule: FitRule, stream: torch.Generator, part: int | None
+) -> Iterator[Tensor]:
+    """Endless passes over the set, int64 positions each: every image once, in a random order.
+
+    `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that are not real, every n-th
+    of each class, those after the ones of the pass before. `part`: real images only (0), or the others only (1).
+    """
+    added = torch.from_numpy(train.origin != REAL)
+    keep = torch.ones(len(train), dtype=torch.bool) if part is None else added == bool(part)
+    turns = _turns(train, rule.synthetic_passes)
+    turn = 0
+    while True:
+        rows = torch.nonzero(keep & (~added | (turns == turn % rule.synthetic_passes)))[:, 0]
+        if rule.balanced:
+            yield _balanced(rows, torch.from_numpy(train.labels), stream)
+        else:
+            yield rows[torch.randperm(len(rows), generator=stream)]
+        turn += 1
+
+
+def _turns(train: LabelledImages, synthetic_passes: int) -> Tensor:
+    """Which of `synthetic_passes` passes an added image belongs to, dealt out inside each class: int64 (N,)."""
+    turns = np.zeros(len(train), dtype=np.int64)
+    for label in range(train.num_classes):
+        rows = np.flatnonzero((train.labels == label) & (train.origin != REAL))
+        turns[rows] = np.arange(len(rows)) % synthetic_passes
+    return torch.from_numpy(turns)
+
+
+def _balanced(rows: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
+    """Every class as often as the largest: whole permutations of its rows one after the other, cut to length."""
+    groups = [rows[labels[rows] == label] for label in labels[rows].unique()]
+    largest = max(len(group) for group in groups)
+    drawn = [_repeated(group, largest, stream) for group in groups]
+    together = torch.cat(drawn)
+    return together[torch.randperm(len(together), generator=stream)]
+
+
+def _repeated(group: Tensor, count: int, stream: torch.Generator) -> Tensor:
+    turns = -(-count // len(group))
+    return torch.cat([group[torch.randperm(len(group), generator=stream)] for _ in range(turns)])[:count]
+
+
+def order(
+    train: LabelledImages, rule: FitRule, batch: int, steps: int, stream: torch.Generator
+) -> Iterator[Tensor]:
+    """The rows of each step, int64 (batch,): pass after pass; `pretrained` has two courses of half the steps each.
+
+    Raises:
+        DataError: a rule that asks for images that are not there.
+    """
+    if not rule.pretrained:
+        yield from _dealt(passes(train, rule, stream, None), batch, steps)
+        return
+    if not (train.origin != REAL).any() or not (train.origin == REAL).any():
+        raise DataError("pre-training on added images needs both added and real ones; choose another ratio")
+    yield from _dealt(passes(train, rule, stream, 1), batch, steps // 2)
+    yield from _dealt(passes(train, rule, stream, 0), batch, steps - steps // 2)
+
+
+def _dealt(rounds: Iterator[Tensor], batch: int, steps: int) -> Iterator[Tensor]:
+    waiting = torch.empty(0, dtype=torch.int64)
+    for _ in range(steps):
+        while len(waiting) < batch:
+            waiting = torch.cat([waiting, next(rounds)])
+        yield waiting[:batch]
+        waiting = waiting[batch:]
+
+
+def taught(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int) -> Tensor:
+    """Targets float32 (B, K): half the label, half the mean probabilities of the teachers for this very view.
+
+    Source: Hinton 2015, section 2, temperature 1; on the views the student sees, as in Beyer 2022.
+    """
+    with torch.no_grad():
+        opinion = torch.stack([teacher(x).float().softmax(1) for teacher in teachers]).mean(0)
+    return torch.lerp(functional.one_hot(y, classes).float(), opinion, TAUGHT_SHARE)
+
+
+def mixed(
+    x: Tensor, target: Tensor, weight: Tensor | None, classes: int, alpha: float, stream: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Convex combinations of images, and of targets, with each other in a random order (Zhang 2018, equation 1).
+
+    One share for the batch, from Beta(alpha, alpha), made of two gamma draws. Each target is first multiplied by what
+    its image counts, float32 `weight` (B,): the cross-entropy with a blend is then that of its two images, each by its
+    own share and weight, and needs no weight any more.
+    """
+    a, b = (torch._standard_gamma(torch.tensor([alpha, alpha]), generator=stream)).tolist()
+    share = a / max(a + b, 1e-12)
+    other = torch.randperm(len(x), generator=stream).to(x.device)
+    soft = functional.one_hot(target, classes).float() if target.dtype == torch.int64 else target
+    if weight is not None:
+        soft = soft * weight[:, None]
+    return torch.lerp(x[other], x, share), torch.lerp(soft[other], soft, share)
+
+
+def recalibrate(network: nn.Module, batches: Iterator[Tensor]) -> None:
+    """Take the running statistics of all batch norms anew, from these batches alone (Besnier 2020).
+
+    They are the means of the batches' own statistics, each batch counting by its images. All other layers work as in
+    evaluation (no dropout), and the network is in that mode afterwards.
+    """
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.reset_running_stats()
+    network.eval()
+    for layer in norms:
+        layer.train()
+    seen = 0
+    with torch.no_grad():
+        for x in batches:
+            seen += len(x)
+            for layer in norms:
+                layer.momentum = len(x) / seen
+            network(x)
+    network.eval()
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum

@@ -1,0 +1,189 @@
+"""A trained classifier: what it answers, and how it is kept in a file."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from gangda.classifying.networks import custom
+from gangda.config import catalog
+from gangda.data.images import IntArray, UInt8Array
+from gangda.data.memmap import as_tensor
+from gangda.errors import DataError, UsageError
+from gangda.runtime.device import DeviceContext, evaluating
+from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
+from gangda.zoo.draw import to_float
+
+INFERENCE_BATCH = 1024
+ABOUT = ("name", "class_names", "image_shape", "n_train", "steps", "seed")  # kept beside the weights
+
+FloatArray32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedClassifier:
+    """A trained classifier in eval mode on its machine.
+
+    Attributes:
+        network: maps (B, C, H, W) in [-1, 1] to (B, K) logits.
+        name: of the architecture, as in `ClassifierConfig.classifier`.
+        class_names: the K names, in label order.
+        image_shape: (C, H, W) it was trained on.
+        n_train, steps, seed: images, optimizer steps and seed of its training.
+        machine: where it runs.
+    """
+
+    network: nn.Module
+    name: str
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    n_train: int
+    steps: int
+    seed: int
+    context: DeviceContext
+
+    @property
+    def fingerprint(self) -> str:
+        """Hex SHA-256 (first 16 digits) of architecture and weights: the key of what it computes."""
+        digest = hashlib.sha256(repr((self.name, self.image_shape, self.class_names)).encode())
+        for key, tensor in self.network.state_dict().items():
+            digest.update(
+                key.encode()
+                + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
+        return digest.hexdigest()[:16]
+
+    def logits(self, pixels: UInt8Array) -> FloatArray32:
+        """Class logits of uint8 (N, H, W, C) images: float32 (N, K)."""
+        return self._ask(self.network, pixels, len(self.class_names))
+
+    def features(self, pixels: UInt8Array) -> FloatArray32:
+        """Activations before the output layer, float32 (N, F); the logits where there is no `features`."""
+        return self._ask(getattr(self.network, "features", self.network), pixels, len(self.class_names))
+
+    def predict(self, pixels: UInt8Array) -> IntArray:
+        """The likeliest class of each image, int64 (N,)."""
+        return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
+
+    def _ask(self, function: Callable[[Tensor], Tensor], pixels: UInt8Array, width: int) -> FloatArray32:
+        self._check(pixels)
+        answers = []
+        with evaluating(self.network), self.context.autocast():
+            for start in range(0, len(pixels), INFERENCE_BATCH):
+                batch = to_device(pixels[start : start + INFERENCE_BATCH], self.context)
+                answers.append(function(to_float(batch)).float().cpu().numpy())
+        return np.concatenate(answers) if answers else np.zeros((0, width), dtype=np.float32)
+
+    def _check(self, pixels: UInt8Array) -> None:
+        channels, height, width = self.image_shape
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (height, width, channels):
+            raise DataError(
+                f"the classifier was trained on {height}x{width} images with {channels} channels, "
+                f"not on {pixels.dtype} {tuple(pixels.shape[1:])}; set --image-size, or train it on these"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write weights and description to one safetensors file."""
+        about = {key: getattr(self, key) for key in (*ABOUT, "fingerprint")}
+        tensors = {
+            key: tensor.detach().cpu().contiguous() for key, tensor in self.network.state_dict().items()
+        }
+        text = json.dumps({"format_version": FORMAT_VERSION, **about})
+        write_bytes(path, save(tensors, metadata={"gangda": text}))
+
+    @staticmethod
+    def load(path: Path, context: DeviceContext) -> "FittedClassifier":
+        """Read a file written by `save`.
+
+        Raises:
+            DataError: missing, damaged, or not a classifier of gangda's.
+        """
+        about, tensors = _read(path)
+        names, shape = tuple(about["class_names"]), tuple(about["image_shape"])
+        try:
+            # By the catalog alone: a file must not say which code of the user's to run.
+            catalog.lookup("classifier", catalog.CLASSIFIERS, about["name"])
+            network = build_classifier(about["name"], len(names), shape)
+            network.load_state_dict(tensors)
+        except (UsageError, RuntimeError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{path}: does not hold the weights of {about['name'][:40]}; train it again"
+            ) from error
+        context = suited(network, context)
+        described = {key: about[key] for key in ABOUT} | {"class_names": names, "image_shape": shape}
+        fitted = FittedClassifier(network=place(network, context).eval(), context=context, **described)
+        if fitted.fingerprint != about["fingerprint"]:
+            raise DataError(f"{path}: its weights are damaged (their hash does not match); train it again")
+        return fitted
+
+
+def build_classifier(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> nn.Module:
+    """A fresh network by catalog name or `module:callable`, initialised from torch's global stream.
+
+    Raises:
+        UsageError: unknown name, or one that does not fit.
+    """
+    channels, height, _ = image_shape
+    if ":" in name:
+        return custom.build(name, num_classes, channels, height)
+    network: nn.Module = catalog.builder("classifier", catalog.CLASSIFIERS, name)(
+        num_classes, channels, height
+    )
+    return network
+
+
+def to_device(pixels: UInt8Array, context: DeviceContext) -> Tensor:
+    """uint8 (N, H, W, C) array -> uint8 (N, C, H, W) tensor on the device, channels-last in memory; only to be read."""
+    return as_tensor(pixels).to(context.device).permute(0, 3, 1, 2)
+
+
+def suited(network: nn.Module, context: DeviceContext) -> DeviceContext:
+    """The machine with the number format this network runs best in: some are slower in bf16 on a CPU."""
+    if context.device.type == "cpu" and getattr(network, "fp32_on_cpu", False):
+        return replace(context, dtype=torch.float32)
+    return context
+
+
+def layout(context: DeviceContext) -> torch.memory_format:
+    """The memory layout of images and convolutions on a machine."""
+    return torch.channels_last if context.channels_last else torch.contiguous_format
+
+
+def place(network: nn.Module, context: DeviceContext) -> nn.Module:
+    """Move a network, in place, to the machine's device and memory layout."""
+    return network.to(context.device, memory_format=layout(context))  # type: ignore[call-overload,no-any-return]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise DataError(
+            f"{path}: not a readable safetensors file ({error}); train the classifier again"
+        ) from None
+    try:
+        about = json.loads(metadata["gangda"])
+        described = {key: about[key] for key in (*ABOUT, "fingerprint")}
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise DataError(f"{path}: not a classifier of gangda's; train it again") from None
+    check_version(about.get("format_version"), path)
+    names, shape = described["class_names"], described["image_shape"]
+    kinds = {"name": str, "class_names": list, "image_shape": list, "n_train": int, "steps": int, "seed": int}
+    right = all(isinstance(described[key], kind) for key, kind in kinds.items())
+    right = right and all(isinstance(name, str) for name in names) and len(shape) == 3
+    if not right or not all(isinstance(side, int) for side in shape):
+        raise DataError(f"{path}: its description is damaged; train the classifier again")
+    return described, tensors

@@ -1,0 +1,159 @@
+"""What each arm trains on: the real subset, plus (or with) added images."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from gangda.augmenting.candidates import Filters, filter_choices
+from gangda.augmenting.plan import AugmentPlan, make_plan
+from gangda.config import architectures
+from gangda.config.arms import Arm, find, ratio_of
+from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, Recipe, TrainConfig
+from gangda.data.images import IntArray, LabelledImages
+from gangda.sampling.filtered import in_order, kind_of
+
+# What a ratio means, as `gangda augment` says it.
+MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
+    "add": lambda ratio, own: AugmentConfig(ratio=ratio, ratio_for=own),
+    "replace": lambda ratio, own: AugmentConfig(replace=ratio, ratio_for=own),
+    "balance": lambda ratio, own: AugmentConfig(balance=True, ratio=ratio, ratio_for=own),
+}
+
+
+CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
+
+
+def plan_of(
+    mode: str,
+    ratio: float,
+    real: LabelledImages,
+    own: tuple[str, ...] = (),
+    errors: Sequence[Fraction] | None = None,
+) -> AugmentPlan:
+    """Real and added images of each class at this ratio.
+
+    `own`: classes with a ratio of their own, as NAME=R. `errors`: by which the classes share what is added.
+    """
+    return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own), errors)
+
+
+def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
+    """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
+
+    Of several ratios 0 is the real images alone: without that one a choice would say nothing of whether adding helps.
+    """
+    if not arm.added or ratio is None:
+        return False
+    if ratio == 0 and len(compare.ratios) > 1:
+        return False
+    return arm.replaces or bool(plan_of(compare.mode, ratio, real, compare.ratio_for).make.any())
+
+
+def most_made(
+    mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
+) -> IntArray:
+    """Added images of each class that the hungriest ratio needs, int64 (K,)."""
+    most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
+    return most
+
+
+def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
+    """The ratios that an arm which adds images has to choose from, ascending: one, where it does not choose.
+
+    What is known of an arm beforehand, or read off it as off a ruler, needs one size in all seeds.
+    """
+    arm, own = find(name)[0], ratio_of(name)
+    if own is not None:
+        return (own,)
+    ratios = tuple(sorted(compare.ratios))
+    return ratios[-1:] if arm.expected or arm.replaces or arm.added == "held back" else ratios
+
+
+def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntArray:
+    """Added images of each class, int64 (K,), that this arm may need."""
+    compare = config.compare
+    if find(name)[0].replaces:
+        return real.counts()
+    return compare.synthetic_passes * most_made(
+        compare.mode, ratios_of(compare, name), real, compare.ratio_for
+    )
+
+
+def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
+    """Added images of each class, int64 (K,): enough for every ratio, and for replacing all.
+
+    `generated`: of those that come from generators, or of the others; an arm's own ratio counts for its kind alone.
+    """
+    compare = config.compare
+    own = tuple(
+        ratio
+        for name in compare.arms
+        if find(name)[0].sampled is generated and (ratio := ratio_of(name)) is not None
+    )
+    most = compare.synthetic_passes * most_made(
+        compare.mode, (*compare.ratios, *own), real, compare.ratio_for
+    )
+    return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
+
+
+def own_archs(arms: Sequence[str]) -> list[str]:
+    """Architectures that arms ask for themselves (`ARM@ARCHITECTURE`), sorted."""
+    return sorted({arch for _, arch in map(find, arms) if arch is not None})
+
+
+def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
+    """How a cell trains: as the experiment says, or, for another architecture, as that one does by default."""
+    runtime = dataclasses.replace(config.runtime, seed=seed)
+    if arch == config.arch:
+        return TrainConfig(config.data, arch, config.spec, config.recipe, config.budget, runtime)
+    kind = architectures.spec_class(arch)
+    return TrainConfig(config.data, arch, kind(), Recipe(**kind.recipe), config.budget, runtime)
+
+
+def chooses(compare: CompareConfig) -> bool:
+    """Whether validation images are asked what an arm adds, or for how long it trains."""
+    by_recall = any(find(name)[0].by_recall for name in compare.arms)
+    return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
+
+
+def fixed_filters(compare: CompareConfig) -> Filters:
+    """What generated images must pass where no arm has a choice."""
+    return () if AUTO in compare.filter else in_order(compare.filter)
+
+
+def choices_of(
+    config: ComparisonConfig, arm: Arm, arch: str | None, num_classes: int, fewest: int | None = None
+) -> tuple[Filters, ...]:
+    """The filters that an arm chooses from on validation images; with `--filter auto` more than one.
+
+    `fewest`: training images of the smallest class, where they are known.
+
+    Raises:
+        UsageError: a filter was named that cannot judge the arm's generator.
+    """
+    if arm.added not in CHOOSING:
+        return (fixed_filters(config.compare),)
+    made_by = arch or config.arch
+    loss = train_config(config, made_by, config.runtime.seed).recipe.loss
+
+    def check(name: str) -> None:
+        kind_of(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
+
+    return filter_choices(config.compare.filter, check)
+
+
+def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None = None) -> None:
+    """Refuse filters that cannot judge what the generators of the arms will make.
+
+    `fewest`: training images of the smallest class, where they are known.
+
+    Raises:
+        UsageError: with the reason.
+    """
+    found = [(arm, arch or config.arch) for arm, arch in map(find, config.compare.arms)]
+    for arch in sorted({arch for arm, arch in found if arm.sampled}):
+        loss = train_config(config, arch, config.runtime.seed).recipe.loss
+        for name in in_order(config.compare.filter):
+            kind_of(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)

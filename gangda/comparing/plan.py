@@ -1,0 +1,252 @@
+"""What an experiment will do, fixed and hashed before its first cell runs: `plan.json`."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.classifying.networks import custom
+from gangda.comparing.arm_sets import own_archs, train_config
+from gangda.comparing.preflight import check
+from gangda.config import resolve
+from gangda.config.fields import in_use
+from gangda.config.schema import ComparisonConfig, Recipe, Runtime
+from gangda.errors import RunError
+from gangda.runtime.device import pick_device, pick_dtype
+from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
+from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
+from gangda.statistics.power import stated_power
+from gangda.statistics.signflip import EXACT_UP_TO
+from gangda.statistics.verdicts import margin_rule
+
+PROTOCOL = 7  # raise it when cells of the same configuration would come out otherwise
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One replicate of the whole pipeline: its place in the plan, its seed, and its identity."""
+
+    index: int
+    seed: int
+    id: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The experiment.
+
+    Attributes:
+        config: fully resolved: device, precision and threads are what will be used.
+        fingerprint: of the source.
+        run: a run folder whose generator all cells share, or None: each cell trains its own.
+        fixed: plain values that may not change once the folder exists; `hash` is their SHA-256 (16 digits).
+        cells: one per seed.
+        extensions: earlier numbers of seeds, where some were added later.
+    """
+
+    config: ComparisonConfig
+    fingerprint: str
+    run: Path | None
+    fixed: dict[str, Any]
+    cells: tuple[Cell, ...]
+    extensions: tuple[int, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """Identity of what is fixed."""
+        return digest(self.fixed)
+
+    @property
+    def _family(self) -> Family:
+        compare = self.config.compare
+        return family_of(compare.arms, compare.contrast, compare.multiplicity)
+
+    @property
+    def judging(self) -> dict[str, Any]:
+        """How the cells are judged, all said before the first one runs: `n` leaves out seeds added later."""
+        compare = self.config.compare
+        return {
+            **self.fixed["family"],
+            "n": self.extensions[0] if self.extensions else len(self.cells),
+            "score_by": compare.score_by,
+            "alpha": compare.alpha,
+            "margin": compare.margin,
+            "margin_rule": margin_rule(compare.margin, "real" in compare.arms),
+        }
+
+    @property
+    def judging_hash(self) -> str:
+        """Identity of how the cells are judged."""
+        return digest(self.judging)
+
+    @property
+    def data_seed(self) -> int | None:
+        """The one seed of all subsets where a run is shared; None where each cell draws its own."""
+        seed = self.fixed["run"]["seed"] if self.run else None
+        return None if seed is None else int(seed)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `plan.json`."""
+        return {
+            "kind": "experiment",
+            "hash": self.hash,
+            "fixed": self.fixed,
+            "judging": self.judging,
+            "judging_hash": self.judging_hash,
+            "seeds": len(self.cells),
+            "power": stated_power(len(self.cells), first_level(self._family, self.config.compare.alpha)),
+            "extensions": list(self.extensions),
+            "cells": [dataclasses.asdict(cell) for cell in self.cells],
+        }
+
+
+def make_plan(
+    config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
+) -> Plan:
+    """Plan the cells. `card` says which generator `run` holds: arch, seed, steps and a hash of its weights.
+
+    Raises:
+        UsageError: arms, ratios or seeds that make no experiment.
+    """
+    check(config)
+    config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
+    fixed = _fixed(config, fingerprint, card)
+    seeds = range(config.runtime.seed, config.runtime.seed + config.compare.seeds)
+    identity = _identity(fixed)
+    cells = [Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in enumerate(seeds)]
+    return Plan(config, fingerprint, run, fixed, tuple(cells))
+
+
+def resolve_runtime(runtime: Runtime) -> Runtime:
+    """`auto` made definite. One thread unless asked for more: small networks gain more from more cells."""
+    device = pick_device(runtime.device)
+    precision = "fp32" if pick_dtype(runtime.precision, device).itemsize == 4 else "bf16"
+    return dataclasses.replace(runtime, device=str(device), precision=precision, threads=runtime.threads or 1)
+
+
+def publish(plan: Plan, out: Path) -> Plan:
+    """Write `plan.json` and `config.yaml`, or take up the folder's own plan; added seeds are an extension.
+
+    Raises:
+        RunError: somebody else's folder, or a plan that differs; the difference is named.
+    """
+    path = out / "plan.json"
+    # The plan is looked for after the names are read: what a start at the same time put there came after it.
+    if foreign_names(out, (".lock",), (path.name,)) and not path.exists():
+        raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+    with in_turn(out):
+        if path.exists():
+            plan = _taken_up(plan, path)
+        _write(plan, out)
+    return plan
+
+
+def _taken_up(plan: Plan, path: Path) -> Plan:
+    """The plan with the extensions of the one on disk, which it must agree with."""
+    there = read_json(path)
+    if there.get("kind") != "experiment":
+        raise RunError(f"{path}: not the plan of an experiment; choose another --out")
+    numbers = (
+        [there.get("seeds"), *there["extensions"]] if isinstance(there.get("extensions"), list) else [None]
+    )
+    if not isinstance(there.get("fixed"), dict) or not all(type(number) is int for number in numbers):
+        raise RunError(f"{path}: damaged; put it back, or choose another --out")
+    _refuse_change(plan, there, path.parent)
+    earlier = int(there["seeds"])
+    added = (earlier,) if len(plan.cells) > earlier else ()
+    plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
+    if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
+        raise RunError(f"{path}: says another way of judging than it was made with; choose another --out")
+    return plan
+
+
+def _write(plan: Plan, out: Path) -> None:
+    """The plan first: with it the folder is ours. What is there already stays as it is."""
+    path, text = out / "config.yaml", resolve.dump(plan.config).encode()
+    if not (out / "plan.json").exists() or read_json(out / "plan.json")["seeds"] != len(plan.cells):
+        write_json(out / "plan.json", plan.as_dict())
+    if not path.exists() or path.read_bytes() != text:
+        write_bytes(path, text)
+
+
+def _refuse_change(plan: Plan, there: Mapping[str, Any], out: Path) -> None:
+    before, after = flatten(there["fixed"]), flatten(plan.fixed)
+    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    if changed:
+        key = changed[0]
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise RunError(
+            f"{out}: its plan has {key} = {before.get(key)}, this command has {after.get(key)}{more}; "
+            f"a plan is not changed once made: choose another --out"
+        )
+    if len(plan.cells) < there["seeds"]:
+        raise RunError(
+            f"{out}: its plan has {there['seeds']} seeds, this command {len(plan.cells)}; "
+            f"seeds can be added, not taken away: choose another --out"
+        )
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys; JSON's view of the values (tuples are lists)."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def digest(value: Any) -> str:
+    """Hex SHA-256 (first 16 digits) of plain values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] | None) -> dict[str, Any]:
+    sections = resolve.used_mapping(config)
+    del sections["compare"]["seeds"]  # the one thing that may grow
+    del sections["data"]["download"]
+    family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)
+    return {
+        **sections,
+        **_own_code(config),
+        "fingerprint": fingerprint,
+        "protocol": PROTOCOL,
+        "run": None if card is None else dict(card),
+        "others": {arch: _trained_as(config, arch) for arch in own_archs(config.compare.arms)},
+        "family": {
+            "primary": list(family.primary),
+            "procedure": PROCEDURES[family.procedure],
+            "exploratory": list(family.exploratory),
+            "test": f"sign-flip, exact to n = {EXACT_UP_TO}",
+            "equivalence": "TOST at the margin, per contrast",
+        },
+    }
+
+
+def _own_code(config: ComparisonConfig) -> dict[str, Any]:
+    """Hashes of the modules of the user's own classifiers: their code may change under its name."""
+    names = (config.classifier.classifier, config.compare.second_classifier)
+    own = {name: digest(custom.code_of(name)) for name in names if name and ":" in name}
+    return {"code": own} if own else {}
+
+
+def _trained_as(config: ComparisonConfig, arch: str) -> dict[str, Any]:
+    """What an architecture that an arm asks for itself has by default: a cell depends on it."""
+    trained = train_config(config, arch, config.runtime.seed)
+    recipe = in_use(Recipe, dataclasses.asdict(trained.recipe))
+    return {"spec": dataclasses.asdict(trained.spec), "recipe": recipe}
+
+
+def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What determines a cell's numbers: all that is fixed but the judging and the first seed."""
+    judging = ("alpha", "margin", "contrast", "multiplicity")
+    compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
+    runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
+    kept = {key: value for key, value in fixed.items() if key != "family"}
+    if "second_classifier" in compare:
+        kept["second"] = fixed["family"]["primary"][:1]  # whose arms it is fitted to
+    return {**kept, "compare": compare, "runtime": runtime}

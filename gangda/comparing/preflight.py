@@ -1,0 +1,82 @@
+"""What makes no experiment, told from its configuration alone."""
+
+from gangda.comparing.arm_sets import chooses, ratios_of
+from gangda.config import catalog
+from gangda.config.arms import find, ratio_of
+from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.errors import UsageError
+from gangda.statistics.families import family_of
+
+
+def check(config: ComparisonConfig) -> None:
+    """Refuse what makes no experiment.
+
+    Raises:
+        UsageError: see the messages.
+    """
+    compare = config.compare
+    family_of(compare.arms, compare.contrast)
+    different = {_as_trained(config, name) for name in compare.arms}
+    if len(different) < 2:
+        raise UsageError(f"--arms {','.join(compare.arms)}: give at least two different arms")
+    if len(different) < len(compare.arms):
+        raise UsageError(f"--arms {','.join(compare.arms)}: the same arm is there twice; give each once")
+    _check_arms(config)
+    if compare.second_classifier is not None:
+        _check_second(config.classifier.classifier, compare)
+    if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
+        raise UsageError("--ratios: give at least one ratio, each once")
+    if compare.mode == "replace" and max(compare.ratios) > 1:
+        raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
+    if chooses(compare) and config.data.validation == 0:
+        raise UsageError(
+            "several --ratios, --filter auto, --tune-steps and arms by recall go by validation images; "
+            "give --validation above 0"
+        )
+    if len(compare.tune_steps) == 1 or len(set(compare.tune_steps)) < len(compare.tune_steps):
+        raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
+
+
+def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
+    """What makes an arm another one: not how its architecture or ratio is spelt, nor that it is said at all."""
+    arm, arch = find(name)
+    made_by = (arch or config.arch) if arm.generated else None
+    return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
+
+
+def _check_arms(config: ComparisonConfig) -> None:
+    """Refuse arms that these data or this mode cannot have.
+
+    Raises:
+        UsageError: real images held back where there are none, a share above 1, or nothing to share out.
+    """
+    whole = config.data.per_class is None and config.data.class_counts is None
+    for name in config.compare.arms:
+        if whole and find(name)[0].added.startswith("held back"):
+            raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
+        if config.compare.mode != "add" and find(name)[0].by_recall:
+            raise UsageError(f"--arms {name}: shares out what is added; it goes with --mode add only")
+        if config.compare.mode != "replace":
+            continue
+        ratio = ratio_of(name)
+        if ratio is not None and ratio > 1:
+            raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")
+        if find(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
+            raise UsageError(f"--arms {name}: leaves no real image to train on then; give --ratios below 1")
+
+
+def _check_second(first: str, compare: CompareConfig) -> None:
+    """Refuse a second classifier that would say nothing.
+
+    Raises:
+        UsageError: an unknown name, the first one again, or no difference to fit it to.
+    """
+    second = str(compare.second_classifier)
+    if ":" not in second:  # else a classifier of the user's own
+        catalog.lookup("classifier", catalog.CLASSIFIERS, second)
+    if second == first:
+        raise UsageError(f"--second-classifier {second}: is --classifier already; give another")
+    if not family_of(compare.arms, compare.contrast).primary:
+        raise UsageError(
+            f"--second-classifier {second}: nothing is tested among these arms; give --contrast, or more --arms"
+        )

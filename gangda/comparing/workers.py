@@ -1,0 +1,218 @@
+"""Several cells at a time, in processes of their own, stopped politely."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from gangda.comparing.cells import run_cell
+from gangda.comparing.plan import Cell, Plan
+from gangda.comparing.progress import Tell
+from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
+from gangda.runtime.progress import Reporter
+from gangda.runtime.signals import StopRequest, stop_request
+
+POLL = 0.2  # seconds between looks at the stop flag
+PATIENCE = 20.0  # seconds for a worker to save its generator's state before it is ended
+QUIET = 0.5  # seconds between a worker's progress messages
+
+Work = Callable[[Plan, Cell, Path, Tell], None]
+
+
+def run_cells(
+    plan: Plan, cells: Sequence[Cell], out: Path, jobs: int, reporter: Reporter, work: Work = run_cell
+) -> None:
+    """Run cells, `jobs` at a time; one job needs no extra process.
+
+    Raises:
+        GangdaError: the first cell that failed, named; cells finished by then stay.
+        StoppedError, InterruptedByUserError: a signal came; cells finished by then stay.
+    """
+    with stop_request() as stop:
+        if jobs <= 1 or len(cells) <= 1:
+            _run_here(plan, cells, out, reporter, stop, work)
+        else:
+            _Pool(plan, out, min(jobs, len(cells)), work).run(cells, reporter, stop)
+
+
+def _run_here(
+    plan: Plan, cells: Sequence[Cell], out: Path, reporter: Reporter, stop: StopRequest, work: Work
+) -> None:
+    for done, cell in enumerate(cells):
+
+        def tell(share: float, info: str, done: int = done, cell: Cell = cell) -> None:
+            reporter.step("cells", done + share, len(cells), f"seed {cell.seed}: {info}")
+
+        # Training saves itself; the rest of a cell is done again.
+        with stop.at_once(_stopped(done, len(cells))):
+            work(plan, cell, out, tell)
+        reporter.step("cells", done + 1, len(cells), f"seed {cell.seed} done")
+
+
+class _Pool:
+    """Workers that take one cell after the other from their pipe."""
+
+    def __init__(self, plan: Plan, out: Path, jobs: int, work: Work) -> None:
+        context = multiprocessing.get_context("spawn")  # forking a process with torch's threads can hang
+        self._workers: dict[Connection, BaseProcess] = {}
+        self._busy: dict[Connection, Cell] = {}
+        self._shares: dict[Connection, float] = {}
+        for _ in range(jobs):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, plan, out, work), daemon=True)
+            with _ignoring_interrupts():
+                process.start()
+            theirs.close()
+            self._workers[ours] = process
+
+    def run(self, cells: Sequence[Cell], reporter: Reporter, stop: StopRequest) -> None:
+        """Hand out all cells and wait for them."""
+        waiting, done = list(cells), 0
+        try:
+            for pipe in self._workers:
+                self._hand_out(pipe, waiting)
+            while self._busy:
+                if stop:
+                    raise stop.error(_stopped(done, len(cells)))
+                for ready in wait(list(self._busy), timeout=POLL):
+                    if isinstance(ready, Connection) and not stop:
+                        done += self._listen(ready, waiting, reporter, done, len(cells))
+        finally:
+            self._end()
+
+    def _hand_out(self, pipe: Connection, waiting: list[Cell]) -> None:
+        if waiting:
+            self._busy[pipe] = waiting.pop(0)
+            self._shares[pipe] = 0.0
+            with contextlib.suppress(OSError):  # a worker that is gone: `_listen` says how it ended
+                pipe.send(self._busy[pipe])
+
+    def _listen(
+        self, pipe: Connection, waiting: list[Cell], reporter: Reporter, done: int, total: int
+    ) -> int:
+        """Take one message; 1 if it says that a cell is finished."""
+        cell = self._busy[pipe]
+        try:
+            kind, value, info = pipe.recv()
+        except (EOFError, OSError):
+            raise _ended(self._workers[pipe], cell, _stopped(done, total)) from None
+        if kind == "failed":
+            raise value
+        if kind == "stopped":
+            raise StoppedError(_stopped(done, total))
+        finished = kind == "done"
+        if finished:
+            del self._busy[pipe], self._shares[pipe]
+            self._hand_out(pipe, waiting)
+        else:
+            self._shares[pipe] = max(self._shares[pipe], float(value))
+        share = done + finished + sum(self._shares.values())
+        reporter.step("cells", share, total, f"seed {cell.seed}: {info}")
+        return int(finished)
+
+    def _end(self) -> None:
+        """Ask every worker to stop, wait for it to save, and end it if it does not."""
+        for pipe, process in self._workers.items():
+            if pipe in self._busy and process.is_alive():
+                process.terminate()
+            pipe.close()
+        deadline = time.monotonic() + PATIENCE
+        for process in self._workers.values():
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def _stopped(done: int, total: int) -> str:
+    return (
+        f"stopped with {done} of {total} cells finished and the others' training saved: "
+        "run the same command again to go on"
+    )
+
+
+def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
+    """Why a worker is gone. A scheduler may signal every process at once, and the worker be the first to go."""
+    process.join(10.0)
+    code = process.exitcode
+    if code in (-signal.SIGTERM, -signal.SIGUSR1):
+        return StoppedError(stopped)
+    how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+    return RunError(f"cell {cell.index} (seed {cell.seed}): its worker ended ({how}); fewer --jobs may help")
+
+
+@contextlib.contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """What starts inside ignores Ctrl-C from its first instruction on.
+
+    The terminal sends it to every process, and it is the parent that must decide.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _serve(pipe: Connection, plan: Plan, out: Path, work: Work) -> None:
+    """A worker's life."""
+    os.setpgid(0, 0)  # training listens to Ctrl-C itself: in the terminal's group it would be told twice
+    teller = _Teller(pipe)
+    while (cell := _next(pipe)) is not None:
+        try:
+            # Training hears of a signal first; where it needs no stop any more, the rest of the cell ends here.
+            with stop_request(patient=True) as stop, stop.at_once("stopped"):
+                work(plan, cell, out, teller)
+        except (StoppedError, InterruptedByUserError):
+            teller.send("stopped", 0.0, "")
+            return
+        except GangdaError as error:
+            teller.send("failed", error, "")
+            return
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            words = f"cell {cell.index} (seed {cell.seed}): out of memory: use fewer --jobs or a smaller --batch-size"
+            teller.send("failed", RunError(words), "")
+            return
+        teller.send("done", 1.0, "done")
+
+
+def _next(pipe: Connection) -> Cell | None:
+    try:
+        cell: Cell = pipe.recv()
+    except (EOFError, OSError):
+        return None
+    return cell
+
+
+class _Teller:
+    """Sends progress now and then. When the parent has gone away, nobody waits for this cell: it stops."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._last = pipe, 0.0
+
+    def __call__(self, share: float, info: str) -> None:
+        if time.monotonic() - self._last < QUIET:
+            return
+        self._last = time.monotonic()
+        if not self.send("at", share, info):
+            raise StoppedError("the process that asked for this cell has gone away")
+
+    def send(self, kind: str, value: Any, info: str) -> bool:
+        """One message to the parent; False if it has gone away."""
+        try:
+            self._pipe.send((kind, value, info))
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,251 @@
+"""The architectures' own options: one small frozen dataclass each, named by the catalog.
+
+A preset is a catalog entry with a subclass here that changes defaults.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gangda.config import catalog
+from gangda.config.fields import Checked, option
+from gangda.errors import UsageError
+
+# Adam and the batch of Radford 2016 (batches of 64 in place of 128), without a gradient penalty.
+RADFORD_RECIPE: Mapping[str, Any] = {
+    "batch_size": 64,
+    "lr": 2e-4,
+    "lr_schedule": "constant",
+    "beta1": 0.5,
+    "beta2": 0.999,
+    "r1": 0.0,
+}
+# Hinge loss and two learning rates in place of a gradient penalty (Zhang 2019).
+HINGE_RECIPE: Mapping[str, Any] = {"loss": "hinge", "r1": 0.0, "lr_schedule": "constant"}
+
+
+@dataclass(frozen=True)
+class ArchSpec(Checked):
+    """Base of the architectures' own options."""
+
+    game: ClassVar[str] = "two_player"
+    conditional: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, Any]] = {}
+    steps: ClassVar[int] = 10000
+    size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
+    min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
+
+    def steps_for(self, images: int) -> int:
+        """Generator steps for a training set of this size where no budget is given: small sets need fewer.
+
+        To change this rule, or `resolved`, is to change results: raise the comparing engine's PROTOCOL with it.
+        """
+        return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
+
+    def resolved(self, side: int) -> "ArchSpec":
+        """The same options with those that depend on the image's side (pixels) filled in.
+
+        Raises:
+            UsageError: images too large or too small for the networks.
+        """
+        least, largest = self.size_range
+        if not least <= side <= largest:
+            bound, nearest = ("at most", largest) if side > largest else ("at least", least)
+            raise UsageError(
+                f"images of {side} pixels a side: this --arch takes {bound} {nearest}; give --image-size {nearest}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class NetSpec(ArchSpec):
+    """Options that change the layers of any pair of networks; `zoo/equip.py` carries them out."""
+
+    spectral_norm: bool = option(
+        False, "spectral norm on every layer of the discriminator (sagan, biggan: of both networks)"
+    )
+    virtual_batch_norm: str = option(
+        "none",
+        "normalise the generator by a fixed reference batch, or half of each batch by the other half",
+        choices=("none", "reference", "half"),
+    )
+    minibatch_stddev: bool = option(
+        False, "show the discriminator the spread inside the batch as one more feature"
+    )
+
+    batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.virtual_batch_norm != "none" and not self.batch_norm:
+            raise UsageError(
+                f"--virtual-batch-norm {self.virtual_batch_norm}: this generator has no batch norm to replace; "
+                "leave it out, or take --arch cdcgan or dcgan"
+            )
+
+
+@dataclass(frozen=True)
+class GanSpec(NetSpec):
+    """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
+
+    batch_norm: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
+    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+
+@dataclass(frozen=True)
+class DcganSpec(NetSpec):
+    """DCGAN (Radford 2016) for 8 to 64 pixels."""
+
+    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width: int = option(64, "channels of the layer next to the image", minimum=4)
+
+
+@dataclass(frozen=True)
+class SizedSpec(NetSpec):
+    """Base of the architectures whose widths depend on the image's side unless they are given."""
+
+    default_widths: ClassVar[tuple[int, int]] = (32, 64)  # width and d_width
+
+    width: int | None = option(
+        None,
+        "channels of the generator's layer next to the image; default 32 (biggan 24), half of it below 16 pixels",
+        minimum=4,
+    )
+    d_width: int | None = option(
+        None,
+        "channels of the discriminator's first layer; default 64 (biggan 32), half of it below 16 pixels",
+        minimum=4,
+    )
+
+    def resolved(self, side: int) -> "SizedSpec":
+        """Full width from 16 pixels on, half of it below.
+
+        Raises:
+            UsageError: images too large or too small for the networks.
+        """
+        super().resolved(side)
+        width, d_width = self.default_widths if side >= 16 else (full // 2 for full in self.default_widths)
+        return dataclasses.replace(self, width=self.width or width, d_width=self.d_width or d_width)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Width and d_width of options that are `resolved`; of others it is an error in the program to ask."""
+        if self.width is None or self.d_width is None:
+            raise ValueError("the widths depend on the image: build networks of `resolved` options")
+        return self.width, self.d_width
+
+
+@dataclass(frozen=True)
+class CdcganSpec(SizedSpec):
+    """Class-conditional DCGAN: the tuned default."""
+
+    conditional: ClassVar[bool] = True
+
+    latent_dim: int = option(64, "size of z", minimum=1)
+    depth: int = option(1, "convolutions at each resolution, in both networks", minimum=1, maximum=8)
+
+
+@dataclass(frozen=True)
+class WganGpSpec(CdcganSpec):
+    """WGAN-GP (Gulrajani 2017) on the default's layers; the projection on the class is ours.
+
+    Departures for short runs: one discriminator step per generator step (the paper has 5), and a learning rate of 4e-4
+    (1e-4). For the paper's: `--d-steps 5 --lr 1e-4`.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {
+        "loss": "wasserstein",
+        "gp": 10.0,
+        "r1": 0.0,
+        "lr": 4e-4,
+        "lr_schedule": "constant",
+        "beta2": 0.9,
+    }
+
+
+@dataclass(frozen=True)
+class AcganSpec(CdcganSpec):
+    """ACGAN (Odena 2017): the discriminator also names the class, and the label enters beside z."""
+
+
+@dataclass(frozen=True)
+class SaganSpec(CdcganSpec):
+    """SAGAN (Zhang 2019): self-attention in both networks, spectral norm, hinge loss.
+
+    The discriminator learns a little faster than the generator, and both much faster than in the paper (4e-4 and 1e-4),
+    as small networks and few minutes want it: spectral norm leaves the scores small, whatever the rate.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 8e-4, "lr_d": 1e-3}
+
+    spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
+
+
+@dataclass(frozen=True)
+class BigganSpec(CdcganSpec):
+    """BigGAN (Brock 2019), small: residual blocks, shared class embedding, a chunk of z for every block.
+
+    The rates are those of the paper (5e-5 and 2e-4 for batches of 2048) raised for small networks and few minutes.
+    """
+
+    default_widths: ClassVar[tuple[int, int]] = (24, 32)
+    recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 2e-4, "lr_d": 4e-4}
+
+    spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
+    embedding: int = option(32, "size of the class embedding that all layers share", minimum=1)
+
+
+@dataclass(frozen=True)
+class MadganSpec(CdcganSpec):
+    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator.
+
+    Departure: which generator made an image does not shape the discriminator's features unless `tell_apart`, as in the
+    paper, asks for it. On small images and few minutes it cost accuracy and coverage in every run that was made.
+    """
+
+    game: ClassVar[str] = "madgan"
+
+    generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
+    conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
+    tell_apart: bool = option(
+        False, "learning which generator made an image shapes the discriminator's features, as in the paper"
+    )
+
+
+@dataclass(frozen=True)
+class PpcaSpec(ArchSpec):
+    """Per-class probabilistic PCA, sampled with its noise."""
+
+    game: ClassVar[str] = ""
+    conditional: ClassVar[bool] = True
+
+    components: int = option(
+        64, "principal components per class (fewer where a class has fewer images)", minimum=1
+    )
+
+
+@dataclass(frozen=True)
+class PcaSpec(PpcaSpec):
+    """Per-class PCA, sampled as a Gaussian in the space of the components."""
+
+    reconstruct: bool = option(
+        False, "samples are the training images rebuilt from their components: to be judged, not added"
+    )
+
+
+def spec_class(arch: str) -> type[ArchSpec]:
+    """The spec dataclass of an architecture name.
+
+    Raises:
+        UsageError: unknown architecture.
+    """
+    spec: type[ArchSpec] = catalog.resolve(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
+    return spec

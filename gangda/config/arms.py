@@ -1,0 +1,191 @@
+"""The arms that a comparison can have: what each trains on, and how. Nothing here imports torch or numpy.
+
+An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
+`generated+traditional@wgan-gp`, and one that adds images a ratio of its own: `held-back:0.25`. Adding an arm is one
+line here, where its parts exist already.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gangda.config import catalog
+from gangda.errors import UsageError
+
+
+@dataclass(frozen=True)
+class FitRule:
+    """How a classifier is trained on its images, beyond what all arms share.
+
+    Attributes:
+        transforms: images are changed anew each time they are seen: "traditional" (`TransformConfig`), "trivial"
+            (TrivialAugment), or not at all.
+        balanced: every class is drawn equally often, whatever its size.
+        loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
+        mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
+        pretrained: the first half of the steps sees the added images only, the second half the real ones only.
+        taught: targets are half the label, half the opinion of teachers trained on the same real images.
+        added_weight: what an image that is not real counts, relative to a real one.
+        annealed: ... falling to 0 over the last third of the steps.
+        synthetic_passes: passes over the real images in which every added image comes once.
+        recalibrated: batch-norm statistics are taken anew on the real images at the end.
+    """
+
+    transforms: str = ""
+    balanced: bool = False
+    loss: str = ""
+    mixup: float = 0.0
+    pretrained: bool = False
+    taught: bool = False
+    added_weight: float = 1.0
+    annealed: bool = False
+    synthetic_passes: int = 1
+    recalibrated: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What an arm trains on, and how.
+
+    Attributes:
+        summary: in a few words.
+        added: where the images beside the real ones come from; empty for none.
+            "generator": the cell's generator; others are keys of `engines/comparing/pools.py`.
+        rule: how its classifier is trained.
+        expected: for arms that only test the judge: how they must come out against `real`.
+        by_recall: of the same total, more images are added of the classes that are recalled worse on validation
+            images, by the classifier of the same rule without added ones.
+    """
+
+    summary: str
+    added: str = ""
+    rule: FitRule = FitRule()
+    expected: str = ""
+    by_recall: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the added images take the place of all real ones."""
+        return self.added in REPLACING
+
+    @property
+    def generated(self) -> bool:
+        """Whether it needs a trained generator."""
+        return self.added in GENERATED
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its images come out of any generator: the cell's, or one that saw too much."""
+        return self.generated or self.added == "leaked"
+
+
+# Added images that come from a generator, as they are or spoilt on purpose.
+GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
+
+REPLACING = ("generator only", "held back only")  # in place of all real ones
+
+_TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
+_BALANCED = FitRule(transforms="traditional", balanced=True)
+
+ARMS: Mapping[str, Arm] = {
+    "real": Arm("the real training subset"),
+    "traditional": Arm("real, with the traditional transforms on the fly", rule=_TRADITIONAL),
+    "trivial": Arm("real, with TrivialAugment (Mueller 2021) on the fly", rule=_TRIVIAL),
+    "oversampling": Arm("real, every class drawn equally often", rule=FitRule(balanced=True)),
+    "class-weights": Arm(
+        "real, classes weighted inversely to their size", rule=FitRule(loss="class-weights")
+    ),
+    "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=FitRule(loss="logit-adjusted")),
+    "balanced+trivial+mixup": Arm(
+        "real, classes equally often, TrivialAugment and mixup",
+        rule=FitRule(transforms="trivial", balanced=True, mixup=0.2),
+    ),
+    "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
+    "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
+    "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
+    "traditional+teacher": Arm(
+        "traditional, labels softened by teachers: the control without a GAN",
+        rule=FitRule(transforms="traditional", taught=True),
+    ),
+    "generated": Arm("real + generated images", "generator"),
+    "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
+    "generated+balanced+traditional": Arm(
+        "the transforms on real + generated, classes equally often", "generator", _BALANCED
+    ),
+    "generated-by-recall": Arm(
+        "real + generated images, more of the classes that are recalled worse on validation images",
+        "generator",
+        by_recall=True,
+    ),
+    "generated-by-recall+traditional": Arm(
+        "the transforms on real + generated, more of the classes that are recalled worse on validation images",
+        "generator",
+        _TRADITIONAL,
+        by_recall=True,
+    ),
+    "generated+trivial": Arm("TrivialAugment on real + generated", "generator", _TRIVIAL),
+    "generated+traditional+teacher": Arm(
+        "the transforms on real + generated, labels softened by teachers",
+        "generator",
+        FitRule(transforms="traditional", taught=True),
+    ),
+    "pretrained+traditional": Arm(
+        "first generated images alone, then real alone, both with the transforms",
+        "generator",
+        FitRule(transforms="traditional", pretrained=True),
+    ),
+    "generated-only": Arm("generated images in place of all real ones", "generator only"),
+    "leaky": Arm("real + images of a generator that saw all of the source's training images", "leaked"),
+    "permuted-labels": Arm("real + generated images under wrong labels", "permuted labels"),
+    "wrong-range": Arm("real + generated images in half the value range", "wrong range"),
+    "wrong-size": Arm("real + generated images shrunk into a corner", "wrong size"),
+    "copies": Arm("real + exact copies", "copies", expected="equal"),
+    "shuffled": Arm("real + copies under shuffled labels", "shuffled", expected="worse"),
+    "held-back": Arm("real + other real images", "held back", expected="better"),
+    "other-real": Arm("other real images in place of the real ones", "held back only", expected="equal"),
+    "held-back+traditional": Arm("the transforms on real + other real images", "held back", _TRADITIONAL),
+}
+
+DEFAULT = ("real", "traditional", "generated", "generated+traditional")
+CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
+
+
+def find(name: str) -> tuple[Arm, str | None]:
+    """The arm of a name, and the architecture that it asks for itself (`ARM@ARCHITECTURE`), if any.
+
+    Raises:
+        UsageError: no such arm or architecture, an architecture where nothing is generated, a ratio (`ratio_of`) that
+            is none, or one where nothing is added.
+    """
+    stem = name.partition(":")[0]
+    word, _, arch = stem.partition("@")
+    if word not in ARMS:
+        near = difflib.get_close_matches(word, list(ARMS), n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise UsageError(f"--arms {name}: no such arm; {hint}choose from {', '.join(ARMS)}")
+    arm = ARMS[word]
+    if stem != name and (not arm.added or arm.replaces):
+        raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")
+    ratio_of(name)
+    if arch:
+        catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
+        if not arm.generated:
+            raise UsageError(f"--arms {name}: {word} has no generated images; leave out @{arch}")
+    return arm, arch or None
+
+
+def ratio_of(name: str) -> float | None:
+    """The ratio that an arm asks for itself (`ARM:RATIO`), images added per real one; None where it asks for none.
+
+    Raises:
+        UsageError: it is no number above 0.
+    """
+    stem, asked, text = name.partition(":")
+    try:
+        ratio = float(text) if asked else None
+    except ValueError:
+        ratio = 0.0
+    if ratio is not None and not 0 < ratio < math.inf:
+        raise UsageError(f"--arms {name}: '{text}' is no ratio; write a number above 0, as in {stem}:0.5")
+    return ratio

@@ -1,0 +1,128 @@
+"""Configuration files: YAML with one section per configuration class (`SECTIONS`), and `arch`."""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gangda.config import schema
+from gangda.config.field_types import in_words
+from gangda.config.fields import Checked
+from gangda.errors import UsageError
+
+FORMAT_VERSION = 1
+SECTIONS: Mapping[str, type[Checked]] = {
+    "data": schema.DataConfig,
+    "recipe": schema.Recipe,
+    "budget": schema.Budget,
+    "transforms": schema.TransformConfig,
+    "classifier": schema.ClassifierConfig,
+    "sample": schema.SampleConfig,
+    "augment": schema.AugmentConfig,
+    "score": schema.ScoreConfig,
+    "compare": schema.CompareConfig,
+    "runtime": schema.Runtime,
+}
+
+Sections = dict[str, dict[str, Any]]  # section -> key -> value
+
+
+def read_config(path: Path) -> Sections:
+    """Read and check a YAML file: known sections, known keys, values of the right type.
+
+    Raises:
+        UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"--config {path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config {path}: not readable as YAML ({error})") from None
+    return check_sections(load_yaml(text, f"--config {path}"), f"--config {path}")
+
+
+def load_yaml(text: str, where: str) -> dict[str, Any]:
+    """A YAML mapping, without its `format_version`. `where` begins the messages.
+
+    Raises:
+        UsageError: not YAML, not a mapping, or of a newer format.
+    """
+    import yaml  # 20 ms that --help need not pay
+
+    try:
+        loaded = yaml.safe_load(text)
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise UsageError(f"{where}: not readable as YAML ({reason})") from None
+    loaded = {} if loaded is None else loaded
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
+    version = loaded.pop("format_version", FORMAT_VERSION)
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise UsageError(
+            f"{where}: format {in_words(version)} is newer than this gangda reads; update gangda"
+        )
+    return loaded
+
+
+def check_sections(loaded: Any, where: str) -> Sections:
+    """Known sections with known keys; `arch: NAME` becomes a section. `where` begins the messages.
+
+    Raises:
+        UsageError: an unknown section or key (the nearest is named).
+    """
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
+    check_keys(loaded, [*SECTIONS, "arch"], where, "")
+    sections = {name: _section(where, name, value) for name, value in loaded.items()}
+    for name, values in sections.items():
+        if name != "arch":
+            check_keys(values, [field.name for field in fields_of(SECTIONS[name])], where, f"{name}.")
+    return sections
+
+
+def merge_sections(
+    below: Mapping[str, Mapping[str, Any]], above: Mapping[str, Mapping[str, Any]]
+) -> Sections:
+    """Both, key by key; where both have a value, the one above."""
+    merged = {name: {**below.get(name, {}), **above.get(name, {})} for name in {**below, **above}}
+    if above.get("arch", {}).get("name") not in (None, below.get("arch", {}).get("name")):
+        merged["arch"] = dict(above["arch"])  # the other architecture's options mean nothing here
+    return merged
+
+
+def fields_of(cls: type[Checked]) -> "tuple[dataclasses.Field[Any], ...]":
+    """The fields of a configuration class, in order."""
+    return dataclasses.fields(typing.cast(Any, cls))
+
+
+def _section(where: str, name: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if name == "arch" and isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: {name}: expected keys and values")
+    if name == "arch" and not isinstance(value.get("name") or "", str):
+        raise UsageError(f"{where}: arch.name {in_words(value['name'])}: expected text")
+    return value
+
+
+def check_keys(keys: Iterable[Any], known: Collection[str], where: str, prefix: str) -> None:
+    """Refuse the first key that is not known.
+
+    Raises:
+        UsageError: an unknown key; the nearest known one is named.
+    """
+    for key in keys:
+        if key in known:
+            continue
+        text = key if isinstance(key, str) and len(key) <= 60 else in_words(key)
+        near = difflib.get_close_matches(text, list(known), n=1)
+        hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+        raise UsageError(f"{where}: unknown key {prefix}{text}; {hint}")

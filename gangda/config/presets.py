@@ -1,0 +1,116 @@
+"""Options of the architectures that follow published reports and tutorials; recipes are theirs where they give one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gangda.config.architectures import RADFORD_RECIPE, NetSpec
+from gangda.config.fields import option
+
+# Adam and the batch of the Keras tutorial on DCGANs, without a gradient penalty or a weight average.
+KERAS_RECIPE: Mapping[str, Any] = {
+    "batch_size": 256,
+    "lr": 1e-4,
+    "lr_schedule": "constant",
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "r1": 0.0,
+    "ema": 0.0,
+}
+# What PyTorch tutorials take after Radford 2016. No report averages weights.
+TUTORIAL_RECIPE: Mapping[str, Any] = {**RADFORD_RECIPE, "ema": 0.0}
+
+FIRST_WIDTHS = (256, 64)  # channels of the first layer of the nets of 5x5 kernels: generator, discriminator
+
+
+@dataclass(frozen=True)
+class FiveByFiveSpec(NetSpec):
+    """The Keras tutorial's DCGAN, as in report R4. What "width of the first layer" means in G is our reading.
+
+    As in the tutorial's training step, both networks learn from the same passes.
+    """
+
+    recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    first_width: int | None = option(
+        None,
+        "channels of the first layer of both networks: of the generator's 7x7 plane and of the discriminator's "
+        f"first convolution; default {FIRST_WIDTHS[0]} and {FIRST_WIDTHS[1]}",
+        minimum=1,
+    )
+    dropout: float = option(0.3, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+    @property
+    def first_widths(self) -> tuple[int, int]:
+        """Channels of the first layer of generator and discriminator."""
+        return FIRST_WIDTHS if self.first_width is None else (self.first_width, self.first_width)
+
+
+@dataclass(frozen=True)
+class MadganSeparateSpec(NetSpec):
+    """Report R1's MAD-GAN: K whole generators. Loss: the report's; optimizer and batch are our reading."""
+
+    game: ClassVar[str] = "madgan"
+    min_batch_size: ClassVar[int] = 2  # batch norm of its own
+    first_widths: ClassVar[tuple[int, int]] = FIRST_WIDTHS
+    recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}
+
+    latent_dim: int = option(256, "size of z", minimum=1)
+    generators: int = option(5, "number of generators, K", minimum=1, maximum=64)
+    dropout: float = option(0.3, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+
+@dataclass(frozen=True)
+class SaganBatchnormSpec(NetSpec):
+    """Report R2's self-attention GAN; it names no optimizer, so that the recipe is our reading."""
+
+    size_range: ClassVar[tuple[int, int]] = (8, 32)
+    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+
+
+@dataclass(frozen=True)
+class GanMlpSpec(NetSpec):
+    """Report R2's simple GAN, reconstructed."""
+
+    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width: int = option(
+        128, "units of the generator's first layer; the next three have 2, 4, 8 times as many", minimum=4
+    )
+
+
+@dataclass(frozen=True)
+class CganSpec(NetSpec):
+    """Mirza 2014's conditional GAN; Adam in place of the paper's decaying SGD, batches of 100 as there."""
+
+    conditional: ClassVar[bool] = True
+    batch_norm: ClassVar[bool] = False
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 100}
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+
+
+@dataclass(frozen=True)
+class UpsampleSpec(NetSpec):
+    """Report R3's DCGAN with its best batch and its learning rate; Adam's beta1 is Radford's."""
+
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 32, "lr": 2e-3}
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+    width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
+    d_depth: int = option(
+        1, "discriminator convolutions at each side, one after the other", minimum=1, maximum=8
+    )
+
+
+@dataclass(frozen=True)
+class CcganSpec(UpsampleSpec):
+    """Report R3's class-conditional GAN with its best batch and its learning rate."""
+
+    conditional: ClassVar[bool] = True
+    recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 64, "lr": 1e-4}

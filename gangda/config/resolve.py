@@ -1,0 +1,228 @@
+"""Where every option's value comes from: flag > GANGDA_* > --config > preset > default, each recorded.
+
+A configuration file is YAML with one section per configuration class (`SECTIONS`) and `arch`, a mapping with
+the architecture's `name` and its own options. `dump` writes what `resolve` reads: the `config.yaml` of a run
+folder is itself a valid `--config`.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.config import architectures, catalog, schema
+from gangda.config.field_types import convert
+from gangda.config.fields import Checked, flag_of, in_use, is_given
+from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
+from gangda.errors import UsageError
+
+Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every section, resolved. `origins` says where each value came from, keyed as in "data.per_class"."""
+
+    data: schema.DataConfig
+    arch: str
+    spec: architectures.ArchSpec
+    recipe: schema.Recipe
+    budget: schema.Budget
+    transforms: schema.TransformConfig
+    classifier: schema.ClassifierConfig
+    sample: schema.SampleConfig
+    augment: schema.AugmentConfig
+    score: schema.ScoreConfig
+    compare: schema.CompareConfig
+    runtime: schema.Runtime
+    origins: Mapping[str, str]
+
+    def pick(self, target: type[Any], **replaced: Any) -> Any:
+        """A configuration made of several sections, such as `TrainConfig`, filled from here."""
+        names = [field.name for field in dataclasses.fields(target)]
+        return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
+
+    def changed(self, section: str) -> dict[str, Any]:
+        """The values of a section that come from elsewhere than its defaults, by field name."""
+        values = getattr(self, section)
+        names = [field.name for field in fields_of(type(values))]
+        return {
+            name: getattr(values, name) for name in names if self.origins[f"{section}.{name}"] != "default"
+        }
+
+    def train_config(self) -> schema.TrainConfig:
+        """What determines a generator."""
+        config: schema.TrainConfig = self.pick(schema.TrainConfig)
+        return config
+
+
+def resolve(
+    flags: Mapping[tuple[str, str], Any],
+    environ: Mapping[str, str],
+    config: Path | Layer | None = None,
+    used: Collection[str] = (*SECTIONS, "arch"),
+) -> Settings:
+    """Resolve all sections.
+
+    Args:
+        flags: values typed by the user, keyed by (section, field); the architecture is ("arch", "name").
+        environ: the environment; `GANGDA_<FLAG>` counts for the sections in `used`.
+        config: a YAML file, or its checked sections and what to call them.
+        used: the sections of the command at hand.
+
+    Raises:
+        UsageError: an unknown key or value, options that exclude each other or are another architecture's.
+    """
+    source, file = (
+        config if isinstance(config, tuple) else (str(config), read_config(config) if config else {})
+    )
+    arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
+    spec_class = architectures.spec_class(arch)
+    _refuse_foreign_flags(arch, spec_class, flags)
+    resolved: dict[str, Any] = {"arch": arch}
+    origins = {"arch.name": arch_origin}
+    for section, cls in {**SECTIONS, "arch": spec_class}.items():
+        layers = [
+            ("flag", _flag_layer(section, cls, flags)),
+            ("environment", _environment_layer(cls, environ) if section in used else {}),
+            (source, _file_layer(section, cls, arch, file, source)),
+            (f"preset of {arch}", spec_class.recipe if section == "recipe" else {}),
+        ]
+        values, found = _merge(cls, layers)
+        resolved["spec" if section == "arch" else section] = cls(**values)
+        origins.update(
+            {f"{section}.{field.name}": found.get(field.name, "default") for field in fields_of(cls)}
+        )
+    return Settings(**resolved, origins=origins)
+
+
+def environment_name(field: "dataclasses.Field[Any]") -> str:
+    """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
+    return "GANGDA_" + flag_of(field)[2:].replace("-", "_").upper()
+
+
+def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
+    """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
+    found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
+    for arch in catalog.ARCHITECTURES:
+        for field in fields_of(architectures.spec_class(arch)):
+            found.setdefault(field.name, {})[arch] = field
+    return found
+
+
+def dump(config: Any) -> str:
+    """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
+    return _as_yaml(as_mapping(config))
+
+
+def canonical(config: Any) -> str:
+    """The same without newer options that are off: the text whose hash names a default folder."""
+    return _as_yaml(used_mapping(config))
+
+
+def used_mapping(config: Any) -> dict[str, Any]:
+    """As `as_mapping`, without newer options that are off (`fields.in_use`)."""
+    mapping = as_mapping(config)
+    return {
+        name: in_use(SECTIONS[name], values) if name in SECTIONS else values
+        for name, values in mapping.items()
+    }
+
+
+def _as_yaml(mapping: Mapping[str, Any]) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **mapping}, sort_keys=False)
+    return text
+
+
+def as_mapping(config: Any) -> dict[str, Any]:
+    """The sections of a configuration as plain values; `arch` and `spec` become one mapping with a `name`."""
+    sections: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name == "arch":
+            sections["arch"] = {"name": value, **sections.get("arch", {})}
+        elif field.name == "spec":
+            sections.setdefault("arch", {}).update(_plain(value))
+        elif field.name in SECTIONS:
+            sections[field.name] = _plain(value)
+    return sections
+
+
+def _plain(section: Any) -> dict[str, Any]:
+    values = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _arch_name(
+    flags: Mapping[tuple[str, str], Any],
+    environ: Mapping[str, str],
+    file: Mapping[str, dict[str, Any]],
+    source: str,
+) -> tuple[str, str]:
+    candidates = (
+        (flags.get(("arch", "name")), "flag"),
+        (environ.get("GANGDA_ARCH"), "environment"),
+        (file.get("arch", {}).get("name"), source),
+        (schema.TrainConfig().arch, "default"),
+    )
+    return next((str(name), origin) for name, origin in candidates if name)
+
+
+def _refuse_foreign_flags(
+    arch: str, spec: type[architectures.ArchSpec], flags: Mapping[tuple[str, str], Any]
+) -> None:
+    own = {field.name for field in fields_of(spec)}
+    everyone = spec_fields()
+    for section, name in flags:
+        if section == "arch" and name != "name" and name not in own:
+            flag = flag_of(next(iter(everyone[name].values())))
+            owners = ", ".join(everyone[name])
+            raise UsageError(f"{flag}: architecture {arch} has no such option; it belongs to --arch {owners}")
+        if section in ("recipe", "budget") and not spec.game:
+            field = next(field for field in fields_of(SECTIONS[section]) if field.name == name)
+            raise UsageError(f"{flag_of(field)}: {arch} is fitted at once, not trained; leave it out")
+
+
+def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    given = {field: flags[section, field.name] for field in fields_of(cls) if (section, field.name) in flags}
+    return {field.name: convert(field, value, flag_of(field)) for field, value in given.items()}
+
+
+def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {field: environ.get(environment_name(field), "") for field in fields_of(cls)}
+    return {
+        field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text
+    }
+
+
+def _file_layer(
+    section: str, cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
+) -> dict[str, Any]:
+    """The file's values of a section; options of an architecture other than the chosen one are left out."""
+    values = dict(file.get(section, {}))
+    if section == "arch":
+        named = str(values.pop("name", arch))
+        fields = fields_of(architectures.spec_class(named))
+        check_keys(values, [field.name for field in fields], f"--config {source}", "arch.")
+        if named != arch:
+            return {}
+    known = {field.name: field for field in fields_of(cls)}
+    return {
+        name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
+    }
+
+
+def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for origin, layer in layers:
+        taken = {name for name, value in values.items() if is_given(value)}
+        blocked = {name for group in cls.exclusive if taken.intersection(group) for name in group}
+        for name, value in layer.items():
+            if name not in values and name not in blocked:
+                values[name], origins[name] = value, origin
+    return values, origins

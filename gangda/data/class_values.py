@@ -1,0 +1,67 @@
+"""Values that a user gives for single classes: NAME=VALUE, or #i=VALUE for class i."""
+
+import csv
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+
+from gangda.data.images import IntArray
+from gangda.errors import UsageError
+
+MOST = 1_000_000_000  # images of a class, exclusive
+
+
+def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
+    """`NAME=50,#3=200` as counts, int64 (K,); classes not named get none.
+
+    The last `=` of an item divides it. An item whose name holds a comma stands in double quotes (`"a,b=50"`),
+    or the class is given by its index (`#3=50`).
+
+    Raises:
+        UsageError: an unknown class, one named twice, no whole number, or nothing asked for at all.
+    """
+    counts = np.zeros(len(class_names), dtype=np.int64)
+    seen: set[int] = set()
+    for item in _items(text):
+        label, number = read_assignment(item, class_names, "--counts")
+        if not (number.isascii() and number.isdigit() and len(number) < 10):
+            raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {MOST:,}")
+        if label in seen:
+            raise UsageError(f"--counts {item}: class '{class_names[label]}' is already given a count")
+        seen.add(label)
+        counts[label] = int(number)
+    if not counts.any():
+        raise UsageError(f"--counts '{text}': asks for no image; write NAME=50,#3=200")
+    return counts
+
+
+def _items(text: str) -> list[str]:
+    try:
+        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UsageError(f"--counts '{text[:60]}': cannot be split at its commas ({error})") from None
+
+
+def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:
+    """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it.
+
+    A class whose name is literally `#3` is found by that name before the index is tried.
+
+    Raises:
+        UsageError: no `=`, or no such class.
+    """
+    name, equals, value = item.rpartition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name:
+        raise UsageError(f"{flag} {item}: write NAME=value, or #i=value for a class index")
+    if name in class_names:
+        return list(class_names).index(name), value
+    if name[0] == "#" and name[1:].isascii() and name[1:].isdigit():
+        if int(name[1:]) < len(class_names):
+            return int(name[1:]), value
+        raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
+    near = difflib.get_close_matches(name, class_names, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
+    raise UsageError(f"{flag} {item}: no class '{name}': {hint}the classes are {shown}")

@@ -1,0 +1,79 @@
+"""Large sets of pixels live in files, not in memory: above `LARGE` bytes an array is the mapping of a file.
+
+The kernel brings its pages in and takes them out as it sees fit, so that a process's own (anonymous) memory does
+not grow with the set: what does is labels, row numbers and orders, some thirty bytes an image. The files have no
+name, lie in the cache folder (/tmp may be memory itself), and are gone with the process, however it ends. Where
+the disk has no room for one, the array is in memory after all.
+"""
+
+import contextlib
+import math
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from gangda.data.paths import cache_root
+
+LARGE = 256 * 2**20  # bytes: 340,000 grey images of 28x28, 22,000 RGB ones of 64x64
+PART = 16 * 2**20  # bytes, of images taken from a set in a file: several splits would add up
+CHUNK = 4096  # images gathered at once
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
+    """A uint8 array to be filled: in memory, or, above `large` (default `LARGE`) bytes, the mapping of a file."""
+    if math.prod(shape) > (LARGE if large is None else large):
+        with contextlib.suppress(OSError):  # no room there
+            return _nameless(shape)
+    return np.empty(shape, dtype=np.uint8)
+
+
+def _nameless(shape: tuple[int, ...]) -> UInt8Array:
+    folder = cache_root() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        if hasattr(os, "posix_fallocate"):
+            # A full disk is told now, and not by SIGBUS when a page is written.
+            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+
+
+def take(pixels: UInt8Array, rows: npt.NDArray[np.int64]) -> UInt8Array:
+    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a set in a file, in one of `empty`."""
+    shape, large = (len(rows), *pixels.shape[1:]), PART if in_file(pixels) else LARGE
+    if math.prod(shape) <= large:
+        return pixels[rows]
+    taken = empty(shape, large)
+    for start in range(0, len(rows), CHUNK):
+        taken[start : start + CHUNK] = pixels[rows[start : start + CHUNK]]
+    return taken
+
+
+def join(parts: Sequence[UInt8Array]) -> UInt8Array:
+    """`np.concatenate(parts)`, in an array of `empty`; at least one part, all of one shape but for the first axis."""
+    count = sum(len(part) for part in parts)
+    return np.concatenate(parts, out=empty((count, *parts[0].shape[1:])))
+
+
+def in_file(pixels: UInt8Array) -> bool:
+    """Whether these are the pixels of a mapped file, and so many that they had better stay there."""
+    return pixels.nbytes > LARGE and isinstance(pixels, np.memmap)
+
+
+def as_tensor(pixels: UInt8Array) -> Tensor:
+    """The same values as a tensor on the CPU: a copy in memory, or, of a large mapped file, its own pages.
+
+    Not to be written to.
+    """
+    if not in_file(pixels):
+        return torch.tensor(pixels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the mapping is read-only: it is only read
+        return torch.from_numpy(pixels)

@@ -1,0 +1,44 @@
+"""What a data set is called, where it is looked for, and where decoded images are cached."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+from gangda.config import catalog
+from gangda.config.schema import DataConfig
+
+STACKED = "stacked:"  # before a name or path: three of its grey images make an RGB one (`stacked.py`)
+
+
+def data_root() -> Path:
+    """$GANGDA_DATA_FOLDER, else `data` in gangda's cache folder."""
+    return _given("GANGDA_DATA_FOLDER") or _cache_home() / "gangda" / "data"
+
+
+def cache_root() -> Path:
+    """$GANGDA_CACHE, else gangda's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
+    return _given("GANGDA_CACHE") or _cache_home() / "gangda"
+
+
+def inner_name(source: str) -> str | None:
+    """The source inside "stacked:SOURCE"; None for any other source."""
+    return source.removeprefix(STACKED) if source.startswith(STACKED) else None
+
+
+def located(config: DataConfig) -> DataConfig:
+    """The same with the path of its source resolved, for records that are read from elsewhere; names stay."""
+    if config.source in catalog.SOURCES:
+        return config
+    grey = inner_name(config.source)
+    if grey is not None:
+        inside = located(dataclasses.replace(config, source=grey))
+        return dataclasses.replace(inside, source=STACKED + inside.source)
+    return dataclasses.replace(config, source=str(Path(config.source).expanduser().resolve()))
+
+
+def _cache_home() -> Path:
+    return _given("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+
+
+def _given(name: str) -> Path | None:
+    return Path(os.environ[name]).expanduser() if os.environ.get(name) else None

@@ -1,0 +1,121 @@
+"""The IDX format of MNIST: `train-images-idx3-ubyte` (idx4 for RGB) and `train-labels-idx1-ubyte`.
+
+IDX has room for pixels and labels only; `metadata.jsonl` beside them has a line about every image. A shard
+puts `i-of-n-` in front of its IDX files: each pair is a valid IDX set of its own.
+"""
+
+import contextlib
+import hashlib
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.data.images import UInt8Array
+from gangda.data.sample_set.batches import ImageBatch
+from gangda.data.sample_set.index import SetHeader, read_bytes
+from gangda.data.sample_set.metadata import MetadataWriter, read_lines
+from gangda.errors import DataError
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Magic number of unsigned bytes (LeCun's MNIST page), and the dimensions, all big-endian."""
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, 0x08, len(shape), *shape)
+
+
+class _IdxFile:
+    """An IDX file of unsigned bytes that grows; its header is written last, when the count is known."""
+
+    def __init__(self, path: Path, item_shape: tuple[int, ...], open_files: contextlib.ExitStack) -> None:
+        self._file = open_files.enter_context(path.open("w+b"))
+        self._item_shape, self._count = item_shape, 0
+        self._file.write(_header((0, *item_shape)))
+
+    def write(self, items: UInt8Array) -> None:
+        """Append whole items."""
+        self._file.write(np.ascontiguousarray(items).data)
+        self._count += len(items)
+
+    def close(self) -> str:
+        """Write the header; the file's hex SHA-256."""
+        self._file.seek(0)
+        self._file.write(_header((self._count, *self._item_shape)))
+        self._file.seek(0)
+        digest = hashlib.file_digest(self._file, "sha256").hexdigest()
+        self._file.close()
+        return digest
+
+
+def idx_names(suffix: str, channels: int) -> tuple[str, str]:
+    """Names of the images and labels files of a shard."""
+    front = suffix.removeprefix("-") + "-" if suffix else ""
+    return f"{front}train-images-idx{3 if channels == 1 else 4}-ubyte", f"{front}train-labels-idx1-ubyte"
+
+
+class IdxWriter:
+    """Writes one pair of IDX files, and the metadata."""
+
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        if len(header.class_names) > 256:
+            raise DataError(
+                f"IDX holds labels up to 255, here are {len(header.class_names)} classes; use --format npz"
+            )
+        channels, height, width = header.image_shape
+        self._item_shape = (height, width) if channels == 1 else (height, width, channels)
+        self._names = idx_names(header.suffix, channels)
+        self._images = _IdxFile(folder / self._names[0], self._item_shape, open_files)
+        self._labels = _IdxFile(folder / self._names[1], (), open_files)
+        self._metadata = MetadataWriter(folder, header, open_files)
+
+    def write(self, piece: ImageBatch) -> None:
+        """Append the images."""
+        self._images.write(piece.pixels.reshape(len(piece), *self._item_shape))
+        self._labels.write(piece.labels.astype(np.uint8))
+        self._metadata.write(piece, [{}] * len(piece))
+
+    def close(self) -> dict[str, str]:
+        """Finish the files."""
+        digests = (self._images.close(), self._labels.close())
+        return {**dict(zip(self._names, digests, strict=True)), **self._metadata.close()}
+
+
+def read_idx_set(folder: Path, index: Mapping[str, Any]) -> Iterator[ImageBatch]:
+    """The images of one shard, in one piece.
+
+    Raises:
+        DataError: a file missing, changed or damaged.
+    """
+    channels, height, width = index["image_shape"]
+    (i, n), count = index["shard"], sum(index["counts"])
+    names = idx_names("" if n == 1 else f"-{i}-of-{n}", channels)
+    described = [item for item in index["files"].items() if item[0] not in names]
+    if len(index["files"]) != 3 or len(described) != 1:
+        raise DataError(
+            f"{folder}: the index does not list {names[0]}, {names[1]} and metadata; make the set again"
+        )
+    item = (height, width) if channels == 1 else (height, width, channels)
+    images, labels = (read_bytes(folder, name, index["files"][name]) for name in names)
+    pixels = _payload(images, (count, *item), folder / names[0]).reshape(count, height, width, channels)
+    right_labels = _payload(labels, (count,), folder / names[1])
+    done = 0
+    for columns, lines in read_lines(folder, *described[0]):
+        rows = slice(done, done + len(lines))
+        done += len(lines)
+        if not np.array_equal(columns["labels"], right_labels[rows]):
+            raise DataError(f"{folder}: labels and metadata disagree; make the set again")
+        yield ImageBatch(pixels=pixels[rows], **columns)
+
+
+def _payload(data: bytes, shape: tuple[int, ...], path: Path) -> UInt8Array:
+    """The array after an IDX header that must say `shape`.
+
+    Raises:
+        DataError: another header, or another number of bytes.
+    """
+    header = _header(shape)
+    if not data.startswith(header) or len(data) - len(header) != math.prod(shape):
+        raise DataError(f"{path}: its header does not fit the set's index; make the set again")
+    return np.frombuffer(data, dtype=np.uint8, offset=len(header)).reshape(shape)

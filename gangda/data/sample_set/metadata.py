@@ -1,0 +1,97 @@
+"""`metadata.jsonl`: a line of JSON about each image of a PNG or IDX set (Hugging Face reads them)."""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.data.images import ORIGINS, REAL
+from gangda.data.sample_set.batches import COLUMNS, ImageBatch, plain_rows
+from gangda.data.sample_set.index import SetHeader, read_bytes, unite
+from gangda.errors import DataError
+from gangda.runtime.files import write_bytes
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # made once: half of the cost of a line
+_LINES = 1024  # read and decoded at once
+
+
+class MetadataWriter:
+    """Writes the lines as they come: nothing is kept. A shard's file is `metadata-i-of-n.jsonl`."""
+
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        self._header = header
+        self._name = f"metadata{header.suffix}.jsonl"
+        self._file = open_files.enter_context((folder / self._name).open("wb"))
+        self._digest = hashlib.sha256()
+
+    def write(self, piece: ImageBatch, own: Sequence[Mapping[str, Any]]) -> None:
+        """One line per image; `own` are the further columns of each."""
+        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(piece, own)).encode()
+        self._digest.update(text)
+        self._file.write(text)
+
+    def _lines(self, piece: ImageBatch, own: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        names, seed = self._header.class_names, self._header.provenance.get("seed")
+        columns = (piece.labels.tolist(), piece.origin.tolist(), piece.row_id.tolist(), piece.index.tolist())
+        for extra, made, label, origin, row_id, index in zip(own, plain_rows(piece), *columns, strict=True):
+            yield {
+                **extra,
+                "label": label,
+                "label_name": names[label],
+                "synthetic": origin != REAL,
+                "origin": ORIGINS[origin],
+                "seed": None if origin == REAL else seed,
+                **made,
+                "row_id": row_id,
+                "index": index,
+            }
+
+    def close(self) -> dict[str, str]:
+        """Name and hex SHA-256 of the finished file."""
+        self._file.close()
+        return {self._name: self._digest.hexdigest()}
+
+
+def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """A thousand images at a time: their columns as arrays (all of `COLUMNS`), and the lines themselves.
+
+    Raises:
+        DataError: the file is missing, changed or damaged.
+    """
+    lines = read_bytes(folder, name, digest).splitlines()
+    for start in range(0, len(lines), _LINES):
+        try:
+            rows = [json.loads(line) for line in lines[start : start + _LINES]]
+            values: dict[str, Any] = {
+                "labels": [row["label"] for row in rows],
+                "index": [row["index"] for row in rows],
+                "origin": [ORIGINS.index(row["origin"]) for row in rows],
+                "row_id": [row["row_id"] for row in rows],
+                "parent": [_or(row["parent"], -1) for row in rows],
+                "generator": [_or(row["generator"], -1) for row in rows],
+                "confidence": [_or(row["confidence"], np.nan) for row in rows],
+            }
+            columns = {column: np.array(values[column], dtype=kind) for column, kind in COLUMNS.items()}
+            if any(column.shape != (len(rows),) for column in columns.values()):
+                raise ValueError("a list in place of a number")
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            raise DataError(f"{folder / name}: damaged metadata; make the set again") from None
+        yield columns, rows
+
+
+def _or(value: Any, otherwise: float) -> Any:
+    return otherwise if value is None else value
+
+
+def unite_metadata(folder: Path, indices: Sequence[Mapping[str, Any]]) -> None:
+    """Join the shards' metadata into the one `metadata.jsonl` that other readers look for.
+
+    Whichever shard comes last does it; two at once write the same bytes.
+    """
+    names = [item for item in unite(indices)["files"].items() if item[0].startswith("metadata-")]
+    if names:
+        write_bytes(folder / "metadata.jsonl", b"".join(read_bytes(folder, *item) for item in names))

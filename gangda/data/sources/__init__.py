@@ -1,0 +1,1 @@
+"""Readers: one data source each, to `LabelledImages`."""

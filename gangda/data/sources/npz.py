@@ -1,0 +1,252 @@
+"""NPZ archives: Keras' keys, MedMNIST's keys, or plain `images` and `labels`. Never unpickled.
+
+Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, told apart by where the 1 or 3 is.
+Values, by the extremes over all parts together: whole numbers 0 to 255 as they are; uint16 above 255 divided
+by 257; floats within [0, 1] times 255; floats with negatives within [-1, 1] from -1 -> 0 to 1 -> 255; other
+floats within [0, 255] rounded; booleans 0 and 255. NaN and infinity are refused.
+Labels: whole numbers (N,) or (N, 1), one-hot (N, K), or strings; `class_names` names the numbers.
+A validation part is merged into the training part. Without labels the images are unlabelled.
+"""
+
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.data.images import IntArray, UInt8Array
+from gangda.data.sources.raw import UNLABELLED, Decoded, check_labels, joined, number_classes, scale_16_bit
+from gangda.data.splits import check_class_names
+from gangda.errors import DataError
+
+Array = npt.NDArray[Any]
+
+_PAIRS = {
+    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
+    "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
+    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
+}
+# What damaged or forged bytes make NumPy, zlib and Pillow raise.
+MALFORMED = (
+    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
+    SyntaxError, AttributeError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
+_SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of its range
+
+
+def read(path: Path) -> Decoded:
+    """The images of an NPZ file.
+
+    Raises:
+        DataError: missing, truncated, pickled, or arrays that are not labelled images.
+    """
+    arrays = _load(path)
+    if "origin" in arrays and np.any(arrays["origin"]):
+        raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
+    parts = {part: _pair(arrays, part, path) for part in _PAIRS}
+    if parts["train"] is None:
+        held = ", ".join(arrays) or "nothing"
+        raise DataError(f"{path}: no x_train, train_images or images (it holds {held}); rename its arrays")
+    pixels = _pixels({part: pair[0] for part, pair in parts.items() if pair}, path)
+    labels, names = _labels(
+        {part: pair[1] for part, pair in parts.items() if pair}, arrays.get("class_names"), pixels, path
+    )
+    notes: tuple[str, ...] = ()
+    train = pixels["train"], labels["train"]
+    if "validation" in pixels:
+        if pixels["validation"].shape[1:] != pixels["train"].shape[1:]:
+            raise DataError(f"{path}: training and validation images differ in shape; make them agree")
+        train = (
+            np.concatenate([pixels["train"], pixels["validation"]]),
+            np.concatenate([labels["train"], labels["validation"]]),
+        )
+        notes = (f"{len(labels['validation']):,} validation images were merged into train",)
+    test = (pixels["test"], labels["test"]) if "test" in pixels else None
+    return joined(train, test, names, str(path), notes)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise DataError(
+                    f"{path}: one array, not an archive; save it with numpy.savez(images=..., labels=...)"
+                )
+            _refuse_bomb(path, archive)
+            return {name: array_of(archive, name) for name in archive.files}
+    except MALFORMED as error:
+        if "pickle" in str(error).lower() or "object array" in str(error).lower():
+            raise DataError(
+                f"{path}: holds pickled objects, which can run code; save plain arrays instead"
+            ) from None
+        raise DataError(
+            f"{path}: truncated or not an NPZ archive ({str(error)[:80]}); write it again"
+        ) from None
+
+
+def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
+    """An array of an archive.
+
+    Raises:
+        ValueError: it is none, which NumPy gives as the bytes that it is.
+        KeyError, and whatever else is in `MALFORMED`: missing or damaged.
+    """
+    array = archive[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} is no array")
+    return array
+
+
+def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
+    """Refuse what would fill the memory and be nothing: pictures are never packed that tightly.
+
+    Raises:
+        DataError: it unpacks to more than `BOMB_BYTES`, and to more than `BOMB_RATIO` times its size.
+    """
+    size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
+    if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
+        raise DataError(
+            f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no pictures do; "
+            "save it with numpy.savez if it is meant"
+        )
+
+
+def _pair(arrays: dict[str, Array], part: str, path: Path) -> tuple[Array, Array | None] | None:
+    present = [(images, labels) for images, labels in _PAIRS[part] if images in arrays]
+    if len(present) > 1:
+        raise DataError(
+            f"{path}: {' and '.join(images for images, _ in present)} are both there; keep one of them"
+        )
+    return (arrays[present[0][0]], arrays.get(present[0][1])) if present else None
+
+
+def _pixels(parts: dict[str, Array], path: Path) -> dict[str, UInt8Array]:
+    nhwc = {part: _channels_last(values, part, path) for part, values in parts.items()}
+    for part, values in nhwc.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
+            raise DataError(f"{path}: {bad:,} {part} images hold NaN or infinity; mend or leave them out")
+    low = min(float(values.min()) for values in nhwc.values())
+    high = max(float(values.max()) for values in nhwc.values())
+    return {part: _to_bytes(values, low, high, path) for part, values in nhwc.items()}
+
+
+def _channels_last(values: Array, part: str, path: Path) -> Array:
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{path}: {part} images are {values.dtype}; expected numbers")
+    if values.ndim == 3:
+        values = values[..., None]
+    if values.ndim != 4 or 0 in values.shape:
+        what = f"{part} images have shape {values.shape}"
+        raise DataError(f"{path}: {what}; expected (N, H, W) or (N, H, W, C), none of them 0")
+    first, last = values.shape[1] in (1, 3), values.shape[3] in (1, 3)
+    if first == last:
+        problem = "could be (N, H, W, C) or (N, C, H, W)" if first else "have neither 1 nor 3 channels"
+        raise DataError(
+            f"{path}: {part} images of shape {values.shape} {problem}; save them as (N, H, W, 1 or 3)"
+        )
+    return values if last else values.transpose(0, 2, 3, 1)
+
+
+def _to_bytes(values: Array, low: float, high: float, path: Path) -> UInt8Array:
+    """uint8, C-contiguous, by the rule at the top; `low` and `high` are the extremes over all parts."""
+    if values.dtype.kind == "b":
+        return np.ascontiguousarray(values, dtype=np.uint8) * np.uint8(255)
+    if values.dtype == np.uint16 and high > 255:
+        return np.ascontiguousarray(scale_16_bit(values))
+    if values.dtype.kind in "ui" and low >= 0 and high <= 255:
+        return np.ascontiguousarray(values, dtype=np.uint8)
+    if (
+        values.dtype.kind != "f"
+        or low < -1 - _SLACK
+        or high > 255 + _SLACK
+        or (low < -_SLACK and high > 1 + _SLACK)
+    ):
+        raise DataError(f"{path}: pixels run from {low:g} to {high:g}; expected 0 to 255, 0 to 1 or -1 to 1")
+    scale, shift = (127.5, 127.5) if low < -_SLACK else (255.0, 0.0) if high <= 1 + _SLACK else (1.0, 0.0)
+    scaled = values.astype(np.float32) * np.float32(scale) + np.float32(shift)
+    return np.ascontiguousarray(np.rint(scaled).clip(0, 255), dtype=np.uint8)
+
+
+def _labels(
+    parts: dict[str, Array | None], class_names: Array | None, pixels: dict[str, UInt8Array], path: Path
+) -> tuple[dict[str, IntArray], tuple[str, ...]]:
+    """Labels of each part from 0, and the class names."""
+    if all(values is None for values in parts.values()):
+        return {part: np.zeros(len(pixels[part]), dtype=np.int64) for part in parts}, (UNLABELLED,)
+    flat: dict[str, Array] = {}
+    for part, values in parts.items():
+        if values is None:
+            raise DataError(f"{path}: {part} images have no labels beside them; add {part} labels")
+        flat[part] = _one_number_each(values, part, path)
+        if len(flat[part]) != len(pixels[part]):
+            raise DataError(
+                f"{path}: {len(flat[part]):,} {part} labels for {len(pixels[part]):,} images; each needs one"
+            )
+    if len({values.dtype.kind for values in flat.values()}) > 1:
+        raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
+    if flat["train"].dtype.kind == "U":
+        return _from_strings(flat, path)
+    if class_names is None:
+        _, names = number_classes(_training(flat), str(path))
+        labels = {part: values - int(names[0]) for part, values in flat.items()}
+    else:
+        if class_names.ndim != 1 or class_names.dtype.kind not in "US":
+            raise DataError(
+                f"{path}: class_names is {class_names.dtype} {class_names.shape}; expected strings (K,)"
+            )
+        names, labels = check_class_names([_text(name) for name in class_names.tolist()], str(path)), flat
+    for values in labels.values():
+        check_labels(values, names, str(path))
+    return labels, names
+
+
+def _training(flat: dict[str, Array]) -> IntArray:
+    return np.concatenate([values for part, values in flat.items() if part != "test"])
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+
+
+def _one_number_each(values: Array, part: str, path: Path) -> Array:
+    """(N,) int64, or (N,) strings."""
+    if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "buif":
+        if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
+            raise DataError(
+                f"{path}: {part} labels of shape {values.shape} are not one-hot; give one class per image"
+            )
+        classes: IntArray = values.argmax(axis=1).astype(np.int64)
+        return classes
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1 or values.dtype.kind not in "uifUS":
+        what = f"{part} labels are {values.dtype} {values.shape}"
+        raise DataError(f"{path}: {what}; expected (N,), (N, 1) or one-hot (N, K)")
+    if values.dtype.kind in "US":
+        return np.array([_text(value) for value in values.tolist()], dtype=np.str_)
+    if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        raise DataError(f"{path}: {part} labels are not whole numbers; give one class per image")
+    if len(values) and not -(2**31) < float(values.min()) <= float(values.max()) < 2**31:
+        raise DataError(
+            f"{path}: {part} labels run from {values.min()} to {values.max()}; renumber them 0 to K-1"
+        )
+    return values.astype(np.int64)
+
+
+def _from_strings(flat: dict[str, Array], path: Path) -> tuple[dict[str, IntArray], tuple[str, ...]]:
+    names = check_class_names(sorted(set(_training(flat).tolist())), str(path))
+    labels: dict[str, IntArray] = {}
+    for part, values in flat.items():
+        unknown = set(values.tolist()) - set(names)
+        if unknown:
+            raise DataError(
+                f"{path}: class '{min(map(str, unknown))}' has {part} images but no training images"
+            )
+        labels[part] = np.searchsorted(np.array(names), values).astype(np.int64)
+    return labels, names

@@ -1,0 +1,100 @@
+"""What the readers of files give, before it is resized and split; and the rules they share.
+
+Labels in a file are numbers: they must run from 0 (or 1, as EMNIST's letters do) without a gap, so that a
+stray or corrupt label is noticed. Validation images of a file are merged into its training images: gangda
+draws its own.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.data import memmap
+from gangda.data.images import IntArray, UInt8Array
+from gangda.errors import DataError
+
+MAX_CLASSES = 10_000
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A whole source in one array; a row's position is its row id.
+
+    Attributes:
+        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`mapped.py`).
+        labels: int64 (N,) in [0, K).
+        class_names: K names; only ("unlabelled",) where there are no classes.
+        test_rows: int64, ascending, the positions of its own test split; None where it has none.
+        notes: sentences a user should read.
+    """
+
+    pixels: UInt8Array
+    labels: IntArray
+    class_names: tuple[str, ...]
+    test_rows: IntArray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def joined(
+    train: tuple[UInt8Array, IntArray],
+    test: tuple[UInt8Array, IntArray] | None,
+    class_names: tuple[str, ...],
+    where: str,
+    notes: tuple[str, ...] = (),
+) -> Decoded:
+    """Training images first, then test images, (pixels, labels) each.
+
+    Raises:
+        DataError: no images, or test images of another shape.
+    """
+    if not len(train[0]):
+        raise DataError(f"{where}: holds no training images")
+    if test is None:
+        return Decoded(*train, class_names, None, notes)
+    if test[0].shape[1:] != train[0].shape[1:]:
+        raise DataError(
+            f"{where}: train is {train[0].shape[1:]} but test {test[0].shape[1:]}; make the shapes agree"
+        )
+    if not len(test[0]):
+        raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
+    pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
+    return Decoded(pixels, labels, class_names, np.arange(len(train[0]), len(pixels)), notes)
+
+
+def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
+    """Labels from 0 and the class names for the label values found in a file: the values themselves.
+
+    Raises:
+        DataError: negative labels, gaps, or more classes than could be meant.
+    """
+    if not len(values):
+        raise DataError(f"{where}: holds no labels")
+    low, high = int(values.min()), int(values.max())
+    if low not in (0, 1) or high - low >= MAX_CLASSES:
+        raise DataError(f"{where}: labels run from {low} to {high}; renumber them 0 to K-1")
+    counts = np.bincount(values - low)
+    if (counts == 0).any():
+        missing = low + int(np.argmax(counts == 0))
+        raise DataError(
+            f"{where}: labels run from {low} to {high} but class {missing} is empty; use 0 to K-1"
+        )
+    return values - low, tuple(str(value) for value in range(low, high + 1))
+
+
+def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> None:
+    """Raise DataError unless all labels are in [0, K)."""
+    wrong = (labels < 0) | (labels >= len(class_names))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise DataError(
+            f"{where}: label {labels[row]} of image {row} is out of range; "
+            f"there are {len(class_names)} classes, so labels must be 0 to {len(class_names) - 1}"
+        )
+
+
+def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:
+    """16-bit greys to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
+    scaled: UInt8Array = ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
+    return scaled

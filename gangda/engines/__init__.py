@@ -1,1 +1,0 @@
-"""One engine per subcommand: reads files, makes moves, writes files."""

@@ -1,1 +1,0 @@
-"""Moves that several engines need: the game, drawing samples, fitting a classifier, judging samples."""

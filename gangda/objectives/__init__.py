@@ -1,1 +1,0 @@
-"""Losses, penalties and limited-data augmentation for training GANs; pure functions of tensors."""

@@ -1,0 +1,175 @@
+"""Drop samples that do not look like their class to classifiers of the same real images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
+from gangda.classifying.fit import FittedClassifier, fit_classifier
+from gangda.config.schema import ClassifierConfig
+from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
+from gangda.errors import DataError, UsageError
+from gangda.runtime.seeding import numpy_stream, seed_for
+from gangda.sampling.filters.base import FilterContext, Judge, Reasons
+
+FOLDER = "agreement"  # inside the run folder
+FOLDS = 3
+FEWEST = 2  # training images of a class: one to train on, one to hold out
+LEAST = 0.1  # probability below which a sample is clearly not of its class, where there are up to ten classes
+ROLES = tuple(f"fold-{fold}" for fold in range(FOLDS))
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """A sample stays if its class is not improbable: at least `least` in the mean prediction of K-fold classifiers.
+
+    Each classifier is trained on the generator's training images but for one fold, with a seed of its own, apart from
+    any scorer and sorter. Their errors are shared with the generator to some extent: it saw the same images.
+
+    `least` is 0.1, or what chance gives where that is less: only the clearly wrong goes, since images near the border
+    of a class teach most. Source: Lampis 2023 (GaFi), who keep what the classifier gets right; we ask for less, of
+    several classifiers out of fold, since their one saw all images.
+
+    Attributes:
+        members: the classifiers.
+        least: in [0, 1].
+        real_kept: share of the real images that would pass: of validation images or, without any, of training images,
+            each judged by the one classifier that has not seen it (which keeps fewer than all together do).
+    """
+
+    members: tuple[FittedClassifier, ...]
+    least: float
+    real_kept: float
+
+    @staticmethod
+    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+        """See `FilterKind.check`."""
+        if num_classes < 2:
+            raise UsageError(
+                f"--filter agreement: {where} has one class only, there is nothing to agree on; leave it out"
+            )
+        if fewest is not None and fewest < FEWEST:
+            raise UsageError(
+                f"--filter agreement: the smallest class has {fewest} training {'image' if fewest == 1 else 'images'}; "
+                "it takes two to train on and to hold out; leave the filter out, or give more images"
+            )
+
+    @staticmethod
+    def build(filter_context: FilterContext) -> "Agreement":
+        """Train the classifiers, or take those that the run folder keeps."""
+        config = ClassifierConfig()
+
+        def fit() -> ClassifierEnsemble:
+            filter_context.reporter.line(f"training {FOLDS} classifiers that filter the samples")
+            return _fit(filter_context, config)
+
+        if filter_context.home is None:
+            panel = fit()
+        else:
+            panel = kept_panel(
+                filter_context.home / FOLDER,
+                ROLES,
+                config,
+                filter_context.context,
+                fit,
+                filter_context.reporter,
+                shares={"real_kept": float},
+            )
+        return Agreement(panel.members, least_of(len(panel.members[0].class_names)), panel.about["real_kept"])
+
+    def judge(self, label: int, block: int) -> Judge:
+        """See `Filter.judge`: the reason is the class that a rejected sample looks like."""
+        names = self.members[0].class_names
+
+        def judged(pixels: UInt8Array) -> Reasons:
+            likely = mean_prediction(self.members, pixels)
+            wrong = likely[:, label] < self.least
+            looks = np.array([f"like {name}" for name in names], dtype=object)[likely.argmax(axis=1)]
+            return np.where(wrong, looks, "").astype(object)
+
+        return judged
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it was set."""
+        return {
+            "classifiers": [member.fingerprint for member in self.members],
+            "trained": f"each on the training images but for one of {FOLDS} folds",
+            "least": self.least,
+            "real_kept": self.real_kept,
+        }
+
+
+def least_of(num_classes: int) -> float:
+    """The probability below which a class is improbable."""
+    return min(LEAST, 1 / num_classes)
+
+
+def mean_prediction(members: Sequence[FittedClassifier], pixels: UInt8Array) -> FloatArray:
+    """Class probabilities of uint8 (n, H, W, C) images, float64 (n, K): the mean over classifiers."""
+    mean: FloatArray = np.stack([_probabilities(member, pixels) for member in members]).mean(axis=0)
+    return mean
+
+
+def folds_of(labels: IntArray, seed: int) -> IntArray:
+    """Which fold each image is in, int64 (N,): every class is spread evenly, in an order drawn by seed."""
+    folds = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels).tolist():
+        rows = np.flatnonzero(labels == label)
+        order = numpy_stream(seed, "filter folds", label).permutation(rows)
+        folds[order] = np.arange(len(rows)) % FOLDS
+    return folds
+
+
+def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierEnsemble:
+    train, validation = filter_context.images()
+    _check_counts(train)
+    folds = folds_of(train.labels, filter_context.fit_seed)
+    least, passed = least_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
+    members = []
+    for fold, role in enumerate(ROLES):
+        inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        member = fit_classifier(
+            train.take(inside),
+            config,
+            seed=seed_for(filter_context.fit_seed, "filter", "agreement", role),
+            context=filter_context.context,
+            reporter=filter_context.reporter,
+        )
+        passed[outside] = _passes([member], train.take(outside), least)
+        members.append(member)
+    if len(validation):
+        passed = _passes(members, validation, least)
+    return ClassifierEnsemble(tuple(members), {"real_kept": float(passed.mean())})
+
+
+def _check_counts(train: LabelledImages) -> None:
+    """Every class must be seen by every classifier.
+
+    Raises:
+        DataError: it cannot be.
+    """
+    label = int(train.counts().argmin())
+    count = int(train.counts()[label])
+    if count < FEWEST:
+        raise DataError(
+            f"--filter agreement: class '{train.class_names[label]}' has {count} training image; "
+            "it takes two to train on and to hold out; leave the filter out, or give more images"
+        )
+
+
+def _passes(
+    members: Sequence[FittedClassifier], images: LabelledImages, least: float
+) -> npt.NDArray[np.bool_]:
+    likely = mean_prediction(members, images.pixels)
+    passes: npt.NDArray[np.bool_] = likely[np.arange(len(likely)), images.labels] >= least
+    return passes
+
+
+def _probabilities(member: FittedClassifier, pixels: UInt8Array) -> FloatArray:
+    logits = member.logits(pixels).astype(np.float64)
+    likely = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
+    shares: FloatArray = likely / likely.sum(axis=1, keepdims=True)
+    return shares

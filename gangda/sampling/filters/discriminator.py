@@ -1,0 +1,166 @@
+"""Discriminator rejection sampling: samples stay by chance, the likelier the more real they score."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.special
+import torch
+from torch import Tensor, nn
+
+from gangda.classifying.fitted_classifier import place, to_device
+from gangda.config import architectures, catalog
+from gangda.data.images import FloatArray, UInt8Array
+from gangda.errors import FilterError, UsageError
+from gangda.runtime.device import DeviceContext, evaluating
+from gangda.runtime.seeding import numpy_stream
+from gangda.sampling.batch_sources import Source
+from gangda.sampling.filters.base import FilterContext, Judge, Reasons
+from gangda.training.adversarial import losses, madgan
+from gangda.training.saved_model import load_discriminator
+from gangda.zoo.draw import to_float
+
+BURN_IN = 1024  # samples of a class from which the largest log odds and the shift are estimated
+BURN_IN_BLOCK = -1  # a block that no set has: its samples are of a stream of their own
+PERCENTILE = 80.0  # of F over the burn-in: the shift gamma, as the paper has it for ImageNet
+EPSILON = 1e-8  # keeps the logarithm of 1 - exp(0) finite
+
+LOG_ODDS: Mapping[str, Callable[[Tensor], Tensor]] = {  # by game: scores as log odds of "real", (B,)
+    "two_player": lambda adversarial: adversarial,
+    "madgan": madgan.real_score,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DiscriminatorRejection:
+    """Rejection sampling towards the density of real images, by the density ratio that a discriminator estimates.
+
+    With log odds d(x) of "real" and their maximum m, a sample stays with probability sigmoid(F), F = d - m -
+    log(1 - exp(d - m - epsilon)) - gamma; with gamma = 0 that is exp(d - m), exact rejection sampling. The maximum is
+    that of a burn-in of the class, raised by what a block's own samples show.
+
+    Source: Azadi 2019, equations 5-8 and algorithm 1; gamma as in their section 4.2. Departures: gamma comes from the
+    burn-in once, not from each batch, and the maximum is forgotten at a block's end, so that a sample does not depend
+    on what was drawn beside it; the discriminator is as training left it, not trained further against the samples,
+    and may be of another step than the generator's best weights.
+
+    Attributes:
+        log_odds: of uint8 (n, H, W, C) images of a class: float64 (n,).
+        source: what the samples of the burn-in come from.
+        seed: of the chances.
+        percentile: 0 to 100; None for gamma = 0.
+        run: named in messages.
+    """
+
+    log_odds: Callable[[UInt8Array, int], FloatArray]
+    source: Source
+    seed: int
+    percentile: float | None = PERCENTILE
+    run: str = "the run"
+    _burnt_in: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    @staticmethod
+    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+        """See `FilterKind.check`."""
+        if not architectures.spec_class(arch).game:
+            raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
+        fit = [name for name in catalog.LOSSES if _is_log_odds(name)]
+        if loss and loss not in fit:
+            raise UsageError(
+                f"--filter discriminator: under --loss {loss} the score of {where} is no log odds of 'real'; leave it "
+                f"out, or train with --loss {' or '.join(fit)}"
+            )
+
+    @staticmethod
+    def build(filter_context: FilterContext) -> "DiscriminatorRejection":
+        """Load the run's discriminator."""
+        card = filter_context.model.card
+        network = place(load_discriminator(filter_context.model), filter_context.context)
+        to_odds = LOG_ODDS[architectures.spec_class(card.arch).game]
+        log_odds = functools.partial(_score, network, to_odds, filter_context.context)
+        return DiscriminatorRejection(
+            log_odds, filter_context.source, filter_context.seed, run=filter_context.model.named
+        )
+
+    def judge(self, label: int, block: int) -> Judge:
+        """See `Filter.judge`."""
+        largest, gamma = self.burn_in(label)
+        chance = numpy_stream(self.seed, "discriminator filter", label, block)
+
+        def judged(pixels: UInt8Array) -> Reasons:
+            nonlocal largest
+            odds = self.log_odds(pixels, label)
+            largest = max(largest, *odds.tolist()) if len(odds) else largest
+            stays = chance.random(len(odds)) < acceptance(odds, largest, gamma)
+            return np.where(stays, "", "unlikely").astype(object)
+
+        return judged
+
+    def burn_in(self, label: int) -> tuple[float, float]:
+        """The largest log odds of a class's samples, and gamma.
+
+        Raises:
+            FilterError: the class has no samples at all.
+        """
+        if label not in self._burnt_in:
+            parts: list[FloatArray] = []
+            for number in range(self.source.most_attempts):
+                pixels = self.source.attempt(label, BURN_IN_BLOCK, number).pixels
+                parts.append(self.log_odds(pixels, label))
+                if sum(map(len, parts)) >= BURN_IN:
+                    break
+            odds = np.concatenate(parts)
+            if not len(odds):
+                raise FilterError(f"{self.run}: makes no samples of class number {label}; train longer")
+            self._burnt_in[label] = (float(odds.max()), self._shift(odds))
+        return self._burnt_in[label]
+
+    def _shift(self, odds: FloatArray) -> float:
+        if self.percentile is None:
+            return 0.0
+        return float(np.percentile(shifted(odds, float(odds.max()), 0.0), self.percentile))
+
+    def as_dict(self) -> dict[str, Any]:
+        """How it was set."""
+        return {
+            "score": "log odds of real, by the run's own discriminator after the last step",
+            "burn_in": BURN_IN,
+            "gamma_percentile": self.percentile,
+        }
+
+
+def shifted(odds: FloatArray, largest: float, gamma: float) -> FloatArray:
+    """F of log odds float64 (n,), none of which is above `largest`. Source: Azadi 2019, equation 8."""
+    gap = odds - largest
+    f: FloatArray = gap - np.log1p(-np.exp(gap - EPSILON)) - gamma
+    return f
+
+
+def acceptance(odds: FloatArray, largest: float, gamma: float) -> FloatArray:
+    """The probability of each sample to stay, float64 (n,)."""
+    chances: FloatArray = scipy.special.expit(shifted(odds, largest, gamma))
+    return chances
+
+
+def _is_log_odds(name: str) -> bool:
+    loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, name)()
+    return loss.logistic
+
+
+def _score(
+    network: nn.Module,
+    to_odds: Callable[[Tensor], Tensor],
+    context: DeviceContext,
+    pixels: UInt8Array,
+    label: int,
+) -> npt.NDArray[np.float64]:
+    """Log odds of images of one class, all judged together; in float32 whatever the machine's number format."""
+    if not len(pixels):
+        return np.zeros(0)
+    y = torch.full((len(pixels),), label, dtype=torch.int64, device=context.device)
+    with evaluating(network):
+        odds = to_odds(network(to_float(to_device(pixels, context)), y).adversarial)
+    return odds.double().cpu().numpy()

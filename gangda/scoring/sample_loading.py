@@ -1,0 +1,90 @@
+"""Samples that somebody judges, a metric or a person, and the real images behind them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.config.schema import DataConfig
+from gangda.data.images import REAL, LabelledImages, concatenate
+from gangda.data.loading import load_source
+from gangda.data.sample_set import SetOnDisk
+from gangda.data.sources.raw import UNLABELLED
+from gangda.data.splits import DataSplits
+from gangda.errors import DataError, GangdaError
+
+
+def data_behind(
+    path: Path, own: SetOnDisk | None, asked: DataConfig | None, changed: Mapping[str, Any], seed: int
+) -> tuple[DataConfig, int]:
+    """The real images to compare with, and the seed that draws their subset: as asked, else as the set records.
+
+    `changed` fields take the place of recorded ones, and of those that they exclude.
+
+    Raises:
+        DataError: neither says.
+    """
+    if asked is not None:
+        return asked, seed
+    recorded = own.data_config if own else None
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if own is None or recorded is None:
+        raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
+    excluded = {name: None for group in DataConfig.exclusive if set(group) & set(changed) for name in group}
+    return replace(recorded, **{**excluded, **changed}), own.data_seed
+
+
+def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
+    """The images to judge: those of a set that are not real, or all that a data path holds.
+
+    Raises:
+        DataError: nothing there to judge, or nothing that can be read.
+    """
+    if own is not None:
+        made = np.flatnonzero(own.images.origin != REAL)
+        if not len(made):
+            raise DataError(f"{path}: holds real images only; give a set with images that were made")
+        return own.images.take(made)
+    try:
+        source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))
+    except GangdaError as error:
+        raise type(error)(str(error).removeprefix("--data ")) from error
+    return source.train if source.test is None else concatenate(source.train, source.test)
+
+
+def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[LabelledImages, DataSplits]:
+    """Samples with the data's labels, by class name; without labels on either side, both as one class.
+
+    Raises:
+        DataError: a class the data does not have, or images of another shape.
+    """
+    if images.image_shape != splits.train.image_shape:
+        raise DataError(
+            f"{path}: {_shape(images)} images, the data's are {_shape(splits.train)}; set --image-size"
+        )
+    if not splits.labelled or images.class_names == (UNLABELLED,):
+        return _one_class(images), replace(
+            splits,
+            train=_one_class(splits.train),
+            validation=_one_class(splits.validation),
+            test=_one_class(splits.test),
+            labelled=False,
+        )
+    names = splits.train.class_names
+    unknown = [name for name in images.class_names if name not in names]
+    if unknown:
+        raise DataError(f"{path}: has class '{unknown[0]}', which is not in the data: {', '.join(names)}")
+    order = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
+    return replace(images, labels=order[images.labels], class_names=names), splits
+
+
+def _one_class(images: LabelledImages) -> LabelledImages:
+    return replace(images, labels=np.zeros_like(images.labels), class_names=(UNLABELLED,))
+
+
+def _shape(images: LabelledImages) -> str:
+    channels, height, width = images.image_shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"

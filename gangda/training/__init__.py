@@ -1,0 +1,236 @@
+"""`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gangda.config import resolve
+from gangda.config.schema import TrainConfig
+from gangda.data.images import REAL, LabelledImages
+from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
+from gangda.errors import DataError, RunError, UsageError
+from gangda.runtime.device import pick_device, prepare
+from gangda.runtime.distributed import ALONE, RankOverError, Ranks, joined
+from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
+from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.runs import RunFolder, config_hash
+from gangda.runtime.signals import stop_request
+from gangda.training.budget import make_schedule
+from gangda.training.option_rules import refuse_misfits, refuse_uneven_shares
+from gangda.training.result import TrainResult, count_parameters
+from gangda.training.run import TrainingRun
+from gangda.training.saved_model import Model, build_networks, load_model
+from gangda.training.worker_ranks import WorkerRank
+
+SCARCE = 20  # training images of a class below which generated ones are expected to harm
+BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
+
+
+def train(
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    dry_run: bool = False,
+    reporter: Reporter = SILENT,
+    launch: DistributedEnv = ONE_PROCESS,
+) -> TrainResult:
+    """Train the generator that `config` describes, or go on where it stopped.
+
+    The default folder is `runs/<data>-<arch>-<hash of the configuration>`. With `resume` the folder must hold a run
+    already, and its budget may be raised. `launch` tells of the processes that train together: the same command in
+    each of them. The run is that of one process, but for what batch norm sees: the same folder, configuration, data
+    order and batch, of which each process takes a part.
+
+    Raises:
+        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved;
+            RankOverError at the end of every process but the first.
+    """
+    with joined(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
+        return _train(config, out, resume, dry_run, reporter if ranks.is_main else SILENT, ranks)
+
+
+def _train(
+    config: TrainConfig, out: Path | None, resume: bool, dry_run: bool, reporter: Reporter, ranks: Ranks
+) -> TrainResult:
+    with ranks.agreeing():
+        splits, config = _prepared(config, reporter)
+        refuse_uneven_shares(config, splits.train, ranks.launch.world)
+        run = out or default_folder(config, splits.name)
+        if resume and ranks.is_main and not (run / "config.yaml").is_file():
+            raise RunError(
+                f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+            )
+    if dry_run and ranks.is_main:
+        pick_device(config.runtime.device)  # refused in a rehearsal as in earnest
+        return _planned(config, splits.train, run)
+    if dry_run:
+        raise RankOverError(0)
+    return fit_run(
+        config,
+        splits.train,
+        splits.validation,
+        run,
+        fingerprint=splits.fingerprint,
+        resume=resume,
+        reporter=reporter,
+        ranks=ranks,
+    )
+
+
+def _prepared(config: TrainConfig, reporter: Reporter) -> tuple[DataSplits, TrainConfig]:
+    """The images, and the configuration with nothing left open.
+
+    Raises:
+        GangdaError: data or options cannot be used.
+    """
+    splits = load_splits(config.data, config.runtime.seed)
+    for note in (
+        *splits.notes,
+        *_made_up(splits.train),
+        *_scarce(splits.train),
+        *_repeated(config, splits.train),
+    ):
+        reporter.line(note)
+    return splits, check(config, splits.train, splits.labelled)
+
+
+def fit_generator(
+    config: TrainConfig,
+    images: LabelledImages,
+    run: Path,
+    *,
+    fingerprint: str,
+    validation: LabelledImages | None = None,
+    checkpoint: str = "best",
+    reporter: Reporter = SILENT,
+) -> Model:
+    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result.
+
+    `validation`: held-out images of the same subset, by which the best checkpoint is chosen.
+    """
+    config = check(config, images, images.num_classes > 1)
+    held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
+    fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
+    return load_model(run, checkpoint)
+
+
+def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainConfig:
+    """Refuse what cannot work before any work is done; resolve what depends on the data.
+
+    Raises:
+        DataError: too few classes or images.
+        UsageError: options that do not fit together.
+    """
+    conditional = config.spec.conditional
+    if conditional and (not labelled or images.num_classes < 2):
+        raise DataError(
+            f"--data {config.data.source}: one class only, but --arch {config.arch} is class-conditional; "
+            "give labelled classes, or use --arch dcgan"
+        )
+    if conditional and int(images.counts().min()) == 0:
+        name = images.class_names[int(images.counts().argmin())]
+        if config.data.class_counts is not None:
+            raise UsageError(
+                f"--class-counts: class '{name}' has no training image; give it 2 or more, or use --arch dcgan"
+            )
+        raise DataError(
+            f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
+        )
+    config = _filled_in(config, images)
+    if config.spec.game:
+        refuse_misfits(config, images)
+    return config
+
+
+def _made_up(images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where the training images are not all real."""
+    count = int((images.origin != REAL).sum())
+    return (f"{count:,} of the {len(images):,} training images are synthetic",) if count else ()
+
+
+def _scarce(images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where a class has so few images that a GAN is likelier to repeat than to learn them."""
+    least, name = int(images.counts().min()), images.class_names[int(images.counts().argmin())]
+    words = f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
+    return (words,) if least < SCARCE else ()
+
+
+def _repeated(config: TrainConfig, images: LabelledImages) -> tuple[str, ...]:
+    """A word of warning where a batch is larger than the set."""
+    size, count = config.recipe.batch_size, len(images)
+    words = f"--batch-size {size:,} is more than the {count:,} training images: a batch shows them repeatedly"
+    return (words,) if config.spec.game and size > count else ()
+
+
+def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
+    """Nothing left to be decided by the code: widths and steps as they follow from the images."""
+    spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
+    if spec.game and (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
+        budget = dataclasses.replace(budget, steps=spec.steps_for(len(images)))
+    return dataclasses.replace(config, spec=spec, budget=budget)
+
+
+def default_folder(config: TrainConfig, name: str) -> Path:
+    """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
+    return Path("runs") / f"{name}-{config.arch}-{config_hash(resolve.canonical(config))}"
+
+
+def fit_run(
+    config: TrainConfig,
+    images: LabelledImages,
+    validation: LabelledImages,
+    run: Path,
+    *,
+    fingerprint: str,
+    resume: bool,
+    reporter: Reporter,
+    ranks: Ranks = ALONE,
+) -> TrainResult:
+    """Fill the run folder; what is finished already is only reported. Only the leader of several ranks returns."""
+    context = prepare(config.runtime, ranks=ranks)
+    if not ranks.is_main:
+        WorkerRank(config, images, context).follow()
+    folder = RunFolder(run)
+    with ranks.dismissing():
+        folder.refuse_foreign()
+        with folder.lock(), stop_request(patient=ranks.many) as stop:
+            _refuse_less(config, len(images), folder)
+            folder.claim(resolve.dump(config), _open_to_change(config) if resume else (), fingerprint)
+            sitting = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
+            return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+
+
+def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
+    """What is trained already cannot be taken back.
+
+    Raises:
+        RunError: the budget is below the steps that the run has done.
+    """
+    wanted = make_schedule(config, images).wanted
+    done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
+    if config.spec.game and wanted is not None and wanted < done:
+        raise RunError(
+            f"{folder.path}: has done {done:,} steps, more than the {wanted:,} asked for; give --steps {done} or more, "
+            "or choose another --out"
+        )
+
+
+def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
+    """What a resumed run may change: the budget, unless the learning rate follows from it."""
+    fixed = ("steps", "epochs", "minutes") if config.recipe.lr_schedule == "cosine" else ()
+    return tuple(name for name in BUDGET if name not in fixed)
+
+
+def _planned(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:
+    counts = {"generator": 0}
+    if config.spec.game:
+        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+        counts = {
+            "generator": count_parameters(networks.generator),
+            "discriminator": count_parameters(networks.discriminator),
+        }
+    return TrainResult(run, config.arch, 0, 0.0, 0.0, False, counts)

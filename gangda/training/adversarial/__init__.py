@@ -1,0 +1,1 @@
+"""Adversarial training: the method, its losses, penalties and regularisers."""

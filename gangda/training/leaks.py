@@ -1,0 +1,68 @@
+"""Whether a generator may be used with a subset of real images: it must have seen nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gangda.data.images import REAL
+from gangda.data.splits import DataSplits
+from gangda.errors import DataError, RunError
+from gangda.training.reconstructions import refuse_reconstructions
+from gangda.training.saved_model import Model
+
+
+def check_run(run: Path, model: Model, splits: DataSplits) -> None:
+    """Refuse a generator that does not fit the images, saw any outside the training and validation split, or copies.
+
+    Raises:
+        RunError: other classes, another image size, other data, test images, or images outside the subset.
+    """
+    refuse_reconstructions(run, model)
+    card, train = model.card, splits.train
+    if card.class_names != train.class_names:
+        raise RunError(
+            f"{run}: trained on other classes ({_some(card.class_names)}) than this set's "
+            f"({_some(train.class_names)}); choose another --run or --data"
+        )
+    if card.image_shape != train.image_shape:
+        raise RunError(
+            f"{run}: makes images of {_size(card.image_shape)}, this set's are {_size(train.image_shape)}; "
+            "choose another --run or set --image-size"
+        )
+    if card.fingerprint != splits.fingerprint:
+        raise RunError(
+            f"{run}: trained on other images ({card.data.get('source')}, not {splits.name}); choose a --run"
+        )
+    tested = int(np.isin(model.row_ids, splits.test.row_id).sum())
+    if tested:
+        raise RunError(
+            f"{run}: saw {tested} of this set's test images in training; a result with it would mean nothing"
+        )
+    outside = ~np.isin(model.row_ids, np.concatenate([train.row_id, splits.validation.row_id]))
+    if outside.any():
+        raise RunError(
+            f"{run}: saw {int(outside.sum())} images outside this subset of {splits.name}; give the --seed "
+            f"({card.seed}) and --per-class or --class-counts of its training, or train one on this subset"
+        )
+
+
+def refuse_synthetic(splits: DataSplits) -> None:
+    """Refuse real-against-synthetic work on images that are not all real: their origin would be lost.
+
+    Raises:
+        DataError: some training or validation images are synthetic.
+    """
+    made = sum(int((part.origin != REAL).sum()) for part in (splits.train, splits.validation))
+    if made:
+        raise DataError(
+            f"--data {splits.name}: {made:,} of its images are synthetic; give the real images it was made from"
+        )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:4]) + (f", ... {len(names)} in all" if len(names) > 4 else "")
+
+
+def _size(shape: tuple[int, int, int]) -> str:
+    channels, height, width = shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"

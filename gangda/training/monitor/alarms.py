@@ -1,0 +1,201 @@
+"""What is wrong with a generator's samples, said in one line each: what, which classes, value, threshold, what to do.
+
+The thresholds were set between planted failures (one image or two designs per class, permuted and shuffled labels,
+noise) and healthy things (real images, runs that learn), with a wide margin to both. Under-trained generators are
+blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for the end of a shorter run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.training.monitor.checks import Check
+
+FROM_STEP = 1000  # alarms about samples begin here: before, healthy generators look the same
+AT_THE_END = 200  # the same for a run that ends there: what it has not learned by then it never will
+LEAST_DIVERSITY = 0.5  # of real images' mean distance; one image per class 0, two 0.5, healthy above 0.7
+LEAST_DESIGNS = 0.5  # of real images' number of designs; two designs among fifty 0.04, healthy above 0.9
+LEAST_APART = 0.25  # of the real distance between classes, on average; labels without effect about 0
+LEAST_PAIR_APART = 0.1  # the same, for two classes alone
+MOST_NOVELTY = 2.0  # of real images' distance to the nearest; noise 2.5 and more, healthy 0.9 to 1.3
+MOST_ROUGHNESS = 3.0  # of real images' differences between pixels; noise 6 and more, healthy 0.5 to 1
+LEAST_RIGHT = 0.6  # of real images' accuracy above chance
+SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look real, whatever their labels
+MISSING = 0.1  # of the class's share of the training images
+LEAST_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
+
+COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL, UNTRAINED = (
+    "collapse",
+    "noise",
+    "wrong labels",
+    "dead discriminator",
+    "diverging",
+    "never conditional",
+    "never trained",
+)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One thing that is wrong: its kind, the names of the classes concerned, and a sentence about it."""
+
+    kind: str
+    classes: tuple[str, ...]
+    text: str
+
+    def __str__(self) -> str:
+        return f"ALARM: {self.text}"
+
+
+def find_alarms(check: Check, class_names: Sequence[str], turning: bool = False) -> list[Alarm]:
+    """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
+
+    `turning`: the class has not its whole effect yet (transitional conditioning), so labels are not judged.
+    """
+    noise = _noise(check)
+    if noise:
+        return noise
+    collapsed = _collapsed(check)
+    if turning:
+        return _inside(check, collapsed, class_names)
+    labels = _wrong_labels(check, collapsed, class_names)
+    inside = _inside(check, collapsed, class_names)
+    return [*inside, *labels, *([] if labels else _across(check, class_names))]
+
+
+def never_conditional(step: int, conditioning_warmup: int) -> Alarm:
+    """The alarm of a run that ended at `step` of a longer `--conditioning-warmup`."""
+    text = (
+        f"never conditional: the run ended at step {step:,} of --conditioning-warmup {conditioning_warmup}, "
+        f"so the class had at most {step / conditioning_warmup:.0%} of the effect that it has in samples; "
+        "raise --minutes, or lower --conditioning-warmup"
+    )
+    return Alarm(UNCONDITIONAL, (), text)
+
+
+def never_trained() -> Alarm:
+    """The alarm of a run that ended before the generator's first step."""
+    text = (
+        "never trained: the time was over before the generator's first step, so its samples are noise; raise "
+        "--minutes, or lower --d-pretrain"
+    )
+    return Alarm(UNTRAINED, (), text)
+
+
+def _noise(check: Check) -> list[Alarm]:
+    figures = (
+        ("distance to the nearest real image", check.novelty, MOST_NOVELTY),
+        ("difference between neighbouring pixels", check.roughness, MOST_ROUGHNESS),
+    )
+    for what, value, most in figures:
+        if value > most:
+            text = (
+                f"noise: samples are unlike any real image ({what} {value:.1f} times that of real images, "
+                f"above {most:g}); lower --lr, or train longer"
+            )
+            return [Alarm(NOISE, (), text)]
+    return []
+
+
+def _collapsed(check: Check) -> npt.NDArray[np.intp]:
+    """Groups whose samples are nearly alike, or repeat a few designs."""
+    return np.flatnonzero((check.diversity < LEAST_DIVERSITY) | (check.designs < LEAST_DESIGNS))
+
+
+def _inside(check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]) -> list[Alarm]:
+    if not len(collapsed):
+        return []
+    where, names = _named(collapsed, class_names, len(check.diversity) > 1)
+    text = (
+        f"mode collapse ({where}): samples differ {check.diversity[collapsed].min():.2f} times as much as real images "
+        f"(least {LEAST_DIVERSITY:g}) and have {check.designs[collapsed].min():.2f} times as many designs "
+        f"(least {LEAST_DESIGNS:g}); raise --r1, or try --diffaugment translation"
+    )
+    return [Alarm(COLLAPSE, names, text)]
+
+
+def _across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
+    """Classes that look alike; classes that an unconditional generator never makes."""
+    if len(check.apart):
+        return _alike(check, class_names)
+    if not len(check.shares):
+        return []
+    expected = check.class_shares
+    enough = check.samples * expected >= LEAST_EXPECTED
+    missing = np.flatnonzero(enough & (check.shares[0] < MISSING * expected))
+    if not len(missing):
+        return []
+    where, names = _named(missing, class_names, True)
+    text = (
+        f"mode collapse: classes missing ({where}): at most {check.shares[0][missing].max():.1%} of the samples each, "
+        f"below {MISSING:.0%} of their share of the training images; raise --r1, or use a class-conditional "
+        "architecture"
+    )
+    return [Alarm(COLLAPSE, names, text)]
+
+
+def _alike(check: Check, class_names: Sequence[str]) -> list[Alarm]:
+    upper = check.apart[np.triu_indices(len(check.apart), 1)]
+    known = upper[~np.isnan(upper)]
+    if len(known) and known.mean() < LEAST_APART:
+        text = (
+            f"mode collapse: classes alike: they differ {max(0.0, known.mean()):.2f} times as much as real ones, below "
+            f"{LEAST_APART:g}; the label has little effect: check the labels of --data, train longer"
+        )
+        return [Alarm(COLLAPSE, tuple(class_names), text)]
+    pairs = [(int(a), int(b)) for a, b in np.argwhere(check.apart < LEAST_PAIR_APART) if a < b]
+    if not pairs:
+        return []
+    shown = ", ".join(f"{class_names[a]} and {class_names[b]}" for a, b in pairs[:5])
+    names = tuple(class_names[i] for i in sorted({i for pair in pairs for i in pair}))
+    text = (
+        f"mode collapse: classes alike ({shown}): they differ less than {LEAST_PAIR_APART:g} times as much as real "
+        "ones; train longer, or check their labels"
+    )
+    return [Alarm(COLLAPSE, names, text)]
+
+
+def _wrong_labels(check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]) -> list[Alarm]:
+    """Samples that look real but not like their class; a class whose images they are is named."""
+    if np.isnan(check.gan_test) or len(class_names) < 2:
+        return []
+    taken = {a: b for a, b in _taken_for(check).items() if a not in collapsed}  # one image is one verdict
+    chance = 1 / len(class_names)
+    right = (check.gan_test - chance) / max(check.gan_test_real - chance, 1e-9)
+    scattered = right < LEAST_RIGHT and check.mixture < SAME_MIXTURE
+    if not taken and not scattered:
+        return []
+    explained = ", ".join(f"{class_names[a]} looks like {class_names[b]}" for a, b in list(taken.items())[:5])
+    explained += f" and {len(taken) - 5} more" if len(taken) > 5 else ""
+    least = chance + LEAST_RIGHT * (check.gan_test_real - chance)
+    text = (
+        f"wrong labels{f' ({explained})' if explained else ''}: a classifier finds the intended class in "
+        f"{check.gan_test:.0%} of the samples, in {check.gan_test_real:.0%} of real images"
+        f"{f', below {least:.0%}' if scattered else ''}; check the labels of --data"
+    )
+    return [Alarm(LABELS, tuple(class_names[label] for label in taken), text)]
+
+
+def _taken_for(check: Check) -> dict[int, int]:
+    """Classes whose samples are another's: both the distances and the classifier say so."""
+    winner = check.shares.argmax(axis=1)
+    return {
+        label: int(winner[label])
+        for label in range(len(winner))
+        if winner[label] == check.mistaken[label] != label
+        and check.shares[label, winner[label]] > 0.5
+        and check.shares[label, label] < 0.25
+    }
+
+
+def _named(
+    rows: npt.NDArray[np.intp], class_names: Sequence[str], by_class: bool
+) -> tuple[str, tuple[str, ...]]:
+    """The classes for a sentence (at most eight by name), and all of them."""
+    if not by_class:
+        return "all images", ()
+    names = tuple(class_names[row] for row in rows)
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more, names

@@ -1,0 +1,80 @@
+"""Which images of a step's batch are a rank's own, where several ranks train together."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gangda.zoo.layers.blocks import MinibatchStdDev
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """A rank's rows of the batch of B real images, and of the F <= B fakes that K generators share evenly.
+
+    Attributes:
+        real: int64 (B / W,) for W ranks; the rows that fakes are made for come first.
+        fake: int64 (F / W,), of which the first F / (W K) are generator 0's, and so on.
+        batch, fakes: B and F.
+    """
+
+    real: Tensor
+    fake: Tensor
+    batch: int
+    fakes: int
+
+    @property
+    def deals(self) -> Mapping[int, tuple[int, Tensor]]:
+        """For so many images as a rank scores at once, how many all ranks score, and which of those are its own.
+
+        They are its real images, its fakes, or both joined, real ones first.
+        """
+        both = torch.cat([self.real, self.batch + self.fake])
+        return {
+            len(self.real): (self.batch, self.real),
+            len(self.fake): (self.fakes, self.fake),
+            len(both): (self.batch + self.fakes, both),
+        }
+
+
+def deal(batch: int, generators: int, groups: int, rank: int, world: int) -> Share:
+    """The share of one rank: an equal part of every generator's images, and of every group of `groups` rows.
+
+    The rows lie in equal blocks, of which each rank takes the same part: generator k's images stay block k, and rows
+    i, i + B/4, i + B/2, i + 3B/4, which `MinibatchStdDev` takes together, stay with one rank.
+    """
+    fakes = batch // generators * generators
+    own = torch.arange(fakes).view(math.lcm(generators, groups), world, -1)[:, rank].flatten()
+    rest = torch.arange(fakes, batch).view(world, (batch - fakes) // world)[rank]
+    return Share(torch.cat([own, rest]), own, batch, fakes)
+
+
+def fits(batch: int, generators: int, groups: int, world: int) -> bool:
+    """Whether such a batch can be dealt in equal shares. Losses are means: unequal shares would need weights."""
+    fakes = batch // generators * generators
+    if groups > 1 and fakes < batch:  # real images would form other groups
+        return False
+    return fakes % (math.lcm(generators, groups) * world) == 0 and batch % world == 0
+
+
+def nearest(batch: int, generators: int, groups: int, world: int) -> int:
+    """The batch next to `batch` that fits."""
+    unit = math.lcm(generators, groups) * world
+    return max(1, round(batch / unit)) * unit
+
+
+def groups_of(discriminator: nn.Module) -> int:
+    """How many rows of a batch a discriminator judges together: 1 unless it has `MinibatchStdDev`."""
+    return max(
+        (layer.group for layer in discriminator.modules() if isinstance(layer, MinibatchStdDev)), default=1
+    )
+
+
+def running_statistics(*networks: nn.Module) -> list[Tensor]:
+    """Running means and variances of batch norm, the only tensors that ranks change apart."""
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    layers = [layer for network in networks for layer in network.modules() if isinstance(layer, norms)]
+    found = [tensor for layer in layers for tensor in (layer.running_mean, layer.running_var)]
+    return [tensor for tensor in found if tensor is not None]

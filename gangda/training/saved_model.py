@@ -1,0 +1,270 @@
+"""A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load, save
+from torch import nn
+
+from gangda.config import architectures, catalog
+from gangda.config.fields import from_plain
+from gangda.config.files import read_config
+from gangda.config.schema import DataConfig
+from gangda.data.images import IntArray
+from gangda.errors import RunError
+from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
+from gangda.runtime.staging import folder_beside
+from gangda.training.recovery_messages import again, no_model, refusing_damage
+from gangda.zoo.base import Generator, Networks
+from gangda.zoo.layers.options import equip
+
+WEIGHTS = {"last": "generator.safetensors", "best": "best.safetensors"}
+DISCRIMINATOR = "discriminator.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a generator is and what it was trained on; `model/model.json`.
+
+    Attributes:
+        arch, spec: architecture name and its options.
+        image_shape: (C, H, W) of its samples.
+        class_names: in label order.
+        data: the `DataConfig` as plain values; `fingerprint` is the source's content hash.
+        seed, steps, precision: of the training run; `steps` are those of the last weights.
+        run: name of the run folder.
+        best_step: step of the best weights, kept beside the last; None where none were chosen.
+        hashes: hex SHA-256 of the other files in `model/`, by name; cards of older runs have none.
+    """
+
+    arch: str
+    spec: dict[str, Any]
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    data: dict[str, Any]
+    fingerprint: str
+    seed: int
+    steps: int
+    precision: str
+    run: str
+    best_step: int | None = None
+    hashes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A generator in eval mode on the CPU, its card, and the row ids it was trained on (int64, sorted).
+
+    `checkpoint` says which weights these are: "best" (by the run's own validation images) or "last". `run` is the run
+    folder that it was read from, where more of the run is found.
+    """
+
+    generator: Generator
+    card: ModelCard
+    row_ids: IntArray
+    checkpoint: str = "last"
+    run: Path | None = None
+
+    @property
+    def steps(self) -> int:
+        """Generator steps of these weights."""
+        best = self.card.best_step
+        return best if self.checkpoint == "best" and best is not None else self.card.steps
+
+    @property
+    def named(self) -> str:
+        """What messages call it: the folder as the user gave it."""
+        return self.card.run if self.run is None else str(self.run)
+
+    @property
+    def weights_file(self) -> str:
+        """Name of their file in `model/`."""
+        return WEIGHTS[self.checkpoint]
+
+    def described(self) -> str:
+        """Which weights these are, in words."""
+        best = self.card.best_step
+        if best is None:
+            return f"step {self.steps:,}, the last"
+        if best == self.card.steps:
+            return f"step {self.steps:,}, the last and the best on validation images"
+        if self.checkpoint == "best":
+            return f"step {best:,}, the best on validation images (the last is step {self.card.steps:,})"
+        return f"step {self.steps:,}, the last (the best on validation images is step {best:,})"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it makes images of a class on demand."""
+        return self.generator.conditional
+
+
+def build_networks(
+    arch: str, spec: architectures.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
+) -> Networks:
+    """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
+    spec = spec.resolved(max(image_shape[1:]))
+    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
+        spec, image_shape, num_classes
+    )
+    return equip(networks, spec)
+
+
+def save_model(
+    run: Path,
+    generator: Generator,
+    card: ModelCard,
+    row_ids: IntArray,
+    discriminator: nn.Module | None = None,
+    best: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Write `model/` of a run folder; `best`: the best step's weights.
+
+    Everything is on the disk before the first file is moved in. `model.json` comes last and marks the model whole;
+    where a model is replaced, the old one's goes first.
+    """
+    folder = run / "model"
+    files = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}
+    if best is not None:
+        files[WEIGHTS["best"]] = _bytes_of(best)
+    if discriminator is not None:
+        files[DISCRIMINATOR] = _bytes_of(discriminator.state_dict())
+    files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
+    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    with clear_disk_errors(folder), folder_beside(folder) as temporary:
+        for name, data in files.items():
+            write_bytes(temporary / name, data)
+        write_json(temporary / "model.json", asdict(replace(card, hashes=hashes)))
+        folder.mkdir(exist_ok=True)
+        (folder / "model.json").unlink(missing_ok=True)
+        for name in (*files, "model.json"):
+            (temporary / name).replace(folder / name)
+        sync_folder(folder)
+
+
+def _bytes_of(state: Mapping[str, torch.Tensor]) -> bytes:
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    data: bytes = save(tensors)
+    return data
+
+
+def load_model(run: Path, checkpoint: str = "best") -> Model:
+    """Read the generator of a run folder: its best weights, or the last ones where none were chosen or asked for.
+
+    Raises:
+        RunError: no finished model there, or one that cannot be read.
+    """
+    folder = run / "model"
+    if not (folder / "model.json").is_file():
+        raise RunError(no_model(run))
+    with refusing_damage(run):
+        card = _read_card(folder)
+        checkpoint = "last" if card.best_step is None else checkpoint
+        generator = _rebuild(card, load(_read(folder, WEIGHTS[checkpoint], card)))
+        rows = np.array([int(line) for line in _read(folder, "rows.txt", card).split()], dtype=np.int64)
+    return Model(generator.eval().requires_grad_(False), card, rows, checkpoint, run)
+
+
+def model_is_whole(run: Path, steps: int) -> bool:
+    """Whether a run folder has a model of so many steps, all of whose files are as they were written."""
+    folder = run / "model"
+    try:
+        card = _read_card(folder)
+        for name in card.hashes or (WEIGHTS["last"], "rows.txt"):
+            _read(folder, name, card)
+    except MemoryError:
+        raise
+    except Exception:  # whatever a damaged file may provoke
+        return False
+    return card.steps == steps
+
+
+def _read_card(folder: Path) -> ModelCard:
+    values = read_json(folder / "model.json")
+    values.pop("format_version")
+    return _checked(from_plain(ModelCard, values))
+
+
+def load_discriminator(model: Model) -> nn.Module:
+    """The discriminator that the model was trained against, as it was after the last step; eval mode, on the CPU.
+
+    Raises:
+        RunError: none is kept in the run folder, or one that cannot be read.
+    """
+    card = model.card
+    if model.run is None:
+        raise RunError(f"{card.run}: keeps no discriminator; train again")
+    if not (model.run / "model" / DISCRIMINATOR).is_file():
+        raise RunError(f"{model.named}: keeps no discriminator; {again(model.run)}")
+    with refusing_damage(model.run):
+        tensors = load(_read(model.run / "model", DISCRIMINATOR, card))
+        network = _networks_for(card, tensors, "discriminator").discriminator
+        network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
+
+
+def loss_of(model: Model) -> str:
+    """The adversarial loss of its training, by the run's `config.yaml`; empty where nothing tells."""
+    path = None if model.run is None else model.run / "config.yaml"
+    if path is None or not path.is_file():
+        return ""
+    return str(read_config(path).get("recipe", {}).get("loss", ""))
+
+
+def _checked(card: ModelCard) -> ModelCard:
+    """The card, if all of it is of the right kind.
+
+    Raises:
+        ValueError, TypeError, GangdaError: it is not.
+    """
+    texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
+    numbers = (card.seed, card.steps, card.best_step or 0, *card.image_shape)
+    right = all(isinstance(text, str) and text.encode() is not None for text in texts)
+    right = right and all(isinstance(number, int) and number >= 0 for number in numbers)
+    if not right or not isinstance(card.class_names, tuple) or card.image_shape[0] not in (1, 3):
+        raise ValueError("model.json: a value is of the wrong kind")
+    from_plain(DataConfig, card.data)
+    return card
+
+
+def _read(folder: Path, name: str, card: ModelCard) -> bytes:
+    """A file of the model, as it was written.
+
+    Raises:
+        ValueError: its hash is not that on the card.
+    """
+    data = (folder / name).read_bytes()
+    if card.hashes and hashlib.sha256(data).hexdigest() != card.hashes.get(name):
+        raise ValueError(f"{name}: its hash does not match")
+    return data
+
+
+def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
+    load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
+    if not load:
+        generator = _networks_for(card, tensors, "generator").generator
+    else:
+        generator = catalog.resolve(load)(card.image_shape, tensors)
+    generator.load_state_dict(tensors)
+    return generator
+
+
+def _networks_for(card: ModelCard, tensors: Mapping[str, torch.Tensor], player: str) -> Networks:
+    """The card's networks, built only if these are the tensors of the player: a forged card could fill the memory.
+
+    Raises:
+        ValueError: they are not.
+    """
+    spec = from_plain(architectures.spec_class(card.arch), card.spec)
+    asked = (card.arch, spec, card.image_shape, len(card.class_names))
+    with torch.device("meta"):  # shapes without numbers
+        expected = getattr(build_networks(*asked), player).state_dict()
+    if {name: tensor.shape for name, tensor in expected.items()} != {
+        name: tensor.shape for name, tensor in tensors.items()
+    }:
+        raise ValueError(f"the weights of the {player} are not of the networks that model.json describes")
+    return build_networks(*asked)

@@ -1,0 +1,102 @@
+"""The default: a small class-conditional DCGAN with conditional batch norm and a projection discriminator."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from gangda.config.architectures import CdcganSpec
+from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.layers.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
+from gangda.zoo.layers.heads import Discriminator, ProjectionHead
+
+
+class ConditionalGenerator(Generator):
+    """z -> linear -> (4w, base, base) -> transposed 4x4 convolutions, doubling the side -> 3x3 convolution -> tanh.
+
+    Every hidden layer is normalised by conditional batch norm, the only way the class enters (`norms_know_class`).
+    Source: DCGAN (Radford 2016) with the conditioning of Miyato and Koyama 2018; the 3x3 output layer and the
+    small widths are ours.
+    """
+
+    conditional = True
+    norms_know_class = True
+
+    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
+        base, doublings = grid_plan(max(image_shape[1:]))
+        widths = stages(spec.channels[0], doublings)[::-1]
+        self.base = base
+        self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
+        pairs = list(pairwise(widths))
+        self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
+        self.norms = nn.ModuleList(
+            [batch_norm(width, num_classes, self.norms_know_class) for width in widths]
+        )
+        self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
+        self.more = nn.ModuleList([self._more_convs(b, spec.depth - 1) for b in widths[1:]])
+
+    def _more_convs(self, channels: int, count: int) -> "_MoreConvs":
+        return _MoreConvs(
+            [batch_norm(channels, self.num_classes, self.norms_know_class) for _ in range(count)], channels
+        )
+
+    def first(self, z: Tensor, y: Tensor) -> Tensor:
+        """The smallest plane, (B, 4w, base, base)."""
+        x: Tensor = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
+        return x
+
+    def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
+        """Double the side for the i-th time."""
+        x = torch.relu_(self.norms[i + 1](self.ups[i](x), y))
+        more: Tensor = self.more[i](x, y)
+        return more
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
+        x = torch.relu_(self.norms[0](self.first(z, y), y))
+        for i in range(len(self.ups)):
+            x = self.stage(i, x, y)
+        return crop(torch.tanh(self.out(x)), *self.image_shape[1:])
+
+
+class _MoreConvs(nn.Module):
+    """One 3x3 convolution with ReLU for each of the norms."""
+
+    def __init__(self, norms: list[nn.Module], channels: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in norms])
+        self.norms = nn.ModuleList(norms)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, C, H, W), (B,) -> the same shape."""
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = torch.relu_(norm(conv(x), y))
+        return x
+
+
+class ProjectionDiscriminator(Discriminator):
+    """A score plus <embed(y), features> on the shared layers, all without normalisation.
+
+    Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
+    """
+
+    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.head = ProjectionHead(self.trunk.features, num_classes)
+        nn.init.zeros_(self.head.embed.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
+        scores: Scores = self.head(self.trunk(x), y)
+        return scores
+
+
+def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """Fresh networks for (C, H, W) images of `num_classes` classes."""
+    return Networks(
+        ConditionalGenerator(spec, image_shape, num_classes),
+        ProjectionDiscriminator(spec, image_shape, num_classes),
+    )

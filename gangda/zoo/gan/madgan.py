@@ -1,0 +1,160 @@
+"""MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
+
+Both are the default's networks (`cdcgan.py`) with as little added as K generators need, so that what makes those better
+makes these better too, and `--generators 1` plays the default's game.
+"""
+
+import copy
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from gangda.config.architectures import MadganSpec
+from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.gan.cdcgan import ConditionalGenerator
+from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
+
+
+class GeneratorEnsemble(ConditionalGenerator):
+    """K generators on the default's shared layers; each has its own output layer and its own gains and biases.
+
+    The gains and biases of every normalisation let the generators differ from the first plane on, for some hundred
+    parameters each; all other filters learn from all B images. Heads of two whole layers, which see B/K images each,
+    learnt more slowly and drew less varied images. Statistics are shared: those over B/K images would be noisy.
+    Source: Ghosh 2018, section 3.1 (shared initial layers, last ones apart); the gains and the conditioning are ours.
+    """
+
+    def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(spec, image_shape, num_classes)
+        self.conditional, self.num_generators = spec.conditional, spec.generators
+        self.norms = self._of_each(self.norms)
+        for convs in self.more:
+            convs.norms = self._of_each(cast(nn.ModuleList, convs.norms))
+        self.out = OutputOfEach(spec.generators, spec.channels[0], image_shape[0])
+
+    def _of_each(self, norms: nn.ModuleList) -> nn.ModuleList:
+        """The same norms, with gains and biases of each generator's own."""
+        widths = [cast(ConditionalBatchNorm, norm).norm.num_features for norm in norms]
+        classes = self.num_classes if self.conditional else 1
+        return nn.ModuleList([PerGeneratorBatchNorm(width, classes, self.num_generators) for width in widths])
+
+    def forward(self, z: Tensor, y: Tensor) -> Tensor:
+        """(K, n, latent_dim) or (K n, latent_dim), labels (K n,) -> (K n, C, H, W); row k n + i is generator k's."""
+        images: Tensor = super().forward(z, y if self.conditional else torch.zeros_like(y))
+        return images
+
+    def select(self, k: int) -> Generator:
+        """The k-th generator as a network of its own (it shares no memory with the ensemble)."""
+        if not 0 <= k < self.num_generators:
+            raise IndexError(f"generator {k} of {self.num_generators}")
+        alone = copy.deepcopy(self).requires_grad_(False)
+        alone.num_generators = 1
+        for layer in alone.modules():
+            if isinstance(layer, PerGeneratorBatchNorm | OutputOfEach):
+                layer.keep(k)
+        return alone
+
+
+class PerGeneratorBatchNorm(ConditionalBatchNorm):
+    """Conditional batch norm to whose gain and bias each of K generators adds its own, from N(0, 0.1) at first."""
+
+    def __init__(self, channels: int, num_classes: int, k: int) -> None:
+        super().__init__(channels, num_classes)
+        apart = 0.1 if k > 1 else 0.0
+        self.own_gain = nn.Parameter(apart * torch.randn(k, channels))
+        self.own_bias = nn.Parameter(apart * torch.randn(k, channels))
+
+    def _of_class(self, table: nn.Embedding, y: Tensor) -> Tensor:
+        own = self.own_gain if table is self.gain else self.own_bias
+        return super()._of_class(table, y) + own.repeat_interleave(len(y) // len(own), dim=0)
+
+    def keep(self, k: int) -> None:
+        """Only generator k's gain and bias."""
+        generators = len(self.own_gain)
+        self.own_gain, self.own_bias = (_part(own, k, generators) for own in (self.own_gain, self.own_bias))
+
+
+class OutputOfEach(nn.Conv2d):
+    """A 3x3 convolution for each of K generators: (K n, C, H, W) -> (K n, C', H, W); row k n + i is generator k's."""
+
+    def __init__(self, k: int, channels: int, outs: int) -> None:
+        super().__init__(k * channels, k * outs, 3, 1, 1, groups=k)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One grouped kernel on accelerators.
+
+        On CPUs K plain ones, which cost no more than one of all the rows; the grouped kernel's backward grows with K.
+        """
+        return self.apart(x) if x.device.type == "cpu" else self.grouped(x)
+
+    def apart(self, x: Tensor) -> Tensor:
+        """One generator after the other."""
+        k, bias = self.groups, cast(Tensor, self.bias)
+        parts = zip(x.chunk(k), self.weight.chunk(k), bias.chunk(k), strict=True)
+        return torch.cat([functional.conv2d(rows, weight, own, 1, 1) for rows, weight, own in parts])
+
+    def grouped(self, x: Tensor) -> Tensor:
+        """All at once, side by side."""
+        beside = x.unflatten(0, (self.groups, -1)).transpose(0, 1).flatten(1, 2)
+        images: Tensor = super().forward(beside)
+        return images.unflatten(1, (self.groups, -1)).transpose(0, 1).flatten(0, 1)  # type: ignore[no-any-return]
+
+    def keep(self, k: int) -> None:
+        """Only generator k's filters."""
+        self.weight = _part(cast(nn.Parameter, self.weight), k, self.groups)
+        self.bias = _part(cast(nn.Parameter, self.bias), k, self.groups)
+        self.in_channels //= self.groups
+        self.out_channels //= self.groups
+        self.groups = 1
+
+
+def _part(values: nn.Parameter, k: int, of: int) -> nn.Parameter:
+    """The k-th of equal parts, frozen."""
+    return nn.Parameter(values.detach().chunk(of)[k].clone(), requires_grad=False)
+
+
+class IdentityDiscriminator(nn.Module):
+    """Which generator made it, or real: K+1 logits, the last one real, on the layers of the cdcgan's discriminator.
+
+    The softmax over K+1 is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits
+    are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". Any K+1 logits can be
+    written so, and the cross-entropy becomes the sum of the default's loss and of the classifier C's own.
+    With `tell_apart`, as in Ghosh 2018, learning whose an image is shapes the features. Without it C learns from
+    features that it does not shape, and the game is the default's with a mixture for a generator: whose an image is
+    then reaches the generators through `--generator-id-weight` alone.
+    A label embedding on all K+1 logits alike would cancel in the softmax.
+    """
+
+    def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__()
+        self.tell_apart = spec.tell_apart
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.separate_batches = spec.minibatch_stddev
+        self.score = nn.Linear(self.trunk.features, 1)
+        self.whose = nn.Linear(self.trunk.features, spec.generators)
+        self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
+        if self.embed is not None:
+            nn.init.zeros_(self.embed.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
+        h = self.trunk(x)
+        # Frozen, on the generators' turn, it passes on their gradients (MGAN).
+        shapes = self.tell_apart or not self.whose.weight.requires_grad
+        whose = functional.log_softmax(self.whose(h if shapes else h.detach()).float(), dim=1)
+        real = self.score(h).float()
+        unconditional = torch.cat([whose, real], dim=1)
+        if self.embed is None:
+            return Scores(unconditional, features=h)
+        match = (self.embed(y) * h).sum(1, keepdim=True)
+        return Scores(torch.cat([whose, real + match], dim=1), features=h, unconditional=unconditional)
+
+
+def build(spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """Fresh networks for (C, H, W) images of `num_classes` classes."""
+    return Networks(
+        GeneratorEnsemble(spec, image_shape, num_classes),
+        IdentityDiscriminator(spec, image_shape, num_classes),
+    )

@@ -1,0 +1,248 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gangda.augmenting import AugmentResult, augment, split_by_method
+from gangda.augmenting.candidates import training_set
+from gangda.comparing.arm_sets import plan_of
+from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.data.images import GENERATED, REAL, TRADITIONAL
+from gangda.data.loading import load_source, load_splits
+from gangda.data.sample_set import read_set
+from gangda.errors import DataError, RunError, UsageError
+from gangda.sampling import pseudo_labels
+
+DATA = DataConfig(class_counts=(40, 30, 20, 10, 40, 40, 40, 40, 40, 40))
+RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
+
+
+def make(
+    data: DataConfig = DATA, run: Path | None = None, out: Path | None = None, **options: Any
+) -> AugmentResult:
+    runtime = replace(RUNTIME, seed=options.pop("seed", 0))
+    dry_run = options.pop("dry_run", False)
+    return augment(
+        data, AugmentConfig(**options), TransformConfig(), runtime, run=run, out=out, dry_run=dry_run
+    )
+
+
+@pytest.mark.parametrize("name", ["png", "npz", "idx"])
+@pytest.mark.parametrize("method", ["generated", "traditional", "both"])
+def test_the_set_is_the_plan_filled(make_run: Any, name: str, method: str) -> None:
+    run = make_run("pca", DATA)
+    result = make(run=run, method=method, balance=True, format=name)
+    read = read_set(result.out)
+    images, train = read.images, load_splits(DATA, 0).train
+    assert set(images.counts().tolist()) == {36}
+    assert result.plan.make.tolist() == [0, 9, 18, 27, 0, 0, 0, 0, 0, 0]
+    generated = images.labels[images.origin == GENERATED]
+    traditional = images.labels[images.origin == TRADITIONAL]
+    assert np.bincount(generated, minlength=10).tolist() == result.generated.tolist()
+    assert np.bincount(traditional, minlength=10).tolist() == result.traditional.tolist()
+    real = images.take(np.flatnonzero(images.origin == REAL))
+    assert np.array_equal(real.pixels, train.pixels)
+    assert np.array_equal(real.row_id, train.row_id)
+    assert read.data_config == DATA
+    assert read.data_seed == 0
+    assert (result.run is None) == (method == "traditional")
+    json.dumps(result.as_dict(), allow_nan=False)
+
+
+def test_generated_images_can_be_filtered(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    plain, filtered = make(run=run, balance=True), make(run=run, balance=True, filter=("duplicates",))
+    assert plain.out != filtered.out
+    index = read_set(filtered.out).index
+    assert index["counts"] == read_set(plain.out).index["counts"]
+    assert (np.array(index["filtering"]["drawn"]) >= filtered.generated).all()
+    assert index["provenance"]["augment"]["filter"] == ["duplicates"]
+    assert "filter" not in read_set(plain.out).index["provenance"]["augment"]
+    assert Path(filtered.as_dict()["contact_sheet"]).is_file()
+    again = make(run=run, balance=True, filter=("duplicates",))
+    assert {**again.as_dict(), "reprinted": False} == filtered.as_dict()
+    with pytest.raises(UsageError, match="no discriminator"):
+        make(run=run, balance=True, filter=("discriminator",))
+
+
+@pytest.mark.parametrize("option", [{"filter": ("duplicates",)}, {"filter": ("auto",)}, {"truncation": 0.5}])
+def test_what_concerns_generated_images_is_refused_where_none_are_made(option: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=rf"--{next(iter(option))}: --method traditional"):
+        make(method="traditional", ratio=0.1, **option)
+
+
+def test_truncated_images_are_a_set_of_their_own(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    free, narrow = make(run=run, ratio=0.5), make(run=run, ratio=0.5, truncation=0.5)
+    assert free.out != narrow.out
+    assert narrow.as_dict()["provenance"]["truncation"] == 0.5
+    assert "truncation" not in json.dumps(free.as_dict())
+    spread = [
+        images.pixels[images.origin == GENERATED].std(axis=0).mean() for images in map(_read, (free, narrow))
+    ]
+    assert spread[1] < spread[0]
+
+
+def _read(result: AugmentResult) -> Any:
+    return read_set(result.out).images
+
+
+def test_the_key_of_a_set_knows_only_transforms_in_use() -> None:
+    """A transform that came later does not make the same set another one."""
+    used = [provenance_of(TransformConfig()), provenance_of(TransformConfig(flip=0.5))]
+    assert set(used[0]) == {"rotation", "translation", "scaling", "blur"}
+    assert set(used[1]) == {*used[0], "flip"}
+
+
+def test_images_of_a_set_are_not_blended() -> None:
+    with pytest.raises(
+        UsageError, match=r"^--mixup 0\.2: blends the batches of a classifier.*; leave it out"
+    ):
+        provenance_of(TransformConfig(mixup=0.2))
+
+
+def provenance_of(transforms: TransformConfig) -> dict[str, Any]:
+    config = AugmentConfig(method="traditional", ratio=0.1)
+    made = augment(DATA, config, transforms, RUNTIME, run=None, out=None, dry_run=True)
+    shown: dict[str, Any] = made.header.provenance["transforms"]
+    return shown
+
+
+def test_both_is_half_each_with_the_odd_one_generated() -> None:
+    generated, traditional = split_by_method(np.array([5, 4, 0]), "both")
+    assert generated.tolist() == [3, 2, 0]
+    assert traditional.tolist() == [2, 2, 0]
+
+
+def test_test_and_validation_images_never_come_in(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    images = read_set(make(run=run, method="both", ratio=0.5).out).images
+    splits = load_splits(DATA, 0)
+    assert not np.isin(images.row_id, splits.test.row_id).any()
+    assert not np.isin(images.row_id, splits.validation.row_id).any()
+    parents = [row["parent"] for row in images.provenance.values() if row["parent"] is not None]
+    assert parents
+    assert np.isin(parents, splits.train.row_id).all()
+
+
+def test_traditional_images_take_each_real_one_in_turn(make_run: Any) -> None:
+    make_run("pca", DATA)
+    images = read_set(make(method="traditional", ratio=2.0).out).images
+    train = load_splits(DATA, 0).train
+    parents = [row["parent"] for row in images.provenance.values()]
+    assert sorted(parents) == sorted([*train.row_id.tolist()] * 2)
+    labels = dict(zip(train.row_id.tolist(), train.labels.tolist(), strict=True))
+    assert all(labels[row["parent"]] == images.labels[at] for at, row in images.provenance.items())
+    copies = images.pixels[sorted(images.provenance)]
+    originals = {row.tobytes() for row in train.pixels}
+    assert np.mean([row.tobytes() in originals for row in copies]) < 0.05
+
+
+def test_replacing_keeps_size_and_draws_what_goes_by_seed(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    images = read_set(make(run=run, replace=0.25).out).images
+    train = load_splits(DATA, 0).train
+    assert images.counts().tolist() == train.counts().tolist()
+    kept = images.row_id[images.origin == REAL]
+    assert len(kept) == (train.counts() - np.ceil(train.counts() / 4)).sum()
+    assert np.isin(kept, train.row_id).all()
+    assert len(set(kept.tolist())) == len(kept)
+    plan = plan_of("replace", 0.25, train)
+    compared = training_set(train, images.take(np.flatnonzero(images.origin == GENERATED)), plan, seed=0)
+    assert sorted(kept) == sorted(compared.row_id[compared.origin == REAL]), "as `gangda compare` keeps them"
+    only = read_set(make(run=run, replace=1.0).out).images
+    assert (only.origin == GENERATED).all()
+    assert only.counts().tolist() == train.counts().tolist()
+
+
+def test_without_a_run_the_newest_for_these_images_is_taken(make_run: Any) -> None:
+    make_run("pca", DataConfig(per_class=20), seed=1)  # saw images outside this subset
+    with pytest.raises(RunError, match="run `gangda train`"):
+        make(ratio=0.1)
+    run = make_run("pca", DATA)
+    assert make(ratio=0.1).run == run
+
+
+def test_dry_runs_write_nothing_and_the_same_again_reprints(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    dry = make(run=run, balance=True, ratio=0.5, dry_run=True)
+    assert dry.dry_run
+    assert not Path("augmented").exists()
+    first = make(run=run, balance=True, ratio=0.5)
+    assert first.out.name.startswith("digits-generated-")
+    assert first.plan.make.tolist() == dry.plan.make.tolist()
+    again = make(run=run, balance=True, ratio=0.5)
+    assert again.reprinted
+    assert {**again.as_dict(), "reprinted": False} == first.as_dict()
+    with pytest.raises(RunError, match="other options"):
+        make(run=run, ratio=0.5, out=first.out)
+    (Path("mine")).mkdir()
+    (Path("mine") / "photo.png").write_text("x")
+    with pytest.raises(RunError, match="not a set of gangda's"):
+        make(run=run, ratio=0.5, out=Path("mine"))
+
+
+def test_a_sorted_generator_fills_the_plan(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=200))
+    run = make_run("replay", DATA)
+    result = make(run=run, ratio=0.2)
+    read = read_set(result.out)
+    assert read.index["provenance"]["labels"]["made"].startswith("sorted")
+    assert (read.images.counts() == result.plan.want).all()
+
+
+def test_a_run_that_saw_test_images_is_refused(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    with (run / "model" / "rows.txt").open("a") as rows:
+        rows.write(f"{load_splits(DATA, 0).test.row_id[0]}\n")
+    card = run / "model" / "model.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), "hashes": {}}))
+    with pytest.raises(RunError, match="saw 1 of this set's test images"):
+        make(run=run)
+    assert not Path("augmented").exists()
+
+
+def test_another_seed_is_another_subset(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    with pytest.raises(RunError, match="outside this subset"):
+        make(run=run, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error"),
+    [
+        (DATA, {"ratio": 1.0, "replace": 0.5}, UsageError),
+        (DATA, {"ratio_for": ("cat=1",)}, UsageError),
+        (DataConfig("no/such/place"), {}, DataError),
+    ],
+)
+def test_bad_options(
+    make_run: Any, data: DataConfig, options: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        make(data, **options)
+    assert "\n" not in str(caught.value)
+    assert not Path("augmented").exists()
+
+
+def test_the_source_is_recorded_so_that_it_is_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=pixels, labels=np.arange(40) % 2)
+    monkeypatch.chdir(tmp_path)
+    relative, absolute = (
+        make(DataConfig(source=source), out=tmp_path / name, method="traditional")
+        for source, name in (("own.npz", "a"), (str(tmp_path / "own.npz"), "b"))
+    )
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    source = load_source(DataConfig(source=str(relative.out)))
+    assert source.test is not None
+    assert len(source.test) == 8
+    assert relative.header.data == absolute.header.data
+    asked_as_typed = make(DataConfig(source="../own.npz"), method="traditional", dry_run=True).header.key
+    assert asked_as_typed != relative.header.key, "the key is made of what was typed"

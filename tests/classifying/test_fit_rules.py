@@ -1,0 +1,194 @@
+"""Rules of training: hand-worked weights, orders and targets, and what they do to a classifier."""
+
+import dataclasses
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gangda.classifying import fit, fit_rules
+from gangda.classifying.fit import fit_classifier
+from gangda.config.arms import ARMS, FitRule
+from gangda.config.schema import ClassifierConfig, TransformConfig
+from gangda.data.images import GENERATED, REAL, LabelledImages
+from gangda.errors import DataError
+from gangda.runtime.device import DeviceContext
+
+FEW = ClassifierConfig(classifier_steps=6, classifier_batch=8)
+
+
+def images(
+    labels: list[int], origin: list[int] | None = None, classes: int = 2, side: int = 8
+) -> LabelledImages:
+    """Noise of these labels."""
+    count = len(labels)
+    rng = np.random.default_rng(0)
+    return LabelledImages(
+        rng.integers(0, 256, (count, side, side, 1), dtype=np.uint8),
+        np.array(labels, dtype=np.int64),
+        tuple("abcdef"[:classes]),
+        np.arange(count),
+        np.array(origin or [REAL] * count, dtype=np.uint8),
+    )
+
+
+def stream() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+def test_class_weights_make_classes_count_alike() -> None:
+    weight = fit_rules.weighted(images([0, 0, 0, 1]), FitRule(loss="class-weights")).weight
+    assert weight is not None
+    np.testing.assert_allclose(weight, [2 / 3, 2 / 3, 2 / 3, 2])
+
+
+def test_added_images_may_count_less() -> None:
+    weight = fit_rules.weighted(images([0, 1], [REAL, GENERATED]), FitRule(added_weight=0.25)).weight
+    assert weight is not None
+    assert weight.tolist() == [1.0, 0.25]
+    assert fit_rules.weighted(images([0, 1]), FitRule()).weight is None
+
+
+def test_logits_are_shifted_by_the_log_of_the_shares() -> None:
+    shift = fit_rules.logit_shift(images([0, 0, 0, 1]), FitRule(loss="logit-adjusted"))
+    assert shift is not None
+    assert shift.tolist() == pytest.approx([math.log(0.75), math.log(0.25)])
+    assert fit_rules.logit_shift(images([0, 1]), FitRule()) is None
+
+
+def test_annealing_holds_for_two_thirds() -> None:
+    rule = FitRule(annealed=True)
+    assert [fit_rules.annealed(rule, step, 12) for step in (0, 8, 10, 12)] == pytest.approx([1, 1, 0.5, 0])
+    assert fit_rules.annealed(FitRule(), 12, 12) == 1.0
+
+
+def test_every_image_comes_before_any_comes_again() -> None:
+    rows = torch.cat(list(fit_rules.order(images([0] * 10), FitRule(), 4, 10, stream())))
+    assert len(rows) == 40
+    for start in range(0, 40, 10):
+        assert sorted(rows[start : start + 10].tolist()) == list(range(10))
+    assert rows[:10].tolist() != rows[10:20].tolist()
+
+
+def test_balanced_passes_have_every_class_as_often_as_the_largest() -> None:
+    whole = next(fit_rules.passes(images([0, 0, 0, 0, 1]), FitRule(balanced=True), stream(), None))
+    assert sorted(whole.tolist()) == [0, 1, 2, 3, 4, 4, 4, 4]
+
+
+def test_fresh_images_come_once_in_so_many_passes() -> None:
+    train = images([0, 0, 0, 1, 1, 1], [REAL, GENERATED, GENERATED, REAL, GENERATED, GENERATED])
+    first, second, third = itertools.islice(
+        fit_rules.passes(train, FitRule(synthetic_passes=2), stream(), None), 3
+    )
+    assert sorted(first.tolist()) == [0, 1, 3, 4]
+    assert sorted(second.tolist()) == [0, 2, 3, 5]
+    assert sorted(third.tolist()) == [0, 1, 3, 4]
+
+
+def test_pre_training_sees_added_images_first_and_real_ones_last() -> None:
+    train = images([0, 1, 0, 1], [REAL, REAL, GENERATED, GENERATED])
+    steps = list(fit_rules.order(train, FitRule(pretrained=True), 2, 5, stream()))
+    assert [set(rows.tolist()) for rows in steps] == [{2, 3}, {2, 3}, {0, 1}, {0, 1}, {0, 1}]
+    with pytest.raises(DataError, match="needs both added and real"):
+        list(fit_rules.order(images([0, 1]), FitRule(pretrained=True), 2, 5, stream()))
+
+
+def test_teachers_have_half_a_say() -> None:
+    sure = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    nn.init.zeros_(sure[1].weight)
+    sure[1].bias.data = torch.tensor([math.log(3.0), 0.0])  # 3/4 and 1/4
+    target = fit_rules.taught(torch.tensor([1, 0]), torch.zeros(2, 1, 2, 2), [sure, sure], 2)
+    torch.testing.assert_close(target, torch.tensor([[0.375, 0.625], [0.875, 0.125]]))
+
+
+def test_mixup_mixes_images_and_targets_alike() -> None:
+    x = torch.arange(4.0).view(4, 1, 1, 1)
+    mixed, target = fit_rules.mixed(x, torch.tensor([0, 1, 0, 1]), None, 2, 0.5, stream())
+    torch.testing.assert_close(target.sum(1), torch.ones(4))
+    a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
+    share, other = a / (a + b), torch.randperm(4, generator=again)
+    torch.testing.assert_close(mixed.flatten(), share * torch.arange(4.0) + (1 - share) * other.float())
+    second = share * (torch.arange(4) % 2) + (1 - share) * (other % 2)
+    torch.testing.assert_close(target[:, 1], second)
+
+
+def test_a_blend_counts_by_both_its_images() -> None:
+    """Against the two cross-entropies, each with its own image's weight: of images that count 0 nothing is learned."""
+    torch.manual_seed(0)
+    x, y, weight = torch.randn(4, 1, 1, 1), torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 0.25, 0.0, 2.0])
+    _, target = fit_rules.mixed(x, y, weight, 2, 0.5, stream())
+    a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
+    share, other = a / (a + b), torch.randperm(4, generator=again)
+    logits = torch.randn(4, 2)
+    own = nn.functional.cross_entropy(logits, y, reduction="none") * weight
+    partner = nn.functional.cross_entropy(logits, y[other], reduction="none") * weight[other]
+    expected = (share * own + (1 - share) * partner).mean()
+    torch.testing.assert_close(fit._loss(logits, target, None, None), expected)
+
+
+def test_mixup_does_not_bring_back_images_that_count_nothing(context: DeviceContext) -> None:
+    """Whatever labels they have, the same is learned."""
+    train = images([0, 1] * 8, [REAL, GENERATED, REAL, REAL] * 4, classes=3)
+    other = dataclasses.replace(train, labels=np.where(train.origin == REAL, train.labels, 2))
+    rule = FitRule(mixup=0.2, added_weight=0.0)
+    prints = [
+        fit_classifier(one, FEW, seed=0, context=context, rule=rule).fingerprint for one in (train, other)
+    ]
+    assert prints[0] == prints[1]
+
+
+def test_equal_weights_change_nothing_in_mixup(context: DeviceContext) -> None:
+    train = images([0, 1] * 8)
+    alike = dataclasses.replace(train, weight=np.full(16, 4, dtype=np.float32))
+    rule = FitRule(mixup=0.2)
+    prints = [
+        fit_classifier(one, FEW, seed=0, context=context, rule=rule).fingerprint for one in (train, alike)
+    ]
+    assert prints[0] == prints[1]
+
+
+def test_recalibration_is_the_mean_over_the_images() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(1))
+    parts = [torch.full((count, 1, 2, 2), value) for count, value in ((6, 1.0), (2, 4.0), (1, 10.0))]
+    parts[1][0] = 2.0  # mean 3, variance 8 / 7 over the eight values
+    fit_rules.recalibrate(network, iter(parts))
+    assert float(network[0].running_mean) == pytest.approx((6 * 1 + 2 * 3 + 1 * 10) / 9)
+    assert float(network[0].running_var) == pytest.approx(2 * (8 / 7) / 9)
+    assert network[0].momentum == 0.1
+
+
+def test_recalibration_drops_nothing_out() -> None:
+    network = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(1)).train()
+    fit_rules.recalibrate(network, iter([torch.ones(8, 1, 4, 4)]))
+    assert float(network[1].running_mean) == 1.0
+    assert float(network[1].running_var) == 0.0
+    assert not any(layer.training for layer in network.modules())
+
+
+def test_the_last_batch_of_a_recalibration_is_never_a_single_image(context: DeviceContext) -> None:
+    """Nine real images in batches of eight: two of five and four, where batch norm refuses a plane of one value."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    lesson = fit._Lesson(images([0, 1] * 4 + [0]), FitRule(), 8, 1, 0, context, None)
+    fit_rules.recalibrate(network, lesson.real_views())
+    assert [len(part) for part in lesson.real_views()] == [5, 4]
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_rule_trains_and_repeats_itself(context: DeviceContext, name: str) -> None:
+    rule = ARMS[name].rule
+    train = images([0, 0, 1, 1] * 4, [REAL, GENERATED] * 8)
+    teachers = [fit_classifier(train, FEW, seed=9, context=context)] if rule.taught else []
+    transforms = TransformConfig() if rule.transforms == "traditional" else None
+
+    def fingerprint(used: FitRule) -> str:
+        fitted = fit_classifier(
+            train, FEW, seed=1, context=context, transforms=transforms, rule=used, teachers=teachers
+        )
+        return fitted.fingerprint
+
+    assert fingerprint(rule) == fingerprint(rule)
+    changed = dataclasses.replace(rule, added_weight=0.5, annealed=True, synthetic_passes=2)
+    assert fingerprint(changed) != fingerprint(rule)

@@ -1,0 +1,302 @@
+"""Experiments over settings, small: PCA as the generator, classifiers of a few steps."""
+
+import dataclasses
+import functools
+import json
+import re
+
+import numpy as np
+import pytest
+
+from gangda import experiments
+from gangda.comparing.cells import run_cell
+from gangda.comparing.sweeps import experiment
+from gangda.comparing.sweeps.findings import _best
+from gangda.comparing.sweeps.measures import MEASURES, Scored
+from gangda.comparing.sweeps.scored import run_score
+from gangda.config import resolve
+from gangda.config.schema import ComparisonConfig
+from gangda.errors import DataError, IncompleteError, RunError, UsageError
+
+BASE = """
+kind: experiment
+title: A <title>
+question: Which?
+base:
+  data: {source: digits, per_class: 12}
+  arch: {name: pca, components: 4}
+  classifier: {classifier_steps: 20}
+  compare: {seeds: 2, ratios: [1.0], arms: [real, generated, generated+traditional]}
+  runtime: {device: cpu, precision: fp32, threads: 1}
+"""
+COMPARED = BASE + "vary: {arch.components: [4, 8]}\n"
+SCORED = BASE + "measure: score\nmetrics: [gan_test, fid]\nvary: {arch.components: [4, 8]}\n"
+
+
+def read(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    asked = experiments.read(str(path))
+    configs = {
+        variant.name: resolve.resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
+        for variant in asked.variants
+    }
+    return asked, configs
+
+
+def run(tmp_path, text, **options):
+    return experiment(*read(tmp_path, text), tmp_path / "out", **{"jobs": 1, **options})
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compared")
+    return run(folder, COMPARED), folder
+
+
+def test_variants_are_compared_in_the_arm_seed_by_seed(compared):
+    result, folder = compared
+    document = json.loads((folder / "out/experiment.json").read_text())
+    assert (result.cells, result.finished) == (4, 4)
+    first, second = document["rows"]
+    for row in (first, second):
+        own = json.loads((folder / "out/variants" / row["folder"] / "comparison.json").read_text())
+        scores = [cell["arms"]["generated+traditional"]["test"]["accuracy"] for cell in own["cells"]]
+        assert row["scores"] == pytest.approx(scores)
+    [difference] = document["differences"]
+    assert difference["deltas"] == pytest.approx(np.subtract(second["scores"], first["scores"]).tolist())
+    assert difference["verdict"] == "too few seeds"
+    assert difference["p"] is None
+    assert "too few seeds for a verdict" in document["notes"][0]
+
+
+@pytest.mark.parametrize("line", ["between: false\nvary: {arch.components: [4, 8]}", "variants: {only: {}}"])
+def test_variants_that_are_not_compared_with_each_other_give_their_own_verdicts(tmp_path, line):
+    text = BASE.replace("generated, generated+", "traditional, generated+") + line
+    result = run(tmp_path, text)
+    rows, headline = result.findings.rows, result.findings.headline
+    assert result.findings.differences == ()
+    assert all(row["verdict"].startswith("Underpowered: 2 seeds") for row in rows)
+    several = [f"{row['name']}: {row['verdict']}" for row in rows]
+    assert headline == " ".join(several if len(rows) > 1 else [rows[0]["verdict"]])
+
+
+def test_the_report_is_one_page_that_says_so(compared):
+    page = (compared[1] / "out/report.html").read_text()
+    assert "A &lt;title&gt;" in page
+    assert "A <title>" not in page
+    assert "too few seeds" in page
+    assert page.count("<svg") == 2
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    for variant in ("components=4", "components=8"):
+        assert variant in page
+    assert page.count("<caption>") == page.count("<table>") == 3
+    anchors = re.findall(r'<li><a href="#(\w+)">', page)
+    assert anchors == re.findall(r'<section id="(\w+)"', page) == ["variants", "differences", "found"]
+
+
+def test_the_same_again_runs_nothing(compared, monkeypatch):
+    _, folder = compared
+    monkeypatch.setattr("gangda.comparing.run_cells", lambda *_: pytest.fail("ran a cell again"))
+    assert run(folder, COMPARED).finished == 4
+
+
+def test_scores_of_every_seed(tmp_path):
+    result = run(tmp_path, SCORED)
+    document = json.loads((tmp_path / "out/experiment.json").read_text())
+    row = document["rows"][0]
+    assert set(row["figures"]) == {"gan_test", "fid"}
+    assert 0.2 < row["mean"] <= 1
+    assert len(row["scores"]) == 2
+    files = (tmp_path / "out/variants" / row["folder"] / "scores").iterdir()
+    floors = [json.loads(file.read_text())["values"]["gan_test"]["floor"] for file in files]
+    assert all(0.5 < floor <= 1 for floor in floors)
+    assert row["floors"]["gan_test"] == pytest.approx(np.mean(floors))
+    assert result.findings.direction == "target"
+    assert result.finished == result.cells == 4
+    assert "components=8" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_cell_by_cell_and_what_is_missing(tmp_path, text):
+    assert run(tmp_path, text, dry_run=True).finished == 0
+    assert not (tmp_path / "out").exists()
+    assert run(tmp_path, text, cell=3).finished == 1
+    with pytest.raises(
+        IncompleteError, match=r"'components=4' lacks cells 0, 1; 'components=8' lacks cells 2"
+    ):
+        run(tmp_path, text, jobs=0)
+    with pytest.raises(UsageError, match="cells 0 to 3"):
+        run(tmp_path, text, cell=4)
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
+    """Then more seeds in the same way: what was found of the first ones is not taken for all."""
+    for seeds in (1, 2):
+        more = text.replace("seeds: 2", f"seeds: {seeds}")
+        for cell in range(2 * seeds):
+            run(tmp_path, more, cell=cell)
+        result = run(tmp_path, more, jobs=0)
+        assert result.finished == result.cells == 2 * seeds
+        for row in result.findings.rows:
+            assert len(row["scores"]) == seeds
+            assert all(len(arm["scores"]) == seeds for arm in row.get("arms", ()))
+
+
+def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
+    """Of a flipped digit nobody would know; the generator's model is still there, so that it is not trained again."""
+    text = SCORED.replace("{name: pca, components: 4}", "{name: cdcgan, width: 4, d_width: 4}")
+    text = text.replace("arch.components: [4, 8]", "recipe.batch_size: [4]").replace(", fid", "")
+    text = text.replace("seeds: 2", "seeds: 1").replace("  runtime", "  budget: {steps: 2}\n  runtime")
+    first = run(tmp_path, text).findings.rows[0]
+    [variant] = (tmp_path / "out/variants").iterdir()
+    [file] = (variant / "scores").iterdir()
+    assert not list(variant.glob("work/*/gan/checkpoints"))
+    whole = json.loads(file.read_text())
+    assert whole["finished"] is True
+    file.write_text(json.dumps({**whole, "seed": 7}))
+    with pytest.raises(IncompleteError, match="lacks cells 0"):
+        run(tmp_path, text, jobs=0)
+    assert run(tmp_path, text).findings.rows[0]["scores"] == first["scores"]
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_images_that_changed_since_the_plan_are_refused(tmp_path, text):
+    asked, configs = read(tmp_path, text)
+    measure = MEASURES[asked.measure](asked)
+    config = configs["components=4"]
+    plan = dataclasses.replace(measure.plan(config), fingerprint="of other images")
+    work = run_cell if text == COMPARED else functools.partial(run_score, metrics=asked.metrics)
+    with pytest.raises(DataError, match=r"cell 0 \(seed 0\): digits has changed since the plan"):
+        work(plan, plan.cells[0], tmp_path / "out", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "note", "tested"),
+    [
+        ("components=8", "gan_test has no value in some seed of components=8: they are not tested.", ["16"]),
+        ("components=4", "of components=4: no difference is tested.", []),
+    ],
+)
+def test_a_metric_without_a_value_is_left_untested(tmp_path, monkeypatch, lacking, note, tested):
+    real = Scored.read
+
+    def read(self, setting, figure):
+        return real(self, setting, figure) * (np.nan if setting.name == lacking else 1)
+
+    monkeypatch.setattr(Scored, "read", read)
+    result = run(tmp_path, SCORED.replace("[4, 8]", "[4, 8, 16]").replace(", fid", ""))
+    document = json.loads((tmp_path / "out/experiment.json").read_text())
+    assert any(note in one for one in document["notes"])
+    assert [d["name"].removeprefix("components=") for d in document["differences"]] == tested
+    row = next(row for row in document["rows"] if row["name"] == lacking)
+    assert (row["mean"], row["interval"], row["scores"]) == (None, None, [None, None])
+    assert f"Best mean: {lacking}" not in result.findings.headline
+    assert lacking in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("direction", "share", "best"),
+    [("higher", True, "c, 90.00%"), ("lower", False, "a, 0.2000"), ("target", False, "b, 0.5000")],
+)
+def test_the_best_is_best_in_the_figures_own_direction(direction, share, best):
+    means = {"a": 0.2, "b": 0.5, "c": 0.9, "none": float("nan")}
+    rows = [{"name": name, "mean": mean, "floors": {"x": 0.6}} for name, mean in means.items()]
+    assert _best(rows, "x", direction, share).startswith(f"Best mean: {best} (")
+    assert "No variant can be called best" in _best(rows[3:], "x", direction, share)
+
+
+def test_fid_is_better_lower(tmp_path):
+    result = run(tmp_path, SCORED.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1"))
+    best = min(result.findings.rows, key=lambda row: row["mean"])
+    assert result.findings.headline.startswith(f"Best mean: {best['name']}, ")
+    assert "lower is better" in (tmp_path / "out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("vary: {arch.components: [4, 8]}", "vary: {compare.seeds: [1, 2]}"), "different numbers of seeds"),
+        (("[4, 8]}", "[4, 8]}\narm: traditional"), "none of real, generated"),
+        (("arch.components: [4, 8]", "compare.mode: [add, replace]"), "variant 'mode=replace'"),
+        (("per_class: 12", "per_class: 1000"), "class"),
+    ],
+)
+def test_what_cannot_run_is_refused_when_it_is_planned(tmp_path, change, message):
+    text = COMPARED.replace("ratios: [1.0]", "ratios: [1.0, 2.0]").replace(*change)
+    with pytest.raises(Exception, match=message) as error:
+        run(tmp_path, text)
+    assert error.type.__name__ in ("UsageError", "DataError")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("[4, 8]", "[4, 16]"), ("[4, 8]", "[8, 4]"), ("[4, 8]", "[4]"), ("vary", "arm: generated\nvary")],
+)
+def test_a_folder_of_another_experiment_is_refused(compared, tmp_path, change):
+    _, folder = compared
+    before = sorted(folder.rglob("*"))
+    asked, configs = read(tmp_path, COMPARED.replace(*change))
+    with pytest.raises(RunError, match="holds mine with other variants or settings") as error:
+        experiment(asked, configs, folder / "out", jobs=1)
+    assert "\n" not in str(error.value)
+    renamed = dataclasses.replace(read(tmp_path, COMPARED)[0], name="other")
+    with pytest.raises(RunError, match="holds the experiment mine, not other"):
+        experiment(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
+    with pytest.raises(RunError, match="not the plan of such an experiment"):
+        experiment(*read(tmp_path, COMPARED), folder / "out/variants/00-components-4", jobs=1)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_folder_of_others_is_left_alone(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.txt").write_text("mine")
+    with pytest.raises(RunError, match="not an experiment's folder"):
+        run(tmp_path, COMPARED)
+
+
+def test_samples_without_a_class_are_scored_as_they_come(tmp_path):
+    """Two steps are a collapse: not a class of them may be there, and the variant must still get its figures."""
+    text = SCORED.replace("arch: {name: pca, components: 4}", "arch: dcgan\n  budget: {steps: 2}")
+    text = text.replace("vary: {arch.components: [4, 8]}", "vary: {recipe.lr: [0.0002]}")
+    text = text.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1")
+    run(tmp_path, text)
+    [path] = (tmp_path / "out").rglob("scores/*.json")
+    cell = json.loads(path.read_text())
+    assert sum(cell["generator"]["made"]) >= cell["n_train"]
+    assert min(cell["generator"]["made"]) < 5  # of some class hardly one, which is how it is scored
+    assert json.loads((tmp_path / "out/experiment.json").read_text())["rows"][0]["mean"] > 0
+
+
+def test_the_spread_of_cas_is_taken_apart(tmp_path):
+    """Three classifiers for each of two generators; the first is the one that a single score would have had."""
+    text = SCORED.replace("[gan_test, fid]", "[cas]").replace(
+        "{arch.components: [4, 8]}", "{arch.components: [4]}"
+    )
+    text = text.replace("per_class: 12", "per_class: 8")
+    single = run(tmp_path, text).findings.rows[0]
+    again = experiment(*read(tmp_path, text + "repeats: 3\n"), tmp_path / "more", jobs=1).findings.rows[0]
+    cells = [json.loads(path.read_text()) for path in (tmp_path / "more").rglob("scores/*.json")]
+    cells.sort(key=lambda cell: cell["seed"])
+    assert [len(set(cell["repeats"])) > 1 for cell in cells] == [True, True]
+    assert [cell["repeats"][0] for cell in cells] == pytest.approx(single["scores"])
+    assert again["scores"] == pytest.approx([np.mean(cell["repeats"]) for cell in cells])
+    spread = again["spread"]
+    assert (spread["groups"], spread["repeats"]) == (2, 3)
+    assert spread["within"] == pytest.approx(
+        np.sqrt(np.mean([np.var(cell["repeats"], ddof=1) for cell in cells]))
+    )
+    assert "spread" not in single
+    page = (tmp_path / "more/report.html").read_text()
+    assert "Where the spread comes from" in page
+    assert page.count("<caption>") == page.count("<table>") == 2
+    with pytest.raises(RunError, match="other variants or settings"):
+        experiment(*read(tmp_path, text), tmp_path / "more", jobs=1)
+
+
+@pytest.mark.parametrize("line", ["repeats: 0", "repeats: true", "repeats: 101", "repeats: 2"])
+def test_repeats_that_cannot_be_are_refused(tmp_path, line):
+    with pytest.raises(UsageError, match="repeats"):
+        read(tmp_path, SCORED + line + "\n")

@@ -1,0 +1,75 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from gangda.augmenting.candidates import training_set
+from gangda.comparing.arm_sets import MODES, check_filters, most_made, plan_of
+from gangda.config import architectures
+from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.data.images import generated_images, real_images
+from gangda.errors import UsageError
+
+
+def images(counts, make=real_images):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    pixels = np.arange(len(labels), dtype=np.uint8)[:, None, None, None] * np.ones(
+        (1, 8, 8, 1), dtype=np.uint8
+    )
+    return make(pixels, labels, [f"c{k}" for k in range(len(counts))])
+
+
+def test_every_mode_that_can_be_typed_is_known():
+    field = next(f for f in dataclasses.fields(CompareConfig) if f.name == "mode")
+    assert set(MODES) == set(field.metadata["choices"])
+
+
+def test_add_takes_the_first_generated_images_of_each_class():
+    real, pool = images([4, 6]), images([10, 10], generated_images)
+    joined = training_set(real, pool, plan_of("add", 0.5, real), seed=0)
+    assert joined.counts().tolist() == [6, 9]
+    assert joined.pixels[10:, 0, 0, 0].tolist() == [0, 1, 10, 11, 12]
+    assert (joined.origin[:10] == 0).all()
+    assert (joined.origin[10:] == 2).all()
+
+
+def test_replace_keeps_size_and_shares_and_draws_by_seed():
+    real, pool = images([4, 6]), images([10, 10], generated_images)
+    sets = [training_set(real, pool, plan_of("replace", 0.5, real), seed=seed) for seed in (0, 0, 1, 2, 3)]
+    for one in sets:
+        assert one.counts().tolist() == [4, 6]
+        assert (one.origin == 0).sum() == 5
+    rows = [one.row_id.tolist() for one in sets]
+    assert rows[0] == rows[1]
+    assert len({tuple(r) for r in rows}) > 1
+
+
+def test_replacing_all_leaves_no_real_image():
+    real, pool = images([4, 6]), images([10, 10], generated_images)
+    assert (training_set(real, pool, plan_of("replace", 1.0, real), seed=0).origin == 2).all()
+
+
+def test_balance_spends_its_budget_on_the_smallest_class():
+    real, pool = images([2, 6]), images([10, 10], generated_images)
+    assert training_set(real, pool, plan_of("balance", 0.5, real), seed=0).counts().tolist() == [6, 6]
+
+
+@pytest.mark.parametrize(("mode", "most"), [("add", [8, 12]), ("balance", [11, 9])])
+def test_the_pool_is_large_enough_for_every_ratio(mode, most):
+    real = images([4, 6])
+    assert most_made(mode, (0.5, 2.0, 1.0), real).tolist() == most
+
+
+def test_filters_that_cannot_judge_an_arms_generator_are_refused():
+    def experiment(arch, *names):
+        compare = CompareConfig(arms=names, filter=("discriminator", "agreement"))
+        return ComparisonConfig(arch=arch, spec=architectures.spec_class(arch)(), compare=compare)
+
+    check_filters(experiment("cdcgan", "real", "generated"), 2)
+    check_filters(experiment("pca", "real", "smote"), 2)
+    with pytest.raises(UsageError, match="--arch pca has no discriminator"):
+        check_filters(experiment("cdcgan", "real", "generated", "generated@pca"), 2)
+    with pytest.raises(UsageError, match="under --loss wasserstein"):
+        check_filters(experiment("cdcgan", "real", "generated@wgan-gp"), 2)
+    with pytest.raises(UsageError, match="one class only"):
+        check_filters(experiment("cdcgan", "real", "generated"), 1)

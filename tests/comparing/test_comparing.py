@@ -1,0 +1,263 @@
+"""Whole experiments, small: PCA as the generator, a classifier of a few steps."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gangda import comparing
+from gangda.augmenting.candidates import same_steps
+from gangda.classifying.evaluation import evaluate_predictions
+from gangda.comparing import added_images, arm_fits
+from gangda.comparing.cells import cell_path, run_cell
+from gangda.config.architectures import PcaSpec
+from gangda.config.schema import (
+    Budget,
+    ClassifierConfig,
+    CompareConfig,
+    ComparisonConfig,
+    DataConfig,
+    Runtime,
+)
+from gangda.data.loading import load_splits
+from gangda.errors import RunError, StoppedError, UsageError
+from gangda.runtime.progress import Reporter
+from gangda.training.saved_model import ModelCard, save_model
+from gangda.zoo.closed_form import pca
+
+
+def experiment(seed=0, per_class=12, steps=20, **compare):
+    return ComparisonConfig(
+        data=DataConfig(per_class=per_class),
+        arch="pca",
+        spec=PcaSpec(components=8),
+        budget=Budget(steps=1),
+        classifier=ClassifierConfig(classifier_steps=steps),
+        compare=CompareConfig(**{"seeds": 2, **compare}),
+        runtime=Runtime(seed=seed, device="cpu", precision="fp32", threads=1),
+    )
+
+
+class Listener(Reporter):
+    def __init__(self):
+        self.lines, self.done = [], []
+
+    def line(self, text):
+        self.lines.append(text)
+
+    def step(self, task, done, total, info=""):
+        self.done.append(done)
+
+
+def run(config, out, **options):
+    return comparing.compare(config, out, **{"jobs": 1, **options})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("experiments") / "exp"
+    listener = Listener()
+    return run(experiment(), out, reporter=listener), out, listener
+
+
+def cells_of(out):
+    return json.loads((out / "comparison.json").read_text())["cells"]
+
+
+def test_every_cell_runs_the_whole_pipeline(finished):
+    result, out, listener = finished
+    assert result.finished == 2
+    first, second = cells_of(out)
+    assert first["rows"]["train"]["hash"] != second["rows"]["train"]["hash"]  # its own subset
+    assert first["rows"]["test"] == second["rows"]["test"]
+    assert first["generator"]["content"] != second["generator"]["content"]
+    assert set(first["arms"]) == {"real", "traditional", "generated", "generated+traditional"}
+    n = first["rows"]["train"]["count"]
+    assert first["arms"]["generated"]["n_train"] == 2 * n
+    assert {arm["steps"] for arm in first["arms"].values()} == {20}
+    assert listener.done == sorted(listener.done)
+    assert result.comparison.contrasts[0].verdict == "underpowered"
+
+
+def test_the_generator_saw_only_this_cells_training_images(finished):
+    _, out, _ = finished
+    for cell in cells_of(out):
+        splits = load_splits(DataConfig(per_class=12), cell["seed"])
+        rows = np.array(
+            (out / "work" / cell["id"] / "gan/model/rows.txt").read_text().split(), dtype=np.int64
+        )
+        assert sorted(rows) == sorted(splits.train.row_id)
+
+
+def test_the_same_command_again_runs_nothing_and_says_the_same(finished):
+    result, out, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()}
+    listener = Listener()
+    again = run(experiment(), out, reporter=listener)
+    assert again.as_dict() == result.as_dict()
+    assert {path: path.stat().st_mtime_ns for path in (out / "cells").iterdir()} == before
+    assert listener.lines == []
+
+
+def test_a_lost_cell_comes_out_the_same(finished):
+    _, out, _ = finished
+    path = next(path for path in sorted((out / "cells").iterdir()))
+    before = json.loads(path.read_text())
+    path.write_text("{")
+    run(experiment(), out)
+    after = json.loads(path.read_text())
+    for cell in (before, after):
+        cell.pop("seconds"), cell.pop("content")  # the hash counts the seconds too
+        for timed in (cell["generator"], *cell["generators"].values(), *cell["arms"].values()):
+            for key in ("seconds", "train_seconds", "draw_seconds"):
+                timed.pop(key, None)
+    assert after == before
+
+
+def test_one_cell_at_a_time_then_collecting(tmp_path):
+    config = experiment(steps=5)
+    out = tmp_path / "exp"
+    first = run(config, out, cell=1)
+    assert (first.finished, first.comparison) == (1, None)
+    assert not (out / "comparison.json").exists()
+    with pytest.raises(Exception, match="1 of 2 cells are missing, by number: 0;"):
+        run(config, out, jobs=0)
+    assert run(config, out, cell=0).finished == 2
+    assert run(config, out, jobs=0).comparison is not None
+    with pytest.raises(UsageError, match="--cell 2: the plan has cells 0 to 1"):
+        run(config, out, cell=2)
+
+
+def test_a_dry_run_writes_nothing(tmp_path):
+    result = run(experiment(), tmp_path / "exp", dry_run=True)
+    assert result.dry_run
+    assert len(result.plan["cells"]) == 2
+    assert not (tmp_path / "exp").exists()
+
+
+def test_the_ratio_is_chosen_on_validation_and_zero_means_real(tmp_path):
+    config = experiment(ratios=(1.0, 0.0), seeds=1, steps=30, per_class=20)
+    run(config, tmp_path / "exp")
+    (cell,) = cells_of(tmp_path / "exp")
+    arm, real = cell["arms"]["generated"], cell["arms"]["real"]
+    scores = {one["ratio"]: one["validation"] for one in arm["candidates"]}
+    assert list(scores) == [0.0, 1.0]
+    assert scores[0.0] == real["validation_accuracy"]
+    assert arm["ratio"] == max(scores, key=scores.get)
+    if arm["ratio"] == 0.0:
+        assert arm["test"] == real["test"]
+
+
+@pytest.mark.parametrize(("score_by", "ratio", "score"), [("accuracy", 0.0, 0.8), ("balanced", 1.0, 0.75)])
+def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by, ratio, score):
+    """Of eight common images and two rare ones: all of the former right, or half of each and a rare one more."""
+    labels = np.repeat([0, 1], [8, 2])
+    said = {0.0: np.zeros(10, dtype=int), 1.0: np.array([0] * 4 + [1] * 6)}
+    monkeypatch.setattr(
+        arm_fits, "evaluate", lambda fitted, *_: evaluate_predictions(labels, said[fitted.ratio], 2)
+    )
+    config = experiment(ratios=(0.0, 1.0), score_by=score_by)
+    splits = load_splits(config.data, 0)
+    cell = arm_fits.Fits(config, 0, splits, None, None, lambda share, info: None)
+
+    def fitted(arm, arch, candidate):
+        known = SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f")
+        return arm_fits.Fitted(known, arm, arch, candidate, 0.0)
+
+    monkeypatch.setattr(cell, "_fit", fitted)
+    monkeypatch.setattr(cell, "_images", lambda *_: splits.train)
+    found = cell.run("generated")
+    assert found["ratio"] == ratio
+    assert max(one["validation"] for one in found["candidates"]) == score
+
+
+def test_epochs_become_the_same_steps_for_every_arm():
+    config = same_steps(ClassifierConfig(classifier_epochs=3), real=640)
+    assert (config.classifier_steps, config.classifier_epochs) == (30, None)
+
+
+def shared_run(folder, data, seed=0, rows=None):
+    splits = load_splits(data, seed)
+    generator = pca.fit(PcaSpec(components=8), splits.train)
+    card = ModelCard(
+        arch="pca", spec=dataclasses.asdict(PcaSpec(components=8)), image_shape=splits.train.image_shape,
+        class_names=splits.train.class_names, data=dataclasses.asdict(data), fingerprint=splits.fingerprint,
+        seed=seed, steps=0, precision="fp32", run=folder.name,
+    )  # fmt: skip
+    save_model(folder, generator, card, splits.train.row_id if rows is None else rows)
+    return folder
+
+
+def test_a_shared_generator_makes_the_verdict_conditional(tmp_path):
+    data = DataConfig(per_class=12)
+    model = shared_run(tmp_path / "one-gan", data, seed=5)
+    result = run(experiment(steps=5), tmp_path / "exp", run=model)
+    first, second = cells_of(tmp_path / "exp")
+    assert first["rows"]["train"] == second["rows"]["train"]
+    assert first["generator"]["content"] != second["generator"]["content"]
+    assert any(note.startswith("Conditional on this GAN") for note in result.notes)
+    assert not (tmp_path / "exp" / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "said"),
+    [
+        (DataConfig(per_class=60), "outside this subset"),
+        (DataConfig(per_class=12, image_size=12), "makes images of 12x12 grey"),
+    ],
+)
+def test_a_shared_generator_that_saw_more_is_refused(tmp_path, trained_on, said):
+    model = shared_run(tmp_path / "run", trained_on)
+    with pytest.raises(RunError, match=said):
+        run(experiment(), tmp_path / "exp", run=model)
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_shared_generator_that_saw_test_images_is_refused(tmp_path):
+    data = DataConfig(per_class=12)
+    splits = load_splits(data, 0)
+    model = shared_run(tmp_path / "run", data, rows=np.append(splits.train.row_id, splits.test.row_id[:3]))
+    with pytest.raises(RunError, match="saw 3 of this set's test images"):
+        run(experiment(), tmp_path / "exp", run=model)
+
+
+def test_jobs_times_threads_never_exceed_the_cores(monkeypatch):
+    monkeypatch.setattr(comparing, "available_cores", lambda: 8)
+    plan = comparing.planned(experiment(), None)
+    assert comparing.job_count(None, plan) == 8
+    assert comparing.job_count(99, plan) == 8
+    assert comparing._fewer(99, 8, plan) == " (--jobs 99 is more than fits: 8 cores, 1 for each cell)"
+    assert comparing._fewer(8, 8, plan) == comparing._fewer(None, 8, plan) == ""
+    two = dataclasses.replace(
+        plan, config=dataclasses.replace(plan.config, runtime=Runtime(device="cpu", threads=3))
+    )
+    assert comparing.job_count(None, two) == 2
+    assert comparing.job_count(1, two) == 1
+
+
+def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
+    _, out, _ = finished
+    config = experiment(steps=5)
+    plan = comparing.planned(config, None)
+    target = cell_path(tmp_path / "exp", plan.cells[0])
+    target.parent.mkdir(parents=True)
+    target.write_bytes(next((out / "cells").iterdir()).read_bytes())
+    (tmp_path / "exp" / "plan.json").write_text(json.dumps({"format_version": 1, **plan.as_dict()}))
+    assert run(config, tmp_path / "exp", dry_run=True).finished == 0
+
+
+@pytest.mark.parametrize("phase", ["sorter", "samples"])
+def test_a_stop_is_seen_while_sorting_and_drawing(tmp_path, phase, monkeypatch):
+    monkeypatch.setattr(added_images, "needs_pseudo_labels", lambda model: phase == "sorter")
+    plan = comparing.planned(experiment(steps=5, per_class=30), None)
+    told = []
+
+    def tell(share, info):
+        told.append(info)
+        if told.count(phase) == 2:  # not only as it begins
+            raise StoppedError("now")
+
+    with pytest.raises(StoppedError, match="now"):
+        run_cell(plan, plan.cells[0], tmp_path, tell)

@@ -1,0 +1,150 @@
+import json
+
+import numpy as np
+import pytest
+from fake_experiment import finish, plan_for
+
+from gangda.classifying.evaluation import evaluate_predictions
+from gangda.comparing.arm_fits import plain_of
+from gangda.comparing.cells import cell_path, read_cell, write_cell
+from gangda.comparing.results import collect
+from gangda.comparing.scores import pack_labels, unpack_labels
+from gangda.errors import DataError, IncompleteError
+
+EQUAL = {"real": 0.8, "traditional": 0.8, "generated": 0.8, "generated+traditional": 0.8}
+
+
+def test_a_clear_win_is_judged_and_written(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    result = collect(plan, tmp_path)
+    assert result.comparison.contrasts[0].verdict == "better"
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["comparison"]["contrasts"][0]["mean"] == pytest.approx(0.08, abs=0.01)
+    assert [cell["seed"] for cell in written["cells"]] == list(range(10))
+    assert written["cells"][0]["arms"]["real"]["test"]["correct"]
+    assert written["plan"]["hash"] == plan.hash
+    assert "subset" in written["varied"]
+    assert set(written["versions"]) >= {"gangda", "torch", "numpy", "python"}
+    assert (tmp_path / "report.html").is_file()
+    shown = result.as_dict()
+    json.dumps(shown, allow_nan=False)
+    assert shown["report"] == str(tmp_path / "report.html")
+
+
+def test_scores_come_from_per_image_correctness(tmp_path):
+    plan = plan_for(tmp_path, seeds=6)
+    finish(plan, tmp_path, sd=0.0)
+    arms = {arm.name: arm for arm in collect(plan, tmp_path).comparison.arms}
+    assert arms["generated"].scores == pytest.approx([0.86] * 6)
+
+
+def test_missing_and_damaged_cells_are_named(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    cell_path(tmp_path, plan.cells[1]).unlink()
+    cell_path(tmp_path, plan.cells[2]).write_text('{"format_version": 1, "id": ')
+    cell_path(tmp_path, plan.cells[7]).write_bytes(cell_path(tmp_path, plan.cells[8]).read_bytes())
+    with pytest.raises(
+        IncompleteError, match=r"3 of 10 cells are missing, by number: 1-2, 7 \(damaged"
+    ) as error:
+        collect(plan, tmp_path)
+    paths = [str(cell_path(tmp_path, plan.cells[index])) for index in (1, 2, 7)]
+    assert [path in str(error.value) for path in paths] == [False, True, True]
+    assert not (tmp_path / "comparison.json").exists()
+
+
+def test_the_declared_margin_is_in_points(tmp_path):
+    plan = plan_for(tmp_path, margin=3.0)
+    finish(plan, tmp_path, EQUAL)
+    judged = collect(plan, tmp_path).comparison
+    assert judged.margin == pytest.approx(0.03)
+    assert judged.contrasts[0].verdict == "equivalent"
+
+
+def test_extension_and_collapse_are_said(tmp_path):
+    plan_for(tmp_path, seeds=8)
+    plan = plan_for(tmp_path, seeds=10)
+    finish(plan, tmp_path, recognised=0.2)
+    notes = " ".join(collect(plan, tmp_path).notes)
+    assert "planned with 8 seeds" in notes
+    assert "ALARM" in notes
+    assert "20%" in notes
+
+
+def test_cells_on_different_test_images_do_not_belong_together(tmp_path):
+    plan = plan_for(tmp_path, seeds=6)
+    finish(plan, tmp_path)
+    other = read_cell(tmp_path, plan.cells[0])
+    other["rows"]["test"]["hash"] = "other"
+    write_cell(tmp_path, plan.cells[0], other)
+    with pytest.raises(DataError, match="different test images"):
+        collect(plan, tmp_path)
+
+
+RARE = np.repeat([0, 1, 2, 3], [300, 60, 30, 10])  # of 400 test images
+
+
+def rarely_right(plan, out):
+    """`generated` gets rare classes right that `real` gets wrong, and as many common ones wrong."""
+    finish(plan, out, EQUAL)
+    for cell in plan.cells:
+        values = read_cell(out, cell)
+        values["test_labels"] = pack_labels(RARE)
+        for arm, wrong in (("real", slice(390, 400)), ("generated", slice(0, 10))):
+            answer = RARE.copy()
+            answer[wrong] = (answer[wrong] + 1) % 4
+            answer[10 + cell.index] = 1  # so that seeds differ
+            values["arms"][arm]["test"] = {
+                **plain_of(evaluate_predictions(RARE, answer, 4)),
+                "train_accuracy": 1.0,
+            }
+        write_cell(out, cell, values)
+    return collect(plan, out)
+
+
+def test_balanced_accuracy_can_be_asked_for(tmp_path):
+    judged = {}
+    for score_by in ("accuracy", "balanced"):
+        out = tmp_path / score_by
+        plan = plan_for(out, arms=("real", "generated"), score_by=score_by)
+        judged[score_by] = rarely_right(plan, out).comparison
+    plain, balanced = judged["accuracy"], judged["balanced"]
+    assert plain.contrasts[0].mean == pytest.approx(0.0)
+    assert balanced.contrasts[0].mean == pytest.approx(
+        (1 - 10 / 300) / 4
+    )  # recalls by hand: 1/4 against 10/300/4
+    assert balanced.contrasts[0].verdict == "better"
+    cells = [read_cell(tmp_path / "balanced", cell) for cell in plan.cells]
+    for arm in balanced.arms:
+        assert arm.scores == pytest.approx([c["arms"][arm.name]["test"]["balanced_accuracy"] for c in cells])
+    # Sums over classes: sum w^2 = sum over classes of size (400 / (4 size))^2.
+    p = balanced.arms[0].mean
+    squares = sum(size * (100 / size) ** 2 for size in (300, 60, 30, 10))
+    assert balanced.test_se == pytest.approx(np.sqrt(p * (1 - p) * squares) / 400)
+    assert balanced.resolution == pytest.approx(1 / (4 * 10))
+    assert plain.resolution == pytest.approx(1 / 400)
+
+
+def test_the_report_says_what_was_compared(tmp_path):
+    plan = plan_for(tmp_path, arms=("real", "generated"), score_by="balanced")
+    headline = rarely_right(plan, tmp_path).comparison.headline
+    assert "weighs up to 2.50 points" in headline
+    assert "a balanced accuracy to about" in headline
+    page = (tmp_path / "report.html").read_text()
+    assert "Test balanced accuracy over the seeds" in page
+    assert "(of plain accuracy)" in page
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["comparison"]["score"] == "balanced accuracy"
+    assert unpack_labels(written["test_labels"]).tolist() == RARE.tolist()
+    assert "test_labels" not in written["cells"][0]
+
+
+def test_under_holm_the_report_does_not_speak_of_a_sequence(tmp_path):
+    plan = plan_for(tmp_path, multiplicity="holm")
+    finish(plan, tmp_path)
+    collect(plan, tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "Holm's step-down procedure at alpha" in page.replace("&#39;", "'")
+    assert "fixed sequence" not in page
+    assert "tested in this order" not in page

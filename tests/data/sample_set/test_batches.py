@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+
+from gangda.data.sample_set.batches import class_folders, in_order, make_piece
+from gangda.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        (("ant", "bee", "cat"), ("ant", "bee", "cat")),
+        (tuple("0123456789"), tuple("0123456789")),
+        (("cat", "ant"), ("0-cat", "1-ant")),
+        (("T-shirt/top", "Trouser"), ("0-T-shirt_top", "1-Trouser")),
+        (("..", "a"), ("0-", "1-a")),
+        (("A", "a"), ("0-A", "1-a")),  # one folder on a disk that ignores case
+        (("a" * 300, "b"), ("0-" + "a" * 40, "1-b")),
+        ((".hidden", "x"), ("0-.hidden", "1-x")),
+        (("Ärger", "Öl"), ("Ärger", "Öl")),
+        (("a\nb", "c"), ("0-a_b", "1-c")),
+    ],
+)
+def test_class_folders_are_safe_and_in_label_order(names: tuple[str, ...], folders: tuple[str, ...]) -> None:
+    assert class_folders(names) == folders
+    assert list(folders) == sorted(folders)
+
+
+def test_many_classes_get_numbers_of_one_width() -> None:
+    folders = class_folders([f"class {label}" for label in range(100, 0, -1)])
+    assert folders[0] == "00-class 100"
+    assert list(folders) == sorted(folders)
+
+
+@pytest.mark.parametrize("index", [[0, 2], [0, 0], [1, 2], [-1, 0]])
+def test_gaps_and_repetitions_are_refused(index: list[int]) -> None:
+    piece = make_piece(np.zeros((2, 8, 8, 1), dtype=np.uint8), 0, 0)
+    piece.index[:] = index
+    with pytest.raises(DataError, match="without gaps"):
+        in_order(piece)

@@ -1,0 +1,106 @@
+"""What holds for the writers of all formats: memory, order, a full disk."""
+
+import errno
+import json
+import os
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gangda.data.images import GENERATED, REAL
+from gangda.data.sample_set import FORMATS, SetHeader, npz, png, read_set, set_being_written
+from gangda.data.sample_set.batches import ImageBatch, make_piece
+from gangda.errors import RunError
+
+RNG = np.random.default_rng(0)
+NAMES = ("ant", "bee", "cät")
+
+
+@pytest.fixture(autouse=True)
+def no_sync(monkeypatch):
+    """Flushing the whole machine's disks is slow, and of no use to a test."""
+    monkeypatch.setattr(os, "sync", lambda: None)
+
+
+def write(out: Path, format: str, pieces: list[ImageBatch] | int, size: int = 8) -> Path:
+    """A set of these pieces; or of so many pieces of 128 images, none of which outlives its writing."""
+    many = isinstance(pieces, int)
+    labels = np.repeat(1, 128 * pieces) if many else np.concatenate([piece.labels for piece in pieces])
+    header = SetHeader(
+        kind="augmented",
+        format=format,
+        key="k" * 16,
+        class_names=NAMES,
+        image_shape=(1, size, size),
+        total=tuple(np.bincount(labels, minlength=3).tolist()),
+        provenance={"seed": 7},
+    )
+    with set_being_written(out, header) as writer:
+        for number in range(pieces if many else len(pieces)):
+            pixels = np.full((128, size, size, 1), number % 256, np.uint8) if many else None
+            writer.write(make_piece(pixels, 1, 128 * number) if many else pieces[number])
+    return out
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "FILE_BYTES", 2**18)
+
+    def peak(pieces: int) -> int:
+        tracemalloc.start()
+        write(tmp_path / f"{format}-{pieces}", format, pieces, size=16)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2)  # what is imported and cached on the way
+    # 0.5 and 2 MB of pixels alone. How many pieces the threads hold at once differs from run to run.
+    few, many = peak(16), peak(64)
+    assert many < few + 2**19
+
+
+def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(png, "TOGETHER", 3)
+    monkeypatch.setattr(png, "MOST_THREADS", 8)
+    monkeypatch.setattr(png, "available_cores", lambda: 8)
+    made = [
+        make_piece(
+            RNG.integers(0, 256, (count, 8, 8, 1), np.uint8),
+            RNG.integers(0, 3, count),
+            first,
+            origin,
+            row_id=np.arange(count) + 50 if origin == REAL else None,
+            generator=np.arange(count) if origin == GENERATED else None,
+            confidence=RNG.random(count).astype(np.float32) if origin == GENERATED else None,
+        )
+        for first, count, origin in ((0, 50, REAL), (50, 7, GENERATED), (57, 1, REAL), (58, 40, GENERATED))
+    ]
+    out = write(tmp_path / "set", "png", made)
+    lines = (out / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["index"] for row in rows] == list(range(98))
+    assert lines == [json.dumps(row, ensure_ascii=False) for row in rows]
+    assert rows[3]["row_id"] == 53
+    assert (rows[3]["seed"], rows[3]["generator"], rows[3]["confidence"]) == (None, None, None)
+    assert (rows[60]["seed"], rows[60]["generator"], rows[60]["row_id"]) == (7, 2, -1)
+    assert rows[60]["confidence"] == pytest.approx(float(made[3].confidence[2]), abs=1e-6)
+    back = read_set(out).images
+    np.testing.assert_array_equal(back.pixels, np.concatenate([piece.pixels for piece in made]))
+    assert back.provenance.keys() == set(range(50, 57)) | set(range(58, 98))
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_a_disk_that_fills_up_under_the_threads_is_told(tmp_path, monkeypatch, short):
+    whole = os.write
+
+    def full(handle: int, data: bytes) -> int:
+        if short:
+            return whole(handle, data[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(png.os, "write", full)
+    with pytest.raises(RunError, match="disk is full"):
+        write(tmp_path / "set", "png", 20)
+    assert list(tmp_path.iterdir()) == []

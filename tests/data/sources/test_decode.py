@@ -1,0 +1,148 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gangda.data.sources.decode import decode_all
+from gangda.errors import DataError
+
+RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+COLOUR = np.stack([RAMP, RAMP.T, 255 - RAMP], axis=2)
+
+
+def decoded(image: Image.Image, path, size: int | None = 8, **options) -> np.ndarray:
+    image.save(path, **options)
+    return decode_all([path], size)[0][0]
+
+
+def test_grey_and_colour_are_kept_exactly(tmp_path):
+    np.testing.assert_array_equal(decoded(Image.fromarray(RAMP), tmp_path / "a.png")[..., 0], RAMP)
+    np.testing.assert_array_equal(decoded(Image.fromarray(COLOUR), tmp_path / "b.bmp"), COLOUR)
+
+
+def test_a_palette_is_looked_up(tmp_path):
+    image = Image.fromarray(RAMP // 4, mode="P")
+    image.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+    expected = np.stack([RAMP // 4, 255 - RAMP // 4, np.full_like(RAMP, 7)], axis=2)
+    np.testing.assert_array_equal(decoded(image, tmp_path / "a.png"), expected)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparency_is_laid_on_white(tmp_path, mode):
+    image = Image.fromarray(RAMP).convert(mode)
+    image.putalpha(Image.fromarray(np.where(RAMP < 128, 0, 255).astype(np.uint8)))
+    np.testing.assert_array_equal(decoded(image, tmp_path / "a.png")[..., 0], np.where(RAMP < 128, 255, RAMP))
+
+
+def test_a_transparent_palette_entry_is_white(tmp_path):
+    image = Image.fromarray(np.eye(8, dtype=np.uint8), mode="P")
+    image.putpalette([0, 0, 0, 10, 10, 10] + [0] * 750)
+    pixels = decoded(image, tmp_path / "a.png", transparency=0)
+    np.testing.assert_array_equal(pixels[..., 0], np.where(np.eye(8), 10, 255))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_16_bit_grey_is_scaled_not_clipped(tmp_path, ending):
+    image = Image.fromarray(RAMP.astype(np.uint16) * 257)
+    np.testing.assert_array_equal(decoded(image, tmp_path / f"a.{ending}")[..., 0], RAMP)
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    inks = Image.merge("CMYK", [Image.new("L", (8, 8), ink) for ink in (255, 0, 0, 0)])
+    assert decoded(inks, tmp_path / "a.tif")[0, 0].tolist() == [0, 255, 255]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_is_applied(tmp_path, orientation):
+    # How the stored pixels must be turned for each value of the EXIF tag, by the EXIF standard's own table.
+    upright = {
+        1: RAMP, 2: RAMP[:, ::-1], 3: RAMP[::-1, ::-1], 4: RAMP[::-1], 5: RAMP.T, 6: np.rot90(RAMP, -1),
+        7: np.rot90(RAMP, 2).T, 8: np.rot90(RAMP, 1),
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = decoded(Image.fromarray(RAMP), tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(pixels[..., 0], upright[orientation])
+
+
+def test_the_first_frame_of_an_animation(tmp_path):
+    frames = [Image.new("L", (8, 8), value) for value in (40, 80)]
+    assert decoded(frames[0], tmp_path / "a.gif", save_all=True, append_images=frames[1:])[0, 0, 0] == 40
+
+
+def test_wide_images_are_centre_cropped(tmp_path):
+    wide = np.full((8, 20), 7, dtype=np.uint8)
+    wide[:, 6:14] = RAMP
+    np.testing.assert_array_equal(decoded(Image.fromarray(wide), tmp_path / "a.png")[..., 0], RAMP)
+    np.testing.assert_array_equal(decoded(Image.fromarray(wide.T), tmp_path / "b.png")[..., 0], RAMP.T)
+
+
+def test_one_colour_image_makes_the_set_rgb(tmp_path):
+    Image.fromarray(RAMP).convert("RGB").save(tmp_path / "grey.png")
+    Image.fromarray(COLOUR).save(tmp_path / "colour.png")
+    assert decode_all([tmp_path / "grey.png"], 8)[0].shape == (1, 8, 8, 1)
+    assert decode_all([tmp_path / "grey.png", tmp_path / "colour.png"], 8)[0].shape == (2, 8, 8, 3)
+
+
+def sized(tmp_path, sizes):
+    paths = [tmp_path / f"{number}.png" for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        Image.new("L", size).save(path)
+    return decode_all(paths, None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "side", "note"),
+    [
+        ([(28, 28)] * 3, 28, None),
+        ([(20, 12), (20, 12), (30, 30)], 12, r"2 sizes, most often 20x12 \(2 of 3\).* resized to 12x12"),
+        ([(20, 20), (30, 30)], 30, "most often 30x30"),
+        ([(300, 200)], 64, "images are 300x200"),
+        ([(3, 5)], 8, "images are 3x5"),
+    ],
+)
+def test_default_size_is_the_most_common(tmp_path, sizes, side, note):
+    pixels, notes = sized(tmp_path, sizes)
+    assert pixels.shape == (len(sizes), side, side, 1)
+    assert len(notes) == (note is not None)
+    assert all(re.search(note, only) for only in notes)
+
+
+def test_default_size_sees_the_exif_rotation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (20, 12)).save(tmp_path / "a.png", exif=exif)
+    assert "images are 12x20" in decode_all([tmp_path / "a.png"], None)[1][0]
+
+
+def whole_png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(COLOUR).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"hello", whole_png()[:-30], whole_png()[:60], whole_png()[:40] + b"\xff" * 40 + whole_png()[80:]],
+    ids=["empty", "text", "cut late", "cut early", "garbled"],
+)
+def test_corrupt_files_are_named(tmp_path, data):
+    (tmp_path / "bad.png").write_bytes(data)
+    with pytest.raises(DataError, match=r"bad\.png: cannot be decoded"):
+        decode_all([tmp_path / "bad.png"], 8)
+
+
+def test_bombs_and_unruly_values_are_refused(tmp_path, monkeypatch):
+    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(tmp_path / "float.tif")
+    Image.fromarray(np.full((8, 8), 70000, dtype=np.int32)).save(tmp_path / "deep.tif")
+    Image.new("L", (50, 50)).save(tmp_path / "bomb.png")
+    with pytest.raises(DataError, match=r"float\.tif: .*floating-point"):
+        decode_all([tmp_path / "float.tif"], 8)
+    with pytest.raises(DataError, match=r"deep\.tif: .*beyond 16 bits"):
+        decode_all([tmp_path / "deep.tif"], 8)
+    for limit in (1000, 2000):  # Pillow raises beyond twice its limit and warns in between
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(DataError, match=r"bomb\.png: over .* pixels"):
+            decode_all([tmp_path / "bomb.png"], 8)

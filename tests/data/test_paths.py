@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+from gangda.config.schema import DataConfig
+from gangda.data.paths import data_root, located
+
+
+def test_paths_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert located(DataConfig(source="digits", per_class=9)) == DataConfig(source="digits", per_class=9)
+    assert located(DataConfig(source="x/../own.npz", per_class=9)) == DataConfig(
+        source=str(tmp_path / "own.npz"), per_class=9
+    )
+    assert located(DataConfig(source="./digits")).source == str(tmp_path / "digits")
+    assert located(DataConfig(source="~/own")).source == str(tmp_path / "home" / "own")
+
+
+def test_the_data_folder_has_a_variable_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANGDA_DATA", "mnist")  # that is --data
+    monkeypatch.setenv("GANGDA_DATA_FOLDER", str(tmp_path))
+    assert data_root() == tmp_path

@@ -1,0 +1,143 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.special
+import torch
+
+from gangda.config.schema import ClassifierConfig
+from gangda.data.images import LabelledImages, real_images
+from gangda.errors import RunError
+from gangda.runtime.device import DeviceContext
+from gangda.runtime.progress import Reporter
+from gangda.sampling import pseudo_labels
+from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler, sorter_of_run
+from gangda.training.saved_model import Model, ModelCard
+from gangda.zoo.base import Generator
+
+MACHINE = DeviceContext(torch.device("cpu"), torch.float32, 1)
+QUICK = ClassifierConfig(classifier_steps=20)
+
+
+def stripes(count: int) -> LabelledImages:
+    """Upright and lying stripes with noise."""
+    rng = np.random.default_rng(count)
+    labels = np.arange(count) % 2
+    upright = np.zeros((8, 8, 1), dtype=np.uint8)
+    upright[:, ::2] = 200
+    pixels = np.stack([upright if label else upright.transpose(1, 0, 2) for label in labels])
+    return real_images(
+        pixels + rng.integers(0, 50, pixels.shape, dtype=np.uint8), labels, ("lying", "upright")
+    )
+
+
+class Memory(Reporter):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture(scope="module")
+def labeler() -> PseudoLabeler:
+    return fit_pseudo_labeler(stripes(64), stripes(20), seed=0, context=MACHINE, config=QUICK)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Model]:
+    card = ModelCard("x", {}, (1, 8, 8), ("lying", "upright"), {}, "f", 0, 1, "fp32", "r")
+    monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: QUICK)
+    monkeypatch.setattr(pseudo_labels, "images_of_run", lambda run, model: (stripes(64), stripes(20)))
+    return tmp_path, Model(Generator(), card, np.arange(64))
+
+
+def test_confidence_is_the_softmax_of_the_class_chosen(labeler: PseudoLabeler) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
+    chosen, confidence, agrees = labeler.sort(pixels)
+    likely = scipy.special.softmax(labeler.chooser.logits(pixels).astype(np.float64), axis=1)
+    assert np.array_equal(chosen, likely.argmax(axis=1))
+    assert np.allclose(confidence, likely.max(axis=1), atol=1e-6)
+    assert np.array_equal(agrees, labeler.referee.predict(pixels) == chosen)
+
+
+def test_the_two_classifiers_differ_and_can_sort(labeler: PseudoLabeler) -> None:
+    assert labeler.chooser.fingerprint != labeler.referee.fingerprint
+    assert labeler.accuracy == 1.0
+    chosen, _, agrees = labeler.sort(stripes(30).pixels)
+    assert np.array_equal(chosen, stripes(30).labels)
+    assert agrees.all()
+
+
+def test_the_sorter_is_kept_in_the_run_folder(run: tuple[Path, Model]) -> None:
+    reporter = Memory()
+    first = sorter_of_run(*run, MACHINE, reporter)
+    again = sorter_of_run(*run, MACHINE, reporter)
+    assert again.as_dict() == first.as_dict()
+    assert len(reporter.lines) == 1
+
+
+def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    path = run[0] / "sorter" / "chooser.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+
+
+def test_one_without_its_accuracy_is_trained_anew(run: tuple[Path, Model]) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    path = run[0] / "sorter" / "sorter.json"
+    path.write_text(path.read_text().replace("validation_accuracy", "accuracy"))
+    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+
+
+def test_one_of_another_configuration_is_trained_anew(
+    run: tuple[Path, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sorter_of_run(*run, MACHINE)
+    monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: replace(QUICK, classifier_steps=10))
+    second = sorter_of_run(*run, MACHINE)
+    assert (first.chooser.steps, second.chooser.steps) == (20, 10)
+
+
+def test_of_several_at_once_one_trains(
+    run: tuple[Path, Model], labeler: PseudoLabeler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def slowly(*_: Any, **__: Any) -> PseudoLabeler:
+        trained.append("once")
+        time.sleep(0.3)
+        return labeler
+
+    monkeypatch.setattr(pseudo_labels, "fit_pseudo_labeler", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: sorter_of_run(*run, MACHINE).as_dict(), range(3)))
+    assert trained == ["once"]
+    assert found == [labeler.as_dict()] * 3
+
+
+def test_where_it_cannot_be_kept_sorting_still_works(run: tuple[Path, Model]) -> None:
+    (run[0] / "sorter").write_text("in the way")
+    reporter = Memory()
+    assert sorter_of_run(*run, MACHINE, reporter).accuracy == 1.0
+    assert "not kept" in reporter.lines[-1]
+
+
+def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"source": "digits", "per_class": 10}
+    card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
+    with pytest.raises(RunError, match="have changed"):
+        pseudo_labels.images_of_run(Path("r"), Model(Generator(), card, np.arange(3)))
+    from gangda.data.loading import load_splits
+
+    splits = load_splits(pseudo_labels.data_config_of(Model(Generator(), card, np.arange(3))), 0)
+    known = replace(card, fingerprint=splits.fingerprint)
+    with pytest.raises(RunError, match="no longer those"):
+        pseudo_labels.images_of_run(Path("r"), Model(Generator(), known, np.array([10**6])))
+    train, _ = pseudo_labels.images_of_run(Path("r"), Model(Generator(), known, splits.train.row_id[:5]))
+    assert np.array_equal(train.row_id, splits.train.row_id[:5])

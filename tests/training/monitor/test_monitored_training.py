@@ -1,0 +1,243 @@
+"""What the training engine does with what it sees: looks, the best step, stepping back, stopping."""
+
+import dataclasses
+import json
+import signal
+from itertools import chain, repeat
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from test_training import Stopping, config, weights
+
+from gangda.config.schema import Budget, ClassifierConfig, DataConfig, SampleConfig
+from gangda.errors import RunError, StoppedError
+from gangda.runtime.runs import RunFolder
+from gangda.sampling import sample
+from gangda.training import fit_generator, metrics_logger, train
+from gangda.training import run as sitting
+from gangda.training.monitor import reference, sample_monitor
+from gangda.training.monitor.alarms import COLLAPSE, Alarm
+from gangda.training.saved_model import load_model
+
+COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
+TIMES = ("seconds", "epoch_seconds")
+
+
+@pytest.fixture(autouse=True)
+def early(monkeypatch):
+    """Look from the second step on, with a classifier of few steps; log every second step."""
+    monkeypatch.setattr(sample_monitor, "FIRST", 2)
+    monkeypatch.setattr(sample_monitor, "AT_THE_END", 2)
+    monkeypatch.setattr(sitting, "LOG_EVERY", 2)
+    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
+    monkeypatch.setattr(reference, "CLASSIFIER", ClassifierConfig(classifier_steps=10))
+
+
+def lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(run):
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines(run)]
+
+
+def budget(**values):
+    made = config()
+    return dataclasses.replace(made, budget=dataclasses.replace(made.budget, **values))
+
+
+def test_looks_are_logged_and_the_best_step_is_kept(tmp_path):
+    result = train(config(), tmp_path / "run")
+    looks = {line["step"]: line for line in lines(tmp_path / "run") if "look" in line}
+    assert list(looks) == [2, 4, 6]
+    assert result.best_step == max(step for step in looks if looks[step]["best"])
+    assert looks[2]["best"]
+    assert set(looks[2]["look"]) >= {
+        "gan_test",
+        "gan_test_real",
+        "diversity",
+        "distance",
+        "diversity_per_class",
+    }
+    steps = [line for line in lines(tmp_path / "run") if "d_loss" in line]
+    assert all(line["d_gradient"] > 0 and line["g_gradient"] > 0 for line in steps)
+    assert all(0 <= line["d_accuracy"] <= 1 for line in steps)
+
+
+def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
+    distances = iter([0.5, 0.1, 0.9])
+    look = sample_monitor.look
+    monkeypatch.setattr(
+        sample_monitor, "look", lambda *a, **k: dataclasses.replace(look(*a, **k), distance=next(distances))
+    )
+    run = tmp_path / "run"
+    train(config(), run)
+    best, last = load_model(run), load_model(run, "last")
+    assert (best.steps, best.checkpoint) == (4, "best")
+    assert (last.steps, last.checkpoint) == (6, "last")
+    kept = load_file(run / "model" / "best.safetensors")
+    assert not torch.equal(
+        kept["linear.weight"], load_file(run / "model" / "generator.safetensors")["linear.weight"]
+    )
+    assert torch.equal(best.generator.state_dict()["linear.weight"], kept["linear.weight"])
+    weights_of = set()
+    for name in ("best", "last"):
+        options = SampleConfig(per_class=2, format="npz", checkpoint=name)
+        made = sample(run, options, config().runtime, tmp_path / name)
+        assert (made.header.provenance["checkpoint"], made.header.provenance["steps"]) == (
+            name,
+            {"best": 4, "last": 6}[name],
+        )
+        weights_of.add(made.header.provenance["weights"])
+    assert len(weights_of) == 2
+
+
+@pytest.mark.parametrize(
+    ("distances", "best"), [((0.5, 0.1, 0.105), 6), ((0.1, 0.105, 0.112), 4), ((0.1, 0.5, 0.11), 6)], ids=str
+)
+def test_of_steps_as_good_the_later_is_the_best(distances, best, tmp_path, monkeypatch):
+    figures, look = iter(distances), sample_monitor.look
+    monkeypatch.setattr(
+        sample_monitor, "look", lambda *a, **k: dataclasses.replace(look(*a, **k), distance=next(figures))
+    )
+    assert train(config(), tmp_path / "run").best_step == best
+
+
+def test_a_stopped_run_sees_the_same(tmp_path):
+    train(config(), tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        train(config(), tmp_path / "stopped", reporter=Stopping(signal.SIGTERM))
+    train(config(), tmp_path / "stopped")
+    assert untimed(tmp_path / "whole") == untimed(tmp_path / "stopped")
+    best = [tmp_path / name / "model" / "best.safetensors" for name in ("whole", "stopped")]
+    assert best[0].read_bytes() == best[1].read_bytes()
+
+
+def test_a_longer_run_is_the_same_run_whatever_its_stops(tmp_path):
+    train(budget(steps=9), tmp_path / "longer")
+    train(budget(steps=5), tmp_path / "run")  # its last look is at a step where the longer run has none
+    train(budget(steps=9), tmp_path / "run", resume=True)
+    best = [tmp_path / name / "model" / "best.safetensors" for name in ("longer", "run")]
+    assert best[0].read_bytes() == best[1].read_bytes()
+
+
+def spoil(monkeypatch, step, times):
+    """Make a loss term NaN at this step, so many times."""
+    honest, left = sitting.steps, [times]
+
+    def steps(state, *rest):
+        for record in honest(state, *rest):
+            if record.step == step and left[0]:
+                left[0] -= 1
+                record = dataclasses.replace(
+                    record, terms={**record.terms, "g_loss": torch.tensor(float("nan"))}
+                )
+            yield record
+
+    monkeypatch.setattr(sitting, "steps", steps)
+
+
+def test_nan_goes_back_to_the_last_good_checkpoint_and_on_with_other_numbers(tmp_path, monkeypatch):
+    train(config(), tmp_path / "straight")
+    spoil(monkeypatch, 6, 1)
+    run = tmp_path / "run"
+    assert train(config(), run).finished
+    (back,) = [line for line in lines(run) if "rollback" in line]
+    assert back == {"step": 4, "rollback": 1, "reason": "g_loss is not a number at step 6"}
+    assert weights(run) != weights(tmp_path / "straight")
+
+
+def test_going_back_is_the_same_wherever_the_run_stops(tmp_path, monkeypatch):
+    spoil(monkeypatch, 6, 1)
+    train(config(), tmp_path / "whole")
+    spoil(monkeypatch, 6, 1)
+
+    class StopAtFive(Stopping):
+        def step(self, task, done, total, info=""):
+            if done == 5:
+                super().step(task, done, total, info)
+
+    monkeypatch.setattr(sitting, "LOG_EVERY", 1)  # so that the reporter hears of step 5
+    with pytest.raises(StoppedError, match="step 5"):
+        train(config(), tmp_path / "stopped", reporter=StopAtFive(signal.SIGTERM))
+    monkeypatch.setattr(sitting, "LOG_EVERY", 2)
+    train(config(), tmp_path / "stopped")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+
+
+def test_nan_again_stops_with_advice(tmp_path, monkeypatch):
+    spoil(monkeypatch, 6, 2)
+    with pytest.raises(RunError, match=r"g_loss is not a number at step 6.*lower --lr"):
+        train(config(), tmp_path / "run")
+    assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").glob("*.pt"))][
+        -1
+    ] == "step-00000004.pt"
+
+
+def test_lost_weights_are_never_saved():
+    broken = torch.nn.Linear(2, 2)
+    metrics_logger.refuse_lost_weights({"generator": broken}, 3)
+    broken.bias.data[0] = float("inf")
+    with pytest.raises(metrics_logger.NotFiniteError, match="the generator is not a number at step 3"):
+        metrics_logger.refuse_lost_weights({"generator": broken}, 3)
+
+
+def test_stop_when_collapsed_saves_all_and_goes_on_only_when_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
+    monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_: [COLLAPSED])
+    run, watched = tmp_path / "run", budget(stop_when_collapsed=True)
+    for _ in range(2):  # the same command again says the same
+        with pytest.raises(RunError, match="stopped at step 2: mode collapse"):
+            train(watched, run)
+    assert load_model(run).steps == 2
+    assert lines(run)[-1]["alarms"] == [COLLAPSED.text]
+    result = train(budget(stop_when_collapsed=False), run, resume=True)
+    assert (result.steps, result.alarms) == (6, (f"ALARM: {COLLAPSED.text}",))
+
+
+def test_an_alarm_is_told_once_and_its_end_too(tmp_path, monkeypatch):
+    class Listening(Stopping):
+        def __init__(self):
+            self.said = []
+
+        def line(self, text):
+            self.said.append(text)
+
+        def step(self, task, done, total, info=""):
+            pass
+
+    found = chain([[COLLAPSED], [COLLAPSED]], repeat([]))
+    monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
+    monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_: next(found))
+    reporter = Listening()
+    result = train(config(), tmp_path / "run", reporter=reporter)
+    assert reporter.said.count(f"ALARM: {COLLAPSED.text}") == 1
+    assert reporter.said.count("no alarm any more") == 1
+    assert result.alarms == ()
+
+
+def test_tiny_sets_and_no_validation_go_on(tmp_path, blobs):
+    tiny = dataclasses.replace(config(), data=DataConfig(per_class=2))
+    assert train(tiny, tmp_path / "tiny").best_step is not None
+    model = fit_generator(config("dcgan"), blobs, tmp_path / "blobs", fingerprint="x")
+    assert model.checkpoint == "best"
+
+
+def test_a_run_that_ends_within_its_transition_says_so(tmp_path):
+    timed = config(budget=Budget(minutes=0.005), recipe={"conditioning_warmup": 100_000})
+    result = train(timed, tmp_path / "run")
+    (alarm,) = [text for text in result.alarms if "never conditional" in text]
+    assert "--conditioning-warmup 100000" in alarm
+    assert result.best_step is None
+    assert any("never conditional" in text for text in lines(tmp_path / "run")[-1]["alarms"])
+
+
+def test_checkpoints_of_an_older_version_are_called_that(tmp_path):
+    train(config(), tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    saved, _ = folder.load_checkpoint()
+    del saved["lookout"]
+    folder.save_checkpoint(6, saved)
+    with pytest.raises(RunError, match="made by an older gangda; start again in another --out"):
+        train(budget(steps=9), tmp_path / "run", resume=True)

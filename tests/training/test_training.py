@@ -1,0 +1,272 @@
+"""The training engine on the embedded digits: folders, resuming, stopping, refusing."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from gangda.config import architectures, resolve
+from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
+from gangda.runtime.device import DeviceContext
+from gangda.runtime.progress import Reporter
+from gangda.training import fit_generator, train
+from gangda.training.artifacts import ArtifactWriter
+from gangda.training.saved_model import load_model
+
+SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
+
+
+def config(arch="cdcgan", budget=None, recipe=None, **spec):
+    made = architectures.spec_class(arch)(**{**SMALL.get(arch, {}), **spec})
+    return TrainConfig(
+        data=DataConfig(per_class=12),
+        arch=arch,
+        spec=made,
+        recipe=Recipe(**{**made.recipe, "batch_size": 8, **(recipe or {})}),
+        budget=budget or Budget(steps=6, checkpoint_every="2"),
+        runtime=Runtime(threads=1),
+    )
+
+
+class Stopping(Reporter):
+    """Sends a signal at the given step."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def step(self, task, done, total, info=""):
+        os.kill(os.getpid(), self.number)
+
+
+def test_what_a_run_folder_holds(tmp_path):
+    run = tmp_path / "run"
+    result = train(config(), run)
+    assert result.finished
+    assert result.steps == 6
+    assert sorted(path.name for path in run.iterdir() if path.name != ".lock") == [
+        "checkpoints",
+        "config.yaml",
+        "metrics.jsonl",
+        "model",
+        "run.json",
+        "samples",
+    ]
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [1, 6]
+    assert all({"d_loss", "d_r1", "g_loss", "seconds"} <= set(record) for record in records)
+    discriminator = load_file(run / "model" / "discriminator.safetensors")
+    assert sum(t.numel() for t in discriminator.values()) == result.parameters["discriminator"]
+    gif = Image.open(run / "samples" / "training.gif")
+    assert gif.n_frames >= 3
+    again = resolve.resolve({}, {}, run / "config.yaml").train_config()
+    assert again == config()
+
+
+def test_same_command_again_reprints(tmp_path):
+    first = train(config(), tmp_path / "run")
+    stamp = (tmp_path / "run" / "model" / "model.json").stat().st_mtime_ns
+    again = train(config(), tmp_path / "run")
+    assert (again.steps, again.finished) == (first.steps, True)
+    assert (tmp_path / "run" / "model" / "model.json").stat().st_mtime_ns == stamp
+
+
+def weights(run):
+    return (run / "model" / "generator.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGTERM, StoppedError), (signal.SIGINT, InterruptedByUserError)]
+)
+def test_stopped_and_run_again_is_the_uninterrupted_run(number, error, tmp_path):
+    train(config(), tmp_path / "whole")
+    with pytest.raises(error, match="step 1, all saved"):
+        train(config(), tmp_path / "stopped", reporter=Stopping(number))
+    assert not (tmp_path / "stopped" / "model").exists()
+    train(config(), tmp_path / "stopped")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    assert whole == stopped
+
+
+def test_pretraining_is_stopped_at_once_and_resumed_exactly(tmp_path, monkeypatch):
+    monkeypatch.setattr("gangda.training.run.LOG_EVERY", 3)
+    pretrained = config(recipe={"d_pretrain": 9})
+
+    class AtTurnThree(Stopping):
+        def step(self, task, done, total, info=""):
+            if done == 3:
+                super().step(task, done, total, info)
+
+    train(pretrained, tmp_path / "whole")
+    with pytest.raises(StoppedError, match="turn 3 of pre-training, all saved"):
+        train(pretrained, tmp_path / "stopped", reporter=AtTurnThree(signal.SIGTERM))
+    saved = torch.load(tmp_path / "stopped" / "checkpoints" / "step-00000000.pt", weights_only=True)
+    assert (saved["step"], saved["pretrained"]) == (0, 3)
+    with (tmp_path / "stopped" / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 0, "turn": 6}\n')  # of work that was lost
+    train(pretrained, tmp_path / "stopped")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
+    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
+    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    assert whole == stopped
+    assert [(line["step"], line.get("turn")) for line in whole[:5]] == [
+        (0, 1),
+        (0, 3),
+        (0, 6),
+        (0, 9),
+        (1, None),
+    ]
+    grids = [
+        sorted(path.name for path in (tmp_path / name / "samples").iterdir()) for name in ("whole", "stopped")
+    ]
+    assert grids[0] == grids[1]
+
+
+def test_the_clock_ends_pretraining_too(tmp_path):
+    result = train(config(budget=Budget(minutes=0.002), recipe={"d_pretrain": 10**6}), tmp_path / "run")
+    assert (result.finished, result.steps) == (True, 0)
+    assert any("never trained" in alarm and "--d-pretrain" in alarm for alarm in result.alarms)
+
+
+def test_resume_raises_the_budget_to_the_longer_run(tmp_path):
+    longer = dataclasses.replace(config(), budget=Budget(steps=9, checkpoint_every="2"))
+    train(longer, tmp_path / "longer")
+    train(config(), tmp_path / "run")
+    with pytest.raises(RunError, match=r"budget\.steps"):
+        train(longer, tmp_path / "run")
+    assert train(longer, tmp_path / "run", resume=True).steps == 9
+    assert weights(tmp_path / "longer") == weights(tmp_path / "run")
+
+
+def test_resume_refuses_fewer_steps_than_are_done(tmp_path):
+    train(config(), tmp_path / "run")
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    fewer = dataclasses.replace(config(), budget=Budget(steps=1, checkpoint_every="2"))
+    with pytest.raises(RunError, match="more than the 1 asked for"):
+        train(fewer, tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+    assert train(config(), tmp_path / "run").steps > 1
+
+
+def test_resume_refuses_other_options_and_empty_folders(tmp_path):
+    train(config(), tmp_path / "run")
+    with pytest.raises(RunError, match=r"recipe\.lr"):
+        train(config(recipe={"lr": 0.1}), tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match="no run there"):
+        train(config(), tmp_path / "nothing", resume=True)
+
+
+def test_minutes_end_with_a_complete_resumable_run(tmp_path):
+    result = train(config(budget=Budget(minutes=0.005)), tmp_path / "run")
+    assert result.finished
+    assert result.steps >= 1
+    assert (tmp_path / "run" / "model" / "model.json").is_file()
+    more = config(budget=Budget(minutes=0.02))
+    assert train(more, tmp_path / "run", resume=True).steps > result.steps
+
+
+@pytest.mark.parametrize("budget", [Budget(epochs=1), Budget(epochs=1, checkpoint_every="1e")])
+def test_epochs_and_checkpoints_by_epoch(budget, tmp_path):
+    result = train(config(budget=budget), tmp_path / "run")
+    assert result.steps == round(110 / 8)  # 12 per class, 1 of them held back
+
+
+@pytest.mark.parametrize("arch", ["pca", "gan", "dcgan", "madgan"])
+def test_every_architecture_trains(arch, tmp_path):
+    assert train(config(arch), tmp_path / "run").finished
+
+
+def test_what_is_fitted_is_drawn_from_on_the_machines_device(blobs, tmp_path, monkeypatch):
+    elsewhere = DeviceContext(torch.device("meta"), torch.float32, 1)  # a device that every machine has
+    monkeypatch.setattr("gangda.training.prepare", lambda *_, **__: elsewhere)
+    monkeypatch.setattr(ArtifactWriter, "save_model", lambda *args: None)
+    drawn = []
+    monkeypatch.setattr(ArtifactWriter, "save_grid", lambda keeper, generator, step: drawn.append(generator))
+    with contextlib.suppress(RunError):  # no model is there to read
+        fit_generator(config("pca"), blobs, tmp_path / "run", fingerprint="x")
+    assert {value.device.type for value in drawn[0].buffers()} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"arch": "madgan", "recipe": {"loss": "hinge"}}, UsageError, "--loss hinge"),
+        ({"arch": "madgan", "generators": 9}, UsageError, "--generators 9"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(change, error, words, tmp_path):
+    with pytest.raises(error, match=words):
+        train(config(**change), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_class_only_is_refused_for_conditional_architectures(blobs, tmp_path):
+    one = dataclasses.replace(blobs, labels=blobs.labels * 0, class_names=("all",))
+    with pytest.raises(DataError, match="one class only"):
+        fit_generator(config(), one, tmp_path / "run", fingerprint="x")
+    assert fit_generator(config("dcgan"), one, tmp_path / "run", fingerprint="x").card.class_names == ("all",)
+
+
+def test_divergence_stops_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "gangda.training.adversarial.gradient_penalties.r1",
+        lambda score, real: torch.tensor(float("nan"), requires_grad=True),
+    )
+    with pytest.raises(RunError, match="d_r1 is not a number at step 1"):
+        train(config(), tmp_path / "run")
+
+
+def test_dry_run_writes_nothing(tmp_path):
+    result = train(config(), tmp_path / "run", dry_run=True)
+    assert result.parameters["generator"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_follows_from_the_images_is_written_down(tmp_path):
+    open_config = dataclasses.replace(config(width=None, d_width=None), budget=Budget(epochs=1))
+    train(open_config, tmp_path / "run")
+    recorded = resolve.resolve({}, {}, tmp_path / "run" / "config.yaml").train_config()
+    assert (recorded.spec.width, recorded.spec.d_width) == (16, 32)
+
+
+def test_a_grid_lost_with_the_process_is_no_obstacle(tmp_path):
+    train(config(), tmp_path / "run")
+    (tmp_path / "run" / "samples" / "training.gif").unlink()
+    shutil.rmtree(tmp_path / "run" / "model")
+    for grid in (tmp_path / "run" / "samples").glob("*.png"):
+        grid.unlink()
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    (tmp_path / "run" / "run.json").write_text(json.dumps({**state, "finished": False}))
+    assert train(config(), tmp_path / "run").finished
+    assert (tmp_path / "run" / "model" / "model.json").is_file()
+
+
+def test_a_checkpoint_from_the_future_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(StoppedError):
+        train(config(), tmp_path / "run", reporter=Stopping(signal.SIGTERM))
+    monkeypatch.setattr("gangda.runtime.files.FORMAT_VERSION", 0)
+    with pytest.raises(DataError, match="newer"):
+        train(config(), tmp_path / "run")
+
+
+def test_a_run_finds_its_images_from_any_folder(tmp_path, monkeypatch, blobs):
+    np.savez(tmp_path / "set.npz", images=blobs.pixels, labels=blobs.labels)
+    monkeypatch.chdir(tmp_path)
+    relative = dataclasses.replace(config("pca"), data=DataConfig(source="set.npz"))
+    train(relative, tmp_path / "run")
+    assert load_model(tmp_path / "run").card.data["source"] == str(tmp_path / "set.npz")
+
+
+def test_a_rehearsal_refuses_a_device_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="--device"):
+        train(dataclasses.replace(config(), runtime=Runtime(device="tpu")), tmp_path / "run", dry_run=True)
