@@ -8,6 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from gangda.config import renamed
 from gangda.errors import (
     GangdaError,
     InterruptedByUserError,
@@ -76,7 +77,7 @@ class Group(TyperGroup):
         except GangdaError as error:
             code = complain(str(error), error.exit_code, everywhere=isinstance(error, EVERYWHERE))
         except typer.TyperException as error:
-            code = complain(error.format_message() + _where_to_look(error), error.exit_code, everywhere=True)
+            code = complain(_usage_message(error), error.exit_code, everywhere=True)
         sys.exit(code)
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -131,7 +132,11 @@ def silence_streams() -> None:
         os.dup2(nowhere, stream.fileno())
 
 
-def _where_to_look(error: typer.TyperException) -> str:
-    """A pointer to the help of the command that was mistyped."""
+def _usage_message(error: typer.TyperException) -> str:
+    """The new name of an option that was renamed, or Typer's message and which help to read."""
     context = getattr(error, "ctx", None)
-    return f" (see '{context.command_path} --help')" if context is not None else ""
+    if context is None:
+        return error.format_message()
+    flags = [flag for param in context.command.params for flag in param.opts]
+    outdated = renamed.flag_message(getattr(error, "option_name", None) or "", flags)
+    return outdated or f"{error.format_message()} (see '{context.command_path} --help')"

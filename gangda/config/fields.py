@@ -45,6 +45,11 @@ def flag_of(field: "dataclasses.Field[Any]") -> str:
     return str(field.metadata.get("flag") or "--" + field.name.replace("_", "-"))
 
 
+def variable_of(flag: str) -> str:
+    """The environment variable of a flag, such as `GANGDA_PER_CLASS` for `--per-class`."""
+    return "GANGDA_" + flag[2:].replace("-", "_").upper()
+
+
 class Checked:
     """Base of the configurations: checks values against their fields' limits, and which exclude each other."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gangda.config import schema
+from gangda.config import renamed, schema
 from gangda.config.field_types import in_words
 from gangda.config.fields import Checked
 from gangda.errors import UsageError
@@ -123,6 +123,8 @@ def check_keys(keys: Iterable[Any], known: Collection[str], where: str, prefix: 
         if key in known:
             continue
         text = key if isinstance(key, str) and len(key) <= 60 else in_words(key)
+        if outdated := renamed.key_message(text, known):
+            raise UsageError(f"{where}: {prefix}{outdated}")
         near = difflib.get_close_matches(text, list(known), n=1)
         hint = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
         raise UsageError(f"{where}: unknown key {prefix}{text}; {hint}")

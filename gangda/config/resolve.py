@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.config import architectures, catalog, schema
+from gangda.config import architectures, catalog, renamed, schema
 from gangda.config.field_types import convert
-from gangda.config.fields import Checked, flag_of, in_use, is_given
+from gangda.config.fields import Checked, flag_of, in_use, is_given, variable_of
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
 from gangda.errors import UsageError
 
@@ -99,7 +99,7 @@ def resolve(
 
 def environment_name(field: "dataclasses.Field[Any]") -> str:
     """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
-    return "GANGDA_" + flag_of(field)[2:].replace("-", "_").upper()
+    return variable_of(flag_of(field))
 
 
 def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
@@ -192,6 +192,8 @@ def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str]
 
 
 def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:
+    if outdated := renamed.variable_message(environ, [flag_of(field) for field in fields_of(cls)]):
+        raise UsageError(outdated)
     found = {field: environ.get(environment_name(field), "") for field in fields_of(cls)}
     return {
         field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text

@@ -154,6 +154,9 @@ def test_the_unexpected_is_not_hidden():
         (["sample"], "gangda: Missing argument 'RUN'"),
         (["train", "more"], "gangda: Got unexpected extra argument"),
         (["classify", "x", "--repeats", "0"], "gangda: Invalid value for '--repeats'"),
+        (["compare", "--fresh", "10"], "gangda: --fresh is now called --synthetic-passes\n"),
+        (["compare", "--no-anneal"], "gangda: --no-anneal is now called --no-anneal-synthetic-weight\n"),
+        (["train", "--fresh=10"], "gangda: No such option: --fresh"),
     ],
 )
 def test_mistyped(gangda, words, line):
