@@ -13,7 +13,6 @@ from gangda.augmenting.candidates import Filters
 from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import Decision, Trials, is_open, unseen_validation
 from gangda.classifying.networks import custom
-from gangda.config.fields import in_use
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.paths import located
 from gangda.data.sample_set import SetHeader
@@ -141,7 +140,7 @@ def provenance(task: Task) -> dict[str, Any]:
     config, context = task.config, task.context
     left_open = (AUTO,) if AUTO in config.filter else ()
     filters = (*left_open, *in_order(config.filter))
-    asked = in_use(AugmentConfig, asdict(replace(config, filter=filters)))
+    asked = asdict(replace(config, filter=filters))
     made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
     if task.run is not None and task.model is not None:
         made_by |= model_summary(task.run, task.model)
@@ -155,7 +154,7 @@ def provenance(task: Task) -> dict[str, Any]:
     else:
         del asked["score_by"]
     if _transforms_some(task):
-        made_by["transforms"] = in_use(TransformConfig, asdict(task.transforms))
+        made_by["transforms"] = asdict(task.transforms)
     plain: dict[str, Any] = json.loads(json.dumps(made_by))
     return plain
 

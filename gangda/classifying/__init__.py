@@ -15,7 +15,6 @@ import numpy as np
 from gangda.classifying.fit import build_classifier, evaluate, fit_classifier, step_count
 from gangda.classifying.held_out import Behind, behind_set, check_twins, named_test
 from gangda.classifying.networks import custom
-from gangda.config.fields import in_use
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_source, load_splits
@@ -217,7 +216,7 @@ def _about(
         "hashes": {"train": task.train.content_hash(), "test": task.test.content_hash()},
         "classifier": asdict(classifier),
         "code": custom.code_of(classifier.classifier) if ":" in classifier.classifier else "",
-        "transforms": None if transforms is None else in_use(TransformConfig, asdict(transforms)),
+        "transforms": None if transforms is None else asdict(transforms),
         "seeds": seeds,
         "machine": [context.device.type, context.precision, context.threads],
     }

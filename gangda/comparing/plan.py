@@ -12,8 +12,7 @@ from gangda.classifying.networks import custom
 from gangda.comparing.arm_sets import own_archs, train_config
 from gangda.comparing.preflight import check
 from gangda.config import resolve
-from gangda.config.fields import in_use
-from gangda.config.schema import ComparisonConfig, Recipe, Runtime
+from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
@@ -206,7 +205,7 @@ def digest(value: Any) -> str:
 
 
 def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] | None) -> dict[str, Any]:
-    sections = resolve.used_mapping(config)
+    sections = resolve.as_mapping(config)
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)
@@ -237,8 +236,7 @@ def _own_code(config: ComparisonConfig) -> dict[str, Any]:
 def _trained_as(config: ComparisonConfig, arch: str) -> dict[str, Any]:
     """What an architecture that an arm asks for itself has by default: a cell depends on it."""
     trained = train_config(config, arch, config.runtime.seed)
-    recipe = in_use(Recipe, dataclasses.asdict(trained.recipe))
-    return {"spec": dataclasses.asdict(trained.spec), "recipe": recipe}
+    return {"spec": dataclasses.asdict(trained.spec), "recipe": dataclasses.asdict(trained.recipe)}
 
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,6 +245,6 @@ def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
     compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
     runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
     kept = {key: value for key, value in fixed.items() if key != "family"}
-    if "second_classifier" in compare:
+    if compare["second_classifier"] is not None:
         kept["second"] = fixed["family"]["primary"][:1]  # whose arms it is fitted to
     return {**kept, "compare": compare, "runtime": runtime}

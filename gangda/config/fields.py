@@ -27,16 +27,13 @@ def option(
     repeat: bool = False,
     pattern: str = "",
     words: Mapping[str, Any] = MappingProxyType({}),
-    off: Any = dataclasses.MISSING,
 ) -> Any:
     """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
 
-    `words` are what can be typed in place of a value, and the values that they stand for. `off` is what every field
-    has that is added to a section in use: the value with which all comes out as it did without the field (see
-    `in_use`), whatever the default.
+    `words` are what can be typed in place of a value, and the values that they stand for.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
-    metadata = {"help": help, "flag": flag, "repeat": repeat, "off": off, **limits}
+    metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -70,25 +67,6 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     return kind(
         **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     )
-
-
-def off_values(kind: type[Any]) -> dict[str, Any]:
-    """The newer fields of a configuration, by name, and the values with which they are off."""
-    return {
-        field.name: field.metadata["off"]
-        for field in dataclasses.fields(kind)
-        if field.metadata.get("off", dataclasses.MISSING) is not dataclasses.MISSING
-    }
-
-
-def in_use(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a configuration, by field name, without newer fields that are off.
-
-    This is what identities are made of: what was made before there was a field keeps its own.
-    """
-    off = off_values(kind)
-    as_typed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return {name: value for name, value in values.items() if name not in off or as_typed[name] != off[name]}
 
 
 def is_given(value: Any) -> bool:

@@ -50,7 +50,7 @@ class Recipe(Checked):
     )
     d_steps: int = option(1, "discriminator steps per generator step", minimum=1)
     simultaneous: bool = option(
-        False, "both networks' gradients from the same forward passes, before either is updated", off=False
+        False, "both networks' gradients from the same forward passes, before either is updated"
     )
     d_pretrain: int = option(0, "discriminator steps before the generator's first", minimum=0)
     conditioning_warmup: int = option(
@@ -60,7 +60,6 @@ class Recipe(Checked):
         "natural",
         "how often a class is shown: as often as it comes, by the square root of its size, or all equally",
         choices=("natural", "sqrt", "balanced"),
-        off="natural",
     )
     curriculum: int = option(0, "steps over which training goes from easy images to all", minimum=0)
     ema: float = option(

@@ -13,7 +13,7 @@ from typing import Any
 
 from gangda.config import architectures, catalog, renamed, schema
 from gangda.config.field_types import convert
-from gangda.config.fields import Checked, flag_of, in_use, is_given, variable_of
+from gangda.config.fields import Checked, flag_of, is_given, variable_of
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
 from gangda.errors import UsageError
 
@@ -113,27 +113,9 @@ def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
 
 def dump(config: Any) -> str:
     """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
-    return _as_yaml(as_mapping(config))
-
-
-def canonical(config: Any) -> str:
-    """The same without newer options that are off: the text whose hash names a default folder."""
-    return _as_yaml(used_mapping(config))
-
-
-def used_mapping(config: Any) -> dict[str, Any]:
-    """As `as_mapping`, without newer options that are off (`fields.in_use`)."""
-    mapping = as_mapping(config)
-    return {
-        name: in_use(SECTIONS[name], values) if name in SECTIONS else values
-        for name, values in mapping.items()
-    }
-
-
-def _as_yaml(mapping: Mapping[str, Any]) -> str:
     import yaml
 
-    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **mapping}, sort_keys=False)
+    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
     return text
 
 

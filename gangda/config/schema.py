@@ -61,17 +61,16 @@ class TransformConfig(Checked):
     )
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
     flip: float = option(
-        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0, off=0.0
+        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0
     )
     erasing: float = option(
-        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0, off=0.0
+        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
     )
     mixup: float = option(
         0.0,
         "also blend images and labels of a batch: alpha of the Beta; usually 0.2",
         minimum=0.0,
         maximum=10,
-        off=0.0,
     )
 
 
@@ -149,14 +148,12 @@ class AugmentConfig(Checked):
         None,
         "draw noise beyond this again: smaller is more typical, less varied; as in 1.0",
         minimum=0.05,
-        off=None,
     )
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO), off=())
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,
         "recall: of the same total, more images of the classes that are recalled worse on validation images",
         choices=("recall",),
-        off=None,
     )
     score_by: str = option(
         "accuracy",
@@ -219,18 +216,16 @@ class CompareConfig(Checked):
     synthetic_passes: int = option(
         1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
     )
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO), off=())
+    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
     recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
     second_classifier: str | None = option(
         None,
         "also fit the first primary difference's arms with this one: a headline needs both to agree",
-        off=None,
     )
     tune_steps: tuple[int, ...] = option(
         (),
         "beside the verdict: each arm with those of these steps its validation images choose, as in 1000,2000,4000",
         minimum=1,
-        off=(),
     )
     contrast: tuple[str, ...] = option(
         (), "tested in place of the usual differences, as in 'generated - smote'; repeatable", repeat=True

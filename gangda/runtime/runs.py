@@ -23,8 +23,6 @@ import numpy as np
 import torch
 import yaml
 
-from gangda.config.fields import off_values
-from gangda.config.files import SECTIONS
 from gangda.errors import DataError, RunError
 from gangda.runtime.arrays import IntArray
 from gangda.runtime.checkpoint_files import (
@@ -270,10 +268,7 @@ def _short(value: Any) -> str:
 
 
 def _flat(text: str) -> dict[str, Any]:
-    """Dotted keys of a two-level YAML document; of options that it does not know yet, the values that turn them off."""
+    """Dotted keys of a two-level YAML document."""
     loaded = yaml.safe_load(text) or {}
     sections = {name: value if isinstance(value, dict) else {"": value} for name, value in loaded.items()}
-    sections |= {
-        name: off_values(SECTIONS[name]) | sections[name] for name in SECTIONS.keys() & sections.keys()
-    }
     return {f"{name}.{key}": value for name, values in sections.items() for key, value in values.items()}

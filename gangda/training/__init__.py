@@ -176,7 +176,7 @@ def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
 
 def default_folder(config: TrainConfig, name: str) -> Path:
     """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
-    return Path("runs") / f"{name}-{config.arch}-{config_hash(resolve.canonical(config))}"
+    return Path("runs") / f"{name}-{config.arch}-{config_hash(resolve.dump(config))}"
 
 
 def fit_run(

@@ -64,7 +64,7 @@ def test_filters_are_fitted_on_the_cell_alone_and_counted(tmp_path):
     splits = load_splits(config.data, 0)
     plan = make_plan(config, splits.fingerprint, None, None)
     assert plan.fixed["compare"]["filter"] == ["duplicates"]
-    assert "filter" not in make_plan(experiment(), splits.fingerprint, None, None).fixed["compare"]
+    assert make_plan(experiment(), splits.fingerprint, None, None).fixed["compare"]["filter"] == []
     context = prepare(plan.config.runtime)
     filtered = AddedImages(plan, plan.cells[0], splits, context, tmp_path, lambda share, info: None)
     pool = filtered.of("generator")

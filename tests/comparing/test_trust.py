@@ -128,16 +128,14 @@ def config(**compare) -> ComparisonConfig:
     )
 
 
-def test_without_simultaneous_steps_plans_keep_their_identity():
-    arms = ("real", "generated"), ("real", "generated@dcgan-5x5")
-    plans = [make_plan(config(arms=names), "0123", None, None) for names in arms]
-    assert not any("simultaneous" in plan.fixed["recipe"] for plan in plans)
-    assert plans[1].fixed["others"]["dcgan-5x5"]["recipe"]["simultaneous"] is True
+def test_the_recipe_of_an_arms_own_architecture_is_part_of_the_plan():
+    plan = make_plan(config(arms=("real", "generated@dcgan-5x5")), "0123", None, None)
+    assert plan.fixed["recipe"]["simultaneous"] is False
+    assert plan.fixed["others"]["dcgan-5x5"]["recipe"]["simultaneous"] is True
 
 
-def test_without_a_second_classifier_plans_and_cells_keep_their_identity():
+def test_a_second_classifier_makes_another_plan_and_other_cells():
     plan = make_plan(config(), "0123", None, None)
-    assert "second_classifier" not in plan.fixed["compare"]
     other = make_plan(config(second_classifier="resnet"), "0123", None, None)
     assert other.hash != plan.hash
     assert other.cells[0].id != plan.cells[0].id

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gangda.config import architectures, files, schema
-from gangda.config.fields import flag_of, from_plain, in_use
+from gangda.config.fields import flag_of, from_plain
 from gangda.errors import UsageError
 
 CLASSES = [
@@ -87,33 +87,6 @@ def test_refused_with_the_flag_named(build, message):
 @pytest.mark.parametrize("every", ["2000", "2000s", "5e", "1"])
 def test_checkpoint_every_as_typed(every):
     assert schema.Budget(checkpoint_every=every).checkpoint_every == every
-
-
-@pytest.mark.parametrize(
-    ("config", "changed", "newer"),
-    [
-        (
-            schema.Recipe(),
-            {"class_sampling": "sqrt", "simultaneous": True},
-            {"class_sampling", "simultaneous"},
-        ),
-        (schema.TransformConfig(), {"flip": 0.5, "mixup": 0.2}, {"flip", "mixup"}),
-        (schema.CompareConfig(), {"filter": ("duplicates",)}, {"filter"}),
-    ],
-)
-def test_newer_options_that_are_off_leave_no_trace(config, changed, newer):
-    """What was made before there were any keeps its identity; whether values come as they are or as JSON's."""
-    plain = dataclasses.asdict(config)
-    for values in (plain, json.loads(json.dumps(plain))):
-        assert not newer & set(in_use(type(config), values))
-    kept = in_use(type(config), dataclasses.asdict(dataclasses.replace(config, **changed)))
-    assert set(kept) - set(in_use(type(config), plain)) == newer
-
-
-@pytest.mark.parametrize(("cls", "field"), FIELDS, ids=ids)
-def test_what_is_off_can_be_asked_for(cls, field):
-    off = field.metadata["off"]
-    assert off is dataclasses.MISSING or getattr(cls(**{field.name: off}), field.name) == off
 
 
 def test_balance_and_ratio_go_together():

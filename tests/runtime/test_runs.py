@@ -24,18 +24,6 @@ def test_claiming(tmp_path):
     assert run.claim(CONFIG.replace("5", "6"), ignoring=("steps",)) is True
 
 
-def test_a_run_of_before_there_was_an_option_goes_on_without_it(tmp_path):
-    run, newer = (
-        RunFolder(tmp_path / "run"),
-        CONFIG.replace("  lr: 0.1\n", "  lr: 0.1\n  class_sampling: natural\n"),
-    )
-    assert newer != CONFIG
-    run.claim(CONFIG)
-    with pytest.raises(RunError, match=r"recipe\.class_sampling = natural, not sqrt"):
-        run.claim(newer.replace("natural", "sqrt"))
-    assert run.claim(newer) is True
-
-
 def test_a_folder_of_somebody_elses_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("do not touch")
     with pytest.raises(RunError, match="choose another --out"):
