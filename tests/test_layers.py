@@ -128,6 +128,20 @@ def test_no_pickle_and_no_catching_everything(module):
     ]
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_needs_what_windows_lacks(module):
+    tree = ast.parse(MODULES[module].read_text())
+    lacking = {"fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog", "posix"}
+    assert not {name.split(".")[0] for name in _all_imports(tree)} & lacking
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            assert (node.value.id, node.attr) not in {
+                ("os", "fork"),
+                ("signal", "SIGUSR1"),
+                ("signal", "SIGHUP"),
+            }
+
+
 def _all_imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

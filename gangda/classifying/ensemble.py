@@ -11,7 +11,7 @@ from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
 from gangda.errors import DataError, RunError
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.files import in_turn
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import Reporter
 from gangda.runtime.results import read_result, write_result
 
@@ -45,7 +45,7 @@ def kept_panel(
         return kept
     with contextlib.ExitStack() as held:
         with contextlib.suppress(RunError):  # it cannot be locked: at worst several processes train the same
-            held.enter_context(in_turn(folder))
+            held.enter_context(lock_folder(folder, wait=True))
         kept = _kept(folder, roles, config, context, shares)  # another shard may have trained it meanwhile
         if kept is not None:
             return kept

@@ -15,7 +15,8 @@ from gangda.config import resolve
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
-from gangda.runtime.files import foreign_names, in_turn, read_json, write_bytes, write_json
+from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
+from gangda.runtime.locks import lock_folder
 from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
 from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
@@ -136,7 +137,7 @@ def publish(plan: Plan, out: Path) -> Plan:
     # The plan is looked for after the names are read: what a start at the same time put there came after it.
     if foreign_names(out, (".lock",), (path.name,)) and not path.exists():
         raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
-    with in_turn(out):
+    with lock_folder(out, wait=True):
         if path.exists():
             plan = _taken_up(plan, path)
         _write(plan, out)

@@ -142,7 +142,7 @@ def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
     """Why a worker is gone. A scheduler may signal every process at once, and the worker be the first to go."""
     process.join(10.0)
     code = process.exitcode
-    if code in (-signal.SIGTERM, -signal.SIGUSR1):
+    if code in (-signal.SIGTERM, -getattr(signal, "SIGUSR1", signal.SIGTERM)):
         return StoppedError(stopped)
     how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     return RunError(f"cell {cell.index} (seed {cell.seed}): its worker ended ({how}); fewer --jobs may help")

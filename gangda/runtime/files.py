@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import math
 import os
@@ -14,11 +13,11 @@ from typing import Any, BinaryIO
 from gangda.errors import DataError, RunError
 from gangda.runtime.staging import SUFFIX, folder_beside, named_beside
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 was that of gangda 0.1
 
 
-class NewerFormatError(DataError):
-    """A file of a newer gangda: it is no damage."""
+class FormatVersionError(DataError):
+    """A file written by a newer or by an older gangda: it is not damaged, but cannot be read."""
 
 
 @contextlib.contextmanager
@@ -84,48 +83,6 @@ def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) 
     return {path.name for path in folder.iterdir() if not temporary.fullmatch(path.name)} - set(own)
 
 
-@contextlib.contextmanager
-def in_turn(folder: Path) -> Iterator[None]:
-    """Wait until no other process is inside this block for the same folder (made if need be), then hold it.
-
-    For a moment's work: the system lets go when the process ends, however it ends.
-
-    Raises:
-        RunError: there can be no lock there.
-    """
-    with _locked(folder, fcntl.LOCK_EX):
-        yield
-
-
-@contextlib.contextmanager
-def held_alone(folder: Path) -> Iterator[None]:
-    """The same without waiting.
-
-    Raises:
-        RunError: another process holds it, or there can be no lock there.
-    """
-    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        yield
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    with clear_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    with file:
-        try:
-            fcntl.flock(file, how)
-        except BlockingIOError:
-            raise RunError(f"{folder}: another process is working in this folder; wait for it") from None
-        except OSError as error:  # some network file systems
-            reason = error.strerror or str(error)
-            raise RunError(
-                f"{folder}: cannot be locked against other processes ({reason}); choose an --out on another file system"
-            ) from error
-        yield
-
-
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write a JSON object with `format_version`, atomically; see `without_nan`."""
     text = json.dumps({"format_version": FORMAT_VERSION, **value}, indent=2, allow_nan=False)
@@ -162,22 +119,39 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_version(version: Any, path: Path) -> None:
-    """Refuse a format from the future (NewerFormatError), or none at all (DataError)."""
-    if not isinstance(version, int):
+    """Check the `format_version` of a file.
+
+    Raises:
+        FormatVersionError: another version of gangda wrote it.
+        DataError: it has no version.
+    """
+    if not isinstance(version, int) or version < 1:
         raise DataError(f"{path}: has no format_version; not a file of gangda's")
     if version > FORMAT_VERSION:
-        raise NewerFormatError(
+        raise FormatVersionError(
             f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda"
+        )
+    if version < FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{path}: was written by gangda 0.{version}; make it again, or choose another --out"
         )
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder durable."""
+    """Make renames inside a folder durable; Windows cannot open folders, and does without."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_all() -> None:
+    """Flush all files to disk at once: for many small ones, an fsync of each costs fifty times as much."""
+    if hasattr(os, "sync"):  # not on Windows
+        os.sync()
 
 
 @contextlib.contextmanager
@@ -194,7 +168,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
             raise RunError(f"{place}: already exists and is not empty; choose another --out or remove it")
         with folder_beside(place) as temporary:
             yield temporary
-            os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
+            sync_all()
             temporary.chmod(0o755)
             temporary.replace(place)
         sync_folder(place.parent)

@@ -39,11 +39,11 @@ from gangda.runtime.files import (
     check_version,
     clear_disk_errors,
     foreign_names,
-    held_alone,
     read_json,
     write_bytes,
     write_json,
 )
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
@@ -80,6 +80,8 @@ class RunFolder:
         """
         recorded, known = self.path / "config.yaml", self._is_run()
         if known:
+            if (self.path / "run.json").is_file():
+                self.state()  # a run of another version of gangda is refused as that
             _refuse_difference(self.path, recorded, config_yaml, ignoring)
         else:
             self.refuse_foreign()
@@ -121,7 +123,7 @@ class RunFolder:
         Raises:
             RunError: another process holds it, or there can be no lock there.
         """
-        with held_alone(self.path):
+        with lock_folder(self.path):
             with clear_disk_errors(self.path):
                 for place in ("", *PARTS):
                     remove_temporaries(self.path / place)
@@ -172,7 +174,7 @@ class RunFolder:
         """Make the log durable: no checkpoint may know of steps whose lines a power cut takes away."""
         path = self.path / "metrics.jsonl"
         if path.is_file():
-            with path.open("rb") as file:
+            with path.open("r+b") as file:
                 os.fsync(file.fileno())
 
     def checkpoints(self) -> list[Path]:

@@ -1,13 +1,14 @@
 """Temporary folders beside the place they are made for, and what killed processes leave of temporaries."""
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 SUFFIX = ".gangda-part"  # ends the names of our temporaries: what users call their own files must never match
 
@@ -48,7 +49,7 @@ def _own_folder(place: Path) -> tuple[Path, int | None]:
         handle = None
         with contextlib.suppress(OSError):
             handle = os.open(temporary, os.O_RDONLY)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_descriptor(handle)
         if temporary.is_dir():  # nobody took it for a dead process's before it was locked
             return temporary, handle
         if handle is not None:
@@ -56,13 +57,15 @@ def _own_folder(place: Path) -> tuple[Path, int | None]:
 
 
 def _remove_left(place: Path) -> None:
+    if os.name == "nt":  # folders cannot be opened there, and so not be locked
+        return
     left = named_beside([place.name])
     for folder in [path for path in place.parent.iterdir() if left.fullmatch(path.name)]:
         with contextlib.suppress(OSError):
             handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
+                if lock_descriptor(handle, blocking=False):
+                    shutil.rmtree(folder)
             finally:
                 os.close(handle)
 

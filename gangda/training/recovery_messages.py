@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.checkpoint_files import checkpoint_paths, known_hash
-from gangda.runtime.files import NewerFormatError, read_json
+from gangda.runtime.files import FormatVersionError, read_json
 
 
 def no_model(run: Path) -> str:
@@ -43,7 +43,7 @@ def refusing_damage(run: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (UsageError, NewerFormatError, MemoryError):
+    except (UsageError, FormatVersionError, MemoryError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:100]

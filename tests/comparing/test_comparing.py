@@ -244,7 +244,7 @@ def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
     target = cell_path(tmp_path / "exp", plan.cells[0])
     target.parent.mkdir(parents=True)
     target.write_bytes(next((out / "cells").iterdir()).read_bytes())
-    (tmp_path / "exp" / "plan.json").write_text(json.dumps({"format_version": 1, **plan.as_dict()}))
+    (tmp_path / "exp" / "plan.json").write_text(json.dumps({"format_version": 2, **plan.as_dict()}))
     assert run(config, tmp_path / "exp", dry_run=True).finished == 0
 
 

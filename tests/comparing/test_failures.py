@@ -76,11 +76,11 @@ def test_a_cell_keeps_the_bytes_it_has_always_had(tmp_path):
     write_cell(tmp_path, plan.cells[0], {"id": plan.cells[0].id, "finished": True, "score": 0.5})
     text = f'{{"finished": true, "id": "{plan.cells[0].id}", "score": 0.5}}'
     assert json.loads(path.read_text()) == {
-        "format_version": 1,
+        "format_version": 2,
         **json.loads(text),
         "content": hashlib.sha256(text.encode()).hexdigest()[:16],
     }
-    assert read_cell(tmp_path, plan.cells[0]) == {"format_version": 1, **json.loads(text)}
+    assert read_cell(tmp_path, plan.cells[0]) == {"format_version": 2, **json.loads(text)}
 
 
 def test_too_few_that_are_left_are_called_too_few(tmp_path):

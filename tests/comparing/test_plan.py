@@ -160,7 +160,7 @@ def test_somebody_elses_folder_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not an experiment's folder"):
         publish(plan(), tmp_path)
-    (tmp_path / "plan.json").write_text('{"format_version": 1, "kind": "wedding"}')
+    (tmp_path / "plan.json").write_text('{"format_version": 2, "kind": "wedding"}')
     with pytest.raises(RunError, match="not the plan of an experiment"):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text("{")

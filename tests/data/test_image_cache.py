@@ -72,7 +72,7 @@ def newer(path):
         (".npy", flip),
         (".json", lambda path: path.unlink()),
         (".json", lambda path: path.write_text("{")),
-        (".json", lambda path: path.write_text('{"format_version": 1}')),
+        (".json", lambda path: path.write_text('{"format_version": 2}')),
         (".json", newer),
     ],
 )

@@ -80,9 +80,9 @@ def test_what_is_said_of_a_damaged_model_helps(run, finished, name, spoil):
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ('{"format_version": 1, "finished": true}', "its model is missing"),
-        ('{"format_version": 1, "finished": false}', "its training is not finished"),
-        ('{"format_version": 1, "fin', "its training is not finished"),
+        ('{"format_version": 2, "finished": true}', "its model is missing"),
+        ('{"format_version": 2, "finished": false}', "its training is not finished"),
+        ('{"format_version": 2, "fin', "its training is not finished"),
     ],
 )
 def test_a_run_without_a_model_is_finished_or_not(run, state, says):

@@ -302,7 +302,7 @@ def test_classifiers(tmp_path, depth, context, blobs):
 def test_configuration(tmp_path, depth):
     path = tmp_path / "config.yaml"
     good = {
-        "format_version": 1,
+        "format_version": 2,
         "data": {"source": "digits", "per_class": 5, "class_counts": None},
         "arch": {"name": "madgan", "generators": 3},
         "recipe": {"lr": 0.1, "diffaugment": ["color"]},

@@ -1,5 +1,3 @@
-import errno
-import fcntl
 import os
 import shutil
 import signal
@@ -10,10 +8,9 @@ import pytest
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.files import (
+    FormatVersionError,
     being_written,
     foreign_names,
-    held_alone,
-    in_turn,
     read_json,
     whole_folder,
     without_nan,
@@ -27,7 +24,7 @@ MINE = (".notes.markdown", ".run.json.abcdefgh", ".run.json.abcdefgh.txt", "x.ga
 
 def test_json_round_trip(tmp_path):
     write_json(tmp_path / "a" / "b.json", {"x": [1, 2.5, None]})
-    assert read_json(tmp_path / "a" / "b.json") == {"format_version": 1, "x": [1, 2.5, None]}
+    assert read_json(tmp_path / "a" / "b.json") == {"format_version": 2, "x": [1, 2.5, None]}
     assert os.listdir(tmp_path / "a") == ["b.json"]
 
 
@@ -80,33 +77,33 @@ def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
     assert os.listdir(tmp_path) == ["set"]
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
-@pytest.mark.parametrize("lock", [in_turn, held_alone])
-def test_a_file_system_without_locks_is_one_line(lock, number, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(RunError, match=f"cannot be locked .*{os.strerror(number)}.*another file system"):
-        lock(tmp_path / "run").__enter__()
-
-
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_what_is_no_json_is_not_written(number, tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", {"x": [number]})
     assert os.listdir(tmp_path) == []
     write_json(tmp_path / "b.json", without_nan({"x": (number, 1, "nan"), "y": {"z": number}}))
-    assert read_json(tmp_path / "b.json") == {"format_version": 1, "x": [None, 1, "nan"], "y": {"z": None}}
+    assert read_json(tmp_path / "b.json") == {"format_version": 2, "x": [None, 1, "nan"], "y": {"z": None}}
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[1]", '{"x": 1}', '{"format_version": 2}', '{"format_version": "1"}']
+    "text", ["", "{", "[1]", '{"x": 1}', '{"format_version": 3}', '{"format_version": "1"}']
 )
 def test_bad_json_is_a_data_error(text, tmp_path):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(DataError):
         read_json(tmp_path / "x.json")
+
+
+def test_a_file_of_another_version_is_one_line(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"format_version": 1}')
+    with pytest.raises(FormatVersionError) as caught:
+        read_json(path)
+    assert str(caught.value) == f"{path}: was written by gangda 0.1; make it again, or choose another --out"
+    path.write_text('{"format_version": 99}')
+    with pytest.raises(FormatVersionError, match=r"format 99 is newer .*; update gangda"):
+        read_json(path)
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path):

@@ -23,7 +23,7 @@ def test_what_was_written_is_read(tmp_path):
             "no hash of its content .made by an older gangda",
         ),
         (lambda text: text[:-9], "not readable JSON"),
-        (lambda text: text.replace('"format_version": 1', '"format_version": 2'), "newer than this gangda"),
+        (lambda text: text.replace('"format_version": 2', '"format_version": 3'), "newer than this gangda"),
     ],
 )
 def test_a_damaged_result_is_refused_and_what_to_do_is_said(tmp_path, change, words):

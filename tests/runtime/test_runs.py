@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gangda.errors import RunError
+from gangda.errors import DataError, RunError
 from gangda.runtime.files import write_bytes, write_json
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.runtime.runs import KEEP_CHECKPOINTS, RunFolder, find_run
@@ -22,6 +22,16 @@ def test_claiming(tmp_path):
     with pytest.raises(RunError, match=r"budget\.steps"):
         run.claim(CONFIG.replace("5", "6"))
     assert run.claim(CONFIG.replace("5", "6"), ignoring=("steps",)) is True
+
+
+def test_a_run_of_the_first_edition_is_refused_as_that(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.claim(CONFIG)
+    (run.path / "run.json").write_text('{"format_version": 1, "finished": true}')
+    with pytest.raises(
+        DataError, match=r"run\.json: was written by gangda 0\.1; make it again, or choose another"
+    ):
+        run.claim(CONFIG.replace("0.1", "0.2"))
 
 
 def test_a_folder_of_somebody_elses_is_refused(tmp_path):

@@ -76,7 +76,7 @@ def test_every_metric_is_written_and_reprinted(samples, tmp_path):
     ]
     again = run(samples, tmp_path / "out")
     assert again.reprinted
-    assert json.dumps({**again.as_dict(), "reprinted": False, "format_version": 1}).startswith(text[:100])
+    assert json.dumps({**again.as_dict(), "reprinted": False, "format_version": 2}).startswith(text[:100])
     assert again.as_dict()["metrics"] == values["metrics"]
 
 

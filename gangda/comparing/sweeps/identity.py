@@ -8,7 +8,8 @@ from typing import Any
 from gangda.comparing.plan import Plan, digest
 from gangda.errors import RunError
 from gangda.experiments import Experiment
-from gangda.runtime.files import foreign_names, in_turn, read_json, write_json
+from gangda.runtime.files import foreign_names, read_json, write_json
+from gangda.runtime.locks import lock_folder
 
 FILE, KIND = "plan.json", "experiment over settings"
 
@@ -47,7 +48,7 @@ class Identity:
         # The plan is looked for after the names are read: what a start at the same time put there came after it.
         if foreign_names(out, (".lock",), (FILE,)) and not path.exists():
             raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
-        with in_turn(out):
+        with lock_folder(out, wait=True):
             if path.exists():
                 self._refuse_another(read_json(path), out)
             else:

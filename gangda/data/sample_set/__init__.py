@@ -5,7 +5,6 @@ A shard is written beside its place and moved in with its index last; readers tr
 """
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from gangda.data.sample_set.metadata import unite_metadata
 from gangda.data.sample_set.npz import NpzWriter, read_npz
 from gangda.data.sample_set.png import PngWriter, read_png
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import clear_disk_errors, sync_folder, write_bytes, write_json
+from gangda.runtime.files import clear_disk_errors, sync_all, sync_folder, write_bytes, write_json
 from gangda.runtime.signals import stop_request
 from gangda.runtime.staging import folder_beside
 
@@ -162,7 +161,7 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
             writer = SetWriter(temporary, header, open_files)
             yield writer
             writer.finish()
-        os.sync()  # one flush for all the small files; an fsync each costs fifty times as much
+        sync_all()
         temporary.chmod(0o755)
         if writer.contact_sheet:
             write_bytes(contact_sheet(out, header), writer.contact_sheet)
