@@ -1,46 +1,68 @@
-"""Differences between settings of an experiment, paired by seed, for any figure that a seed gives."""
+"""Differences paired by seed, tested together as one family."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gangda.data.images import FloatArray
-from gangda.statistics.families import by_holm
+from gangda.statistics.families import ADJUST, Adjusted
 from gangda.statistics.power import detectable_difference
-from gangda.statistics.signflip import passes, sign_flip, smallest_p
-from gangda.statistics.values import Interval
+from gangda.statistics.signflip import SignFlip, passes, sign_flip, smallest_p
+from gangda.statistics.values import Difference, standard_deviation
 
 HIGHER, LOWER, UNDECIDED, TOO_FEW = "higher", "lower", "undecided", "too few seeds"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A setting less the reference, in the figure's own units.
+@dataclass(frozen=True, eq=False)
+class PairedTest:
+    """The test of one difference.
 
     Attributes:
-        name: the setting.
-        deltas: of each seed; mean, sd: of them.
-        p, adjusted_p: exact sign-flip p, and Holm's over all differences; None where there are too few seeds for any.
-        interval: inversion of the same test at the level at which Holm decided; None where n is too small for one.
-        detectable: true difference found with 80% power; None where nothing can be found.
-        verdict: "higher", "lower", "undecided" or "too few seeds".
+        deltas: of each seed, float64 (n,).
+        flips: their sign-flip test.
+        adjusted: its p, as the family's procedure adjusts it.
     """
 
-    name: str
-    deltas: tuple[float, ...]
-    mean: float
-    sd: float
-    p: float | None
-    adjusted_p: float | None
-    interval: Interval | None
-    detectable: float | None
-    verdict: str
+    deltas: FloatArray
+    flips: SignFlip
+    adjusted: Adjusted
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    @property
+    def mean(self) -> float:
+        """Of the deltas."""
+        return float(self.deltas.mean())
+
+    @property
+    def reachable(self) -> bool:
+        """Whether this many seeds can reach the level at all, whatever the data."""
+        return passes(smallest_p(len(self.deltas)), self.adjusted.level)
+
+    def decided(self, alpha: float) -> bool:
+        """Whether a difference was shown, with the family's error rate at alpha."""
+        p = self.adjusted.adjusted
+        return self.reachable and p is not None and passes(p, alpha)
+
+    def values(self) -> dict[str, Any]:
+        """The fields of a `Difference` but name and verdict."""
+        level, sd = self.adjusted.level, standard_deviation(self.deltas)
+        return {
+            "deltas": tuple(self.deltas.tolist()),
+            "mean": self.mean,
+            "sd": sd,
+            "p": self.adjusted.p if self.reachable else None,
+            "adjusted_p": self.adjusted.adjusted if self.reachable else None,
+            "interval": self.flips.interval(level),
+            "detectable": detectable_difference(len(self.deltas), sd, level),
+        }
+
+
+def paired_tests(deltas: Mapping[str, FloatArray], procedure: str, alpha: float) -> dict[str, PairedTest]:
+    """Test every difference, float64 (n,) of each, in this order; `procedure` (of `ADJUST`) keeps the error rate."""
+    flips = {name: sign_flip(each) for name, each in deltas.items()}
+    adjusted = ADJUST[procedure]([test.p() for test in flips.values()], alpha)
+    return {name: PairedTest(deltas[name], flips[name], p) for name, p in zip(deltas, adjusted, strict=True)}
 
 
 def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float) -> list[Difference]:
@@ -52,30 +74,15 @@ def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float)
     base = np.asarray(values[reference], dtype=np.float64)
     pairs = {name: np.asarray(values[name], dtype=np.float64) - base for name in values if name != reference}
     deltas = {name: known for name, each in pairs.items() if len(known := each[np.isfinite(each)])}
-    tests = {name: sign_flip(parts) for name, parts in deltas.items()}
-    adjusted = by_holm([test.p() for test in tests.values()], alpha)
-    found = []
-    for name, p in zip(deltas, adjusted, strict=True):
-        n = len(deltas[name])
-        reachable = passes(smallest_p(n), p.level)
-        mean, sd = float(deltas[name].mean()), _spread(deltas[name])
-        decided = reachable and p.adjusted is not None and passes(p.adjusted, alpha)
-        word = (HIGHER if mean > 0 else LOWER) if decided else UNDECIDED
-        found.append(
-            Difference(
-                name=name,
-                deltas=tuple(deltas[name].tolist()),
-                mean=mean,
-                sd=sd,
-                p=p.p if reachable else None,
-                adjusted_p=p.adjusted if reachable else None,
-                interval=tests[name].interval(p.level) if reachable else None,
-                detectable=detectable_difference(n, sd, p.level) if reachable else None,
-                verdict=word if reachable else TOO_FEW,
-            )
-        )
-    return found
+    return [
+        Difference(name=name, verdict=_verdict(test, alpha), **test.values())
+        for name, test in paired_tests(deltas, "holm", alpha).items()
+    ]
 
 
-def _spread(deltas: FloatArray) -> float:
-    return float(deltas.std(ddof=1)) if len(deltas) > 1 else 0.0
+def _verdict(test: PairedTest, alpha: float) -> str:
+    if not test.reachable:
+        return TOO_FEW
+    if not test.decided(alpha):
+        return UNDECIDED
+    return HIGHER if test.mean > 0 else LOWER

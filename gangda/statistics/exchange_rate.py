@@ -2,12 +2,12 @@
 
 Scores of the real images alone at several sizes are a learning curve. It is taken as monotone, and as linear in the
 logarithm of the size between the sizes that were measured: nothing is read off beyond them. An arm's mean score is
-looked up on the mean curve; single seeds' curves are too rough to be turned round, and often have no such size.
+looked up on the mean curve; single seeds' curves are too rough to be inverted, and often have no such size.
 
 The interval holds every number of extra images e for which the sign-flip test of "the arm scores as the curve at
 n + e", paired by seed, is not significant, and so has its level at any number of seeds. At e = 0 the curve is the real
-images' own scores, also where the mean curve was made monotone there: whether the arm is above or below them is said
-by these alone, and 0 is left out exactly where the arm was shown to differ from the real images.
+images' own scores, also where the mean curve was made monotone there: whether the arm is above or below them is
+decided by these alone, and 0 is left out exactly where the arm was shown to differ from the real images.
 
 Source: Sun 2017, "Revisiting unreasonable effectiveness of data" (scores grow with the logarithm of the size); Barlow
 1972 (monotone means); Fieller 1954 (interval of a ratio by inverting a test), here with sign flips in place of the
@@ -25,15 +25,15 @@ from gangda.data.images import FloatArray
 from gangda.statistics.signflip import passes, sign_flip, smallest_p
 from gangda.statistics.values import Interval
 
-TIE = 1e-12  # scores nearer than this are equal: sums round
-HALVINGS = 12  # of a stretch of the curve, to find where an interval ends: to 1/4096 of it
-ENOUGH = 100  # images added from which on a rate for a thousand is no wild guess
+TIE = 1e-12  # scores nearer than this are equal, up to rounding
+HALVINGS = 12  # bisection of a segment of the curve, for an interval's end: to 1/4096 of it
+ENOUGH = 100  # added images from which on a rate per thousand is given
 THOUSAND = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """A learning curve, monotone in the mean over the seeds.
+class LearningCurve:
+    """Scores over the number of real images, monotone in the mean over the seeds.
 
     Attributes:
         sizes: real training images, float64 (k,), ascending; the first is the real subset's.
@@ -49,7 +49,7 @@ class Curve:
     @property
     def means(self) -> FloatArray:
         """Over the seeds, float64 (k,), never falling."""
-        return np.maximum.accumulate(self.scores.mean(axis=0))  # rounding apart, they are so already
+        return np.maximum.accumulate(self.scores.mean(axis=0))  # already monotone but for rounding
 
     @property
     def extra(self) -> float:
@@ -65,7 +65,7 @@ class Curve:
 
     @property
     def rises(self) -> bool:
-        """Whether more real images do better on it: of one that does not, nothing can be read off."""
+        """Whether more real images score better; otherwise no exchange rate can be read off."""
         return bool(self.means[-1] - self.real.mean() > TIE and self.means[-1] - self.means[0] > TIE)
 
     def size_of(self, score: float) -> float:
@@ -82,9 +82,35 @@ class Curve:
         ends = np.log(self.sizes[j - 1 : j + 1])
         return float(np.exp(ends[0] + share * (ends[1] - ends[0])))
 
+    def size_of_arm(self, scores: FloatArray) -> float:
+        """As `size_of`, for an arm that scores above the real images; else the first size, or minus infinity."""
+        lead = float(scores.mean() - self.real.mean())
+        if lead > TIE:
+            return self.size_of(float(scores.mean()))
+        return -math.inf if lead < -TIE else float(self.sizes[0])
+
+
+def learning_curve(sizes: Sequence[float], scores: Sequence[FloatArray]) -> LearningCurve:
+    """The curve of at least two sizes, in any order, with the scores of the same seeds at each, float (n,).
+
+    Neighbouring sizes whose means are out of order are averaged (pool adjacent violators), in every seed alike.
+    """
+    order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
+    table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
+    means = table.mean(axis=0)
+    blocks: list[
+        list[int]
+    ] = []  # neighbouring sizes whose averaged means do not fall from one block to the next
+    for position in range(len(means)):
+        blocks.append([position])
+        while len(blocks) > 1 and means[blocks[-2]].mean() > means[blocks[-1]].mean():
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    pooled = [table[:, block].mean(axis=1) for block in blocks for _ in block]
+    return LearningCurve(np.asarray(sizes, dtype=np.float64)[order], np.stack(pooled, axis=1), table[:, 0])
+
 
 @dataclass(frozen=True)
-class Worth:
+class ExchangeRate:
     """What the added images of an arm are worth.
 
     Attributes:
@@ -94,7 +120,6 @@ class Worth:
             infinity: it is above the most that were measured.
         interval: of `extra`, its ends infinite where it reaches beyond the curve; None where the seeds are too few.
         most: extra real images measured at most.
-        sentence: in words.
     """
 
     name: str
@@ -102,133 +127,100 @@ class Worth:
     extra: float
     interval: Interval | None
     most: float
-    sentence: str
 
     @property
     def per_thousand(self) -> float:
-        """Real images that a thousand added ones are worth, where so many were added as were."""
+        """Real images that a thousand added ones are worth, where as many were added as here."""
         return THOUSAND * self.extra / self.added
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; what is beyond the curve is None, and `beyond` says on which side."""
-        ends = (self.extra, *(self.interval or (math.nan, math.nan)))
-        plain = [value if math.isfinite(value) else None for value in ends]
-        rate = self.per_thousand
+        """Plain values; what is beyond the curve is None, and `beyond` gives the side."""
+        ends, rate = self.interval, self.per_thousand
         return {
             **asdict(self),
-            "extra": plain[0],
-            "interval": None if self.interval is None else plain[1:],
+            "extra": _finite(self.extra),
+            "interval": None if ends is None else [_finite(end) for end in ends],
             "beyond": _side(self.extra),
-            "beyond_interval": None if self.interval is None else [_side(end) for end in self.interval],
-            "per_thousand": rate if math.isfinite(rate) else None,
+            "beyond_interval": None if ends is None else [_side(end) for end in ends],
+            "per_thousand": _finite(rate),
+            "sentence": self.sentence,
         }
 
+    @property
+    def sentence(self) -> str:
+        """In words; per thousand added images where there were enough of them."""
+        factor = THOUSAND / self.added if self.added >= ENOUGH else 1
+        extra, *ends = (self._amount(end, factor) for end in (self.extra, *(self.interval or ())))
+        seen = f"interval {ends[0]} to {ends[1]}" if ends else "too few seeds for an interval"
+        if factor == 1:
+            return f"{self.name}: its {self.added:,.0f} added images are worth {extra} real ones ({seen})."
+        return (
+            f"{self.name}: 1,000 added images are worth {extra} real ones ({seen}); "
+            f"measured with {self.added:,.0f}."
+        )
 
-def curve_of(sizes: Sequence[float], scores: Sequence[FloatArray]) -> Curve:
-    """The curve of at least two sizes, in any order, with the scores of the same seeds at each, float (n,).
-
-    Neighbouring sizes whose means are out of order are pooled (pool adjacent violators), in every seed alike.
-    """
-    order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
-    table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
-    pooled = [table[:, pool].mean(axis=1) for pool in _pools(table.mean(axis=0)) for _ in pool]
-    return Curve(np.asarray(sizes, dtype=np.float64)[order], np.stack(pooled, axis=1), table[:, 0])
+    def _amount(self, images: float, factor: float) -> str:
+        images = factor * images
+        if images == -math.inf:
+            return "less than 0"
+        if 0 < images < 0.5:  # 0 itself is outside the interval
+            return "just above 0"
+        return f"more than {factor * self.most:,.0f}" if images == math.inf else f"{images:,.0f}"
 
 
-def _pools(means: FloatArray) -> list[list[int]]:
-    """Neighbouring positions whose means, averaged, no longer fall from one pool to the next."""
-    pools: list[list[int]] = []
-    for position in range(len(means)):
-        pools.append([position])
-        while len(pools) > 1 and means[pools[-2]].mean() > means[pools[-1]].mean():
-            pools[-2:] = [pools[-2] + pools[-1]]
-    return pools
-
-
-def worth_of(name: str, scores: FloatArray, added: float, curve: Curve, alpha: float) -> Worth:
+def exchange_rate(
+    name: str, scores: FloatArray, added: float, curve: LearningCurve, alpha: float
+) -> ExchangeRate:
     """What an arm's added images are worth.
 
     `scores` float64 (n,), of the seeds of the curve; `added` above 0; the interval's level is 1 - alpha.
     """
-    n, first = len(scores), float(curve.sizes[0])
-    size = _size_of(scores, curve)
+    first, size = float(curve.sizes[0]), curve.size_of_arm(scores)
     interval = None
-    if passes(smallest_p(n), alpha):
+    if passes(smallest_p(len(scores)), alpha):
 
-        def bears(candidate: float) -> bool:
+        def accepted(candidate: float) -> bool:
             there = curve.real if candidate == first else curve.at(candidate)
             return not passes(sign_flip(scores - there).p(), alpha)
 
-        low, high = _ends(size, curve, bears)
+        low, high = _ends(size, curve, accepted)
         interval = (low - first, high - first)
-    extra = size - first
-    found = Worth(name, added, extra, interval, curve.extra, "")
-    return Worth(name, added, extra, interval, curve.extra, _sentence(found))
+    return ExchangeRate(name, added, size - first, interval, curve.extra)
 
 
-def _size_of(scores: FloatArray, curve: Curve) -> float:
-    """As `Curve.size_of`, for scores above the real images' own; else the first size, or minus infinity."""
-    lead = float(scores.mean() - curve.real.mean())
-    if lead > TIE:
-        return curve.size_of(float(scores.mean()))
-    return -math.inf if lead < -TIE else float(curve.sizes[0])
-
-
-def _ends(size: float, curve: Curve, bears: Callable[[float], bool]) -> Interval:
-    """The smallest and largest size around the estimate that the test bears."""
+def _ends(size: float, curve: LearningCurve, accepted: Callable[[float], bool]) -> Interval:
+    """The smallest and largest size around the estimate that the test accepts."""
     start = float(np.clip(size, curve.sizes[0], curve.sizes[-1]))
     below = [float(other) for other in curve.sizes[::-1] if other < start]
     above = [float(other) for other in curve.sizes if other > start]
-    if not bears(start) and not any(bears(other) for other in below):  # all of the curve lies on one side
+    if not accepted(start) and not any(
+        accepted(other) for other in below
+    ):  # the whole curve lies on one side
         return size, size
-    low = _last_borne(start, below, bears)
-    high = _last_borne(start, above, bears)
+    low, high = _last_accepted(start, below, accepted), _last_accepted(start, above, accepted)
     return -math.inf if low is None else low, math.inf if high is None else high
 
 
-def _last_borne(start: float, beyond: Sequence[float], bears: Callable[[float], bool]) -> float | None:
-    """How far, from a size that is borne, the sizes reach that are; None where to the curve's end.
+def _last_accepted(start: float, beyond: Sequence[float], accepted: Callable[[float], bool]) -> float | None:
+    """How far the accepted sizes reach from one that is accepted; None: to the curve's end.
 
-    A rough curve may be refused on the way and borne again: all between counts as borne.
+    A rough curve may be rejected on the way and accepted again: all between counts as accepted.
     """
-    borne = [index for index, other in enumerate(beyond) if bears(other)]
-    farthest = borne[-1] if borne else -1
+    places = [index for index, other in enumerate(beyond) if accepted(other)]
+    farthest = places[-1] if places else -1
     if farthest == len(beyond) - 1:
         return None
     good, bad = (start if farthest < 0 else beyond[farthest]), beyond[farthest + 1]
     for _ in range(HALVINGS):
         middle = math.sqrt(good * bad)
-        good, bad = (middle, bad) if bears(middle) else (good, middle)
+        good, bad = (middle, bad) if accepted(middle) else (good, middle)
     return good
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _side(value: float) -> str | None:
-    """Of the curve, where a value is beyond it."""
+    """On which side of the curve a value lies; None where on it."""
     return None if math.isfinite(value) else ("below" if value < 0 else "above")
-
-
-def _sentence(worth: Worth) -> str:
-    factor = THOUSAND / worth.added if worth.added >= ENOUGH else 1
-    most = factor * worth.most
-    ends = worth.interval
-    seen = (
-        "too few seeds for an interval"
-        if ends is None
-        else f"interval {_amount(factor * ends[0], most)} to {_amount(factor * ends[1], most)}"
-    )
-    if factor == 1:
-        amount = _amount(worth.extra, most)
-        return f"{worth.name}: its {worth.added:,.0f} added images are worth {amount} real ones ({seen})."
-    return (
-        f"{worth.name}: 1,000 added images are worth {_amount(factor * worth.extra, most)} real ones ({seen}); "
-        f"measured with {worth.added:,.0f}."
-    )
-
-
-def _amount(images: float, most: float) -> str:
-    """In words; `most`: where the curve ends."""
-    if images == -math.inf:
-        return "less than 0"
-    if 0 < images < 0.5:  # 0 itself is left out
-        return "just above 0"
-    return f"more than {most:,.0f}" if images == math.inf else f"{images:,.0f}"

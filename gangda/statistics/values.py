@@ -1,7 +1,9 @@
-"""What a comparison says: values only. Scores and differences are fractions (0.01 is one point)."""
+"""Results of the tests, as values. Scores and differences are fractions (0.01 is one point)."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from gangda.data.images import FloatArray
 
 Interval = tuple[float, float]
 
@@ -11,10 +13,10 @@ BETTER_NEGLIGIBLE, WORSE_NEGLIGIBLE = "better but negligible", "worse but neglig
 EQUIVALENT, INCONCLUSIVE = "equivalent", "inconclusive"
 UNDERPOWERED, NOT_TESTED, EXPLORATORY = "underpowered", "not tested", "exploratory"
 
-VERDICTS = (
-    BETTER, WORSE, BETTER_HERE, WORSE_HERE, BETTER_NEGLIGIBLE, WORSE_NEGLIGIBLE,
-    EQUIVALENT, INCONCLUSIVE, UNDERPOWERED, NOT_TESTED, EXPLORATORY,
-)  # fmt: skip
+
+def standard_deviation(scores: FloatArray) -> float:
+    """Over the seeds, float (n,), with n - 1; 0 for one seed."""
+    return float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
 
 
 @dataclass(frozen=True)
@@ -36,47 +38,54 @@ class ArmSummary:
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """One difference between arms, paired by seed.
+class Difference:
+    """One difference, paired by seed and tested as one of a family.
 
     Attributes:
-        name: such as "generated - real".
-        primary: tested, as one of the family; otherwise exploratory, without p.
+        name: such as "generated - real", or the variant that was compared with the reference.
         deltas: the difference of each seed.
         mean, sd: of the deltas.
-        p: exact two-sided sign-flip p; None where nothing was tested.
-        adjusted_p: p adjusted for the family, by its procedure (fixed sequence or Holm's); the verdict follows from it
-            alone.
+        p, adjusted_p: exact two-sided sign-flip p, and the same adjusted for the family; None where nothing was tested,
+            or where n is too small for any. The verdict follows from the adjusted p alone.
         interval: inversion of the same test at 1 - the level at which the procedure decided it (1 - alpha in a
             sequence and where exploratory); None where not tested, or where n is too small for one.
-        equivalence_p: TOST p at the margin; None where nothing was tested.
-        crossed_interval: bootstrap over seeds x test images at the same level.
-        mcnemar_p: secondary, one exact p per seed, of plain accuracy; empty where the contrast is not a pair of arms.
-        detectable: true difference found with 80% power at this n and spread; None where alpha is
-        unreachable.
-        verdict: one of `VERDICTS`.
-        sentence: the verdict in words with its numbers.
+        detectable: true difference found with 80% power at this n and spread; None where alpha cannot be reached.
+        verdict: in a few words.
     """
 
     name: str
-    primary: bool
     deltas: tuple[float, ...]
     mean: float
     sd: float
     p: float | None
     adjusted_p: float | None
     interval: Interval | None
-    equivalence_p: float | None
-    crossed_interval: Interval
-    mcnemar_p: tuple[float, ...]
     detectable: float | None
     verdict: str
-    sentence: str
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """The judged experiment.
+class Contrast(Difference):
+    """A difference between arms; its verdict is one of the words above.
+
+    Attributes:
+        primary: tested, as one of the family; otherwise exploratory, without p.
+        equivalence_p: TOST p at the margin; None where nothing was tested.
+        crossed_interval: bootstrap over seeds x test images at the interval's level.
+        mcnemar_p: secondary, one exact p per seed, of plain accuracy; empty where nothing was tested.
+        sentence: the verdict in words with its numbers.
+    """
+
+    primary: bool
+    equivalence_p: float | None
+    crossed_interval: Interval
+    mcnemar_p: tuple[float, ...]
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class JudgedArms:
+    """The arms of a comparison and the differences between them.
 
     Attributes:
         arms, contrasts: primary contrasts first, in the family's order.

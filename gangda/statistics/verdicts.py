@@ -4,19 +4,19 @@
 statement of its own, controlled per contrast: a true difference beyond the margin and a true zero exclude each other.
 """
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
 from gangda.statistics import values
 from gangda.statistics.bootstrap import crossed_interval
-from gangda.statistics.families import ADJUST, Adjusted, Family, Terms, family_of, first_level
+from gangda.statistics.differences import PairedTest, paired_tests
+from gangda.statistics.families import Adjusted, Family, Terms, family_of
 from gangda.statistics.mcnemar import BoolArray, mcnemar_p
-from gangda.statistics.power import detectable_difference
-from gangda.statistics.signflip import SignFlip, is_exact, passes, sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Comparison, Contrast, Interval
+from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
+from gangda.statistics.values import ArmSummary, Contrast, Interval, JudgedArms, standard_deviation
 from gangda.statistics.wording import bounds_text, headline_of, sentence_of
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
@@ -51,8 +51,8 @@ def judge_arms(
     family: Family | None = None,
     weights: FloatArray | None = None,
     score: str = "accuracy",
-) -> Comparison:
-    """Judge an experiment.
+) -> JudgedArms:
+    """Judge the arms of a comparison.
 
     Args:
         correct: per arm bool (n, m): whether seed i's classifier got test image j right; rows are paired.
@@ -66,19 +66,16 @@ def judge_arms(
     family = family_of(list(correct)) if family is None else family
     n, n_test = next(iter(correct.values())).shape
     weights = np.ones(n_test) if weights is None else weights
-    arms = tuple(_summarise(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
+    arms = tuple(_summary(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
     means = {arm.name: arm.mean for arm in arms}
     used_margin, rule = equivalence_margin(margin, means.get("real"))
-    contrasts = _test_family(correct, weights, family, alpha, used_margin)
-    contrasts += [
-        _explore(name, terms, correct, weights, alpha) for name, terms in family.exploratory.items()
-    ]
+    contrasts = _contrasts(correct, weights, family, alpha, used_margin)
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) * np.square(weights).mean() / n_test))
     resolution = float(weights.max()) / n_test
-    return Comparison(
+    return JudgedArms(
         arms=arms,
-        contrasts=tuple(contrasts),
+        contrasts=contrasts,
         n=n,
         n_test=n_test,
         alpha=alpha,
@@ -93,125 +90,71 @@ def judge_arms(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Decision:
-    """What the tests say of one primary difference, whatever resampled test images will say.
-
-    Attributes:
-        test: of its paired differences.
-        p: as the family's procedure adjusts it.
-        equivalence: TOST p; None where the difference was not tested.
-        reachable: whether so many seeds can decide anything at all.
-    """
-
-    test: SignFlip
-    p: Adjusted
-    equivalence: float | None
-    reachable: bool
-
-    def verdict(self, mean: float, crossed: Interval, alpha: float) -> str:
-        """Which of `values.VERDICTS`; difference first, from the adjusted p alone."""
-        if not self.reachable:
-            return values.UNDERPOWERED
-        if self.p.adjusted is None or self.equivalence is None:
-            return values.NOT_TESTED
-        negligible = passes(self.equivalence, alpha)
-        if not passes(self.p.adjusted, alpha):
-            return values.EQUIVALENT if negligible else values.INCONCLUSIVE
-        up = mean > 0
-        if negligible:
-            return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
-        if crossed[0] > 0 if up else crossed[1] < 0:
-            return values.BETTER if up else values.WORSE
-        return values.BETTER_HERE if up else values.WORSE_HERE
-
-
-def decide(
-    deltas: Mapping[str, FloatArray], family: Family, alpha: float, margin: float
-) -> dict[str, Decision]:
-    """Test every primary difference, float64 (n,) of each, in the family's order and by its procedure."""
-    tests = {name: sign_flip(deltas[name]) for name in family.primary}
-    adjusted = ADJUST[family.procedure]([test.p() for test in tests.values()], alpha)
-    return {
-        name: Decision(
-            test,
-            p,
-            None if p.p is None else test.equivalence_p(margin),
-            passes(smallest_p(len(deltas[name])), first_level(family, alpha)),
-        )
-        for (name, test), p in zip(tests.items(), adjusted, strict=True)
-    }
-
-
-def _test_family(
+def _contrasts(
     correct: Mapping[str, BoolArray], weights: FloatArray, family: Family, alpha: float, margin: float
-) -> list[Contrast]:
-    """Every primary contrast, decided."""
-    differences = {name: _differences(terms, correct, weights) for name, terms in family.primary.items()}
-    decisions = decide(
-        {name: parts.mean(axis=1) for name, parts in differences.items()}, family, alpha, margin
-    )
-    found = [
-        _contrast(name, correct, differences[name], decision, family.primary[name], alpha)
-        for name, decision in decisions.items()
-    ]
-    return [sentence_of(one, n=len(one.deltas), alpha=alpha, margin=margin) for one in found]
+) -> tuple[Contrast, ...]:
+    """Every primary contrast, tested by the family's procedure, and the exploratory ones."""
+    found = []
+    for primary, group in ((True, family.primary), (False, family.exploratory)):
+        per_image = {name: _differences(terms, correct, weights) for name, terms in group.items()}
+        deltas = {name: each.mean(axis=1) for name, each in per_image.items()}
+        untested = Adjusted(None, None, alpha)
+        tests = (
+            paired_tests(deltas, family.procedure, alpha)
+            if primary
+            else {name: PairedTest(each, sign_flip(each), untested) for name, each in deltas.items()}
+        )
+        for name, test in tests.items():
+            crossed = crossed_interval(per_image[name], test.adjusted.level)
+            arms = [correct[arm] for arm, _ in group[name]]
+            found.append(_contrast(name, test, crossed, arms, alpha, margin, primary=primary))
+    return tuple(found)
 
 
 def _contrast(
     name: str,
-    correct: Mapping[str, BoolArray],
-    differences: FloatArray,
-    decision: Decision,
-    terms: Terms,
+    test: PairedTest,
+    crossed: Interval,
+    arms: list[BoolArray],
     alpha: float,
+    margin: float,
+    *,
+    primary: bool,
 ) -> Contrast:
-    deltas, p = differences.mean(axis=1), decision.p
-    mean, sd, crossed = float(deltas.mean()), _spread(deltas), crossed_interval(differences, p.level)
-    (first, _), (second, _) = terms
-    return Contrast(
-        name=name,
-        primary=True,
-        deltas=tuple(deltas.tolist()),
-        mean=mean,
-        sd=sd,
-        p=p.p if decision.reachable else None,
-        adjusted_p=p.adjusted if decision.reachable else None,
-        interval=None if p.p is None else decision.test.interval(p.level),
-        equivalence_p=decision.equivalence,
-        crossed_interval=crossed,
-        mcnemar_p=tuple(mcnemar_p(a, b) for a, b in zip(correct[first], correct[second], strict=True))
-        if decision.reachable
-        else (),
-        detectable=detectable_difference(len(deltas), sd, p.level),
-        verdict=decision.verdict(mean, crossed, alpha),
-        sentence="",
-    )
-
-
-def _explore(
-    name: str, terms: Terms, correct: Mapping[str, BoolArray], weights: FloatArray, alpha: float
-) -> Contrast:
-    differences = _differences(terms, correct, weights)
-    deltas = differences.mean(axis=1)
-    sd = _spread(deltas)
+    tested = test.adjusted.p is not None
+    equivalence = test.flips.equivalence_p(margin) if tested else None
     contrast = Contrast(
         name=name,
-        primary=False,
-        deltas=tuple(deltas.tolist()),
-        mean=float(deltas.mean()),
-        sd=sd,
-        p=None,
-        adjusted_p=None,
-        interval=sign_flip(deltas).interval(alpha),
-        equivalence_p=None,
-        crossed_interval=crossed_interval(differences, alpha),
-        mcnemar_p=(),
-        detectable=detectable_difference(len(deltas), sd, alpha),
-        verdict=values.EXPLORATORY,
-        sentence="",
+        primary=primary,
+        equivalence_p=equivalence,
+        crossed_interval=crossed,
+        mcnemar_p=tuple(map(mcnemar_p, *arms)) if primary and test.reachable else (),
+        verdict=verdict_of(test, equivalence, crossed, alpha) if primary else values.EXPLORATORY,
+        **test.values(),
     )
-    return sentence_of(contrast, n=len(deltas), alpha=alpha, margin=0.0)
+    if primary and not tested:
+        contrast = dataclasses.replace(contrast, interval=None)
+    return dataclasses.replace(contrast, sentence=sentence_of(contrast, alpha, margin))
+
+
+def verdict_of(test: PairedTest, equivalence: float | None, crossed: Interval, alpha: float) -> str:
+    """The verdict on a primary difference: whether there is one comes first, from the adjusted p alone.
+
+    `equivalence`: TOST p, None where not tested; `crossed`: the interval that also varies the test images.
+    """
+    if not test.reachable:
+        return values.UNDERPOWERED
+    if equivalence is None:
+        return values.NOT_TESTED
+    negligible = passes(equivalence, alpha)
+    if not test.decided(alpha):
+        return values.EQUIVALENT if negligible else values.INCONCLUSIVE
+    up = test.mean > 0
+    if negligible:
+        return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
+    if crossed[0] > 0 if up else crossed[1] < 0:
+        return values.BETTER if up else values.WORSE
+    return values.BETTER_HERE if up else values.WORSE_HERE
 
 
 def _differences(terms: Terms, correct: Mapping[str, BoolArray], weights: FloatArray) -> FloatArray:
@@ -229,15 +172,8 @@ def balancing(labels: IntArray) -> FloatArray:
     return np.asarray(len(labels) / (present * counts[labels]), dtype=np.float64)
 
 
-def _spread(scores: FloatArray) -> float:
-    return float(scores.std(ddof=1)) if len(scores) > 1 else 0.0
-
-
-def _summarise(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
+def _summary(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
+    interval = sign_flip(scores).interval(alpha)
     return ArmSummary(
-        name=name,
-        scores=tuple(scores.tolist()),
-        mean=float(scores.mean()),
-        sd=_spread(scores),
-        interval=sign_flip(scores).interval(alpha),
+        name, tuple(scores.tolist()), float(scores.mean()), standard_deviation(scores), interval
     )

@@ -1,11 +1,24 @@
-"""Verdicts in words. Differences are said in points (hundredths)."""
+"""Verdicts in words. Differences are given in points (hundredths)."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 from gangda.statistics import values
 from gangda.statistics.signflip import smallest_p
 from gangda.statistics.values import Contrast, Interval
+
+SENTENCES: Mapping[str, str] = {
+    values.BETTER: "Better. {tested}.",
+    values.WORSE: "Worse. {tested}.",
+    values.BETTER_HERE: "Better on this test set. {tested}; {resampled}.",
+    values.WORSE_HERE: "Worse on this test set. {tested}; {resampled}.",
+    values.BETTER_NEGLIGIBLE: "Better, but by less than the margin of {margin} points. {tested}.",
+    values.WORSE_NEGLIGIBLE: "Worse, but by less than the margin of {margin} points. {tested}.",
+    values.EQUIVALENT: "Equivalent within {margin} points (TOST p {equivalence}). {tested}.",
+    values.INCONCLUSIVE: "Inconclusive. {tested}{power}.",
+    values.UNDERPOWERED: "Underpowered: {seeds} can never pass {alpha:g}, whatever the data. {difference}.",
+    values.NOT_TESTED: "Not tested: an earlier contrast of the fixed sequence was not decided. {difference}.",
+    values.EXPLORATORY: "Exploratory. {difference}{unadjusted}.",
+}
 
 
 def points(fraction: float, *, signed: bool = False) -> str:
@@ -16,11 +29,7 @@ def points(fraction: float, *, signed: bool = False) -> str:
 
 def interval_text(interval: Interval | None) -> str:
     """ "+0.10 to +1.20", or a dash where there is none."""
-    return (
-        "-"
-        if interval is None
-        else f"{points(interval[0], signed=True)} to {points(interval[1], signed=True)}"
-    )
+    return "-" if interval is None else " to ".join(points(end, signed=True) for end in interval)
 
 
 def p_text(p: float | None) -> str:
@@ -28,17 +37,30 @@ def p_text(p: float | None) -> str:
     return "-" if p is None else f"{p:.3g}"
 
 
-def sentence_of(contrast: Contrast, *, n: int, alpha: float, margin: float) -> Contrast:
-    """The contrast with its sentence filled in."""
-    write = _SENTENCES[contrast.verdict]
-    return dataclasses.replace(contrast, sentence=write(contrast, n, alpha, margin))
+def sentence_of(contrast: Contrast, alpha: float, margin: float) -> str:
+    """A contrast's verdict in words, with its numbers."""
+    n, interval = len(contrast.deltas), interval_text(contrast.interval)
+    difference = f"{contrast.name}: {points(contrast.mean, signed=True)} points"
+    power = f"; {n} seeds of this spread find {points(contrast.detectable or 0.0)} points with 80% power"
+    return SENTENCES[contrast.verdict].format(
+        difference=difference,
+        tested=f"{difference} (interval {interval}, adjusted p {p_text(contrast.adjusted_p)})",
+        resampled="with the test images resampled too the interval is "
+        + interval_text(contrast.crossed_interval),
+        equivalence=p_text(contrast.equivalence_p),
+        power="" if contrast.detectable is None else power,
+        unadjusted="" if contrast.interval is None else f" (unadjusted interval {interval})",
+        seeds=_seeds(n),
+        alpha=alpha,
+        margin=points(margin),
+    )
 
 
 def headline_of(contrasts: Sequence[Contrast], bounds: str) -> str:
-    """The first primary contrast's sentence, with what bounds any verdict of this experiment."""
+    """The first primary contrast's sentence, with what bounds any verdict of this comparison."""
     first = next((contrast for contrast in contrasts if contrast.primary), None)
-    said = first.sentence if first else "No primary contrast among these arms, so no verdict."
-    return f"{said} {bounds}"
+    verdict = first.sentence if first else "No primary contrast among these arms, so no verdict."
+    return f"{verdict} {bounds}"
 
 
 def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: str) -> str:
@@ -46,79 +68,11 @@ def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: s
     most = "" if resolution * n_test <= 1 + 1e-9 else "up to "  # where images of rare classes weigh more
     article = "an" if score[0] in "aeiou" else "a"
     return (
-        f"With {n} {_seeds(n)} the smallest attainable p is {smallest_p(n):.3g}; "
+        f"With {_seeds(n)} the smallest attainable p is {smallest_p(n):.3g}; "
         f"one of the {n_test:,} test images weighs {most}{points(resolution)} points, "
         f"and all of them resolve {article} {score} to about {points(test_se)} points."
     )
 
 
 def _seeds(n: int) -> str:
-    return "seed" if n == 1 else "seeds"
-
-
-def _difference(c: Contrast) -> str:
-    return f"{c.name}: {points(c.mean, signed=True)} points"
-
-
-def _tested(c: Contrast) -> str:
-    return f"{_difference(c)} (interval {interval_text(c.interval)}, adjusted p {p_text(c.adjusted_p)})"
-
-
-def _decided(word: str, *, here: bool = False) -> Callable[[Contrast, int, float, float], str]:
-    def write(c: Contrast, n: int, alpha: float, margin: float) -> str:
-        caution = (
-            f"; with the test images resampled too the interval is {interval_text(c.crossed_interval)}"
-            if here
-            else ""
-        )
-        return f"{word}. {_tested(c)}{caution}."
-
-    return write
-
-
-def _negligible(word: str) -> Callable[[Contrast, int, float, float], str]:
-    def write(c: Contrast, n: int, alpha: float, margin: float) -> str:
-        return f"{word}, but by less than the margin of {points(margin)} points. {_tested(c)}."
-
-    return write
-
-
-def _equivalent(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    return f"Equivalent within {points(margin)} points (TOST p {p_text(c.equivalence_p)}). {_tested(c)}."
-
-
-def _inconclusive(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    found = (
-        ""
-        if c.detectable is None
-        else f"; {n} seeds of this spread find {points(c.detectable)} points with 80% power"
-    )
-    return f"Inconclusive. {_tested(c)}{found}."
-
-
-def _underpowered(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    return f"Underpowered: {n} {_seeds(n)} can never pass {alpha:g}, whatever the data. {_difference(c)}."
-
-
-def _not_tested(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    return f"Not tested: an earlier contrast of the fixed sequence was not decided. {_difference(c)}."
-
-
-def _exploratory(c: Contrast, n: int, alpha: float, margin: float) -> str:
-    found = "" if c.interval is None else f" (unadjusted interval {interval_text(c.interval)})"
-    return f"Exploratory. {_difference(c)}{found}."
-
-
-_SENTENCES: dict[str, Callable[[Contrast, int, float, float], str]] = {
-    values.BETTER: _decided("Better"),
-    values.WORSE: _decided("Worse"),
-    values.BETTER_HERE: _decided("Better on this test set", here=True),
-    values.WORSE_HERE: _decided("Worse on this test set", here=True),
-    values.BETTER_NEGLIGIBLE: _negligible("Better"),
-    values.WORSE_NEGLIGIBLE: _negligible("Worse"),
-    values.EQUIVALENT: _equivalent,
-    values.INCONCLUSIVE: _inconclusive,
-    values.UNDERPOWERED: _underpowered,
-    values.NOT_TESTED: _not_tested,
-    values.EXPLORATORY: _exploratory,
-}
+    return f"{n} seed{'' if n == 1 else 's'}"

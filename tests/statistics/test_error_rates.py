@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from gangda.statistics import values
-from gangda.statistics.families import ADJUST, PRIMARY, family_of
+from gangda.statistics.differences import paired_tests
+from gangda.statistics.families import ADJUST, PRIMARY
 from gangda.statistics.power import detectable_difference, power_of
-from gangda.statistics.verdicts import decide
+from gangda.statistics.verdicts import verdict_of
 
 ALPHA, NULLS, SEEDS = 0.05, 5000, 10
 ARMS = ("real", "traditional", "generated", "generated+traditional")
@@ -25,9 +26,15 @@ def judged(scores: np.ndarray, procedure: str, margin: float = 1e-9) -> list[str
     """The judge's own words on the three primary differences, where the test images are no matter."""
     arms = dict(zip(ARMS, scores, strict=True))
     deltas = {name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in PRIMARY.items()}
-    decisions = decide(deltas, family_of(ARMS, (), procedure), ALPHA, margin)
-    means = {name: float(each.mean()) for name, each in deltas.items()}
-    return [one.verdict(means[name], (means[name], means[name]), ALPHA) for name, one in decisions.items()]
+    return [
+        verdict_of(
+            test,
+            None if test.adjusted.p is None else test.flips.equivalence_p(margin),
+            (test.mean, test.mean),
+            ALPHA,
+        )
+        for test in paired_tests(deltas, procedure, ALPHA).values()
+    ]
 
 
 def decided(scores: np.ndarray, procedure: str) -> list[bool]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gangda.statistics.exchange_rate import curve_of, worth_of
+from gangda.statistics.exchange_rate import exchange_rate, learning_curve
 from gangda.statistics.signflip import passes, sign_flip
 
 ALPHA = 0.05
@@ -18,10 +18,10 @@ def flat(*means, n=8):
 
 def test_a_worth_by_hand():
     """Half way up from 200 to 400 images is, in logarithms, at the root of 200 x 400 = 282.84."""
-    curve = curve_of([400, 100, 200], flat(0.86, 0.80, 0.82))
+    curve = learning_curve([400, 100, 200], flat(0.86, 0.80, 0.82))
     assert curve.sizes.tolist() == [100, 200, 400]
     assert curve.at(math.sqrt(100 * 200)) == pytest.approx(np.full(8, 0.81))
-    worth = worth_of("generated", np.full(8, 0.84), 100, curve, ALPHA)
+    worth = exchange_rate("generated", np.full(8, 0.84), 100, curve, ALPHA)
     assert worth.extra == pytest.approx(182.84, abs=0.01)
     assert worth.per_thousand == pytest.approx(1828.4, abs=0.1)
     assert worth.interval == pytest.approx((182.84, 182.84), abs=0.5)  # seeds that agree leave no doubt
@@ -30,8 +30,8 @@ def test_a_worth_by_hand():
 
 
 def test_a_few_images_are_not_blown_up_to_a_thousand():
-    curve = curve_of([100, 200], flat(0.80, 0.82))
-    sentence = worth_of("g", np.full(8, 0.82), 16, curve, ALPHA).sentence
+    curve = learning_curve([100, 200], flat(0.80, 0.82))
+    sentence = exchange_rate("g", np.full(8, 0.82), 16, curve, ALPHA).sentence
     assert sentence.startswith("g: its 16 added images are worth 100 real ones (interval 100 to 100).")
 
 
@@ -40,7 +40,7 @@ def test_a_few_images_are_not_blown_up_to_a_thousand():
     [([100, 200], (0.80, 0.82), True), ([100, 200], (0.82, 0.80), False), ([100, 200], (0.8, 0.8), False)],
 )
 def test_a_curve_that_does_not_rise_says_so(sizes, means, rises):
-    assert curve_of(sizes, flat(*means)).rises is rises
+    assert learning_curve(sizes, flat(*means)).rises is rises
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,9 @@ def test_a_curve_that_does_not_rise_says_so(sizes, means, rises):
     ],
 )
 def test_nothing_is_read_off_beyond_the_curve(score, extra, beyond, words):
-    worth = worth_of("g", np.full(8, score), 200, curve_of([100, 200, 400], flat(0.80, 0.82, 0.86)), ALPHA)
+    worth = exchange_rate(
+        "g", np.full(8, score), 200, learning_curve([100, 200, 400], flat(0.80, 0.82, 0.86)), ALPHA
+    )
     assert worth.extra == pytest.approx(extra)
     assert words in worth.sentence
     plain = worth.as_dict()
@@ -63,20 +65,22 @@ def test_nothing_is_read_off_beyond_the_curve(score, extra, beyond, words):
 
 def test_sizes_out_of_order_are_pooled_in_every_seed():
     scores = [np.array([0.80, 0.82]), np.array([0.84, 0.88]), np.array([0.80, 0.88]), np.array([0.88, 0.92])]
-    curve = curve_of([100, 150, 200, 400], scores)
+    curve = learning_curve([100, 150, 200, 400], scores)
     assert curve.means == pytest.approx([0.81, 0.85, 0.85, 0.90])
     assert curve.scores[0] == pytest.approx([0.80, 0.82, 0.82, 0.88])
     assert curve.size_of(0.85) == pytest.approx(150)  # the least that does as well
 
 
 def test_where_the_curve_is_flat_the_least_size_counts():
-    curve = curve_of([100, 200], flat(0.8, 0.8))
+    curve = learning_curve([100, 200], flat(0.8, 0.8))
     assert curve.size_of(0.8) == 100
     assert curve.size_of(0.81) == math.inf
 
 
 def test_five_seeds_are_too_few():
-    worth = worth_of("g", np.full(5, 0.81), 100, curve_of([100, 200], flat(0.80, 0.82, n=5)), ALPHA)
+    worth = exchange_rate(
+        "g", np.full(5, 0.81), 100, learning_curve([100, 200], flat(0.80, 0.82, n=5)), ALPHA
+    )
     assert worth.interval is None
     assert worth.as_dict()["beyond_interval"] is None
     assert "too few seeds for an interval" in worth.sentence
@@ -98,9 +102,9 @@ def test_the_interval_leaves_out_0_exactly_where_the_arm_was_shown_to_differ_fro
     for _ in range(300):
         sizes, scores, arm = simulated(rng, worth=rng.choice([0, 300, 900]))
         arm = arm - rng.choice([0, 0.004])
-        curve = curve_of(sizes, scores)
+        curve = learning_curve(sizes, scores)
         pooled = not np.array_equal(curve.scores[:, 0], scores[0])
-        worth = worth_of("g", arm, 1000, curve, ALPHA)
+        worth = exchange_rate("g", arm, 1000, curve, ALPHA)
         shown = passes(sign_flip(arm - scores[0]).p(), ALPHA)
         above = bool(arm.mean() > scores[0].mean())
         low, high = worth.interval
@@ -114,28 +118,28 @@ def test_the_interval_leaves_out_0_exactly_where_the_arm_was_shown_to_differ_fro
 def test_what_is_below_the_real_images_is_worth_nothing_where_more_of_them_scored_lower():
     """The mean curve is 79.5% at both of the pooled sizes, but the page says that the arm is 0.2 below real."""
     scores = flat(0.80, 0.79, 0.85)
-    curve = curve_of([100, 110, 200], scores)
+    curve = learning_curve([100, 110, 200], scores)
     assert curve.means[:2] == pytest.approx([0.795, 0.795])
-    worth = worth_of("g", np.full(8, 0.798), 100, curve, ALPHA)
+    worth = exchange_rate("g", np.full(8, 0.798), 100, curve, ALPHA)
     assert "worth less than 0 real ones (interval less than 0 to less than 0)" in worth.sentence
-    assert worth_of("g", np.full(8, 0.80), 100, curve, ALPHA).extra == 0
-    better = worth_of("g", np.full(8, 0.801), 100, curve, ALPHA)
+    assert exchange_rate("g", np.full(8, 0.80), 100, curve, ALPHA).extra == 0
+    better = exchange_rate("g", np.full(8, 0.801), 100, curve, ALPHA)
     assert better.extra == pytest.approx(110 * (200 / 110) ** (0.006 / 0.055) - 100)
 
 
 def test_an_end_just_above_0_is_told_from_0():
     """Not one seed of the arm is at its real score, but each pooled one may be."""
     luck = 0.012 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
-    curve = curve_of([100, 110, 200], [np.full(8, 0.800), 0.798 + luck, np.full(8, 0.85)])
-    worth = worth_of("g", np.full(8, 0.801), 100, curve, ALPHA)
+    curve = learning_curve([100, 110, 200], [np.full(8, 0.800), 0.798 + luck, np.full(8, 0.85)])
+    worth = exchange_rate("g", np.full(8, 0.801), 100, curve, ALPHA)
     assert 0 < worth.interval[0] < 0.01
     assert "(interval just above 0 to " in worth.sentence
 
 
 def test_an_arm_above_the_whole_curve_but_not_shown_to_differ_from_real_may_be_worth_nothing():
     luck = 0.2 * np.array([1, -1, 1, -1, 1, -1, 1, -1])
-    curve = curve_of([100, 200], [0.80 + luck, np.full(8, 0.82)])
-    worth = worth_of("g", np.full(8, 0.83), 100, curve, ALPHA)
+    curve = learning_curve([100, 200], [0.80 + luck, np.full(8, 0.82)])
+    worth = exchange_rate("g", np.full(8, 0.83), 100, curve, ALPHA)
     assert worth.extra == math.inf
     assert worth.interval == (-math.inf, math.inf)
 
@@ -147,7 +151,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(worth):
     held = 0
     for _ in range(runs):
         sizes, scores, arm = simulated(rng, worth=worth)
-        low, high = worth_of("g", arm, 1000, curve_of(sizes, scores), ALPHA).interval
+        low, high = exchange_rate("g", arm, 1000, learning_curve(sizes, scores), ALPHA).interval
         held += low <= worth + 1e-9 and high >= worth - 1e-9
     assert held / runs >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / runs)
     assert held / runs < 0.999  # nor does it hold everything

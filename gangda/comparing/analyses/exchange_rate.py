@@ -9,15 +9,15 @@ import numpy as np
 from gangda.config.arms import Arm, FitRule, find
 from gangda.config.schema import CompareConfig
 from gangda.data.images import FloatArray
-from gangda.statistics.exchange_rate import Curve, curve_of, worth_of
-from gangda.statistics.values import Comparison
+from gangda.statistics.exchange_rate import LearningCurve, exchange_rate, learning_curve
+from gangda.statistics.values import JudgedArms
 
 MORE_REAL = "held back"
 PLAIN = CompareConfig()
 
 
 def exchange(
-    compare: CompareConfig, comparison: Comparison, table: Sequence[Mapping[str, Any]], alpha: float
+    compare: CompareConfig, comparison: JudgedArms, table: Sequence[Mapping[str, Any]], alpha: float
 ) -> dict[str, Any] | None:
     """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
 
@@ -38,14 +38,14 @@ def exchange(
         if arm.added in ("", MORE_REAL) and name not in uneven:
             points.setdefault(arm.rule, {}).setdefault(sizes[name], (name, scores[name]))
     curves = {
-        rule: curve_of(list(each), [score for _, score in each.values()])
+        rule: learning_curve(list(each), [score for _, score in each.values()])
         for rule, each in points.items()
         if len(each) > 1 and any(not find(name)[0].added for name, _ in each.values())
     }
     rising = {rule: curve for rule, curve in curves.items() if curve.rises}
     worths = [
         {
-            **worth_of(name, scores[name], added[name], rising[rule], alpha).as_dict(),
+            **exchange_rate(name, scores[name], added[name], rising[rule], alpha).as_dict(),
             "mean": float(scores[name].mean()),
             "real": float(rising[rule].sizes[0]),
         }
@@ -96,7 +96,7 @@ def _is_read_off(arm: Arm) -> bool:
     return bool(arm.added) and arm.added != MORE_REAL and not arm.replaces and not arm.expected
 
 
-def _plain(curve: Curve, names: Sequence[str]) -> dict[str, Any]:
+def _plain(curve: LearningCurve, names: Sequence[str]) -> dict[str, Any]:
     """Plain values; `names` of the arms that the curve is made of."""
     return {
         "arms": list(names),
