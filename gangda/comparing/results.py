@@ -32,7 +32,7 @@ from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
 from gangda.statistics.families import family_of
 from gangda.statistics.mcnemar import BoolArray
-from gangda.statistics.values import JudgedArms
+from gangda.statistics.values import Judgement
 from gangda.statistics.verdicts import judge_arms
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
@@ -60,7 +60,7 @@ class CompareResult:
 
     out: Path
     plan: dict[str, Any]
-    comparison: JudgedArms | None
+    comparison: Judgement | None
     finished: int
     cell: int | None = None
     dry_run: bool = False
@@ -133,7 +133,7 @@ def collect(plan: Plan, out: Path) -> CompareResult:
 class _Judged:
     """What the finished cells say; each but the first two is as its module makes it."""
 
-    comparison: JudgedArms
+    comparison: Judgement
     arms: tuple[dict[str, Any], ...]
     second: dict[str, Any] | None
     tuned: dict[str, Any] | None

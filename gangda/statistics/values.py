@@ -84,7 +84,7 @@ class Contrast(Difference):
 
 
 @dataclass(frozen=True)
-class JudgedArms:
+class Judgement:
     """The arms of a comparison and the differences between them.
 
     Attributes:

@@ -16,7 +16,7 @@ from gangda.statistics.differences import PairedTest, paired_tests
 from gangda.statistics.families import Adjusted, Family, Terms, family_of
 from gangda.statistics.mcnemar import BoolArray, mcnemar_p
 from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Contrast, Interval, JudgedArms, standard_deviation
+from gangda.statistics.values import ArmSummary, Contrast, Interval, Judgement, standard_deviation
 from gangda.statistics.wording import bounds_text, headline_of, sentence_of
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
@@ -51,7 +51,7 @@ def judge_arms(
     family: Family | None = None,
     weights: FloatArray | None = None,
     score: str = "accuracy",
-) -> JudgedArms:
+) -> Judgement:
     """Judge the arms of a comparison.
 
     Args:
@@ -73,7 +73,7 @@ def judge_arms(
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) * np.square(weights).mean() / n_test))
     resolution = float(weights.max()) / n_test
-    return JudgedArms(
+    return Judgement(
         arms=arms,
         contrasts=contrasts,
         n=n,

@@ -7,7 +7,7 @@ import numpy as np
 
 from gangda.config.arms import find, ratio_of
 from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import Interval, JudgedArms
+from gangda.statistics.values import Interval, Judgement
 
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
@@ -28,7 +28,7 @@ MUST_NOT: Mapping[str, Says] = {
 }
 
 
-def calibrate(arms: Sequence[str], comparison: JudgedArms, alpha: float) -> list[dict[str, Any]]:
+def calibrate(arms: Sequence[str], comparison: Judgement, alpha: float) -> list[dict[str, Any]]:
     """How each arm that only tests the judge came out against `real`; empty without such arms, or without `real`.
 
     One with a ratio of its own is a point of a learning curve: of a few more images nobody knows that seeds can tell.

@@ -10,14 +10,14 @@ from gangda.config.arms import Arm, FitRule, find
 from gangda.config.schema import CompareConfig
 from gangda.data.images import FloatArray
 from gangda.statistics.exchange_rate import LearningCurve, exchange_rate, learning_curve
-from gangda.statistics.values import JudgedArms
+from gangda.statistics.values import Judgement
 
 MORE_REAL = "held back"
 PLAIN = CompareConfig()
 
 
 def exchange(
-    compare: CompareConfig, comparison: JudgedArms, table: Sequence[Mapping[str, Any]], alpha: float
+    compare: CompareConfig, comparison: Judgement, table: Sequence[Mapping[str, Any]], alpha: float
 ) -> dict[str, Any] | None:
     """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
 

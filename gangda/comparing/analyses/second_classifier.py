@@ -11,7 +11,7 @@ from gangda.errors import OutcomeError
 from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import JudgedArms
+from gangda.statistics.values import Judgement
 from gangda.statistics.wording import interval_text, points
 
 UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
@@ -40,7 +40,7 @@ def _seconded(fits: Fits, arm: str, classifier: str) -> dict[str, Any]:
 
 
 def second_opinion(
-    cells: Sequence[dict[str, Any]], comparison: JudgedArms, alpha: float, figure: str = "accuracy"
+    cells: Sequence[dict[str, Any]], comparison: Judgement, alpha: float, figure: str = "accuracy"
 ) -> dict[str, Any] | None:
     """What the second classifier says of the first primary difference; None where there is none.
 
