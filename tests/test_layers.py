@@ -1,4 +1,4 @@
-"""The order of the packages: who imports whom, who prints, and that --help loads neither torch nor numpy."""
+"""The order of the packages: who imports whom, who prints, and that --help loads neither torch nor numpy nor rich."""
 
 import ast
 import graphlib
@@ -160,7 +160,7 @@ for words in {words!r}:
         except SystemExit as end:
             assert end.code == 0, (words, end.code)
     assert "Usage" in out.getvalue(), words
-heavy = {{"torch", "numpy", "pydantic", "yaml"}} & set(sys.modules)
+heavy = {{"torch", "numpy", "pydantic", "yaml", "rich"}} & set(sys.modules)
 assert not heavy, heavy
 """
 

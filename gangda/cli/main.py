@@ -1,21 +1,91 @@
-"""The command line: `gangda COMMAND`. Engines are imported inside the commands: --help and Tab stay fast."""
+"""The command line: `gangda COMMAND`. A command is imported when it is asked for, its engine when it runs."""
 
-from typing import Annotated
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
 from gangda import __version__
-from gangda.cli.augment import augment
-from gangda.cli.classify import classify
-from gangda.cli.compare import compare
-from gangda.cli.doctor import doctor
-from gangda.cli.group import Group
-from gangda.cli.options import register
-from gangda.cli.sample import sample
-from gangda.cli.score import score
-from gangda.cli.train import train
+from gangda.cli.group import Command, Group
 
-app = typer.Typer(cls=Group, name="gangda", pretty_exceptions_enable=False)
+
+@dataclass(frozen=True)
+class Subcommand:
+    """What `--help` says of a command, and which options it has.
+
+    `summary` is the first line of its docstring; `sections`, `without` and `together` are those of `options.register`.
+    """
+
+    summary: str
+    sections: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    together: bool = False
+
+
+COMMANDS: Mapping[str, Subcommand] = {
+    "train": Subcommand(
+        "Train a generator on real images; writes a run folder.",
+        ("data", "arch", "recipe", "budget", "runtime"),
+        together=True,
+    ),
+    "sample": Subcommand(
+        "Draw class-labelled samples from a trained generator; writes a sample set.", ("sample", "runtime")
+    ),
+    "augment": Subcommand(
+        "Add synthetic images to the real training images; writes an augmented set.",
+        ("data", "augment", "transforms", "classifier", "runtime"),
+    ),
+    "classify": Subcommand(
+        "Train a classifier on SET and test it on held-out real images.",
+        ("data", "classifier", "transforms", "runtime"),
+        without=("data.source",),
+    ),
+    "score": Subcommand(
+        "Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.",
+        ("data", "score", "classifier", "runtime"),
+    ),
+    "compare": Subcommand(
+        "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",
+        ("data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"),
+    ),
+    "doctor": Subcommand(
+        "Tell what is installed and found here, what would be chosen, and why; with --data, what is in it.",
+        ("data", "arch", "runtime"),
+    ),
+}
+
+
+class LazyGroup(Group):
+    """Lists `COMMANDS` by their summaries, and builds only the one that is asked for."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the first of `args` names, with all its options."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else command(name), rest
+
+
+@functools.cache
+def command(name: str) -> Command:
+    """A command with all its options."""
+    from gangda.cli.options import register
+
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    body, known = getattr(importlib.import_module(f"gangda.cli.{name}"), name), COMMANDS[name]
+    register(alone, body, known.sections, known.without, known.together)
+    built: Any = typer.main.get_command(alone)
+    return built  # type: ignore[no-any-return]
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="gangda",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -31,13 +101,8 @@ def start(
         print(context.get_help())
 
 
-register(app, train, ["data", "arch", "recipe", "budget", "runtime"], together=True)
-register(app, sample, ["sample", "runtime"])
-register(app, augment, ["data", "augment", "transforms", "classifier", "runtime"])
-register(app, classify, ["data", "classifier", "transforms", "runtime"], without=["data.source"])
-register(app, score, ["data", "score", "classifier", "runtime"])
-register(app, compare, ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"])
-register(app, doctor, ["data", "arch", "runtime"])
+for name, subcommand in COMMANDS.items():
+    app.command(name, short_help=subcommand.summary)(lambda: None)
 
 
 def main() -> None:

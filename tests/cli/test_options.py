@@ -10,8 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from gangda.cli import group, options
-from gangda.cli.main import app
+from gangda.cli import group, main, options
 from gangda.config import files, schema
 from gangda.config.fields import option
 from gangda.errors import IncompleteError, RunError, StoppedError
@@ -48,9 +47,8 @@ def test_no_two_flags_of_a_command_are_called_the_same(sections):
     assert len(flags) == len(set(flags))
 
 
-def test_defaults_are_shown_for_each_architecture(gangda, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
-    help = gangda("train", "--help").out
+def test_defaults_are_shown_for_each_architecture(gangda):
+    help = " ".join(gangda("train", "--help").out.split())
     assert "[default: 3 for madgan; 5 for madgan-separate]" in help
     assert "[default: 64]" in help
     assert "[default: 0.999]" in help
@@ -176,11 +174,19 @@ def test_version(gangda):
     assert gangda("--version").out.startswith("gangda 0.")
 
 
-def test_signatures_are_what_typer_reads():
-    [train] = [info for info in app.registered_commands if info.name == "train"]
-    names = list(inspect.signature(train.callback).parameters)
-    assert names[:3] == ["list_architectures", "resume", "out"]
-    assert "arch_generators" in names
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(gangda, command):
+    summary = main.COMMANDS[command].summary
+    assert inspect.getdoc(main.command(command).callback).splitlines()[0] == summary
+    assert " ".join(summary.split()) in " ".join(gangda("--help").out.split())
+
+
+def test_options_are_listed_under_headings_and_in_order(gangda):
+    lines = gangda("train", "--help").out.splitlines()
+    headings = [line for line in lines if line and not line.startswith((" ", "Usage"))]
+    assert headings[:3] == ["Options:", "Data:", "Architecture:"]
+    assert lines.index("Data:") < next(i for i, line in enumerate(lines) if line.startswith("  --data TEXT"))
+    assert not any("\\" in line for line in lines)
 
 
 def test_a_reader_that_leaves_is_no_error():
