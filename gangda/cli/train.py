@@ -122,7 +122,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     rows = [
         ("steps", number(values["steps"])),
         ("time", duration(values["seconds"])),
-        *looking_rows(values),
+        *evaluation_rows(values),
         ("images/s", number(round(values["images_per_second"]))),
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
@@ -132,11 +132,11 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, f"run: {values['run']}")
 
 
-def looking_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What looking at samples took, beside the time of training, and the best step it found."""
+def evaluation_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Time spent on evaluating samples, beside that of training, and the best step."""
     if values["best_step"] is None:
         return []
     return [
-        ("looking at samples", duration(values["looking_seconds"])),
+        ("evaluation of samples", duration(values["evaluation_seconds"])),
         ("best step (used by default)", number(values["best_step"])),
     ]

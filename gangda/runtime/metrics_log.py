@@ -11,8 +11,8 @@ from gangda.runtime.files import clear_disk_errors, write_bytes
 class MetricsLog:
     """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from.
 
-    Lines of step 0 are of the discriminator's pre-training and have a "turn", which `turn` cuts back likewise. Of one
-    step there may be several: `most` is how many lines there were in all when that step was saved, where it is known.
+    Lines of step 0 are of the pre-training and have a "pretraining_step", which `turn` cuts back likewise. Of one step
+    there may be several: `most` is how many lines there were in all when that step was saved, where it is known.
     `lines` counts those in the file.
     """
 
@@ -46,7 +46,7 @@ def _place_of(path: Path, number: int, line: str) -> tuple[int, int]:
     """
     try:
         record = json.loads(line)
-        return int(record["step"]), int(record.get("turn", 0))
+        return int(record["step"]), int(record.get("pretraining_step", 0))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise RunError(
             f"{path}: line {number} is damaged; delete that line (or the file) and run the same command again"

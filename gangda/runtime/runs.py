@@ -5,7 +5,7 @@ run.json         state: steps, seconds, finished, data fingerprint
 metrics.jsonl    a line every few steps
 checkpoints/     step-00001000.pt with its SHA-256 beside it
 samples/         fixed-noise grids and a GIF of them
-lookout/         the classifier that looks at samples on the way
+monitor/         the classifier that samples are evaluated with
 model/           the generator (see moves/model.py)
 """
 
@@ -55,7 +55,7 @@ _STATE: Mapping[str, type] = {
     "fingerprint": str,
     "collapsed": bool,
 }
-PARTS = ("checkpoints", "samples", "lookout", "model")
+PARTS = ("checkpoints", "samples", "monitor", "model")
 
 
 def config_hash(text: str) -> str:

@@ -1,6 +1,7 @@
 """`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
 
 import dataclasses
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from gangda.config import resolve
 from gangda.config.schema import TrainConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
-from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import pick_device, prepare
 from gangda.runtime.distributed import ALONE, RankOverError, Ranks, joined
@@ -18,12 +18,12 @@ from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
-from gangda.training.budget import make_schedule
+from gangda.training.budget import step_budget
 from gangda.training.option_rules import refuse_misfits, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
 from gangda.training.saved_model import Model, build_networks, load_model
-from gangda.training.worker_ranks import WorkerRank
+from gangda.training.worker_ranks import run_worker
 
 SCARCE = 20  # training images of a class below which generated ones are expected to harm
 BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
@@ -50,52 +50,33 @@ def train(
             RankOverError at the end of every process but the first.
     """
     with joined(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
-        return _train(config, out, resume, dry_run, reporter if ranks.is_main else SILENT, ranks)
-
-
-def _train(
-    config: TrainConfig, out: Path | None, resume: bool, dry_run: bool, reporter: Reporter, ranks: Ranks
-) -> TrainResult:
-    with ranks.agreeing():
-        splits, config = _prepared(config, reporter)
-        refuse_uneven_shares(config, splits.train, ranks.launch.world)
-        run = out or default_folder(config, splits.name)
-        if resume and ranks.is_main and not (run / "config.yaml").is_file():
-            raise RunError(
-                f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+        reporter = reporter if ranks.is_main else SILENT
+        with ranks.agreeing():
+            splits = load_splits(config.data, config.runtime.seed)
+            for note in (*splits.notes, *_warnings(config, splits.train)):
+                reporter.line(note)
+            config = check(config, splits.train, splits.labelled)
+            refuse_uneven_shares(config, splits.train, launch.world)
+            run = out or default_folder(config, splits.name)
+            if resume and ranks.is_main and not (run / "config.yaml").is_file():
+                raise RunError(
+                    f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+                )
+        if not dry_run:
+            return fit_run(
+                config,
+                splits.train,
+                splits.validation,
+                run,
+                fingerprint=splits.fingerprint,
+                resume=resume,
+                reporter=reporter,
+                ranks=ranks,
             )
-    if dry_run and ranks.is_main:
-        pick_device(config.runtime.device)  # refused in a rehearsal as in earnest
-        return _planned(config, splits.train, run)
-    if dry_run:
-        raise RankOverError(0)
-    return fit_run(
-        config,
-        splits.train,
-        splits.validation,
-        run,
-        fingerprint=splits.fingerprint,
-        resume=resume,
-        reporter=reporter,
-        ranks=ranks,
-    )
-
-
-def _prepared(config: TrainConfig, reporter: Reporter) -> tuple[DataSplits, TrainConfig]:
-    """The images, and the configuration with nothing left open.
-
-    Raises:
-        GangdaError: data or options cannot be used.
-    """
-    splits = load_splits(config.data, config.runtime.seed)
-    for note in (
-        *splits.notes,
-        *_made_up(splits.train),
-        *_scarce(splits.train),
-        *_repeated(config, splits.train),
-    ):
-        reporter.line(note)
-    return splits, check(config, splits.train, splits.labelled)
+        if not ranks.is_main:
+            raise RankOverError(0)
+        pick_device(config.runtime.device)  # a device that is not there is refused here too
+        return TrainResult(run, config.arch, parameters=_parameters(config, splits.train))
 
 
 def fit_generator(
@@ -146,24 +127,17 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
     return config
 
 
-def _made_up(images: LabelledImages) -> tuple[str, ...]:
-    """A word of warning where the training images are not all real."""
-    count = int((images.origin != REAL).sum())
-    return (f"{count:,} of the {len(images):,} training images are synthetic",) if count else ()
-
-
-def _scarce(images: LabelledImages) -> tuple[str, ...]:
-    """A word of warning where a class has so few images that a GAN is likelier to repeat than to learn them."""
-    least, name = int(images.counts().min()), images.class_names[int(images.counts().argmin())]
-    words = f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
-    return (words,) if least < SCARCE else ()
-
-
-def _repeated(config: TrainConfig, images: LabelledImages) -> tuple[str, ...]:
-    """A word of warning where a batch is larger than the set."""
-    size, count = config.recipe.batch_size, len(images)
-    words = f"--batch-size {size:,} is more than the {count:,} training images: a batch shows them repeatedly"
-    return (words,) if config.spec.game and size > count else ()
+def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
+    """What is unusual about the training images."""
+    synthetic, counts = int((images.origin != REAL).sum()), images.counts()
+    least, size = int(counts.min()), config.recipe.batch_size
+    if synthetic:
+        yield f"{synthetic:,} of the {len(images):,} training images are synthetic"
+    if least < SCARCE:
+        name = images.class_names[int(counts.argmin())]
+        yield f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
+    if config.spec.game and size > len(images):
+        yield f"--batch-size {size:,} is more than the {len(images):,} training images: a batch repeats some"
 
 
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
@@ -193,15 +167,15 @@ def fit_run(
     """Fill the run folder; what is finished already is only reported. Only the leader of several ranks returns."""
     context = prepare(config.runtime, ranks=ranks)
     if not ranks.is_main:
-        WorkerRank(config, images, context).follow()
+        run_worker(config, images, context)
     folder = RunFolder(run)
     with ranks.dismissing():
         folder.refuse_foreign()
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_less(config, len(images), folder)
             folder.claim(resolve.dump(config), _open_to_change(config) if resume else (), fingerprint)
-            sitting = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
-            return sitting.fit() if config.spec.game else sitting.fit_closed_form()
+            training = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
+            return training.fit() if config.spec.game else training.fit_closed_form()
 
 
 def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
@@ -210,7 +184,7 @@ def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
     Raises:
         RunError: the budget is below the steps that the run has done.
     """
-    wanted = make_schedule(config, images).wanted
+    wanted = step_budget(config, images).total_steps
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
     if config.spec.game and wanted is not None and wanted < done:
         raise RunError(
@@ -225,12 +199,10 @@ def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
     return tuple(name for name in BUDGET if name not in fixed)
 
 
-def _planned(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:
-    counts = {"generator": 0}
-    if config.spec.game:
-        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-        counts = {
-            "generator": count_parameters(networks.generator),
-            "discriminator": count_parameters(networks.discriminator),
-        }
-    return TrainResult(run, config.arch, 0, 0.0, 0.0, False, counts)
+def _parameters(config: TrainConfig, images: LabelledImages) -> dict[str, int]:
+    """`count_parameters` of the networks that would be trained."""
+    if not config.spec.game:
+        return {"generator": 0}
+    networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+    modules = {"generator": networks.generator, "discriminator": networks.discriminator}
+    return {name: count_parameters(module) for name, module in modules.items()}

@@ -1,4 +1,4 @@
-"""When a run saves and when it is done, from its budget; and how long it has trained."""
+"""When a run saves and ends, from its budget; and how long it has trained."""
 
 import contextlib
 import time
@@ -9,47 +9,46 @@ from gangda.config.schema import TrainConfig
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Steps of a run over `images` training images.
+class StepBudget:
+    """The budget of a run in steps or seconds.
 
     Attributes:
-        wanted: steps of the budget; None where the clock decides.
-        limit: training seconds of the budget; infinite where the steps decide.
-        every: steps between checkpoints.
+        total_steps: None where the time decides.
+        max_seconds: of training; infinite where the steps decide.
+        checkpoint_every: steps between checkpoints.
     """
 
-    wanted: int | None
-    limit: float
-    every: int
+    total_steps: int | None
+    max_seconds: float
+    checkpoint_every: int
 
-    def done(self, step: int, seconds: float) -> bool:
-        """Whether the budget is spent."""
-        return seconds >= self.limit if self.wanted is None else step >= self.wanted
+    def spent(self, step: int, seconds: float) -> bool:
+        """Whether training ends after this step."""
+        return seconds >= self.max_seconds if self.total_steps is None else step >= self.total_steps
 
-    def regular(self, step: int) -> bool:
+    def is_regular(self, step: int) -> bool:
         """Whether every run of these options has a checkpoint at this step, wherever it was stopped."""
-        return step > 0 and step % self.every == 0
+        return step > 0 and step % self.checkpoint_every == 0
 
     def progress(self, step: int, seconds: float) -> tuple[float, float]:
         """How much of how much is done, in steps or in seconds."""
-        return (seconds, self.limit) if self.wanted is None else (step, self.wanted)
+        return (seconds, self.max_seconds) if self.total_steps is None else (step, self.total_steps)
 
 
-def make_schedule(config: TrainConfig, images: int) -> Schedule:
-    """The schedule of a configuration whose budget is filled in."""
+def step_budget(config: TrainConfig, images: int) -> StepBudget:
+    """The budget of a configuration in which it is filled in, for so many training images."""
     budget, per_step = config.budget, config.recipe.images_per_step
     number = int(budget.checkpoint_every.rstrip("se"))
     every = max(1, number * images // per_step) if budget.checkpoint_every[-1] == "e" else number
     if budget.minutes is not None:
-        return Schedule(None, 60 * budget.minutes, every)
-    if budget.epochs is not None:
-        return Schedule(max(1, round(budget.epochs * images / per_step)), float("inf"), every)
-    return Schedule(budget.steps, float("inf"), every)
+        return StepBudget(None, 60 * budget.minutes, every)
+    steps = budget.steps if budget.epochs is None else max(1, round(budget.epochs * images / per_step))
+    return StepBudget(steps, float("inf"), every)
 
 
 @dataclass(eq=False)
 class Stopwatch:
-    """Training time in seconds, over all sittings; looking at samples does not count."""
+    """Training time in seconds, over all processes that worked on a run; evaluation of samples does not count."""
 
     before: float = 0.0
     began: float = field(default_factory=time.monotonic)

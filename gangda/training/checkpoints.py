@@ -1,157 +1,63 @@
-"""What lasts of a run beyond one process: its state, its log, its looks and its clock, saved and restored."""
+"""Saving and restoring all that a run carries from one process to the next."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-import torch
-
-from gangda.config.schema import TrainConfig
-from gangda.data.images import LabelledImages
-from gangda.errors import OutcomeError, RunError
-from gangda.runtime.device import DeviceContext
+from gangda.errors import RunError
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
-from gangda.runtime.seeding import seed_device, seed_for
-from gangda.training.budget import Schedule, Stopwatch
-from gangda.training.loop import TrainState, new_state
-from gangda.training.metrics_logger import MetricsLogger, NotFiniteError
-from gangda.training.monitor.sample_monitor import SampleMonitor
-from gangda.training.saved_model import build_networks
 
 
-def fresh_state(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> TrainState:
-    """The state before the first step; the same configuration and images give the same weights."""
-    seed_device(torch.device("cpu"), config.runtime.seed, "networks")
-    networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-    return new_state(networks, config.recipe, context)
+class Stateful(Protocol):
+    """A part of a run that a checkpoint holds, as plain values and tensors."""
+
+    def dump(self) -> dict[str, Any]:
+        """What `load` needs."""
+
+    def load(self, values: dict[str, Any], /) -> None:
+        """Take over what `dump` gave."""
 
 
-@dataclass(eq=False)
-class Checkpoints:
-    """Saves a run and restores it: the networks' state with all else that the next process must know.
+@dataclass(frozen=True)
+class CheckpointManager:
+    """Saves and restores the parts of a run under their names.
 
     Attributes:
-        config, images, validation, folder, machine, fingerprint, reporter, schedule: of the run.
-        journal, lookout: the log, and what looking at samples has found.
-        rollbacks: how often the run went back to a checkpoint because a figure was no number; it changes the random
-            streams, so that the same does not happen again.
-        clock: training time so far.
+        folder: the run's.
+        is_regular: whether every run of the same options has a checkpoint at a step, wherever it was stopped.
+        reporter: is told of damaged checkpoints.
     """
 
-    config: TrainConfig
-    images: LabelledImages
-    validation: LabelledImages
     folder: RunFolder
-    context: DeviceContext
-    fingerprint: str
+    is_regular: Callable[[int], bool]
     reporter: Reporter
-    schedule: Schedule
-    rollbacks: int = 0
-    clock: Stopwatch = field(default_factory=Stopwatch)
 
-    def __post_init__(self) -> None:
-        self._forget()
+    def save(self, step: int, parts: Mapping[str, Stateful]) -> None:
+        """Write the checkpoint of a step; of the older ones, the last few at regular steps are kept."""
+        values = {name: part.dump() for name, part in parts.items()}
+        self.folder.save_checkpoint(step, values, lasting=self.is_regular)
 
-    def _forget(self) -> None:
-        """Begin the log and the looks afresh."""
-        path = self.folder.path
-        self.journal = MetricsLogger(path / "metrics.jsonl", len(self.images))
-        self.lookout = SampleMonitor(
-            self.images,
-            self.validation,
-            seed=self.config.runtime.seed,
-            context=self.context,
-            cache=path / "lookout",
-            reporter=self.reporter,
-            tell=self.journal.tell,
-            conditioning_warmup=self.config.recipe.conditioning_warmup,
-        )
-
-    @property
-    def stream_seed(self) -> int:
-        """Seed of the streams that training draws from."""
-        seed = self.config.runtime.seed
-        return seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
-
-    def restore(self, regular: bool = False) -> TrainState:
-        """The state of the newest whole checkpoint (`regular`: of those at regular steps); a fresh one without any.
+    def restore(self, parts: Mapping[str, Stateful], *, regular: bool = False) -> None:
+        """Load the newest undamaged checkpoint (`regular`: of those at regular steps); without any, change nothing.
 
         Raises:
-            RunError: the checkpoints are of another version of gangda, or of other networks.
+            RunError: the checkpoints are all damaged, of another version of gangda, or of other networks.
         """
-        state = fresh_state(self.config, self.images, self.context)
-        saved, complaints = self.folder.load_checkpoint(self.schedule.regular if regular else None)
+        saved, complaints = self.folder.load_checkpoint(self.is_regular if regular else None)
         for complaint in complaints:
             self.reporter.line(complaint)
         if saved is None:
-            self.clock = Stopwatch()
-            return state
+            return
         try:
-            self._take_over(state, saved)
-        except KeyError as error:  # what is saved has grown
+            for name, part in parts.items():
+                part.load(saved[name])
+        except KeyError as error:
             raise RunError(
-                f"{self.folder.path}: its checkpoints were made by an older gangda; start again in another --out"
+                f"{self.folder.path}: its checkpoints were made by another version of gangda; start again in another "
+                "--out"
             ) from error
         except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             raise RunError(
                 f"{self.folder.path}: its checkpoints are of other networks; start again in another --out"
             ) from error
-        return state
-
-    def _take_over(self, state: TrainState, saved: dict[str, Any]) -> None:
-        state.load(saved)
-        self.journal.load(saved["journal"])
-        self.lookout.load(saved["lookout"])
-        self.rollbacks = int(saved["rollbacks"])
-        self.clock = Stopwatch(float(saved["seconds"]))
-
-    def save(self, state: TrainState, journal: dict[str, Any]) -> None:
-        """Write a checkpoint; `journal` is what the log keeps of this step."""
-        own = {
-            "journal": {**journal, "lines": self.journal.lines},
-            "lookout": self.lookout.dump(),
-            "rollbacks": self.rollbacks,
-        }
-        self.folder.save_checkpoint(
-            state.step, {**state.dump(), **own, "seconds": self.clock.seconds}, lasting=self.schedule.regular
-        )
-
-    def step_back(self, error: NotFiniteError) -> TrainState:
-        """Go back to the last good checkpoint (or the start), once, with other random streams from there on.
-
-        Raises:
-            OutcomeError: it was done before.
-        """
-        if self.rollbacks:
-            raise OutcomeError(
-                f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
-                "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
-            ) from None
-        seconds = self.clock.seconds
-        self.journal.close()
-        self._forget()
-        state = self.restore(regular=True)
-        self.clock = Stopwatch(seconds)  # the lost steps have taken time all the same
-        self.rollbacks = 1
-        self.folder.drop_checkpoints(after=state.step)
-        self.journal.open(state.step)
-        self.journal.tell(state.step, {"rollback": self.rollbacks, "reason": str(error)})
-        self.save(state, self.journal.dump(state.step))
-        self.journal.close()
-        self.reporter.line(
-            f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"
-        )
-        return state
-
-    def write_state(self, state: TrainState, finished: bool) -> None:
-        """Replace `run.json`."""
-        self.folder.write_state(
-            finished=finished,
-            steps=state.step,
-            seconds=self.clock.seconds,
-            looking_seconds=self.lookout.seconds,
-            fingerprint=self.fingerprint,
-            best_step=self.lookout.best_step,
-            collapsed=self.lookout.collapsed,
-            alarms=[str(alarm) for alarm in self.lookout.alarms],
-        )

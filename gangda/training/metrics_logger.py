@@ -1,4 +1,4 @@
-"""The log of a run: `metrics.jsonl`, a line every few steps and one for each look at the samples."""
+"""The log of a run: `metrics.jsonl`, a line every few steps and one for each evaluation of samples."""
 
 import math
 from collections.abc import Mapping
@@ -12,43 +12,42 @@ from torch import Tensor, nn
 from gangda.runtime.files import without_nan
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.training.loop import StepRecord
-from gangda.training.monitor.dynamics import Course
-from gangda.zoo.base import Networks
+from gangda.training.monitor.training_curve import TrainingCurve
 
 LOG_EVERY = 50  # steps between lines
 
 
 class NotFiniteError(Exception):
-    """A figure that is no number any more: training is lost from here on."""
+    """A loss, metric or weight is NaN or infinite: training cannot go on from here."""
 
     def __init__(self, name: str, step: int) -> None:
-        super().__init__(f"{name} is not a number at step {step}")
+        super().__init__(f"{name} is NaN or infinite at step {step}")
 
 
 @dataclass(eq=False)
 class MetricsLogger:
-    """Writes the log, and keeps what the next line needs of the last ones.
+    """Writes the log, and keeps what its next lines need.
 
     Attributes:
         path: of the log.
         epoch_images: images of an epoch.
-        latest: the last value of each figure of a step, lazy ones (such as R1) included.
-        course: the first and the last of the steps logged.
-        mark: epochs and training seconds at the last line that told the time of an epoch.
-        saved_lines: lines there were when the state that was loaded was saved; None where that is not known.
+        latest: the last value of each loss term and metric; those that are not computed at every step (R1) included.
+        curve: the first and the last of the steps logged.
+        last_epoch: epochs and training seconds at the last line with the time of an epoch.
+        saved_lines: lines of the log when the state that was loaded was saved; None before anything was saved.
     """
 
     path: Path
     epoch_images: int
     latest: dict[str, Any] = field(default_factory=dict)
-    course: Course = field(default_factory=Course)
-    mark: tuple[float, float] = (0.0, 0.0)
+    curve: TrainingCurve = field(default_factory=TrainingCurve)
+    last_epoch: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
     saved_lines: int | None = None
 
-    def open(self, step: int, turn: int = 0) -> None:
-        """Begin to write after `step` (0: after `turn` of pre-training); later lines, of a lost attempt, go."""
-        self.log = MetricsLog(self.path, step, turn, self.saved_lines)
+    def open(self, step: int, pretraining_step: int = 0) -> None:
+        """Begin to write after this step; later lines, of steps that were lost, are deleted."""
+        self.log = MetricsLog(self.path, step, pretraining_step, self.saved_lines)
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -57,41 +56,39 @@ class MetricsLogger:
             self.log.close()
             self.log = None
 
-    def note(self, record: StepRecord) -> None:
-        """Take note of a step; nothing waits for the device."""
+    def add(self, record: StepRecord) -> None:
+        """Keep the values of a step; nothing waits for the device."""
         self.latest.update(record.terms)
 
-    def write(self, record: StepRecord, networks: Networks, seconds: float) -> None:
-        """A line about a step: its figures, both gradient norms, epochs so far, and the time of the last ones.
+    def write(
+        self, record: StepRecord, pretraining_step: int, modules: Mapping[str, nn.Module], seconds: float
+    ) -> None:
+        """A line about a step: its values, gradient norms, epochs so far, and the time that the last ones took.
+
+        Of a step of the pre-training (`record.step` is 0) it has the values alone.
 
         Raises:
-            NotFiniteError: one of the figures is no number.
+            NotFiniteError: a value is NaN or infinite.
         """
-        self.latest["d_gradient"] = gradient_norm(networks.discriminator)
-        self.latest["g_gradient"] = gradient_norm(networks.generator)
-        figures = self.figures(record.step)
-        regular = record.step % LOG_EVERY == 0  # what is kept must not depend on where a run stopped
-        if regular:
-            self.course.add(figures)
-        line: dict[str, Any] = {"step": record.step, **{k: round(v, 6) for k, v in figures.items()}}
-        epochs = record.images / self.epoch_images
-        line["epoch"] = round(epochs, 3)
-        if regular and int(epochs) > int(self.mark[0]):
-            line["epoch_seconds"] = round((seconds - self.mark[1]) / (epochs - self.mark[0]), 3)
-            self.mark = (epochs, seconds)
+        line: dict[str, Any] = {"step": record.step}
+        if not record.step:
+            line["pretraining_step"] = pretraining_step
+        else:
+            self.latest |= {f"{name}_gradient": gradient_norm(module) for name, module in modules.items()}
+        values = self.values(record.step)
+        line |= {name: round(value, 6) for name, value in values.items()}
+        if record.step:
+            epochs, (last_epochs, last_seconds) = record.images / self.epoch_images, self.last_epoch
+            line["epoch"] = round(epochs, 3)
+            if record.step % LOG_EVERY == 0:  # what is kept must not depend on where a run stopped
+                self.curve.add(values)
+                if int(epochs) > int(last_epochs):
+                    line["epoch_seconds"] = round((seconds - last_seconds) / (epochs - last_epochs), 3)
+                    self.last_epoch = (epochs, seconds)
         self._write({**line, "seconds": round(seconds, 2)})
 
-    def write_turn(self, turn: int, seconds: float) -> None:
-        """A line about a turn of the discriminator's pre-training, which is step 0: the figures.
-
-        Raises:
-            NotFiniteError: one of the figures is no number.
-        """
-        rounded = {name: round(value, 6) for name, value in self.figures(0).items()}
-        self._write({"step": 0, "turn": turn, **rounded, "seconds": round(seconds, 2)})
-
-    def tell(self, step: int, what: Mapping[str, Any]) -> None:
-        """A line about something else: a look at the samples, a step back."""
+    def event(self, step: int, what: Mapping[str, Any]) -> None:
+        """A line about something else: an evaluation of samples, a rollback."""
         self._write(without_nan({"step": step, **what}))
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -99,38 +96,39 @@ class MetricsLogger:
             raise ValueError("the log is not open")
         self.log.write(line)
 
-    def figures(self, step: int) -> dict[str, float]:
-        """The last value of every figure (waits for the device).
+    def values(self, step: int) -> dict[str, float]:
+        """The last value of each loss term and metric (waits for the device).
 
         Raises:
-            NotFiniteError: one of them is no number.
+            NotFiniteError: one of them is NaN or infinite.
         """
-        numbers = {name: float(value) for name, value in self.latest.items()}
-        for name, value in numbers.items():
+        values = {name: float(value) for name, value in self.latest.items()}
+        for name, value in values.items():
             if not math.isfinite(value):
                 raise NotFiniteError(name, step)
-        return numbers
+        return values
 
-    def dump(self, step: int) -> dict[str, Any]:
-        """Plain values for a checkpoint; `lines`, of the log, are counted when it is written.
-
-        Raises:
-            NotFiniteError: a figure is no number.
-        """
-        return {"latest": self.figures(step), "course": self.course.dump(), "mark": list(self.mark)}
+    def dump(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return {
+            "latest": {name: float(value) for name, value in self.latest.items()},
+            "curve": self.curve.dump(),
+            "last_epoch": list(self.last_epoch),
+            "lines": self.saved_lines if self.log is None else self.log.lines,
+        }
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.latest = dict(values["latest"])
-        self.course.load(values["course"])
-        self.mark = (float(values["mark"][0]), float(values["mark"][1]))
-        saved = values.get("lines")  # older checkpoints have none
-        self.saved_lines = None if saved is None else max(0, int(saved))
+        self.curve.load(values["curve"])
+        epochs, seconds = values["last_epoch"]
+        self.last_epoch = (float(epochs), float(seconds))
+        self.saved_lines = None if values["lines"] is None else max(0, int(values["lines"]))
 
-    @property
-    def lines(self) -> int | None:
-        """Lines of the log so far."""
-        return self.saved_lines if self.log is None else self.log.lines
+
+def is_logged(step: int) -> bool:
+    """Whether every run has a line about this step."""
+    return step % LOG_EVERY == 0 or step == 1
 
 
 def gradient_norm(module: nn.Module) -> Tensor:
@@ -142,10 +140,10 @@ def gradient_norm(module: nn.Module) -> Tensor:
 
 
 def refuse_lost_weights(modules: Mapping[str, nn.Module], step: int) -> None:
-    """See that weights and running statistics are numbers, before they are taken for good ones.
+    """Check weights and running statistics before they are saved as good ones.
 
     Raises:
-        NotFiniteError: naming the network.
+        NotFiniteError: some are NaN or infinite; names the network.
     """
     for name, module in modules.items():
         tensors = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]

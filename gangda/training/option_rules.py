@@ -14,7 +14,7 @@ from gangda.data.images import LabelledImages
 from gangda.errors import UsageError
 from gangda.training import rank_batches
 from gangda.training.adversarial.losses import Loss
-from gangda.training.budget import make_schedule
+from gangda.training.budget import step_budget
 from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Networks, Scores, set_strength
 
@@ -72,7 +72,7 @@ class Plan:
     @property
     def steps(self) -> float:
         """Generator steps of the budget, which is filled in; infinite where the clock decides."""
-        wanted = make_schedule(self.config, len(self.images)).wanted
+        wanted = step_budget(self.config, len(self.images)).total_steps
         return float("inf") if wanted is None else wanted
 
     @property

@@ -1,10 +1,15 @@
-"""Watching a training run: samples of fixed noise. What is measured of samples lies in `moves/watching`."""
+"""Pictures of a generator's samples while it trains: the same noise each time, as grids and as a GIF of them."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from gangda.data.images import UInt8Array
+from gangda.report import grids
 from gangda.runtime.device import DeviceContext, evaluating
+from gangda.runtime.files import write_bytes
 from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_block, to_uint8
@@ -12,17 +17,35 @@ from gangda.zoo.draw import draw_block, to_uint8
 COLUMNS = ROWS = 10  # of the grids
 
 
+def save_grids(folder: Path, generator: Generator, step: int, *, seed: int, context: DeviceContext) -> None:
+    """Write `grid-<step>.png`; of several generators also `generators-<step>.png`, with a row for each."""
+    draws = {"grid": fixed_samples}
+    if generator.num_generators > 1:
+        draws["generators"] = samples_of_each
+    for name, draw in draws.items():
+        picture = grids.png(grids.tile(draw(generator, seed=seed, context=context), COLUMNS))
+        write_bytes(folder / f"{name}-{step:08d}.png", picture)
+
+
+def save_animation(folder: Path, is_planned: Callable[[int], bool]) -> None:
+    """Join the grids in `training.gif`; those of other steps, at which a process was stopped, are deleted first."""
+    for path in folder.glob("*-" + 8 * "[0-9]" + ".png"):
+        if not is_planned(int(path.stem[-8:])):
+            path.unlink()
+    write_bytes(folder / "training.gif", grids.animation(sorted(folder.glob("grid-*.png"))))
+
+
 def fixed_samples(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
-    """The same noise each time: ten samples of each of the first ten classes, uint8 (N, H, W, C)."""
+    """Ten samples of each of the first ten classes, uint8 (N, H, W, C); the same noise each time."""
     labels = range(min(ROWS, generator.num_classes) if generator.conditional else ROWS)
     blocks = [draw_block(generator, label, 0, seed=seed, context=context)[:COLUMNS] for label in labels]
     return np.concatenate(blocks)
 
 
 def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
-    """A row of ten samples for each generator of an ensemble, uint8 (10 K, H, W, C).
+    """Ten samples of each of K generators, uint8 (10 K, H, W, C), a row for each.
 
-    All rows have the same noise and, where there are classes, the first ten in turn: what differs down a column is
+    All rows have the same noise and, where there are classes, the first ten in order: what differs down a column is
     the generators.
     """
     k = generator.num_generators

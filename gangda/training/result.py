@@ -1,7 +1,8 @@
-"""What `gangda train` reports."""
+"""`TrainResult`: what `gangda train` reports, and what `run.json` keeps of it."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,24 @@ class TrainResult:
 
     Attributes:
         run, arch: the run folder and the architecture.
-        steps, seconds: generator steps and training time, over all sittings.
-        images_per_second: real images seen per second of training.
         finished: the budget is spent.
+        steps, seconds: generator steps and training time, of all processes that worked on the run.
+        images: real images shown in these steps, with repetition.
+        evaluation_seconds: time spent on evaluating samples, which is not training time.
         parameters: `count_parameters` by network.
-        alarms: those of the last step.
-        looking_seconds: time spent looking at samples, which is not training time.
+        alarms: those of the last evaluation.
         best_step: the step of the best checkpoint; None where none was chosen.
     """
 
     run: Path
     arch: str
-    steps: int
-    seconds: float
-    images_per_second: float
-    finished: bool
-    parameters: dict[str, int]
+    finished: bool = False
+    steps: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    evaluation_seconds: float = 0.0
+    parameters: Mapping[str, int] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
-    looking_seconds: float = 0.0
     best_step: int | None = None
 
     @property
@@ -39,9 +40,31 @@ class TrainResult:
         """The run folder."""
         return self.run
 
+    @property
+    def images_per_second(self) -> float:
+        """Real images shown per second of training."""
+        return self.images / max(self.seconds, 1e-9)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**dataclasses.asdict(self), "run": str(self.run), "alarms": list(self.alarms)}
+        plain = {**dataclasses.asdict(self), "run": str(self.run), "alarms": list(self.alarms)}
+        return {**plain, "images_per_second": self.images_per_second}
+
+    def recorded(self) -> dict[str, Any]:
+        """Plain values for `run.json`, in the folder that they are about."""
+        return {
+            name: value for name, value in self.as_dict().items() if name not in ("run", "images_per_second")
+        }
+
+    @classmethod
+    def from_recorded(cls, run: Path, values: Mapping[str, Any]) -> "TrainResult":
+        """Read what `recorded` gave.
+
+        Raises:
+            KeyError: something is missing.
+        """
+        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("run", "alarms")]
+        return cls(run=run, alarms=tuple(values["alarms"]), **{name: values[name] for name in names})
 
 
 def count_parameters(module: torch.nn.Module) -> int:

@@ -1,32 +1,47 @@
-"""One process's work on a run: train, log, look, save, stop, and leave a folder that can always be continued."""
+"""`TrainingRun`: one process's session of training; it leaves a folder that can always be continued."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from torch import nn
 
 from gangda.config import catalog
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.data.paths import located
 from gangda.errors import OutcomeError, RunError
 from gangda.runtime.device import DeviceContext
+from gangda.runtime.distributed import TAKE
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
+from gangda.runtime.seeding import seed_for
 from gangda.runtime.signals import StopRequest
-from gangda.training.artifacts import ArtifactWriter
-from gangda.training.budget import Stopwatch, make_schedule
-from gangda.training.checkpoints import Checkpoints, fresh_state
-from gangda.training.image_batches import ResidentImages
-from gangda.training.loop import StepRecord, TrainState, make_game, steps
-from gangda.training.metrics_logger import LOG_EVERY, NotFiniteError, refuse_lost_weights
-from gangda.training.monitor.sample_monitor import due
+from gangda.training import preview
+from gangda.training.budget import Stopwatch, step_budget
+from gangda.training.checkpoints import CheckpointManager, Stateful
+from gangda.training.loop import StepRecord, TrainState
+from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
+from gangda.training.monitor.sample_monitor import SampleMonitor, is_due
 from gangda.training.result import TrainResult, count_parameters
-from gangda.training.saved_model import model_is_whole
-from gangda.training.worker_ranks import hand_over
+from gangda.training.saved_model import ModelCard, model_is_whole, save_model
+from gangda.training.worker_ranks import fresh_state, training_steps
+from gangda.zoo.base import Generator
 
 
 @dataclass(eq=False)
 class TrainingRun:
-    """One process's work on a run: everything between taking the folder and leaving it."""
+    """One process's session of training in a folder that it holds locked: train, log, evaluate, save, stop.
+
+    Attributes:
+        config, images, validation, folder, context, fingerprint, reporter, stop: of the run.
+        budget: when it saves and ends.
+        checkpoints, logger, monitor: save and restore it, write its log, evaluate its samples.
+        clock: training time, earlier sessions included.
+        rollbacks: how often it went back to a checkpoint because a value was NaN or infinite. It changes the random
+            streams, so that the same does not happen again.
+    """
 
     config: TrainConfig
     images: LabelledImages
@@ -38,156 +53,225 @@ class TrainingRun:
     stop: StopRequest
 
     def __post_init__(self) -> None:
-        self.keeper = ArtifactWriter(self.config, self.images, self.folder, self.context, self.fingerprint)
-        self.schedule = make_schedule(self.config, len(self.images))
-        self.kept = Checkpoints(
-            self.config,
+        self.budget = step_budget(self.config, len(self.images))
+        self.checkpoints = CheckpointManager(self.folder, self.budget.is_regular, self.reporter)
+        self._reset()
+
+    def _reset(self) -> None:
+        """Begin the log, the monitor and the clock anew."""
+        path, self.clock, self.rollbacks = self.folder.path, Stopwatch(), 0
+        self.logger = MetricsLogger(path / "metrics.jsonl", len(self.images))
+        self.monitor = SampleMonitor(
             self.images,
             self.validation,
-            self.folder,
-            self.context,
-            self.fingerprint,
-            self.reporter,
-            self.schedule,
+            seed=self.config.runtime.seed,
+            context=self.context,
+            cache=path / "monitor",
+            reporter=self.reporter,
+            logger=self.logger,
+            conditioning_warmup=self.config.recipe.conditioning_warmup,
         )
 
     def fit(self) -> TrainResult:
-        """Train to the budget's end, saving on the way; on a signal, save and raise."""
-        recorded = self.folder.state()
-        whole = recorded["finished"] and model_is_whole(self.folder.path, recorded.get("steps", 0))
-        if whole and not self.folder.checkpoints():
-            return self._without_checkpoints(recorded)
-        state = self.kept.restore()
-        if recorded["finished"] and self.schedule.done(state.step, self.kept.clock.seconds):
-            self._refuse_collapse(state.step, recorded.get("collapsed", False))
-            if whole:
-                return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
-            self.reporter.line(f"{self.folder.path}: its model is missing or damaged; it is written again")
-        self._refuse_collapse(state.step, self.kept.lookout.collapsed)
-        self.kept.write_state(state, finished=False)
+        """Train to the end of the budget; after a signal, save and raise. A finished run is only reported.
+
+        Raises:
+            RunError: what the folder holds cannot be continued.
+            OutcomeError: training failed.
+            StoppedError, InterruptedByUserError: a signal came; everything is saved.
+        """
+        if (result := self._earlier_result()) is not None:
+            return result
+        state = self._restore()
+        self._refuse_collapse(state.step, self.monitor.collapsed)
+        self._write_result(state, finished=False)
         if state.step or state.pretrained:
             self.reporter.line(f"{self.folder.path}: going on from {_place(state)}")
         while True:
             try:
-                self._run_steps(state)
+                self.logger.open(state.step, state.pretrained)
+                if not self.budget.spent(state.step, self.clock.seconds):
+                    for record in self._start_steps(state):
+                        if self._after_step(state, record):
+                            break
                 return self._finish(state)
             except NotFiniteError as error:
-                state = self.kept.step_back(error)
+                state = self._roll_back(error)
             finally:
-                self.kept.journal.close()
+                self.logger.close()
 
-    def _without_checkpoints(self, recorded: Mapping[str, Any]) -> TrainResult:
-        """Of a finished run whose checkpoints somebody has removed: it is not trained again for nothing.
+    def _earlier_result(self) -> TrainResult | None:
+        """The result in `run.json`, if the budget is spent and the model undamaged.
 
         Raises:
-            RunError: it is asked to go on.
+            RunError: a finished run is to go on, and its checkpoints have been removed.
+            OutcomeError: its samples have collapsed, and it is to stop then.
         """
+        recorded, path = self.folder.state(), self.folder.path
+        if not recorded["finished"]:
+            return None
         steps, seconds = recorded.get("steps", 0), recorded.get("seconds", 0.0)
-        if not self.schedule.done(steps, seconds):
+        is_whole = model_is_whole(path, steps)
+        if self.budget.spent(steps, seconds):
+            self._refuse_collapse(steps, recorded.get("collapsed", False))
+            if is_whole:
+                with contextlib.suppress(KeyError):  # not as it was written: it is written again
+                    return TrainResult.from_recorded(path, recorded)
+            self.reporter.line(f"{path}: its model is missing or damaged; it is written again")
+        elif is_whole and not self.folder.checkpoints():
             raise RunError(
-                f"{self.folder.path}: is finished and cannot go on, as its checkpoints are gone; put them back, or "
+                f"{path}: is finished and cannot go on, as its checkpoints are gone; put them back, or "
                 "choose another --out"
             )
-        self._refuse_collapse(steps, recorded.get("collapsed", False))
+        return None
+
+    def _restore(self, *, regular: bool = False) -> TrainState:
+        """The state of the newest checkpoint (`regular`: of those at regular steps), else that before the first step.
+
+        Raises:
+            RunError: the checkpoints cannot be used.
+        """
+        self._reset()
         state = fresh_state(self.config, self.images, self.context)
-        state.step, self.kept.clock = steps, Stopwatch(seconds)
-        return self._result(state, tuple(recorded.get("alarms", ())), recorded.get("best_step"))
+        self.checkpoints.restore(self._parts(state), regular=regular)
+        return state
 
-    def fit_closed_form(self) -> TrainResult:
-        """Architectures that are fitted, not trained."""
-        with self.stop.at_once(
-            f"{self.folder.path}: stopped before the fit was done; run the same command again"
-        ):
-            generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
-                self.config.spec, self.images
-            ).to(self.context.device)
-            self.keeper.save_model(generator, 0)
-            self.keeper.save_grid(generator, 0)
-        seconds = self.kept.clock.seconds
-        self.folder.write_state(finished=True, steps=0, seconds=seconds, fingerprint=self.fingerprint)
-        return TrainResult(self.folder.path, self.config.arch, 0, seconds, 0.0, True, {"generator": 0})
+    def _parts(self, state: TrainState) -> dict[str, Stateful]:
+        """What a checkpoint holds."""
+        return {"state": state, "logger": self.logger, "monitor": self.monitor, "run": self}
 
-    def _run_steps(self, state: TrainState) -> None:
-        """The loop itself: log, look, save and stop at the right steps."""
-        self.kept.journal.open(state.step, state.pretrained)
-        if self.schedule.done(state.step, self.kept.clock.seconds):
-            return
-        game = make_game(self.config.spec, state.networks, self.config.recipe)
-        resident = ResidentImages(self.images, self.kept.stream_seed, self.context)
-        hand_over(state, self.kept.stream_seed, self.context)
-        for record in steps(state, game, resident, self.config.recipe, self.context, self.schedule.wanted):
-            done = self.schedule.done(record.step, self.kept.clock.seconds)
-            self.kept.journal.note(record)
-            write, save = (
-                (self._log, self._checkpoint) if record.step else (self._log_turn, self._checkpoint_turn)
+    def dump(self) -> dict[str, Any]:
+        """Plain values for a checkpoint: what belongs to none of the other parts."""
+        return {"rollbacks": self.rollbacks, "seconds": self.clock.seconds}
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.rollbacks, self.clock = int(values["rollbacks"]), Stopwatch(float(values["seconds"]))
+
+    def _start_steps(self, state: TrainState) -> Iterator[StepRecord]:
+        """The training loop from `state` on, in which the other ranks take part."""
+        seed, ranks = self.config.runtime.seed, self.context.ranks
+        stream_seed = seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
+        loop = training_steps(self.config, self.images, state, stream_seed, self.context)
+        if ranks.many:
+            ranks.sync_signal(word=TAKE)
+            ranks.broadcast({"state": state.dump(), "stream_seed": stream_seed})
+        return loop
+
+    def _after_step(self, state: TrainState, record: StepRecord) -> bool:
+        """Log, evaluate and save where that is due; whether the budget is spent.
+
+        Raises:
+            NotFiniteError: a value or weight is NaN or infinite.
+            OutcomeError: the samples have collapsed, and the run is to stop then.
+            StoppedError, InterruptedByUserError: a signal came; everything is saved.
+        """
+        done = self.budget.spent(record.step, self.clock.seconds)
+        self.logger.add(record)
+        number = record.step or state.pretrained
+        if done or is_logged(number):
+            self._log(state, record)
+        stopping = bool(self.stop)  # read once: what is reported as saved must be saved
+        if self.budget.is_regular(number) or done or stopping:
+            self._save_checkpoint(state)
+        if stopping:
+            raise self.stop.error(
+                f"{self.folder.path}: stopped at {_place(state)}, all saved; run the same command to go on"
             )
-            number = record.step or state.pretrained
-            if number % LOG_EVERY == 0 or number == 1 or done:
-                write(record, state)
-            stopping = bool(self.stop)  # asked once: what is said to be saved must be saved
-            if self.schedule.regular(number) or done or stopping:
-                save(state)
-            if stopping:
-                raise self.stop.error(
-                    f"{self.folder.path}: stopped at {_place(state)}, all saved; run the same command to go on"
-                )
-            if done:
-                return
+        if not done:
             self.stop.hear(self.context.ranks.sync_signal(signal=self.stop.signal or 0)[0])
+        return done
 
-    def _log(self, record: StepRecord, state: TrainState) -> None:
-        """A line in the log, and where the run is."""
-        seconds = self.kept.clock.seconds
-        self.kept.journal.write(record, state.networks, seconds)
-        done, total = self.schedule.progress(record.step, seconds)
-        rate = record.images / max(seconds, 1e-9)
-        self.reporter.step(f"training {self.config.arch}", done, total, f"{rate:,.0f} images/s")
+    def _log(self, state: TrainState, record: StepRecord) -> None:
+        """A line in the log, and the progress bar."""
+        seconds, arch = self.clock.seconds, self.config.arch
+        modules = {"discriminator": state.networks.discriminator, "generator": state.networks.generator}
+        self.logger.write(record, state.pretrained, modules, seconds)
+        if not record.step:
+            self.reporter.step(f"pre-training {arch}", state.pretrained, self.config.recipe.d_pretrain)
+            return
+        done, total = self.budget.progress(record.step, seconds)
+        self.reporter.step(
+            f"training {arch}", done, total, f"{record.images / max(seconds, 1e-9):,.0f} images/s"
+        )
 
-    def _log_turn(self, record: StepRecord, state: TrainState) -> None:
-        """The same in the discriminator's pre-training."""
-        turn = state.pretrained
-        self.kept.journal.write_turn(turn, self.kept.clock.seconds)
-        self.reporter.step(f"pre-training {self.config.arch}", turn, self.config.recipe.d_pretrain)
-
-    def _checkpoint_turn(self, state: TrainState) -> None:
-        """Save within the pre-training; there is nothing to draw or to look at yet."""
-        refuse_lost_weights({"discriminator": state.networks.discriminator}, state.step)
-        self.kept.save(state, self.kept.journal.dump(state.step))
-
-    def _checkpoint(self, state: TrainState) -> None:
-        """See that all is well, draw, look if it is time, save; stop here if the samples have collapsed."""
-        networks = {"generator": state.ema, "discriminator": state.networks.discriminator}
-        refuse_lost_weights(networks, state.step)
-        figures = self.kept.journal.dump(state.step)
-        # Grid first: a checkpoint without its grid could not be told from a finished save.
-        self.keeper.save_grid(state.ema, state.step)
-        looks = due(state.step, self.schedule.every)
-        if looks:
-            with self.kept.clock.paused():
-                self.kept.lookout.look(state.ema, state.step, self.kept.journal.course)
-        self.kept.save(state, figures)
-        if looks and self.config.budget.stop_when_collapsed and self.kept.lookout.collapsed:
-            self._save_model(state)
-            self.kept.write_state(state, finished=False)
+    def _save_checkpoint(self, state: TrainState) -> None:
+        """Check that all values are finite, save a grid, evaluate if that is due, save; stop here after a collapse."""
+        refuse_lost_weights(
+            {"generator": state.ema, "discriminator": state.networks.discriminator}, state.step
+        )
+        self.logger.values(state.step)
+        evaluating = is_due(state.step, self.budget.checkpoint_every)
+        if state.step:  # grid first: a checkpoint without its grid could not be told from a finished save
+            self._save_grid(state.ema, state.step)
+        if evaluating:
+            with self.clock.paused():
+                self.monitor.evaluate(state.ema, state.step)
+        self.checkpoints.save(state.step, self._parts(state))
+        if evaluating and self.config.budget.stop_when_collapsed and self.monitor.collapsed:
+            self._save_model(state.ema, state.step, {"discriminator": state.networks.discriminator})
+            self._write_result(state, finished=False)
             self._refuse_collapse(state.step, collapsed=True)
 
-    def _finish(self, state: TrainState) -> TrainResult:
-        """Model, GIF, and a last look; the checkpoint knows nothing of it, so that a longer run is the same run."""
-        with self.kept.clock.paused():
-            self.kept.lookout.finish(state.ema, state.step, self.kept.journal.course)
-        self._save_model(state)
-        self.keeper.save_grid(state.ema, state.step)
-        self.keeper.save_animation(lambda step: self.schedule.regular(step) or step == state.step)
-        self.kept.write_state(state, finished=True)
-        self._refuse_collapse(state.step, self.kept.lookout.collapsed)
-        alarms = tuple(str(alarm) for alarm in self.kept.lookout.alarms)
-        return self._result(state, alarms, self.kept.lookout.best_step)
+    def _roll_back(self, error: NotFiniteError) -> TrainState:
+        """Go back to the last good checkpoint (or the start), once, and on from there with other random streams.
 
-    def _save_model(self, state: TrainState) -> None:
-        best = self.kept.lookout.best or None
-        self.keeper.save_model(
-            state.ema, state.step, state.networks.discriminator, best, self.kept.lookout.best_step
+        Raises:
+            OutcomeError: it was done before.
+        """
+        if self.rollbacks:
+            raise OutcomeError(
+                f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
+                "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
+            ) from None
+        seconds = self.clock.seconds  # the lost steps have taken time all the same
+        self.logger.close()
+        state = self._restore(regular=True)
+        self.clock, self.rollbacks = Stopwatch(seconds), 1
+        self.folder.drop_checkpoints(after=state.step)
+        self.logger.open(state.step)
+        self.logger.event(state.step, {"rollback": self.rollbacks, "reason": str(error)})
+        self.checkpoints.save(state.step, self._parts(state))
+        self.logger.close()
+        self.reporter.line(
+            f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"
         )
+        return state
+
+    def _finish(self, state: TrainState) -> TrainResult:
+        """Last evaluation, model and GIF. The checkpoint holds nothing of it, so that a longer run is the same run."""
+        with self.clock.paused():
+            self.monitor.finish(state.ema, state.step)
+        self._save_model(state.ema, state.step, {"discriminator": state.networks.discriminator})
+        self._save_grid(state.ema, state.step)
+        preview.save_animation(
+            self.folder.path / "samples", lambda step: self.budget.is_regular(step) or step == state.step
+        )
+        result = self._write_result(state, finished=True)
+        self._refuse_collapse(state.step, self.monitor.collapsed)
+        return result
+
+    def _save_grid(self, generator: Generator, step: int) -> None:
+        folder, seed = self.folder.path / "samples", self.config.runtime.seed
+        preview.save_grids(folder, generator, step, seed=seed, context=self.context)
+
+    def _save_model(self, generator: Generator, step: int, others: Mapping[str, nn.Module]) -> None:
+        """Write `model/`: the generator, the other networks, and the generator's best weights."""
+        config = self.config
+        card = ModelCard(
+            arch=config.arch,
+            spec=asdict(config.spec),
+            image_shape=self.images.image_shape,
+            class_names=self.images.class_names,
+            data=asdict(located(config.data)),
+            fingerprint=self.fingerprint,
+            seed=config.runtime.seed,
+            steps=step,
+            precision=self.context.precision,
+            run=self.folder.path.name,
+            best_step=self.monitor.best_step,
+        )
+        save_model(self.folder.path, generator, card, self.images.row_id, others, self.monitor.best or None)
 
     def _refuse_collapse(self, step: int, collapsed: bool) -> None:
         """Stop where the user wants to.
@@ -201,26 +285,47 @@ class TrainingRun:
                 "Change the recipe in another --out, or go on with --resume --no-stop-when-collapsed"
             )
 
-    def _result(self, state: TrainState, alarms: tuple[str, ...], best_step: int | None) -> TrainResult:
-        parameters = {
-            "generator": count_parameters(state.networks.generator),
-            "discriminator": count_parameters(state.networks.discriminator),
-        }
-        seconds = self.kept.clock.seconds
-        return TrainResult(
+    def _write_result(self, state: TrainState, finished: bool) -> TrainResult:
+        """Replace `run.json`."""
+        networks = {"generator": state.networks.generator, "discriminator": state.networks.discriminator}
+        result = TrainResult(
             run=self.folder.path,
             arch=self.config.arch,
+            finished=finished,
             steps=state.step,
-            seconds=seconds,
-            images_per_second=state.step * self.config.recipe.images_per_step / max(seconds, 1e-9),
-            finished=True,
-            parameters=parameters,
-            alarms=alarms,
-            looking_seconds=self.kept.lookout.seconds,
-            best_step=best_step,
+            seconds=self.clock.seconds,
+            images=state.step * self.config.recipe.images_per_step,
+            evaluation_seconds=self.monitor.seconds,
+            parameters={name: count_parameters(network) for name, network in networks.items()},
+            alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
+            best_step=self.monitor.best_step,
         )
+        self.folder.write_state(
+            **result.recorded(), fingerprint=self.fingerprint, collapsed=self.monitor.collapsed
+        )
+        return result
+
+    def fit_closed_form(self) -> TrainResult:
+        """Architectures that are fitted, not trained."""
+        with self.stop.at_once(
+            f"{self.folder.path}: stopped before the fit was done; run the same command again"
+        ):
+            generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
+                self.config.spec, self.images
+            ).to(self.context.device)
+            self._save_model(generator, 0, {})
+            self._save_grid(generator, 0)
+        result = TrainResult(
+            self.folder.path,
+            self.config.arch,
+            finished=True,
+            seconds=self.clock.seconds,
+            parameters={"generator": 0},
+        )
+        self.folder.write_state(**result.recorded(), fingerprint=self.fingerprint)
+        return result
 
 
 def _place(state: TrainState) -> str:
     """How far a run is, in words."""
-    return f"step {state.step}" if state.step else f"turn {state.pretrained} of pre-training"
+    return f"step {state.step}" if state.step else f"step {state.pretrained} of pre-training"

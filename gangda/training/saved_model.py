@@ -119,10 +119,10 @@ def save_model(
     generator: Generator,
     card: ModelCard,
     row_ids: IntArray,
-    discriminator: nn.Module | None = None,
+    others: Mapping[str, nn.Module] | None = None,
     best: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Write `model/` of a run folder; `best`: the best step's weights.
+    """Write `model/` of a run folder; `others`: the other networks by name, `best`: the best step's weights.
 
     Everything is on the disk before the first file is moved in. `model.json` comes last and marks the model whole;
     where a model is replaced, the old one's goes first.
@@ -131,8 +131,8 @@ def save_model(
     files = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}
     if best is not None:
         files[WEIGHTS["best"]] = _bytes_of(best)
-    if discriminator is not None:
-        files[DISCRIMINATOR] = _bytes_of(discriminator.state_dict())
+    for name, module in (others or {}).items():
+        files[f"{name}.safetensors"] = _bytes_of(module.state_dict())
     files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     with clear_disk_errors(folder), folder_beside(folder) as temporary:

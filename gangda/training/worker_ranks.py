@@ -1,66 +1,58 @@
-"""What a rank does that does not lead: the same steps on its own images, at the leader's word."""
+"""What is the same on every rank (first state, training loop), and the loop of the ranks other than 0."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import NoReturn
+
+import torch
 
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.distributed import GO, OVER, TAKE, RankOverError
-from gangda.runtime.signals import StopRequest, stop_request
-from gangda.training.budget import make_schedule
-from gangda.training.checkpoints import fresh_state
+from gangda.runtime.distributed import OVER, TAKE, RankOverError
+from gangda.runtime.seeding import seed_device
+from gangda.runtime.signals import stop_request
+from gangda.training.budget import step_budget
 from gangda.training.image_batches import ResidentImages
-from gangda.training.loop import TrainState, make_game, steps
+from gangda.training.loop import StepRecord, TrainState, make_game, new_state, steps
+from gangda.training.saved_model import build_networks
 
 
-def hand_over(state: TrainState, seed: int, context: DeviceContext) -> None:
-    """As the leader: have all ranks go on from this state, with streams of this seed."""
-    if context.ranks.many:
-        context.ranks.sync_signal(word=TAKE)
-        context.ranks.broadcast({**state.dump(), "stream_seed": seed})
+def fresh_state(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> TrainState:
+    """The state before the first step; the same configuration and images give the same weights."""
+    seed_device(torch.device("cpu"), config.runtime.seed, "networks")
+    networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+    return new_state(networks, config.recipe, context)
 
 
-@dataclass(frozen=True, eq=False)
-class WorkerRank:
-    """One rank's work from the first word to the last. It keeps nothing and decides nothing.
+def training_steps(
+    config: TrainConfig, images: LabelledImages, state: TrainState, stream_seed: int, context: DeviceContext
+) -> Iterator[StepRecord]:
+    """The training loop from `state` on, with random streams of `stream_seed`."""
+    game = make_game(config.spec, state.networks, config.recipe)
+    resident = ResidentImages(images, stream_seed, context)
+    total_steps = step_budget(config, len(images)).total_steps
+    return steps(state, game, resident, config.recipe, context, total_steps)
 
-    A signal that comes to this rank alone is passed on: the leader stops all of them.
+
+def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> NoReturn:
+    """Take over the state that rank 0 sends, and train along with it until it ends the run.
+
+    Nothing is saved or decided here. A signal to this rank alone is passed on to rank 0, which stops all ranks.
+
+    Raises:
+        RankOverError: always, at the end, with rank 0's exit code.
+        LostRankError: another rank is gone.
     """
-
-    config: TrainConfig
-    images: LabelledImages
-    context: DeviceContext
-
-    def follow(self) -> NoReturn:
-        """Work until it is over.
-
-        Raises:
-            RankOverError: always, at the end, with the leader's exit code.
-            LostRankError: another rank is gone.
-        """
-        with stop_request(patient=True) as stop:
-            word = self._listen(stop)
-            while word == TAKE:
-                word = self._train(stop)
-            # Inside the request: at its end a signal to this rank would speak instead of the leader.
-            raise RankOverError(word - OVER)
-
-    def _train(self, stop: StopRequest) -> int:
-        """Take the leader's state and step along; the word that ends it."""
-        config, context = self.config, self.context
-        taken = context.ranks.broadcast(None)
-        state = fresh_state(config, self.images, context)
-        state.load(taken)
-        game = make_game(config.spec, state.networks, config.recipe)
-        resident = ResidentImages(self.images, int(taken["stream_seed"]), context)
-        total_steps = make_schedule(config, len(self.images)).wanted
-        loop = steps(state, game, resident, config.recipe, context, total_steps)
-        word = GO
-        while word == GO:
+    ranks = context.ranks
+    with stop_request(patient=True) as stop:
+        while True:
+            word = ranks.sync_signal(signal=stop.signal or 0)[1]
+            if word >= OVER:
+                # Raised inside the request: at its end a signal to this rank would be reported in place of rank 0's.
+                raise RankOverError(word - OVER)
+            if word == TAKE:
+                received = ranks.broadcast(None)
+                state = fresh_state(config, images, context)
+                state.load(received["state"])
+                loop = training_steps(config, images, state, int(received["stream_seed"]), context)
             next(loop)
-            word = self._listen(stop)
-        return word
-
-    def _listen(self, stop: StopRequest) -> int:
-        return self.context.ranks.sync_signal(signal=stop.signal or 0)[1]

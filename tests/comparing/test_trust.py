@@ -170,12 +170,12 @@ def log(path, lines):
 
 
 def test_a_course_is_thinned_and_keeps_both_ends_and_all_alarms(tmp_path):
-    lines = [{"step": 0, "turn": 1, "d_loss": 1.0, "seconds": 0.1}]
+    lines = [{"step": 0, "pretraining_step": 1, "d_loss": 1.0, "seconds": 0.1}]
     for step in range(50, 50 * 1001, 50):
         lines.append({"step": step, "d_loss": 1 / step, "g_loss": 2.0, "epoch": 0.1, "seconds": 1.0})
         if step % 5000 == 0:
             alarms = ["collapse"] if step == 10_000 else []
-            lines.append({"step": step, "look": {"distance": 0.1}, "best": True, "alarms": alarms})
+            lines.append({"step": step, "evaluation": {"distance": 0.1}, "best": True, "alarms": alarms})
     course = course_of(log(tmp_path / "metrics.jsonl", lines))
     assert len(course["steps"]) <= POINTS
     assert (course["steps"][0], course["steps"][-1]) == (50, 50_000)
@@ -193,12 +193,12 @@ def test_nothing_was_trained_step_by_step(tmp_path):
     "damage",
     [
         b'{"step": 100, "d_lo\n', b"\xff\xfe\n", b"[1]\n", b"\n", b'{"epoch": 1.0}\n',
-        b'{"step": "x", "epoch": 1.0}\n', b'{"step": 150, "look": 3, "alarms": 4}\n',
+        b'{"step": "x", "epoch": 1.0}\n', b'{"step": 150, "evaluation": 3, "alarms": 4}\n',
     ],
 )  # fmt: skip
 def test_a_damaged_line_of_a_log_costs_only_itself(tmp_path, damage):
     step = {"step": 50, "d_loss": 1.0, "epoch": 0.1, "seconds": 1.0}
-    look = {"step": 200, "look": {"distance": 0.1}, "alarms": ["collapse"]}
+    look = {"step": 200, "evaluation": {"distance": 0.1}, "alarms": ["collapse"]}
     whole, path = log(tmp_path / "whole.jsonl", [step, look]), tmp_path / "damaged.jsonl"
     first, second = whole.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + damage + second)

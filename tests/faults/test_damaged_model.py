@@ -14,8 +14,8 @@ from gangda.config.resolve import resolve
 from gangda.config.schema import Budget, Runtime, SampleConfig, TrainConfig
 from gangda.errors import RunError, UsageError
 from gangda.sampling import sample
-from gangda.training import run as sitting
-from gangda.training import train
+from gangda.training import metrics_logger, train
+from gangda.training import run as training_run
 from gangda.training.monitor import sample_monitor
 from gangda.training.saved_model import load_discriminator, load_model
 
@@ -26,7 +26,7 @@ def watched():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_monitor, "FIRST", 2)
         patch.setattr(sample_monitor, "AT_THE_END", 1)
-        patch.setattr(sitting, "LOG_EVERY", 1)
+        patch.setattr(metrics_logger, "LOG_EVERY", 1)
         yield
 
 
@@ -133,7 +133,7 @@ def test_a_kill_while_the_model_is_written_leaves_no_line_twice(finished, tmp_pa
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sitting.TrainingRun, "_save_model", killed)
+    monkeypatch.setattr(training_run.TrainingRun, "_save_model", killed)
     with pytest.raises(KeyboardInterrupt):
         train(tiny(3), here)
     monkeypatch.undo()

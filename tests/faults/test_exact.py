@@ -17,8 +17,8 @@ from processes import contents
 from gangda.config import architectures, catalog, presets
 from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
 from gangda.errors import RunError, StoppedError
-from gangda.training import run as sitting
-from gangda.training import train
+from gangda.training import metrics_logger, train
+from gangda.training import run as training_run
 from gangda.training.saved_model import load_model
 from gangda.zoo import draw
 
@@ -47,7 +47,7 @@ def narrow(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     monkeypatch.setattr(draw, "BLOCK", 10)
     monkeypatch.setattr(presets.MadganSeparateSpec, "first_widths", (8, 4))
-    monkeypatch.setattr(sitting, "LOG_EVERY", 3)
+    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 3)
 
 
 def config(arch, steps=STEPS, every="4", **recipe):
@@ -76,8 +76,8 @@ class Stops:
     """Sends SIGTERM after the given records (turns of the pre-training and steps) of the training loop."""
 
     def __init__(self, monkeypatch, at):
-        self.done, self.at, self.steps = 0, set(at), sitting.steps
-        monkeypatch.setattr(sitting, "steps", self)
+        self.done, self.at, self.steps = 0, set(at), training_run.training_steps
+        monkeypatch.setattr(training_run, "training_steps", self)
 
     def __call__(self, *arguments):
         for record in self.steps(*arguments):
@@ -126,7 +126,7 @@ def rich(tmp_path_factory):
     """A run with everything that is carried from step to step, uninterrupted."""
     run = tmp_path_factory.mktemp("rich") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sitting, "LOG_EVERY", 3)
+        patch.setattr(metrics_logger, "LOG_EVERY", 3)
         patch.setattr(draw, "BLOCK", 10)
         train(config("cdcgan", **RICH), run)
     return contents(run)

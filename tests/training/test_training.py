@@ -18,8 +18,7 @@ from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfi
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
-from gangda.training import fit_generator, train
-from gangda.training.artifacts import ArtifactWriter
+from gangda.training import fit_generator, run, train
 from gangda.training.saved_model import load_model
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
@@ -79,6 +78,14 @@ def test_same_command_again_reprints(tmp_path):
     assert (tmp_path / "run" / "model" / "model.json").stat().st_mtime_ns == stamp
 
 
+def lines(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def untimed(run):
+    return [{k: v for k, v in line.items() if k not in ("seconds", "epoch_seconds")} for line in lines(run)]
+
+
 def weights(run):
     return (run / "model" / "generator.safetensors").read_bytes()
 
@@ -93,33 +100,31 @@ def test_stopped_and_run_again_is_the_uninterrupted_run(number, error, tmp_path)
     assert not (tmp_path / "stopped" / "model").exists()
     train(config(), tmp_path / "stopped")
     assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
-    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
-    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    whole, stopped = (untimed(tmp_path / name) for name in ("whole", "stopped"))
     assert whole == stopped
 
 
 def test_pretraining_is_stopped_at_once_and_resumed_exactly(tmp_path, monkeypatch):
-    monkeypatch.setattr("gangda.training.run.LOG_EVERY", 3)
+    monkeypatch.setattr("gangda.training.metrics_logger.LOG_EVERY", 3)
     pretrained = config(recipe={"d_pretrain": 9})
 
-    class AtTurnThree(Stopping):
+    class AtStepThree(Stopping):
         def step(self, task, done, total, info=""):
             if done == 3:
                 super().step(task, done, total, info)
 
     train(pretrained, tmp_path / "whole")
-    with pytest.raises(StoppedError, match="turn 3 of pre-training, all saved"):
-        train(pretrained, tmp_path / "stopped", reporter=AtTurnThree(signal.SIGTERM))
+    with pytest.raises(StoppedError, match="step 3 of pre-training, all saved"):
+        train(pretrained, tmp_path / "stopped", reporter=AtStepThree(signal.SIGTERM))
     saved = torch.load(tmp_path / "stopped" / "checkpoints" / "step-00000000.pt", weights_only=True)
-    assert (saved["step"], saved["pretrained"]) == (0, 3)
+    assert (saved["state"]["step"], saved["state"]["pretrained"]) == (0, 3)
     with (tmp_path / "stopped" / "metrics.jsonl").open("a") as log:
-        log.write('{"step": 0, "turn": 6}\n')  # of work that was lost
+        log.write('{"step": 0, "pretraining_step": 6}\n')  # of work that was lost
     train(pretrained, tmp_path / "stopped")
     assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
-    logs = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "stopped")]
-    whole, stopped = ([{**json.loads(line), "seconds": 0} for line in log] for log in logs)
+    whole, stopped = (untimed(tmp_path / name) for name in ("whole", "stopped"))
     assert whole == stopped
-    assert [(line["step"], line.get("turn")) for line in whole[:5]] == [
+    assert [(line["step"], line.get("pretraining_step")) for line in whole[:5]] == [
         (0, 1),
         (0, 3),
         (0, 6),
@@ -189,9 +194,11 @@ def test_every_architecture_trains(arch, tmp_path):
 def test_what_is_fitted_is_drawn_from_on_the_machines_device(blobs, tmp_path, monkeypatch):
     elsewhere = DeviceContext(torch.device("meta"), torch.float32, 1)  # a device that every machine has
     monkeypatch.setattr("gangda.training.prepare", lambda *_, **__: elsewhere)
-    monkeypatch.setattr(ArtifactWriter, "save_model", lambda *args: None)
+    monkeypatch.setattr(run, "save_model", lambda *args: None)
     drawn = []
-    monkeypatch.setattr(ArtifactWriter, "save_grid", lambda keeper, generator, step: drawn.append(generator))
+    monkeypatch.setattr(
+        run.preview, "save_grids", lambda folder, generator, step, **options: drawn.append(generator)
+    )
     with contextlib.suppress(RunError):  # no model is there to read
         fit_generator(config("pca"), blobs, tmp_path / "run", fingerprint="x")
     assert {value.device.type for value in drawn[0].buffers()} == {"meta"}
@@ -222,7 +229,7 @@ def test_divergence_stops_with_advice(tmp_path, monkeypatch):
         "gangda.training.adversarial.gradient_penalties.r1",
         lambda score, real: torch.tensor(float("nan"), requires_grad=True),
     )
-    with pytest.raises(RunError, match="d_r1 is not a number at step 1"):
+    with pytest.raises(RunError, match="d_r1 is NaN or infinite at step 1"):
         train(config(), tmp_path / "run")
 
 

@@ -77,7 +77,7 @@ class Check:
         return figures
 
 
-def look(generator: Generator, reference: Reference, *, seed: int, context: DeviceContext) -> Check:
+def check_samples(generator: Generator, reference: Reference, *, seed: int, context: DeviceContext) -> Check:
     """Draw the samples (the same noise each time, from the stream (seed, "watch")) and measure them."""
     classes = reference.images.num_classes if reference.conditional else 1
     labels = np.repeat(np.arange(classes), reference.per_class)

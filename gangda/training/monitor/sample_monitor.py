@@ -1,7 +1,8 @@
-"""Looking at the samples of a run now and then: figures, alarms, and which step was best so far."""
+"""Evaluating a generator's samples while it trains: metrics, alarms, and the best step so far."""
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
+from gangda.training.metrics_logger import MetricsLogger
 from gangda.training.monitor.alarms import (
     AT_THE_END,
     COLLAPSE,
@@ -20,37 +22,33 @@ from gangda.training.monitor.alarms import (
     never_conditional,
     never_trained,
 )
-from gangda.training.monitor.checks import Check, look, mean
-from gangda.training.monitor.dynamics import Course
+from gangda.training.monitor.checks import Check, check_samples, mean
 from gangda.training.monitor.reference import Reference, make_reference
 from gangda.zoo.base import Generator
 
-FIRST = 500  # steps before which there is nothing to see, and between two looks at least
+FIRST = 500  # steps before the first evaluation, and between two at least
 # Distances (shares of the real spread) that differ by less are equal, and of equals the later step is the better. On
 # Fashion-MNIST step 6,000 of 8,693 was the nearest by 0.002, and its CAS was 0.65 points below the last one's.
 TIE = 0.01
 
-Tell = Callable[[int, Mapping[str, Any]], None]
-
 
 @dataclass(eq=False)
 class SampleMonitor:
-    """Looks at samples against the run's own images, on the way and at the end.
+    """Evaluates samples against the run's own images, during training and at its end.
 
-    What it finds depends on the weights alone, so that a resumed run finds the same.
+    What it finds depends on the weights and the log alone, so that a resumed run finds the same.
 
     Attributes:
         train, validation: the run's training images, and held-out ones of the same subset (may be none).
-        seed, machine, cache: of the reference; `cache` is the folder that keeps its classifier.
-        conditioning_warmup: steps over which the run turns class-conditional. Until they are over, labels are
-            not judged and no step is the best: the class has less effect in what is looked at than in the model's
-            samples.
-        reporter, tell: where remarks and lines of the log go.
-        alarms: those of the last look.
-        best_step, best: the best step so far and its weights; None before the first look.
-        best_distance: the least distance so far.
-        seconds: time spent here, in this sitting and those before.
-        looked: the step of the last look; None before the first.
+        seed, context, cache: of the reference; `cache` is the folder that keeps its classifier.
+        reporter, logger: where messages and lines of the log go; the logger's training curve is checked too.
+        conditioning_warmup: steps over which the run becomes class-conditional. Until then labels are not checked
+            and no step is the best: the class has less effect in these samples than in the model's.
+        alarms: those of the last evaluation.
+        best_step, best: the best step so far and its weights; None and empty before the first evaluation.
+        best_distance: the smallest distance so far.
+        seconds: time spent here, in all processes that worked on the run.
+        evaluated: the step of the last evaluation; None before the first.
     """
 
     train: LabelledImages
@@ -59,95 +57,60 @@ class SampleMonitor:
     context: DeviceContext
     cache: Path
     reporter: Reporter
-    tell: Tell
+    logger: MetricsLogger
     conditioning_warmup: int = 0
     alarms: tuple[Alarm, ...] = ()
     best_step: int | None = None
     best_distance: float = float("inf")
     best: dict[str, Tensor] = field(default_factory=dict)
     seconds: float = 0.0
-    looked: int | None = None
+    evaluated: int | None = None
     _reference: Reference | None = None
-    _seen: tuple[int, Check] | None = None
+    _last_check: tuple[int, Check] | None = None
 
     @property
     def collapsed(self) -> bool:
-        """Whether the last look saw a collapse."""
+        """Whether the last evaluation found mode collapse."""
         return any(alarm.kind == COLLAPSE for alarm in self.alarms)
 
-    def look(self, generator: Generator, step: int, course: Course) -> None:
-        """Measure a sample, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
+    def evaluate(self, generator: Generator, step: int) -> None:
+        """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
+        with self._timed():
+            check, line = self._check(generator, step)
+            found = self._alarms(check, step) if step >= FROM_STEP else ()
+            self._report_check(step, check, line["best"] and not found)
+            self._raise(step, found, line)
+
+    def finish(self, generator: Generator, step: int) -> None:
+        """The last evaluation of a run: its alarms begin at step `AT_THE_END`. No step is measured twice."""
+        with self._timed():
+            found: tuple[Alarm, ...] = ()
+            line: dict[str, Any] = {}
+            if step >= AT_THE_END:
+                if self._last_check is not None and self._last_check[0] == step:
+                    check = self._last_check[1]
+                else:
+                    logged = self.evaluated == step  # by a process that ended at this step
+                    check, line = self._check(generator, step)
+                    line = {} if logged else line
+                found = self._alarms(check, step)
+                if line:
+                    self._report_check(step, check, line["best"] and not found)
+            if not step:
+                found = (*found, never_trained())
+            elif self.conditioning_warmup and step <= self.conditioning_warmup:
+                found = (*found, never_conditional(step, self.conditioning_warmup))
+            if line or found != self.alarms:
+                self._raise(step, found, line)
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
         began = time.monotonic()
-        check, figures = self._measured(generator, step)
-        found = self._found(check, step, course) if step >= FROM_STEP else ()
-        self._describe(step, check, figures, found)
-        self._raise(step, found, figures)
+        yield
         self.seconds += time.monotonic() - began
 
-    def finish(self, generator: Generator, step: int, course: Course) -> None:
-        """The last look of a run: its alarms begin at step `AT_THE_END`. A check of the same step is not made again."""
-        began = time.monotonic()
-        found: tuple[Alarm, ...] = ()
-        figures: dict[str, Any] = {}
-        if step >= AT_THE_END:
-            if self._seen is not None and self._seen[0] == step:
-                check = self._seen[1]
-            else:
-                told = self.looked == step  # in the log, by a sitting that ended here
-                check, figures = self._measured(generator, step)
-                figures = {} if told else figures
-            found = self._found(check, step, course)
-            if figures:
-                self._describe(step, check, figures, found)
-        if not step:
-            found = (*found, never_trained())
-        elif self.conditioning_warmup and step <= self.conditioning_warmup:
-            found = (*found, never_conditional(step, self.conditioning_warmup))
-        if figures or found != self.alarms:
-            self._raise(step, found, figures)
-        self.seconds += time.monotonic() - began
-
-    def _measured(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
-        """A check, its line of the log; keeps the weights if they are the best."""
-        check = look(generator, self._prepared(generator), seed=self.seed, context=self.context)
-        self._seen, self.looked = (step, check), step
-        # The class counts in full only after the step numbered `conditioning_warmup`.
-        best = check.distance <= self.best_distance + TIE and step > self.conditioning_warmup
-        if best:
-            self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
-            # Copies on the CPU: the generator goes on changing.
-            self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
-        return check, {"look": check.as_dict(), "best": best}
-
-    def _describe(
-        self, step: int, check: Check, figures: Mapping[str, Any], found: tuple[Alarm, ...]
-    ) -> None:
-        """The look in a line. What is the best of a run that fails is no good news, and not called so."""
-        best = ", the best so far" if figures["best"] and not found else ""
-        self.reporter.line(f"step {step:,}: {summary(check)}{best}")
-
-    def _found(self, check: Check, step: int, course: Course) -> tuple[Alarm, ...]:
-        turning = step <= self.conditioning_warmup
-        return (*find_alarms(check, self.train.class_names, turning), *course.alarms())
-
-    def _raise(self, step: int, found: tuple[Alarm, ...], figures: Mapping[str, Any]) -> None:
-        self.tell(step, {**figures, "alarms": [alarm.text for alarm in found]})
-        self._report(found)
-
-    def dump(self) -> dict[str, Any]:
-        """Plain values and tensors for a checkpoint."""
-        alarms = [[alarm.kind, list(alarm.classes), alarm.text] for alarm in self.alarms]
-        best = {"best_step": self.best_step, "best_distance": self.best_distance, "best": self.best}
-        return {"alarms": alarms, **best, "seconds": self.seconds, "looked": self.looked}
-
-    def load(self, values: Mapping[str, Any]) -> None:
-        """Take over what `dump` gave."""
-        self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
-        self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
-        self.best, self.seconds = dict(values["best"]), float(values["seconds"])
-        self.looked = values.get("looked")  # older checkpoints have none
-
-    def _prepared(self, generator: Generator) -> Reference:
+    def _check(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
+        """A check and its line of the log; keeps the weights if they are the best."""
         if self._reference is None:
             self._reference = make_reference(
                 self.train,
@@ -158,11 +121,36 @@ class SampleMonitor:
                 cache=self.cache,
             )
             if self._reference.skipped:
-                self.reporter.line(f"looking at samples: {self._reference.skipped}")
-        return self._reference
+                self.reporter.line(f"evaluation of samples: {self._reference.skipped}")
+        check = check_samples(generator, self._reference, seed=self.seed, context=self.context)
+        self._last_check, self.evaluated = (step, check), step
+        # The class has its full effect only after the step numbered `conditioning_warmup`.
+        best = check.distance <= self.best_distance + TIE and step > self.conditioning_warmup
+        if best:
+            self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
+            # Copies on the CPU: the generator goes on changing.
+            self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
+        return check, {"evaluation": check.as_dict(), "best": best}
 
-    def _report(self, found: tuple[Alarm, ...]) -> None:
-        """Say what is new, and when all is well again."""
+    def _alarms(self, check: Check, step: int) -> tuple[Alarm, ...]:
+        warming_up = step <= self.conditioning_warmup
+        return (*find_alarms(check, self.train.class_names, warming_up), *self.logger.curve.alarms())
+
+    def _report_check(self, step: int, check: Check, best: bool) -> None:
+        """`best`: the best so far, and no alarm: the best step of a failing run is no good news."""
+        accuracy = (
+            f"GAN-test {check.gan_test:.1%} (real {check.gan_test_real:.1%}), " if check.gan_test >= 0 else ""
+        )
+        diversity = mean(check.diversity)
+        spread = f"diversity {diversity:.2f} of real, " if diversity >= 0 else ""
+        self.reporter.line(
+            f"step {step:,}: {accuracy}{spread}distance to real {check.distance:.3f}"
+            f"{', the best so far' if best else ''}"
+        )
+
+    def _raise(self, step: int, found: tuple[Alarm, ...], line: Mapping[str, Any]) -> None:
+        """Log all alarms; report those that are new, and the end of the last."""
+        self.logger.event(step, {**line, "alarms": [alarm.text for alarm in found]})
         before = {(alarm.kind, alarm.classes) for alarm in self.alarms}
         for alarm in found:
             if (alarm.kind, alarm.classes) not in before:
@@ -171,17 +159,20 @@ class SampleMonitor:
             self.reporter.line("no alarm any more")
         self.alarms = found
 
+    def dump(self) -> dict[str, Any]:
+        """Plain values and tensors for a checkpoint."""
+        alarms = [[alarm.kind, list(alarm.classes), alarm.text] for alarm in self.alarms]
+        best = {"best_step": self.best_step, "best_distance": self.best_distance, "best": self.best}
+        return {"alarms": alarms, **best, "seconds": self.seconds, "evaluated": self.evaluated}
 
-def due(step: int, every: int) -> bool:
-    """Whether to look after this step: at a checkpoint, from step `FIRST` on, and not sooner than that again."""
-    return step % every == 0 and step // FIRST > (step - every) // FIRST
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
+        self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
+        self.best, self.seconds = dict(values["best"]), float(values["seconds"])
+        self.evaluated = values["evaluated"]
 
 
-def summary(check: Check) -> str:
-    """A look in a few words."""
-    accuracy = (
-        f"GAN-test {check.gan_test:.1%} (real {check.gan_test_real:.1%}), " if check.gan_test >= 0 else ""
-    )
-    diversity = mean(check.diversity)
-    spread = f"diversity {diversity:.2f} of real, " if diversity >= 0 else ""
-    return f"{accuracy}{spread}distance to real {check.distance:.3f}"
+def is_due(step: int, every: int) -> bool:
+    """Whether to evaluate after this step: at checkpoints, from step `FIRST` on, and at least as far apart."""
+    return step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST

@@ -9,7 +9,7 @@ from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.training.monitor import reference as references
 from gangda.training.monitor.alarms import COLLAPSE, LABELS, NOISE, find_alarms
-from gangda.training.monitor.checks import designs, look, measure
+from gangda.training.monitor.checks import check_samples, designs, measure
 from gangda.training.monitor.reference import make_reference
 from gangda.zoo.base import Generator
 
@@ -175,7 +175,7 @@ class Still(Generator):
 
 @pytest.mark.parametrize("generators", [1, 3])
 def test_a_frozen_generator_is_caught(generators, splits, context, reference):
-    check = look(Still(splits.train, generators), reference, seed=0, context=context)
+    check = check_samples(Still(splits.train, generators), reference, seed=0, context=context)
     assert check.samples == 500
     assert check.gan_test > 0.8  # the labels stay with their images, however the rows are dealt out
     assert find_alarms(check, splits.train.class_names)[0].kind == COLLAPSE

@@ -1,27 +1,25 @@
 """What the training engine does with what it sees: looks, the best step, stepping back, stopping."""
 
 import dataclasses
-import json
 import signal
 from itertools import chain, repeat
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from test_training import Stopping, config, weights
+from test_training import Stopping, config, lines, untimed, weights
 
 from gangda.config.schema import Budget, ClassifierConfig, DataConfig, SampleConfig
 from gangda.errors import RunError, StoppedError
 from gangda.runtime.runs import RunFolder
 from gangda.sampling import sample
 from gangda.training import fit_generator, metrics_logger, train
-from gangda.training import run as sitting
+from gangda.training import run as training_run
 from gangda.training.monitor import reference, sample_monitor
 from gangda.training.monitor.alarms import COLLAPSE, Alarm
 from gangda.training.saved_model import load_model
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
-TIMES = ("seconds", "epoch_seconds")
 
 
 @pytest.fixture(autouse=True)
@@ -29,17 +27,8 @@ def early(monkeypatch):
     """Look from the second step on, with a classifier of few steps; log every second step."""
     monkeypatch.setattr(sample_monitor, "FIRST", 2)
     monkeypatch.setattr(sample_monitor, "AT_THE_END", 2)
-    monkeypatch.setattr(sitting, "LOG_EVERY", 2)
     monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
     monkeypatch.setattr(reference, "CLASSIFIER", ClassifierConfig(classifier_steps=10))
-
-
-def lines(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-
-
-def untimed(run):
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines(run)]
 
 
 def budget(**values):
@@ -49,11 +38,11 @@ def budget(**values):
 
 def test_looks_are_logged_and_the_best_step_is_kept(tmp_path):
     result = train(config(), tmp_path / "run")
-    looks = {line["step"]: line for line in lines(tmp_path / "run") if "look" in line}
+    looks = {line["step"]: line for line in lines(tmp_path / "run") if "evaluation" in line}
     assert list(looks) == [2, 4, 6]
     assert result.best_step == max(step for step in looks if looks[step]["best"])
     assert looks[2]["best"]
-    assert set(looks[2]["look"]) >= {
+    assert set(looks[2]["evaluation"]) >= {
         "gan_test",
         "gan_test_real",
         "diversity",
@@ -61,16 +50,22 @@ def test_looks_are_logged_and_the_best_step_is_kept(tmp_path):
         "diversity_per_class",
     }
     steps = [line for line in lines(tmp_path / "run") if "d_loss" in line]
-    assert all(line["d_gradient"] > 0 and line["g_gradient"] > 0 for line in steps)
+    assert all(line["discriminator_gradient"] > 0 and line["generator_gradient"] > 0 for line in steps)
     assert all(0 <= line["d_accuracy"] <= 1 for line in steps)
 
 
-def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
-    distances = iter([0.5, 0.1, 0.9])
-    look = sample_monitor.look
+def planted_distances(monkeypatch, distances):
+    """Of the evaluations, one after the other."""
+    honest, values = sample_monitor.check_samples, iter(distances)
     monkeypatch.setattr(
-        sample_monitor, "look", lambda *a, **k: dataclasses.replace(look(*a, **k), distance=next(distances))
+        sample_monitor,
+        "check_samples",
+        lambda *a, **k: dataclasses.replace(honest(*a, **k), distance=next(values)),
     )
+
+
+def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
+    planted_distances(monkeypatch, [0.5, 0.1, 0.9])
     run = tmp_path / "run"
     train(config(), run)
     best, last = load_model(run), load_model(run, "last")
@@ -97,9 +92,11 @@ def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
     ("distances", "best"), [((0.5, 0.1, 0.105), 6), ((0.1, 0.105, 0.112), 4), ((0.1, 0.5, 0.11), 6)], ids=str
 )
 def test_of_steps_as_good_the_later_is_the_best(distances, best, tmp_path, monkeypatch):
-    figures, look = iter(distances), sample_monitor.look
+    figures, check_samples = iter(distances), sample_monitor.check_samples
     monkeypatch.setattr(
-        sample_monitor, "look", lambda *a, **k: dataclasses.replace(look(*a, **k), distance=next(figures))
+        sample_monitor,
+        "check_samples",
+        lambda *a, **k: dataclasses.replace(check_samples(*a, **k), distance=next(figures)),
     )
     assert train(config(), tmp_path / "run").best_step == best
 
@@ -124,10 +121,10 @@ def test_a_longer_run_is_the_same_run_whatever_its_stops(tmp_path):
 
 def spoil(monkeypatch, step, times):
     """Make a loss term NaN at this step, so many times."""
-    honest, left = sitting.steps, [times]
+    honest, left = training_run.training_steps, [times]
 
-    def steps(state, *rest):
-        for record in honest(state, *rest):
+    def steps(*arguments):
+        for record in honest(*arguments):
             if record.step == step and left[0]:
                 left[0] -= 1
                 record = dataclasses.replace(
@@ -135,7 +132,7 @@ def spoil(monkeypatch, step, times):
                 )
             yield record
 
-    monkeypatch.setattr(sitting, "steps", steps)
+    monkeypatch.setattr(training_run, "training_steps", steps)
 
 
 def test_nan_goes_back_to_the_last_good_checkpoint_and_on_with_other_numbers(tmp_path, monkeypatch):
@@ -144,7 +141,7 @@ def test_nan_goes_back_to_the_last_good_checkpoint_and_on_with_other_numbers(tmp
     run = tmp_path / "run"
     assert train(config(), run).finished
     (back,) = [line for line in lines(run) if "rollback" in line]
-    assert back == {"step": 4, "rollback": 1, "reason": "g_loss is not a number at step 6"}
+    assert back == {"step": 4, "rollback": 1, "reason": "g_loss is NaN or infinite at step 6"}
     assert weights(run) != weights(tmp_path / "straight")
 
 
@@ -158,17 +155,17 @@ def test_going_back_is_the_same_wherever_the_run_stops(tmp_path, monkeypatch):
             if done == 5:
                 super().step(task, done, total, info)
 
-    monkeypatch.setattr(sitting, "LOG_EVERY", 1)  # so that the reporter hears of step 5
+    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 1)  # so that the reporter hears of step 5
     with pytest.raises(StoppedError, match="step 5"):
         train(config(), tmp_path / "stopped", reporter=StopAtFive(signal.SIGTERM))
-    monkeypatch.setattr(sitting, "LOG_EVERY", 2)
+    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
     train(config(), tmp_path / "stopped")
     assert weights(tmp_path / "whole") == weights(tmp_path / "stopped")
 
 
 def test_nan_again_stops_with_advice(tmp_path, monkeypatch):
     spoil(monkeypatch, 6, 2)
-    with pytest.raises(RunError, match=r"g_loss is not a number at step 6.*lower --lr"):
+    with pytest.raises(RunError, match=r"g_loss is NaN or infinite at step 6.*lower --lr"):
         train(config(), tmp_path / "run")
     assert [path.name for path in sorted((tmp_path / "run" / "checkpoints").glob("*.pt"))][
         -1
@@ -179,7 +176,7 @@ def test_lost_weights_are_never_saved():
     broken = torch.nn.Linear(2, 2)
     metrics_logger.refuse_lost_weights({"generator": broken}, 3)
     broken.bias.data[0] = float("inf")
-    with pytest.raises(metrics_logger.NotFiniteError, match="the generator is not a number at step 3"):
+    with pytest.raises(metrics_logger.NotFiniteError, match="the generator is NaN or infinite at step 3"):
         metrics_logger.refuse_lost_weights({"generator": broken}, 3)
 
 
@@ -237,7 +234,7 @@ def test_checkpoints_of_an_older_version_are_called_that(tmp_path):
     train(config(), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     saved, _ = folder.load_checkpoint()
-    del saved["lookout"]
+    del saved["monitor"]
     folder.save_checkpoint(6, saved)
-    with pytest.raises(RunError, match="made by an older gangda; start again in another --out"):
+    with pytest.raises(RunError, match="made by another version of gangda; start again in another --out"):
         train(budget(steps=9), tmp_path / "run", resume=True)

@@ -1,17 +1,23 @@
 import pytest
 
 from gangda.training.monitor.alarms import DEAD, DIVERGING
-from gangda.training.monitor.dynamics import WINDOW, Course
+from gangda.training.monitor.training_curve import WINDOW, TrainingCurve
 
 
 def course(early, late, steps=WINDOW):
-    made = Course()
+    made = TrainingCurve()
     for figures in [early] * WINDOW + [late] * steps:
         made.add(figures)
     return made
 
 
-HEALTHY = {"d_loss": 1.3, "g_loss": 0.8, "d_accuracy": 0.62, "d_gradient": 0.9, "g_gradient": 0.7}
+HEALTHY = {
+    "d_loss": 1.3,
+    "g_loss": 0.8,
+    "d_accuracy": 0.62,
+    "discriminator_gradient": 0.9,
+    "generator_gradient": 0.7,
+}
 
 
 @pytest.mark.parametrize(
@@ -19,9 +25,9 @@ HEALTHY = {"d_loss": 1.3, "g_loss": 0.8, "d_accuracy": 0.62, "d_gradient": 0.9, 
     [
         ({}, []),
         ({"d_accuracy": 0.5}, []),  # in balance: it guesses, but it still learns
-        ({"d_accuracy": 0.5, "d_gradient": 1e-3}, [DEAD]),
+        ({"d_accuracy": 0.5, "discriminator_gradient": 1e-3}, [DEAD]),
         ({"d_accuracy": 1.0}, []),
-        ({"d_accuracy": 1.0, "g_gradient": 1e-3}, [DEAD]),
+        ({"d_accuracy": 1.0, "generator_gradient": 1e-3}, [DEAD]),
         ({"d_loss": 2.0, "g_loss": -20.0}, []),
         ({"g_loss": -500.0}, [DIVERGING]),
     ],
@@ -32,23 +38,25 @@ def test_what_the_last_steps_say(late, kinds):
 
 
 def test_a_discriminator_dead_from_the_start_is_seen_too():
-    dead = {**HEALTHY, "d_accuracy": 0.5, "d_gradient": 0.0}
+    dead = {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}
     assert [alarm.kind for alarm in course(dead, {**dead, "g_loss": 0.7}).alarms()] == [DEAD]
 
 
 def test_a_short_trouble_is_none():
-    assert course(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "d_gradient": 0.0}, steps=5).alarms() == []
+    assert (
+        course(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}, steps=5).alarms() == []
+    )
 
 
 def test_the_course_survives_a_checkpoint():
     made = course(HEALTHY, {**HEALTHY, "g_loss": -500.0})
-    again = Course()
+    again = TrainingCurve()
     again.load(made.dump())
     assert again.alarms() == made.alarms() != []
 
 
 def test_a_short_course_is_judged_by_its_halves():
-    made = Course()
+    made = TrainingCurve()
     assert made.alarms() == []
     for step in range(8):
         made.add({**HEALTHY, "g_loss": 0.8 if step < 4 else -500.0})
