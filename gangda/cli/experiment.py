@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, cell: int | None) -> None:
-    """Run an experiment by its name or file; flags count for all its variants."""
+    """Run an experiment by its name or file; flags hold for all its variants."""
     from gangda.comparing.sweeps import experiment
 
     asked = experiments.read(name, quick)
@@ -33,37 +33,29 @@ def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, Comparison
     """Each variant's configuration under the flags and the environment.
 
     Raises:
-        UsageError: a flag for what the experiment varies, or a variant that is not configured right.
+        UsageError: a flag for what the experiment varies, or a variant whose configuration is wrong.
     """
     from gangda.config.schema import ComparisonConfig
 
+    options = any(key.startswith("arch.") for key in call.typed)  # of an architecture
     for key in asked.varied:
-        of_arch = key.startswith("arch.") and "arch.name" in call.typed  # its options are the file's own's
-        if (
-            key in call.typed
-            or of_arch
-            or (key == "arch.name" and any(k.startswith("arch.") for k in call.typed))
-        ):
+        other_arch = key.startswith("arch.") and "arch.name" in call.typed
+        if key in call.typed or other_arch or (key == "arch.name" and options):
             raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
-    return {
-        variant.name: call.resolve((f"{asked.source}: {variant.name}", variant.sections)).pick(
-            ComparisonConfig
-        )
-        for variant in asked.variants
+    settings = {
+        one.name: call.resolve((f"{asked.source}: {one.name}", one.sections)) for one in asked.variants
     }
+    return {name: each.pick(ComparisonConfig) for name, each in settings.items()}
 
 
 def listed() -> dict[str, Any]:
     """Arms and shipped experiments."""
     shipped = [experiments.read(name) for name in experiments.names()]
+    keys = ("name", "title", "question", "origin", "measure")
     return {
         "experiments": [
             {
-                "name": one.name,
-                "title": one.title,
-                "question": one.question,
-                "origin": one.origin,
-                "measure": one.measure,
+                **{key: getattr(one, key) for key in keys},
                 "variants": [variant.name for variant in one.variants],
             }
             for one in shipped
@@ -74,17 +66,11 @@ def listed() -> dict[str, Any]:
 
 def show_list(out: "Console", values: Mapping[str, Any]) -> None:
     """Both as tables."""
-    rows = [
-        (one["name"], one["question"], len(one["variants"]), one["measure"]) for one in values["experiments"]
-    ]
+    shown = values["experiments"]
+    rows = [(one["name"], one["question"], len(one["variants"]), one["measure"]) for one in shown]
     draw(out, "Experiments (--experiment)", ("name", "question", "variants", "measure"), rows, left=2)
-    draw(
-        out,
-        "Arms (--arms)",
-        ("name", "what it trains on"),
-        [tuple(arm.values()) for arm in values["arms"]],
-        left=2,
-    )
+    names = [tuple(arm.values()) for arm in values["arms"]]
+    draw(out, "Arms (--arms)", ("name", "what it trains on"), names, left=2)
     say(out, "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.")
     say(out, "ARM:RATIO adds so many images per real one, whatever --ratios says: held-back:0.5.")
     say(out, "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.")
@@ -93,24 +79,14 @@ def show_list(out: "Console", values: Mapping[str, Any]) -> None:
 def show_arms(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
     """Mean test score of every arm under every variant, where arms were compared."""
     found = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in rows}
-    names = dict.fromkeys(name for arms in found.values() for name in arms)
-    shown = [(name, *(percent(arms.get(name), 2) for arms in found.values())) for name in names]
+    names = dict.fromkeys(name for means in found.values() for name in means)
+    shown = [(name, *(percent(means.get(name), 2) for means in found.values())) for name in names]
     if shown:
         draw(out, "Test score of every arm", ("arm", *found), shown)
 
 
 def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
     """Standard deviations of CAS between generators and between classifiers, where there are several of both."""
-    found = {row["name"]: row["spread"] for row in rows if row.get("spread")}
-    columns = ("groups", "repeats", "mean", "between", "within", "error")
-    shown = [
-        (
-            name,
-            *(number(spread[key]) for key in columns[:2]),
-            *(percent(spread[key], 2) for key in columns[2:]),
-        )
-        for name, spread in found.items()
-    ]
     head = (
         "variant",
         "generators",
@@ -120,6 +96,15 @@ def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
         "between classifiers",
         "error",
     )
+    shown = [
+        (
+            row["name"],
+            *(number(row["spread"][key]) for key in ("groups", "repeats")),
+            *(percent(row["spread"][key], 2) for key in ("mean", "between", "within", "error")),
+        )
+        for row in rows
+        if row.get("spread")
+    ]
     if shown:
         draw(out, "Spread of CAS", head, shown)
 

@@ -19,17 +19,17 @@ class FitRule:
     """How a classifier is trained on its images, beyond what all arms share.
 
     Attributes:
-        transforms: images are changed anew each time they are seen: "traditional" (`TransformConfig`), "trivial"
-            (TrivialAugment), or not at all.
+        transforms: random changes of every image in every batch: "traditional" (`TransformConfig`), "trivial"
+            (TrivialAugment), or none.
         balanced: every class is drawn equally often, whatever its size.
         loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
         mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
-        pretrained: the first half of the steps sees the added images only, the second half the real ones only.
-        taught: targets are half the label, half the opinion of teachers trained on the same real images.
-        added_weight: what an image that is not real counts, relative to a real one.
+        pretrained: the first half of the steps takes the added images only, the second half the real ones only.
+        taught: targets are half the label, half the predictions of teachers trained on the same real images.
+        added_weight: weight in the loss of an image that is not real, relative to a real one.
         annealed: ... falling to 0 over the last third of the steps.
         synthetic_passes: passes over the real images in which every added image comes once.
-        recalibrated: batch-norm statistics are taken anew on the real images at the end.
+        recalibrated: batch-norm statistics are computed again on the real images at the end.
     """
 
     transforms: str = ""
@@ -51,11 +51,11 @@ class Arm:
     Attributes:
         summary: in a few words.
         added: where the images beside the real ones come from; empty for none.
-            "generator": the cell's generator; others are keys of `engines/comparing/pools.py`.
+            "generator": the cell's generator; others are sources of `comparing/controls.py`.
         rule: how its classifier is trained.
-        expected: for arms that only test the judge: how they must come out against `real`.
-        by_recall: of the same total, more images are added of the classes that are recalled worse on validation
-            images, by the classifier of the same rule without added ones.
+        expected: for arms whose outcome is known: how they must compare with `real`.
+        by_recall: of the same total, more images are added of the classes with lower recall on the validation images,
+            under the classifier of the same rule without added ones.
     """
 
     summary: str
@@ -76,11 +76,11 @@ class Arm:
 
     @property
     def sampled(self) -> bool:
-        """Whether its images come out of any generator: the cell's, or one that saw too much."""
+        """Whether its images come from any generator: the cell's, or one trained on too much."""
         return self.generated or self.added == "leaked"
 
 
-# Added images that come from a generator, as they are or spoilt on purpose.
+# Added images that come from the cell's generator, as they are or damaged on purpose.
 GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
 
 REPLACING = ("generator only", "held back only")  # in place of all real ones
@@ -114,12 +114,12 @@ ARMS: Mapping[str, Arm] = {
         "the transforms on real + generated, classes equally often", "generator", _BALANCED
     ),
     "generated-by-recall": Arm(
-        "real + generated images, more of the classes that are recalled worse on validation images",
+        "real + generated images, more of the classes with lower recall on validation images",
         "generator",
         by_recall=True,
     ),
     "generated-by-recall+traditional": Arm(
-        "the transforms on real + generated, more of the classes that are recalled worse on validation images",
+        "the transforms on real + generated, more of the classes with lower recall on validation images",
         "generator",
         _TRADITIONAL,
         by_recall=True,
@@ -136,7 +136,7 @@ ARMS: Mapping[str, Arm] = {
         FitRule(transforms="traditional", pretrained=True),
     ),
     "generated-only": Arm("generated images in place of all real ones", "generator only"),
-    "leaky": Arm("real + images of a generator that saw all of the source's training images", "leaked"),
+    "leaky": Arm("real + images of a generator trained on all of the source's training images", "leaked"),
     "permuted-labels": Arm("real + generated images under wrong labels", "permuted labels"),
     "wrong-range": Arm("real + generated images in half the value range", "wrong range"),
     "wrong-size": Arm("real + generated images shrunk into a corner", "wrong size"),
@@ -152,11 +152,11 @@ CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
 
 
 def find(name: str) -> tuple[Arm, str | None]:
-    """The arm of a name, and the architecture that it asks for itself (`ARM@ARCHITECTURE`), if any.
+    """The arm of a name, and its own architecture (`ARM@ARCHITECTURE`) or None.
 
     Raises:
-        UsageError: no such arm or architecture, an architecture where nothing is generated, a ratio (`ratio_of`) that
-            is none, or one where nothing is added.
+        UsageError: no such arm or architecture, an architecture where nothing is generated, an invalid ratio, or a
+            ratio where nothing is added.
     """
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
@@ -176,16 +176,18 @@ def find(name: str) -> tuple[Arm, str | None]:
 
 
 def ratio_of(name: str) -> float | None:
-    """The ratio that an arm asks for itself (`ARM:RATIO`), images added per real one; None where it asks for none.
+    """An arm's own ratio (`ARM:RATIO`), images added per real one; None where it has none.
 
     Raises:
-        UsageError: it is no number above 0.
+        UsageError: it is not a number above 0.
     """
-    stem, asked, text = name.partition(":")
+    stem, colon, text = name.partition(":")
+    if not colon:
+        return None
     try:
-        ratio = float(text) if asked else None
+        ratio = float(text)
     except ValueError:
         ratio = 0.0
-    if ratio is not None and not 0 < ratio < math.inf:
-        raise UsageError(f"--arms {name}: '{text}' is no ratio; write a number above 0, as in {stem}:0.5")
+    if not 0 < ratio < math.inf:
+        raise UsageError(f"--arms {name}: '{text}' is not a ratio; write a number above 0, as in {stem}:0.5")
     return ratio

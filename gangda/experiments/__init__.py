@@ -4,15 +4,15 @@ format_version: 1
 kind: experiment
 title: Number of generators
 question: How many generators should MAD-GAN have?
-measure: compare                      # classifiers on test images; or score: the samples themselves
+measure: compare                      # compare: classifiers on test images; score: metrics of the samples
 base:                                 # sections as in any --config
   data: {source: fashion-mnist, per_class: 100}
   arch: madgan
 vary:                                 # every combination of these is a variant; the first one is the reference
   arch.generators: [1, 3, 5, 8]
-variants:                             # or, in place of `vary`, by name
+variants:                             # or, instead of `vary`, by name
   hinge: {recipe: {loss: hinge}}
-between: true                         # false: variants stand side by side, not tested
+between: true                         # false: variants are listed side by side, not tested
 arm: generated+traditional            # measure compare: the arm that variants are compared in
 metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first
 repeats: 3                            # measure score: classifiers that cas trains for each generator; default 1
@@ -22,7 +22,7 @@ quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for 
 import difflib
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -35,21 +35,6 @@ from gangda.errors import UsageError
 
 SUFFIX = ".yaml"
 MEASURES = ("compare", "score")
-KEYS = (
-    "kind",
-    "title",
-    "question",
-    "origin",
-    "measure",
-    "base",
-    "vary",
-    "variants",
-    "between",
-    "arm",
-    "metrics",
-    "repeats",
-    "quick",
-)
 VARYING = ("vary", "variants")  # one of the two
 MOST_VARIANTS = 200
 MOST_REPEATS = 100
@@ -66,32 +51,33 @@ class Variant:
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment as its file says it; `variants` hold base and change together, the first is the reference.
+    """A sweep over settings, as its file describes it.
 
     Attributes:
         name: of a shipped one, or of the file.
-        title, question, origin: for people; origin says whose question it was.
+        source: where it was read, for messages.
+        variants: base and change together; the first is the reference.
+        varied: dotted keys that differ between variants.
+        title, question, origin: for people; origin names whose question it was.
         measure: "compare" (classifiers over arms) or "score" (metrics of the samples).
         between: whether variants are tested against the first.
         arm: what variants are compared in, for "compare".
         metrics: what is measured, for "score"; variants are compared in the first.
         repeats: classifiers that "cas" trains for each generator, each from a seed of its own.
-        varied: dotted keys that differ between variants.
-        source: where it was read, for messages.
     """
 
     name: str
+    source: str
+    variants: tuple[Variant, ...]
+    varied: tuple[str, ...]
     title: str
     question: str
     origin: str
     measure: str
-    variants: tuple[Variant, ...]
     between: bool
     arm: str
     metrics: tuple[str, ...]
     repeats: int
-    varied: tuple[str, ...]
-    source: str
 
 
 def names() -> list[str]:
@@ -104,39 +90,43 @@ def read(name: str, quick: bool = False) -> Experiment:
     """A shipped experiment by its name, or one of the user's own by its path.
 
     Raises:
-        UsageError: no such experiment, or one that is not made as above; the place is named.
+        UsageError: no such experiment, or one that does not have the form above; the place is named.
     """
-    where, text = _text_of(name)
+    where, text = _find(name)
     loaded = load_yaml(text, where)
     _check_keys(loaded, where)
     base = check_sections(loaded.get("base"), f"{where}: base")
-    shorter = _quick(loaded.get("quick"), where)
+    shorter = loaded.get("quick") or {}
+    if not isinstance(shorter, dict):
+        raise UsageError(f"{where}: quick: expected sections such as budget:, or another vary:")
     if quick:
-        other = {key: shorter.pop(key) for key in VARYING if key in shorter}
+        other = {key: shorter[key] for key in VARYING if key in shorter}
         loaded = {**{key: loaded[key] for key in loaded if not other or key not in VARYING}, **other}
         _check_keys(loaded, where)
+        shorter = {key: value for key, value in shorter.items() if key not in VARYING}
         base = merge_sections(base, check_sections(shorter, f"{where}: quick"))
-    changes = _changes(loaded, where)
+    changes = _named_variants(loaded, where) if "variants" in loaded else _combinations(loaded, where)
+    keys = [
+        f"{section}.{key}" for change in changes.values() for section in change for key in change[section]
+    ]
     experiment = Experiment(
         name=Path(name).stem,
-        title=_words(loaded.get("title"), f"{where}: title"),
-        question=_words(loaded.get("question"), f"{where}: question"),
-        origin=_words(loaded["origin"], f"{where}: origin") if "origin" in loaded else "",
-        measure=_one_of(loaded.get("measure", "compare"), MEASURES, f"{where}: measure"),
-        variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
-        between=_flag(loaded.get("between", True), f"{where}: between"),
-        arm=_words(loaded.get("arm", "generated+traditional"), f"{where}: arm"),
-        metrics=_names(loaded.get("metrics", ["gan_test"]), f"{where}: metrics"),
-        repeats=_repeats(loaded.get("repeats", 1), f"{where}: repeats"),
-        varied=tuple(dict.fromkeys(key for change in changes.values() for key in _dotted(change))),
         source=where,
+        variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
+        varied=tuple(dict.fromkeys(keys)),
+        **{
+            key: default
+            if key not in loaded and default is not None
+            else check(loaded.get(key), f"{where}: {key}")
+            for key, (default, check) in FIELDS.items()
+        },
     )
     _check_measure(experiment)
     return experiment
 
 
-def _text_of(name: str) -> tuple[str, str]:
-    """Where an experiment is, and what it says."""
+def _find(name: str) -> tuple[str, str]:
+    """Where an experiment is, and the text of its file."""
     if name in names():
         return name, resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
     path = Path(name)
@@ -151,38 +141,26 @@ def _text_of(name: str) -> tuple[str, str]:
 
 
 def _check_keys(loaded: Mapping[str, Any], where: str) -> None:
-    check_keys(loaded, KEYS, where, "")
+    check_keys(loaded, ("kind", "base", *VARYING, "quick", *FIELDS), where, "")
     if loaded.get("kind") != "experiment":
         raise UsageError(f"{where}: not an experiment: it must say kind: experiment")
     if ("vary" in loaded) == ("variants" in loaded):
         raise UsageError(f"{where}: give either vary: (keys and their values) or variants: (by name)")
 
 
-def _quick(value: Any, where: str) -> dict[str, Any]:
-    if value is not None and not isinstance(value, dict):
-        raise UsageError(f"{where}: quick: expected sections such as budget:, or another vary:")
-    return dict(value or {})
+def _named_variants(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
+    """What each of `variants` changes, by its name."""
+    named = _mapping(loaded["variants"], f"{where}: variants")
+    _refuse_many(len(named), where)
+    changes = {_text(str(name), f"{where}: variants: {in_words(name)}"): named[name] for name in named}
+    if len(changes) < len(named):
+        raise UsageError(f"{where}: variants: a name is there twice")
+    return {name: check_sections(change, f"{where}: {name}") for name, change in changes.items()}
 
 
-def _changes(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
-    """What each variant changes, by its name."""
-    if "variants" in loaded:
-        named = _mapping(loaded["variants"], f"{where}: variants")
-        _refuse_many(len(named), where)
-        changes = {_words(str(name), f"{where}: variants: {in_words(name)}"): named[name] for name in named}
-        if len(changes) < len(named):
-            raise UsageError(f"{where}: variants: a name is there twice")
-        return {name: check_sections(change, f"{where}: {name}") for name, change in changes.items()}
-    return _combinations(_mapping(loaded["vary"], f"{where}: vary"), where)
-
-
-def _refuse_many(count: int, where: str) -> None:
-    if count > MOST_VARIANTS:
-        raise UsageError(f"{where}: {count} variants; give 1 to {MOST_VARIANTS}")
-
-
-def _combinations(vary: Mapping[str, Any], where: str) -> dict[str, Sections]:
-    """Every combination of the values, named by what differs: "generators=3, loss=hinge"."""
+def _combinations(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
+    """Every combination of the values of `vary`, named by what differs: "generators=3, loss=hinge"."""
+    vary = _mapping(loaded["vary"], f"{where}: vary")
     for key, values in vary.items():
         if str(key).count(".") != 1 or not isinstance(values, list) or not values:
             raise UsageError(f"{where}: vary: {in_words(key)}: expected section.option and a list of values")
@@ -190,19 +168,21 @@ def _combinations(vary: Mapping[str, Any], where: str) -> dict[str, Sections]:
     found: dict[str, Sections] = {}
     for values in itertools.product(*vary.values()):
         sections: Sections = {}
+        words = []
         for key, value in zip(vary, values, strict=True):
             section, option = str(key).split(".")
             sections = merge_sections(sections, {section: {option: value}})
-        name = ", ".join(f"{str(key).split('.')[1]}={_short(v)}" for key, v in zip(vary, values, strict=True))
-        name = _words(name, f"{where}: vary: {in_words(name)}")
+            words.append(f"{option}={'+'.join(map(str, value)) if isinstance(value, list) else value}")
+        name = _text(", ".join(words), f"{where}: vary: {in_words(', '.join(words))}")
         if name in found:
             raise UsageError(f"{where}: vary: {in_words(name)} is there twice; give each value once")
         found[name] = check_sections(sections, f"{where}: {name}")
     return found
 
 
-def _short(value: Any) -> str:
-    return "+".join(str(part) for part in value) if isinstance(value, list) else str(value)
+def _refuse_many(count: int, where: str) -> None:
+    if count > MOST_VARIANTS:
+        raise UsageError(f"{where}: {count} variants; give 1 to {MOST_VARIANTS}")
 
 
 def _check_measure(experiment: Experiment) -> None:
@@ -216,18 +196,14 @@ def _check_measure(experiment: Experiment) -> None:
         )
 
 
-def _dotted(sections: Sections) -> list[str]:
-    return [f"{section}.{key}" for section, values in sections.items() for key in values]
-
-
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not value:
         raise UsageError(f"{where}: expected names and values")
     return value
 
 
-def _words(value: Any, where: str) -> str:
-    """Text on one line, that can be printed."""
+def _text(value: Any, where: str) -> str:
+    """Printable text on one line."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text.isprintable() or not text:
         raise UsageError(f"{where}: say it in words")
@@ -254,9 +230,21 @@ def _names(value: Any, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _one_of(value: Any, known: Sequence[str], where: str) -> str:
-    if value not in known:
-        raise UsageError(
-            f"{where}: {value if isinstance(value, str) else in_words(value)}: choose from {', '.join(known)}"
-        )
+def _measure(value: Any, where: str) -> str:
+    if value not in MEASURES:
+        shown = value if isinstance(value, str) else in_words(value)
+        raise UsageError(f"{where}: {shown}: choose from {', '.join(MEASURES)}")
     return str(value)
+
+
+# Fields of `Experiment` that the file gives as they are: their default (None: required), and their check.
+FIELDS: Mapping[str, tuple[Any, Callable[[Any, str], Any]]] = {
+    "title": (None, _text),
+    "question": (None, _text),
+    "origin": ("", _text),
+    "measure": ("compare", _measure),
+    "between": (True, _flag),
+    "arm": ("generated+traditional", _text),
+    "metrics": (("gan_test",), _names),
+    "repeats": (1, _repeats),
+}

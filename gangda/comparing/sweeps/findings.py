@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ class Findings:
                 "headline": self.headline,
                 "notes": list(self.notes),
                 "rows": list(self.rows),
-                "differences": [difference.as_dict() for difference in self.differences],
+                "differences": [asdict(difference) for difference in self.differences],
             }
         )
         return plain

@@ -195,10 +195,10 @@ def test_held_back_images_are_nobody_elses(tmp_path):
 @pytest.mark.parametrize(
     ("arm", "message"),
     [
-        ("held-back:x", "'x' is no ratio"),
-        ("held-back:0", "'0' is no ratio"),
-        ("held-back:inf", "'inf' is no ratio"),
-        ("held-back:", "'' is no ratio"),
+        ("held-back:x", "'x' is not a ratio"),
+        ("held-back:0", "'0' is not a ratio"),
+        ("held-back:inf", "'inf' is not a ratio"),
+        ("held-back:", "'' is not a ratio"),
         ("real:2", "real adds no images; leave out :2"),
         ("generated-only:2", "adds no images"),
         ("held-back:40", "images outside the subset"),
