@@ -41,16 +41,20 @@ class Command(TyperCommand):
         return deferred(super().get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Options under their panels' headings, as plain text: importing rich takes longer than all the rest."""
-        panels: dict[str, list[tuple[str, str]]] = {}
+        """Options under their headings, as plain text: importing rich takes longer than all the rest."""
+        for heading, rows in self.help_rows(ctx).items():
+            with formatter.section(typer.style(heading, bold=True)):
+                formatter.write_dl(rows)
+
+    def help_rows(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Each option as typed and its help, under the heading of its panel."""
+        rows: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
                 plain = "Arguments" if param.param_type_name == "argument" else "Options"
-                rows = panels.setdefault(param.rich_help_panel or plain, [])
-                rows.append((record[0], record[1].replace("\\[", "[")))
-        for heading, rows in panels.items():
-            with formatter.section(typer.style(heading, bold=True)):
-                formatter.write_dl(rows)
+                panel = rows.setdefault(param.rich_help_panel or plain, [])
+                panel.append((record[0], record[1].replace("\\[", "[")))
+        return rows
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command.

@@ -39,8 +39,8 @@ PANELS: Mapping[str, str] = {
     "sample": "Samples",
     "augment": "Augmentation",
     "score": "Metrics",
-    "compare": "Experiment",
-    "runtime": "DeviceContext",
+    "compare": "Comparison",
+    "runtime": "Device and seed",
 }
 MOST_SHOWN = 40  # characters of a list of names; longer ones are left to completion and to messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
@@ -199,7 +199,7 @@ def _metavar(field: Field) -> str:
     kind, choices = kind_of(field), field.metadata.get("choices", ())
     if choices and kind.length is None:
         return "|".join(choices)
-    word = {int: "INT", float: "FLOAT", str: "TEXT"}[kind.base]
+    word = f"<{kind.base.__name__ if kind.base is not str else 'text'}>"
     if choices and len("|".join(choices)) <= MOST_SHOWN:
         word = "|".join(choices)
     single = kind.length is None and not kind.several
@@ -239,7 +239,7 @@ def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-_PANEL = "Shared"
+_PANEL = "Output and configuration"
 SHARED = (
     _shared(
         "config",

@@ -185,7 +185,9 @@ def test_options_are_listed_under_headings_and_in_order(gangda):
     lines = gangda("train", "--help").out.splitlines()
     headings = [line for line in lines if line and not line.startswith((" ", "Usage"))]
     assert headings[:3] == ["Options:", "Data:", "Architecture:"]
-    assert lines.index("Data:") < next(i for i, line in enumerate(lines) if line.startswith("  --data TEXT"))
+    assert lines.index("Data:") < next(
+        i for i, line in enumerate(lines) if line.startswith("  --data <text>")
+    )
     assert not any("\\" in line for line in lines)
 
 
