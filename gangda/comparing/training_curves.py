@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 POINTS = 200  # at most so many logged steps (and looks) are kept
-ASIDE = ("step", "pretraining_step", "epoch", "epoch_seconds", "seconds")  # of a line, what is no figure of the step
+ASIDE = (
+    "step",
+    "pretraining_step",
+    "epoch",
+    "epoch_seconds",
+    "seconds",
+)  # of a line, what is no figure of the step
 
 
 def course_of(log: Path) -> dict[str, Any] | None:
@@ -35,7 +41,11 @@ def looks_of(log: Path) -> list[dict[str, Any]]:
 
 
 def _looks(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{"step": line["step"], **line["evaluation"]} for line in lines if isinstance(line.get("evaluation"), dict)]
+    return [
+        {"step": line["step"], **line["evaluation"]}
+        for line in lines
+        if isinstance(line.get("evaluation"), dict)
+    ]
 
 
 def _listed(line: Mapping[str, Any]) -> bool:
