@@ -4,9 +4,8 @@ The set holds images of the train split and what was made from it, never a test 
 generator is taken only if it saw nothing but this set's training and validation images.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,66 +13,52 @@ from gangda.augmenting.builder import fill, split_by_method
 from gangda.augmenting.plan import AugmentPlan
 from gangda.augmenting.selection import Decision, decision_of, is_open
 from gangda.augmenting.task import Task, header_of, provenance, task_of
-from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.config.schema import (
+    AugmentConfig,
+    ClassifierConfig,
+    DataConfig,
+    Runtime,
+    SamplerOptions,
+    TransformConfig,
+)
 from gangda.data.images import IntArray
 from gangda.data.loading import load_splits
-from gangda.data.sample_set import SetHeader, contact_sheet, finished_index, set_being_written
-from gangda.report.filter_figures import kept_and_rejected
+from gangda.data.sample_set import SetHeader, finished_index
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.filtered import filtering_shares, in_order
-from gangda.sampling.pseudo_labels import sorting_shares
+from gangda.sampling.filters import in_order
+from gangda.sampling.set_result import SetResult, timed_set
 from gangda.training.leaks import refuse_synthetic
 
 __all__ = ["AugmentResult", "augment", "is_open", "split_by_method"]
 
 
-@dataclass(frozen=True)
-class AugmentResult:
+@dataclass(frozen=True, kw_only=True)
+class AugmentResult(SetResult):
     """An augmented set.
 
     Attributes:
-        out: folder of the set.
-        header: what the set says of itself.
         plan: per class: have, want, make.
         generated, traditional: synthetic images of each class by origin, (K,).
         run: the run folder whose generator was used, if one was.
-        sorting, cost, filtering, dry_run, reprinted: as in `SampleResult`.
     """
 
-    out: Path
-    header: SetHeader
     plan: AugmentPlan
     generated: IntArray
     traditional: IntArray
     run: Path | None
-    sorting: Mapping[str, list[int]]
-    cost: Mapping[str, Any]
-    filtering: Mapping[str, list[int]] = field(default_factory=dict)
-    dry_run: bool = False
-    reprinted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""
-        names = self.header.class_names
-        rows = self.plan.as_dict(names)
+        rows = self.plan.as_dict(self.header.class_names)
         for row, generated, traditional in zip(
             rows, self.generated.tolist(), self.traditional.tolist(), strict=True
         ):
             row |= {"generated": generated, "traditional": traditional}
         return {
-            "out": str(self.out),
-            "format": self.header.format,
+            **super().as_dict(),
             "plan": rows,
             "run": None if self.run is None else str(self.run),
             "chosen": self.header.provenance.get("chosen"),
-            "image_shape": list(self.header.image_shape),
-            "provenance": self.header.provenance,
-            "sorting": sorting_shares(self.sorting, names),
-            "filtering": filtering_shares(self.filtering, names),
-            "contact_sheet": str(contact_sheet(self.out, self.header)) if self.filtering else None,
-            "cost": dict(self.cost),
-            "dry_run": self.dry_run,
-            "reprinted": self.reprinted,
         }
 
 
@@ -86,6 +71,7 @@ def augment(
     run: Path | None,
     out: Path | None,
     classifier: ClassifierConfig = ClassifierConfig(),  # noqa: B008  (frozen)
+    sampler: SamplerOptions = SamplerOptions(),  # noqa: B008
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> AugmentResult:
@@ -103,7 +89,7 @@ def augment(
     refuse_synthetic(splits)
     for note in splits.notes:
         reporter.line(note)
-    task = task_of(splits, config, transforms, classifier, runtime, run, reporter)
+    task = task_of(splits, config, transforms, classifier, sampler, runtime, run, reporter)
     header = header_of(task, data, provenance(task))
     out = out or Path("augmented") / f"{splits.name}-{config.method}-{header.key[:8]}"
     finished = finished_index(out, header)
@@ -116,13 +102,18 @@ def augment(
     return result if dry_run else _fill(result, task, decision)
 
 
-def _result(
-    task: Task, header: SetHeader, out: Path, decision: Decision, dry_run: bool = False
-) -> AugmentResult:
+def _result(task: Task, header: SetHeader, out: Path, decision: Decision, dry_run: bool) -> AugmentResult:
     plan = decision.plan(task.splits.train)
+    generated, traditional = split_by_method(plan.make, task.config.method)
     header = replace(header, total=tuple(plan.want.tolist()))
     return AugmentResult(
-        out, header, plan, *split_by_method(plan.make, task.config.method), task.run, {}, {}, dry_run=dry_run
+        out=out,
+        header=header,
+        plan=plan,
+        generated=generated,
+        traditional=traditional,
+        run=task.run,
+        dry_run=dry_run,
     )
 
 
@@ -139,26 +130,16 @@ def _reprinted(
         decision = decision_of(
             finished["provenance"].get("chosen"), task.config, len(header.class_names), str(out)
         )
-    header = replace(header, provenance=finished["provenance"])
-    told = {name: finished[name] for name in ("sorting", "cost", "filtering")}
-    return replace(_result(task, header, out, decision, dry_run), reprinted=True, **told)
+    return _result(task, header, out, decision, dry_run).recorded(finished)
 
 
 def _fill(result: AugmentResult, task: Task, decision: Decision) -> AugmentResult:
     """Write the set, with its contact sheet and cost."""
-    header, start = result.header, time.perf_counter()
-    supply = task.supply(in_order(decision.config.filter)) if result.generated.any() else None
-    if supply is not None:
-        header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
+    header = result.header
+    sampler = task.supply(in_order(decision.config.filter)) if result.generated.any() else None
+    if sampler is not None:
+        header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
     seed, method = task.runtime.seed, task.config.method
-    with set_being_written(result.out, header) as writer:
-        sieve = fill(
-            writer, task.splits.train, result.plan, method, supply, task.transforms, seed, task.reporter
-        )
-        writer.contact_sheet = kept_and_rejected(
-            header.class_names, sieve.kept, sieve.rejected, sieve.reasons
-        )
-        seconds = time.perf_counter() - start
-        writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
-    told = replace(result, sorting=writer.sorting, cost=writer.cost, filtering=writer.filtering)
-    return replace(told, header=header)
+    with timed_set(result.out, header) as writer:
+        fill(writer, task.splits.train, result.plan, method, sampler, task.transforms, seed, task.reporter)
+    return replace(result, header=header).written(writer)

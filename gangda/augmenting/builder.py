@@ -13,9 +13,8 @@ from gangda.data.sample_set.batches import ImageBatch, make_piece
 from gangda.errors import UsageError
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import numpy_stream, torch_stream
-from gangda.sampling.batch_sources import Sampler
-from gangda.sampling.filtered import FilterStatistics
-from gangda.sampling.sampler import blocks_of, write_generated
+from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import blocks_of, write_samples
 from gangda.traditional.transforms import batch_transform
 from gangda.zoo.draw import BLOCK
 
@@ -50,8 +49,8 @@ def fill(
     transforms: TransformConfig,
     seed: int,
     reporter: Reporter = SILENT,
-) -> FilterStatistics:
-    """Write the images of a plan into a set; gives what filters did to the generated ones.
+) -> None:
+    """Write the images of a plan into a set.
 
     `supply` may be None where none are generated. `seed` draws which real images stay, and the transforms.
     """
@@ -60,16 +59,14 @@ def fill(
     for start in range(0, len(kept), CHUNK):
         images = train.take(kept[start : start + CHUNK])
         writer.write(make_piece(images.pixels, images.labels, start, REAL, row_id=images.row_id))
-    sieve = FilterStatistics()
     if supply is not None:
         first_of_class = len(kept) + np.cumsum(generated) - generated
-        sieve = write_generated(writer, supply, blocks_of(generated), first_of_class, reporter)
+        write_samples(writer, supply, blocks_of(generated), first_of_class, reporter)
     first = len(kept) + int(generated.sum())
     for piece in traditional_pieces(
         train, traditional, transforms, first=first, seed=seed, reporter=reporter
     ):
         writer.write(piece)
-    return sieve
 
 
 def traditional_pieces(

@@ -14,7 +14,7 @@ from gangda.config import catalog
 from gangda.config.schema import AUTO, ClassifierConfig
 from gangda.data.images import LabelledImages, concatenate
 from gangda.errors import UsageError
-from gangda.sampling.filtered import in_order
+from gangda.sampling.filters import in_order
 
 # By what `--score-by` says: an `Evaluation`'s figure; its name with spaces is how people read it.
 FIGURES: Mapping[str, str] = {"accuracy": "accuracy", "balanced": "balanced_accuracy"}

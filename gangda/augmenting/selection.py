@@ -36,9 +36,10 @@ from gangda.data.splits import DataSplits
 from gangda.errors import FilterError, RunError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
-from gangda.sampling.batch_sources import Sampler
-from gangda.sampling.filtered import FilterStatistics, check_filters, filtering_shares
-from gangda.sampling.sampler import draw_images
+from gangda.sampling.filters import check_filters
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
+from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import draw_images
 from gangda.training.saved_model import Model
 
 
@@ -151,14 +152,14 @@ class Trials:
         """Candidates that share their filters: one pool, of which each takes the first images of each class."""
         plans = {one: self._settled(one, errors).plan(self.train) for one in candidates}
         most = np.max([split_by_method(plan.make, self.config.method)[0] for plan in plans.values()], axis=0)
-        sieve = FilterStatistics()
+        sieve = SampleStatistics()
         try:
             pool = self._pool(filters, most, sieve)
         except FilterError as error:
             if AUTO not in self.config.filter or not filters:
                 raise
             return {one: self._row(one, plans[one], None, str(error)) for one in candidates}
-        tallies = filtering_shares(sieve.tallies(self.train.num_classes), self.train.class_names)
+        tallies = filter_shares(sieve.filter_counts(self.train.num_classes), self.train.class_names)
         rows = {}
         for one, plan in plans.items():
             known = None if plan.make.any() else real_only
@@ -166,7 +167,7 @@ class Trials:
             rows[one] = self._row(one, plan, judged) | ({"filtering": tallies} if tallies else {})
         return rows
 
-    def _pool(self, filters: Filters, counts: IntArray, sieve: FilterStatistics) -> LabelledImages | None:
+    def _pool(self, filters: Filters, counts: IntArray, sieve: SampleStatistics) -> LabelledImages | None:
         if not counts.any():
             return None
         return draw_images(self.supply(filters), counts, self.train.class_names, self.reporter, sieve)

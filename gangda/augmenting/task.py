@@ -13,7 +13,15 @@ from gangda.augmenting.candidates import Filters
 from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import Decision, Trials, is_open, unseen_validation
 from gangda.classifying.networks import custom
-from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.config.schema import (
+    AUTO,
+    AugmentConfig,
+    ClassifierConfig,
+    DataConfig,
+    Runtime,
+    SamplerOptions,
+    TransformConfig,
+)
 from gangda.data.paths import located
 from gangda.data.sample_set import SetHeader
 from gangda.data.sample_set.index import request_key
@@ -22,9 +30,9 @@ from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
-from gangda.sampling.batch_sources import Sampler
-from gangda.sampling.filtered import check_filters, in_order
-from gangda.sampling.sampler import make_sampler, model_summary
+from gangda.sampling.build import check_choice, make_sampler, model_summary
+from gangda.sampling.filters import check_filters, in_order
+from gangda.sampling.sampler import Sampler
 from gangda.training.leaks import check_run
 from gangda.training.saved_model import Model, load_model
 
@@ -39,6 +47,7 @@ class Task:
     config: AugmentConfig
     transforms: TransformConfig
     classifier: ClassifierConfig
+    sampler: SamplerOptions
     runtime: Runtime
     context: DeviceContext
     run: Path | None
@@ -54,7 +63,7 @@ class Task:
                 seed=self.runtime.seed,
                 context=self.context,
                 run=self.run,
-                truncation=self.config.truncation,
+                options=self.sampler,
                 filters=filters,
                 images=(self.splits.train, self.splits.validation),  # the run's own may be others
                 reporter=self.reporter,
@@ -85,40 +94,41 @@ def task_of(
     config: AugmentConfig,
     transforms: TransformConfig,
     classifier: ClassifierConfig,
+    sampler: SamplerOptions,
     runtime: Runtime,
     run: Path | None,
     reporter: Reporter,
 ) -> Task:
     """Everything that can be refused before any work is done; the generator is read where it can be needed."""
     check_transforms(transforms)
-    _check_method(config)
+    _check_method(config, sampler)
     counts, names = splits.train.counts(), splits.train.class_names
     plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
     context, model = prepare(runtime), None
     if any(split_by_method(plan.make, config.method)[0].any() for plan in plans):
-        run, model = _generator(splits, run, config, reporter)
+        run, model = _generator(splits, run, config, sampler, reporter)
     else:
         run = None
     if is_open(config):
         unseen_validation(splits, model)
-    return Task(splits, config, transforms, classifier, runtime, context, run, model, reporter)
+    return Task(splits, config, transforms, classifier, sampler, runtime, context, run, model, reporter)
 
 
-def _check_method(config: AugmentConfig) -> None:
+def _check_method(config: AugmentConfig, sampler: SamplerOptions) -> None:
     """Refuse what concerns generated images where none are made.
 
     Raises:
         UsageError: naming the option.
     """
-    for option, given in (("--filter", config.filter), ("--truncation", config.truncation)):
-        if config.method == "traditional" and given:
+    for option in ("--filter",) * bool(config.filter) + tuple(sampler.given()):
+        if config.method == "traditional":
             raise UsageError(
                 f"{option}: --method traditional makes no generated images; leave one of them out"
             )
 
 
 def _generator(
-    splits: DataSplits, run: Path | None, config: AugmentConfig, reporter: Reporter
+    splits: DataSplits, run: Path | None, config: AugmentConfig, sampler: SamplerOptions, reporter: Reporter
 ) -> tuple[Path, Model]:
     """The run given, or the newest one that fits; checked for leaks, and for what filters need."""
     allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
@@ -128,6 +138,7 @@ def _generator(
     model = load_model(run, config.checkpoint)
     reporter.line(f"{run}: {model.described()}")
     check_run(run, model, splits)
+    check_choice(model, None, 0.0, sampler)
     check_filters(model, config.filter, int(splits.train.counts().min()))
     seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
     if seen < len(splits.train):
@@ -143,9 +154,8 @@ def provenance(task: Task) -> dict[str, Any]:
     asked = asdict(replace(config, filter=filters))
     made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
     if task.run is not None and task.model is not None:
-        made_by |= model_summary(task.run, task.model)
+        made_by |= model_summary(task.run, task.model, task.sampler)
         made_by |= {"device": context.device.type, "precision": context.precision}
-        made_by |= {} if config.truncation is None else {"truncation": config.truncation}
     if is_open(config):
         name = task.classifier.classifier
         code = custom.code_of(name) if ":" in name else ""

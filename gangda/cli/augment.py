@@ -42,6 +42,7 @@ def augment(
             run=run,
             out=out,
             classifier=chosen.classifier,
+            sampler=chosen.sampler,
             dry_run=call.dry_run,
             reporter=reporter,
         )

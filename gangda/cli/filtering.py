@@ -14,7 +14,7 @@ def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
 
     An image counts for the first filter that rejects it. Truncation rejects no image, but noise.
     """
-    filtering, limit = values["filtering"], values["provenance"].get("truncation")
+    filtering, limit = values["filtering"], values["provenance"].get("sampler", {}).get("truncation")
     if not filtering:
         if limit is not None:
             say(out, f"truncated: noise beyond {limit:g} is drawn again, for all classes alike")

@@ -32,11 +32,12 @@ COMMANDS: Mapping[str, Subcommand] = {
         together=True,
     ),
     "sample": Subcommand(
-        "Draw class-labelled samples from a trained generator; writes a sample set.", ("sample", "runtime")
+        "Draw class-labelled samples from a trained generator; writes a sample set.",
+        ("sample", "sampler", "runtime"),
     ),
     "augment": Subcommand(
         "Add synthetic images to the real training images; writes an augmented set.",
-        ("data", "augment", "transforms", "classifier", "runtime"),
+        ("data", "augment", "sampler", "transforms", "classifier", "runtime"),
     ),
     "classify": Subcommand(
         "Train a classifier on SET and test it on held-out real images.",
@@ -49,7 +50,7 @@ COMMANDS: Mapping[str, Subcommand] = {
     ),
     "compare": Subcommand(
         "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",
-        ("data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"),
+        ("data", "compare", "arch", "recipe", "budget", "sampler", "transforms", "classifier", "runtime"),
     ),
     "doctor": Subcommand(
         "Tell what is installed and found here, what would be chosen, and why; with --data, what is in it.",

@@ -36,6 +36,7 @@ PANELS: Mapping[str, str] = {
     "budget": "Training budget",
     "transforms": "Traditional transforms",
     "classifier": "Classifier",
+    "sampler": "Sampler",
     "sample": "Samples",
     "augment": "Augmentation",
     "score": "Metrics",

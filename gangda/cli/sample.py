@@ -27,7 +27,13 @@ def sample(
 
     with call.terminal.reporter() as reporter:
         result = sampling.sample(
-            run, config, call.settings.runtime, out, dry_run=call.dry_run, reporter=reporter
+            run,
+            config,
+            call.settings.runtime,
+            out,
+            sampler=call.settings.sampler,
+            dry_run=call.dry_run,
+            reporter=reporter,
         )
     call.terminal.result(result.as_dict(), show_result)
 

@@ -20,10 +20,11 @@ from gangda.data.splits import DataSplits
 from gangda.errors import FilterError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
-from gangda.sampling.batch_sources import Direct, Sampler
-from gangda.sampling.filtered import FilterStatistics, filtering_shares
+from gangda.sampling.build import make_sampler, needs_pseudo_labels, sampler_options_of
 from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler
-from gangda.sampling.sampler import draw_images, make_sampler, needs_pseudo_labels
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
+from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import draw_images
 from gangda.training import fit_generator
 from gangda.training.leaks import check_run
 from gangda.training.preview import samples_of_each
@@ -54,7 +55,7 @@ class AddedImages:
     exact: bool = True
     made: dict[str, dict[str, Any]] = field(default_factory=dict)
     each: dict[str, UInt8Array] = field(default_factory=dict)
-    sieves: dict[tuple[str, Filters], FilterStatistics] = field(default_factory=dict)
+    sieves: dict[tuple[str, Filters], SampleStatistics] = field(default_factory=dict)
     _kept: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
     _refused: dict[tuple[str, str, Filters], str] = field(default_factory=dict)
     _models: dict[str, tuple[Model, float]] = field(default_factory=dict)
@@ -138,6 +139,7 @@ class AddedImages:
             seed=seed,
             context=context,
             labeler=labeler,
+            options=self.plan.config.sampler.only(sampler_options_of(model)),
             filters=filters,
             images=(splits.train, splits.validation),
             reporter=Phase(self.tell, GENERATOR_SHARE, 0.0, "filters"),
@@ -191,16 +193,16 @@ def _samples(pools: AddedImages, key: str, filters: Filters) -> LabelledImages:
     seed, context, names = pools.cell.seed, pools.context, pools.splits.train.class_names
     supply, labeler = pools.supply(key, filters)
     model, train_seconds = pools._models[key]
-    sieve, listener = FilterStatistics(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
+    sieve, listener = SampleStatistics(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
     if labeler is None or pools.exact:
         pool = draw_images(supply, pools.wanted, names, listener, sieve)
     else:
-        pool = _as_they_come(pools, Direct(supply.generator, seed, context), labeler, listener)
-    if sieve.counts:
+        pool = _as_they_come(pools, supply, labeler, listener)
+    if sieve.filters:
         pools.sieves[key, filters] = sieve
     told = {
         "labels": supply.as_dict(),
-        "filtering": filtering_shares(sieve.tallies(pool.num_classes), pool.class_names),
+        "filtering": filter_shares(sieve.filter_counts(pool.num_classes), pool.class_names),
         "made": pool.counts().tolist(),
         "content": pool.content_hash(),
     }
@@ -223,9 +225,9 @@ def _samples(pools: AddedImages, key: str, filters: Filters) -> LabelledImages:
 
 
 def _as_they_come(
-    pools: AddedImages, source: Direct, labeler: PseudoLabeler, reporter: Reporter
+    pools: AddedImages, sampler: Sampler, labeler: PseudoLabeler, reporter: Reporter
 ) -> LabelledImages:
-    """As many samples as are wanted in all, each under the class that the sorter sees in it: a collapse stays one.
+    """As many samples as are wanted in all, each under the class that the labeler sees in it: a collapse stays one.
 
     Raises:
         UsageError: filters, which judge samples of a class.
@@ -233,8 +235,9 @@ def _as_they_come(
     if pools.plan.config.compare.filter:
         raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
     total = pools.wanted.sum(keepdims=True)
-    pixels = draw_images(source, total, ("all",), reporter).pixels
-    labels = labeler.sort(pixels)[0]
+    unlabelled = dataclasses.replace(sampler, labeler=None)
+    pixels = draw_images(unlabelled, total, ("all",), reporter).pixels
+    labels = labeler.label(pixels)[0]
     order = np.argsort(labels, kind="stable")
     return generated_images(pixels[order], labels[order], pools.splits.train.class_names)
 

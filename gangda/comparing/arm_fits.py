@@ -33,7 +33,7 @@ from gangda.errors import FilterError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
-from gangda.sampling.filtered import is_circular
+from gangda.sampling.filters import is_circular
 
 TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
 

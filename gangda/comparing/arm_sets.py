@@ -12,7 +12,7 @@ from gangda.config import architectures
 from gangda.config.arms import Arm, find, ratio_of
 from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, Recipe, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
-from gangda.sampling.filtered import in_order, kind_of
+from gangda.sampling.filters import filter_class, in_order
 
 # What a ratio means, as `gangda augment` says it.
 MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
@@ -139,7 +139,7 @@ def choices_of(
     loss = train_config(config, made_by, config.runtime.seed).recipe.loss
 
     def check(name: str) -> None:
-        kind_of(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
+        filter_class(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
 
     return filter_choices(config.compare.filter, check)
 
@@ -156,4 +156,4 @@ def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None
     for arch in sorted({arch for arm, arch in found if arm.sampled}):
         loss = train_config(config, arch, config.runtime.seed).recipe.loss
         for name in in_order(config.compare.filter):
-            kind_of(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)
+            filter_class(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)

@@ -1,7 +1,7 @@
 """What makes no experiment, told from its configuration alone."""
 
 from gangda.comparing.arm_sets import chooses, ratios_of
-from gangda.config import catalog
+from gangda.config import architectures, catalog
 from gangda.config.arms import find, ratio_of
 from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.errors import UsageError
@@ -22,6 +22,10 @@ def check(config: ComparisonConfig) -> None:
     if len(different) < len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: the same arm is there twice; give each once")
     _check_arms(config)
+    found = [(arm, arch or config.arch) for arm, arch in map(find, compare.arms)]
+    archs = sorted({arch for arm, arch in found if arm.sampled})
+    understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
+    config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "none of the --arms")
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):

@@ -36,6 +36,7 @@ class ArchSpec(Checked):
     steps: ClassVar[int] = 10000
     size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
     min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
+    sampler_options: ClassVar[tuple[str, ...]] = ("truncation",)  # fields of `SamplerOptions` it understands
 
     def steps_for(self, images: int) -> int:
         """Generator steps for a training set of this size where no budget is given: small sets need fewer.

@@ -19,6 +19,7 @@ SECTIONS: Mapping[str, type[Checked]] = {
     "budget": schema.Budget,
     "transforms": schema.TransformConfig,
     "classifier": schema.ClassifierConfig,
+    "sampler": schema.SamplerOptions,
     "sample": schema.SampleConfig,
     "augment": schema.AugmentConfig,
     "score": schema.ScoreConfig,

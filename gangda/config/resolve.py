@@ -31,6 +31,7 @@ class Settings:
     budget: schema.Budget
     transforms: schema.TransformConfig
     classifier: schema.ClassifierConfig
+    sampler: schema.SamplerOptions
     sample: schema.SampleConfig
     augment: schema.AugmentConfig
     score: schema.ScoreConfig

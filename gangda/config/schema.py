@@ -8,6 +8,7 @@ from gangda.config.architectures import ArchSpec, CdcganSpec
 from gangda.config.fields import Checked, option
 from gangda.config.recipes import Budget as Budget
 from gangda.config.recipes import Recipe as Recipe
+from gangda.config.sampler_options import SamplerOptions as SamplerOptions
 
 AUTO = "auto"
 AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
@@ -103,9 +104,6 @@ class SampleConfig(Checked):
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
     generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
-    truncation: float | None = option(
-        None, "draw noise beyond this again: smaller is more typical, less varied; as in 1.0", minimum=0.05
-    )
     min_confidence: float = option(
         0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
     )
@@ -144,11 +142,6 @@ class AugmentConfig(Checked):
         "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
     )
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
-    truncation: float | None = option(
-        None,
-        "draw noise beyond this again: smaller is more typical, less varied; as in 1.0",
-        minimum=0.05,
-    )
     filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,
@@ -272,5 +265,6 @@ class ComparisonConfig:
     budget: Budget = Budget()
     transforms: TransformConfig = TransformConfig()
     classifier: ClassifierConfig = ClassifierConfig()
+    sampler: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
     compare: CompareConfig = CompareConfig()
     runtime: Runtime = Runtime()

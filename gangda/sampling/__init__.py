@@ -4,74 +4,44 @@ The work is dealt out in units, (class, block), to the shards in turn. An image 
 generator, block) alone, so any number of shards gives the same images at the same places of the set.
 """
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gangda.config.schema import Runtime, SampleConfig
+from gangda.config.schema import Runtime, SampleConfig, SamplerOptions
 from gangda.data.class_values import read_counts
 from gangda.data.images import IntArray
-from gangda.data.sample_set import SetHeader, SetWriter, contact_sheet, finished_index, set_being_written
+from gangda.data.sample_set import SetHeader, finished_index
 from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
-from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.batch_sources import Sampler
-from gangda.sampling.filtered import check_filters, filtering_shares, in_order
-from gangda.sampling.pseudo_labels import sorting_shares
-from gangda.sampling.sampler import blocks_of, check_choice, make_sampler, model_summary, write_generated
+from gangda.sampling.build import check_choice, make_sampler, model_summary
+from gangda.sampling.filters import check_filters, in_order
+from gangda.sampling.set_result import SetResult, timed_set
+from gangda.sampling.writing import blocks_of, write_samples
 from gangda.training.reconstructions import available, check_counts
 from gangda.training.saved_model import Model, load_model
 
 PROTOCOL = 1  # raised when the same options would give other images
 
 
-@dataclass(frozen=True)
-class SampleResult:
-    """A sample set, or one shard of it.
+@dataclass(frozen=True, kw_only=True)
+class SampleResult(SetResult):
+    """A sample set, or one shard of it; `counts` are the images per class in this shard."""
 
-    Attributes:
-        out: folder of the set.
-        header: what the set says of itself.
-        counts: images per class in this shard.
-        sorting: per class, images drawn, accepted and agreed on; empty where labels were not chosen by a
-            classifier.
-        filtering: per class, images drawn, kept, and rejected by each filter; empty without filters.
-        cost: seconds and images per second; empty in a dry run.
-        dry_run, reprinted: nothing was written; the set was there already.
-    """
-
-    out: Path
-    header: SetHeader
     counts: tuple[int, ...]
-    sorting: Mapping[str, list[int]]
-    cost: Mapping[str, Any]
-    filtering: Mapping[str, list[int]] = field(default_factory=dict)
-    dry_run: bool = False
-    reprinted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; counts by class name."""
         names = self.header.class_names
         return {
-            "out": str(self.out),
-            "format": self.header.format,
+            **super().as_dict(),
             "shard": list(self.header.shard),
             "counts": dict(zip(names, self.counts, strict=True)),
             "total": dict(zip(names, self.header.total, strict=True)),
-            "image_shape": list(self.header.image_shape),
-            "provenance": self.header.provenance,
-            "sorting": sorting_shares(self.sorting, names),
-            "filtering": filtering_shares(self.filtering, names),
-            "contact_sheet": str(contact_sheet(self.out, self.header)) if self.filtering else None,
-            "cost": dict(self.cost),
-            "dry_run": self.dry_run,
-            "reprinted": self.reprinted,
         }
 
 
@@ -81,73 +51,49 @@ def sample(
     runtime: Runtime,
     out: Path | None,
     *,
+    sampler: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> SampleResult:
     """Draw a sample set from the generator of a run folder; `out` defaults to samples/<run>-<hash>.
 
     Raises:
-        UsageError: counts, shard or generator that the run cannot serve.
-        RunError: no generator in `run`, too few samples of a class, `out` of somebody else's, a full disk.
+        UsageError: counts, shard, generator or options of the sampler that the run cannot serve.
+        RunError: no generator in `run`, too few samples of a class, `out` holds something else, a full disk.
     """
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")
     counts = _counts(config, model)
     shard = read_shard(config.shard)
-    _check(model, config, counts)
+    check_counts(model, counts)
+    check_choice(model, config.generator, config.min_confidence, sampler)
+    check_filters(model, config.filter)
     context = prepare(runtime)
-    header = _header(run, model, config, counts, shard, runtime.seed, context)
+    header = _header(run, model, config, sampler, counts, shard, runtime.seed, context)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
     units = blocks_of(counts)[shard[0] - 1 :: shard[1]]
     planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
+    result = SampleResult(out=out, header=header, counts=planned, dry_run=dry_run)
     finished = finished_index(out, header)
     if finished is not None:
-        header = replace(header, provenance=finished["provenance"])
-        told = (finished["sorting"], finished["cost"], finished["filtering"])
-        return SampleResult(out, header, planned, *told, dry_run, reprinted=True)
+        return result.recorded(finished)
     if dry_run:
-        return SampleResult(out, header, planned, {}, {}, dry_run=True)
-    supply = make_sampler(
+        return result
+    source = make_sampler(
         model,
         seed=runtime.seed,
         context=context,
         run=run,
         which=config.generator,
         min_confidence=config.min_confidence,
-        truncation=config.truncation,
+        options=sampler,
         filters=config.filter,
         reporter=reporter,
     )
-    header = replace(header, provenance={**header.provenance, "labels": supply.as_dict()})
-    writer = _write(out, header, supply, units, np.cumsum(counts) - counts, reporter)
-    return SampleResult(out, header, planned, writer.sorting, writer.cost, writer.filtering)
-
-
-def _check(model: Model, config: SampleConfig, counts: IntArray) -> None:
-    """Refuse what this generator cannot give."""
-    check_counts(model, counts, config.truncation)
-    check_choice(model, config.generator, config.min_confidence)
-    check_filters(model, config.filter)
-
-
-def _write(
-    out: Path,
-    header: SetHeader,
-    supply: Sampler,
-    units: Sequence[tuple[int, int, int]],
-    first: IntArray,
-    reporter: Reporter,
-) -> SetWriter:
-    """Draw the units into the set, with its contact sheet and cost; units and `first` as for `write_generated`."""
-    start = time.perf_counter()
-    with set_being_written(out, header) as writer:
-        sieve = write_generated(writer, supply, units, first, reporter)
-        writer.contact_sheet = kept_and_rejected(
-            header.class_names, sieve.kept, sieve.rejected, sieve.reasons
-        )
-        seconds = time.perf_counter() - start
-        writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
-    return writer
+    header = replace(header, provenance={**header.provenance, "labels": source.as_dict()})
+    with timed_set(out, header) as writer:
+        write_samples(writer, source, units, np.cumsum(counts) - counts, reporter)
+    return replace(result, header=header).written(writer)
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -166,6 +112,7 @@ def _header(
     run: Path,
     model: Model,
     config: SampleConfig,
+    sampler: SamplerOptions,
     counts: IntArray,
     shard: tuple[int, int],
     seed: int,
@@ -174,15 +121,13 @@ def _header(
     """The key is made of what determines the images: the weights, for one, and not the path of the run."""
     card = model.card
     made_by = {
-        **model_summary(run, model),
+        **model_summary(run, model, sampler),
         "seed": seed,
         "generator": config.generator,
         "min_confidence": config.min_confidence,
         "device": context.device.type,
         "precision": context.precision,
     }
-    if config.truncation is not None:  # without it, a set keeps the key it always had
-        made_by["truncation"] = config.truncation
     if config.filter:
         made_by["filter"] = list(in_order(config.filter))
     asked = {

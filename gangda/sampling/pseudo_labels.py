@@ -1,36 +1,34 @@
-"""Labels for an unconditional generator: a classifier trained on the same real images sorts its samples.
+"""Labels for an unconditional generator's samples: a classifier trained on the same real images chooses them.
 
-This is pseudo-labelling. Two classifiers, seeded apart from each other and from any scorer, are trained on
-the generator's own training images: the first chooses the class, the second is only asked whether it agrees.
-Their errors are shared to some extent, with each other and with the generator, which saw the same images; and
-the accuracy of the samples on a classifier (GAN-test) means little once a classifier has chosen them.
+Two classifiers, seeded apart from each other and from any scorer, are trained on the generator's own training images:
+the first chooses the class, the second is only asked whether it agrees. Their errors are shared to some extent, with
+each other and with the generator, which saw the same images; and the accuracy of the samples on a classifier (GAN-test)
+means little once a classifier has chosen them.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.special
 
 from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
 from gangda.classifying.fit import FittedClassifier, fit_classifier
 from gangda.config.fields import from_plain
 from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.loading import load_splits
 from gangda.errors import RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.training.saved_model import Model
 
-FOLDER = "sorter"  # inside the run folder
-ROLES = ("chooser", "referee")
-
-# What a sorter counts for each class: images seen; those it puts into the class; those of them with enough
-# confidence; those of these that the referee puts there too.
-TALLIES = ("drawn", "chosen", "accepted", "agreed")
+FOLDER = "pseudo-labels"  # inside the run folder
+ROLES = ("labeler", "verifier")
+STREAMS = ("chooser", "referee")  # keys of their seeds, which results depend on
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,31 +36,30 @@ class PseudoLabeler:
     """Two classifiers trained on the same images with different seeds.
 
     Attributes:
-        chooser: gives each image its class and confidence.
-        referee: says whether it would have chosen the same class.
-        accuracy: of the chooser on the validation images of the same subset, in [0, 1]; None without any.
+        labeler: gives each image its class and confidence.
+        verifier: says whether it would have chosen the same class.
+        accuracy: of the labeler on the validation images of the same subset, in [0, 1]; None without any.
     """
 
-    chooser: FittedClassifier
-    referee: FittedClassifier
+    labeler: FittedClassifier
+    verifier: FittedClassifier
     accuracy: float | None
 
-    def sort(self, pixels: UInt8Array) -> tuple[IntArray, npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    def label(self, pixels: UInt8Array) -> tuple[IntArray, npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Class int64 (N,), confidence float32 (N,), agreement bool (N,) of uint8 (N, H, W, C) images."""
-        logits = self.chooser.logits(pixels).astype(np.float64)
-        likely = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = self.labeler.logits(pixels).astype(np.float64)
         chosen = logits.argmax(axis=1).astype(np.int64)
-        confidence = (likely.max(axis=1) / likely.sum(axis=1)).astype(np.float32)
-        return chosen, confidence, self.referee.predict(pixels) == chosen
+        confidence = scipy.special.softmax(logits, axis=1).max(axis=1).astype(np.float32)
+        return chosen, confidence, self.verifier.predict(pixels) == chosen
 
     def as_dict(self) -> dict[str, Any]:
-        """What an index tells about the labels."""
+        """What an index says of the labels."""
         return {
-            "made": f"sorted by {self.chooser.name} trained on the run's own training images",
-            "classifier": self.chooser.fingerprint,
-            "referee": self.referee.fingerprint,
-            "n_train": self.chooser.n_train,
-            "steps": self.chooser.steps,
+            "made": f"by {self.labeler.name} trained on the run's own training images",
+            "classifier": self.labeler.fingerprint,
+            "verifier": self.verifier.fingerprint,
+            "n_train": self.labeler.n_train,
+            "steps": self.labeler.steps,
             "validation_accuracy": self.accuracy,
         }
 
@@ -77,26 +74,26 @@ def fit_pseudo_labeler(
     reporter: Reporter = SILENT,
 ) -> PseudoLabeler:
     """Train both classifiers on `train` (the images that the generator was trained on)."""
-    chooser, referee = (
+    labeler, verifier = (
         fit_classifier(
             train,
             config or ClassifierConfig(),
-            seed=seed_for(seed, "sorter", role),
+            seed=seed_for(seed, "sorter", stream),
             context=context,
             reporter=reporter,
         )
-        for role in ROLES
+        for stream in STREAMS
     )
     accuracy = (
-        float((chooser.predict(validation.pixels) == validation.labels).mean()) if len(validation) else None
+        float((labeler.predict(validation.pixels) == validation.labels).mean()) if len(validation) else None
     )
-    return PseudoLabeler(chooser, referee, accuracy)
+    return PseudoLabeler(labeler, verifier, accuracy)
 
 
-def sorter_of_run(
+def pseudo_labeler_of_run(
     run: Path, model: Model, context: DeviceContext, reporter: Reporter = SILENT
 ) -> PseudoLabeler:
-    """The sorter kept in the run folder; trained and put there if there is none yet.
+    """The one kept in the run folder; trained and put there if there is none yet.
 
     One process trains it, others that want the same one wait for it.
 
@@ -107,25 +104,18 @@ def sorter_of_run(
     config = ClassifierConfig()
 
     def fit() -> ClassifierEnsemble:
-        reporter.line(f"training the classifier that sorts the samples of {run} into classes")
+        reporter.line(f"training the classifiers that choose labels for the samples of {run}")
         train, validation = images_of_run(run, model)
-        labeler = fit_pseudo_labeler(
+        fitted = fit_pseudo_labeler(
             train, validation, seed=model.card.seed, context=context, config=config, reporter=reporter
         )
-        return ClassifierEnsemble(
-            (labeler.chooser, labeler.referee), {"validation_accuracy": labeler.accuracy}
-        )
+        return ClassifierEnsemble((fitted.labeler, fitted.verifier), {"validation_accuracy": fitted.accuracy})
 
-    panel = kept_panel(
+    kept = kept_panel(
         run / FOLDER, ROLES, config, context, fit, reporter, shares={"validation_accuracy": float | None}
     )
-    chooser, referee = panel.members
-    return PseudoLabeler(chooser, referee, panel.about["validation_accuracy"])
-
-
-def data_config_of(model: Model) -> DataConfig:
-    """The data options that a generator was trained with."""
-    return from_plain(DataConfig, model.card.data)
+    labeler, verifier = kept.members
+    return PseudoLabeler(labeler, verifier, kept.about["validation_accuracy"])
 
 
 def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImages]:
@@ -134,9 +124,7 @@ def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImag
     Raises:
         RunError: the source's content has changed since, or rows are gone.
     """
-    from gangda.data.loading import load_splits
-
-    splits = load_splits(data_config_of(model), model.card.seed)
+    splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
     if splits.fingerprint != model.card.fingerprint:
         raise RunError(
             f"{run}: the images of {model.card.data['source']} have changed since it was trained; train again"
@@ -145,23 +133,3 @@ def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImag
     if len(rows) != len(model.row_ids):
         raise RunError(f"{run}: its training images are no longer those of its data options; train again")
     return splits.train.take(rows), splits.validation
-
-
-def sorting_shares(
-    sorting: Mapping[str, list[int]], class_names: Sequence[str]
-) -> dict[str, dict[str, float | None]]:
-    """What the tallies mean, by class: its share of what was drawn, acceptance, and the referee's agreement.
-
-    Empty where nothing was sorted; None for a class of which nothing was drawn.
-    """
-    if not sorting:
-        return {}
-    columns = zip(class_names, *(sorting[name] for name in TALLIES), strict=True)
-    return {
-        name: {
-            "share": chosen / drawn if drawn else None,
-            "acceptance": accepted / drawn if drawn else None,
-            "agreement": agreed / accepted if accepted else None,
-        }
-        for name, drawn, chosen, accepted, agreed in columns
-    }

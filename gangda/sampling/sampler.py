@@ -1,212 +1,163 @@
-"""Images of a class on demand, from a trained generator, block by block, whatever kind of generator it is."""
+"""Images of a class from a trained generator, block by block, whatever kind of generator it is."""
 
-import functools
-import hashlib
-import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-import torch
 
-from gangda.data.images import IntArray, LabelledImages, generated_images
-from gangda.data.memmap import empty
-from gangda.data.sample_set import SetWriter
-from gangda.data.sample_set.batches import make_piece
-from gangda.errors import RunError, UsageError
+from gangda.config.sampler_options import SamplerOptions
+from gangda.errors import FilterError, OutcomeError
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.batch_sources import Direct, Sampler, Sorted, Source
-from gangda.sampling.filtered import Filtered, FilterStatistics, check_filters, in_order, kind_of
-from gangda.sampling.filters.base import FilterContext
-from gangda.sampling.pseudo_labels import TALLIES, PseudoLabeler, images_of_run, sorter_of_run
-from gangda.training.saved_model import Model
-from gangda.zoo.base import Generator, Truncated
-from gangda.zoo.draw import BLOCK
+from gangda.sampling.filters.base import Filter, Predicate, Reasons
+from gangda.sampling.pseudo_labels import PseudoLabeler
+from gangda.sampling.sample_statistics import EXAMPLES, SampleStatistics
+from gangda.zoo.base import Generator
+from gangda.zoo.draw import BLOCK, SampleBatch, draw_block
 
-Images = tuple[LabelledImages, LabelledImages]  # for training and for validation
+MAX_ATTEMPTS = 64  # blocks drawn to fill one of a class, where there are up to eight classes
+ATTEMPTS_PER_CLASS = 8  # with more: a class may have an eighth of its even share before sampling gives up
 
 
-def make_sampler(
-    model: Model,
-    *,
-    seed: int,
-    context: DeviceContext,
-    run: Path | None = None,
-    labeler: PseudoLabeler | None = None,
-    which: int | None = None,
-    min_confidence: float = 0.0,
-    truncation: float | None = None,
-    filters: Sequence[str] = (),
-    images: Images | None = None,
-    reporter: Reporter = SILENT,
-) -> Sampler:
-    """The supply that fits the model: direct, or sorted by `sorter` (default: the run folder's own); behind `filters`.
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """Draws images of a class.
 
-    `truncation` keeps the noise within these bounds. `images`: what filters may learn from; by default the run's own
-    images, and what is learned is kept in the run folder.
+    Image j of a block depends on (seed, class, block) alone, not on how many are drawn: blocks of `BLOCK` images are
+    drawn, of which the labeler and the filters take some, until one is full. Filters are fitted before the first image,
+    and what they remember they forget at a block's end.
 
-    Raises:
-        UsageError: `which` is not one of the run's generators; a least confidence where nothing is sorted; a filter
-            that cannot judge this model.
-        RunError: what a sorter or filter needs is not there any more.
+    Attributes:
+        generator: on the device of `context`.
+        class_names: of the generator's classes.
+        options: of the sampler; the generator must understand those that are given.
+        which: the one generator of an ensemble that draws; None for all.
+        labeler: puts images into classes, for a generator that does not know them; None for others.
+        min_confidence: the labeler's least confidence, in [0, 1].
+        filters: by name; an image must pass all of them.
+        run: named in messages.
     """
-    check_choice(model, which, min_confidence)
-    check_filters(model, filters)
-    layout = torch.channels_last if context.channels_last else torch.contiguous_format
-    generator: Generator = model.generator.to(context.device, memory_format=layout)  # type: ignore[call-overload]
-    if truncation is not None:
-        generator = Truncated(generator, truncation)
-    if not needs_pseudo_labels(model):
-        source: Source = Direct(generator, seed, context, which)
-    else:
-        labeler = labeler or _own_sorter(model, run, context, reporter)
-        names = model.card.class_names
-        source = Sorted(generator, labeler, names, seed, context, which, min_confidence, model.named)
-    if not filters:
-        return source
-    return _filtered(model, source, filters, images, seed=seed, context=context, run=run, reporter=reporter)
 
+    generator: Generator
+    class_names: tuple[str, ...]
+    seed: int
+    context: DeviceContext
+    options: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
+    which: int | None = None
+    labeler: PseudoLabeler | None = None
+    min_confidence: float = 0.0
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    run: str = "the run"
 
-def _own_sorter(model: Model, run: Path | None, context: DeviceContext, reporter: Reporter) -> PseudoLabeler:
-    if run is None:
-        raise RunError(
-            f"{model.named}: makes images without labels, and there is no run folder to sort them by"
+    def draw(
+        self, label: int, block: int, count: int, statistics: SampleStatistics | None = None
+    ) -> SampleBatch:
+        """The first `count` (at most `BLOCK`) images of a class's block; what was drawn is added to `statistics`.
+
+        Raises:
+            FilterError: too few images pass the filters.
+            OutcomeError: too few images are taken for the class.
+        """
+        own = SampleStatistics()
+        predicates = {name: chosen.predicate(label, block) for name, chosen in self.filters.items()}
+        parts: list[SampleBatch] = []
+        for batch in self.attempts(label, block, own):
+            parts.append(_passing(batch, label, predicates, own) if predicates else batch)
+            if sum(map(len, parts)) >= count:
+                break
+        else:
+            raise self._too_few(label, sum(map(len, parts)), own)
+        taken = _join(parts).take(slice(count))
+        if statistics is not None:
+            own.kept = {label: taken.pixels[:EXAMPLES].copy()} if predicates else {}
+            statistics.add(own)
+        return taken
+
+    def attempts(
+        self, label: int, block: int, statistics: SampleStatistics | None = None
+    ) -> Iterator[SampleBatch]:
+        """The images of a class, before any filter, that drawing a block again and again gives; 0 to `BLOCK` each."""
+        for attempt in range(self.max_attempts):
+            batch = draw_block(
+                self.generator,
+                label,
+                block,
+                seed=self.seed,
+                context=self.context,
+                options=self.options,
+                which=self.which,
+                attempt=attempt,
+            )
+            yield batch if self.labeler is None else self._labelled(batch, label, self.labeler, statistics)
+
+    @property
+    def max_attempts(self) -> int:
+        """How often a block is drawn at most."""
+        per_class = 0 if self.labeler is None else ATTEMPTS_PER_CLASS
+        return max(MAX_ATTEMPTS, per_class * len(self.class_names))
+
+    def _labelled(
+        self, batch: SampleBatch, label: int, labeler: PseudoLabeler, statistics: SampleStatistics | None
+    ) -> SampleBatch:
+        """The images that the labeler takes for the class."""
+        chosen, confidence, agrees = labeler.label(batch.pixels)
+        taken = (chosen == label) & (confidence >= self.min_confidence)
+        if statistics is not None:
+            counts = [len(batch), (chosen == label).sum(), taken.sum(), agrees[taken].sum()]
+            statistics.count_labels(label, np.array(counts, dtype=np.int64))
+        return replace(batch, confidence=confidence).take(taken)
+
+    def _too_few(self, label: int, taken: int, statistics: SampleStatistics) -> OutcomeError:
+        name = self.class_names[label]
+        if self.filters:
+            counts = dict(statistics.filters[label])
+            drawn, kept = counts.pop("drawn"), counts.pop("kept")
+            rejected = ", ".join(f"{by} {count:,}" for by, count in counts.items())
+            return FilterError(
+                f"{self.run}: only {kept:,} of {drawn:,} samples ({kept / max(1, drawn):.2%}) of class '{name}' pass "
+                f"--filter {','.join(self.filters)} (rejected by {rejected}); leave out the strictest filter, or "
+                "train longer"
+            )
+        drawn = self.max_attempts * BLOCK
+        least = f" with confidence of at least {self.min_confidence:g}" if self.min_confidence else ""
+        lower = "lower --min-confidence, " if self.min_confidence else ""
+        return OutcomeError(
+            f"{self.run}: only {taken} of {drawn:,} samples ({taken / drawn:.2%}) are taken for class '{name}'{least}; "
+            f"mode collapse? {lower}train longer, or use a class-conditional architecture"
         )
-    return sorter_of_run(run, model, context, reporter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """How the labels are made, and what the images must pass, in plain values."""
+        if self.labeler is not None:
+            labels = {**self.labeler.as_dict(), "min_confidence": self.min_confidence}
+        elif self.generator.available is not None:
+            labels = {"made": "rebuilt from training images"}
+        else:
+            labels = {"made": "conditional" if self.generator.conditional else "unlabelled"}
+        filters = {name: chosen.as_dict() for name, chosen in self.filters.items()}
+        return {**labels, "filters": filters} if filters else labels
 
 
-def _filtered(
-    model: Model,
-    source: Source,
-    names: Sequence[str],
-    images: Images | None,
-    *,
-    seed: int,
-    context: DeviceContext,
-    run: Path | None,
-    reporter: Reporter,
-) -> Filtered:
-    """The source behind filters: fitted on `images` with `seed`, or on the run's own with the run's, and kept there."""
-    if images is None and run is None:
-        raise RunError(f"{model.named}: there is no run folder whose images --filter could go by")
-    filter_context = FilterContext(
-        model,
-        source,
-        functools.cache(lambda: images or images_of_run(cast(Path, run), model)),
-        seed=seed,
-        fit_seed=model.card.seed if images is None else seed,
-        context=context,
-        home=run if images is None else None,
-        reporter=reporter,
-    )
-    chosen = {name: kind_of(name).build(filter_context) for name in in_order(names)}
-    return Filtered(source, chosen, model.card.class_names, model.named)
+def _passing(
+    batch: SampleBatch, label: int, predicates: Mapping[str, Predicate], statistics: SampleStatistics
+) -> SampleBatch:
+    """What passes. Every filter sees all of the batch: what one says does not depend on the others."""
+    reasons: Reasons = np.full(len(batch), "", dtype=object)
+    rejected = {}
+    for name, predicate in predicates.items():
+        own = predicate(batch.pixels)
+        first = (reasons == "") & (own != "")
+        reasons[first] = own[first]
+        rejected[name] = int(first.sum())
+    statistics.count_filters(label, batch.pixels, reasons, rejected)
+    return batch.take((reasons == "").astype(np.bool_))
 
 
-def needs_pseudo_labels(model: Model) -> bool:
-    """Whether a classifier must choose the labels: several classes, which the generator does not know."""
-    return not model.conditional and len(model.card.class_names) > 1
+def _join(parts: Sequence[SampleBatch]) -> SampleBatch:
+    """All images, one after the other."""
 
+    def column(name: str) -> Any:
+        columns = [getattr(part, name) for part in parts]
+        return None if columns[0] is None else np.concatenate(columns)
 
-def check_choice(model: Model, which: int | None, min_confidence: float) -> None:
-    """Refuse what the model cannot do.
-
-    Raises:
-        UsageError: no such generator, or nothing to be confident about.
-    """
-    has = model.generator.num_generators
-    if which is not None and which >= has:
-        numbers = f"{has} generators, 0 to {has - 1}" if has > 1 else "one generator, number 0"
-        raise UsageError(f"--generator {which}: {model.named} has {numbers}")
-    if min_confidence > 0 and not needs_pseudo_labels(model):
-        raise UsageError(f"--min-confidence {min_confidence:g}: {model.named} needs no sorting; leave it out")
-
-
-def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:
-    """All (label, block, images) of per-class counts, classes in order; a last block may be smaller."""
-    return [
-        (label, block, min(BLOCK, int(count) - block * BLOCK))
-        for label, count in enumerate(counts)
-        for block in range(-(-int(count) // BLOCK))
-    ]
-
-
-def draw_images(
-    supply: Sampler,
-    counts: IntArray,
-    class_names: tuple[str, ...],
-    reporter: Reporter = SILENT,
-    sieve: FilterStatistics | None = None,
-) -> LabelledImages:
-    """`counts` (K,) generated images, classes in order; counts may all be 0. Many lie in a mapped file.
-
-    What filters did to them is counted in `sieve`.
-    """
-    channels, height, width = supply.generator.image_shape
-    done, total = 0, int(counts.sum())
-    pixels = empty((total, height, width, channels))
-    for label, block, count in blocks_of(counts):
-        reporter.step("sampling", done, total)
-        drawn = supply.draw(label, block, count)
-        if sieve is not None:
-            sieve.add(label, drawn)
-        pixels[done : done + count] = drawn.pixels
-        done += count
-    labels = np.repeat(np.arange(len(counts)), counts)
-    return generated_images(pixels, labels, class_names)
-
-
-def write_generated(
-    writer: SetWriter,
-    supply: Sampler,
-    units: Sequence[tuple[int, int, int]],
-    first: IntArray,
-    reporter: Reporter = SILENT,
-) -> FilterStatistics:
-    """Draw units of `blocks_of` into a set, one block in memory at a time; gives what filters did to them.
-
-    The images of class k stand in the set from `first[k]` on; `first` is int64 (K,).
-    """
-    sieve = FilterStatistics()
-    tally = np.zeros((len(TALLIES), len(first)), dtype=np.int64)
-    total, done, start = sum(count for _, _, count in units), 0, time.perf_counter()
-    for label, block, count in units:
-        drawn = supply.draw(label, block, count)
-        place = int(first[label]) + block * BLOCK
-        piece = make_piece(
-            drawn.pixels,
-            label,
-            place,
-            parent=drawn.parent,
-            generator=drawn.generator,
-            confidence=drawn.confidence,
-        )
-        writer.write(piece)
-        tally[:, label] += drawn.tally
-        sieve.add(label, drawn)
-        done += count
-        rate = done / (time.perf_counter() - start)
-        reporter.step("sampling", done, total, f"{rate:,.0f} images/s")
-    if tally.any():
-        writer.sorting = dict(zip(TALLIES, tally.tolist(), strict=True))
-    writer.filtering = sieve.tallies(len(first))
-    return sieve
-
-
-def model_summary(run: Path, model: Model) -> dict[str, Any]:
-    """Which generator it is, in plain values; `weights` is a hex hash (16 digits) of them."""
-    card = model.card
-    with (run / "model" / model.weights_file).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return {
-        "run": card.run,
-        "arch": card.arch,
-        "spec": card.spec,
-        "checkpoint": model.checkpoint,
-        "steps": model.steps,
-        "train_seed": card.seed,
-        "weights": weights,
-        "generators": model.generator.num_generators,
-    }
+    return SampleBatch(column("pixels"), column("generator"), column("parent"), column("confidence"))

@@ -22,7 +22,7 @@ from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, without_nan, write_bytes
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import write_result
-from gangda.sampling.filtered import classifier_chose
+from gangda.sampling.filters import classifier_chose
 from gangda.scoring.result import ScoreResult, read_finished
 from gangda.scoring.sample_loading import align, data_behind, read_samples
 

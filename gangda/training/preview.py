@@ -38,8 +38,8 @@ def save_animation(folder: Path, is_planned: Callable[[int], bool]) -> None:
 def fixed_samples(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
     """Ten samples of each of the first ten classes, uint8 (N, H, W, C); the same noise each time."""
     labels = range(min(ROWS, generator.num_classes) if generator.conditional else ROWS)
-    blocks = [draw_block(generator, label, 0, seed=seed, context=context)[:COLUMNS] for label in labels]
-    return np.concatenate(blocks)
+    blocks = [draw_block(generator, label, 0, seed=seed, context=context) for label in labels]
+    return np.concatenate([block.pixels[:COLUMNS] for block in blocks])
 
 
 def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
@@ -49,7 +49,9 @@ def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) 
     the generators.
     """
     k = generator.num_generators
-    z = generator.noise(COLUMNS, torch_stream(seed, "samples of each")).repeat(k, 1).to(context.device)
+    noise = torch.cat([generator.noise(COLUMNS, torch_stream(seed, "samples of each"))] * k).to(
+        context.device
+    )
     y = (torch.arange(COLUMNS) % generator.num_classes).repeat(k).to(context.device)
     with evaluating(generator), context.autocast():
-        return to_uint8(generator(z, y))
+        return to_uint8(generator.sample(y, noise))

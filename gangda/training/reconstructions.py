@@ -15,19 +15,15 @@ def available(model: Model) -> IntArray | None:
     return None if counts is None else np.array(counts, dtype=np.int64)
 
 
-def check_counts(model: Model, counts: IntArray, truncation: float | None) -> None:
+def check_counts(model: Model, counts: IntArray) -> None:
     """Refuse to show what is not there. `counts` is int64 (K,).
 
     Raises:
-        UsageError: more samples of a class than the training images that they are made of, or truncated ones.
+        UsageError: more samples of a class than the training images that they are made of.
     """
     has = available(model)
     if has is None:
         return
-    if truncation is not None:
-        raise UsageError(
-            f"--truncation {truncation:g}: {model.named} rebuilds training images and draws no noise; leave it out"
-        )
     short = np.flatnonzero(counts > has)
     if len(short):
         label = int(short[0])

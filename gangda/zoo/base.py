@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gangda.config.sampler_options import SamplerOptions
+
+DEFAULT_OPTIONS = SamplerOptions()
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -24,12 +28,38 @@ class Scores:
     unconditional: Tensor | None = None
 
 
-class Generator(nn.Module):
-    """Maps noise and labels to images.
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """The random inputs of n samples, drawn on the CPU.
 
-    `forward(z, y)`: z float32 (B, latent_dim) standard normal, y int64 (B,) in [0, num_classes) (ignored unless
-    `conditional`) -> (B, C, H, W) in [-1, 1]. An ensemble of K > 1 generators takes B = K * n rows, the first n for
-    generator 0 and so on (z may come as (K, n, d)); `select(k)` gives one of them with B rows of its own.
+    Attributes:
+        noise: float32 (n, ...), what `Generator.sample` takes.
+        parents: int64 (n,), row ids of the training images that the samples are made of; None for new images.
+    """
+
+    noise: Tensor
+    parents: Tensor | None = None
+
+
+class Generator(nn.Module):
+    """Maps random draws and labels to images.
+
+    A new generator sets the attributes below and defines `forward(z, y)`: z float32 (B, latent_dim) standard normal, y
+    int64 (B,) in [0, num_classes) (ignored unless `conditional`) -> float (B, C, H, W) in [-1, 1]. That is all that a
+    GAN needs. It overrides
+
+    - `noise`, if its draws are not (B, latent_dim): those of a flow have the shape of images;
+    - `sample`, if an image takes more than one pass, as the solver of a flow does;
+    - `draws`, if its samples start from stored training images: they are then the `parents`;
+    - `available`, if there are only so many different samples; `select`, if it holds several generators.
+
+    Its `ArchSpec.sampler_options` names the fields of `SamplerOptions` that it understands: others are refused before
+    anything is drawn, and these are part of a sample set's identity and metadata. A sample may depend on its draw, its
+    label, the weights and the options only (not on the batch that it is made in), and all randomness comes from the
+    given stream, so that a block of samples is the same wherever it is drawn.
+
+    An ensemble of K > 1 generators takes B = K * n rows, the first n for generator 0 and so on (z may come as
+    (K, n, d)); `select(k)` gives one of them with B rows of its own.
     """
 
     latent_dim: int
@@ -50,16 +80,32 @@ class Generator(nn.Module):
         return self
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
-        """`count` draws of z, float32 (count, latent_dim) on the CPU."""
+        """`count` draws of z, standard normal, float32 (count, latent_dim) on the CPU."""
         return torch.randn(count, self.latent_dim, generator=rng)
 
-    def noise_of(self, label: int, first: int, count: int, rng: torch.Generator) -> Tensor:
-        """The z of samples `first`, `first` + 1, ... of a class: drawn, unless they are `available` ones."""
-        return self.noise(count, rng)
+    def draws(
+        self,
+        label: int,
+        first: int,
+        count: int,
+        rng: torch.Generator,
+        options: SamplerOptions = DEFAULT_OPTIONS,
+    ) -> Draws:
+        """The draws of samples `first`, `first` + 1, ... of a class, all from `rng`.
 
-    def parents_of(self, label: int, first: int, count: int) -> Tensor | None:
-        """Row ids of the real images that these samples are made of, int64 (count,) on the CPU; None for new ones."""
-        return None
+        With `truncation`, values of the noise beyond it are drawn again and the others stay. Source: Brock 2019,
+        section 3.1 (the truncation trick).
+        """
+        z = self.noise(count, rng)
+        if options.truncation is not None:
+            while (beyond := z.abs() > options.truncation).any():
+                z = torch.where(beyond, self.noise(count, rng), z)
+        return Draws(z)
+
+    def sample(self, y: Tensor, noise: Tensor, options: SamplerOptions = DEFAULT_OPTIONS) -> Tensor:
+        """Labels int64 (B,) and their noise (B, ...), both on the generator's device -> (B, C, H, W) in [-1, 1]."""
+        images: Tensor = self(noise, y)
+        return images
 
 
 class Wrapped(Generator):
@@ -80,28 +126,6 @@ class Wrapped(Generator):
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         images: Tensor = self.inner(z, y)
         return images
-
-
-class Truncated(Wrapped):
-    """A generator whose noise lies within [-limit, limit]: values beyond are drawn again, the others stay.
-
-    A smaller limit gives more typical, less varied images. Source: Brock 2019, section 3.1 (the truncation trick).
-    """
-
-    def __init__(self, inner: Generator, limit: float) -> None:
-        super().__init__(inner)
-        self.limit = limit
-
-    def noise(self, count: int, rng: torch.Generator) -> Tensor:
-        """`count` draws of z, float32 (count, latent_dim) on the CPU, none beyond the limit."""
-        z = self.inner.noise(count, rng)
-        while (beyond := z.abs() > self.limit).any():
-            z = torch.where(beyond, self.inner.noise(count, rng), z)
-        return z
-
-    def select(self, k: int) -> Generator:
-        """The k-th generator, truncated likewise."""
-        return Truncated(self.inner.select(k), self.limit)
 
 
 @dataclass(frozen=True)

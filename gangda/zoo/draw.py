@@ -4,16 +4,18 @@ A block is always drawn whole, so an image depends on its own key alone: not on 
 the work was split into shards.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import IntArray, UInt8Array
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import torch_stream
-from gangda.zoo.base import Generator
+from gangda.zoo.base import DEFAULT_OPTIONS, Generator
 
 BLOCK = 128
 
@@ -30,6 +32,31 @@ def to_float(pixels: Tensor) -> Tensor:
     return pixels.float().div_(127.5).sub_(1.0)
 
 
+@dataclass(frozen=True, eq=False)
+class SampleBatch:
+    """n samples of one class.
+
+    Attributes:
+        pixels: uint8 (n, H, W, C).
+        generator: int64 (n,), which generator of the ensemble made each.
+        parent: int64 (n,), row ids of the training images that these are made of; None for new images.
+        confidence: float32 (n,), of the classifier that chose the labels; None where none did.
+    """
+
+    pixels: UInt8Array
+    generator: IntArray
+    parent: IntArray | None = None
+    confidence: npt.NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def take(self, rows: slice | npt.NDArray[np.bool_]) -> "SampleBatch":
+        """These of the samples."""
+        columns = (self.pixels, self.generator, self.parent, self.confidence)
+        return SampleBatch(*(None if column is None else column[rows] for column in columns))  # type: ignore[arg-type]
+
+
 def draw_block(
     generator: Generator,
     label: int,
@@ -37,24 +64,26 @@ def draw_block(
     *,
     seed: int,
     context: DeviceContext,
+    options: SamplerOptions = DEFAULT_OPTIONS,
     which: int | None = None,
     attempt: int = 0,
-) -> UInt8Array:
-    """One block of `BLOCK` samples of a class, uint8 (BLOCK, H, W, C).
+) -> SampleBatch:
+    """One block of `BLOCK` samples of a class.
 
-    `which` takes one generator of an ensemble; None deals the rows out to all K in turn (`generator_of_rows`).
-    `attempt` numbers further draws for the same block (rejection). The generator must be on `machine.device`.
+    `which` takes one generator of an ensemble; None deals the rows out to all K in turn. `attempt` numbers further
+    draws for the same block (rejection). The generator must be on `context.device`.
     """
-    player = generator if which is None else generator.select(which)
-    key = "all" if which is None else str(which)
-    rng = torch_stream(seed, "sample", label, key, block, attempt)
-    rows = -(-BLOCK // player.num_generators) * player.num_generators
-    z = player.noise_of(label, block * BLOCK, rows, rng).to(context.device)
+    network = generator if which is None else generator.select(which)
+    k = network.num_generators
+    rng = torch_stream(seed, "sample", label, "all" if which is None else str(which), block, attempt)
+    rows = -(-BLOCK // k) * k
+    draws = network.draws(label, block * BLOCK, rows, rng, options)
     y = torch.full((rows,), label, dtype=torch.int64, device=context.device)
-    with evaluating(player), context.autocast():
-        images = player(z, y)
-    dealt = images.unflatten(0, (player.num_generators, -1)).transpose(0, 1).flatten(0, 1)
-    return to_uint8(dealt)[:BLOCK]
+    with evaluating(network), context.autocast():
+        images = network.sample(y, draws.noise.to(context.device), options)
+    made_by = np.arange(BLOCK, dtype=np.int64) % k if which is None else np.full(BLOCK, which, dtype=np.int64)
+    parents = None if draws.parents is None else _dealt(draws.parents, k)[:BLOCK].numpy()
+    return SampleBatch(to_uint8(_dealt(images, k)[:BLOCK]), made_by, parents)
 
 
 def draw_labels(
@@ -66,29 +95,12 @@ def draw_labels(
     """
     k = generator.num_generators
     y = torch.from_numpy(np.resize(labels, -(-len(labels) // k) * k))
-    z = generator.noise(len(y), torch_stream(*key)).to(context.device)
+    noise = generator.noise(len(y), torch_stream(*key)).to(context.device)
     with evaluating(generator), context.autocast():
-        images = generator(z, y.unflatten(0, (-1, k)).T.flatten().to(context.device))
-    return to_uint8(images.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1))[: len(labels)]
+        images = generator.sample(y.unflatten(0, (-1, k)).T.flatten().to(context.device), noise)
+    return to_uint8(_dealt(images, k)[: len(labels)])
 
 
-def generator_of_rows(num_generators: int, which: int | None = None) -> IntArray:
-    """Which generator made each row of a block, int64 (BLOCK,)."""
-    if which is not None:
-        return np.full(BLOCK, which, dtype=np.int64)
-    return np.arange(BLOCK, dtype=np.int64) % num_generators
-
-
-def draw_class(
-    generator: Generator,
-    label: int,
-    count: int,
-    *,
-    seed: int,
-    context: DeviceContext,
-    which: int | None = None,
-) -> Iterator[UInt8Array]:
-    """`count` samples of a class, block by block (constant memory)."""
-    for block in range(-(-count // BLOCK)):
-        images = draw_block(generator, label, block, seed=seed, context=context, which=which)
-        yield images[: count - block * BLOCK]
+def _dealt(rows: Tensor, k: int) -> Tensor:
+    """Rows generator after generator, (k n, ...), as rows of all generators in turn."""
+    return rows.unflatten(0, (k, -1)).transpose(0, 1).flatten(0, 1)  # type: ignore[no-any-return]

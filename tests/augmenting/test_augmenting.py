@@ -9,7 +9,14 @@ import pytest
 from gangda.augmenting import AugmentResult, augment, split_by_method
 from gangda.augmenting.candidates import training_set
 from gangda.comparing.arm_sets import plan_of
-from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.config.schema import (
+    AugmentConfig,
+    ClassifierConfig,
+    DataConfig,
+    Runtime,
+    SamplerOptions,
+    TransformConfig,
+)
 from gangda.data.images import GENERATED, REAL, TRADITIONAL
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import read_set
@@ -24,10 +31,8 @@ def make(
     data: DataConfig = DATA, run: Path | None = None, out: Path | None = None, **options: Any
 ) -> AugmentResult:
     runtime = replace(RUNTIME, seed=options.pop("seed", 0))
-    dry_run = options.pop("dry_run", False)
-    return augment(
-        data, AugmentConfig(**options), TransformConfig(), runtime, run=run, out=out, dry_run=dry_run
-    )
+    given = {name: options.pop(name) for name in ("dry_run", "sampler") if name in options}
+    return augment(data, AugmentConfig(**options), TransformConfig(), runtime, run=run, out=out, **given)
 
 
 @pytest.mark.parametrize("name", ["png", "npz", "idx"])
@@ -68,18 +73,20 @@ def test_generated_images_can_be_filtered(make_run: Any) -> None:
         make(run=run, balance=True, filter=("discriminator",))
 
 
-@pytest.mark.parametrize("option", [{"filter": ("duplicates",)}, {"filter": ("auto",)}, {"truncation": 0.5}])
+@pytest.mark.parametrize("option", [{"filter": ("duplicates",)}, {"filter": ("auto",)}])
 def test_what_concerns_generated_images_is_refused_where_none_are_made(option: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=rf"--{next(iter(option))}: --method traditional"):
         make(method="traditional", ratio=0.1, **option)
+    with pytest.raises(UsageError, match="--truncation: --method traditional"):
+        make(method="traditional", ratio=0.1, sampler=SamplerOptions(truncation=0.5))
 
 
 def test_truncated_images_are_a_set_of_their_own(make_run: Any) -> None:
     run = make_run("pca", DATA)
-    free, narrow = make(run=run, ratio=0.5), make(run=run, ratio=0.5, truncation=0.5)
+    free, narrow = make(run=run, ratio=0.5), make(run=run, ratio=0.5, sampler=SamplerOptions(truncation=0.5))
     assert free.out != narrow.out
-    assert narrow.as_dict()["provenance"]["truncation"] == 0.5
-    assert "truncation" not in free.as_dict()["provenance"]
+    assert narrow.as_dict()["provenance"]["sampler"] == {"truncation": 0.5}
+    assert free.as_dict()["provenance"]["sampler"] == {"truncation": None}
     spread = [
         images.pixels[images.origin == GENERATED].std(axis=0).mean() for images in map(_read, (free, narrow))
     ]

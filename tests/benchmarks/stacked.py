@@ -29,7 +29,7 @@ from gangda.runtime.device import DeviceContext, prepare
 from gangda.training.loop import ResidentImages, make_game, new_state, steps
 from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator, Networks
-from gangda.zoo.draw import draw_class
+from gangda.zoo.draw import BLOCK, draw_block
 
 SAMPLES = 25_600
 SEEDS = (0, 1)
@@ -80,8 +80,8 @@ def train(
 
 def found_by(generator: Generator, classifier: FittedClassifier, context: DeviceContext) -> IntArray:
     """Modes of 25,600 samples, dealt out to all generators alike."""
-    blocks = draw_class(generator, 0, SAMPLES, seed=0, context=context)
-    return np.concatenate([modes_of(classifier, block) for block in blocks])
+    blocks = (draw_block(generator, 0, block, seed=0, context=context) for block in range(SAMPLES // BLOCK))
+    return np.concatenate([modes_of(classifier, block.pixels) for block in blocks])
 
 
 def main() -> None:

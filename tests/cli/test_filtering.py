@@ -21,12 +21,14 @@ def test_a_table_of_what_was_kept_and_why_not():
     assert ["cat", "25.0%", "50.0%", "25.0%"] in [line.split() for line in text.splitlines()]
     assert ["dog", "-", "-", "-"] in [line.split() for line in text.splitlines()]
     assert "kept and rejected: set-filters.png" in text
-    assert "truncated at 1.5" in shown(filtering=filtering, provenance={"truncation": 1.5})
+    assert "truncated at 1.5" in shown(filtering=filtering, provenance={"sampler": {"truncation": 1.5}})
 
 
 def test_nothing_without_filters():
     assert shown(filtering={}) == ""
-    assert shown(filtering={}, provenance={"truncation": 0.7}).startswith("truncated: noise beyond 0.7")
+    assert shown(filtering={}, provenance={"sampler": {"truncation": 0.7}}).startswith(
+        "truncated: noise beyond 0.7"
+    )
 
 
 def test_a_table_for_each_generator_of_a_comparison():

@@ -17,11 +17,21 @@ from gangda.errors import IncompleteError, RunError, StoppedError
 
 COMMANDS = {
     "train": ["data", "arch", "recipe", "budget", "runtime"],
-    "sample": ["sample", "runtime"],
-    "augment": ["data", "augment", "transforms", "classifier", "runtime"],
+    "sample": ["sample", "sampler", "runtime"],
+    "augment": ["data", "augment", "sampler", "transforms", "classifier", "runtime"],
     "classify": ["classifier", "transforms", "runtime"],
     "score": ["data", "score", "classifier", "runtime"],
-    "compare": ["data", "compare", "arch", "recipe", "budget", "transforms", "classifier", "runtime"],
+    "compare": [
+        "data",
+        "compare",
+        "arch",
+        "recipe",
+        "budget",
+        "sampler",
+        "transforms",
+        "classifier",
+        "runtime",
+    ],
 }
 SHARED = ("--seed", "--device", "--precision", "--threads", "--config", "--json", "--quiet", "--dry-run")
 

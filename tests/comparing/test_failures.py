@@ -26,7 +26,7 @@ from gangda.config.schema import (
 )
 from gangda.errors import DataError, OutcomeError
 from gangda.runtime.progress import Reporter
-from gangda.sampling import batch_sources
+from gangda.sampling import sampler
 
 QUICK = Runtime(device="cpu", precision="fp32", threads=1)
 
@@ -136,8 +136,8 @@ def test_an_unconditional_generator_that_collapses_ends_its_cell_alone(tmp_path,
     """One step of training: of most classes there is no sample, so that no cell can be filled."""
     short = functools.partial(added_images.fit_pseudo_labeler, config=ClassifierConfig(classifier_steps=20))
     monkeypatch.setattr(added_images, "fit_pseudo_labeler", short)
-    monkeypatch.setattr(batch_sources, "ATTEMPTS_PER_CLASS", 1)
-    monkeypatch.setattr(batch_sources, "MOST_ATTEMPTS", 2)
+    monkeypatch.setattr(sampler, "ATTEMPTS_PER_CLASS", 1)
+    monkeypatch.setattr(sampler, "MAX_ATTEMPTS", 2)
     heard = Heard()
     with pytest.raises(OutcomeError, match="all 2 cells failed"):
         compare(config(), tmp_path / "out", jobs=1, reporter=heard)

@@ -102,7 +102,7 @@ def drawn(run):
     from gangda.runtime.device import prepare
 
     model = load_model(run)
-    return draw.draw_block(model.generator, 0, 0, seed=1, context=prepare(Runtime(threads=1)))
+    return draw.draw_block(model.generator, 0, 0, seed=1, context=prepare(Runtime(threads=1))).pixels
 
 
 @pytest.mark.parametrize("arch", TRAINED)

@@ -9,13 +9,14 @@ import pytest
 import scipy.special
 import torch
 
-from gangda.config.schema import ClassifierConfig
+from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import LabelledImages, real_images
+from gangda.data.loading import load_splits
 from gangda.errors import RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.sampling import pseudo_labels
-from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler, sorter_of_run
+from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler, pseudo_labeler_of_run
 from gangda.training.saved_model import Model, ModelCard
 from gangda.zoo.base import Generator
 
@@ -58,50 +59,50 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Model]:
 
 def test_confidence_is_the_softmax_of_the_class_chosen(labeler: PseudoLabeler) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1), dtype=np.uint8)
-    chosen, confidence, agrees = labeler.sort(pixels)
-    likely = scipy.special.softmax(labeler.chooser.logits(pixels).astype(np.float64), axis=1)
+    chosen, confidence, agrees = labeler.label(pixels)
+    likely = scipy.special.softmax(labeler.labeler.logits(pixels).astype(np.float64), axis=1)
     assert np.array_equal(chosen, likely.argmax(axis=1))
     assert np.allclose(confidence, likely.max(axis=1), atol=1e-6)
-    assert np.array_equal(agrees, labeler.referee.predict(pixels) == chosen)
+    assert np.array_equal(agrees, labeler.verifier.predict(pixels) == chosen)
 
 
-def test_the_two_classifiers_differ_and_can_sort(labeler: PseudoLabeler) -> None:
-    assert labeler.chooser.fingerprint != labeler.referee.fingerprint
+def test_the_two_classifiers_differ_and_are_right(labeler: PseudoLabeler) -> None:
+    assert labeler.labeler.fingerprint != labeler.verifier.fingerprint
     assert labeler.accuracy == 1.0
-    chosen, _, agrees = labeler.sort(stripes(30).pixels)
+    chosen, _, agrees = labeler.label(stripes(30).pixels)
     assert np.array_equal(chosen, stripes(30).labels)
     assert agrees.all()
 
 
-def test_the_sorter_is_kept_in_the_run_folder(run: tuple[Path, Model]) -> None:
+def test_they_are_kept_in_the_run_folder(run: tuple[Path, Model]) -> None:
     reporter = Memory()
-    first = sorter_of_run(*run, MACHINE, reporter)
-    again = sorter_of_run(*run, MACHINE, reporter)
+    first = pseudo_labeler_of_run(*run, MACHINE, reporter)
+    again = pseudo_labeler_of_run(*run, MACHINE, reporter)
     assert again.as_dict() == first.as_dict()
     assert len(reporter.lines) == 1
 
 
 def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
-    first = sorter_of_run(*run, MACHINE)
-    path = run[0] / "sorter" / "chooser.safetensors"
+    first = pseudo_labeler_of_run(*run, MACHINE)
+    path = run[0] / "pseudo-labels" / "labeler.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+    assert pseudo_labeler_of_run(*run, MACHINE).as_dict() == first.as_dict()
 
 
 def test_one_without_its_accuracy_is_trained_anew(run: tuple[Path, Model]) -> None:
-    first = sorter_of_run(*run, MACHINE)
-    path = run[0] / "sorter" / "sorter.json"
+    first = pseudo_labeler_of_run(*run, MACHINE)
+    path = run[0] / "pseudo-labels" / "pseudo-labels.json"
     path.write_text(path.read_text().replace("validation_accuracy", "accuracy"))
-    assert sorter_of_run(*run, MACHINE).as_dict() == first.as_dict()
+    assert pseudo_labeler_of_run(*run, MACHINE).as_dict() == first.as_dict()
 
 
 def test_one_of_another_configuration_is_trained_anew(
     run: tuple[Path, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = sorter_of_run(*run, MACHINE)
+    first = pseudo_labeler_of_run(*run, MACHINE)
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: replace(QUICK, classifier_steps=10))
-    second = sorter_of_run(*run, MACHINE)
-    assert (first.chooser.steps, second.chooser.steps) == (20, 10)
+    second = pseudo_labeler_of_run(*run, MACHINE)
+    assert (first.labeler.steps, second.labeler.steps) == (20, 10)
 
 
 def test_of_several_at_once_one_trains(
@@ -116,15 +117,15 @@ def test_of_several_at_once_one_trains(
 
     monkeypatch.setattr(pseudo_labels, "fit_pseudo_labeler", slowly)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: sorter_of_run(*run, MACHINE).as_dict(), range(3)))
+        found = list(pool.map(lambda _: pseudo_labeler_of_run(*run, MACHINE).as_dict(), range(3)))
     assert trained == ["once"]
     assert found == [labeler.as_dict()] * 3
 
 
-def test_where_it_cannot_be_kept_sorting_still_works(run: tuple[Path, Model]) -> None:
-    (run[0] / "sorter").write_text("in the way")
+def test_where_they_cannot_be_kept_labels_are_still_made(run: tuple[Path, Model]) -> None:
+    (run[0] / "pseudo-labels").write_text("in the way")
     reporter = Memory()
-    assert sorter_of_run(*run, MACHINE, reporter).accuracy == 1.0
+    assert pseudo_labeler_of_run(*run, MACHINE, reporter).accuracy == 1.0
     assert "not kept" in reporter.lines[-1]
 
 
@@ -133,9 +134,7 @@ def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.Monk
     card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
     with pytest.raises(RunError, match="have changed"):
         pseudo_labels.images_of_run(Path("r"), Model(Generator(), card, np.arange(3)))
-    from gangda.data.loading import load_splits
-
-    splits = load_splits(pseudo_labels.data_config_of(Model(Generator(), card, np.arange(3))), 0)
+    splits = load_splits(DataConfig(**data), 0)
     known = replace(card, fingerprint=splits.fingerprint)
     with pytest.raises(RunError, match="no longer those"):
         pseudo_labels.images_of_run(Path("r"), Model(Generator(), known, np.array([10**6])))

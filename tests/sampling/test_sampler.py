@@ -11,9 +11,11 @@ from gangda.data import memmap
 from gangda.data.images import UInt8Array
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
-from gangda.sampling.batch_sources import Direct, Sorted
-from gangda.sampling.pseudo_labels import PseudoLabeler, sorting_shares
-from gangda.sampling.sampler import blocks_of, draw_images, make_sampler
+from gangda.sampling.build import make_sampler
+from gangda.sampling.pseudo_labels import PseudoLabeler
+from gangda.sampling.sample_statistics import SampleStatistics, label_shares
+from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import blocks_of, draw_images
 from gangda.training.saved_model import Model, ModelCard
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import BLOCK
@@ -38,11 +40,11 @@ class Shades(Generator):
 
 @dataclass
 class Threshold:
-    """Says "bright" from 128 on, with more confidence the brighter; `agrees` is the referee's answer to everything."""
+    """Says "bright" from 128 on, with more confidence the brighter; `agrees` is the verifier's answer to everything."""
 
     agrees: bool = True
 
-    def sort(self, pixels: UInt8Array) -> tuple[Any, Any, Any]:
+    def label(self, pixels: UInt8Array) -> tuple[Any, Any, Any]:
         shade = pixels[:, 0, 0, 0]
         return (
             (shade >= 128).astype(np.int64),
@@ -51,11 +53,16 @@ class Threshold:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        return {"made": "sorted by threshold"}
+        return {"made": "by threshold"}
 
 
-def sorted_supply(**options: Any) -> Sorted:
-    return Sorted(Shades(), cast(PseudoLabeler, Threshold()), NAMES, 0, MACHINE, **options)
+def labelled(agrees: bool = True, **options: Any) -> Sampler:
+    labeler = cast(PseudoLabeler, Threshold(agrees))
+    return Sampler(Shades(), NAMES, 0, MACHINE, labeler=labeler, **options)
+
+
+def direct(conditional: bool = False) -> Sampler:
+    return Sampler(Shades(conditional), NAMES, 0, MACHINE)
 
 
 def model(generator: Generator, names: tuple[str, ...] = NAMES) -> Model:
@@ -68,60 +75,66 @@ def test_blocks_cover_the_counts_exactly() -> None:
     assert units == [(0, 0, 1), (2, 0, BLOCK), (3, 0, BLOCK), (3, 1, BLOCK), (3, 2, 5)]
 
 
-def test_sorted_images_are_of_the_class_and_counted() -> None:
-    drawn = sorted_supply().draw(1, 0, BLOCK)
-    assert drawn.pixels.shape == (BLOCK, 8, 8, 1)
-    assert (drawn.pixels >= 128).all()
-    looked_at, chosen, accepted, agreed = drawn.tally.tolist()
-    assert looked_at % BLOCK == 0
-    assert looked_at >= chosen == accepted == agreed >= BLOCK
-    assert chosen / looked_at == pytest.approx(0.5, abs=0.1)
+def test_labelled_images_are_of_the_class_and_counted() -> None:
+    statistics = SampleStatistics()
+    batch = labelled().draw(1, 0, BLOCK, statistics)
+    assert batch.pixels.shape == (BLOCK, 8, 8, 1)
+    assert (batch.pixels >= 128).all()
+    drawn, chosen, accepted, agreed = statistics.labels[1].tolist()
+    assert drawn % BLOCK == 0
+    assert drawn >= chosen == accepted == agreed >= BLOCK
+    assert chosen / drawn == pytest.approx(0.5, abs=0.1)
+    labelled().draw(1, 1, BLOCK, statistics)
+    assert statistics.label_counts(3)["drawn"][0] == 0
+    assert statistics.label_counts(3)["drawn"][1] > drawn
 
 
 def test_confidence_is_recorded_and_obeyed() -> None:
-    drawn = sorted_supply(min_confidence=0.8).draw(1, 0, 20)
-    assert (drawn.confidence >= 0.8).all()
-    assert np.allclose(drawn.confidence, drawn.pixels[:, 0, 0, 0] / 255)
-    assert drawn.tally[1] > drawn.tally[2]
+    statistics = SampleStatistics()
+    batch = labelled(min_confidence=0.8).draw(1, 0, 20, statistics)
+    assert batch.confidence is not None
+    assert (batch.confidence >= 0.8).all()
+    assert np.allclose(batch.confidence, batch.pixels[:, 0, 0, 0] / 255)
+    assert statistics.labels[1][1] > statistics.labels[1][2]
 
 
 def test_fewer_images_are_the_first_of_the_block() -> None:
-    for supply in (sorted_supply(), Direct(Shades(), 0, MACHINE)):
-        whole, part = supply.draw(1, 3, BLOCK), supply.draw(1, 3, 7)
+    for sampler in (labelled(), direct()):
+        whole, part = sampler.draw(1, 3, BLOCK), sampler.draw(1, 3, 7)
         assert np.array_equal(part.pixels, whole.pixels[:7])
         assert np.array_equal(part.generator, whole.generator[:7])
-        assert not np.array_equal(part.pixels, supply.draw(1, 4, 7).pixels)
+        assert not np.array_equal(part.pixels, sampler.draw(1, 4, 7).pixels)
 
 
-def test_the_referee_is_counted_apart() -> None:
-    supply = Sorted(Shades(), cast(PseudoLabeler, Threshold(agrees=False)), NAMES, 0, MACHINE)
-    drawn = supply.draw(0, 0, 10)
-    assert drawn.tally[2] > 0
-    assert drawn.tally[3] == 0
+def test_the_verifier_is_counted_apart() -> None:
+    statistics = SampleStatistics()
+    labelled(agrees=False).draw(0, 0, 10, statistics)
+    assert statistics.labels[0][2] > 0
+    assert statistics.labels[0][3] == 0
 
 
 def test_a_class_that_never_comes_is_named_with_its_share() -> None:
     with pytest.raises(RunError, match=r"r9: only 0 of 8,192 samples \(0.00%\) are taken for class 'never'"):
-        sorted_supply(run="r9").draw(2, 0, 1)
+        labelled(run="r9").draw(2, 0, 1)
     with pytest.raises(RunError, match="lower --min-confidence"):
-        sorted_supply(min_confidence=1.0).draw(0, 0, 1)
+        labelled(min_confidence=1.0).draw(0, 0, 1)
 
 
-def test_shares_say_what_the_tallies_mean() -> None:
-    sorting = {"drawn": [100, 0], "chosen": [40, 0], "accepted": [20, 0], "agreed": [19, 0]}
-    shares = sorting_shares(sorting, ("a", "b"))
+def test_shares_say_what_the_counts_mean() -> None:
+    counts = {"drawn": [100, 0], "chosen": [40, 0], "accepted": [20, 0], "agreed": [19, 0]}
+    shares = label_shares(counts, ("a", "b"))
     assert shares["a"] == {"share": 0.4, "acceptance": 0.2, "agreement": 0.95}
     assert shares["b"] == {"share": None, "acceptance": None, "agreement": None}
-    assert sorting_shares({}, ("a", "b")) == {}
+    assert label_shares({}, ("a", "b")) == {}
 
 
-def test_the_kind_of_generator_decides_the_supply(tmp_path: Path) -> None:
-    options: dict[str, Any] = {"seed": 0, "context": MACHINE}
-    assert isinstance(make_sampler(model(Shades(conditional=True)), **options), Direct)
-    assert isinstance(make_sampler(model(Shades(), names=("unlabelled",)), **options), Direct)
-    assert isinstance(
-        make_sampler(model(Shades()), labeler=cast(PseudoLabeler, Threshold()), **options), Sorted
-    )
+def test_the_kind_of_generator_decides_whether_labels_are_chosen(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"seed": 0, "context": MACHINE, "labeler": Threshold()}
+    assert make_sampler(model(Shades(conditional=True)), **options).labeler is None
+    assert make_sampler(model(Shades(), names=("unlabelled",)), **options).labeler is None
+    sampler = make_sampler(model(Shades()), **options)
+    assert sampler.labeler is options.pop("labeler")
+    assert sampler.as_dict() == {"made": "by threshold", "min_confidence": 0.0}
     with pytest.raises(RunError, match="without labels"):
         make_sampler(model(Shades()), **options)
 
@@ -142,22 +155,22 @@ def test_what_the_model_cannot_do_is_refused(
 
 
 def test_no_images_at_all_are_an_empty_set() -> None:
-    assert len(draw_images(Direct(Shades(), 0, MACHINE), np.zeros(3, dtype=np.int64), NAMES)) == 0
+    assert len(draw_images(direct(), np.zeros(3, dtype=np.int64), NAMES)) == 0
 
 
 def test_many_images_are_drawn_into_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path))
     counts = np.array([BLOCK + 1, 2, 0])
-    small = draw_images(Direct(Shades(), 0, MACHINE), counts, NAMES)
+    small = draw_images(direct(), counts, NAMES)
     monkeypatch.setattr(memmap, "LARGE", 4096)
-    large = draw_images(Direct(Shades(), 0, MACHINE), counts, NAMES)
+    large = draw_images(direct(), counts, NAMES)
     assert memmap.in_file(large.pixels)
     assert not memmap.in_file(small.pixels)
     assert np.array_equal(small.pixels, large.pixels)
 
 
 def test_images_in_memory_are_exact_by_class() -> None:
-    images = draw_images(Direct(Shades(conditional=True), 0, MACHINE), np.array([3, 0, BLOCK + 1]), NAMES)
+    images = draw_images(direct(conditional=True), np.array([3, 0, BLOCK + 1]), NAMES)
     assert images.counts().tolist() == [3, 0, BLOCK + 1]
     assert (images.pixels[:3] == 0).all()
     assert (images.pixels[3:] == 255).all()

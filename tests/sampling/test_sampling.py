@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torchvision
 
-from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig, SamplerOptions
 from gangda.data.sample_set import read_set
 from gangda.errors import RunError, UsageError
-from gangda.sampling import batch_sources, pseudo_labels, read_shard, sample
+from gangda.sampling import pseudo_labels, read_shard, sample, sampler
 from gangda.sampling.filters import agreement
 
 DATA = DataConfig(per_class=40)
@@ -22,7 +22,7 @@ def ask(**options: Any) -> SampleConfig:
 
 
 @pytest.fixture(autouse=True)
-def quick_sorter(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_pseudo_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=200))
     monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=100))
 
@@ -76,12 +76,12 @@ def test_the_index_says_where_the_samples_come_from(make_run: Any) -> None:
 def test_truncated_samples_are_less_varied_and_a_set_of_their_own(make_run: Any) -> None:
     run = make_run("pca", DATA)
     free = sample(run, ask(per_class=30), RUNTIME, None)
-    assert "truncation" not in read_set(free.out).index["provenance"]
-    wide = sample(run, ask(per_class=30, truncation=50.0), RUNTIME, None)
+    assert read_set(free.out).index["provenance"]["sampler"] == {"truncation": None}
+    wide = sample(run, ask(per_class=30), RUNTIME, None, sampler=SamplerOptions(truncation=50.0))
     assert wide.out != free.out
     assert np.array_equal(read_set(wide.out).images.pixels, read_set(free.out).images.pixels)
-    narrow = sample(run, ask(per_class=30, truncation=0.5), RUNTIME, None)
-    assert read_set(narrow.out).index["provenance"]["truncation"] == 0.5
+    narrow = sample(run, ask(per_class=30), RUNTIME, None, sampler=SamplerOptions(truncation=0.5))
+    assert read_set(narrow.out).index["provenance"]["sampler"] == {"truncation": 0.5}
     spreads = [
         float(read_set(result.out).images.pixels[:30].astype(float).std(0).mean())
         for result in (free, narrow)
@@ -104,13 +104,13 @@ def test_the_same_command_again_reprints_and_dry_runs_write_nothing(make_run: An
         sample(run, ask(per_class=3), RUNTIME, first.out)
 
 
-def test_unconditional_samples_are_sorted_and_the_index_says_so(make_run: Any) -> None:
+def test_unconditional_samples_get_pseudo_labels_and_the_index_says_so(make_run: Any) -> None:
     run = make_run("replay", DATA, generators=2)
     result = sample(run, ask(per_class=20, min_confidence=0.6), RUNTIME, Path("a"))
     read = read_set(result.out)
     assert read.images.counts().tolist() == [20] * 10
     labels = read.index["provenance"]["labels"]
-    assert labels["made"].startswith("sorted by lenet")
+    assert labels["made"].startswith("by lenet")
     assert labels["min_confidence"] == 0.6
     assert labels["n_train"] == 360
     assert labels["validation_accuracy"] > 0.5
@@ -122,12 +122,12 @@ def test_unconditional_samples_are_sorted_and_the_index_says_so(make_run: Any) -
     assert sum(row["share"] for row in shares.values()) == pytest.approx(1, abs=0.15)
     assert all(row["agreement"] > 0.7 for row in shares.values())
 
-    labeler = (run / "sorter" / "chooser.safetensors").stat().st_mtime_ns
-    for i in (1, 2):  # with the sorter of the run folder, not a new one
+    labeler = (run / "pseudo-labels" / "labeler.safetensors").stat().st_mtime_ns
+    for i in (1, 2):  # with the classifiers of the run folder, not a new one
         sample(run, ask(per_class=20, min_confidence=0.6, shard=f"{i}/2"), RUNTIME, Path("b"))
     assert np.array_equal(read_set(Path("b")).images.pixels, read.images.pixels)
     assert read_set(Path("b")).index["sorting"] == read.index["sorting"]
-    assert (run / "sorter" / "chooser.safetensors").stat().st_mtime_ns == labeler
+    assert (run / "pseudo-labels" / "labeler.safetensors").stat().st_mtime_ns == labeler
 
 
 def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
@@ -168,7 +168,7 @@ def test_without_filters_a_set_is_as_it_was(make_run: Any) -> None:
     assert [path.name for path in Path("samples").iterdir()] == [result.out.name]
 
 
-def test_sorted_labels_are_those_of_the_images(make_run: Any) -> None:
+def test_pseudo_labels_are_those_of_the_images(make_run: Any) -> None:
     """The generator replays training images, so the true labels of its samples are known."""
     from gangda.data.loading import load_splits
 
@@ -183,8 +183,8 @@ def test_sorted_labels_are_those_of_the_images(make_run: Any) -> None:
 def test_a_collapsed_generator_is_refused_and_leaves_nothing(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_sources, "MOST_ATTEMPTS", 4)
-    monkeypatch.setattr(batch_sources, "ATTEMPTS_PER_CLASS", 0)
+    monkeypatch.setattr(sampler, "MAX_ATTEMPTS", 4)
+    monkeypatch.setattr(sampler, "ATTEMPTS_PER_CLASS", 0)
     run = make_run("replay", DATA, classes=(0, 1))
     with pytest.raises(RunError, match="mode collapse"):
         sample(run, ask(per_class=20), RUNTIME, None)
@@ -194,15 +194,15 @@ def test_a_collapsed_generator_is_refused_and_leaves_nothing(
 def test_a_generator_that_only_copies_has_nothing_to_give_past_the_filter(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What sorting takes comes to the filter, which knows every image."""
-    monkeypatch.setattr(batch_sources, "MOST_ATTEMPTS", 4)
-    monkeypatch.setattr(batch_sources, "ATTEMPTS_PER_CLASS", 0)
+    """What the labeler takes comes to the filter, which knows every image."""
+    monkeypatch.setattr(sampler, "MAX_ATTEMPTS", 4)
+    monkeypatch.setattr(sampler, "ATTEMPTS_PER_CLASS", 0)
     run = make_run("replay", DATA)
     with pytest.raises(RunError, match=r"only 0 of \d+ samples \(0.00%\) .* \(rejected by duplicates \d+\)"):
         sample(run, ask(per_class=20, filter=("duplicates",)), RUNTIME, None)
 
 
-def test_a_run_whose_images_have_changed_cannot_be_sorted(make_run: Any) -> None:
+def test_a_run_whose_images_have_changed_gets_no_pseudo_labels(make_run: Any) -> None:
     run = make_run("replay", DATA)
     path = run / "model" / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "other"}))
@@ -291,7 +291,6 @@ def test_reconstructions_are_all_training_images_rebuilt(rebuilding_run: Path) -
     ("options", "words"),
     [
         ({"per_class": 6}, "of class '1', not 6"),
-        ({"truncation": 0.5}, "draws no noise"),
         ({"counts": "#9=151"}, "151"),
     ],
 )
@@ -300,4 +299,20 @@ def test_reconstructions_end_with_the_training_images(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         sample(rebuilding_run, ask(**options), RUNTIME, None)
+    with pytest.raises(
+        UsageError, match=r"--truncation 0.5: .* has no such option for sampling; leave it out$"
+    ):
+        sample(rebuilding_run, ask(), RUNTIME, None, sampler=SamplerOptions(truncation=0.5))
+    assert not Path("samples").exists()
+
+
+@pytest.mark.parametrize(("option", "value"), [("sampler", "heun"), ("sampler_steps", 3), ("guidance", 2.0)])
+def test_options_of_another_sampler_are_refused(make_run: Any, option: str, value: Any) -> None:
+    flag = "--" + option.replace("_", "-")
+    with pytest.raises(
+        UsageError, match=rf"{flag} {value}: runs/pca-0 .* leave it out, or give --truncation"
+    ):
+        sample(
+            make_run("pca", DATA), ask(per_class=1), RUNTIME, None, sampler=SamplerOptions(**{option: value})
+        )
     assert not Path("samples").exists()

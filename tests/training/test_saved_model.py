@@ -41,8 +41,8 @@ def test_what_is_loaded_draws_the_same(arch, blobs, context, tmp_path):
     model = load_model(tmp_path)
     assert model.card.class_names == blobs.class_names
     assert (model.row_ids == np.arange(160)).all()
-    before = draw_block(generator, 1, 0, seed=0, context=context)
-    assert (before == draw_block(model.generator, 1, 0, seed=0, context=context)).all()
+    before = draw_block(generator, 1, 0, seed=0, context=context).pixels
+    assert (before == draw_block(model.generator, 1, 0, seed=0, context=context).pixels).all()
 
 
 @pytest.mark.parametrize("name", ["generator.safetensors", "model.json", "rows.txt"])

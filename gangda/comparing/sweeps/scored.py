@@ -19,7 +19,7 @@ from gangda.experiments import RETRAINED
 from gangda.metrics.judge import default_cache, measure, prepare_inputs
 from gangda.runtime.device import prepare
 from gangda.runtime.files import without_nan
-from gangda.sampling.filtered import is_circular
+from gangda.sampling.filters import is_circular
 from gangda.training import check as check_training
 
 KIND = "scores"  # the folder of scored cells

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.special
 
 from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
 from gangda.classifying.fit import FittedClassifier, fit_classifier
@@ -13,7 +14,7 @@ from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream, seed_for
-from gangda.sampling.filters.base import FilterContext, Judge, Reasons
+from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 
 FOLDER = "agreement"  # inside the run folder
 FOLDS = 3
@@ -46,7 +47,7 @@ class Agreement:
 
     @staticmethod
     def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
-        """See `FilterKind.check`."""
+        """See `FilterClass.check`."""
         if num_classes < 2:
             raise UsageError(
                 f"--filter agreement: {where} has one class only, there is nothing to agree on; leave it out"
@@ -80,17 +81,17 @@ class Agreement:
             )
         return Agreement(panel.members, least_of(len(panel.members[0].class_names)), panel.about["real_kept"])
 
-    def judge(self, label: int, block: int) -> Judge:
-        """See `Filter.judge`: the reason is the class that a rejected sample looks like."""
+    def predicate(self, label: int, block: int) -> Predicate:
+        """See `Filter.predicate`: the reason is the class that a rejected sample looks like."""
         names = self.members[0].class_names
 
-        def judged(pixels: UInt8Array) -> Reasons:
+        def reasons(pixels: UInt8Array) -> Reasons:
             likely = mean_prediction(self.members, pixels)
             wrong = likely[:, label] < self.least
             looks = np.array([f"like {name}" for name in names], dtype=object)[likely.argmax(axis=1)]
             return np.where(wrong, looks, "").astype(object)
 
-        return judged
+        return reasons
 
     def as_dict(self) -> dict[str, Any]:
         """How it was set."""
@@ -109,7 +110,8 @@ def least_of(num_classes: int) -> float:
 
 def mean_prediction(members: Sequence[FittedClassifier], pixels: UInt8Array) -> FloatArray:
     """Class probabilities of uint8 (n, H, W, C) images, float64 (n, K): the mean over classifiers."""
-    mean: FloatArray = np.stack([_probabilities(member, pixels) for member in members]).mean(axis=0)
+    logits = [member.logits(pixels).astype(np.float64) for member in members]
+    mean: FloatArray = np.stack([scipy.special.softmax(each, axis=1) for each in logits]).mean(axis=0)
     return mean
 
 
@@ -124,8 +126,19 @@ def folds_of(labels: IntArray, seed: int) -> IntArray:
 
 
 def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierEnsemble:
+    """Train the classifiers, each on all folds but one.
+
+    Raises:
+        DataError: a class of one image.
+    """
     train, validation = filter_context.images()
-    _check_counts(train)
+    smallest = int(train.counts().argmin())
+    count = int(train.counts()[smallest])
+    if count < FEWEST:  # every classifier must see every class
+        raise DataError(
+            f"--filter agreement: class '{train.class_names[smallest]}' has {count} training image; "
+            "it takes two to train on and to hold out; leave the filter out, or give more images"
+        )
     folds = folds_of(train.labels, filter_context.fit_seed)
     least, passed = least_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
     members = []
@@ -145,31 +158,9 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
     return ClassifierEnsemble(tuple(members), {"real_kept": float(passed.mean())})
 
 
-def _check_counts(train: LabelledImages) -> None:
-    """Every class must be seen by every classifier.
-
-    Raises:
-        DataError: it cannot be.
-    """
-    label = int(train.counts().argmin())
-    count = int(train.counts()[label])
-    if count < FEWEST:
-        raise DataError(
-            f"--filter agreement: class '{train.class_names[label]}' has {count} training image; "
-            "it takes two to train on and to hold out; leave the filter out, or give more images"
-        )
-
-
 def _passes(
     members: Sequence[FittedClassifier], images: LabelledImages, least: float
 ) -> npt.NDArray[np.bool_]:
     likely = mean_prediction(members, images.pixels)
     passes: npt.NDArray[np.bool_] = likely[np.arange(len(likely)), images.labels] >= least
     return passes
-
-
-def _probabilities(member: FittedClassifier, pixels: UInt8Array) -> FloatArray:
-    logits = member.logits(pixels).astype(np.float64)
-    likely = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
-    shares: FloatArray = likely / likely.sum(axis=1, keepdims=True)
-    return shares

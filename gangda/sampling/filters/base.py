@@ -1,6 +1,10 @@
-"""What a filter is, and what it may know."""
+"""What a filter is, and what it may know.
 
-from collections.abc import Callable
+A filter is one file with a class that has the methods of `FilterClass` and `Filter`, and one line of
+`catalog.FILTERS`.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,11 +15,11 @@ import numpy.typing as npt
 from gangda.data.images import LabelledImages, UInt8Array
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.batch_sources import Source
 from gangda.training.saved_model import Model
+from gangda.zoo.draw import SampleBatch
 
-Reasons = npt.NDArray[np.object_]  # of text: a word or two for each image, none ("") where it may stay
-Judge = Callable[[UInt8Array], Reasons]
+Reasons = npt.NDArray[np.object_]  # of text: why an image is rejected, in a word or two; "" where it may stay
+Predicate = Callable[[UInt8Array], Reasons]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,17 +28,17 @@ class FilterContext:
 
     Attributes:
         model: the generator's; its folder may hold the discriminator.
-        source: the samples before any filter.
+        attempts: (label, block) -> the samples of a class before any filter, attempt by attempt.
         images: gives the training images, and the validation images of the same subset, that may be learned from.
         seed: of the samples.
         fit_seed: of what the filter trains itself.
-        machine: where it runs.
+        context: where it runs.
         home: run folder in which what was trained is kept for the next time; None keeps nothing.
-        reporter: who is told.
+        reporter: of progress.
     """
 
     model: Model
-    source: Source
+    attempts: Callable[[int, int], Iterator[SampleBatch]]
     images: Callable[[], tuple[LabelledImages, LabelledImages]]
     seed: int
     fit_seed: int
@@ -46,21 +50,21 @@ class FilterContext:
 class Filter(Protocol):
     """Says which samples may stay, and why the others may not."""
 
-    def judge(self, label: int, block: int) -> Judge:
-        """One who judges all that is drawn for a block, attempt by attempt, and may remember what came before.
+    def predicate(self, label: int, block: int) -> Predicate:
+        """What all images drawn for a block are passed to, attempt by attempt; it may remember the earlier ones.
 
-        It is asked for uint8 (n, H, W, C) images of the class, n from 0 to `BLOCK`.
+        It takes uint8 (n, H, W, C) images of the class, n from 0 to `BLOCK`.
         """
 
     def as_dict(self) -> dict[str, Any]:
         """How it was set, in plain values; one that asks classifiers names them as `classifiers`."""
 
 
-class FilterKind(Protocol):
+class FilterClass(Protocol):
     """What `catalog.FILTERS` names: the class of a filter."""
 
     def check(self, arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
-        """Refuse generators that it cannot judge, before any work is done.
+        """Refuse generators whose samples it cannot be used on, before any work is done.
 
         Args:
             arch: the generator's architecture.

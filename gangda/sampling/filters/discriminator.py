@@ -1,7 +1,7 @@
 """Discriminator rejection sampling: samples stay by chance, the likelier the more real they score."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,11 +17,10 @@ from gangda.data.images import FloatArray, UInt8Array
 from gangda.errors import FilterError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import numpy_stream
-from gangda.sampling.batch_sources import Source
-from gangda.sampling.filters.base import FilterContext, Judge, Reasons
+from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 from gangda.training.adversarial import losses, madgan
 from gangda.training.saved_model import load_discriminator
-from gangda.zoo.draw import to_float
+from gangda.zoo.draw import SampleBatch, to_float
 
 BURN_IN = 1024  # samples of a class from which the largest log odds and the shift are estimated
 BURN_IN_BLOCK = -1  # a block that no set has: its samples are of a stream of their own
@@ -49,14 +48,14 @@ class DiscriminatorRejection:
 
     Attributes:
         log_odds: of uint8 (n, H, W, C) images of a class: float64 (n,).
-        source: what the samples of the burn-in come from.
+        attempts: where the samples of the burn-in come from, see `FilterContext.attempts`.
         seed: of the chances.
         percentile: 0 to 100; None for gamma = 0.
         run: named in messages.
     """
 
     log_odds: Callable[[UInt8Array, int], FloatArray]
-    source: Source
+    attempts: Callable[[int, int], Iterator[SampleBatch]]
     seed: int
     percentile: float | None = PERCENTILE
     run: str = "the run"
@@ -64,7 +63,7 @@ class DiscriminatorRejection:
 
     @staticmethod
     def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
-        """See `FilterKind.check`."""
+        """See `FilterClass.check`."""
         if not architectures.spec_class(arch).game:
             raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
         fit = [name for name in catalog.LOSSES if _is_log_odds(name)]
@@ -82,22 +81,22 @@ class DiscriminatorRejection:
         to_odds = LOG_ODDS[architectures.spec_class(card.arch).game]
         log_odds = functools.partial(_score, network, to_odds, filter_context.context)
         return DiscriminatorRejection(
-            log_odds, filter_context.source, filter_context.seed, run=filter_context.model.named
+            log_odds, filter_context.attempts, filter_context.seed, run=filter_context.model.named
         )
 
-    def judge(self, label: int, block: int) -> Judge:
-        """See `Filter.judge`."""
+    def predicate(self, label: int, block: int) -> Predicate:
+        """See `Filter.predicate`."""
         largest, gamma = self.burn_in(label)
         chance = numpy_stream(self.seed, "discriminator filter", label, block)
 
-        def judged(pixels: UInt8Array) -> Reasons:
+        def reasons(pixels: UInt8Array) -> Reasons:
             nonlocal largest
             odds = self.log_odds(pixels, label)
             largest = max(largest, *odds.tolist()) if len(odds) else largest
             stays = chance.random(len(odds)) < acceptance(odds, largest, gamma)
             return np.where(stays, "", "unlikely").astype(object)
 
-        return judged
+        return reasons
 
     def burn_in(self, label: int) -> tuple[float, float]:
         """The largest log odds of a class's samples, and gamma.
@@ -107,9 +106,8 @@ class DiscriminatorRejection:
         """
         if label not in self._burnt_in:
             parts: list[FloatArray] = []
-            for number in range(self.source.most_attempts):
-                pixels = self.source.attempt(label, BURN_IN_BLOCK, number).pixels
-                parts.append(self.log_odds(pixels, label))
+            for batch in self.attempts(label, BURN_IN_BLOCK):
+                parts.append(self.log_odds(batch.pixels, label))
                 if sum(map(len, parts)) >= BURN_IN:
                     break
             odds = np.concatenate(parts)

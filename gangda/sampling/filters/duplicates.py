@@ -10,7 +10,7 @@ from gangda.data.images import FloatArray, LabelledImages, UInt8Array
 from gangda.metrics.memorisation import TAIL
 from gangda.metrics.neighbours import PixelSearch
 from gangda.runtime.seeding import numpy_stream
-from gangda.sampling.filters.base import FilterContext, Judge, Reasons
+from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 
 FEWEST_HELD = 1000  # validation images; of fewer, too few are in the tail to say where it begins
 MOST_COMPARED = 2000  # held-out images whose distances say what is near: 20 of them are in the tail
@@ -40,7 +40,7 @@ class Duplicates:
 
     @staticmethod
     def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
-        """See `FilterKind.check`: any samples can be compared."""
+        """See `FilterClass.check`: any samples can be compared."""
 
     @staticmethod
     def build(filter_context: FilterContext) -> "Duplicates":
@@ -55,16 +55,16 @@ class Duplicates:
         reference = "validation images" if held else "training images, each against the others"
         return Duplicates(search, edges_of(images, distances), reference, len(images))
 
-    def judge(self, label: int, block: int) -> Judge:
-        """See `Filter.judge`."""
+    def predicate(self, label: int, block: int) -> Predicate:
+        """See `Filter.predicate`."""
         seen: set[bytes] = set()
 
-        def judged(pixels: UInt8Array) -> Reasons:
+        def reasons(pixels: UInt8Array) -> Reasons:
             near = self.search.distances(pixels) <= self.edges[label]
             repeats = np.array([_seen_before(image, seen) for image in pixels], dtype=np.bool_)
             return np.where(near, "copy", np.where(repeats, "repeat", "")).astype(object)
 
-        return judged
+        return reasons
 
     def as_dict(self) -> dict[str, Any]:
         """How it was set."""

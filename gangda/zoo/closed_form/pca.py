@@ -4,8 +4,9 @@ import torch
 from torch import Tensor
 
 from gangda.config.architectures import PcaSpec
+from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
-from gangda.zoo.base import Generator
+from gangda.zoo.base import DEFAULT_OPTIONS, Draws, Generator
 
 
 class PcaGenerator(Generator):
@@ -63,25 +64,25 @@ class PcaReconstructor(PcaGenerator):
         """Training images of each class."""
         return tuple(torch.diff(self.ends, prepend=self.ends.new_zeros(1)).tolist())
 
-    def noise_of(self, label: int, first: int, count: int, rng: torch.Generator) -> Tensor:
+    def draws(
+        self,
+        label: int,
+        first: int,
+        count: int,
+        rng: torch.Generator,
+        options: SamplerOptions = DEFAULT_OPTIONS,
+    ) -> Draws:
         """The coordinates of training images `first`, ... of a class; after the last they begin again."""
-        if self.available[label] == 0:
-            return torch.zeros(count, self.latent_dim)
-        return self.codes[self._places(label, first, count)].cpu()
-
-    def parents_of(self, label: int, first: int, count: int) -> Tensor:
-        """Row ids of these training images, int64 (count,)."""
-        return self.rows[self._places(label, first, count)].cpu()
+        has = self.available[label]
+        if has == 0:
+            return Draws(torch.zeros(count, self.latent_dim))
+        places = torch.arange(first, first + count, device=self.ends.device) % has + self.ends[label] - has
+        return Draws(self.codes[places].cpu(), self.rows[places].cpu())
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, n), (B,) -> (B, C, H, W) in [-1, 1], in full precision: what is lost is lost to the components."""
         with torch.autocast(z.device.type, enabled=False):
             return super().forward(z, y)
-
-    def _places(self, label: int, first: int, count: int) -> Tensor:
-        has = self.available[label]
-        places = torch.arange(first, first + count, device=self.ends.device) % has
-        return places + self.ends[label] - has
 
 
 def fit(spec: PcaSpec, images: LabelledImages) -> PcaGenerator:

@@ -38,9 +38,9 @@ def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, context: Device
     test = splits.test
     right, wrong = [], []
     for label in range(10):
-        judge = chosen.judge(label, 0)
+        predicate = chosen.predicate(label, 0)
         own, others = test.pixels[test.labels == label], test.pixels[test.labels != label]
-        said = judge(np.concatenate([own, others[: len(own)]]))
+        said = predicate(np.concatenate([own, others[: len(own)]]))
         right += (said[: len(own)] == "").tolist()
         wrong += (said[len(own) :] == "").tolist()
         assert all(reason in ("", *(f"like {name}" for name in test.class_names)) for reason in said)
@@ -50,9 +50,9 @@ def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, context: Device
     assert about["least"] == 0.1
     assert len(set(about["classifiers"])) == FOLDS
     assert 0.8 < about["real_kept"] <= 1
-    assert len(chosen.judge(0, 0)(test.pixels[:0])) == 0
+    assert len(chosen.predicate(0, 0)(test.pixels[:0])) == 0
     own = splits.validation.labels
-    said = [chosen.judge(label, 0)(splits.validation.pixels[own == label]) for label in range(10)]
+    said = [chosen.predicate(label, 0)(splits.validation.pixels[own == label]) for label in range(10)]
     assert about["real_kept"] == pytest.approx(np.mean(np.concatenate(said) == ""))
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,11 +12,10 @@ from gangda.config import architectures
 from gangda.data.images import LabelledImages, UInt8Array
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
-from gangda.sampling.batch_sources import SampleBatch
-from gangda.sampling.filtered import Filtered
 from gangda.sampling.filters.base import FilterContext
 from gangda.sampling.filters.discriminator import DiscriminatorRejection, acceptance, shifted
-from gangda.sampling.pseudo_labels import TALLIES
+from gangda.sampling.sample_statistics import SampleStatistics
+from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import (
     ModelCard,
     build_networks,
@@ -24,28 +24,26 @@ from gangda.training.saved_model import (
     loss_of,
     save_model,
 )
-from gangda.zoo.draw import BLOCK, to_float
+from gangda.zoo.draw import BLOCK, SampleBatch, to_float
 
 GREY = np.arange(256)
 REAL = (GREY + 1) / (GREY + 1).sum()  # a density that rises linearly
 ODDS = np.log(REAL * 256)  # against a uniform generator
 
 
-class Uniform:
-    """A generator of one pixel, uniform in 0..255."""
+class Uniform(Sampler):
+    """Draws one pixel, uniform in 0..255."""
 
-    most_attempts, generator = 64, None
+    def attempts(
+        self, label: int, block: int, statistics: SampleStatistics | None = None
+    ) -> Iterator[SampleBatch]:
+        for number in range(64):
+            rng = np.random.default_rng([label, block + 1, number])
+            pixels = rng.integers(0, 256, (BLOCK, 1, 1, 1), dtype=np.uint8)
+            yield SampleBatch(pixels, np.zeros(BLOCK, dtype=np.int64))
 
-    def attempt(self, label: int, block: int, number: int) -> SampleBatch:
-        rng = np.random.default_rng([label, block + 1, number])
-        pixels = rng.integers(0, 256, (BLOCK, 1, 1, 1), dtype=np.uint8)
-        nan = np.full(BLOCK, np.nan, dtype=np.float32)
-        return SampleBatch(
-            pixels, np.zeros(BLOCK, dtype=np.int64), nan, np.zeros(len(TALLIES), dtype=np.int64)
-        )
 
-    def as_dict(self) -> dict[str, Any]:
-        return {}
+UNIFORM = Uniform(cast(Any, None), ("x",), 0, cast(Any, None))
 
 
 def perfect(pixels: UInt8Array, label: int) -> Any:
@@ -61,22 +59,20 @@ def misfit(pixels: UInt8Array) -> float:
 
 
 def drawn(percentile: float | None, blocks: int = 30) -> UInt8Array:
-    source = cast(Any, Uniform())
-    chosen = DiscriminatorRejection(perfect, source, 0, percentile)
-    supply = Filtered(source, {"discriminator": chosen}, ("x",))
-    return np.concatenate([supply.draw(0, block, BLOCK).pixels for block in range(blocks)])
+    chosen = DiscriminatorRejection(perfect, UNIFORM.attempts, 0, percentile)
+    sampler = replace(UNIFORM, filters={"discriminator": chosen})
+    return np.concatenate([sampler.draw(0, block, BLOCK).pixels for block in range(blocks)])
 
 
 def test_with_the_true_density_ratio_samples_have_the_density_of_real_images() -> None:
     assert misfit(drawn(None)) > 0.01
-    unfiltered = np.concatenate([Uniform().attempt(0, block, 0).pixels for block in range(30)])
+    unfiltered = np.concatenate([UNIFORM.draw(0, block, BLOCK).pixels for block in range(30)])
     assert misfit(unfiltered) < 1e-6
 
 
 def test_the_shift_sharpens_and_keeps_the_order() -> None:
     """With gamma the chance still rises with the odds, and half of them stay at the percentile."""
-    source = cast(Any, Uniform())
-    largest, gamma = DiscriminatorRejection(perfect, source, 0).burn_in(0)
+    largest, gamma = DiscriminatorRejection(perfect, UNIFORM.attempts, 0).burn_in(0)
     assert largest == ODDS.max()
     chances = acceptance(ODDS, largest, gamma)
     assert (np.diff(chances) > 0).all()
@@ -92,14 +88,13 @@ def test_acceptance_by_hand() -> None:
 
 
 def test_a_larger_score_than_in_the_burn_in_counts_within_its_block() -> None:
-    class Rising(Uniform):
-        def attempt(self, label: int, block: int, number: int) -> SampleBatch:
-            made = super().attempt(label, block, number)
-            return replace(made, pixels=made.pixels // (2 if block < 0 else 1))
+    def darker(label: int, block: int) -> Iterator[SampleBatch]:
+        for batch in UNIFORM.attempts(label, block):
+            yield replace(batch, pixels=batch.pixels // (2 if block < 0 else 1))
 
-    chosen = DiscriminatorRejection(perfect, cast(Any, Rising()), 0, None)
+    chosen = DiscriminatorRejection(perfect, darker, 0, None)
     assert chosen.burn_in(0)[0] == ODDS[127]
-    first, second = chosen.judge(0, 0), chosen.judge(0, 1)
+    first, second = chosen.predicate(0, 0), chosen.predicate(0, 1)
     bright, half = np.full((128, 1, 1, 1), 255, np.uint8), np.full((128, 1, 1, 1), 127, np.uint8)
     assert (first(bright) == "").all()
     assert (first(half) == "").mean() == pytest.approx(0.5, abs=0.15)
@@ -108,12 +103,11 @@ def test_a_larger_score_than_in_the_burn_in_counts_within_its_block() -> None:
 
 
 def test_a_class_without_samples_is_told() -> None:
-    class Empty(Uniform):
-        def attempt(self, label: int, block: int, number: int) -> SampleBatch:
-            return super().attempt(label, block, number).take(slice(0))
+    def empty(label: int, block: int) -> Iterator[SampleBatch]:
+        yield from (batch.take(slice(0)) for batch in UNIFORM.attempts(label, block))
 
     with pytest.raises(RunError, match="no samples of class number 3"):
-        DiscriminatorRejection(perfect, cast(Any, Empty()), 0).judge(3, 0)
+        DiscriminatorRejection(perfect, empty, 0).predicate(3, 0)
 
 
 @pytest.mark.parametrize("arch", ["cdcgan", "dcgan", "madgan"])
@@ -128,7 +122,7 @@ def test_the_score_is_the_log_odds_of_the_runs_own_discriminator(
     save_model(tmp_path, networks.generator, card, blobs.row_id, networks.discriminator)
     model = load_model(tmp_path)
     filter_context = FilterContext(
-        model, cast(Any, Uniform()), cast(Any, None), seed=0, fit_seed=0, context=context
+        model, UNIFORM.attempts, cast(Any, None), seed=0, fit_seed=0, context=context
     )
     odds = DiscriminatorRejection.build(filter_context).log_odds(blobs.pixels[:16], 2)
     x, y = to_float(torch.tensor(blobs.pixels[:16]).permute(0, 3, 1, 2)), torch.full((16,), 2)

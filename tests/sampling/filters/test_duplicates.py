@@ -38,11 +38,11 @@ def test_copies_go_and_new_images_stay(
     narrow = (train.pixels[:, :, 6:] == 0).all((1, 2, 3))  # a step to the right loses nothing of these
     kept, shifted = [], 0
     for label in range(10):
-        judge = chosen.judge(label, 0)
+        predicate = chosen.predicate(label, 0)
         copies, new = train.pixels[train.labels == label][:12], test.pixels[test.labels == label]
         moved = np.roll(train.pixels[narrow & (train.labels == label)][:12], 1, axis=2)
         moved[:, :, 0] = moved[:, :, 1]
-        said = judge(np.concatenate([copies, moved, new]))
+        said = predicate(np.concatenate([copies, moved, new]))
         assert (said[: 12 + len(moved)] == "copy").all()
         kept += (said[12 + len(moved) :] == "").tolist()
         shifted += len(moved)
@@ -53,15 +53,15 @@ def test_copies_go_and_new_images_stay(
 def test_repeats_go_within_a_block(splits: DataSplits) -> None:
     chosen = build(splits.train, splits.validation)
     new = splits.test.pixels[:4]
-    judge, label = chosen.judge(0, 0), 0
-    first = judge(np.concatenate([new, new[:2]]))
+    predicate, label = chosen.predicate(0, 0), 0
+    first = predicate(np.concatenate([new, new[:2]]))
     fresh = first[:4] == ""
     assert fresh.any()
     assert [reason for reason, new_one in zip(first[4:], fresh, strict=False) if new_one] == ["repeat"] * int(
         fresh[:2].sum()
     )
-    assert (judge(new)[fresh] == "repeat").all(), "across attempts"
-    assert (chosen.judge(label, 1)(new)[fresh] == "").all(), "another block knows nothing of it"
+    assert (predicate(new)[fresh] == "repeat").all(), "across attempts"
+    assert (chosen.predicate(label, 1)(new)[fresh] == "").all(), "another block knows nothing of it"
 
 
 def test_edges_by_hand() -> None:

@@ -42,11 +42,13 @@ def test_reconstructions_are_projections_on_the_leading_components(blobs):
         real = blobs.pixels[rows].reshape(-1, 64) / 127.5 - 1
         reference = PCA(6).fit(real)
         expected = reference.inverse_transform(reference.transform(real)).clip(-1, 1)
-        z = generator.noise_of(label, 0, 40, torch.Generator())
-        images = generator(z, torch.full((40,), label))
+        draws = generator.draws(label, 0, 40, torch.Generator())
+        images = generator.sample(torch.full((40,), label), draws.noise)
         assert images.flatten(1).numpy() == pytest.approx(expected, abs=1e-4)
-        assert generator.parents_of(label, 0, 40).tolist() == blobs.row_id[rows].tolist()
-    assert torch.equal(generator.noise_of(2, 38, 4, None), generator.noise_of(2, 0, 40, None)[[38, 39, 0, 1]])
+        assert draws.parents.tolist() == blobs.row_id[rows].tolist()
+    wrapped, all_ = generator.draws(2, 38, 4, None), generator.draws(2, 0, 40, None)
+    assert torch.equal(wrapped.noise, all_.noise[[38, 39, 0, 1]])
+    assert torch.equal(wrapped.parents, all_.parents[[38, 39, 0, 1]])
 
 
 def test_all_components_give_the_images_back(blobs):
@@ -55,13 +57,13 @@ def test_all_components_give_the_images_back(blobs):
     assert generator.available == tuple(few.counts().tolist())
     for label in range(4):
         real = few.pixels[few.labels == label].transpose(0, 3, 1, 2) / 127.5 - 1
-        z = generator.noise_of(label, 0, len(real), None)
+        z = generator.draws(label, 0, len(real), None).noise
         assert generator(z, torch.full((len(real),), label)).numpy() == pytest.approx(real, abs=1e-4)
 
 
 def test_reconstructions_do_not_lose_to_short_numbers(blobs):
     generator = fit(PcaSpec(components=6, reconstruct=True), blobs)
-    z, y = generator.noise_of(0, 0, 8, None), torch.zeros(8, dtype=torch.int64)
+    z, y = generator.draws(0, 0, 8, None).noise, torch.zeros(8, dtype=torch.int64)
     with torch.autocast("cpu", torch.bfloat16):
         short = generator(z, y)
     assert torch.equal(short, generator(z, y))

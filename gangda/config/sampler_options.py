@@ -1,0 +1,68 @@
+"""How a trained generator is sampled: one section, `sampler`, shared by `sample`, `augment` and `compare`."""
+
+import dataclasses
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from gangda.config.fields import Checked, flag_of, option
+from gangda.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SamplerOptions(Checked):
+    """Options of all samplers. Which of them an architecture understands is in its `ArchSpec.sampler_options`."""
+
+    truncation: float | None = option(
+        None,
+        "GANs, PCA: draw noise beyond this again: smaller is more typical, less varied; as in 1.0",
+        minimum=0.05,
+    )
+    sampler: str = option(
+        "midpoint", "flows: solver of the differential equation", choices=("euler", "midpoint", "heun")
+    )
+    sampler_steps: int = option(20, "flows: steps of the solver", minimum=1, maximum=1000)
+    guidance: float = option(
+        1.0,
+        "flows: weight of the class against no class; 1 leaves the flow as it is",
+        minimum=0.0,
+        maximum=20.0,
+    )
+
+    def understood(self, names: Collection[str]) -> dict[str, Any]:
+        """The values of these options, by name: what a sample depends on where a generator understands these."""
+        return {field.name: getattr(self, field.name) for field in _fields() if field.name in names}
+
+    def only(self, names: Collection[str]) -> "SamplerOptions":
+        """These options as they are, and the others at their defaults."""
+        return SamplerOptions(**self.understood(names))
+
+    def given(self) -> dict[str, Any]:
+        """The values that are not the defaults, by flag."""
+        return {
+            flag_of(field): getattr(self, field.name)
+            for field in _fields()
+            if getattr(self, field.name) != field.default
+        }
+
+    def check(self, names: Collection[str], where: str) -> None:
+        """Refuse options that nothing at hand understands.
+
+        Args:
+            names: options that are understood.
+            where: names the generator, or the architectures, in the message.
+
+        Raises:
+            UsageError: another option is given; the message names those that could be.
+        """
+        flags = [flag_of(field) for field in _fields() if field.name in names]
+        for flag, value in self.given().items():
+            if flag not in flags:
+                instead = f", or give {' or '.join(flags)}" if flags else ""
+                raise UsageError(
+                    f"{flag} {value}: {where} has no such option for sampling; leave it out{instead}"
+                )
+
+
+def _fields() -> "tuple[dataclasses.Field[Any], ...]":
+    return dataclasses.fields(SamplerOptions)
