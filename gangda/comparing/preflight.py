@@ -25,7 +25,7 @@ def check(config: ComparisonConfig) -> None:
     found = [(arm, arch or config.arch) for arm, arch in map(find, compare.arms)]
     archs = sorted({arch for arm, arch in found if arm.sampled})
     understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
-    config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "none of the --arms")
+    config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)
     if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):

@@ -59,9 +59,7 @@ class SamplerOptions(Checked):
         for flag, value in self.given().items():
             if flag not in flags:
                 instead = f", or give {' or '.join(flags)}" if flags else ""
-                raise UsageError(
-                    f"{flag} {value}: {where} has no such option for sampling; leave it out{instead}"
-                )
+                raise UsageError(f"{flag} {value}: not an option of {where}; leave it out{instead}")
 
 
 def _fields() -> "tuple[dataclasses.Field[Any], ...]":

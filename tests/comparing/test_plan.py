@@ -14,6 +14,7 @@ from gangda.config.schema import (
     ComparisonConfig,
     DataConfig,
     Runtime,
+    SamplerOptions,
 )
 from gangda.errors import DataError, RunError, UsageError
 
@@ -48,6 +49,19 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
 def test_what_makes_no_experiment(compare, said):
     with pytest.raises(UsageError, match=said):
         check(experiment(**compare))
+
+
+def test_options_of_the_sampler_are_part_of_the_plan_and_refused_where_no_arm_understands_them():
+    narrow = dataclasses.replace(experiment(), sampler=SamplerOptions(truncation=0.5))
+    free, cut = make_plan(experiment(), PRINT, None, None), make_plan(narrow, PRINT, None, None)
+    assert cut.fixed["sampler"]["truncation"] == 0.5
+    assert cut.cells[0].id != free.cells[0].id
+    guided = dataclasses.replace(experiment(), sampler=SamplerOptions(guidance=2.0))
+    with pytest.raises(UsageError, match=r"--guidance 2.0: not an option of --arch cdcgan"):
+        check(guided)
+    nothing = dataclasses.replace(narrow, compare=CompareConfig(arms=("real", "smote")))
+    with pytest.raises(UsageError, match=r"--truncation 0.5: not an option of any of these --arms"):
+        check(nothing)
 
 
 def test_a_users_own_classifier_is_known_by_its_code(tmp_path, monkeypatch):

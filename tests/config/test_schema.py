@@ -91,3 +91,17 @@ def test_checkpoint_every_as_typed(every):
 
 def test_balance_and_ratio_go_together():
     assert schema.AugmentConfig(balance=True, ratio=0.5).ratio == 0.5
+
+
+def test_options_of_the_sampler_are_refused_where_nothing_understands_them():
+    options = schema.SamplerOptions(truncation=1.0, guidance=2.0)
+    assert options.understood(("guidance", "sampler_steps")) == {"sampler_steps": 20, "guidance": 2.0}
+    assert options.only(("guidance",)) == schema.SamplerOptions(guidance=2.0)
+    options.check(("truncation", "guidance"), "r")
+    with pytest.raises(
+        UsageError, match=r"^--guidance 2.0: not an option of r; leave it out, or give --truncation$"
+    ):
+        options.check(("truncation",), "r")
+    schema.SamplerOptions().check((), "r")
+    with pytest.raises(UsageError, match="--sampler midpoin: did you mean 'midpoint'"):
+        schema.SamplerOptions(sampler="midpoin")
