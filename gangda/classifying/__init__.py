@@ -1,7 +1,7 @@
 """`gangda classify`: train a classifier on a set, once or with several seeds, and test it on real images.
 
-What it is trained on: a set of gangda's own whole; of any other source the training split (subset by seed,
-validation left out, as in every other command). What it is tested on is never among that.
+Training images: a sample set or augmented set whole; of any other source the training split (subset by seed, validation
+left out, as in every other command). No test image is among them.
 """
 
 import time
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from gangda.classifying.fit import build_classifier, evaluate, fit_classifier, step_count
-from gangda.classifying.held_out import Behind, behind_set, check_twins, named_test
+from gangda.classifying.held_out import SourceData, check_duplicates, load_test_images, source_of_set
 from gangda.classifying.networks import custom
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, TransformConfig
-from gangda.data.images import REAL, LabelledImages
+from gangda.data.images import REAL, LabelledImages, aligned
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import request_key
@@ -63,13 +63,13 @@ class ClassifyResult:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What is learned and what is asked."""
+    """Training images, test images, and the real data that they come from."""
 
     name: str
     train: LabelledImages
     test: LabelledImages
     notes: tuple[str, ...]
-    behind: Behind
+    source: SourceData
 
 
 def classify(
@@ -87,15 +87,15 @@ def classify(
 ) -> ClassifyResult:
     """Train on `set_path`, test on `test`; `out` defaults to classifications/<set>-<hash>.
 
-    `set_path` is a set of gangda's own or anything that `--data` takes. `test` likewise: its test split, or all
-    of it where it has none (but of the data behind the set only what is held out); default is the test split of
-    the data behind the set. Repeats have the seeds seed, seed + 1, ...; they share the images, so their spread
-    is that of the classifier alone.
+    `set_path` is a sample set, an augmented set or anything that `--data` takes. `test` likewise: its test split, or
+    all of it where it has none (but of the set's source data only what is held out); default is the test split of the
+    source data. Repeats have the seeds seed, seed + 1, ...; they share the images, so their spread is that of the
+    classifier alone.
 
     Raises:
         DataError: sets that cannot be read, do not fit together, or share images.
         UsageError: options that do not fit the set, an unusable classifier.
-        RunError: `out` of somebody else's, a full disk.
+        RunError: `out` holds something else, a full disk.
     """
     context = prepare(runtime)
     task = _load(set_path, test, data, runtime.seed)
@@ -143,33 +143,32 @@ def _load(set_path: str, test: str | None, data: DataConfig, seed: int) -> _Task
         raise type(error)(str(error).removeprefix("--data ")) from error
     own_test = test is None
     if test is not None:
-        named, own_test = named_test(test, task.train, task.behind, data.download)
-        task = replace(task, test=named)
+        images, own_test = load_test_images(test, task.train, task.source, data.download)
+        task = replace(task, test=images)
     elif not len(task.test):
         raise DataError(
             f"{set_path}: no test images belong to it ({'; '.join(task.notes)}); give some with --test"
         )
-    task = replace(task, test=_aligned(task.test, task.train, test or set_path))
-    return replace(task, notes=(*task.notes, *check_twins(task.train, task.test, own_test)))
+    task = replace(task, test=aligned(task.test, task.train, test or set_path))
+    return replace(task, notes=(*task.notes, *check_duplicates(task.train, task.test, own_test)))
 
 
 def _own_set(path: Path, config: DataConfig) -> _Task:
     """All of a sample set or augmented set, and the test split of the data it was made from."""
     if config.per_class is not None or config.class_counts is not None:
         raise UsageError(
-            f"{path}: a set of gangda's own is taken whole; leave out --per-class and --class-counts"
+            f"{path}: a sample set or augmented set is taken whole; leave out --per-class and --class-counts"
         )
     source = load_source(config)
     if not source.labelled:
         raise DataError(f"{path}: has no class labels; there is nothing to classify")
-    nothing = source.train.take([])
-    test = nothing if source.test is None else source.test
+    test = source.train.take([]) if source.test is None else source.test
     shared = np.intersect1d(source.train.row_id[source.train.origin == REAL], test.row_id)
     if len(shared):
         raise DataError(
             f"{path}: {len(shared):,} of its images are test images of its source; make the set again"
         )
-    return _Task(source.name, source.train, test, source.notes, behind_set(path))
+    return _Task(source.name, source.train, test, source.notes, source_of_set(path))
 
 
 def _source(config: DataConfig, seed: int) -> _Task:
@@ -177,29 +176,8 @@ def _source(config: DataConfig, seed: int) -> _Task:
     splits = load_splits(config, seed)
     if not splits.labelled:
         raise DataError(f"{config.source}: has no class labels; there is nothing to classify")
-    behind = Behind(splits.fingerprint, config.image_size)
-    return _Task(splits.name, splits.train, splits.test, splits.notes, behind)
-
-
-def _aligned(test: LabelledImages, train: LabelledImages, where: str) -> LabelledImages:
-    """The test images with the training set's labels, by class name.
-
-    Raises:
-        DataError: a class that was not trained on, or images of another shape.
-    """
-    if test.image_shape != train.image_shape:
-        raise DataError(
-            f"{where}: its test images are {test.image_shape}, those to train on {train.image_shape} "
-            "(channels, height, width); set --image-size, or choose a set of the same kind"
-        )
-    unknown = [name for name in test.class_names if name not in train.class_names]
-    if unknown:
-        raise DataError(
-            f"{where}: test class '{unknown[0]}' is not among the classes to train on: "
-            f"{', '.join(train.class_names[:20])}"
-        )
-    order = np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)
-    return replace(test, labels=order[test.labels], class_names=train.class_names)
+    source = SourceData(splits.fingerprint, config.image_size)
+    return _Task(splits.name, splits.train, splits.test, splits.notes, source)
 
 
 def _about(
@@ -248,12 +226,12 @@ def _fit(
         task.train, config, seed=seed, context=context, transforms=transforms, reporter=reporter
     )
     seconds = time.monotonic() - began
-    judged = evaluate(fitted, task.test, train=task.train)
-    return {**judged.as_dict(), "fingerprint": fitted.fingerprint, "seconds": round(seconds, 3)}
+    evaluation = evaluate(fitted, task.test, train=task.train)
+    return {**evaluation.as_dict(), "fingerprint": fitted.fingerprint, "seconds": round(seconds, 3)}
 
 
 def _finished(out: Path, identity: str) -> ClassifyResult | None:
-    """The result that is in `out` already, None where there is none.
+    """The result that `out` holds already, None where there is none.
 
     Raises:
         RunError: `out` holds something else.
@@ -267,7 +245,7 @@ def _finished(out: Path, identity: str) -> ClassifyResult | None:
 
 
 def _write(result: ClassifyResult) -> None:
-    """evaluation.json and confusion.png, both at once."""
+    """evaluation.json and confusion.png, as a whole folder."""
     values = {**summary(result.runs), **result.about, "runs": list(result.runs)}
     picture = figures.confusion_matrix(np.array(values["confusion"]), result.about["class_names"])
     with whole_folder(result.out) as folder:

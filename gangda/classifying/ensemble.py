@@ -18,13 +18,13 @@ from gangda.runtime.results import read_result, write_result
 
 @dataclass(frozen=True, eq=False)
 class ClassifierEnsemble:
-    """Classifiers, and what was found out about them when they were trained (plain values)."""
+    """Classifiers, and what was measured when they were trained (plain values)."""
 
     members: tuple[FittedClassifier, ...]
     about: dict[str, Any]
 
 
-def kept_panel(
+def cached_ensemble(
     folder: Path,
     roles: Sequence[str],
     config: ClassifierConfig,
@@ -34,46 +34,38 @@ def kept_panel(
     *,
     shares: Mapping[str, type | UnionType],
 ) -> ClassifierEnsemble:
-    """The panel kept in a folder, a file for each role; made by `fit` and put there if there is none yet.
+    """The ensemble of a folder, a file for each role; trained by `fit` and saved there if there is none yet.
 
-    `shares`: what `about` holds, each in [0, 1] or None, and the type of each.
+    `shares`: the entries of `about`, each in [0, 1] or None, and the type of each.
 
     One process trains it, others that want the same one wait for it.
     """
-    kept = _kept(folder, roles, config, context, shares)
-    if kept is not None:
-        return kept
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(RunError):  # it cannot be locked: at worst several processes train the same
-            held.enter_context(lock_folder(folder, wait=True))
-        kept = _kept(folder, roles, config, context, shares)  # another shard may have trained it meanwhile
-        if kept is not None:
-            return kept
-        panel = fit()
-        try:
-            _keep(folder, roles, config, panel)
-        except RunError as error:  # somebody else's run folder, say: only the next command trains anew
-            reporter.line(f"what was trained is not kept: {error}")
-    return panel
 
-
-def _kept(
-    folder: Path,
-    roles: Sequence[str],
-    config: ClassifierConfig,
-    context: DeviceContext,
-    shares: Mapping[str, type | UnionType],
-) -> ClassifierEnsemble | None:
-    """The panel of a folder; None if there is none, a damaged one, or one of another configuration."""
-    with contextlib.suppress(DataError):
-        about = read_result(folder / f"{folder.name}.json")
-        members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", context) for role in roles)
-        prints = [member.fingerprint for member in members]
-        if about.pop("config", None) == asdict(config) and about.pop("classifiers", None) == prints:
+    def load() -> ClassifierEnsemble | None:
+        """None if there is none, a damaged one, or one of another configuration."""
+        with contextlib.suppress(DataError):
+            about = read_result(folder / f"{folder.name}.json")
+            members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", context) for role in roles)
+            prints = [member.fingerprint for member in members]
             found = {name: about.get(name, ...) for name in shares}
-            if all(_is_share(found[name], kind) for name, kind in shares.items()):
+            same = (about.get("config"), about.get("classifiers")) == (asdict(config), prints)
+            if same and all(_is_share(found[name], kind) for name, kind in shares.items()):
                 return ClassifierEnsemble(members, found)
-    return None
+        return None
+
+    if (kept := load()) is not None:
+        return kept
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(RunError):  # it cannot be locked: at worst several processes train the same
+            stack.enter_context(lock_folder(folder, wait=True))
+        if (kept := load()) is not None:  # another process may have trained it meanwhile
+            return kept
+        ensemble = fit()
+        try:
+            _save(folder, roles, config, ensemble)
+        except RunError as error:  # a run folder that is read-only, say: only the next command trains again
+            reporter.line(f"the classifiers are not saved for the next command: {error}")
+    return ensemble
 
 
 def _is_share(value: Any, kind: type | UnionType) -> bool:
@@ -81,10 +73,9 @@ def _is_share(value: Any, kind: type | UnionType) -> bool:
     return isinstance(value, kind) and (value is None or within)
 
 
-def _keep(folder: Path, roles: Sequence[str], config: ClassifierConfig, panel: ClassifierEnsemble) -> None:
-    for role, member in zip(roles, panel.members, strict=True):
+def _save(folder: Path, roles: Sequence[str], config: ClassifierConfig, ensemble: ClassifierEnsemble) -> None:
+    for role, member in zip(roles, ensemble.members, strict=True):
         member.save(folder / f"{role}.safetensors")
-    prints = [member.fingerprint for member in panel.members]
-    write_result(
-        folder / f"{folder.name}.json", {"classifiers": prints, **panel.about, "config": asdict(config)}
-    )
+    prints = [member.fingerprint for member in ensemble.members]
+    values = {"classifiers": prints, **ensemble.about, "config": asdict(config)}
+    write_result(folder / f"{folder.name}.json", values)

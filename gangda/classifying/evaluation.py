@@ -1,23 +1,22 @@
 """How well a classifier did: `Evaluation`, from true and predicted labels."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data.images import FloatArray, IntArray
 from gangda.errors import DataError
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The answers of one classifier on one set of N images of K classes.
+    """Predictions of one classifier on one set of N images of K classes, compared with the labels.
 
     Attributes:
         confusion: int64 (K, K), rows true, columns predicted.
-        accuracy: share of right answers, in [0, 1].
+        accuracy: share of right predictions, in [0, 1].
         balanced_accuracy: mean recall over the classes that have images here.
         macro_f1: mean F1 over the classes that have images here or were predicted.
         recall: float64 (K,), NaN for a class without images here.
@@ -30,7 +29,7 @@ class Evaluation:
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
-    recall: npt.NDArray[np.float64]
+    recall: FloatArray
     correct: npt.NDArray[np.bool_]
     n_train: int = 0
     steps: int = 0
@@ -39,7 +38,7 @@ class Evaluation:
 
     @property
     def n_test(self) -> int:
-        """N, the images judged."""
+        """N, the images evaluated."""
         return len(self.correct)
 
     @property
@@ -50,46 +49,44 @@ class Evaluation:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: no NaN (None instead), and `correct` as a string of 0 and 1."""
         return {
-            "accuracy": self.accuracy,
-            "balanced_accuracy": self.balanced_accuracy,
-            "macro_f1": self.macro_f1,
+            **asdict(self),
             "recall": [None if np.isnan(value) else float(value) for value in self.recall],
             "confusion": self.confusion.tolist(),
             "correct": "".join("1" if right else "0" for right in self.correct),
-            "n_train": self.n_train,
             "n_test": self.n_test,
-            "steps": self.steps,
-            "seed": self.seed,
-            "train_accuracy": self.train_accuracy,
             "train_test_gap": self.gap,
         }
 
 
 def evaluate_predictions(labels: npt.ArrayLike, predicted: npt.ArrayLike, num_classes: int) -> Evaluation:
-    """Judge predicted labels against true ones, both int (N,) in [0, num_classes).
-
-    Balanced accuracy and macro-F1 are scikit-learn's definitions: a class with neither true nor predicted
-    images does not count; one that was predicted but has no images has F1 0 and no recall.
+    """Compare predicted labels with true ones, both int (N,) in [0, num_classes).
 
     Raises:
         DataError: no images, or lengths or ranges disagree.
     """
+    from sklearn.metrics import confusion_matrix, f1_score
+
     true, answer = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     _check(true, answer, num_classes)
-    confusion = np.bincount(true * num_classes + answer, minlength=num_classes**2).reshape(
-        num_classes, num_classes
-    )
-    hits, have, claimed = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    recall = np.divide(hits, have, out=np.full(num_classes, np.nan), where=have > 0)
-    f1 = 2 * hits[have + claimed > 0] / (have + claimed)[have + claimed > 0]
+    recall = class_recalls(true, answer, num_classes)
+    correct = true == answer
     return Evaluation(
-        confusion=confusion.astype(np.int64),
-        accuracy=float(hits.sum() / len(true)),
+        confusion=confusion_matrix(true, answer, labels=np.arange(num_classes)),
+        accuracy=float(correct.mean()),
         balanced_accuracy=float(np.nanmean(recall)),
-        macro_f1=float(f1.mean()),
+        macro_f1=float(f1_score(true, answer, average="macro", zero_division=0.0)),
         recall=recall,
-        correct=true == answer,
+        correct=correct,
     )
+
+
+def class_recalls(labels: IntArray, predicted: IntArray, num_classes: int) -> FloatArray:
+    """Recall of each class, float64 (K,), from int64 (N,) labels; NaN for a class without images."""
+    from sklearn.metrics import recall_score
+
+    classes = np.arange(num_classes)
+    recalls: FloatArray = recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
+    return recalls
 
 
 def _check(true: IntArray, answer: IntArray, num_classes: int) -> None:

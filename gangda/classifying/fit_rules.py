@@ -1,5 +1,6 @@
-"""What an arm's rule changes in the training of its classifier: which rows come, what they count, what is asked."""
+"""What an arm's `FitRule` changes in the training of its classifier: the rows' order, weights and targets."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ from gangda.config.arms import FitRule
 from gangda.data.images import REAL, LabelledImages
 from gangda.errors import DataError
 
-TAUGHT_SHARE = 0.5  # of the target that is the teachers' opinion; the rest is the label
+DISTILLED_SHARE = 0.5  # of the target that is the teachers' prediction; the rest is the label
 ANNEALED_FROM = 2 / 3  # share of the steps from which annealed weights fall
 
 
@@ -43,8 +44,8 @@ def logit_shift(train: LabelledImages, rule: FitRule) -> Tensor | None:
     return torch.tensor(np.log(counts / counts.sum()), dtype=torch.float32)
 
 
-def annealed(rule: FitRule, step: int, steps: int) -> float:
-    """What images that are not real count at step 0, 1, ... of `steps`: 1, falling to 0 over the last third."""
+def synthetic_weight(rule: FitRule, step: int, steps: int) -> float:
+    """Weight of images that are not real at step 0, 1, ... of `steps`: 1, falling to 0 over the last third."""
     if not rule.annealed:
         return 1.0
     return min(1.0, max(0.0, (1 - step / steps) / (1 - ANNEALED_FROM)))
@@ -60,84 +61,76 @@ def passes(
     """
     added = torch.from_numpy(train.origin != REAL)
     keep = torch.ones(len(train), dtype=torch.bool) if part is None else added == bool(part)
-    turns = _turns(train, rule.synthetic_passes)
-    turn = 0
-    while True:
-        rows = torch.nonzero(keep & (~added | (turns == turn % rule.synthetic_passes)))[:, 0]
-        if rule.balanced:
-            yield _balanced(rows, torch.from_numpy(train.labels), stream)
-        else:
-            yield rows[torch.randperm(len(rows), generator=stream)]
-        turn += 1
-
-
-def _turns(train: LabelledImages, synthetic_passes: int) -> Tensor:
-    """Which of `synthetic_passes` passes an added image belongs to, dealt out inside each class: int64 (N,)."""
-    turns = np.zeros(len(train), dtype=np.int64)
+    passes_of_added = np.zeros(len(train), dtype=np.int64)
     for label in range(train.num_classes):
         rows = np.flatnonzero((train.labels == label) & (train.origin != REAL))
-        turns[rows] = np.arange(len(rows)) % synthetic_passes
-    return torch.from_numpy(turns)
+        passes_of_added[rows] = np.arange(len(rows)) % rule.synthetic_passes
+    for number in itertools.cycle(range(rule.synthetic_passes)):
+        chosen = torch.nonzero(keep & (~added | (torch.from_numpy(passes_of_added) == number)))[:, 0]
+        if rule.balanced:
+            chosen = _oversampled(chosen, torch.from_numpy(train.labels), stream)
+        yield chosen[torch.randperm(len(chosen), generator=stream)]
 
 
-def _balanced(rows: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
+def _oversampled(rows: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
     """Every class as often as the largest: whole permutations of its rows one after the other, cut to length."""
     groups = [rows[labels[rows] == label] for label in labels[rows].unique()]
     largest = max(len(group) for group in groups)
-    drawn = [_repeated(group, largest, stream) for group in groups]
-    together = torch.cat(drawn)
-    return together[torch.randperm(len(together), generator=stream)]
 
+    def repeated(group: Tensor) -> Tensor:
+        times = range(-(-largest // len(group)))
+        return torch.cat([group[torch.randperm(len(group), generator=stream)] for _ in times])[:largest]
 
-def _repeated(group: Tensor, count: int, stream: torch.Generator) -> Tensor:
-    turns = -(-count // len(group))
-    return torch.cat([group[torch.randperm(len(group), generator=stream)] for _ in range(turns)])[:count]
+    return torch.cat([repeated(group) for group in groups])
 
 
 def order(
     train: LabelledImages, rule: FitRule, batch: int, steps: int, stream: torch.Generator
 ) -> Iterator[Tensor]:
-    """The rows of each step, int64 (batch,): pass after pass; `pretrained` has two courses of half the steps each.
+    """The rows of each step, int64 (batch,), pass after pass.
+
+    `pretrained`: half the steps on added images, half on real ones.
 
     Raises:
-        DataError: a rule that asks for images that are not there.
+        DataError: `pretrained` without images of both kinds.
     """
     if not rule.pretrained:
-        yield from _dealt(passes(train, rule, stream, None), batch, steps)
+        yield from _batched(passes(train, rule, stream, None), batch, steps)
         return
     if not (train.origin != REAL).any() or not (train.origin == REAL).any():
         raise DataError("pre-training on added images needs both added and real ones; choose another ratio")
-    yield from _dealt(passes(train, rule, stream, 1), batch, steps // 2)
-    yield from _dealt(passes(train, rule, stream, 0), batch, steps - steps // 2)
+    yield from _batched(passes(train, rule, stream, 1), batch, steps // 2)
+    yield from _batched(passes(train, rule, stream, 0), batch, steps - steps // 2)
 
 
-def _dealt(rounds: Iterator[Tensor], batch: int, steps: int) -> Iterator[Tensor]:
-    waiting = torch.empty(0, dtype=torch.int64)
+def _batched(whole: Iterator[Tensor], batch: int, steps: int) -> Iterator[Tensor]:
+    """Passes one after the other, cut into `steps` batches; what is left of one pass begins the next batch."""
+    left = torch.empty(0, dtype=torch.int64)
     for _ in range(steps):
-        while len(waiting) < batch:
-            waiting = torch.cat([waiting, next(rounds)])
-        yield waiting[:batch]
-        waiting = waiting[batch:]
+        while len(left) < batch:
+            left = torch.cat([left, next(whole)])
+        yield left[:batch]
+        left = left[batch:]
 
 
-def taught(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int) -> Tensor:
+def distilled(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int) -> Tensor:
     """Targets float32 (B, K): half the label, half the mean probabilities of the teachers for this very view.
 
     Source: Hinton 2015, section 2, temperature 1; on the views the student sees, as in Beyer 2022.
     """
     with torch.no_grad():
-        opinion = torch.stack([teacher(x).float().softmax(1) for teacher in teachers]).mean(0)
-    return torch.lerp(functional.one_hot(y, classes).float(), opinion, TAUGHT_SHARE)
+        predicted = torch.stack([teacher(x).float().softmax(1) for teacher in teachers]).mean(0)
+    return torch.lerp(functional.one_hot(y, classes).float(), predicted, DISTILLED_SHARE)
 
 
-def mixed(
+def mixup(
     x: Tensor, target: Tensor, weight: Tensor | None, classes: int, alpha: float, stream: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Convex combinations of images, and of targets, with each other in a random order (Zhang 2018, equation 1).
 
-    One share for the batch, from Beta(alpha, alpha), made of two gamma draws. Each target is first multiplied by what
-    its image counts, float32 `weight` (B,): the cross-entropy with a blend is then that of its two images, each by its
-    own share and weight, and needs no weight any more.
+    One share for the batch, from Beta(alpha, alpha), made of two gamma draws. Each target is first multiplied by its
+    image's weight, float32 (B,): the cross-entropy with a blend is then that of its two images, each with its own share
+    and weight.
     """
     a, b = (torch._standard_gamma(torch.tensor([alpha, alpha]), generator=stream)).tolist()
     share = a / max(a + b, 1e-12)
@@ -148,8 +141,8 @@ def mixed(
     return torch.lerp(x[other], x, share), torch.lerp(soft[other], soft, share)
 
 
-def recalibrate(network: nn.Module, batches: Iterator[Tensor]) -> None:
-    """Take the running statistics of all batch norms anew, from these batches alone (Besnier 2020).
+def recalibrate_batch_norm(network: nn.Module, batches: Iterator[Tensor]) -> None:
+    """Compute the running statistics of all batch norms again, from these batches alone (Besnier 2020).
 
     They are the means of the batches' own statistics, each batch counting by its images. All other layers work as in
     evaluation (no dropout), and the network is in that mode afterwards.

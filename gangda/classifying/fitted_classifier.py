@@ -1,4 +1,4 @@
-"""A trained classifier: what it answers, and how it is kept in a file."""
+"""A trained classifier: its predictions and features, and its file."""
 
 import hashlib
 import json
@@ -24,14 +24,18 @@ from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
 from gangda.zoo.draw import to_float
 
 INFERENCE_BATCH = 1024
-ABOUT = ("name", "class_names", "image_shape", "n_train", "steps", "seed")  # kept beside the weights
+# What a file describes beside the weights, and the types in JSON.
+ABOUT = {
+    **{"name": str, "class_names": list, "image_shape": list},
+    **{"n_train": int, "steps": int, "seed": int, "fingerprint": str},
+}
 
 FloatArray32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class FittedClassifier:
-    """A trained classifier in eval mode on its machine.
+    """A trained classifier in eval mode on its device.
 
     Attributes:
         network: maps (B, C, H, W) in [-1, 1] to (B, K) logits.
@@ -39,7 +43,7 @@ class FittedClassifier:
         class_names: the K names, in label order.
         image_shape: (C, H, W) it was trained on.
         n_train, steps, seed: images, optimizer steps and seed of its training.
-        machine: where it runs.
+        context: device and precision it runs in.
     """
 
     network: nn.Module
@@ -55,33 +59,33 @@ class FittedClassifier:
     def fingerprint(self) -> str:
         """Hex SHA-256 (first 16 digits) of architecture and weights: the key of what it computes."""
         digest = hashlib.sha256(repr((self.name, self.image_shape, self.class_names)).encode())
-        for key, tensor in self.network.state_dict().items():
-            digest.update(
-                key.encode()
-                + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            )
+        for key, tensor in self._tensors().items():
+            digest.update(key.encode() + tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {key: tensor.cpu().contiguous() for key, tensor in self.network.state_dict().items()}
 
     def logits(self, pixels: UInt8Array) -> FloatArray32:
         """Class logits of uint8 (N, H, W, C) images: float32 (N, K)."""
-        return self._ask(self.network, pixels, len(self.class_names))
+        return self._apply(self.network, pixels, len(self.class_names))
 
     def features(self, pixels: UInt8Array) -> FloatArray32:
         """Activations before the output layer, float32 (N, F); the logits where there is no `features`."""
-        return self._ask(getattr(self.network, "features", self.network), pixels, len(self.class_names))
+        return self._apply(getattr(self.network, "features", self.network), pixels, len(self.class_names))
 
     def predict(self, pixels: UInt8Array) -> IntArray:
         """The likeliest class of each image, int64 (N,)."""
         return np.asarray(self.logits(pixels).argmax(axis=1), dtype=np.int64)
 
-    def _ask(self, function: Callable[[Tensor], Tensor], pixels: UInt8Array, width: int) -> FloatArray32:
+    def _apply(self, function: Callable[[Tensor], Tensor], pixels: UInt8Array, width: int) -> FloatArray32:
         self._check(pixels)
-        answers = []
+        outputs = []
         with evaluating(self.network), self.context.autocast():
             for start in range(0, len(pixels), INFERENCE_BATCH):
                 batch = to_device(pixels[start : start + INFERENCE_BATCH], self.context)
-                answers.append(function(to_float(batch)).float().cpu().numpy())
-        return np.concatenate(answers) if answers else np.zeros((0, width), dtype=np.float32)
+                outputs.append(function(to_float(batch)).float().cpu().numpy())
+        return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)
 
     def _check(self, pixels: UInt8Array) -> None:
         channels, height, width = self.image_shape
@@ -93,12 +97,9 @@ class FittedClassifier:
 
     def save(self, path: Path) -> None:
         """Write weights and description to one safetensors file."""
-        about = {key: getattr(self, key) for key in (*ABOUT, "fingerprint")}
-        tensors = {
-            key: tensor.detach().cpu().contiguous() for key, tensor in self.network.state_dict().items()
-        }
+        about = {key: getattr(self, key) for key in ABOUT}
         text = json.dumps({"format_version": FORMAT_VERSION, **about})
-        write_bytes(path, save(tensors, metadata={"gangda": text}))
+        write_bytes(path, save(self._tensors(), metadata={"gangda": text}))
 
     @staticmethod
     def load(path: Path, context: DeviceContext) -> "FittedClassifier":
@@ -118,10 +119,10 @@ class FittedClassifier:
             raise DataError(
                 f"{path}: does not hold the weights of {about['name'][:40]}; train it again"
             ) from error
-        context = suited(network, context)
-        described = {key: about[key] for key in ABOUT} | {"class_names": names, "image_shape": shape}
+        context, fingerprint = context_for(network, context), about.pop("fingerprint")
+        described = about | {"class_names": names, "image_shape": shape}
         fitted = FittedClassifier(network=place(network, context).eval(), context=context, **described)
-        if fitted.fingerprint != about["fingerprint"]:
+        if fitted.fingerprint != fingerprint:
             raise DataError(f"{path}: its weights are damaged (their hash does not match); train it again")
         return fitted
 
@@ -146,24 +147,25 @@ def to_device(pixels: UInt8Array, context: DeviceContext) -> Tensor:
     return as_tensor(pixels).to(context.device).permute(0, 3, 1, 2)
 
 
-def suited(network: nn.Module, context: DeviceContext) -> DeviceContext:
-    """The machine with the number format this network runs best in: some are slower in bf16 on a CPU."""
+def context_for(network: nn.Module, context: DeviceContext) -> DeviceContext:
+    """The context with the precision this network runs fastest in: some are slower in bf16 on a CPU."""
     if context.device.type == "cpu" and getattr(network, "fp32_on_cpu", False):
         return replace(context, dtype=torch.float32)
     return context
 
 
-def layout(context: DeviceContext) -> torch.memory_format:
-    """The memory layout of images and convolutions on a machine."""
+def memory_format(context: DeviceContext) -> torch.memory_format:
+    """The memory layout of images and convolutions on a device."""
     return torch.channels_last if context.channels_last else torch.contiguous_format
 
 
 def place(network: nn.Module, context: DeviceContext) -> nn.Module:
-    """Move a network, in place, to the machine's device and memory layout."""
-    return network.to(context.device, memory_format=layout(context))  # type: ignore[call-overload,no-any-return]
+    """Move a network, in place, to the device and its memory layout."""
+    return network.to(context.device, memory_format=memory_format(context))  # type: ignore[call-overload,no-any-return]
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Description and weights of a file; the description has all of `ABOUT`, of the right types."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
@@ -176,14 +178,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
     try:
         about = json.loads(metadata["gangda"])
-        described = {key: about[key] for key in (*ABOUT, "fingerprint")}
+        described = {key: about[key] for key in ABOUT}
     except (KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{path}: not a classifier of gangda's; train it again") from None
     check_version(about.get("format_version"), path)
     names, shape = described["class_names"], described["image_shape"]
-    kinds = {"name": str, "class_names": list, "image_shape": list, "n_train": int, "steps": int, "seed": int}
-    right = all(isinstance(described[key], kind) for key, kind in kinds.items())
-    right = right and all(isinstance(name, str) for name in names) and len(shape) == 3
-    if not right or not all(isinstance(side, int) for side in shape):
+    right = all(isinstance(described[key], kind) for key, kind in ABOUT.items())
+    if not right or len(shape) != 3 or not _all_are(str, names) or not _all_are(int, shape):
         raise DataError(f"{path}: its description is damaged; train the classifier again")
     return described, tensors
+
+
+def _all_are(kind: type, values: list[Any]) -> bool:
+    return all(isinstance(value, kind) for value in values)

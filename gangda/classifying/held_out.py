@@ -13,51 +13,51 @@ from gangda.data.sources.resize import to_square
 from gangda.data.splits import SourceImages, draw_splits
 from gangda.errors import DataError, GangdaError
 
-# Share of the test images that may be twins of training images. A source's own split may hold more: its row
-# ids tell that the images are different ones, and public sets do hold twins.
-MOST_TWINS = 0.1
-MOST_OWN_TWINS = 0.5
+# Share of the test images that may equal a training image. A source's own split may hold more: its row ids show that
+# these are different images, and public sets do hold duplicates.
+MOST_DUPLICATES = 0.1
+MOST_OWN_DUPLICATES = 0.5
 
 
 @dataclass(frozen=True)
-class Behind:
+class SourceData:
     """The real data that training images come from: its content hash, and the --image-size of that hash."""
 
     fingerprint: str
     image_size: int | None
 
 
-def behind_set(folder: Path) -> Behind:
-    """The real data behind a set of gangda's own, as its index tells.
+def source_of_set(folder: Path) -> SourceData:
+    """The real data that a sample set or augmented set was made from, by its index.
 
     Raises:
         DataError: the index cannot be read.
     """
     data = unite(read_indices(folder))["data"]
     size = (data.get("config") or {}).get("image_size")
-    return Behind(str(data.get("fingerprint", "")), size if isinstance(size, int) else None)
+    return SourceData(str(data.get("fingerprint", "")), size if isinstance(size, int) else None)
 
 
-def named_test(
-    test: str, train: LabelledImages, behind: Behind, download: bool
+def load_test_images(
+    test: str, train: LabelledImages, source: SourceData, download: bool
 ) -> tuple[LabelledImages, bool]:
-    """The test images that `--test` names, as large as `train`; and whether they are of the data behind it.
+    """The test images that `--test` names, as large as `train`; and whether they are of `train`'s own source.
 
-    Of the data behind `train`, its test split (its fixed fifth, where it has none of its own): the rest may
-    have been trained on. Of any other data its test split, or all of it where it has none.
+    Of that source, its test split (its fixed fifth, where it has none of its own): the rest may have been trained on.
+    Of any other data its test split, or all of it where it has none.
 
     Raises:
         DataError: cannot be read, or shares images with `train`.
     """
     size = train.image_shape[1]
-    source = _load(test, behind.image_size, download)
-    if source.fingerprint == behind.fingerprint:
-        own = draw_splits(source, DataConfig(source=test), 0).test
+    images = _load(test, source.image_size, download)
+    if images.fingerprint == source.fingerprint:
+        own = draw_splits(images, DataConfig(source=test), 0).test
         _refuse_shared(own, train, test)
         return replace(own, pixels=to_square(own.pixels, size)), True
-    if source.train.image_shape[1] != size:
-        source = _load(test, size, download)
-    return source.test if source.test is not None else source.train, False
+    if images.train.image_shape[1] != size:
+        images = _load(test, size, download)
+    return images.test if images.test is not None else images.train, False
 
 
 def _load(test: str, image_size: int | None, download: bool) -> SourceImages:
@@ -78,21 +78,21 @@ def _refuse_shared(test: LabelledImages, train: LabelledImages, where: str) -> N
         )
 
 
-def check_twins(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:
-    """A remark on test images that are in the training set pixel for pixel.
+def check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:
+    """A note on test images that equal a training image pixel for pixel.
 
     `own`: train and test are splits of the same source.
 
     Raises:
         DataError: so many that the test set must hold what was trained on.
     """
-    seen = {row.tobytes() for row in train.pixels}
-    twins = sum(row.tobytes() in seen for row in test.pixels)
-    if twins > len(test) * (MOST_OWN_TWINS if own else MOST_TWINS):
+    trained = {row.tobytes() for row in train.pixels}
+    count = sum(row.tobytes() in trained for row in test.pixels)
+    if count > len(test) * (MOST_OWN_DUPLICATES if own else MOST_DUPLICATES):
         raise DataError(
-            f"{twins:,} of {len(test):,} test images are among the images to train on, pixel for pixel; give "
+            f"{count:,} of {len(test):,} test images are among the images to train on, pixel for pixel; give "
             "another --test"
         )
-    if not twins:
+    if not count:
         return ()
-    return (f"{twins:,} of {len(test):,} test images are, pixel for pixel, also among those trained on",)
+    return (f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on",)

@@ -205,13 +205,13 @@ SOURCES: Mapping[str, Entry] = {
 
 CLASSIFIERS: Mapping[str, Entry] = {
     "lenet": Entry(
-        "gangda.classifying.networks.lenet:build", "LeNet-5 with ReLU and max pooling", "LeCun 1998"
+        "gangda.classifying.networks.lenet:LeNet", "LeNet-5 with ReLU and max pooling", "LeCun 1998"
     ),
     "resnet": Entry(
-        "gangda.classifying.networks.resnet:build", "small pre-activation residual network", "He 2016"
+        "gangda.classifying.networks.resnet:ResNet", "small pre-activation residual network", "He 2016"
     ),
     "logistic": Entry(
-        "gangda.classifying.networks.logistic:build", "logistic regression on pixels: a floor", "Cox 1958"
+        "gangda.classifying.networks.logistic:Logistic", "logistic regression on pixels: a floor", "Cox 1958"
     ),
 }
 

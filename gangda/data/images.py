@@ -137,6 +137,24 @@ def generated_images(
     )
 
 
+def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
+    """The images with labels by the reference's class names.
+
+    Raises:
+        DataError: a class that the reference does not have, or images of another shape; `where` says of what.
+    """
+    shapes = images.image_shape, reference.image_shape
+    if shapes[0] != shapes[1]:
+        ours, theirs = (f"{h}x{w} {'grey' if c == 1 else 'RGB'}" for c, h, w in shapes)
+        raise DataError(f"{where}: {ours} images, the others are {theirs}; set --image-size")
+    names = reference.class_names
+    unknown = [name for name in images.class_names if name not in names]
+    if unknown:
+        raise DataError(f"{where}: class '{unknown[0]}' is not among {', '.join(names[:20])}")
+    order = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
+    return dataclasses.replace(images, labels=order[images.labels], class_names=names)
+
+
 def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImages:
     """All images in one set, in order; class names and image shapes must agree.
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
+from gangda.classifying.ensemble import ClassifierEnsemble, cached_ensemble
 from gangda.classifying.fit import FittedClassifier, fit_classifier
 from gangda.config.fields import from_plain
 from gangda.config.schema import ClassifierConfig, DataConfig
@@ -111,7 +111,7 @@ def pseudo_labeler_of_run(
         )
         return ClassifierEnsemble((fitted.labeler, fitted.verifier), {"validation_accuracy": fitted.accuracy})
 
-    kept = kept_panel(
+    kept = cached_ensemble(
         run / FOLDER, ROLES, config, context, fit, reporter, shares={"validation_accuracy": float | None}
     )
     labeler, verifier = kept.members

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gangda.config.schema import DataConfig
-from gangda.data.images import REAL, LabelledImages, concatenate
+from gangda.data.images import REAL, LabelledImages, aligned, concatenate
 from gangda.data.loading import load_source
 from gangda.data.sample_set import SetOnDisk
 from gangda.data.sources.raw import UNLABELLED
@@ -61,30 +61,11 @@ def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[Label
     Raises:
         DataError: a class the data does not have, or images of another shape.
     """
-    if images.image_shape != splits.train.image_shape:
-        raise DataError(
-            f"{path}: {_shape(images)} images, the data's are {_shape(splits.train)}; set --image-size"
-        )
     if not splits.labelled or images.class_names == (UNLABELLED,):
-        return _one_class(images), replace(
-            splits,
-            train=_one_class(splits.train),
-            validation=_one_class(splits.validation),
-            test=_one_class(splits.test),
-            labelled=False,
-        )
-    names = splits.train.class_names
-    unknown = [name for name in images.class_names if name not in names]
-    if unknown:
-        raise DataError(f"{path}: has class '{unknown[0]}', which is not in the data: {', '.join(names)}")
-    order = np.array([names.index(name) for name in images.class_names], dtype=np.int64)
-    return replace(images, labels=order[images.labels], class_names=names), splits
+        parts = {name: _one_class(getattr(splits, name)) for name in ("train", "validation", "test")}
+        images, splits = _one_class(images), replace(splits, **parts, labelled=False)
+    return aligned(images, splits.train, str(path)), splits
 
 
 def _one_class(images: LabelledImages) -> LabelledImages:
     return replace(images, labels=np.zeros_like(images.labels), class_names=(UNLABELLED,))
-
-
-def _shape(images: LabelledImages) -> str:
-    channels, height, width = images.image_shape
-    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"

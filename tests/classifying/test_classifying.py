@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from torch import Tensor, nn
 
 from gangda import classifying
 from gangda.augmenting import augment
 from gangda.classifying import ClassifyResult, classify
+from gangda.config import catalog
 from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.images import GENERATED, REAL
 from gangda.data.loading import load_splits
@@ -79,7 +81,7 @@ def write_noise(path: Path, count: int = 100) -> Path:
     return path
 
 
-def write_twins(path: Path, of: Path, count: int) -> Path:
+def write_duplicates(path: Path, of: Path, count: int) -> Path:
     """The same labels, other images but for the first `count`."""
     with np.load(of, allow_pickle=False) as file:
         arrays = dict(file)
@@ -192,7 +194,7 @@ def test_a_set_of_leaked_rows_is_refused_with_a_named_test_too(tmp_path: Path) -
 
 def test_a_few_twins_in_other_data_are_reported(tmp_path: Path) -> None:
     train = write_noise(tmp_path / "train.npz")
-    other = write_twins(tmp_path / "other.npz", train, 10)
+    other = write_duplicates(tmp_path / "other.npz", train, 10)
     values = run(str(train), str(other), data=DataConfig(validation=0), dry_run=True).as_dict()
     assert values["n_test"] == 100
     assert any("test images are, pixel for pixel" in note for note in values["notes"])
@@ -219,11 +221,15 @@ def test_twins_are_reported(tmp_path: Path) -> None:
         (
             {"set_path": "a.npz", "test": "more.npz", "data": DataConfig()},
             DataError,
-            "test class '3' is not among",
+            "more.npz: class '3' is not among 0, 1, 2",
         ),
-        ({"set_path": "a.npz", "test": "rgb.npz", "data": DataConfig()}, DataError, "its test images are"),
         (
-            {"set_path": "a.npz", "test": "twins.npz", "data": DataConfig()},
+            {"set_path": "a.npz", "test": "rgb.npz", "data": DataConfig()},
+            DataError,
+            "rgb.npz: 8x8 RGB images, the others are 8x8 grey",
+        ),
+        (
+            {"set_path": "a.npz", "test": "copies.npz", "data": DataConfig()},
             DataError,
             "9 of 40 test images are among the images to train on",
         ),
@@ -239,7 +245,7 @@ def test_bad_input(tmp_path: Path, arguments: dict[str, Any], kind: type[GangdaE
     write_npz(tmp_path / "a.npz", ["0", "1", "2"])
     write_npz(tmp_path / "more.npz", ["0", "3"])
     write_npz(tmp_path / "rgb.npz", ["0", "1"], channels=3)
-    write_twins(tmp_path / "twins.npz", tmp_path / "a.npz", 10)
+    write_duplicates(tmp_path / "copies.npz", tmp_path / "a.npz", 10)
     write_set(tmp_path / "set")
     write_set(tmp_path / "leaky", leak=True)
     write_set(tmp_path / "lost", source="gone/away")
@@ -248,3 +254,24 @@ def test_bad_input(tmp_path: Path, arguments: dict[str, Any], kind: type[GangdaE
         run(**arguments)
     assert "\n" not in str(caught.value)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+class Brightness(nn.Module):
+    """A classifier of somebody else's: it knows an image by its mean alone."""
+
+    def __init__(self, num_classes: int, channels: int, size: int) -> None:
+        super().__init__()
+        self.output = nn.Linear(1, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.output(x.mean((1, 2, 3)).unsqueeze(1))
+        return logits
+
+
+def test_a_classifier_is_one_class_and_one_line_of_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = catalog.Entry(f"{__name__}:Brightness", "by its mean")
+    monkeypatch.setitem(catalog.CLASSIFIERS, "brightness", entry)  # type: ignore[arg-type]
+    values = run(classifier=ClassifierConfig(classifier="brightness", classifier_steps=3)).as_dict()
+    assert values["classifier"]["classifier"] == "brightness"
+    assert values["steps"] == 3
+    assert np.sum(values["confusion"]) == values["n_test"]

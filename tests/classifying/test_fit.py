@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from gangda.classifying import fit
+from gangda.classifying import batches, fit
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier, one_cycle, step_count
 from gangda.config import catalog
 from gangda.config.arms import FitRule
@@ -99,7 +99,7 @@ def test_it_is_a_plain_training_loop_made_fast(
     train, steps = bars(40), 12
     weight = np.random.default_rng(0).uniform(0, 2, 40).astype(np.float32)
     train = dataclasses.replace(train, weight=weight)
-    monkeypatch.setattr(fit, "CHUNK", 32)
+    monkeypatch.setattr(batches, "CHUNK", 32)
     fitted = fit_classifier(train, FEW, seed=5, context=context)
     stream = torch.Generator().manual_seed(seed_for(5, "classifier", "order"))
     order = torch.cat([torch.randperm(40, generator=stream) for _ in range(5)])

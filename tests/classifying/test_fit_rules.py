@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gangda.classifying import fit, fit_rules
+from gangda.classifying.batches import ClassifierBatches
 from gangda.classifying.fit import fit_classifier
 from gangda.config.arms import ARMS, FitRule
 from gangda.config.schema import ClassifierConfig, TransformConfig
@@ -61,8 +62,10 @@ def test_logits_are_shifted_by_the_log_of_the_shares() -> None:
 
 def test_annealing_holds_for_two_thirds() -> None:
     rule = FitRule(annealed=True)
-    assert [fit_rules.annealed(rule, step, 12) for step in (0, 8, 10, 12)] == pytest.approx([1, 1, 0.5, 0])
-    assert fit_rules.annealed(FitRule(), 12, 12) == 1.0
+    assert [fit_rules.synthetic_weight(rule, step, 12) for step in (0, 8, 10, 12)] == pytest.approx(
+        [1, 1, 0.5, 0]
+    )
+    assert fit_rules.synthetic_weight(FitRule(), 12, 12) == 1.0
 
 
 def test_every_image_comes_before_any_comes_again() -> None:
@@ -100,13 +103,13 @@ def test_teachers_have_half_a_say() -> None:
     sure = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
     nn.init.zeros_(sure[1].weight)
     sure[1].bias.data = torch.tensor([math.log(3.0), 0.0])  # 3/4 and 1/4
-    target = fit_rules.taught(torch.tensor([1, 0]), torch.zeros(2, 1, 2, 2), [sure, sure], 2)
+    target = fit_rules.distilled(torch.tensor([1, 0]), torch.zeros(2, 1, 2, 2), [sure, sure], 2)
     torch.testing.assert_close(target, torch.tensor([[0.375, 0.625], [0.875, 0.125]]))
 
 
 def test_mixup_mixes_images_and_targets_alike() -> None:
     x = torch.arange(4.0).view(4, 1, 1, 1)
-    mixed, target = fit_rules.mixed(x, torch.tensor([0, 1, 0, 1]), None, 2, 0.5, stream())
+    mixed, target = fit_rules.mixup(x, torch.tensor([0, 1, 0, 1]), None, 2, 0.5, stream())
     torch.testing.assert_close(target.sum(1), torch.ones(4))
     a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
     share, other = a / (a + b), torch.randperm(4, generator=again)
@@ -119,7 +122,7 @@ def test_a_blend_counts_by_both_its_images() -> None:
     """Against the two cross-entropies, each with its own image's weight: of images that count 0 nothing is learned."""
     torch.manual_seed(0)
     x, y, weight = torch.randn(4, 1, 1, 1), torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 0.25, 0.0, 2.0])
-    _, target = fit_rules.mixed(x, y, weight, 2, 0.5, stream())
+    _, target = fit_rules.mixup(x, y, weight, 2, 0.5, stream())
     a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
     share, other = a / (a + b), torch.randperm(4, generator=again)
     logits = torch.randn(4, 2)
@@ -154,7 +157,7 @@ def test_recalibration_is_the_mean_over_the_images() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1))
     parts = [torch.full((count, 1, 2, 2), value) for count, value in ((6, 1.0), (2, 4.0), (1, 10.0))]
     parts[1][0] = 2.0  # mean 3, variance 8 / 7 over the eight values
-    fit_rules.recalibrate(network, iter(parts))
+    fit_rules.recalibrate_batch_norm(network, iter(parts))
     assert float(network[0].running_mean) == pytest.approx((6 * 1 + 2 * 3 + 1 * 10) / 9)
     assert float(network[0].running_var) == pytest.approx(2 * (8 / 7) / 9)
     assert network[0].momentum == 0.1
@@ -162,7 +165,7 @@ def test_recalibration_is_the_mean_over_the_images() -> None:
 
 def test_recalibration_drops_nothing_out() -> None:
     network = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm2d(1)).train()
-    fit_rules.recalibrate(network, iter([torch.ones(8, 1, 4, 4)]))
+    fit_rules.recalibrate_batch_norm(network, iter([torch.ones(8, 1, 4, 4)]))
     assert float(network[1].running_mean) == 1.0
     assert float(network[1].running_var) == 0.0
     assert not any(layer.training for layer in network.modules())
@@ -171,9 +174,10 @@ def test_recalibration_drops_nothing_out() -> None:
 def test_the_last_batch_of_a_recalibration_is_never_a_single_image(context: DeviceContext) -> None:
     """Nine real images in batches of eight: two of five and four, where batch norm refuses a plane of one value."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
-    lesson = fit._Lesson(images([0, 1] * 4 + [0]), FitRule(), 8, 1, 0, context, None)
-    fit_rules.recalibrate(network, lesson.real_views())
-    assert [len(part) for part in lesson.real_views()] == [5, 4]
+    train = images([0, 1] * 4 + [0])
+    batches = ClassifierBatches(train, FitRule(), batch_size=8, steps=1, seed=0, context=context)
+    fit_rules.recalibrate_batch_norm(network, batches.real_images())
+    assert [len(part) for part in batches.real_images()] == [5, 4]
 
 
 @pytest.mark.parametrize("name", ARMS)

@@ -9,7 +9,7 @@ from damage import as_json, other_values, spoilt, write
 from test_fuzz import depths, fuzz, refused_or_read
 
 from gangda.classifying import classify
-from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
+from gangda.classifying.ensemble import ClassifierEnsemble, cached_ensemble
 from gangda.classifying.fit import fit_classifier
 from gangda.comparing.sweeps.identity import Identity
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
@@ -143,13 +143,13 @@ def test_plan_of_an_experiment_over_settings(tmp_path, depth):
 
 
 @depths
-def test_a_kept_panel(tmp_path, depth, context, blobs):
+def test_a_cached_ensemble(tmp_path, depth, context, blobs):
     folder = tmp_path / "sorter"
     fitted = fit_classifier(blobs, TINY, seed=0, context=context)
     fresh = ClassifierEnsemble((fitted,), {"agreement": 0.5})
 
     def asked(fit):
-        return kept_panel(folder, ("first",), TINY, context, fit, SILENT, shares={"agreement": float})
+        return cached_ensemble(folder, ("first",), TINY, context, fit, SILENT, shares={"agreement": float})
 
     asked(lambda: fresh)
     path = folder / "sorter.json"

@@ -2,13 +2,12 @@
 
 from torch import Tensor, nn
 
-from gangda.errors import UsageError
+from gangda.classifying.networks.base import FeatureNetwork
 
 FEATURES = 84
-SMALLEST, LARGEST = 8, 64
 
 
-class LeNet(nn.Module):
+class LeNet(FeatureNetwork):
     """LeNet-5 with ReLU and max pooling.
 
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B.
@@ -24,7 +23,7 @@ class LeNet(nn.Module):
     fp32_on_cpu = True
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:
-        super().__init__()
+        super().__init__(size)
         pooling: nn.Module = nn.MaxPool2d(2)  # before ReLU: the same values from a quarter of the work
         first, second = nn.Conv2d(channels, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
         side = (size // 2 - 4) // 2
@@ -43,21 +42,3 @@ class LeNet(nn.Module):
         """Activations before the output layer: (B, C, H, W) in [-1, 1] -> (B, 84), not negative."""
         hidden: Tensor = self.hidden(self.convolutions(x))
         return hidden
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class logits: (B, C, H, W) in [-1, 1] -> (B, K)."""
-        logits: Tensor = self.output(self.features(x))
-        return logits
-
-
-def build(num_classes: int, channels: int, size: int) -> LeNet:
-    """A fresh LeNet for square images of `size` pixels, initialised from torch's global stream.
-
-    Raises:
-        UsageError: the size is outside 8 to 64.
-    """
-    if not SMALLEST <= size <= LARGEST:
-        raise UsageError(
-            f"lenet takes images of {SMALLEST} to {LARGEST} pixels, not {size}; set --image-size"
-        )
-    return LeNet(num_classes, channels, size)

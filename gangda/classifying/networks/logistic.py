@@ -16,8 +16,3 @@ class Logistic(nn.Module):
         """Class logits: (B, C, H, W) in [-1, 1] -> (B, K)."""
         logits: Tensor = self.output(x.flatten(1))
         return logits
-
-
-def build(num_classes: int, channels: int, size: int) -> Logistic:
-    """For square images of `size` pixels, any."""
-    return Logistic(num_classes, channels, size)

@@ -5,11 +5,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gangda.errors import UsageError
+from gangda.classifying.networks.base import FeatureNetwork
 
 WIDTHS = (32, 32, 64, 128)  # channels of the stem and of the three stages
 FEATURES = WIDTHS[-1]
-SMALLEST, LARGEST = 8, 64
 
 
 class Block(nn.Module):
@@ -34,7 +33,7 @@ class Block(nn.Module):
         return inner + around
 
 
-class ResNet(nn.Module):
+class ResNet(FeatureNetwork):
     """A strided stem, three residual blocks of 32, 64 and 128 channels, mean over the plane, linear.
 
     307,690 parameters for one channel and ten classes: about the size of He's ResNet-20 for CIFAR (0.27 million), but
@@ -43,7 +42,7 @@ class ResNet(nn.Module):
     """
 
     def __init__(self, num_classes: int, channels: int, size: int) -> None:
-        super().__init__()
+        super().__init__(size)
         self.stem = nn.Conv2d(channels, WIDTHS[0], 3, 2 if size >= 16 else 1, 1, bias=False)
         strides = (1, 2, 2)
         pairs = zip(pairwise(WIDTHS), strides, strict=True)
@@ -54,21 +53,3 @@ class ResNet(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Mean activations before the output layer: (B, C, H, W) in [-1, 1] -> (B, 128), not negative."""
         return torch.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Class logits: (B, C, H, W) in [-1, 1] -> (B, K)."""
-        logits: Tensor = self.output(self.features(x))
-        return logits
-
-
-def build(num_classes: int, channels: int, size: int) -> ResNet:
-    """A fresh network for square images of `size` pixels, initialised from torch's global stream.
-
-    Raises:
-        UsageError: the size is outside 8 to 64.
-    """
-    if not SMALLEST <= size <= LARGEST:
-        raise UsageError(
-            f"resnet takes images of {SMALLEST} to {LARGEST} pixels, not {size}; set --image-size"
-        )
-    return ResNet(num_classes, channels, size)

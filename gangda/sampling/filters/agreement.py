@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from gangda.classifying.ensemble import ClassifierEnsemble, kept_panel
+from gangda.classifying.ensemble import ClassifierEnsemble, cached_ensemble
 from gangda.classifying.fit import FittedClassifier, fit_classifier
 from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
@@ -70,7 +70,7 @@ class Agreement:
         if filter_context.home is None:
             panel = fit()
         else:
-            panel = kept_panel(
+            panel = cached_ensemble(
                 filter_context.home / FOLDER,
                 ROLES,
                 config,

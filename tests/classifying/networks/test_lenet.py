@@ -9,7 +9,7 @@ from gangda.errors import UsageError
 @pytest.mark.parametrize("size", [8, 9, 12, 15, 16, 17, 28, 32, 33, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_size_gives_logits_and_84_features(size: int, channels: int) -> None:
-    network = lenet.build(7, channels, size)
+    network = lenet.LeNet(7, channels, size)
     x = torch.rand(2, channels, size, size) * 2 - 1
     assert network(x).shape == (2, 7)
     features = network.features(x)
@@ -19,7 +19,7 @@ def test_every_size_gives_logits_and_84_features(size: int, channels: int) -> No
 
 
 def test_28_pixels_is_the_textbook_lenet_5() -> None:
-    network = lenet.build(10, 1, 28)
+    network = lenet.LeNet(10, 1, 28)
     assert sum(p.numel() for p in network.parameters()) == 61_706
     x = torch.randn(4, 1, 28, 28)
     w = dict(network.named_parameters())
@@ -36,4 +36,4 @@ def test_28_pixels_is_the_textbook_lenet_5() -> None:
 @pytest.mark.parametrize("size", [0, 7, 65])
 def test_other_sizes_are_refused(size: int) -> None:
     with pytest.raises(UsageError, match="8 to 64 pixels"):
-        lenet.build(10, 1, size)
+        lenet.LeNet(10, 1, size)

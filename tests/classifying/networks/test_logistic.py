@@ -9,7 +9,7 @@ from gangda.runtime.device import DeviceContext
 
 
 def test_it_is_linear_in_the_pixels() -> None:
-    network = logistic.build(3, 1, 4)
+    network = logistic.Logistic(3, 1, 4)
     torch.nn.init.normal_(network.output.weight)
     x = torch.randn(5, 1, 4, 4)
     expected = x.flatten(1) @ network.output.weight.T

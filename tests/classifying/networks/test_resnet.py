@@ -9,7 +9,7 @@ from gangda.errors import UsageError
 @pytest.mark.parametrize("size", [8, 9, 15, 16, 28, 32, 33, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_size_gives_logits_and_128_features(size: int, channels: int) -> None:
-    network = resnet.build(7, channels, size).eval()
+    network = resnet.ResNet(7, channels, size).eval()
     x = torch.rand(2, channels, size, size) * 2 - 1
     features = network.features(x)
     assert features.shape == (2, resnet.FEATURES)
@@ -23,7 +23,7 @@ def test_parameters_counted_by_hand() -> None:
     second = 2 * 32 + 2 * 64 + 9 * 32 * 64 + 9 * 64 * 64 + 32 * 64
     third = 2 * 64 + 2 * 128 + 9 * 64 * 128 + 9 * 128 * 128 + 64 * 128
     head = 2 * 128 + 128 * 10 + 10
-    total = sum(p.numel() for p in resnet.build(10, 1, 28).parameters())
+    total = sum(p.numel() for p in resnet.ResNet(10, 1, 28).parameters())
     assert total == stem + first + second + third + head == 307_690
 
 
@@ -39,4 +39,4 @@ def test_a_block_is_pre_activated_and_adds_its_input() -> None:
 @pytest.mark.parametrize("size", [7, 65])
 def test_other_sizes_are_refused(size: int) -> None:
     with pytest.raises(UsageError, match="8 to 64 pixels"):
-        resnet.build(10, 1, size)
+        resnet.ResNet(10, 1, size)

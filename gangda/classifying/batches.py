@@ -1,0 +1,118 @@
+"""The batches that a classifier is trained on.
+
+The uint8 set stays on the device. A few thousand images at a time are gathered, transformed and made float together;
+batches are slices of that.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gangda.classifying import fit_rules
+from gangda.classifying.fitted_classifier import FittedClassifier, memory_format, to_device
+from gangda.config.arms import FitRule
+from gangda.data.images import REAL, LabelledImages
+from gangda.data.memmap import in_file
+from gangda.runtime.device import DeviceContext
+from gangda.runtime.seeding import torch_stream
+from gangda.zoo.draw import to_float
+
+CHUNK = 4096  # images gathered and transformed at once: amortises Python, still fits the caches
+CHUNK_VALUES = 2**20  # and at most this many pixel values (4 MB as floats)
+
+Transform = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Batch(NamedTuple):
+    """Input of one step: images in [-1, 1], labels (or probabilities), relative weights or None."""
+
+    x: Tensor
+    target: Tensor
+    weight: Tensor | None
+
+
+class ClassifierBatches:
+    """A training set on the device, in batches as the rule says; iterating gives one `Batch` for each of the steps."""
+
+    def __init__(
+        self,
+        train: LabelledImages,
+        rule: FitRule,
+        *,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        context: DeviceContext,
+        transform: Transform | None = None,
+        teachers: Sequence[FittedClassifier] = (),
+    ) -> None:
+        self.train, self.rule, self.batch_size, self.steps, self.seed = train, rule, batch_size, steps, seed
+        self.context, self.transform = context, transform
+        self._teachers = [teacher.network for teacher in teachers] if rule.taught else []
+        pixels = to_device(train.pixels, context)
+        # A contiguous copy is faster to gather from; memory-mapped pixels stay in their file.
+        self._pixels = pixels if in_file(train.pixels) else pixels.contiguous()
+        self._labels = torch.tensor(train.labels).to(context.device)
+        self._weight = self._relative_weights()
+        self._mixup_stream = torch_stream(seed, "classifier", "mixup")
+
+    def __iter__(self) -> Iterator[Batch]:
+        stream = torch_stream(self.seed, "classifier", "order")
+        order = fit_rules.order(self.train, self.rule, self.batch_size, self.steps, stream)
+        images = max(1, min(CHUNK, CHUNK_VALUES // math.prod(self.train.image_shape)))
+        step = 0
+        per_chunk = max(1, images // self.batch_size)
+        for chunk, rows in enumerate(iter(lambda: list(itertools.islice(order, per_chunk)), [])):
+            together = torch.cat(rows).to(self.context.device)
+            x = torch.split(self._views(together, chunk), self.batch_size)
+            y = torch.split(self._labels.index_select(0, together), self.batch_size)
+            for views, labels, own in zip(x, y, rows, strict=True):
+                yield self.apply_targets(views, labels, self._weight_at(own, step))
+                step += 1
+
+    def real_images(self) -> Iterator[Tensor]:
+        """All real images once, untransformed, in batches of nearly one size: batch norm refuses a single image."""
+        rows = torch.from_numpy(np.flatnonzero(self.train.origin == REAL)).to(self.context.device)
+        for part in torch.tensor_split(rows, max(1, math.ceil(len(rows) / self.batch_size))):
+            yield to_float(self._pixels.index_select(0, part))
+
+    def apply_targets(self, x: Tensor, target: Tensor, weight: Tensor | None) -> Batch:
+        """The batch with the targets of the rule: distilled from the teachers, and mixed up."""
+        classes = self.train.num_classes
+        if self._teachers:
+            target = fit_rules.distilled(target, x, self._teachers, classes)
+        if self.rule.mixup:
+            mixed = fit_rules.mixup(x, target, weight, classes, self.rule.mixup, self._mixup_stream)
+            return Batch(*mixed, None)
+        return Batch(x, target, weight)
+
+    def _views(self, rows: Tensor, chunk: int) -> Tensor:
+        """These images, transformed, float32 in [-1, 1]."""
+        images = self._pixels.index_select(0, rows)
+        if self.transform is not None:
+            images = self.transform(images, torch_stream(self.seed, "classifier", "transform", chunk))
+        return to_float(images.contiguous(memory_format=memory_format(self.context)))
+
+    def _relative_weights(self) -> Tensor | None:
+        """Weights over their mean (the learning rate keeps its meaning), float32 (N,); None where all are equal."""
+        weight = self.train.weight
+        if weight is None and not self.rule.annealed:
+            return None
+        weight = np.ones(len(self.train), dtype=np.float32) if weight is None else weight
+        return torch.tensor(weight / weight.mean(), dtype=torch.float32)
+
+    def _weight_at(self, rows: Tensor, step: int) -> Tensor | None:
+        """Weights of these rows at a step, float32 (B,) on the device."""
+        if self._weight is None:
+            return None
+        factor = fit_rules.synthetic_weight(self.rule, step, self.steps)
+        own = self._weight[rows]
+        if factor < 1:
+            real = torch.from_numpy(self.train.origin == REAL)[rows]
+            own = torch.where(real, own, factor * own)
+        return own.to(self.context.device)
