@@ -25,14 +25,16 @@ def classify(
     call: Call,
     set_path: Annotated[
         str,
-        typer.Argument(metavar="SET", help="an augmented or sample set, or anything --data takes elsewhere"),
+        typer.Argument(
+            metavar="SET", help="augmented set, sample set, or data as for --data of other commands"
+        ),
     ],
     test: Annotated[
         str | None,
         typer.Option("--test", help="test images \\[default: the held-out split of the set's own data]"),
     ] = None,
     transforms: Annotated[
-        bool, typer.Option("--transforms", help="with the traditional transforms, drawn anew for each batch")
+        bool, typer.Option("--transforms", help="apply the traditional transforms, drawn anew for each batch")
     ] = False,
     repeats: Annotated[
         int, typer.Option("--repeats", min=1, help="training runs, each with its own seed")
@@ -44,16 +46,16 @@ def classify(
     """Train a classifier on SET and test it on held-out real images."""
     from gangda import classifying
 
-    chosen = call.settings
+    settings = call.settings
     with call.terminal.reporter() as reporter:
         result = classifying.classify(
             set_path,
             test,
-            chosen.data,
-            chosen.classifier,
-            chosen.transforms if transforms else None,
+            settings.data,
+            settings.classifier,
+            settings.transforms if transforms else None,
             repeats,
-            chosen.runtime,
+            settings.runtime,
             out,
             dry_run=call.dry_run,
             reporter=reporter,
@@ -64,23 +66,16 @@ def classify(
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """Accuracies, recall of each class, and the confusion matrix."""
     sizes = f"{number(values['n_train'])} images, {number(values['steps'])} steps"
-    asked = f"{number(values['n_test'])} test images"
+    tested = f"{number(values['n_test'])} test images"
     if values["dry_run"]:
-        say(out, f"would train on {values['set']} ({sizes}) and test on {values['test']} ({asked})")
+        say(out, f"would train on {values['set']} ({sizes}) and test on {values['test']} ({tested})")
         say(out, f"would write: {values['out']}")
         return
-    spread = values["spread"]
+    spread, names = values["spread"], values["class_names"]
     rows = [(words, percent(values[name]), percent(spread[name])) for name, words in MEASURES.items()]
-    repeats = len(values["runs"])
-    draw(out, f"Trained on {sizes}; {asked}", ("", "mean", f"sd over {repeats}"), rows)
-    names = values["class_names"]
-    recalls = zip(names, values["recall"], values["test_counts"], strict=True)
-    draw(
-        out,
-        "Recall by class",
-        ("class", "recall", "test images"),
-        [(name, percent(recall), number(count)) for name, recall, count in recalls],
-    )
+    draw(out, f"Trained on {sizes}; {tested}", ("", "mean", f"sd over {len(values['runs'])}"), rows)
+    recalls = zip(names, map(percent, values["recall"]), map(number, values["test_counts"]), strict=True)
+    draw(out, "Recall by class", ("class", "recall", "test images"), recalls)
     show_confusion(out, names, values["confusion"])
     for note in values["notes"]:
         say(out, note)
@@ -88,7 +83,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
 
 
 def show_confusion(out: "Console", names: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
-    """The confusion matrix where it fits a screen; it is in the picture and the JSON anyway."""
+    """The confusion matrix of up to `WIDEST_MATRIX` classes; the figure and the JSON have it in any case."""
     if len(names) > WIDEST_MATRIX:
         return
     heads = [f"#{index}" for index in range(len(names))]

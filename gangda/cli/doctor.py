@@ -119,10 +119,8 @@ def described(call: Call) -> dict[str, Any] | None:
     from gangda.data.loading import load_splits
     from gangda.data.splits import describe
 
-    chosen = call.settings
-    if chosen.origins["data.source"] == "default":
-        return None
-    return describe(load_splits(chosen.data, chosen.runtime.seed))
+    data = call.settings.given_data
+    return None if data is None else describe(load_splits(data, call.settings.runtime.seed))
 
 
 def folders() -> dict[str, str]:

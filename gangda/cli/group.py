@@ -1,4 +1,4 @@
-"""Typer's classes, made to fail in one line and to answer Tab quickly. Nothing here knows a command."""
+"""Typer's classes with errors of one line, help as plain text, and fast completion. Nothing here knows a command."""
 
 import os
 import sys
@@ -20,15 +20,15 @@ from gangda.errors import (
 from gangda.runtime.launch import later_rank
 from gangda.runtime.signals import stop_request
 
-# What takes less memory, for the commands that have such an option: its parameter, and the advice.
-SAVING = {
+# What to do when memory runs out, by the name of the parameter that a command must have for it.
+SAVES_MEMORY = {
     "recipe_batch_size": "a smaller --batch-size",
     "classifier_classifier_batch": "a smaller --classifier-batch",
     "jobs": "fewer --jobs",
     "data_image_size": "a smaller --image-size",
 }
-EVERYWHERE = (UsageError, StoppedError, InterruptedByUserError)  # what all processes of a command meet alike
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
+RAISED_ON_ALL_RANKS = (UsageError, StoppedError, InterruptedByUserError)
+INTERRUPTED = 130  # Typer's exit code after Ctrl-C
 STOPPED = "stopped before it was done; run the same command again to go on"
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
 
@@ -47,13 +47,13 @@ class Command(TyperCommand):
                 formatter.write_dl(rows)
 
     def help_rows(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
-        """Each option as typed and its help, under the heading of its panel."""
+        """Each option as typed and its help, by heading."""
         rows: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
-                plain = "Arguments" if param.param_type_name == "argument" else "Options"
-                panel = rows.setdefault(param.rich_help_panel or plain, [])
-                panel.append((record[0], record[1].replace("\\[", "[")))
+                heading = "Arguments" if param.param_type_name == "argument" else "Options"
+                listed = rows.setdefault(param.rich_help_panel or heading, [])
+                listed.append((record[0], record[1].replace("\\[", "[")))
         return rows
 
     def invoke(self, ctx: Any) -> Any:
@@ -67,21 +67,19 @@ class Command(TyperCommand):
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise RunError(f"out of memory: use {self._less_memory()}") from error
-
-    def _less_memory(self) -> str:
-        own = {param.name for param in self.params}
-        advice = [words for name, words in SAVING.items() if name in own]
-        return ", or ".join(advice) or "another machine, or free some memory there"
+            own = {param.name for param in self.params}
+            advice = [words for name, words in SAVES_MEMORY.items() if name in own]
+            alternatives = ", or ".join(advice) or "another machine, or free some memory there"
+            raise RunError(f"out of memory: use {alternatives}") from error
 
 
 class Group(TyperGroup):
-    """Turns what goes wrong into one line on stderr and an exit code, also under a test runner."""
+    """Prints an error as one line on stderr and exits with its code, under a test runner too."""
 
     def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **kwargs: Any) -> Any:  # type: ignore[override]
         """Run; ends the process with the exit code unless `standalone_mode` is off."""
         if COMPLETING in os.environ:
-            # Or Typer folds descriptions into bogus candidates.
+            # In a narrow terminal Typer wraps descriptions, and the shells take the lines for candidates.
             os.environ.setdefault("TERMINAL_WIDTH", "1000")
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
@@ -89,11 +87,13 @@ class Group(TyperGroup):
             with stop_request() as stop, stop.at_once(STOPPED):
                 code = super().main(args, standalone_mode=False, **kwargs) or 0
             if code == INTERRUPTED:
-                complain("interrupted", code, everywhere=True)
+                print_error("interrupted", on_all_ranks=True)
         except GangdaError as error:
-            code = complain(str(error), error.exit_code, everywhere=isinstance(error, EVERYWHERE))
+            code = error.exit_code
+            print_error(str(error), on_all_ranks=isinstance(error, RAISED_ON_ALL_RANKS))
         except typer.TyperException as error:
-            code = complain(_usage_message(error), error.exit_code, everywhere=True)
+            code = error.exit_code
+            print_error(_usage_message(error), on_all_ranks=True)
         sys.exit(code)
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -101,20 +101,22 @@ class Group(TyperGroup):
         return deferred(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> None:
-        """Run the command; a reader that has gone away (`| head`) ends it without a word."""
+        """Run the command; end without a message where the reader of stdout has gone (`| head`)."""
         try:
             super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            silence_streams()
-            raise typer.Exit(0) from None  # the work is done; the reader had enough
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (sys.stdout, sys.stderr):  # or Python's flush at exit fails, with a message
+                os.dup2(nowhere, stream.fileno())
+            raise typer.Exit(0) from None
 
 
 class _Deferred:
-    """Stands for a parameter's type conversion until there is a value to convert."""
+    """Converts a parameter's value once there is one."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """None stays None (or an empty tuple), as in Typer; a value meets the real conversion."""
+        """None stays None (or an empty tuple), as in Typer; other values get the real conversion."""
         if value is None:
             return () if param.multiple or param.nargs == -1 else None
         param._runtime_param = None
@@ -122,30 +124,21 @@ class _Deferred:
 
 
 def deferred(params: list[Any]) -> list[Any]:
-    """The same options, no longer importing pydantic (0.1 s at each --help and Tab) unless typed."""
+    """The same options, which import pydantic (0.1 s) only where they are typed, not for --help and completion."""
     for param in params:
         param._runtime_param = _Deferred()
     return params
 
 
-def complain(message: str, code: int, everywhere: bool = False) -> int:
-    """Print one line on stderr and return the exit code.
+def print_error(message: str, on_all_ranks: bool) -> None:
+    """Print one line on stderr; nothing where the message is empty, because another rank has reported the error.
 
-    Of several processes that train together only the first says what all of them meet `everywhere`; of anything else
-    each says which one it is. An empty message says that another one has spoken.
+    What happens on all ranks of a training is printed by rank 0 alone; other errors with the number of their rank.
     """
     rank = later_rank(os.environ)
-    if message and not (rank and everywhere):
+    if message and not (rank and on_all_ranks):
         words = " ".join(message.split())
         print(f"gangda: rank {rank}: {words}" if rank else f"gangda: {words}", file=sys.stderr, flush=True)
-    return code
-
-
-def silence_streams() -> None:
-    """Point stdout and stderr at nothing, so that Python's flush at exit does not complain of a pipe."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
 
 
 def _usage_message(error: typer.TyperException) -> str:

@@ -1,4 +1,4 @@
-"""The command line: `gangda COMMAND`. A command is imported when it is asked for, its engine when it runs."""
+"""The command line: `gangda COMMAND`. A command is imported when it is asked for, torch when it runs."""
 
 import functools
 import importlib
@@ -14,9 +14,9 @@ from gangda.cli.group import Command, Group
 
 @dataclass(frozen=True)
 class Subcommand:
-    """What `--help` says of a command, and which options it has.
+    """What the list of commands says of one, and which options it has.
 
-    `summary` is the first line of its docstring; `sections`, `without` and `together` are those of `options.register`.
+    `summary` is the first line of its docstring; the other fields are arguments of `options.register`.
     """
 
     summary: str
@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, Subcommand] = {
         without=("data.source",),
     ),
     "score": Subcommand(
-        "Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.",
+        "Compare samples with held-out real images; each metric is shown beside its value for real images.",
         ("data", "score", "classifier", "runtime"),
     ),
     "compare": Subcommand(

@@ -1,4 +1,4 @@
-"""What the user sees: results on stdout (tables, or one JSON document), everything else on stderr."""
+"""Results on stdout (tables, or one JSON document); progress and remarks on stderr."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.runtime.progress import Reporter
 
-if TYPE_CHECKING:  # rich costs 60 ms, which completion need not pay
+if TYPE_CHECKING:  # importing rich takes longer than --help and completion do
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
@@ -23,13 +23,13 @@ Render = Callable[["Console", Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Terminal:
-    """Where a command speaks: `json` prints one document instead of tables, `quiet` silences stderr."""
+    """How a command prints: `json` prints one document instead of tables, `quiet` silences stderr."""
 
     json: bool = False
     quiet: bool = False
 
     def result(self, values: Mapping[str, Any], render: Render) -> None:
-        """Print a result once: as JSON, or drawn for people by `render`."""
+        """Print a result as JSON, or by `render`."""
         if self.json:
             print(json.dumps(plain(values), indent=2, allow_nan=False), flush=True)
         else:
@@ -38,7 +38,7 @@ class Terminal:
 
     @contextmanager
     def reporter(self) -> Iterator[Reporter]:
-        """A reporter for an engine: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
+        """A reporter of progress: bars on a terminal, plain lines elsewhere, nothing when quiet."""
         if self.quiet:
             yield Reporter()
         elif sys.stderr.isatty():
@@ -49,32 +49,34 @@ class Terminal:
 
 
 class LineReporter(Reporter):
-    """Remarks at once, progress as a plain line now and then, on stderr."""
+    """Prints remarks at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._spoke: dict[str, float] = {}
-        self._began: dict[str, tuple[float, float]] = {}  # when a task was first heard of, and how far it was
+        self._printed: dict[str, float] = {}  # when a task's last line was printed
+        self._began: dict[
+            str, tuple[float, float]
+        ] = {}  # when a task was first reported, and how much was done then
 
     def line(self, text: str) -> None:
         """Print a remark."""
         print(text, file=sys.stderr, flush=True)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
-        """Print how far a task is, at most every `LINE_EVERY` seconds."""
+        """Print how much of a task is done, at most every `LINE_EVERY` seconds."""
         now = self._clock()
         began, before = self._began.setdefault(task, (now, done))
-        if now - self._spoke.setdefault(task, now) < LINE_EVERY:
+        if now - self._printed.setdefault(task, now) < LINE_EVERY:
             return
-        self._spoke[task] = now
+        self._printed[task] = now
         parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
-        if total and before < done < total:  # what a run had done before it was continued took no time here
+        if total and before < done < total:  # a continued run: what was done before took no time here
             parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
         self.line(f"{task}: " + ", ".join(part for part in parts if part))
 
 
 class BarReporter(Reporter):
-    """Bars on a terminal, one for each task under way, and remarks above them."""
+    """Bars on a terminal, one for each task, and remarks above them."""
 
     def __init__(self, bar: "Progress") -> None:
         self._bar = bar
@@ -85,14 +87,14 @@ class BarReporter(Reporter):
         self._bar.console.print(text, markup=False, highlight=False)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
-        """Move a task's bar."""
+        """Update a task's bar."""
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(task, total=total, info="")
         self._bar.update(self._tasks[task], completed=done, total=total, info=info)
 
 
 def progress_bar() -> "Progress":
-    """Bar, share, the engine's own words (images/s) and time left, on stderr."""
+    """Bar, percentage, the task's own information (images/s) and time left, on stderr."""
     from rich import progress
     from rich.console import Console
 
@@ -108,7 +110,7 @@ def progress_bar() -> "Progress":
 
 
 def console() -> "Console":
-    """Stdout for tables; wide enough for them where it is not a terminal."""
+    """Stdout for tables: as wide as the terminal, or `REDIRECTED_WIDTH`."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH, highlight=False)
@@ -117,9 +119,9 @@ def console() -> "Console":
 def draw(
     out: "Console", title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
 ) -> None:
-    """Print a table; the first `left` columns are words, the others numbers (right-aligned).
+    """Print a table; the first `left` columns are left-aligned (words), the others right-aligned (numbers).
 
-    Columns without a single name have no head.
+    Without any name of a column there is no head.
     """
     from rich import box
     from rich.table import Table
@@ -137,44 +139,41 @@ def draw(
 
 
 def say(out: "Console", text: str) -> None:
-    """Print a sentence as it is: no markup, no colouring of numbers."""
+    """Print a sentence without markup and highlighting."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value of a table: 3 decimals below 100, fewer above; a dash for nothing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    """A value of a table: `digits` decimals below 100, one above; "-" for None and NaN."""
+    if value is None or value != value:
         return "-"
-    if isinstance(value, int) or not isinstance(value, float):
-        return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return f"{value:,.{digits}f}" if abs(value) < 100 else f"{value:,.1f}"
+    if isinstance(value, float):
+        return f"{value:,.{digits if abs(value) < 100 else 1}f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def percent(value: Any, digits: int = 1) -> str:
-    """A fraction as a percentage; a dash for nothing."""
-    missing = value is None or math.isnan(value)
-    return "-" if missing else f"{100 * value:.{digits}f}%"
+    """A fraction as a percentage; "-" for None and NaN."""
+    return "-" if value is None or value != value else f"{100 * value:.{digits}f}%"
 
 
 def interval(pair: Sequence[float] | None, show: Callable[[Any], str] = number) -> str:
-    """An interval such as "0.91 to 0.95"; a dash for none."""
+    """An interval such as "0.91 to 0.95"; "-" for None."""
     return "-" if pair is None else f"{show(pair[0])} to {show(pair[1])}"
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"; a dash for nothing."""
+    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"; "-" for None."""
     if seconds is None:
         return "-"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def plain(value: Any) -> Any:
-    """JSON values only: NaN and infinities become null, paths become text."""
+    """JSON values: NaN and infinities become null, paths become text."""
     if isinstance(value, Mapping):
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

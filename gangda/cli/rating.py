@@ -1,4 +1,4 @@
-"""`gangda score --rating-page` and `--ratings`: judging by eye."""
+"""`gangda score --rating-page` and `--ratings`: rating samples by eye."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
 
 
 def make_page(call: Call, samples: Sequence[Path], page: Path) -> None:
-    """Write the page."""
+    """Write the page that raters open."""
     from gangda.scoring import rating
 
-    chosen = call.settings
+    settings = call.settings
     result = rating.make_page(
         samples,
-        None if chosen.origins["data.source"] == "default" else chosen.data,
-        chosen.runtime,
+        settings.given_data,
+        settings.runtime,
         page,
-        images=chosen.score.rating_images,
-        changed=chosen.changed("data"),
+        images=settings.score.rating_images,
+        changed=settings.changed("data"),
         dry_run=call.dry_run,
     )
     call.terminal.result(result.as_dict(), show_page)
 
 
-def judge(call: Call, files: Sequence[Path]) -> None:
-    """Say what the raters' files hold."""
+def evaluate(call: Call, files: Sequence[Path]) -> None:
+    """Evaluate the files of raters."""
     from gangda.scoring import rating
 
     call.terminal.result(rating.judge_ratings(files).as_dict(), show_ratings)
 
 
 def show_page(out: "Console", values: Mapping[str, Any]) -> None:
-    """What is on it, and what to do with it."""
+    """The number of images of each set, and what to do next."""
     draw(out, "Images to rate", ("set", "images"), [(one["name"], one["images"]) for one in values["sets"]])
     if values["dry_run"]:
         say(out, f"would write: {values['page']}")
@@ -46,7 +46,7 @@ def show_page(out: "Console", values: Mapping[str, Any]) -> None:
 
 
 def show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
-    """Sets, classes, agreement with the automatic scores, and what a reader must know."""
+    """Ratings of each set, correct labels by class, agreement with the automatic scores, and notes."""
     files = len(values["files"])
     rows = [
         (

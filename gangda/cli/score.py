@@ -24,26 +24,26 @@ def score(
     rating_page: Annotated[
         Path | None,
         typer.Option(
-            "--rating-page", help="write a page to rate the SAMPLES (one set or several) by eye, blind"
+            "--rating-page", help="write a web page for rating the SAMPLES (one set or several) by eye, blind"
         ),
     ] = None,
     ratings: Annotated[
         list[Path] | None,
-        typer.Option("--ratings", help="a CSV that a rating page gave: tell what it says; repeatable"),
+        typer.Option("--ratings", help="evaluate a CSV file that a rating page has saved; repeatable"),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="folder of the result \\[default: scores/SAMPLES-HASH]")
     ] = None,
 ) -> None:
-    """Compare samples with held-out real images, metric by metric, each beside its real-versus-real floor.
+    """Compare samples with held-out real images; each metric is shown beside its value for real images.
 
-    Without --data, with the images that the sample set says it was made from; --image-size and the like count
-    for those too. By eye: --rating-page, then --ratings.
+    Without --data, the samples are compared with the images that their set was made from; --image-size and the other
+    options of the data apply to those too. To rate samples by eye: --rating-page, then --ratings.
     """
     sets = samples or []
     _check(sets, out, rating_page, ratings or [])
     if ratings:
-        rating.judge(call, ratings)
+        rating.evaluate(call, ratings)
     elif rating_page:
         rating.make_page(call, sets, rating_page)
     else:
@@ -51,14 +51,14 @@ def score(
 
 
 def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: Sequence[Path]) -> None:
-    """Refuse what does not go together.
+    """Refuse arguments that do not go together.
 
     Raises:
-        UsageError: too few or too many sets, or two things at once.
+        UsageError: too few or too many sets, or two tasks at once.
     """
     if ratings and (sets or page or out):
         raise UsageError(
-            "--ratings reads what raters said, and nothing else: leave out SAMPLES, --out and --rating-page"
+            "--ratings only evaluates the files of raters: leave out SAMPLES, --out and --rating-page"
         )
     if page and out:
         raise UsageError("--rating-page names the file itself; leave out --out")
@@ -69,19 +69,18 @@ def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: S
 
 
 def _score(call: Call, samples: Path, out: Path | None) -> None:
-    """The metrics of one set."""
     from gangda import scoring
 
-    chosen = call.settings
+    settings = call.settings
     with call.terminal.reporter() as reporter:
         result = scoring.score(
             samples,
-            None if chosen.origins["data.source"] == "default" else chosen.data,
-            chosen.classifier,
-            chosen.runtime,
+            settings.given_data,
+            settings.classifier,
+            settings.runtime,
             out,
-            metrics=chosen.score.metrics,
-            changed=chosen.changed("data"),
+            metrics=settings.score.metrics,
+            changed=settings.changed("data"),
             dry_run=call.dry_run,
             reporter=reporter,
         )
@@ -89,7 +88,7 @@ def _score(call: Call, samples: Path, out: Path | None) -> None:
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """One line for each metric, beside the same number for real images; then what a reader must know."""
+    """One line for each metric, beside its value for real images; then the notes."""
     sizes = ", ".join(f"{number(count)} {name}" for name, count in values["n"].items())
     if values["dry_run"]:
         say(out, f"would compare {values['samples']} with held-out real images ({sizes})")

@@ -1,4 +1,4 @@
-"""`gangda train`: fit a generator to real images."""
+"""`gangda train`: train a generator on real images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +19,9 @@ def train(
     list_architectures: Annotated[
         bool, typer.Option("--list", help="list the architectures and stop")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="go on from the last checkpoint of --out")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="continue from the last checkpoint of --out")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="run folder \\[default: runs/DATA-ARCH-HASH]")
     ] = None,
@@ -31,30 +33,29 @@ def train(
         return
     from gangda import training
 
-    chosen = call.settings
-    config = chosen.train_config()
+    config = call.settings.train_config()
     with call.terminal.reporter() as reporter:
         result = training.train(
             config, out, resume=resume, dry_run=call.dry_run, reporter=reporter, launch=call.launch
         )
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
-        values |= {"config": resolve.as_mapping(config), "origins": dict(chosen.origins)}
+        values |= {"config": resolve.as_mapping(config), "origins": dict(call.settings.origins)}
     call.terminal.result(values, show_rehearsal if call.dry_run else show_result)
 
 
-def listed(chosen: resolve.Settings) -> tuple[dict[str, Any], Render]:
-    """The catalog, or one architecture of it where --arch was typed; parameters for --data, where that was typed."""
+def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:
+    """All architectures, or the one that --arch names, and what prints them; sizes are for --data where given."""
     from gangda.training import listing
 
-    data = chosen.data if chosen.changed("data") else None
-    only = chosen.arch if chosen.origins["arch.name"] == "flag" else None
-    values = listing.architectures(data, only, chosen.runtime.seed)
+    data = settings.data if settings.changed("data") else None
+    only = settings.arch if settings.origins["arch.name"] == "flag" else None
+    values = listing.architectures(data, only, settings.runtime.seed)
     return values, show_architecture if only else show_architectures
 
 
 def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
-    """The catalog as a table."""
+    """All architectures as a table."""
     rows = [
         (
             row["name"],
@@ -68,17 +69,17 @@ def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
     columns = ("name", "what it is", "labels", "pixels", "G", "D")
     draw(out, "Architectures (--arch)", columns, rows, left=4)
     say(out, f"G, D: parameters of generator and discriminator for {images_of(values)} (yours: give --data).")
-    say(out, "labels: makes images of a class on demand. Options of one: gangda train --list --arch NAME")
+    say(out, "labels: makes images of a given class. Options of one: gangda train --list --arch NAME")
 
 
 def show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
-    """One architecture: what it is, its recipe and its own options."""
+    """One architecture, its recipe and its own options."""
     [row] = values["architectures"]
     least, most = row["pixels"]
     facts = [
         ("what it is", row["summary"]),
         ("paper", row["source"]),
-        ("images of a class on demand", row["labels"]),
+        ("images of a given class", row["labels"]),
         ("pixels", f"{least} to {most} a side"),
         (f"parameters, {images_of(values)}", " and ".join(sizes(row)) + " (generator and discriminator)"),
         ("its recipe", " ".join(_as_flag(*item) for item in row["recipe"].items()) or "the default"),
@@ -94,12 +95,12 @@ def _as_flag(name: str, value: Any) -> str:
 
 
 def sizes(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Parameters of both networks in millions; a dash for none."""
+    """Parameters of both networks in millions; "-" for none."""
     return tuple("-" if count is None else f"{count / 1e6:.2f}M" for count in row["parameters"].values())
 
 
 def images_of(values: Mapping[str, Any]) -> str:
-    """The images that parameters were counted for, in words."""
+    """The images for which parameters were counted."""
     channels, height, width = values["image_shape"]
     kind = "grey" if channels == 1 else "RGB"
     return f"{height}x{width} {kind} images of {values['num_classes']} classes"
@@ -118,7 +119,7 @@ def show_rehearsal(out: "Console", values: Mapping[str, Any]) -> None:
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """Where the run is, and how fast it went."""
+    """The run's folder, time and speed."""
     rows = [
         ("steps", number(values["steps"])),
         ("time", duration(values["seconds"])),

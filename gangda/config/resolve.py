@@ -44,6 +44,11 @@ class Settings:
         names = [field.name for field in dataclasses.fields(target)]
         return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
 
+    @property
+    def given_data(self) -> schema.DataConfig | None:
+        """The data, where the user has named some."""
+        return None if self.origins["data.source"] == "default" else self.data
+
     def changed(self, section: str) -> dict[str, Any]:
         """The values of a section that come from elsewhere than its defaults, by field name."""
         values = getattr(self, section)
