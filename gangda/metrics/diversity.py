@@ -1,4 +1,4 @@
-"""Spread inside each class, as a ratio to real images: sees that the shoes always had the same design."""
+"""Spread inside each class, as a ratio to real images: finds classes of which every sample is alike."""
 
 import math
 from collections.abc import Callable
@@ -16,6 +16,10 @@ from gangda.metrics.result import MetricResult
 VENDI_ROWS = 300  # images per class of the Vendi score: its cost grows with the cube
 LEAST = 5  # images of a class below which its spread says nothing
 ALARM = 0.9
+# Mode collapse during training, as ratios to real images: mean distance (one image per class has 0, two 0.5, healthy
+# samples above 0.7) and number of distinct modes (two images among fifty have 0.04, healthy samples above 0.9).
+MIN_DIVERSITY = 0.5
+MIN_DISTINCT_MODES = 0.5
 Z_CLASS = 3.0  # one class alone must be this many standard errors down: there may be a hundred of them
 
 
@@ -171,7 +175,7 @@ def _note(found: Ratio, floor: Ratio, class_names: tuple[str, ...]) -> str:
         return ""
     ideal = min(1.0, floor.value)
     if found.value < ALARM * ideal and found.interval[1] < ideal:
-        return "ALARM less varied inside classes than real images: collapsed designs"
+        return "ALARM less varied inside classes than real images: mode collapse"
     low = found.per_class + Z_CLASS * found.errors < ALARM * np.fmin(1.0, floor.per_class)
     if low.any():
         names = ", ".join(class_names[label] for label in np.flatnonzero(low)[:5])

@@ -135,10 +135,10 @@ def course(rng):
             "step": step,
             "gan_test": 0.8,
             "diversity": 0.9,
-            "designs": None,
+            "distinct_modes": None,
             "distance": 0.1,
             "diversity_per_class": [0.9, 0.2, 0.8, 1.0],
-            "designs_per_class": [1.0, 0.1, 0.9, None],
+            "distinct_modes_per_class": [1.0, 0.1, 0.9, None],
         }
         for step in (500, 1000)
     ]

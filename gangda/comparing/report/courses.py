@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from gangda.metrics.diversity import MIN_DISTINCT_MODES, MIN_DIVERSITY
 from gangda.report.svg import ACCENT, CALM, INK, PALETTE, drawing, figure, panels, to_svg
-from gangda.training.monitor.alarms import LEAST_DESIGNS, LEAST_DIVERSITY
 
 MOST_CLASSES = 20  # rows of a figure; of more classes, the least varied
 POINTS = 1200  # drawn in a line of all seeds together: the page stays small
@@ -106,7 +106,7 @@ def course_figure(key: str, seeds: Sequence[Mapping[str, Any]]) -> str:
         _looks(
             axes[1, 0],
             seeds,
-            {"gan_test": "GAN-test", "diversity": "diversity", "designs": "designs"},
+            {"gan_test": "GAN-test", "diversity": "diversity", "distinct_modes": "distinct modes"},
             "samples, at each look",
         )
         _looks(axes[1, 1], seeds, {"distance": "distance to real"}, "distance to real images", legend=False)
@@ -196,7 +196,7 @@ def classes_figure(key: str, seeds: Sequence[Mapping[str, Any]], names: Sequence
     """Diversity and designs of each class at the last look; None where classes were not looked at."""
     last = [one["looks"][-1] for one in seeds if one["looks"]]
     spread = np.array([look["diversity_per_class"] for look in last if "diversity_per_class" in look], float)
-    designs = np.array([look["designs_per_class"] for look in last if "designs_per_class" in look], float)
+    designs = np.array([look["distinct_modes_per_class"] for look in last if "distinct_modes_per_class" in look], float)
     if not spread.size or spread.shape[1] != len(names):
         return None
     order = np.sort(
@@ -205,11 +205,11 @@ def classes_figure(key: str, seeds: Sequence[Mapping[str, Any]], names: Sequence
     with drawing(f"classes-{key}"):
         fig, axes = figure(7.2, 1.2 + 0.3 * len(order))
         axes.axvline(1.0, color=INK, lw=1)
-        axes.axvline(LEAST_DIVERSITY, color=CALM, lw=1, ls="--")
-        axes.axvline(LEAST_DESIGNS, color=ACCENT, lw=1, ls="--")
+        axes.axvline(MIN_DIVERSITY, color=CALM, lw=1, ls="--")
+        axes.axvline(MIN_DISTINCT_MODES, color=ACCENT, lw=1, ls="--")
         for figures, aside, colour, mark, words in (
             (spread, -0.14, CALM, "o", "diversity"),
-            (designs, 0.14, ACCENT, "s", "designs"),
+            (designs, 0.14, ACCENT, "s", "distinct modes"),
         ):
             if figures.size:
                 values = figures[:, order]

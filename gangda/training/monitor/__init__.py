@@ -1,1 +1,1 @@
-"""Looking at a generator while it trains: what its samples are like, what is wrong with them, which step was best."""
+"""Monitoring a generator while it trains: measurements of its samples, alarms, the best step."""

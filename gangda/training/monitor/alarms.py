@@ -1,8 +1,8 @@
-"""What is wrong with a generator's samples, said in one line each: what, which classes, value, threshold, what to do.
+"""What is wrong with a generator's samples, in one line each: what, which classes, value, threshold, what to do.
 
-The thresholds were set between planted failures (one image or two designs per class, permuted and shuffled labels,
-noise) and healthy things (real images, runs that learn), with a wide margin to both. Under-trained generators are
-blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for the end of a shorter run.
+The thresholds were set between planted failures (one image or two distinct images per class, permuted and shuffled
+labels, noise) and healthy samples (real images, runs that learn), with a wide margin to both. An undertrained
+generator's samples are blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for the end of a shorter run.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gangda.metrics.diversity import MIN_DISTINCT_MODES, MIN_DIVERSITY
 from gangda.training.monitor.checks import Check
 
 FROM_STEP = 1000  # alarms about samples begin here: before, healthy generators look the same
 AT_THE_END = 200  # the same for a run that ends there: what it has not learned by then it never will
-LEAST_DIVERSITY = 0.5  # of real images' mean distance; one image per class 0, two 0.5, healthy above 0.7
-LEAST_DESIGNS = 0.5  # of real images' number of designs; two designs among fifty 0.04, healthy above 0.9
-LEAST_APART = 0.25  # of the real distance between classes, on average; labels without effect about 0
-LEAST_PAIR_APART = 0.1  # the same, for two classes alone
-MOST_NOVELTY = 2.0  # of real images' distance to the nearest; noise 2.5 and more, healthy 0.9 to 1.3
-MOST_ROUGHNESS = 3.0  # of real images' differences between pixels; noise 6 and more, healthy 0.5 to 1
-LEAST_RIGHT = 0.6  # of real images' accuracy above chance
+MIN_APART = 0.25  # of the real distance between classes, on average; labels without effect about 0
+MIN_PAIR_APART = 0.1  # the same, for two classes alone
+MAX_NOVELTY = 2.0  # of real images' distance to the nearest; noise 2.5 and more, healthy 0.9 to 1.3
+MAX_ROUGHNESS = 3.0  # of real images' differences between pixels; noise 6 and more, healthy 0.5 to 1
+MIN_ACCURACY = 0.6  # of real images' accuracy above chance
 SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look real, whatever their labels
 MISSING = 0.1  # of the class's share of the training images
-LEAST_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
+MIN_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
 
 COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL, UNTRAINED = (
     "collapse",
@@ -49,20 +48,21 @@ class Alarm:
         return f"ALARM: {self.text}"
 
 
-def find_alarms(check: Check, class_names: Sequence[str], turning: bool = False) -> list[Alarm]:
+def find_alarms(check: Check, class_names: Sequence[str], warming_up: bool = False) -> list[Alarm]:
     """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
 
-    `turning`: the class has not its whole effect yet (transitional conditioning), so labels are not judged.
+    `warming_up`: the class has not its full effect yet (--conditioning-warmup), so labels are not checked.
     """
-    noise = _noise(check)
-    if noise:
+    if noise := _noise(check):
         return noise
-    collapsed = _collapsed(check)
-    if turning:
-        return _inside(check, collapsed, class_names)
+    collapsed = np.flatnonzero(
+        (check.diversity < MIN_DIVERSITY) | (check.distinct_modes < MIN_DISTINCT_MODES)
+    )
+    within = _collapse_within(check, collapsed, class_names)
+    if warming_up:
+        return within
     labels = _wrong_labels(check, collapsed, class_names)
-    inside = _inside(check, collapsed, class_names)
-    return [*inside, *labels, *([] if labels else _across(check, class_names))]
+    return [*within, *(labels or _collapse_across(check, class_names))]
 
 
 def never_conditional(step: int, conditioning_warmup: int) -> Alarm:
@@ -85,11 +85,11 @@ def never_trained() -> Alarm:
 
 
 def _noise(check: Check) -> list[Alarm]:
-    figures = (
-        ("distance to the nearest real image", check.novelty, MOST_NOVELTY),
-        ("difference between neighbouring pixels", check.roughness, MOST_ROUGHNESS),
+    measured = (
+        ("distance to the nearest real image", check.novelty, MAX_NOVELTY),
+        ("difference between neighbouring pixels", check.roughness, MAX_ROUGHNESS),
     )
-    for what, value, most in figures:
+    for what, value, most in measured:
         if value > most:
             text = (
                 f"noise: samples are unlike any real image ({what} {value:.1f} times that of real images, "
@@ -99,39 +99,38 @@ def _noise(check: Check) -> list[Alarm]:
     return []
 
 
-def _collapsed(check: Check) -> npt.NDArray[np.intp]:
-    """Groups whose samples are nearly alike, or repeat a few designs."""
-    return np.flatnonzero((check.diversity < LEAST_DIVERSITY) | (check.designs < LEAST_DESIGNS))
-
-
-def _inside(check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]) -> list[Alarm]:
+def _collapse_within(
+    check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]
+) -> list[Alarm]:
+    """Groups whose samples are nearly alike, or repeat a few images."""
     if not len(collapsed):
         return []
-    where, names = _named(collapsed, class_names, len(check.diversity) > 1)
+    names = tuple(class_names[row] for row in collapsed) if len(check.diversity) > 1 else ()
     text = (
-        f"mode collapse ({where}): samples differ {check.diversity[collapsed].min():.2f} times as much as real images "
-        f"(least {LEAST_DIVERSITY:g}) and have {check.designs[collapsed].min():.2f} times as many designs "
-        f"(least {LEAST_DESIGNS:g}); raise --r1, or try --diffaugment translation"
+        f"mode collapse ({_listed(names, 8) if names else 'all images'}): samples differ "
+        f"{check.diversity[collapsed].min():.2f} times as much as real images (least {MIN_DIVERSITY:g}) and have "
+        f"{check.distinct_modes[collapsed].min():.2f} times as many distinct modes (least {MIN_DISTINCT_MODES:g}); "
+        "raise --r1, or try --diffaugment translation"
     )
     return [Alarm(COLLAPSE, names, text)]
 
 
-def _across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
+def _collapse_across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
     """Classes that look alike; classes that an unconditional generator never makes."""
     if len(check.apart):
         return _alike(check, class_names)
     if not len(check.shares):
         return []
     expected = check.class_shares
-    enough = check.samples * expected >= LEAST_EXPECTED
+    enough = check.samples * expected >= MIN_EXPECTED
     missing = np.flatnonzero(enough & (check.shares[0] < MISSING * expected))
     if not len(missing):
         return []
-    where, names = _named(missing, class_names, True)
+    names = tuple(class_names[row] for row in missing)
     text = (
-        f"mode collapse: classes missing ({where}): at most {check.shares[0][missing].max():.1%} of the samples each, "
-        f"below {MISSING:.0%} of their share of the training images; raise --r1, or use a class-conditional "
-        "architecture"
+        f"mode collapse: classes missing ({_listed(names, 8)}): at most {check.shares[0][missing].max():.1%} of the "
+        f"samples each, below {MISSING:.0%} of their share of the training images; raise --r1, or use a "
+        "class-conditional architecture"
     )
     return [Alarm(COLLAPSE, names, text)]
 
@@ -139,39 +138,38 @@ def _across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
 def _alike(check: Check, class_names: Sequence[str]) -> list[Alarm]:
     upper = check.apart[np.triu_indices(len(check.apart), 1)]
     known = upper[~np.isnan(upper)]
-    if len(known) and known.mean() < LEAST_APART:
+    if len(known) and known.mean() < MIN_APART:
         text = (
             f"mode collapse: classes alike: they differ {max(0.0, known.mean()):.2f} times as much as real ones, below "
-            f"{LEAST_APART:g}; the label has little effect: check the labels of --data, train longer"
+            f"{MIN_APART:g}; the label has little effect: check the labels of --data, train longer"
         )
         return [Alarm(COLLAPSE, tuple(class_names), text)]
-    pairs = [(int(a), int(b)) for a, b in np.argwhere(check.apart < LEAST_PAIR_APART) if a < b]
+    pairs = [(int(a), int(b)) for a, b in np.argwhere(check.apart < MIN_PAIR_APART) if a < b]
     if not pairs:
         return []
     shown = ", ".join(f"{class_names[a]} and {class_names[b]}" for a, b in pairs[:5])
     names = tuple(class_names[i] for i in sorted({i for pair in pairs for i in pair}))
     text = (
-        f"mode collapse: classes alike ({shown}): they differ less than {LEAST_PAIR_APART:g} times as much as real "
+        f"mode collapse: classes alike ({shown}): they differ less than {MIN_PAIR_APART:g} times as much as real "
         "ones; train longer, or check their labels"
     )
     return [Alarm(COLLAPSE, names, text)]
 
 
 def _wrong_labels(check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]) -> list[Alarm]:
-    """Samples that look real but not like their class; a class whose images they are is named."""
+    """Samples that look real but not like their class; a class that they look like instead is named."""
     if np.isnan(check.gan_test) or len(class_names) < 2:
         return []
-    taken = {a: b for a, b in _taken_for(check).items() if a not in collapsed}  # one image is one verdict
+    taken = {a: b for a, b in _taken_for(check).items() if a not in collapsed}  # one image proves nothing
     chance = 1 / len(class_names)
-    right = (check.gan_test - chance) / max(check.gan_test_real - chance, 1e-9)
-    scattered = right < LEAST_RIGHT and check.mixture < SAME_MIXTURE
+    above_chance = (check.gan_test - chance) / max(check.gan_test_real - chance, 1e-9)
+    scattered = above_chance < MIN_ACCURACY and check.mixture < SAME_MIXTURE
     if not taken and not scattered:
         return []
-    explained = ", ".join(f"{class_names[a]} looks like {class_names[b]}" for a, b in list(taken.items())[:5])
-    explained += f" and {len(taken) - 5} more" if len(taken) > 5 else ""
-    least = chance + LEAST_RIGHT * (check.gan_test_real - chance)
+    pairs = _listed([f"{class_names[a]} looks like {class_names[b]}" for a, b in taken.items()], 5)
+    least = chance + MIN_ACCURACY * (check.gan_test_real - chance)
     text = (
-        f"wrong labels{f' ({explained})' if explained else ''}: a classifier finds the intended class in "
+        f"wrong labels{f' ({pairs})' if pairs else ''}: a classifier finds the intended class in "
         f"{check.gan_test:.0%} of the samples, in {check.gan_test_real:.0%} of real images"
         f"{f', below {least:.0%}' if scattered else ''}; check the labels of --data"
     )
@@ -179,7 +177,7 @@ def _wrong_labels(check: Check, collapsed: npt.NDArray[np.intp], class_names: Se
 
 
 def _taken_for(check: Check) -> dict[int, int]:
-    """Classes whose samples are another's: both the distances and the classifier say so."""
+    """Classes whose samples are those of another class, by the distances and by the classifier."""
     winner = check.shares.argmax(axis=1)
     return {
         label: int(winner[label])
@@ -190,12 +188,6 @@ def _taken_for(check: Check) -> dict[int, int]:
     }
 
 
-def _named(
-    rows: npt.NDArray[np.intp], class_names: Sequence[str], by_class: bool
-) -> tuple[str, tuple[str, ...]]:
-    """The classes for a sentence (at most eight by name), and all of them."""
-    if not by_class:
-        return "all images", ()
-    names = tuple(class_names[row] for row in rows)
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(names[:8]) + more, names
+def _listed(names: Sequence[str], most: int) -> str:
+    """The first of the names, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,4 +1,4 @@
-"""What samples are held against while a generator trains: real images of its own subset, and a classifier of them."""
+"""What samples are compared with during training: real images of the run's own subset, and a classifier of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,15 @@ from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
 
 SAMPLES = 500  # drawn for a check, over all classes
-LEAST_OF_CLASS, MOST_OF_CLASS = 10, 100
-LEAST_TRAINED = 10  # training images per class below which no classifier is asked
+MIN_OF_CLASS, MAX_OF_CLASS = 10, 100
+MIN_TRAINED = 10  # training images per class below which no classifier is used
 # Within 1-2 points of 2,000 steps, at a fifth of the time.
 CLASSIFIER = ClassifierConfig(classifier_steps=400)
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real images, grouped as the samples will be, and what looks at both.
+    """Real images, grouped as the samples will be, and what both are measured with.
 
     Attributes:
         images: up to `per_class` of each class; for an unconditional group up to `per_class` in all, each class by its
@@ -73,7 +73,7 @@ def make_reference(
     held = validation if len(validation) else train
     accuracy = float((classifier.predict(held.pixels) == held.labels).mean()) if classifier else float("nan")
     if not len(validation):
-        skipped = "; ".join(filter(None, (skipped, "no validation images: training images stand in")))
+        skipped = "; ".join(filter(None, (skipped, "no validation images: training images are used")))
     return Reference(
         images=_validation_first(train, validation, numbers),
         conditional=conditional,
@@ -88,14 +88,14 @@ def make_reference(
 
 def samples_per_class(num_classes: int) -> int:
     """An even share of `SAMPLES`, within limits."""
-    return int(np.clip(SAMPLES // num_classes, LEAST_OF_CLASS, MOST_OF_CLASS))
+    return int(np.clip(SAMPLES // num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
 
 
 def _why_no_classifier(train: LabelledImages) -> str:
     if train.num_classes < 2:
-        return "no classes: labels are not looked at"
-    if len(train) < LEAST_TRAINED * train.num_classes:
-        return f"fewer than {LEAST_TRAINED} training images per class: labels are not looked at"
+        return "no classes: labels are not checked"
+    if len(train) < MIN_TRAINED * train.num_classes:
+        return f"fewer than {MIN_TRAINED} training images per class: labels are not checked"
     return ""
 
 

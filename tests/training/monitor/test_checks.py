@@ -9,7 +9,7 @@ from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.training.monitor import reference as references
 from gangda.training.monitor.alarms import COLLAPSE, LABELS, NOISE, find_alarms
-from gangda.training.monitor.checks import check_samples, designs, measure
+from gangda.training.monitor.checks import check_samples, measure
 from gangda.training.monitor.reference import make_reference
 from gangda.zoo.base import Generator
 
@@ -21,7 +21,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("lookout")
+    return tmp_path_factory.mktemp("monitor")
 
 
 def prepared(splits, context, cache, conditional):
@@ -48,7 +48,7 @@ def real(splits):
 
 
 def repeat(real, count, classes=range(10)):
-    """`count` designs in each of these classes, the others as they are."""
+    """`count` images, repeated, in each of these classes, the others as they are."""
     pixels, labels = real
     pixels = pixels.copy()
     for label in classes:
@@ -77,8 +77,8 @@ def grey_noise(real):
 SWAPPED = [0, 1, 2, 7, 4, 5, 6, 3, 8, 9]
 PLANTED = {
     "one image per class": (lambda real: repeat(real, 1), COLLAPSE, "(0, 1, 2, 3, 4, 5, 6, 7 and 2 more)"),
-    "two designs per class": (lambda real: repeat(real, 2), COLLAPSE, "(0, 1, 2, 3, 4, 5, 6, 7 and 2 more)"),
-    "five designs in one class": (lambda real: repeat(real, 5, [3]), COLLAPSE, "mode collapse (3)"),
+    "two images per class": (lambda real: repeat(real, 2), COLLAPSE, "(0, 1, 2, 3, 4, 5, 6, 7 and 2 more)"),
+    "five images in one class": (lambda real: repeat(real, 5, [3]), COLLAPSE, "mode collapse (3)"),
     "all labels moved on": (lambda real: relabel(real, np.roll(range(10), 1)), LABELS, "and 5 more"),
     "two labels swapped": (lambda real: relabel(real, SWAPPED), LABELS, "(3 looks like 7, 7 looks like 3)"),
     "shuffled labels": (shuffle, LABELS, "a classifier finds the intended class in"),
@@ -194,15 +194,10 @@ def test_distance_is_the_energy_distance(real, unlabelled):
     assert check.diversity[0] == pytest.approx(pdist(ours).mean() / within, abs=1e-4)
 
 
-def test_designs_are_counted_by_chains():
-    places = np.array([0.0, 0.4, 0.8, 5.0, 9.0, 9.3])
-    assert designs(np.abs(places[:, None] - places), 0.5) == 3
-
-
 def test_two_images_of_a_class_are_enough_to_go_on(context):
     splits = load_splits(DataConfig(source="digits", per_class=2), 0)
     reference = prepared(splits, context, None, True)
-    assert "labels are not looked at" in reference.skipped
+    assert "labels are not checked" in reference.skipped
     assert "no validation images" in reference.skipped
     pixels = np.repeat(splits.train.pixels, 5, axis=0)
     check = measure(pixels, np.repeat(splits.train.labels, 5), reference)
@@ -210,10 +205,10 @@ def test_two_images_of_a_class_are_enough_to_go_on(context):
     assert check.distance == check.mixture
 
 
-def test_labels_are_not_judged_while_the_class_has_not_its_whole_effect(real, reference):
+def test_labels_are_not_checked_during_the_conditioning_warmup(real, reference):
     names = reference.images.class_names
     shuffled = measure(*shuffle(real), reference)
     assert find_alarms(shuffled, names) != []
-    assert find_alarms(shuffled, names, turning=True) == []
+    assert find_alarms(shuffled, names, warming_up=True) == []
     copies = measure(*repeat(real, 1), reference)
-    assert [alarm.kind for alarm in find_alarms(copies, names, turning=True)] == [COLLAPSE]
+    assert [alarm.kind for alarm in find_alarms(copies, names, warming_up=True)] == [COLLAPSE]

@@ -27,7 +27,7 @@ class Monitored:
     """A monitor on the blobs and its log, without a classifier; `wrong` is what every check finds."""
 
     def __init__(self, blobs, context, tmp_path, monkeypatch, conditioning_warmup=0, wrong=()):
-        monkeypatch.setattr(reference, "LEAST_TRAINED", len(blobs))
+        monkeypatch.setattr(reference, "MIN_TRAINED", len(blobs))
         self.log, self.warming_up = Logger(), []
 
         def find(check, names, warming_up):
