@@ -2,7 +2,7 @@
 
 The thresholds were set between planted failures (one image or two distinct images per class, permuted and shuffled
 labels, noise) and healthy samples (real images, runs that learn), with a wide margin to both. An undertrained
-generator's samples are blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for the end of a shorter run.
+generator's samples are blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for a shorter run's end.
 """
 
 from collections.abc import Sequence
@@ -105,7 +105,7 @@ def _collapse_within(
     """Groups whose samples are nearly alike, or repeat a few images."""
     if not len(collapsed):
         return []
-    names = tuple(class_names[row] for row in collapsed) if len(check.diversity) > 1 else ()
+    names = tuple(class_names[int(row)] for row in collapsed) if len(check.diversity) > 1 else ()
     text = (
         f"mode collapse ({_listed(names, 8) if names else 'all images'}): samples differ "
         f"{check.diversity[collapsed].min():.2f} times as much as real images (least {MIN_DIVERSITY:g}) and have "
@@ -126,7 +126,7 @@ def _collapse_across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
     missing = np.flatnonzero(enough & (check.shares[0] < MISSING * expected))
     if not len(missing):
         return []
-    names = tuple(class_names[row] for row in missing)
+    names = tuple(class_names[int(row)] for row in missing)
     text = (
         f"mode collapse: classes missing ({_listed(names, 8)}): at most {check.shares[0][missing].max():.1%} of the "
         f"samples each, below {MISSING:.0%} of their share of the training images; raise --r1, or use a "
