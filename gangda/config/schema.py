@@ -1,7 +1,7 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gangda.config import arms, catalog
 from gangda.config.architectures import ArchSpec, CdcganSpec
@@ -12,10 +12,33 @@ from gangda.config.sampler_options import SamplerOptions as SamplerOptions
 
 AUTO = "auto"
 AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
-FILTER_HELP = (
-    "drop samples that a filter rejects; auto: none or one of them (of those named with it), "
-    "whichever is best on validation images"
-)
+
+
+def checkpoint_option() -> Any:
+    """Which weights of a run are used."""
+    help = "weights of the step that is best on validation images, or of the last step"
+    return option("best", help, choices=("best", "last"))
+
+
+def ratio_for_option(help: str) -> Any:
+    """Ratios of single classes."""
+    return option((), f"{help}, as NAME=R or #INDEX=R; repeatable", repeat=True)
+
+
+def filter_option() -> Any:
+    """Filters of samples, and `AUTO`."""
+    help = (
+        "drop samples that a filter rejects; auto: none or one of them (of those named with it), "
+        "whichever is best on validation images"
+    )
+    return option((), help, choices=(*catalog.FILTERS, AUTO))
+
+
+def score_option(help: str) -> Any:
+    """The score of a classifier."""
+    return option(
+        "accuracy", f"{help}: accuracy or balanced accuracy (mean recall)", choices=("accuracy", "balanced")
+    )
 
 
 @dataclass(frozen=True)
@@ -26,25 +49,27 @@ class DataConfig(Checked):
 
     source: str = option(
         "digits",
-        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: IDX or class folders, NPZ, sample set; "
-        "stacked: before it makes RGB of three grey images",
+        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: folder of IDX files, class folders, NPZ file, "
+        "sample set; stacked:NAME makes RGB images of three grey ones",
         flag="--data",
     )
-    image_size: int | None = option(None, "side in pixels; default: the set's own", minimum=8, maximum=64)
+    image_size: int | None = option(None, "side in pixels; default: as in the data", minimum=8, maximum=64)
     per_class: int | None = option(None, "real images per class, training and validation together", minimum=2)
     class_counts: tuple[int, ...] | None = option(
-        None, "real images of each class in order, as in 4000,2000,1000", minimum=0
+        None, "real images of each class, in order, as in 4000,2000,1000", minimum=0
     )
-    validation: float = option(0.1, "share of the training images held back", minimum=0.0, maximum=0.9)
-    download: bool = option(False, "fetch a torchvision set that is not there yet")
+    validation: float = option(
+        0.1, "share of the training images held out for validation", minimum=0.0, maximum=0.9
+    )
+    download: bool = option(False, "download a torchvision data set that is missing")
 
 
 @dataclass(frozen=True)
 class Runtime(Checked):
-    """Where and how it runs."""
+    """Seed, device and number format."""
 
-    seed: int = option(0, "seed of everything random", minimum=0)
-    device: str = option("auto", "auto, cpu, cuda, cuda:1, mps")
+    seed: int = option(0, "seed of all random streams", minimum=0)
+    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps")
     precision: str = option("auto", "number format of the networks", choices=("auto", "fp32", "bf16"))
     threads: int | None = option(
         None, "CPU threads; default: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS or all cores", minimum=1
@@ -55,21 +80,19 @@ class Runtime(Checked):
 class TransformConfig(Checked):
     """Ranges of the traditional transforms; a zero (or 1,1 for scaling) turns one off."""
 
-    rotation: float = option(10.0, "up to this many degrees either way", minimum=0.0, maximum=180.0)
-    translation: float = option(0.07, "up to this fraction of the side", minimum=0.0, maximum=0.5)
+    rotation: float = option(10.0, "rotate by up to this many degrees either way", minimum=0.0, maximum=180.0)
+    translation: float = option(0.07, "shift by up to this fraction of the side", minimum=0.0, maximum=0.5)
     scaling: tuple[float, float] = option(
         (0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0
     )
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
-    flip: float = option(
-        0.0, "probability of mirroring left and right; not for digits", minimum=0.0, maximum=1.0
-    )
+    flip: float = option(0.0, "probability of a horizontal flip; not for digits", minimum=0.0, maximum=1.0)
     erasing: float = option(
-        0.0, "probability of blanking a random rectangle (Random Erasing)", minimum=0.0, maximum=1.0
+        0.0, "probability of Random Erasing (a blank rectangle)", minimum=0.0, maximum=1.0
     )
     mixup: float = option(
         0.0,
-        "also blend images and labels of a batch: alpha of the Beta; usually 0.2",
+        "mixup of the images and labels of a batch: alpha of the Beta distribution; usually 0.2",
         minimum=0.0,
         maximum=10,
     )
@@ -77,14 +100,15 @@ class TransformConfig(Checked):
 
 @dataclass(frozen=True)
 class ClassifierConfig(Checked):
-    """Which classifier, and for how many steps. All arms of a comparison get the same."""
+    """The classifier and its training; the same for all arms of a comparison."""
 
     classifier: str = option(
-        "lenet", "a name from the list, or module:callable(num_classes, channels, size) for your own"
+        "lenet",
+        f"{', '.join(catalog.CLASSIFIERS)}, or module:callable(num_classes, channels, size) for your own",
     )
     classifier_steps: int = option(2000, "optimizer steps", minimum=1)
     classifier_epochs: int | None = option(
-        None, "passes over the set, instead of --classifier-steps", minimum=1
+        None, "passes over the training set, instead of --classifier-steps", minimum=1
     )
     classifier_batch: int = option(64, "images per step", minimum=1)
     classifier_lr: float = option(4e-3, "peak learning rate (AdamW, one cycle)", minimum=0.0)
@@ -92,27 +116,32 @@ class ClassifierConfig(Checked):
 
 @dataclass(frozen=True)
 class SampleConfig(Checked):
-    """How many samples of what, in which format."""
+    """How many samples of which classes, in which format."""
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "counts"),)
 
     per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
-    shard: str = option("1/1", "write part i/n; any n gives the same images", pattern=r"[1-9]\d*/[1-9]\d*")
-    checkpoint: str = option(
-        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
+    shard: str = option(
+        "1/1", "write part i of n, as in 2/8; the images do not depend on n", pattern=r"[1-9]\d*/[1-9]\d*"
     )
-    generator: int | None = option(None, "take samples of this generator only (0 to K-1)", minimum=0)
+    checkpoint: str = checkpoint_option()
+    generator: int | None = option(
+        None, "only samples of this generator of an ensemble (0 to K-1)", minimum=0
+    )
     min_confidence: float = option(
-        0.0, "unconditional generators: the sorting classifier's least confidence", minimum=0.0, maximum=1.0
+        0.0,
+        "unconditional generators: least confidence of the classifier that labels the samples",
+        minimum=0.0,
+        maximum=1.0,
     )
     filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
 
 
 @dataclass(frozen=True)
 class AugmentConfig(Checked):
-    """What is added to (or replaced in) the real set. A ratio is synthetic images per real image."""
+    """What is added to the real set, or replaces a part of it. A ratio is synthetic images per real image."""
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (
         ("ratio", "replace"),
@@ -122,41 +151,35 @@ class AugmentConfig(Checked):
     )
 
     method: str = option(
-        "generated", "where new images come from", choices=("generated", "traditional", "both")
+        "generated", "source of the synthetic images", choices=("generated", "traditional", "both")
     )
     balance: bool = option(
-        False, "fill every class to the largest (with --ratio: spend that budget on the smallest first)"
+        False, "fill every class to the largest (with --ratio: spend that many images on the smallest first)"
     )
     ratio: float | tuple[float, ...] | None = option(
         None,
-        "synthetic images per real image; default 1 without --balance; auto (0,0.25,0.5,1,2) or several: the one "
-        "that is best on validation images",
+        "synthetic images per real image; default 1 without --balance; of auto (0,0.25,0.5,1,2) or several values, "
+        "the one that is best on validation images",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
     )
     replace: float | None = option(
-        None, "keep size and shares, make this share of each class synthetic", minimum=0.0, maximum=1.0
+        None, "keep the size of each class, and make this share of it synthetic", minimum=0.0, maximum=1.0
     )
-    ratio_for: tuple[str, ...] = option((), "ratio of one class, NAME=R or #i=R; repeatable", repeat=True)
-    checkpoint: str = option(
-        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
-    )
+    ratio_for: tuple[str, ...] = ratio_for_option("ratio of one class")
+    checkpoint: str = checkpoint_option()
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
+    filter: tuple[str, ...] = filter_option()
     allocate: str | None = option(
         None,
-        "recall: of the same total, more images of the classes that are recalled worse on validation images",
+        "recall: the same total, with more images of the classes of low recall on validation images",
         choices=("recall",),
     )
-    score_by: str = option(
-        "accuracy",
-        "what is best on validation images: accuracy, or balanced accuracy (mean recall)",
-        choices=("accuracy", "balanced"),
-    )
+    score_by: str = score_option("what is best on validation images")
 
     @property
     def ratios(self) -> tuple[float | None, ...]:
-        """The ratios to choose from; one where nothing is left open."""
+        """The candidate ratios; one where there is no choice."""
         return self.ratio if isinstance(self.ratio, tuple) else (self.ratio,)
 
     def at(self, ratio: float | None) -> "AugmentConfig":
@@ -167,71 +190,71 @@ class AugmentConfig(Checked):
 
 @dataclass(frozen=True)
 class ScoreConfig(Checked):
-    """What is measured."""
+    """Metrics, and the size of a rating page."""
 
     metrics: tuple[str, ...] = option(
         tuple(catalog.METRICS),
-        "metrics to compute, comma-separated; nothing is done that only the others need",
+        "metrics to compute, comma-separated; work that only others need is skipped",
         choices=tuple(catalog.METRICS),
     )
     rating_images: int = option(
-        16, "images of each set on a --rating-page, and of real ones among them", minimum=1, maximum=1000
+        16, "images of each set on a --rating-page, and as many real ones", minimum=1, maximum=1000
     )
 
 
 @dataclass(frozen=True)
 class CompareConfig(Checked):
-    """The experiment: which arms, how many paired seeds, what a ratio means."""
+    """The protocol of a comparison: arms, paired seeds, ratios and tests."""
 
     arms: tuple[str, ...] = option(
-        arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` tells them apart"
+        arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` explains them"
     )
     mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
     ratios: tuple[float, ...] = option(
         (1.0,),
-        "candidate ratios, or auto (0,0.25,0.5,1,2); with several, each seed's is chosen on validation",
+        "ratio, auto (0,0.25,0.5,1,2) or several values: each seed takes the one that is best on its validation images",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
     )
-    ratio_for: tuple[str, ...] = option(
-        (), "ratio of one class in all arms that add, NAME=R or #i=R; repeatable", repeat=True
+    ratio_for: tuple[str, ...] = ratio_for_option("ratio of one class in all arms that add images")
+    seeds: int = option(
+        10, "paired seeds, each with its own subset and its own generator", minimum=1, maximum=1000
     )
-    seeds: int = option(10, "paired seeds, each with its own subset and its own GAN", minimum=1, maximum=1000)
-    checkpoint: str = option(
-        "best", "weights of the best step on validation images, or of the last", choices=("best", "last")
-    )
+    checkpoint: str = checkpoint_option()
     generated_weight: float = option(
-        1.0, "what an added image counts in the loss, relative to a real one", minimum=0.0, maximum=100.0
+        1.0, "weight of an added image in the loss, relative to a real one", minimum=0.0, maximum=100.0
     )
     anneal_synthetic_weight: bool = option(
-        False, "let that weight fall to 0 over the last third of the classifier's steps"
+        False, "lower --generated-weight to 0 over the last third of the classifier's steps"
     )
     synthetic_passes: int = option(
-        1, "draw so many times as many added images: each pass over the real ones sees the next", minimum=1
+        1,
+        "add this many times as many images: each pass over the real images uses the next part of them",
+        minimum=1,
     )
-    filter: tuple[str, ...] = option((), FILTER_HELP, choices=(*catalog.FILTERS, AUTO))
-    recalibrate: bool = option(False, "take batch-norm statistics anew on the real images at the end")
+    filter: tuple[str, ...] = filter_option()
+    recalibrate: bool = option(False, "recompute batch-norm statistics on the real images after training")
     second_classifier: str | None = option(
         None,
-        "also fit the first primary difference's arms with this one: a headline needs both to agree",
+        "also train this classifier on the arms of the first primary difference: a headline needs both to agree",
     )
     tune_steps: tuple[int, ...] = option(
         (),
-        "beside the verdict: each arm with those of these steps its validation images choose, as in 1000,2000,4000",
+        "beside the verdict: each arm with the number of steps that is best on validation images, as in 1000,2000,4000",
         minimum=1,
     )
     contrast: tuple[str, ...] = option(
-        (), "tested in place of the usual differences, as in 'generated - smote'; repeatable", repeat=True
+        (),
+        "difference to test in place of the default ones, as in 'generated - smote'; repeatable",
+        repeat=True,
     )
-    score_by: str = option(
-        "accuracy",
-        "what is compared: accuracy, or balanced accuracy (mean recall)",
-        choices=("accuracy", "balanced"),
-    )
+    score_by: str = score_option("what is compared")
     multiplicity: str = option(
-        "sequence", "how several tests keep the error rate", choices=("sequence", "holm")
+        "sequence",
+        "control of the error rate of several tests: fixed sequence, or Holm",
+        choices=("sequence", "holm"),
     )
-    alpha: float = option(0.05, "error rate of the verdict", minimum=0.0001, maximum=0.5)
+    alpha: float = option(0.05, "error rate of the verdict (alpha)", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
         None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0
     )
