@@ -22,7 +22,7 @@ from gangda.sampling.build import check_choice, make_sampler, model_summary
 from gangda.sampling.filters import check_filters, in_order
 from gangda.sampling.set_result import SetResult, timed_set
 from gangda.sampling.writing import blocks_of, write_samples
-from gangda.training.reconstructions import available, check_counts
+from gangda.training.leaks import check_counts
 from gangda.training.saved_model import Model, load_model
 
 PROTOCOL = 1  # raised when the same options would give other images
@@ -152,7 +152,7 @@ def _header(
 
 def _counts(config: SampleConfig, model: Model) -> IntArray:
     names = model.card.class_names
-    everything = available(model)
+    everything = model.available
     if config.per_class is None and config.counts is None and everything is not None:
         return everything
     if config.per_class is None and config.counts is None:

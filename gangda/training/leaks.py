@@ -1,13 +1,12 @@
-"""Whether a generator may be used with a subset of real images: it must have seen nothing else."""
+"""Whether a generator may be used with a subset of real images: it must not have seen others, nor rebuild its own."""
 
 from pathlib import Path
 
 import numpy as np
 
-from gangda.data.images import REAL
+from gangda.data.images import REAL, IntArray
 from gangda.data.splits import DataSplits
-from gangda.errors import DataError, RunError
-from gangda.training.reconstructions import refuse_reconstructions
+from gangda.errors import DataError, RunError, UsageError
 from gangda.training.saved_model import Model
 
 
@@ -15,10 +14,15 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
     """Refuse a generator that does not fit the images, saw any outside the training and validation split, or copies.
 
     Raises:
-        RunError: other classes, another image size, other data, test images, or images outside the subset.
+        RunError: it rebuilds its training images, or was trained on other classes, another image size, other data,
+            test images, or images outside the subset.
     """
-    refuse_reconstructions(run, model)
     card, train = model.card, splits.train
+    if model.available is not None:
+        raise RunError(
+            f"{run}: rebuilds its own training images (--reconstruct) and makes no new ones; name another --run, "
+            "or train one without --reconstruct"
+        )
     if card.class_names != train.class_names:
         raise RunError(
             f"{run}: trained on other classes ({_some(card.class_names)}) than this set's "
@@ -31,7 +35,7 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
         )
     if card.fingerprint != splits.fingerprint:
         raise RunError(
-            f"{run}: trained on other images ({card.data.get('source')}, not {splits.name}); choose a --run"
+            f"{run}: trained on other images ({card.data.get('source')}, not {splits.name}); choose another --run"
         )
     tested = int(np.isin(model.row_ids, splits.test.row_id).sum())
     if tested:
@@ -47,7 +51,7 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
 
 
 def refuse_synthetic(splits: DataSplits) -> None:
-    """Refuse real-against-synthetic work on images that are not all real: their origin would be lost.
+    """Refuse images that are not all real where they are compared with synthetic ones: their origin would be lost.
 
     Raises:
         DataError: some training or validation images are synthetic.
@@ -56,6 +60,25 @@ def refuse_synthetic(splits: DataSplits) -> None:
     if made:
         raise DataError(
             f"--data {splits.name}: {made:,} of its images are synthetic; give the real images it was made from"
+        )
+
+
+def check_counts(model: Model, counts: IntArray) -> None:
+    """Check that there are so many samples of each class, int64 (K,), where a generator rebuilds its training images.
+
+    Raises:
+        UsageError: there are fewer.
+    """
+    available = model.available
+    if available is None:
+        return
+    short = np.flatnonzero(counts > available)
+    if len(short):
+        label = int(short[0])
+        raise UsageError(
+            f"{model.named} rebuilds the {available[label]:,} training images of class "
+            f"'{model.card.class_names[label]}', not {counts[label]:,}; ask for fewer, or for all of them by giving "
+            "neither --per-class nor --counts"
         )
 
 

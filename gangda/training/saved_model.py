@@ -102,6 +102,12 @@ class Model:
         """Whether it makes images of a class on demand."""
         return self.generator.conditional
 
+    @property
+    def available(self) -> IntArray | None:
+        """Samples of each class there are, int64 (K,), where it rebuilds training images; None: without end."""
+        counts = self.generator.available
+        return None if counts is None else np.array(counts, dtype=np.int64)
+
 
 def build_networks(
     arch: str, spec: architectures.ArchSpec, image_shape: tuple[int, int, int], num_classes: int

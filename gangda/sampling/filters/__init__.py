@@ -6,7 +6,6 @@ from typing import Any, cast
 from gangda.config import catalog
 from gangda.errors import UsageError
 from gangda.sampling.filters.base import FilterClass
-from gangda.training.reconstructions import available
 from gangda.training.saved_model import Model, loss_of
 
 NO_CLASSIFIER = (
@@ -36,7 +35,7 @@ def check_filters(model: Model, names: Sequence[str], fewest: int | None = None)
     Raises:
         UsageError: the run rebuilds training images, or is not of a kind that a filter can be used on.
     """
-    if names and available(model) is not None:
+    if names and model.available is not None:
         raise UsageError(
             f"--filter {','.join(names)}: {model.named} rebuilds training images and makes no new ones; leave it out"
         )
