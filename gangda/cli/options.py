@@ -20,7 +20,7 @@ from gangda.cli.group import Command
 from gangda.cli.output import Terminal
 from gangda.config import arms, catalog, files, schema
 from gangda.config import resolve as settings
-from gangda.config.field_types import kind_of
+from gangda.config.field_types import type_of
 from gangda.config.fields import flag_of
 from gangda.errors import UsageError
 from gangda.runtime.launch import DistributedEnv, launched
@@ -176,7 +176,7 @@ def _owners_help(owners: Mapping[str, Field]) -> str:
 
 
 def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> Flag:
-    kind, flag = kind_of(field), flag or flag_of(field)
+    kind, flag = type_of(field), flag or flag_of(field)
     boolean, repeat = kind.base is bool, bool(field.metadata.get("repeat"))
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if boolean else flag,
@@ -197,7 +197,7 @@ def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> F
 
 
 def _metavar(field: Field) -> str:
-    kind, choices = kind_of(field), field.metadata.get("choices", ())
+    kind, choices = type_of(field), field.metadata.get("choices", ())
     if choices and kind.length is None:
         return "|".join(choices)
     word = f"<{kind.base.__name__ if kind.base is not str else 'text'}>"
@@ -213,7 +213,7 @@ def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tu
     options += [(choice, "") for choice in field.metadata.get("choices", ()) if choice not in table]
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        before = incomplete.rpartition(",")[0] if kind_of(field).length is not None else ""
+        before = incomplete.rpartition(",")[0] if type_of(field).length is not None else ""
         lead = before + "," if before else ""
         return [(lead + value, text) for value, text in options if (lead + value).startswith(incomplete)]
 

@@ -5,13 +5,12 @@ An arm is a name of `ARMS`. One that uses generated images may name another arch
 line here, where its parts exist already.
 """
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gangda.config import catalog
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 
 @dataclass(frozen=True)
@@ -161,9 +160,7 @@ def find(name: str) -> tuple[Arm, str | None]:
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
     if word not in ARMS:
-        near = difflib.get_close_matches(word, list(ARMS), n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise UsageError(f"--arms {name}: no such arm; {hint}choose from {', '.join(ARMS)}")
+        raise UsageError(f"--arms {name}: no such arm; {suggestion(word, ARMS)}choose from {', '.join(ARMS)}")
     arm = ARMS[word]
     if stem != name and (not arm.added or arm.replaces):
         raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")

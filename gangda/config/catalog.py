@@ -4,13 +4,12 @@ Adding a thing is one file (or one small function) and one line below; `--help`,
 README's tables and the parametrised checks read these tables.
 """
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 
 @dataclass(frozen=True)
@@ -279,9 +278,7 @@ def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     """
     if name in table:
         return table[name]
-    near = difflib.get_close_matches(name, list(table), n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise UsageError(f"unknown {kind} '{name}': {hint}choose one of {', '.join(table)}")
+    raise UsageError(f"unknown {kind} '{name}': {suggestion(name, table)}choose one of {', '.join(table)}")
 
 
 def resolve(target: str) -> Any:

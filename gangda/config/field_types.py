@@ -1,4 +1,4 @@
-"""What a configuration field accepts, and how text (flags, environment) and YAML values become it."""
+"""The type of a configuration field, and the conversion of text (flags, environment) and YAML values to it."""
 
 import dataclasses
 import math
@@ -11,11 +11,11 @@ from typing import Any
 from gangda.errors import UsageError
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class FieldType:
     """The type of a field.
 
     Attributes:
@@ -31,25 +31,25 @@ class Kind:
     several: bool = False
 
     @property
-    def words(self) -> str:
-        """What to say is expected."""
+    def expected(self) -> str:
+        """What a message says is expected."""
         if self.length is None:
-            return _WORDS[self.base] + (", or several with commas" if self.several else "")
+            return _EXPECTED[self.base] + (", or several with commas" if self.several else "")
         many = f"{self.length} " if self.length else ""
-        return f"{many}comma-separated values, each {_WORDS[self.base]}"
+        return f"{many}comma-separated values, each {_EXPECTED[self.base]}"
 
 
-def kind_of(field: "dataclasses.Field[Any]") -> Kind:
-    """The kind of a dataclass field, from its annotation: `int | None`, `tuple[float, ...]`, `float | tuple[...]`."""
+def type_of(field: "dataclasses.Field[Any]") -> FieldType:
+    """The type of a field, from its annotation: `int | None`, `tuple[float, ...]`, `float | tuple[...]`."""
     annotation: Any = field.type
     optional, several = isinstance(annotation, types.UnionType), False
     if optional:
         kinds = [part for part in typing.get_args(annotation) if part is not types.NoneType]
         annotation, several = kinds[0], len(kinds) > 1
     if typing.get_origin(annotation) is not tuple:
-        return Kind(annotation, optional, several=several)
+        return FieldType(annotation, optional, several=several)
     parts = typing.get_args(annotation)
-    return Kind(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
+    return FieldType(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
 
 
 def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
@@ -60,39 +60,32 @@ def convert(field: "dataclasses.Field[Any]", value: Any, where: str) -> Any:
     Raises:
         UsageError: it is not of that type.
     """
-    kind = kind_of(field)
+    kind, words = type_of(field), field.metadata["words"]
     if value is None and kind.optional:
         return None
-    if isinstance(value, str) and value in field.metadata.get("words", ()):
-        return field.metadata["words"][value]
+    if isinstance(value, str) and value in words:
+        return words[value]
     try:
-        if kind.length is None:
-            return _one_or_several(kind, value) if kind.several else _scalar(kind.base, value)
-        parts = _parts(value, bool(field.metadata.get("repeat")))
-        if kind.length not in (0, len(parts)):
+        if kind.length is None and not kind.several:
+            return _scalar(kind.base, value)
+        parts = tuple(_scalar(kind.base, part) for part in _split(value, field.metadata["repeat"]))
+        if (kind.several and not parts) or kind.length not in (None, 0, len(parts)):
             raise ValueError
-        return tuple(_scalar(kind.base, part) for part in parts)
+        return parts[0] if kind.several and len(parts) == 1 else parts
     except (ValueError, OverflowError):
-        expected = ", or ".join((kind.words, *field.metadata.get("words", ())))
-        raise UsageError(f"{where} {in_words(value)}: expected {expected}") from None
+        expected = ", or ".join((kind.expected, *words))
+        raise UsageError(f"{where} {shortened(value)}: expected {expected}") from None
 
 
-def _one_or_several(kind: Kind, value: Any) -> Any:
-    parts = tuple(_scalar(kind.base, part) for part in _parts(value, repeat=False))
-    if not parts:
-        raise ValueError
-    return parts if len(parts) > 1 else parts[0]
-
-
-def in_words(value: Any) -> str:
-    """A value from a file, for a message: short, however long or deeply nested it is."""
+def shortened(value: Any) -> str:
+    """A value from a file for a message, short however long or deeply nested it is."""
     try:
         return repr(value) if isinstance(value, str) and len(value) <= 60 else reprlib.repr(value)
-    except ValueError:  # more digits than Python cares to print
-        return "a number beyond all sense"
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return "a number of thousands of digits"
 
 
-def _parts(value: Any, repeat: bool) -> list[Any]:
+def _split(value: Any, repeat: bool) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(value)
     if isinstance(value, str) and not repeat:
@@ -102,28 +95,16 @@ def _parts(value: Any, repeat: bool) -> list[Any]:
 
 def _scalar(base: type, value: Any) -> Any:
     if base is bool:
-        return _boolean(value)
-    if base is str:
-        return _text(value)
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+            return value.lower() in _TRUE
+        raise ValueError
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError
     if base is int and isinstance(value, float) and value != int(value):
         raise ValueError
-    number = base(value)
-    if not math.isfinite(number):
+    converted = base(value)
+    if base is not str and not math.isfinite(converted):
         raise ValueError
-    return number
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.lower() not in _TRUE + _FALSE:
-        raise ValueError
-    return value.lower() in _TRUE
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError
-    return str(value)
+    return converted

@@ -1,17 +1,17 @@
-"""What a configuration field is: a dataclass field that is also a command-line option, and checks itself.
+"""Options as dataclass fields: declaration, flag, environment variable, and the checks of values.
 
-A field is declared with `option(default, help)`; the flag is the field's name with dashes unless `flag` says
-otherwise. `minimum` and `maximum` are inclusive and are checked when the value is set, whatever it came from.
+A field is declared with `option(default, help)`. `minimum` and `maximum` are inclusive; they are checked when the
+value is set, whatever it came from.
 """
 
 import dataclasses
-import difflib
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 T = TypeVar("T")
 
@@ -30,7 +30,8 @@ def option(
 ) -> Any:
     """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
 
-    `words` are what can be typed in place of a value, and the values that they stand for.
+    `flag` is the field's name with dashes unless it is given. `words` can be typed in place of a value; they are given
+    with the values that they stand for.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
     metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
@@ -39,7 +40,7 @@ def option(
 
 def flag_of(field: "dataclasses.Field[Any]") -> str:
     """The long flag of a field, such as `--per-class`."""
-    return str(field.metadata.get("flag") or "--" + field.name.replace("_", "-"))
+    return field.metadata["flag"] or "--" + field.name.replace("_", "-")
 
 
 def variable_of(flag: str) -> str:
@@ -55,7 +56,10 @@ class Checked:
     def __post_init__(self) -> None:
         fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
         for name, field in fields.items():
-            _check(field, getattr(self, name))
+            value = getattr(self, name)
+            for part in value if isinstance(value, tuple) else (value,):
+                if part is not None:
+                    _check(field, part)
         for group in self.exclusive:
             given = [flag_of(fields[name]) for name in group if is_given(getattr(self, name))]
             if len(given) > 1:
@@ -63,33 +67,32 @@ class Checked:
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
-    """A configuration from plain values by field name, as JSON gives them back: its lists are tuples here."""
+    """A configuration from plain values by field name, as read from JSON: lists become tuples."""
     return kind(
         **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     )
 
 
 def is_given(value: Any) -> bool:
-    """Whether an option that excludes others has been asked for."""
+    """Whether an option that excludes others is in use."""
     return value is not None and value is not False
 
 
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
-    if value is None:
-        return
+    """Check a value, or one element of a tuple.
+
+    Raises:
+        UsageError: it is none of the choices, does not match the pattern, or is out of bounds.
+    """
     flag, meta = flag_of(field), field.metadata
-    parts = value if isinstance(value, tuple) else (value,)
-    for part in parts:
-        if meta.get("choices") and part not in meta["choices"]:
-            near = difflib.get_close_matches(str(part), meta["choices"], n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise UsageError(f"{flag} {part}: {hint}choose from {', '.join(meta['choices'])}")
-        if meta.get("pattern") and not re.fullmatch(meta["pattern"], str(part)):
-            raise UsageError(f"{flag} {part}: not of the right form: {meta['help']}")
-    for number in parts:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        low, high = meta.get("minimum"), meta.get("maximum")
-        if number != number or (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
-            raise UsageError(f"{flag} {number}: must be {bounds}")
+    choices = meta["choices"]
+    if choices and value not in choices:
+        raise UsageError(f"{flag} {value}: {suggestion(str(value), choices)}choose from {', '.join(choices)}")
+    if meta["pattern"] and not re.fullmatch(meta["pattern"], str(value)):
+        raise UsageError(f"{flag} {value}: not of the right form: {meta['help']}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        low = -math.inf if meta["minimum"] is None else meta["minimum"]
+        high = math.inf if meta["maximum"] is None else meta["maximum"]
+        if not low <= value <= high:  # NaN is not
+            bounds = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+            raise UsageError(f"{flag} {value}: must be {bounds}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.config import renamed, schema
-from gangda.config.field_types import in_words
+from gangda.config.field_types import shortened
 from gangda.config.fields import Checked
 from gangda.errors import UsageError
 
@@ -64,7 +64,7 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
     version = loaded.pop("format_version", FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise UsageError(
-            f"{where}: format {in_words(version)} is newer than this gangda reads; update gangda"
+            f"{where}: format {shortened(version)} is newer than this gangda reads; update gangda"
         )
     return loaded
 
@@ -110,7 +110,7 @@ def _section(where: str, name: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{where}: {name}: expected keys and values")
     if name == "arch" and not isinstance(value.get("name") or "", str):
-        raise UsageError(f"{where}: arch.name {in_words(value['name'])}: expected text")
+        raise UsageError(f"{where}: arch.name {shortened(value['name'])}: expected text")
     return value
 
 
@@ -123,7 +123,7 @@ def check_keys(keys: Iterable[Any], known: Collection[str], where: str, prefix: 
     for key in keys:
         if key in known:
             continue
-        text = key if isinstance(key, str) and len(key) <= 60 else in_words(key)
+        text = key if isinstance(key, str) and len(key) <= 60 else shortened(key)
         if outdated := renamed.key_message(text, known):
             raise UsageError(f"{where}: {prefix}{outdated}")
         near = difflib.get_close_matches(text, list(known), n=1)

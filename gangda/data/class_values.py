@@ -1,13 +1,12 @@
 """Values that a user gives for single classes: NAME=VALUE, or #i=VALUE for class i."""
 
 import csv
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 
 from gangda.data.images import IntArray
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 MOST = 1_000_000_000  # images of a class, exclusive
 
@@ -61,7 +60,7 @@ def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[i
         if int(name[1:]) < len(class_names):
             return int(name[1:]), value
         raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
-    near = difflib.get_close_matches(name, class_names, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
     shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-    raise UsageError(f"{flag} {item}: no class '{name}': {hint}the classes are {shown}")
+    raise UsageError(
+        f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}the classes are {shown}"
+    )

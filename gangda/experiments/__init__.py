@@ -19,7 +19,6 @@ repeats: 3                            # measure score: classifiers that cas trai
 quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a rehearsal with --quick
 """
 
-import difflib
 import itertools
 import math
 from collections.abc import Callable, Mapping
@@ -29,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from gangda.config import arms, catalog
-from gangda.config.field_types import in_words
+from gangda.config.field_types import shortened
 from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 SUFFIX = ".yaml"
 MEASURES = ("compare", "score")
@@ -131,9 +130,10 @@ def _find(name: str) -> tuple[str, str]:
         return name, resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
     path = Path(name)
     if not path.is_file():
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names())}, or give a file"
-        raise UsageError(f"--experiment {name}: no such experiment; {hint}")
+        near = suggestion(name, names())
+        raise UsageError(
+            f"--experiment {name}: no such experiment; {near}choose from {', '.join(names())}, or give a file"
+        )
     try:
         return str(path), path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -152,7 +152,7 @@ def _named_variants(loaded: Mapping[str, Any], where: str) -> dict[str, Sections
     """What each of `variants` changes, by its name."""
     named = _mapping(loaded["variants"], f"{where}: variants")
     _refuse_many(len(named), where)
-    changes = {_text(str(name), f"{where}: variants: {in_words(name)}"): named[name] for name in named}
+    changes = {_text(str(name), f"{where}: variants: {shortened(name)}"): named[name] for name in named}
     if len(changes) < len(named):
         raise UsageError(f"{where}: variants: a name is there twice")
     return {name: check_sections(change, f"{where}: {name}") for name, change in changes.items()}
@@ -163,7 +163,7 @@ def _combinations(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
     vary = _mapping(loaded["vary"], f"{where}: vary")
     for key, values in vary.items():
         if str(key).count(".") != 1 or not isinstance(values, list) or not values:
-            raise UsageError(f"{where}: vary: {in_words(key)}: expected section.option and a list of values")
+            raise UsageError(f"{where}: vary: {shortened(key)}: expected section.option and a list of values")
     _refuse_many(math.prod(map(len, vary.values())), where)
     found: dict[str, Sections] = {}
     for values in itertools.product(*vary.values()):
@@ -173,9 +173,9 @@ def _combinations(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
             section, option = str(key).split(".")
             sections = merge_sections(sections, {section: {option: value}})
             words.append(f"{option}={'+'.join(map(str, value)) if isinstance(value, list) else value}")
-        name = _text(", ".join(words), f"{where}: vary: {in_words(', '.join(words))}")
+        name = _text(", ".join(words), f"{where}: vary: {shortened(', '.join(words))}")
         if name in found:
-            raise UsageError(f"{where}: vary: {in_words(name)} is there twice; give each value once")
+            raise UsageError(f"{where}: vary: {shortened(name)} is there twice; give each value once")
         found[name] = check_sections(sections, f"{where}: {name}")
     return found
 
@@ -212,27 +212,29 @@ def _text(value: Any, where: str) -> str:
 
 def _flag(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
-        raise UsageError(f"{where}: {in_words(value)}: expected true or false")
+        raise UsageError(f"{where}: {shortened(value)}: expected true or false")
     return value
 
 
 def _repeats(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_REPEATS:
-        raise UsageError(f"{where}: {in_words(value)}: expected a number of classifiers, 1 to {MOST_REPEATS}")
+        raise UsageError(
+            f"{where}: {shortened(value)}: expected a number of classifiers, 1 to {MOST_REPEATS}"
+        )
     return value
 
 
 def _names(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise UsageError(f"{where}: {in_words(value)}: expected a list of names")
+        raise UsageError(f"{where}: {shortened(value)}: expected a list of names")
     if len(set(value)) < len(value):
-        raise UsageError(f"{where}: {in_words(value)}: give each name once")
+        raise UsageError(f"{where}: {shortened(value)}: give each name once")
     return tuple(value)
 
 
 def _measure(value: Any, where: str) -> str:
     if value not in MEASURES:
-        shown = value if isinstance(value, str) else in_words(value)
+        shown = value if isinstance(value, str) else shortened(value)
         raise UsageError(f"{where}: {shown}: choose from {', '.join(MEASURES)}")
     return str(value)
 

@@ -8,7 +8,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from gangda.config import architectures, arms, catalog, files, resolve, schema
-from gangda.config.field_types import kind_of
+from gangda.config.field_types import type_of
 from gangda.errors import UsageError
 
 WORDS = st.text(string.ascii_letters + string.digits + "-_./:# é=", min_size=1, max_size=12)
@@ -165,7 +165,7 @@ def test_commas_and_repeats():
 
 def values_of(field):
     """A strategy for valid values of a field."""
-    kind, meta = kind_of(field), field.metadata
+    kind, meta = type_of(field), field.metadata
     low, high = meta["minimum"] or 0, meta["maximum"]
     if meta["choices"]:
         one = st.sampled_from(meta["choices"])
