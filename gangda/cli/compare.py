@@ -19,7 +19,10 @@ from gangda.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gangda.comparing import CompareResult
+    from gangda.comparing.comparison import Comparison, TunedTable
     from gangda.config.schema import ComparisonConfig
+    from gangda.statistics.values import Judgement
 
 
 def _experiments(incomplete: str) -> list[str]:
@@ -86,7 +89,7 @@ def compare(
         result = comparing.compare(
             config, out, jobs=jobs, run=run, cell=cell, dry_run=call.dry_run, reporter=reporter
         )
-    call.terminal.result(result.as_dict(), show_result)
+    call.terminal.result(result.as_dict(), lambda out, _: show_result(out, result))
 
 
 def _refuse_with_experiment(run: Path | None, calibrate: bool) -> None:
@@ -112,94 +115,93 @@ def low_data(chosen: Settings) -> Settings:
     return dataclasses.replace(chosen, data=smaller, origins=origins)
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """Arms, contrasts, the verdict, and what limits it."""
-    judged = values["comparison"]
-    if judged is None:
-        show_cells(out, values)
+def show_result(out: "Console", result: "CompareResult") -> None:
+    """Arms, differences, the verdict, and what limits it."""
+    comparison = result.comparison
+    if comparison is None:
+        show_cells(out, result)
         return
-    show_arms(out, judged, values["arms"])
-    show_contrasts(out, judged)
-    show_tuned(out, values["tuned"])
-    show_compared_filters(out, values["filters"])
-    say(out, values["headline"])
-    worth = values["exchange"] or {"worth": (), "flat": ()}
-    for sentence in (*(one["sentence"] for one in worth["worth"]), *worth["flat"]):
+    show_arms(out, comparison)
+    show_contrasts(out, comparison.judgement)
+    if comparison.tuned is not None:
+        show_tuned(out, comparison.tuned)
+    show_compared_filters(out, comparison.filters)
+    say(out, comparison.headline)
+    for sentence in comparison.exchange.sentences if comparison.exchange else ():
         say(out, sentence)
-    for note in values["notes"]:
+    for note in comparison.notes:
         say(out, note)
-    say(out, f"report: {values['report']}")
+    say(out, f"report: {result.report}")
 
 
-def show_cells(out: "Console", values: Mapping[str, Any]) -> None:
-    """How far the experiment is, where there is no verdict yet."""
-    if values["dry_run"]:
-        arms, seeds = ", ".join(values["plan"]["fixed"]["compare"]["arms"]), values["plan"]["seeds"]
+def show_cells(out: "Console", result: "CompareResult") -> None:
+    """How many cells are finished, where there is no verdict yet."""
+    seeds = len(result.plan.cells)
+    if result.dry_run:
+        arms = ", ".join(result.plan.config.compare.arms)
         say(out, f"would compare {arms} over {seeds} paired seeds, one cell each")
-        show_power(out, values["plan"]["power"], seeds)
-    elif values["cell"] is not None:
-        failed = {failure["index"]: failure["reason"] for failure in values["failed"]}
-        reason = failed.get(values["cell"])
-        say(out, f"cell {values['cell']} {'is finished' if reason is None else f'failed: {reason}'}")
-    say(out, f"cells finished: {values['finished']} of {values['cells']}")
-    say(out, f"experiment: {values['out']}")
+        show_power(out, result.plan.power, seeds)
+    elif result.cell is not None:
+        failed = {failure.index: failure.reason for failure in result.failed}
+        reason = failed.get(result.cell)
+        say(out, f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
+    say(out, f"cells finished: {result.finished} of {seeds}")
+    say(out, f"comparison: {result.out}")
 
 
 def show_power(out: "Console", stated: Sequence[Mapping[str, Any]], seeds: int) -> None:
-    """What these seeds can find, said before anything has run."""
+    """What these seeds can find, printed before anything has run."""
     rows = [
         (f"{row['spread']:g} points", percent(row["one point"]), percent(row["two points"])) for row in stated
     ]
     head = ("if differences spread by", "1 point is found", "2 points are found")
-    draw(out, f"Power of {seeds} seeds", head, [[cell.replace("-", "never") for cell in row] for row in rows])
+    draw(out, f"Power of {seeds} seeds", head, [[text.replace("-", "never") for text in row] for row in rows])
 
 
-def show_arms(out: "Console", judged: Mapping[str, Any], costs: Sequence[Mapping[str, Any]]) -> None:
+def show_arms(out: "Console", comparison: "Comparison") -> None:
     """Test score of each arm over the seeds."""
-    sizes = {row["name"]: row["n_train"] for row in costs}
+    judged = comparison.judgement
     rows = [
-        (arm["name"], percent(arm["mean"], 2), percent(arm["sd"], 2), number(round(sizes[arm["name"]])))
-        for arm in judged["arms"]
+        (arm.name, percent(arm.mean, 2), percent(arm.sd, 2), number(round(row.n_train)))
+        for arm, row in zip(judged.arms, comparison.arms, strict=True)
     ]
-    title = f"Test {judged['score']}, {judged['n']} paired seed" + ("" if judged["n"] == 1 else "s")
+    title = f"Test {judged.score}, {judged.n} paired seed" + ("" if judged.n == 1 else "s")
     draw(out, title, ("arm", "mean", "sd", "images trained on"), rows)
 
 
-def show_contrasts(out: "Console", judged: Mapping[str, Any]) -> None:
-    """Differences in points, and what they are worth."""
+def show_contrasts(out: "Console", judged: "Judgement") -> None:
+    """Differences in points, with their verdicts and tests."""
     rows = [
         (
-            contrast["name"],
-            contrast["verdict"],
-            points(contrast["mean"]),
-            interval(contrast["interval"], points),
-            number(contrast["p"]),
-            number(contrast["adjusted_p"]),
+            contrast.name,
+            contrast.verdict,
+            points(contrast.mean),
+            interval(contrast.interval, points),
+            number(contrast.p),
+            number(contrast.adjusted_p),
         )
-        for contrast in judged["contrasts"]
+        for contrast in judged.contrasts
     ]
-    title = f"Differences in points (verdicts at {judged['alpha']:g}; margin {100 * judged['margin']:.2f})"
+    title = f"Differences in points (verdicts at {judged.alpha:g}; margin {100 * judged.margin:.2f})"
     draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
 
 
-def show_tuned(out: "Console", tuned: Mapping[str, Any] | None) -> None:
+def show_tuned(out: "Console", tuned: "TunedTable") -> None:
     """Arms and differences once more, with the steps that each arm's validation images chose."""
-    if tuned is None:
-        return
     rows = [
         (
-            row["name"],
-            percent(row["mean"], 2),
-            percent(row["sd"], 2),
-            ", ".join(f"{steps} ({seeds})" for steps, seeds in row["chosen"].items()),
+            row.name,
+            percent(row.mean, 2),
+            percent(row.sd, 2),
+            ", ".join(f"{steps} ({seeds})" for steps, seeds in row.chosen.items()),
         )
-        for row in tuned["arms"]
+        for row in tuned.arms
     ]
-    title = f"Steps chosen on validation, {len(tuned['steps'])} trials for each arm (no test of its own)"
+    title = f"Steps chosen on validation, {len(tuned.steps)} trials for each arm (no test of its own)"
     draw(out, title, ("arm", "mean", "sd", "steps (seeds)"), rows)
     differences = [
-        (row["name"], "-" if row["mean"] is None else points(row["mean"]), interval(row["interval"], points))
-        for row in tuned["differences"]
+        (row.name, "-" if row.mean is None else points(row.mean), interval(row.interval, points))
+        for row in tuned.differences
     ]
     draw(out, "Differences with these steps, in points", ("contrast", "difference", "interval"), differences)
 

@@ -8,6 +8,8 @@ from gangda.cli.output import draw, percent, say
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gangda.comparing.comparison import FilterRow
+
 
 def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
     """Of each class, the share kept of what was drawn and the share that each filter rejected; nothing without filters.
@@ -30,20 +32,16 @@ def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
         say(out, f"kept and rejected: {values['contact_sheet']}")
 
 
-def show_compared_filters(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
+def show_compared_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
     """The same of a comparison, mean over the seeds: a table for each generator and its filters."""
     for row in rows:
-        if row["reason"]:
-            say(out, f"Samples of {row['key']} behind {row['filter']}: none. {row['reason']}")
+        if row.reason:
+            say(out, f"Samples of {row.generator} behind {row.filters}: none. {row.reason}")
             continue
-        filters = list(row["classes"][0]["rejected"])
+        filters = list(next(iter(row.classes.values())).rejected)
         shown = [
-            (
-                one["class"],
-                percent(one["acceptance"]),
-                *(percent(one["rejected"][name]) for name in filters),
-            )
-            for one in row["classes"]
+            (name, percent(shares.acceptance), *(percent(shares.rejected[each]) for each in filters))
+            for name, shares in row.classes.items()
         ]
         columns = ("class", "kept", *(f"rejected by {name}" for name in filters))
-        draw(out, f"Samples of {row['key']} behind {row['filter']}", columns, shown)
+        draw(out, f"Samples of {row.generator} behind {row.filters}", columns, shown)

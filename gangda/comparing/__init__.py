@@ -1,26 +1,20 @@
-"""`gangda compare`: plan the cells, run what is missing, judge.
-
-plan.json          what will be done, fixed before the first cell runs (see plan.py)
-config.yaml        fully resolved; valid as --config
-cells/<id>.json    one per seed, published whole; a finished cell is not run again
-failed/<id>.json   one whose training gave nothing that can be used, with the reason: left out, and named
-work/<id>/         a cell's own generator, where it goes on after a stop
-comparison.json    everything judged, with the raw scores
-report.html        the same for people
-"""
+"""`gangda compare`: plan the cells, run what is missing, judge. `storage.py` says what lies in the folder."""
 
 import dataclasses
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gangda.comparing.arm_sets import check_filters, chooses, plan_of, train_config
-from gangda.comparing.cells import read_cell, run_cell
-from gangda.comparing.controls import NEEDS
-from gangda.comparing.failures import failures_of, missing_of, tell_failures
-from gangda.comparing.plan import Plan, make_plan, publish
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.cells import run_cell
+from gangda.comparing.comparison import Comparison
+from gangda.comparing.controls import CHECKS
+from gangda.comparing.plan import ComparisonPlan, make_plan, publish
 from gangda.comparing.preflight import check
-from gangda.comparing.results import CompareResult, collect
+from gangda.comparing.results import collect
+from gangda.comparing.storage import failures_of, missing_of, read_cell
 from gangda.comparing.workers import run_cells
 from gangda.config import architectures
 from gangda.config.arms import find
@@ -30,12 +24,55 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import available_cores
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import check as check_training
 from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
 
 __all__ = ["CompareResult", "collect", "compare", "job_count", "planned"]
+
+
+@dataclass(frozen=True, eq=False)
+class CompareResult:
+    """What `gangda compare` reports.
+
+    Attributes:
+        out: the comparison's folder.
+        comparison: None for a dry run, or where only one cell was asked for.
+        finished: cells finished.
+        cell: the one cell asked for, or None.
+        dry_run: nothing was written.
+        failed: cells that are left out of everything, with the reason.
+    """
+
+    out: Path
+    plan: ComparisonPlan
+    comparison: Comparison | None
+    finished: int
+    cell: int | None = None
+    dry_run: bool = False
+    failed: tuple[FailedCell, ...] = ()
+
+    @property
+    def report(self) -> Path | None:
+        """The HTML report, once there is one."""
+        return None if self.comparison is None else self.out / "report.html"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the comparison without its cells."""
+        found = {} if self.comparison is None else to_plain(dataclasses.replace(self.comparison, cells=()))
+        return {
+            **found,
+            "out": str(self.out),
+            "report": None if self.report is None else str(self.report),
+            "dry_run": self.dry_run,
+            "cell": self.cell,
+            "planned": len(self.plan.cells),
+            "finished": self.finished,
+            "failed": to_plain(self.failed),
+            "plan": self.plan.as_dict(),
+        }
 
 
 def compare(
@@ -48,50 +85,50 @@ def compare(
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> CompareResult:
-    """Run what is missing of an experiment and judge it.
+    """Run what is missing of a comparison and judge it.
 
     Args:
-        config: the experiment. Cells use one thread each unless `config.runtime.threads` says otherwise.
-        out: the experiment's folder; by default `experiments/<data>-<arch>-<hash>`.
+        config: the comparison. Cells use one thread each unless `config.runtime.threads` says otherwise.
+        out: the comparison's folder; by default `experiments/<data>-<arch>-<hash>`.
         jobs: cells at a time; by default as many as the cores allow. 0 only judges what is there.
         run: a run folder whose generator all cells share, instead of training one each.
         cell: run this one only, and do not judge (for clusters).
-        dry_run: say what would be done; write nothing.
-        reporter: hears of progress.
+        dry_run: only plan; write nothing.
+        reporter: receives progress.
 
     Raises:
         UsageError, DataError, RunError: what cannot be done; each one line.
         IncompleteError: `jobs` is 0 and cells are missing.
+        OutcomeError: every cell failed.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
     plan = planned(config, run)
     out = default_out(plan) if out is None else out
-    wanted = plan.cells if cell is None else (plan.cells[_index(cell, plan)],)
+    if cell is not None and not 0 <= cell < len(plan.cells):
+        raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
+    wanted = plan.cells if cell is None else (plan.cells[cell],)
     if dry_run:
-        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell, dry_run=True)
+        return CompareResult(out, plan, None, _finished(plan, out), cell, dry_run=True)
     plan = publish(plan, out)
     missing = missing_of(wanted, out)
-    at_once = job_count(jobs, plan)
     if missing and jobs != 0:
-        reporter.line(
-            f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{_fewer(jobs, at_once, plan)}"
-        )
+        at_once = job_count(jobs, plan)
+        fewer = _fewer(jobs, at_once, plan)
+        reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{fewer}")
         run_cells(plan, missing, out, at_once, reporter, run_cell)
-        tell_failures(missing, out, reporter)
-    if cell is not None:
-        failed = failures_of(plan.cells, out)
-        return CompareResult(out, plan.as_dict(), None, _finished(plan, out), cell, failed=failed)
-    return collect(plan, out)
+    failed = failures_of(plan.cells, out)
+    comparison = None if cell is not None else collect(plan, out)
+    return CompareResult(out, plan, comparison, _finished(plan, out), cell, failed=failed)
 
 
-def job_count(jobs: int | None, plan: Plan) -> int:
+def job_count(jobs: int | None, plan: ComparisonPlan) -> int:
     """Cells at a time: what was asked for, but jobs x threads never above the cores; on an accelerator, one."""
     runtime = plan.config.runtime
     most = max(1, available_cores() // (runtime.threads or 1)) if runtime.device == "cpu" else 1
     return most if jobs is None else min(jobs, most)
 
 
-def _fewer(jobs: int | None, at_once: int, plan: Plan) -> str:
+def _fewer(jobs: int | None, at_once: int, plan: ComparisonPlan) -> str:
     """Why not all jobs asked for are used; empty where they are."""
     if jobs is None or jobs <= at_once:
         return ""
@@ -104,13 +141,13 @@ def _fewer(jobs: int | None, at_once: int, plan: Plan) -> str:
     return f" (--jobs {jobs} is more than fits: {room})"
 
 
-def default_out(plan: Plan) -> Path:
-    """The folder of this very experiment; adding seeds does not change it."""
+def default_out(plan: ComparisonPlan) -> Path:
+    """The folder of this very comparison; adding seeds does not change it."""
     name = Path(plan.config.data.source).name or "data"
     return Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
 
 
-def planned(config: ComparisonConfig, run: Path | None) -> Plan:
+def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
     """The plan, after everything was checked that can be checked before hours of work.
 
     Raises:
@@ -131,7 +168,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> Plan:
     return plan
 
 
-def _check_splits(plan: Plan, splits: DataSplits) -> None:
+def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     config = plan.config
     refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
@@ -147,8 +184,8 @@ def _check_splits(plan: Plan, splits: DataSplits) -> None:
         plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     for arm, arch in (find(name) for name in config.compare.arms):
-        if arm.added in NEEDS:
-            NEEDS[arm.added](config, splits)
+        if arm.added in CHECKS:
+            CHECKS[arm.added](config, splits)
         if arch is not None:
             check_training(train_config(config, arch, config.runtime.seed), splits.train, labelled=True)
 
@@ -174,11 +211,5 @@ def _card(run: Path, model: Model) -> dict[str, Any]:
     }
 
 
-def _index(cell: int, plan: Plan) -> int:
-    if not 0 <= cell < len(plan.cells):
-        raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
-    return cell
-
-
-def _finished(plan: Plan, out: Path) -> int:
-    return sum(read_cell(out, one) is not None for one in plan.cells)
+def _finished(plan: ComparisonPlan, out: Path) -> int:
+    return sum(read_cell(out, cell, CellResult) is not None for cell in plan.cells)

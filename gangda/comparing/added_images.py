@@ -1,19 +1,19 @@
-"""Where the images come from that an arm adds to the real ones: a cell's generators (or `stand_ins.py`)."""
+"""The images that arms add to the real ones: samples of a cell's generators, or what `controls.py` makes."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gangda.augmenting.candidates import Filters
 from gangda.comparing import controls
-from gangda.comparing.arm_sets import fixed_filters, train_config, wanted
-from gangda.comparing.plan import Cell, Plan
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Tell
+from gangda.comparing.arm_sets import LEAKY, fixed_filters, generator_key, train_config, wanted
+from gangda.comparing.cell_result import FilterShares, GeneratorRecord, SampleRecord
+from gangda.comparing.plan import Cell, ComparisonPlan
+from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.data.images import IntArray, LabelledImages, UInt8Array, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -30,78 +30,70 @@ from gangda.training.leaks import check_run
 from gangda.training.preview import samples_of_each
 from gangda.training.saved_model import Model, load_model
 
-LEAKY = "leaky"  # the key of a generator that saw everything
-
 
 @dataclass(eq=False)
 class AddedImages:
-    """The pools of one cell, each made once, when an arm asks for it.
+    """The added images of one cell, each set made once, when an arm asks for it.
 
     Attributes:
         splits: the cell's subset.
         work: the cell's own folder, for generators.
-        made: what made each generator's pool, by architecture: plain values for the cell's file.
-        sieves: what filters did to a generator's pool, by architecture and filters.
         exact: whether an unconditional generator gives so many images of each class, or as many of each as come.
-        each: of an ensemble, ten samples of each generator, by architecture: uint8 (10 K, H, W, C).
+        records: of each generator, by its key: the architecture, or `LEAKY`.
+        ensembles: ten samples of each generator of an ensemble, by key: uint8 (10 K, H, W, C).
+        statistics: what filters did to a generator's samples, by key and filters.
     """
 
-    plan: Plan
+    plan: ComparisonPlan
     cell: Cell
     splits: DataSplits
     context: DeviceContext
     work: Path
-    tell: Tell
+    progress: Progress
     exact: bool = True
-    made: dict[str, dict[str, Any]] = field(default_factory=dict)
-    each: dict[str, UInt8Array] = field(default_factory=dict)
-    sieves: dict[tuple[str, Filters], SampleStatistics] = field(default_factory=dict)
-    _kept: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
+    records: dict[str, GeneratorRecord] = field(default_factory=dict)
+    ensembles: dict[str, UInt8Array] = field(default_factory=dict)
+    statistics: dict[tuple[str, Filters], SampleStatistics] = field(default_factory=dict)
+    _images: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
     _refused: dict[tuple[str, str, Filters], str] = field(default_factory=dict)
     _models: dict[str, tuple[Model, float]] = field(default_factory=dict)
-    _supplies: dict[tuple[str, Filters], tuple[Sampler, PseudoLabeler | None]] = field(default_factory=dict)
+    _samplers: dict[tuple[str, Filters], tuple[Sampler, PseudoLabeler | None]] = field(default_factory=dict)
 
     def of(self, added: str, arch: str | None = None, filters: Filters | None = None) -> LabelledImages:
-        """The pool: of each class as many images as the hungriest ratio needs; the first of each class are taken.
+        """As many images of each class as any ratio needs; an arm takes the first of each class.
 
-        `arch`: another architecture than the experiment's, with the options it has by default. `filters`: others than
-        those of all arms, where an arm has a choice.
+        Args:
+            added: where they come from, a key of `SOURCES`.
+            arch: another architecture than the comparison's, with the options it has by default.
+            filters: others than those of all arms, where an arm has a choice.
         """
-        key = (added, arch or self.plan.config.arch, self.filters if filters is None else filters)
-        if key in self._refused:
-            raise FilterError(self._refused[key])
-        if key not in self._kept:
+        key = generator_key(added, arch or self.plan.config.arch)
+        place = (added, key, self.filters if filters is None else filters)
+        if place in self._refused:
+            raise FilterError(self._refused[place])
+        if place not in self._images:
             try:
-                self._kept[key] = SOURCES[added](self, *key[1:])
-            except (
-                FilterError
-            ) as error:  # thousands of samples were looked at: not once more for the next arm
-                self._refused[key] = str(error)
+                self._images[place] = SOURCES[added](self, *place[1:])
+            except FilterError as error:  # thousands of samples were drawn: not once more for the next arm
+                self._refused[place] = str(error)
                 raise
-        return self._kept[key]
+        return self._images[place]
 
     def exactly(self, arch: str | None, filters: Filters, counts: IntArray) -> LabelledImages:
         """`counts` (K,) images of the generator, classes in order; the first of each class are those of `of`."""
         key = arch or self.plan.config.arch
         self.of("generator", key, filters)
-        listener = Phase(self.tell, GENERATOR_SHARE, 0.0, "samples")
-        supply, _ = self.supply(key, filters)
-        return draw_images(supply, counts, self.splits.train.class_names, listener)
+        sampler, _ = self.sampler(key, filters)
+        return draw_images(sampler, counts, self.splits.train.class_names, self._phase("samples"))
+
+    def already_made(self, added: str, arch: str | None = None) -> LabelledImages | None:
+        """The images that an arm has asked for, without filters of its own choice; None where none has."""
+        return self._images.get((added, generator_key(added, arch or self.plan.config.arch), self.filters))
 
     @property
     def filters(self) -> Filters:
         """What generated images must pass where no arm has a choice."""
         return fixed_filters(self.plan.config.compare)
-
-    def kept(self, key: tuple[str, str]) -> LabelledImages | None:
-        """A pool that an arm has asked for, by where its images come from and which architecture; else None."""
-        return self._kept.get((*key, self.filters))
-
-    def folder(self, key: str) -> Path:
-        """The run folder of a generator, by its key in `made`."""
-        if key != self.plan.config.arch:
-            return self.work / f"gan-{key}"
-        return self.work / "gan" if self.plan.run is None else self.plan.run
 
     @property
     def wanted(self) -> IntArray:
@@ -113,153 +105,144 @@ class AddedImages:
         """The same of images that no generator makes."""
         return wanted(self.plan.config, self.splits.train, generated=False)
 
-    @property
-    def drawn(self) -> LabelledImages | None:
-        """The experiment's own generator's pool, if an arm asked for it."""
-        return self.kept(("generator", self.plan.config.arch))
+    def folder(self, key: str) -> Path:
+        """The run folder of a generator."""
+        if key != self.plan.config.arch:
+            return self.work / f"gan-{key}"
+        return self.work / "gan" if self.plan.run is None else self.plan.run
 
-    def supply(self, key: str, filters: Filters) -> tuple[Sampler, PseudoLabeler | None]:
-        """The images of a generator, by its key in `made`, behind filters; and what sorts them, if anything does."""
-        if (key, filters) not in self._supplies:
-            labeler = next((known for (other, _), (_, known) in self._supplies.items() if other == key), None)
-            self._supplies[key, filters] = self._new_supply(self._models[key][0], filters, labeler)
-        return self._supplies[key, filters]
-
-    def _new_supply(
-        self, model: Model, filters: Filters, labeler: PseudoLabeler | None
-    ) -> tuple[Sampler, PseudoLabeler | None]:
-        seed, context, splits = self.cell.seed, self.context, self.splits
+    def sampler(self, key: str, filters: Filters) -> tuple[Sampler, PseudoLabeler | None]:
+        """The sampler of a trained generator behind filters, and its pseudo-labeler, if it needs one."""
+        if (key, filters) in self._samplers:
+            return self._samplers[key, filters]
+        model, (train, validation) = self._models[key][0], (self.splits.train, self.splits.validation)
+        seed, context = self.cell.seed, self.context
+        labeler = next((known for (other, _), (_, known) in self._samplers.items() if other == key), None)
         if needs_pseudo_labels(model) and labeler is None:
-            listener = Phase(self.tell, GENERATOR_SHARE, 0.0, "sorter")
             labeler = fit_pseudo_labeler(
-                splits.train, splits.validation, seed=seed, context=context, reporter=listener
+                train, validation, seed=seed, context=context, reporter=self._phase("pseudo-labeler")
             )
-        supply = make_sampler(
+        sampler = make_sampler(
             model,
             seed=seed,
             context=context,
             labeler=labeler,
             options=self.plan.config.sampler.only(sampler_options_of(model)),
             filters=filters,
-            images=(splits.train, splits.validation),
-            reporter=Phase(self.tell, GENERATOR_SHARE, 0.0, "filters"),
+            images=(train, validation),
+            reporter=self._phase("filters"),
         )
-        return supply, labeler
+        self._samplers[key, filters] = sampler, labeler
+        return sampler, labeler
+
+    def model(self, key: str) -> tuple[Model, float]:
+        """The generator, trained on the cell's own images where it is not shared, and the seconds that took."""
+        if key not in self._models:
+            began = time.monotonic()
+            run = self.plan.run
+            if key == self.plan.config.arch and run is not None:
+                model = load_model(run, self.plan.config.compare.checkpoint)
+                check_run(run, model, self.splits)
+            else:
+                model = self._train(key)
+            self._models[key] = model, time.monotonic() - began
+        return self._models[key]
+
+    def _train(self, key: str) -> Model:
+        """Train a generator; `LEAKY` on the whole training split: a mistake, to be seen for what it is.
+
+        Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
+        """
+        config, arch, splits = self.plan.config, key, self.splits
+        if key == LEAKY:
+            whole = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
+            arch, splits = config.arch, load_splits(whole, self.cell.seed)
+        name = self.folder(key).name.replace("gan", "generator")
+        return fit_generator(
+            train_config(config, arch, self.cell.seed),
+            splits.train,
+            self.folder(key),
+            fingerprint=splits.fingerprint,
+            validation=splits.validation,
+            checkpoint=config.compare.checkpoint,
+            reporter=Phase(self.progress, 0.0, GENERATOR_SHARE, name),
+        )
+
+    def _phase(self, name: str) -> Reporter:
+        return Phase(self.progress, GENERATOR_SHARE, 0.0, name)
 
 
-def _generated(pools: AddedImages, arch: str, filters: Filters) -> LabelledImages:
-    """Samples of the cell's generator of this architecture, trained on the cell's own images."""
-    plan = pools.plan
+def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
+    """Samples of a generator, which is trained first, and the record of both."""
+    model, train_seconds = added.model(key)
     began = time.monotonic()
-    if arch not in pools._models:
-        if arch == plan.config.arch and plan.run is not None:
-            model = load_model(plan.run, plan.config.compare.checkpoint)
-            check_run(plan.run, model, pools.splits)
-        else:
-            model = _trained(pools, arch, pools.splits, arch)
-        pools._models[arch] = (model, time.monotonic() - began)
-    return _samples(pools, arch, filters)
-
-
-def _leaked(pools: AddedImages, arch: str, filters: Filters) -> LabelledImages:
-    """Samples of a generator that saw the whole training split: a mistake, to be seen for what it is.
-
-    Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
-    """
-    began = time.monotonic()
-    if LEAKY not in pools._models:
-        whole = dataclasses.replace(pools.plan.config.data, per_class=None, class_counts=None, validation=0.0)
-        model = _trained(pools, arch, load_splits(whole, pools.cell.seed), LEAKY)
-        pools._models[LEAKY] = (model, time.monotonic() - began)
-    return _samples(pools, LEAKY, filters)
-
-
-def _trained(pools: AddedImages, arch: str, splits: DataSplits, key: str) -> Model:
-    folder = pools.folder(key)
-    return fit_generator(
-        train_config(pools.plan.config, arch, pools.cell.seed),
-        splits.train,
-        folder,
-        fingerprint=splits.fingerprint,
-        validation=splits.validation,
-        checkpoint=pools.plan.config.compare.checkpoint,
-        reporter=Phase(pools.tell, 0.0, GENERATOR_SHARE, folder.name.replace("gan", "generator")),
-    )
-
-
-def _samples(pools: AddedImages, key: str, filters: Filters) -> LabelledImages:
-    """As many samples as are wanted, sorted into classes where the generator has none; `key` names them."""
-    began = time.monotonic()
-    seed, context, names = pools.cell.seed, pools.context, pools.splits.train.class_names
-    supply, labeler = pools.supply(key, filters)
-    model, train_seconds = pools._models[key]
-    sieve, listener = SampleStatistics(), Phase(pools.tell, GENERATOR_SHARE, 0.0, "samples")
-    if labeler is None or pools.exact:
-        pool = draw_images(supply, pools.wanted, names, listener, sieve)
+    sampler, labeler = added.sampler(key, filters)
+    statistics = SampleStatistics()
+    if labeler is None or added.exact:
+        names = added.splits.train.class_names
+        images = draw_images(sampler, added.wanted, names, added._phase("samples"), statistics)
     else:
-        pool = _as_they_come(pools, supply, labeler, listener)
-    if sieve.filters:
-        pools.sieves[key, filters] = sieve
-    told = {
-        "labels": supply.as_dict(),
-        "filtering": filter_shares(sieve.filter_counts(pool.num_classes), pool.class_names),
-        "made": pool.counts().tolist(),
-        "content": pool.content_hash(),
-    }
-    if filters != pools.filters:  # one that an arm may choose
-        own = {**told, "draw_seconds": time.monotonic() - began}
-        pools.made[key].setdefault("filtered", {})[",".join(filters)] = own
-        return pool
+        images = _as_they_come(added, sampler, labeler)
+    if statistics.filters:
+        added.statistics[key, filters] = statistics
+    shares = filter_shares(statistics.filter_counts(images.num_classes), images.class_names)
+    record = SampleRecord(
+        labels=sampler.as_dict(),
+        filtering={name: FilterShares(**of_class) for name, of_class in shares.items()},
+        made=tuple(images.counts().tolist()),
+        content=images.content_hash(),
+        draw_seconds=time.monotonic() - began,
+    )
+    if filters != added.filters:  # an arm's choice
+        known = added.records[key]
+        filtered = {**known.filtered, ",".join(filters): record}
+        added.records[key] = dataclasses.replace(known, filtered=filtered)
+        return images
     if model.generator.num_generators > 1:
-        pools.each[key] = samples_of_each(model.generator, seed=seed, context=context)
-    pools.made[key] = {
-        "arch": model.card.arch,
-        "steps": model.steps,
-        "checkpoint": model.checkpoint,
-        "shared": pools.plan.run is not None and key == pools.plan.config.arch,
-        **told,
-        "train_seconds": train_seconds,
-        "draw_seconds": time.monotonic() - began,
-    }
-    return pool
+        added.ensembles[key] = samples_of_each(model.generator, seed=added.cell.seed, context=added.context)
+    added.records[key] = GeneratorRecord(
+        arch=model.card.arch,
+        steps=model.steps,
+        checkpoint=model.checkpoint,
+        shared=added.plan.run is not None and key == added.plan.config.arch,
+        train_seconds=train_seconds,
+        samples=record,
+        filtered={},
+    )
+    return images
 
 
-def _as_they_come(
-    pools: AddedImages, sampler: Sampler, labeler: PseudoLabeler, reporter: Reporter
-) -> LabelledImages:
-    """As many samples as are wanted in all, each under the class that the labeler sees in it: a collapse stays one.
+def _as_they_come(added: AddedImages, sampler: Sampler, labeler: PseudoLabeler) -> LabelledImages:
+    """As many samples in all as are wanted, each under its pseudo-label: a mode collapse stays one.
 
     Raises:
-        UsageError: filters, which judge samples of a class.
+        UsageError: with filters, which judge samples of a class.
     """
-    if pools.plan.config.compare.filter:
+    if added.plan.config.compare.filter:
         raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
-    total = pools.wanted.sum(keepdims=True)
+    total = added.wanted.sum(keepdims=True)
     unlabelled = dataclasses.replace(sampler, labeler=None)
-    pixels = draw_images(unlabelled, total, ("all",), reporter).pixels
+    pixels = draw_images(unlabelled, total, ("all",), added._phase("samples")).pixels
     labels = labeler.label(pixels)[0]
     order = np.argsort(labels, kind="stable")
-    return generated_images(pixels[order], labels[order], pools.splits.train.class_names)
+    return generated_images(pixels[order], labels[order], added.splits.train.class_names)
 
 
-def _plain(
-    make: Callable[[AddedImages, str], LabelledImages],
-) -> Callable[[AddedImages, str, Filters], LabelledImages]:
-    """A source that nobody filters by choice."""
-    return lambda pools, arch, filters: make(pools, arch)
+Source = Callable[[AddedImages, str, Filters], LabelledImages]
 
-
-# Keyed by what `Arm.added` says; a test holds the two together.
-SOURCES: Mapping[str, Callable[[AddedImages, str, Filters], LabelledImages]] = {
-    "generator": _generated,
-    "generator only": lambda pools, arch, filters: pools.of("generator", arch, filters),
-    "leaked": _leaked,
-    "permuted labels": _plain(controls.permuted),
-    "wrong range": _plain(controls.wrong_range),
-    "wrong size": _plain(controls.wrong_size),
-    "smote": _plain(controls.smote),
-    "copies": _plain(controls.copies),
-    "shuffled": _plain(controls.shuffled),
-    "held back": _plain(controls.held_back),
-    "held back only": lambda pools, arch, _: pools.of("held back", arch),
+# By what `Arm.added` says: images from the cell, the generator's key, and filters. A test holds the two together.
+SOURCES: Mapping[str, Source] = {
+    "generator": _samples,
+    "generator only": lambda added, key, filters: added.of("generator", key, filters),
+    "leaked": _samples,
+    "permuted labels": lambda added, key, _: controls.next_label(
+        added.exactly(key, added.filters, np.roll(added.wanted, -1))
+    ),
+    "wrong range": lambda added, key, _: controls.wrong_range(added.of("generator", key)),
+    "wrong size": lambda added, key, _: controls.wrong_size(added.of("generator", key)),
+    "smote": lambda added, *_: controls.smote(added.splits.train, added.wanted_otherwise, added.cell.seed),
+    "copies": lambda added, *_: controls.copies(added.splits.train, added.wanted_otherwise),
+    "shuffled": lambda added, *_: controls.shuffled(added.of("copies"), added.cell.seed),
+    "held back": lambda added, *_: controls.held_back(added.plan.config, added.splits, added.cell.seed),
+    "held back only": lambda added, *_: added.of("held back"),
 }

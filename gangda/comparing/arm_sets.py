@@ -21,7 +21,7 @@ MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
     "balance": lambda ratio, own: AugmentConfig(balance=True, ratio=ratio, ratio_for=own),
 }
 
-
+LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
 CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
 
 
@@ -54,7 +54,7 @@ def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: Labelle
 def most_made(
     mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
 ) -> IntArray:
-    """Added images of each class that the hungriest ratio needs, int64 (K,)."""
+    """Added images of each class that the ratio needs that needs most, int64 (K,)."""
     most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
     return most
 
@@ -96,6 +96,11 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
         compare.mode, (*compare.ratios, *own), real, compare.ratio_for
     )
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
+
+
+def generator_key(added: str, arch: str) -> str:
+    """The key, among a cell's generators, of the one whose samples are added; `arch` is the arm's architecture."""
+    return LEAKY if added == "leaked" else arch
 
 
 def own_archs(arms: Sequence[str]) -> list[str]:

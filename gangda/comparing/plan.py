@@ -17,7 +17,7 @@ from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
 from gangda.runtime.locks import lock_folder
-from gangda.statistics.families import PROCEDURES, Family, family_of, first_level
+from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
@@ -35,7 +35,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """The experiment.
 
     Attributes:
@@ -58,11 +58,6 @@ class Plan:
     def hash(self) -> str:
         """Identity of what is fixed."""
         return digest(self.fixed)
-
-    @property
-    def _family(self) -> Family:
-        compare = self.config.compare
-        return family_of(compare.arms, compare.contrast, compare.multiplicity)
 
     @property
     def judging(self) -> dict[str, Any]:
@@ -88,6 +83,13 @@ class Plan:
         seed = self.fixed["run"]["seed"] if self.run else None
         return None if seed is None else int(seed)
 
+    @property
+    def power(self) -> list[dict[str, float | None]]:
+        """What so many seeds can find, for several spreads of the differences."""
+        compare = self.config.compare
+        family = family_of(compare.arms, compare.contrast, compare.multiplicity)
+        return stated_power(len(self.cells), first_level(family, compare.alpha))
+
     def as_dict(self) -> dict[str, Any]:
         """The content of `plan.json`."""
         return {
@@ -97,7 +99,7 @@ class Plan:
             "judging": self.judging,
             "judging_hash": self.judging_hash,
             "seeds": len(self.cells),
-            "power": stated_power(len(self.cells), first_level(self._family, self.config.compare.alpha)),
+            "power": self.power,
             "extensions": list(self.extensions),
             "cells": [dataclasses.asdict(cell) for cell in self.cells],
         }
@@ -105,8 +107,8 @@ class Plan:
 
 def make_plan(
     config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
-) -> Plan:
-    """Plan the cells. `card` says which generator `run` holds: arch, seed, steps and a hash of its weights.
+) -> ComparisonPlan:
+    """ComparisonPlan the cells. `card` says which generator `run` holds: arch, seed, steps and a hash of its weights.
 
     Raises:
         UsageError: arms, ratios or seeds that make no experiment.
@@ -117,7 +119,7 @@ def make_plan(
     seeds = range(config.runtime.seed, config.runtime.seed + config.compare.seeds)
     identity = _identity(fixed)
     cells = [Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in enumerate(seeds)]
-    return Plan(config, fingerprint, run, fixed, tuple(cells))
+    return ComparisonPlan(config, fingerprint, run, fixed, tuple(cells))
 
 
 def resolve_runtime(runtime: Runtime) -> Runtime:
@@ -127,7 +129,7 @@ def resolve_runtime(runtime: Runtime) -> Runtime:
     return dataclasses.replace(runtime, device=str(device), precision=precision, threads=runtime.threads or 1)
 
 
-def publish(plan: Plan, out: Path) -> Plan:
+def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
     """Write `plan.json` and `config.yaml`, or take up the folder's own plan; added seeds are an extension.
 
     Raises:
@@ -144,7 +146,7 @@ def publish(plan: Plan, out: Path) -> Plan:
     return plan
 
 
-def _taken_up(plan: Plan, path: Path) -> Plan:
+def _taken_up(plan: ComparisonPlan, path: Path) -> ComparisonPlan:
     """The plan with the extensions of the one on disk, which it must agree with."""
     there = read_json(path)
     if there.get("kind") != "experiment":
@@ -163,7 +165,7 @@ def _taken_up(plan: Plan, path: Path) -> Plan:
     return plan
 
 
-def _write(plan: Plan, out: Path) -> None:
+def _write(plan: ComparisonPlan, out: Path) -> None:
     """The plan first: with it the folder is ours. What is there already stays as it is."""
     path, text = out / "config.yaml", resolve.dump(plan.config).encode()
     if not (out / "plan.json").exists() or read_json(out / "plan.json")["seeds"] != len(plan.cells):
@@ -172,7 +174,7 @@ def _write(plan: Plan, out: Path) -> None:
         write_bytes(path, text)
 
 
-def _refuse_change(plan: Plan, there: Mapping[str, Any], out: Path) -> None:
+def _refuse_change(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> None:
     before, after = flatten(there["fixed"]), flatten(plan.fixed)
     changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     if changed:

@@ -1,104 +1,34 @@
-"""From finished cells to a judged experiment: `comparison.json` and `report.html`."""
+"""From finished cells to a comparison: `comparison.json` and `report.html`."""
 
-import dataclasses
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 import gangda
+from gangda.augmenting.candidates import FIGURES, words_of
 from gangda.comparing.analyses.calibration import calibrate
 from gangda.comparing.analyses.exchange_rate import exchange
 from gangda.comparing.analyses.second_classifier import second_opinion
 from gangda.comparing.analyses.tuned_steps import tuned_table
-from gangda.comparing.arm_fits import unpack_correct
-from gangda.comparing.cells import cell_path, read_cell
-from gangda.comparing.failures import (
-    Failure,
-    failure_words,
-    failures_of,
-    refuse_none_left,
-)
-from gangda.comparing.notes import notes_of, varied
-from gangda.comparing.plan import Plan
-from gangda.comparing.rows import arm_row
-from gangda.comparing.scores import FIGURES, weights_of, words_of
-from gangda.config import resolve
-from gangda.errors import DataError, IncompleteError
-from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.comparison import Comparison
+from gangda.comparing.notes import failure_words, notes_of, varied
+from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.rows import arm_row, filter_rows
+from gangda.comparing.storage import cell_path, failures_of, read_cell, write_comparison
+from gangda.errors import DataError, IncompleteError, OutcomeError
+from gangda.runtime.files import write_bytes
 from gangda.statistics.families import family_of
-from gangda.statistics.mcnemar import BoolArray
 from gangda.statistics.values import Judgement
-from gangda.statistics.verdicts import judge_arms
+from gangda.statistics.verdicts import balancing, judge_arms
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
-APART = ("pictures", "test_labels")  # of a cell: shown, or said once for all
 
 
-@dataclass(frozen=True, eq=False)
-class CompareResult:
-    """What `gangda compare` reports.
-
-    Attributes:
-        out: the experiment's folder.
-        plan: as in `plan.json`.
-        comparison: the judged arms; None for a dry run or where only one cell was asked for.
-        finished: cells finished.
-        cell: the one cell asked for, or None.
-        dry_run: nothing was written.
-        notes: what a reader must know: what the verdict is conditional on, extensions, alarms.
-        arms: what each was and cost.
-        failed: cells that are left out of everything, with the reason.
-        exchange: what added images are worth in real ones; None where nothing was measured to say so.
-        tuned: the arms with steps chosen on validation images; None where none were to choose from.
-        filters: what the arms' filters rejected.
-    """
-
-    out: Path
-    plan: dict[str, Any]
-    comparison: Judgement | None
-    finished: int
-    cell: int | None = None
-    dry_run: bool = False
-    notes: tuple[str, ...] = ()
-    arms: tuple[dict[str, Any], ...] = ()
-    failed: tuple[Failure, ...] = ()
-    exchange: dict[str, Any] | None = None
-    tuned: dict[str, Any] | None = None
-    filters: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def report(self) -> Path | None:
-        """The HTML report, once there is one."""
-        return None if self.comparison is None else self.out / "report.html"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON and for the terminal's tables."""
-        judged = None if self.comparison is None else self.comparison.as_dict()
-        return {
-            "out": str(self.out),
-            "report": None if self.report is None else str(self.report),
-            "dry_run": self.dry_run,
-            "cell": self.cell,
-            "cells": len(self.plan["cells"]),
-            "finished": self.finished,
-            "failed": [failure.as_dict() for failure in self.failed],
-            "headline": None if judged is None else judged["headline"],
-            "notes": list(self.notes),
-            "arms": list(self.arms),
-            "exchange": self.exchange,
-            "tuned": self.tuned,
-            "filters": list(self.filters),
-            "comparison": judged,
-            "plan": self.plan,
-        }
-
-
-def collect(plan: Plan, out: Path) -> CompareResult:
+def collect(plan: ComparisonPlan, out: Path) -> Comparison:
     """Judge the finished cells and write `comparison.json` and `report.html`.
 
     Raises:
@@ -106,120 +36,84 @@ def collect(plan: Plan, out: Path) -> CompareResult:
         OutcomeError: every cell failed.
         DataError: cells that do not belong together.
     """
-    from gangda.comparing.report.comparison import render
-    from gangda.comparing.report.filtering import filter_rows
+    from gangda.comparing.report.page import render
 
     cells, failed = _all_cells(plan, out)
-    found = _judged(plan, cells, failed)
-    document = _document(plan, out, cells, failed, found)
-    write_json(out / "comparison.json", document)
-    pictures = [cell["pictures"] for cell in cells if cell["pictures"]]
-    write_bytes(out / "report.html", render(document, pictures, resolve.dump(plan.config)).encode())
-    return CompareResult(
-        out,
-        plan.as_dict(),
-        found.comparison,
-        len(cells),
-        notes=found.notes,
-        arms=found.arms,
-        failed=failed,
-        exchange=found.exchange,
-        tuned=found.tuned,
-        filters=tuple(filter_rows(cells)),
+    comparison = _compare(plan, out, cells, failed)
+    write_comparison(comparison, plan, out)
+    write_bytes(out / "report.html", render(comparison, plan).encode())
+    return comparison
+
+
+def _compare(
+    plan: ComparisonPlan, out: Path, cells: Sequence[CellResult], failed: Sequence[FailedCell]
+) -> Comparison:
+    compare, arch = plan.config.compare, plan.config.arch
+    figure = FIGURES[compare.score_by]
+    judgement = _judge(plan, cells)
+    second = second_opinion(cells, judgement, compare.alpha, figure)
+    calibration = calibrate(compare.arms, judgement, compare.alpha)
+    arms = tuple(arm_row(cells, arm, arch) for arm in compare.arms)
+    headline = [judgement.headline, *([second.sentence] if second else [])]
+    shared = f" --run {plan.run}" if plan.run else ""
+    return Comparison(
+        headline=" ".join(headline) + failure_words(failed),
+        notes=notes_of(plan, cells, calibration, failed),
+        varied=varied(plan),
+        judgement=judgement,
+        arms=arms,
+        filters=filter_rows(cells, arch),
+        second=second,
+        tuned=tuned_table(cells, compare, figure),
+        calibration=calibration,
+        exchange=exchange(compare, judgement, arms, compare.alpha),
+        failed=tuple(failed),
+        test_labels=cells[0].test_labels,
+        cells=tuple(cells),
+        command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
+        versions=versions(),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Judged:
-    """What the finished cells say; each but the first two is as its module makes it."""
+def _judge(plan: ComparisonPlan, cells: Sequence[CellResult]) -> Judgement:
+    """Every arm's correctness on the test images, compared by the plan's protocol.
 
-    comparison: Judgement
-    arms: tuple[dict[str, Any], ...]
-    second: dict[str, Any] | None
-    tuned: dict[str, Any] | None
-    calibration: list[dict[str, Any]]
-    exchange: dict[str, Any] | None
-    notes: tuple[str, ...]
-
-
-def _judged(plan: Plan, cells: Sequence[dict[str, Any]], failed: Sequence[Failure]) -> _Judged:
-    compare = plan.config.compare
-    comparison = judge_arms(
-        {arm: _correct(cells, arm) for arm in compare.arms},
+    Raises:
+        DataError: the cells have different test images.
+    """
+    if len({cell.rows["test"].hash for cell in cells}) != 1:
+        raise DataError("the cells were judged on different test images; choose another --out")
+    compare, labels = plan.config.compare, cells[0].test_labels
+    return judge_arms(
+        {arm: np.stack([cell.arms[arm].test.correct for cell in cells]) for arm in compare.arms},
         alpha=compare.alpha,
         margin=None if compare.margin is None else compare.margin / 100,
         family=family_of(compare.arms, compare.contrast, compare.multiplicity),
-        weights=weights_of(compare.score_by, cells),
+        weights=balancing(labels.astype(np.int64)) if compare.score_by == "balanced" else None,
         score=words_of(compare.score_by),
     )
-    second = second_opinion(cells, comparison, compare.alpha, FIGURES[compare.score_by])
-    said = (comparison.headline, second["sentence"]) if second else (comparison.headline,)
-    comparison = dataclasses.replace(comparison, headline=" ".join(said) + failure_words(failed))
-    calibration = calibrate(compare.arms, comparison, compare.alpha)
-    arms = tuple(arm_row(cells, arm) for arm in compare.arms)
-    return _Judged(
-        comparison,
-        arms,
-        second,
-        tuned_table(cells, compare, FIGURES[compare.score_by]),
-        calibration,
-        exchange(compare, comparison, arms, compare.alpha),
-        notes_of(plan, cells, calibration, failed),
-    )
 
 
-def _document(
-    plan: Plan, out: Path, cells: Sequence[dict[str, Any]], failed: Sequence[Failure], found: _Judged
-) -> dict[str, Any]:
-    """The content of `comparison.json`."""
-    return {
-        "format_version": FORMAT_VERSION,
-        "kind": "comparison",
-        "headline": found.comparison.headline,
-        "notes": list(found.notes),
-        "varied": varied(plan),
-        "arms": list(found.arms),
-        "second": found.second,
-        "tuned": found.tuned,
-        "calibration": found.calibration,
-        "exchange": found.exchange,
-        "comparison": found.comparison.as_dict(),
-        "failed": [failure.as_dict() for failure in failed],
-        "plan": plan.as_dict(),
-        "command": command_of(plan, out),
-        "versions": versions(),
-        "test_labels": cells[0]["test_labels"],
-        "cells": [{key: value for key, value in cell.items() if key not in APART} for cell in cells],
-    }
-
-
-def _all_cells(plan: Plan, out: Path) -> tuple[list[dict[str, Any]], tuple[Failure, ...]]:
+def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:
     """The finished cells and the failed ones, which together are all."""
-    found = [(cell, read_cell(out, cell)) for cell in plan.cells]
+    found = {cell.index: read_cell(out, cell, CellResult) for cell in plan.cells}
     failed = failures_of(plan.cells, out)
     known = {failure.index for failure in failed}
-    missing = [cell.index for cell, values in found if values is None and cell.index not in known]
+    missing = [cell for cell in plan.cells if found[cell.index] is None and cell.index not in known]
     if missing:
-        damaged = [
-            str(path)
-            for cell, _ in found
-            if cell.index in missing and (path := cell_path(out, cell)).exists()
-        ]
+        damaged = [str(path) for cell in missing if (path := cell_path(out, cell)).exists()]
         what = f" (damaged, or changed since: {', '.join(damaged)})" if damaged else ""
+        numbers = _ranges([cell.index for cell in missing])
         raise IncompleteError(
-            f"{out}: {len(missing)} of {len(found)} cells are missing, by number: {_ranges(missing)}{what}; "
+            f"{out}: {len(missing)} of {len(found)} cells are missing, by number: {numbers}{what}; "
             f"run the same command without --jobs 0 and --cell"
         )
-    refuse_none_left(plan, out, failed)
-    return [values for _, values in found if values is not None], failed
-
-
-def _correct(cells: Sequence[dict[str, Any]], arm: str) -> BoolArray:
-    """bool (n, m) of one arm."""
-    tests = [cell["arms"][arm]["test"] for cell in cells]
-    if len({cell["rows"]["test"]["hash"] for cell in cells}) != 1:
-        raise DataError("the cells were judged on different test images; choose another --out")
-    return np.stack([unpack_correct(test["correct"], test["n_test"]) for test in tests])
+    if len(failed) == len(plan.cells):
+        raise OutcomeError(
+            f"{out}: all {len(failed)} cells failed, so that there is nothing to judge; {failed[0]} "
+            f"(to try the same seeds again, remove {out / FailedCell.folder})"
+        )
+    return [cell for cell in found.values() if cell is not None], failed
 
 
 def _ranges(numbers: Sequence[int]) -> str:
@@ -231,12 +125,6 @@ def _ranges(numbers: Sequence[int]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
-
-
-def command_of(plan: Plan, out: Path) -> str:
-    """The command that makes this experiment again from the configuration beside it."""
-    shared = f" --run {plan.run}" if plan.run else ""
-    return f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER"
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The course of a generator's training, thinned to what a report can draw: from the log of its run."""
+"""Training curves of a generator from the log of its run, thinned to what a report can draw."""
 
 import contextlib
 import json
@@ -6,41 +6,34 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-POINTS = 200  # at most so many logged steps (and looks) are kept
-ASIDE = (
-    "step",
-    "pretraining_step",
-    "epoch",
-    "epoch_seconds",
-    "seconds",
-)  # of a line, what is no figure of the step
+from gangda.comparing.cell_result import CurveAlarm, TrainingCurves
+
+POINTS = 200  # at most so many logged steps (and evaluations of samples) are kept
+NOT_TERMS = ("step", "pretraining_step", "epoch", "epoch_seconds", "seconds")  # of a logged line
 
 
-def course_of(log: Path) -> dict[str, Any] | None:
-    """What a `metrics.jsonl` tells; None where there is no log (nothing was trained step by step).
-
-    `steps` and `terms` (loss terms, accuracies and gradient norms by name, None before a lazy one's first time) have
-    the same length; `looks` are what was seen of the samples; `alarms` those looks that raised some.
-    """
+def read_curves(log: Path) -> TrainingCurves | None:
+    """The curves of a `metrics.jsonl`; None where there is no log (nothing was trained step by step)."""
     if not log.is_file():
         return None
     lines = _lines(log)
     steps = thinned([line for line in lines if "epoch" in line])
-    names = sorted({name for line in steps for name in line if name not in ASIDE})
-    return {
-        "steps": [line["step"] for line in steps],
-        "terms": {name: [_rounded(line.get(name)) for line in steps] for name in names},
-        "looks": thinned(_looks(lines)),
-        "alarms": [{"step": line["step"], "texts": line["alarms"]} for line in lines if _listed(line)],
-    }
+    names = sorted({name for line in steps for name in line if name not in NOT_TERMS})
+    alarms = [line for line in lines if isinstance(line.get("alarms"), list) and line["alarms"]]
+    return TrainingCurves(
+        steps=tuple(line["step"] for line in steps),
+        terms={name: tuple(_rounded(line.get(name)) for line in steps) for name in names},
+        evaluations=tuple(thinned(_evaluations(lines))),
+        alarms=tuple(CurveAlarm(line["step"], tuple(map(str, line["alarms"]))) for line in alarms),
+    )
 
 
-def looks_of(log: Path) -> list[dict[str, Any]]:
-    """What was seen of the samples in the course of training, with the step; empty where there is no log."""
-    return _looks(_lines(log)) if log.is_file() else []
+def read_evaluations(log: Path) -> list[dict[str, Any]]:
+    """Figures of the samples during training, each with its step; empty where there is no log."""
+    return _evaluations(_lines(log)) if log.is_file() else []
 
 
-def _looks(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _evaluations(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {"step": line["step"], **line["evaluation"]}
         for line in lines
@@ -48,13 +41,8 @@ def _looks(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _listed(line: Mapping[str, Any]) -> bool:
-    """Whether a line holds alarms."""
-    return isinstance(line.get("alarms"), list) and bool(line["alarms"])
-
-
 def _lines(log: Path) -> list[dict[str, Any]]:
-    """What can be read of a log: a course is shown, not judged, so a damaged line costs no more than itself."""
+    """What can be read of a log: curves are shown, not judged, so a damaged line is left out."""
     found = []
     for text in log.read_bytes().splitlines():
         with contextlib.suppress(ValueError):  # no JSON, or no UTF-8

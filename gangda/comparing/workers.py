@@ -12,9 +12,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.cells import run_cell
-from gangda.comparing.plan import Cell, Plan
-from gangda.comparing.progress import Tell
+from gangda.comparing.plan import Cell, ComparisonPlan
+from gangda.comparing.progress import Progress
+from gangda.comparing.storage import read_cell
 from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
 from gangda.runtime.progress import Reporter
 from gangda.runtime.signals import StopRequest, stop_request
@@ -23,11 +25,16 @@ POLL = 0.2  # seconds between looks at the stop flag
 PATIENCE = 20.0  # seconds for a worker to save its generator's state before it is ended
 QUIET = 0.5  # seconds between a worker's progress messages
 
-Work = Callable[[Plan, Cell, Path, Tell], None]
+Work = Callable[[ComparisonPlan, Cell, Path, Progress], None]
 
 
 def run_cells(
-    plan: Plan, cells: Sequence[Cell], out: Path, jobs: int, reporter: Reporter, work: Work = run_cell
+    plan: ComparisonPlan,
+    cells: Sequence[Cell],
+    out: Path,
+    jobs: int,
+    reporter: Reporter,
+    work: Work = run_cell,
 ) -> None:
     """Run cells, `jobs` at a time; one job needs no extra process.
 
@@ -40,10 +47,13 @@ def run_cells(
             _run_here(plan, cells, out, reporter, stop, work)
         else:
             _Pool(plan, out, min(jobs, len(cells)), work).run(cells, reporter, stop)
+    for cell in cells:
+        if failed := read_cell(out, cell, FailedCell):
+            reporter.line(f"FAILED, recorded and left out: {failed}")
 
 
 def _run_here(
-    plan: Plan, cells: Sequence[Cell], out: Path, reporter: Reporter, stop: StopRequest, work: Work
+    plan: ComparisonPlan, cells: Sequence[Cell], out: Path, reporter: Reporter, stop: StopRequest, work: Work
 ) -> None:
     for done, cell in enumerate(cells):
 
@@ -59,7 +69,7 @@ def _run_here(
 class _Pool:
     """Workers that take one cell after the other from their pipe."""
 
-    def __init__(self, plan: Plan, out: Path, jobs: int, work: Work) -> None:
+    def __init__(self, plan: ComparisonPlan, out: Path, jobs: int, work: Work) -> None:
         context = multiprocessing.get_context("spawn")  # forking a process with torch's threads can hang
         self._workers: dict[Connection, BaseProcess] = {}
         self._busy: dict[Connection, Cell] = {}
@@ -164,7 +174,7 @@ def _ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _serve(pipe: Connection, plan: Plan, out: Path, work: Work) -> None:
+def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> None:
     """A worker's life."""
     os.setpgid(0, 0)  # training listens to Ctrl-C itself: in the terminal's group it would be told twice
     teller = _Teller(pipe)

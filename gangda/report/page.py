@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     import markupsafe
 
 
-def environment() -> "jinja2.Environment":
-    """Templates of this package: values are escaped, and a name that is missing is an error."""
+def environment(package: str = "gangda") -> "jinja2.Environment":
+    """Templates of a package's folder `report`, and of this one: values are escaped, a missing name is an error."""
     import jinja2
 
+    loaders = [jinja2.PackageLoader(name, "report") for name in dict.fromkeys((package, "gangda"))]
     found = jinja2.Environment(
-        loader=jinja2.PackageLoader("gangda", "report"),
+        loader=jinja2.ChoiceLoader(loaders),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

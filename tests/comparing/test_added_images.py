@@ -9,7 +9,7 @@ import pytest
 from gangda import comparing
 from gangda.augmenting.candidates import Candidate
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.arm_fits import Fits
+from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.controls import outside
 from gangda.comparing.plan import make_plan
 from gangda.config.architectures import PcaSpec
@@ -68,10 +68,10 @@ def test_filters_are_fitted_on_the_cell_alone_and_counted(tmp_path):
     context = prepare(plan.config.runtime)
     filtered = AddedImages(plan, plan.cells[0], splits, context, tmp_path, lambda share, info: None)
     pool = filtered.of("generator")
-    made = filtered.made["pca"]
-    assert made["labels"]["filters"]["duplicates"]["compared"] == len(splits.train)
-    assert set(made["filtering"]) == set(pool.class_names)
-    assert all(0 < row["acceptance"] <= 1 for row in made["filtering"].values())
+    made = filtered.records["pca"].samples
+    assert made.labels["filters"]["duplicates"]["compared"] == len(splits.train)
+    assert set(made.filtering) == set(pool.class_names)
+    assert all(0 < row.acceptance <= 1 for row in made.filtering.values())
 
 
 def test_copies_are_real_images_and_shuffled_ones_under_other_labels(pools):
@@ -114,7 +114,7 @@ def rules_of(config, work, *names):
     plan = make_plan(config, splits.fingerprint, None, None)
     context = prepare(plan.config.runtime)
     pools = AddedImages(plan, plan.cells[0], splits, context, work, lambda share, info: None)
-    fits = Fits(config, 0, splits, pools, context, pools.tell)
+    fits = ArmEvaluator(config, 0, splits, pools, context, pools.progress)
     found = []
     for name in names:
         arm, arch = find(name)
@@ -153,7 +153,9 @@ def test_a_ratio_of_its_own_is_drawn_of_a_generator_that_saw_too_much(tmp_path):
     count = cell["rows"]["train"]["count"]
     added = {name: arm["n_generated"] for name, arm in cell["arms"].items()}
     assert added == {"real": 0, "leaky:3": 3 * count, "smote": count}
-    assert cell["generators"]["leaky"]["made"] == [3 * n for n in cell["rows"]["train"]["per_class"]]
+    assert cell["generators"]["leaky"]["samples"]["made"] == [
+        3 * n for n in cell["rows"]["train"]["per_class"]
+    ]
 
 
 def test_smote_lies_between_neighbours_of_its_class(pools):

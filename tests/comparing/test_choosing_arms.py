@@ -10,7 +10,7 @@ import pytest
 from gangda import comparing
 from gangda.augmenting.candidates import Candidate
 from gangda.classifying.evaluation import evaluate_predictions
-from gangda.comparing import arm_fits
+from gangda.comparing import arm_evaluator
 from gangda.comparing.added_images import SOURCES, AddedImages
 from gangda.comparing.arm_sets import choices_of, fixed_filters
 from gangda.comparing.plan import make_plan
@@ -27,6 +27,7 @@ from gangda.config.schema import (
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, FilterError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import prepare
+from gangda.runtime.plain import to_plain
 
 
 def experiment(data=DataConfig(per_class=12), **compare):  # noqa: B008  (frozen)
@@ -62,32 +63,32 @@ def test_ratio_and_filter_are_chosen_together(finished):
     _, _, cell = finished
     for name in ("generated", "generated-by-recall"):
         arm = cell["arms"][name]
-        rows = [(row["ratio"], row["filter"]) for row in arm["candidates"]]
+        rows = [(row["ratio"], row["filters"]) for row in arm["candidates"]]
         assert rows == [(0.0, []), (1.0, []), (1.0, ["duplicates"])]
         scores = [row["validation"] for row in arm["candidates"]]
         chosen = arm["candidates"][int(np.argmax(scores))]
-        assert (arm["ratio"], arm["filter"]) == (chosen["ratio"], chosen["filter"])
+        assert (arm["ratio"], arm["filters"]) == (chosen["ratio"], chosen["filters"])
         assert arm["validation_accuracy"] == max(scores)
-    assert [row["filter"] for row in cell["arms"]["wrong-range"]["candidates"]] == [[], []]
+    assert [row["filters"] for row in cell["arms"]["wrong-range"]["candidates"]] == [[], []]
 
 
 def test_every_filter_tells_its_acceptance_and_shows_what_it_rejected(finished):
     result, out, cell = finished
-    made = cell["generator"]
-    assert made["filtering"] == {}
+    made = cell["generators"]["pca"]
+    assert made["samples"]["filtering"] == {}
     assert set(made["filtered"]) == {"duplicates"}
     shares = made["filtered"]["duplicates"]["filtering"]
     assert list(shares) == cell["class_names"]
-    [table] = result.as_dict()["filters"]
-    assert (table["key"], table["filter"]) == ("pca", "duplicates")
-    assert [row["acceptance"] for row in table["classes"]] == [one["acceptance"] for one in shares.values()]
+    [table] = result.comparison.filters
+    assert (table.generator, table.filters) == ("pca", "duplicates")
+    assert to_plain(table.classes) == shares
     [published] = (out / "cells").iterdir()
     [sheet] = json.loads(published.read_text())["pictures"]["filtered"]
-    assert base64.b64decode(sheet["sheet"]).startswith(b"\x89PNG")
+    assert base64.b64decode(sheet["png"]).startswith(b"\x89PNG")
     page = (out / "report.html").read_text()
     assert 'id="filters"' in page
     assert "rejected by duplicates" in page
-    assert sheet["sheet"] in page
+    assert sheet["png"] in page
     assert "generated, duplicates" in page, "a line of its own in the figure of ratios"
 
 
@@ -95,9 +96,9 @@ def test_without_a_choice_a_cell_says_nothing_of_filters(tmp_path):
     config = experiment(arms=("real", "generated"))
     comparing.compare(config, tmp_path / "exp", jobs=1)
     [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
-    assert set(cell["arms"]["generated"]["candidates"][0]) == {"ratio", "validation"}
-    assert "filter" not in cell["arms"]["generated"]
-    assert "filtered" not in cell["generator"]
+    assert cell["arms"]["generated"]["candidates"][0]["filters"] == []
+    assert cell["arms"]["generated"]["filters"] == []
+    assert cell["generators"]["pca"]["filtered"] == {}
     assert 'id="filters"' not in (tmp_path / "exp/report.html").read_text()
 
 
@@ -108,21 +109,21 @@ def judge_as(monkeypatch, wrong):
         said = np.where(images.labels == wrong, (wrong + 1) % 10, images.labels)
         return evaluate_predictions(images.labels, said, 10)
 
-    monkeypatch.setattr(arm_fits, "evaluate", evaluate)
+    monkeypatch.setattr(arm_evaluator, "evaluate", evaluate)
 
 
 def test_classes_recalled_worse_get_more_of_the_same_total(tmp_path, monkeypatch):
     judge_as(monkeypatch, wrong=3)
     config = experiment(DataConfig(per_class=20, validation=0.2), arms=("real", "generated-by-recall"))
     pools = pools_of(config, tmp_path)
-    cell = arm_fits.Fits(config, 0, pools.splits, pools, pools.context, pools.tell)
+    cell = arm_evaluator.ArmEvaluator(config, 0, pools.splits, pools, pools.context, pools.progress)
     found = cell.run("generated-by-recall")
     real = pools.splits.train.counts()
     assert real.tolist() == [16] * 10
     # Of 4 validation images: rates 5/6 and nine times 1/6, so quotas of 57.14 and nine times 11.43.
-    assert found["added_per_class"] == [12, 12, 12, 57, 12, 11, 11, 11, 11, 11]
-    assert found["n_generated"] == 160
-    images = cell._images(arm_fits.find("generated-by-recall")[0], None, Candidate(1.0))
+    assert found.added_per_class == (12, 12, 12, 57, 12, 11, 11, 11, 11, 11)
+    assert found.n_generated == 160
+    images = cell._images(arm_evaluator.find("generated-by-recall")[0], None, Candidate(1.0))
     pool = pools.of("generator")
     for label in (0, 3):
         added = images.pixels[(images.labels == label) & (images.origin != 0)]
@@ -142,13 +143,13 @@ def test_a_filter_that_lets_too_little_pass_is_no_candidate_and_no_failure(tmp_p
         return draw(added, arch, filters)
 
     monkeypatch.setattr(pools, "of", of)
-    cell = arm_fits.Fits(config, 0, pools.splits, pools, pools.context, pools.tell)
+    cell = arm_evaluator.ArmEvaluator(config, 0, pools.splits, pools, pools.context, pools.progress)
     found = cell.run("generated")
-    assert found["filter"] == []
-    assert found["candidates"][1]["validation"] is None
-    assert found["candidates"][1]["reason"] == "only 1 of 64 samples pass"
+    assert found.filters == ()
+    assert found.candidates[1].validation is None
+    assert found.candidates[1].reason == "only 1 of 64 samples pass"
     fixed = experiment(arms=("real", "generated"), filter=("duplicates",))
-    asked = arm_fits.Fits(fixed, 0, pools.splits, pools, pools.context, pools.tell)
+    asked = arm_evaluator.ArmEvaluator(fixed, 0, pools.splits, pools, pools.context, pools.progress)
     with pytest.raises(FilterError, match="only 1 of 64"):
         asked.run("generated")
 
@@ -174,9 +175,9 @@ def test_what_goes_wrong_behind_a_filter_is_not_taken_for_its_strictness(tmp_pat
     judge_as(monkeypatch, wrong=3)
     config = experiment(arms=("real", "generated"), filter=("auto", "duplicates"))
     pools = pools_of(config, tmp_path)
-    cell = arm_fits.Fits(config, 0, pools.splits, pools, pools.context, pools.tell)
+    cell = arm_evaluator.ArmEvaluator(config, 0, pools.splits, pools, pools.context, pools.progress)
     cell.run("real")
-    images, fit = [], arm_fits.fit_classifier
+    images, fit = [], arm_evaluator.fit_classifier
 
     def failing(train, *args, **kwargs):
         images.append(train)
@@ -184,7 +185,7 @@ def test_what_goes_wrong_behind_a_filter_is_not_taken_for_its_strictness(tmp_pat
             raise error("something cannot be read")
         return fit(train, *args, **kwargs)
 
-    monkeypatch.setattr(arm_fits, "fit_classifier", failing)
+    monkeypatch.setattr(arm_evaluator, "fit_classifier", failing)
     with pytest.raises(error, match="cannot be read"):
         cell.run("generated")
     assert len(images) == 2, "without a filter, then behind one"
@@ -194,7 +195,7 @@ def test_a_filter_is_no_choice_where_a_class_has_too_few_images(tmp_path):
     counts = DataConfig(class_counts=(12,) * 9 + (2,), validation=0.5)
     config = experiment(counts, arms=("real", "generated"), filter=("auto",))
     pools = pools_of(config, tmp_path)
-    cell = arm_fits.Fits(config, 0, pools.splits, pools, pools.context, pools.tell)
+    cell = arm_evaluator.ArmEvaluator(config, 0, pools.splits, pools, pools.context, pools.progress)
     assert [one.filters for one in cell._candidates("generated")] == [(), ("duplicates",)]
     fixed = experiment(counts, arms=("real", "generated"), filter=("agreement",))
     with pytest.raises(UsageError, match="the smallest class has 1 training image; it takes two"):
@@ -203,10 +204,10 @@ def test_a_filter_is_no_choice_where_a_class_has_too_few_images(tmp_path):
 
 def test_what_arms_choose_from():
     auto = experiment(arms=("real", "generated"), filter=("auto",))
-    arm = arm_fits.find("generated")[0]
+    arm = arm_evaluator.find("generated")[0]
     assert choices_of(auto, arm, None, 10) == ((), ("agreement",), ("duplicates",))
     assert choices_of(auto, arm, "acgan", 10) == ((), ("agreement",), ("discriminator",), ("duplicates",))
-    assert choices_of(auto, arm_fits.find("smote")[0], None, 10) == ((),)
+    assert choices_of(auto, arm_evaluator.find("smote")[0], None, 10) == ((),)
     assert fixed_filters(auto.compare) == ()
     named = experiment(arms=("real", "generated"), filter=("duplicates", "agreement"))
     assert choices_of(named, arm, None, 10) == (("agreement", "duplicates"),)

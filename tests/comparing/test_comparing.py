@@ -10,8 +10,9 @@ import pytest
 from gangda import comparing
 from gangda.augmenting.candidates import same_steps
 from gangda.classifying.evaluation import evaluate_predictions
-from gangda.comparing import added_images, arm_fits
-from gangda.comparing.cells import cell_path, run_cell
+from gangda.comparing import added_images, arm_evaluator
+from gangda.comparing.cells import run_cell
+from gangda.comparing.storage import cell_path
 from gangda.config.architectures import PcaSpec
 from gangda.config.schema import (
     Budget,
@@ -66,19 +67,23 @@ def cells_of(out):
     return json.loads((out / "comparison.json").read_text())["cells"]
 
 
+def content_of(cell):
+    return cell["generators"]["pca"]["samples"]["content"]
+
+
 def test_every_cell_runs_the_whole_pipeline(finished):
     result, out, listener = finished
     assert result.finished == 2
     first, second = cells_of(out)
     assert first["rows"]["train"]["hash"] != second["rows"]["train"]["hash"]  # its own subset
     assert first["rows"]["test"] == second["rows"]["test"]
-    assert first["generator"]["content"] != second["generator"]["content"]
+    assert content_of(first) != content_of(second)
     assert set(first["arms"]) == {"real", "traditional", "generated", "generated+traditional"}
     n = first["rows"]["train"]["count"]
     assert first["arms"]["generated"]["n_train"] == 2 * n
     assert {arm["steps"] for arm in first["arms"].values()} == {20}
     assert listener.done == sorted(listener.done)
-    assert result.comparison.contrasts[0].verdict == "underpowered"
+    assert result.comparison.judgement.contrasts[0].verdict == "underpowered"
 
 
 def test_the_generator_saw_only_this_cells_training_images(finished):
@@ -110,9 +115,10 @@ def test_a_lost_cell_comes_out_the_same(finished):
     after = json.loads(path.read_text())
     for cell in (before, after):
         cell.pop("seconds"), cell.pop("content")  # the hash counts the seconds too
-        for timed in (cell["generator"], *cell["generators"].values(), *cell["arms"].values()):
-            for key in ("seconds", "train_seconds", "draw_seconds"):
-                timed.pop(key, None)
+        for made in cell["generators"].values():
+            made.pop("train_seconds"), made["samples"].pop("draw_seconds")
+        for arm in cell["arms"].values():
+            arm.pop("seconds")
     assert after == before
 
 
@@ -133,7 +139,7 @@ def test_one_cell_at_a_time_then_collecting(tmp_path):
 def test_a_dry_run_writes_nothing(tmp_path):
     result = run(experiment(), tmp_path / "exp", dry_run=True)
     assert result.dry_run
-    assert len(result.plan["cells"]) == 2
+    assert len(result.plan.cells) == 2
     assert not (tmp_path / "exp").exists()
 
 
@@ -156,21 +162,21 @@ def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by,
     labels = np.repeat([0, 1], [8, 2])
     said = {0.0: np.zeros(10, dtype=int), 1.0: np.array([0] * 4 + [1] * 6)}
     monkeypatch.setattr(
-        arm_fits, "evaluate", lambda fitted, *_: evaluate_predictions(labels, said[fitted.ratio], 2)
+        arm_evaluator, "evaluate", lambda fitted, *_: evaluate_predictions(labels, said[fitted.ratio], 2)
     )
     config = experiment(ratios=(0.0, 1.0), score_by=score_by)
     splits = load_splits(config.data, 0)
-    cell = arm_fits.Fits(config, 0, splits, None, None, lambda share, info: None)
+    cell = arm_evaluator.ArmEvaluator(config, 0, splits, None, None, lambda share, info: None)
 
     def fitted(arm, arch, candidate):
         known = SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f")
-        return arm_fits.Fitted(known, arm, arch, candidate, 0.0)
+        return arm_evaluator.Fitted(known, arm, arch, candidate, 0.0)
 
     monkeypatch.setattr(cell, "_fit", fitted)
     monkeypatch.setattr(cell, "_images", lambda *_: splits.train)
     found = cell.run("generated")
-    assert found["ratio"] == ratio
-    assert max(one["validation"] for one in found["candidates"]) == score
+    assert found.ratio == ratio
+    assert max(one.validation for one in found.candidates) == score
 
 
 def test_epochs_become_the_same_steps_for_every_arm():
@@ -196,8 +202,8 @@ def test_a_shared_generator_makes_the_verdict_conditional(tmp_path):
     result = run(experiment(steps=5), tmp_path / "exp", run=model)
     first, second = cells_of(tmp_path / "exp")
     assert first["rows"]["train"] == second["rows"]["train"]
-    assert first["generator"]["content"] != second["generator"]["content"]
-    assert any(note.startswith("Conditional on this GAN") for note in result.notes)
+    assert content_of(first) != content_of(second)
+    assert any(note.startswith("Conditional on this generator") for note in result.comparison.notes)
     assert not (tmp_path / "exp" / "work").exists()
 
 
@@ -248,9 +254,9 @@ def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
     assert run(config, tmp_path / "exp", dry_run=True).finished == 0
 
 
-@pytest.mark.parametrize("phase", ["sorter", "samples"])
+@pytest.mark.parametrize("phase", ["pseudo-labeler", "samples"])
 def test_a_stop_is_seen_while_sorting_and_drawing(tmp_path, phase, monkeypatch):
-    monkeypatch.setattr(added_images, "needs_pseudo_labels", lambda model: phase == "sorter")
+    monkeypatch.setattr(added_images, "needs_pseudo_labels", lambda model: phase == "pseudo-labeler")
     plan = comparing.planned(experiment(steps=5, per_class=30), None)
     told = []
 

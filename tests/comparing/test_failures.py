@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
 import json
 
 import numpy as np
@@ -10,9 +9,11 @@ import pytest
 from fake_experiment import ACCURACY, cell_values, plan_for
 
 from gangda import comparing, experiments
-from gangda.comparing import added_images, arm_fits, collect, compare
-from gangda.comparing.cells import cell_path, finish_cell, read_cell, write_cell
-from gangda.comparing.failures import failures_of
+from gangda.comparing import added_images, arm_evaluator, collect, compare
+from gangda.comparing.added_images import SOURCES
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.cells import finish_cell
+from gangda.comparing.storage import cell_path, failures_of, read_cell, write_cell
 from gangda.comparing.sweeps import experiment
 from gangda.comparing.workers import run_cells
 from gangda.config import resolve
@@ -25,7 +26,9 @@ from gangda.config.schema import (
     Runtime,
 )
 from gangda.errors import DataError, OutcomeError
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
+from gangda.runtime.results import write_result
 from gangda.sampling import sampler
 
 QUICK = Runtime(device="cpu", precision="fp32", threads=1)
@@ -56,11 +59,10 @@ def test_the_others_are_judged_and_the_failed_ones_are_named(tmp_path):
     finish_all_but(plan, tmp_path, {3, 7})
     result = collect(plan, tmp_path)
     document = json.loads((tmp_path / "comparison.json").read_text())
-    assert result.comparison.n == 8
-    assert all(len(arm["scores"]) == 8 for arm in document["comparison"]["arms"])
+    assert result.judgement.n == 8
+    assert all(len(arm["scores"]) == 8 for arm in document["judgement"]["arms"])
     assert [cell["seed"] for cell in document["cells"]] == [0, 1, 2, 4, 5, 6, 8, 9]
     assert [(one["index"], one["seed"]) for one in document["failed"]] == [(3, 3), (7, 7)]
-    assert result.as_dict()["failed"] == document["failed"]
     assert document["headline"].endswith("Without cells 3, 7, which failed.")
     assert "2 of 10 cells have no result" in result.notes[0]
     assert "cell 3 (seed 3): gan: only 0 of 6,400" in result.notes[0]
@@ -69,24 +71,31 @@ def test_the_others_are_judged_and_the_failed_ones_are_named(tmp_path):
     assert "8 paired seeds" in page
 
 
-def test_a_cell_keeps_the_bytes_it_has_always_had(tmp_path):
-    """Hashes of cells are shorter than those of other results: older ones must stay readable."""
-    plan = plan_for(tmp_path, seeds=1)
-    path = cell_path(tmp_path, plan.cells[0])
-    write_cell(tmp_path, plan.cells[0], {"id": plan.cells[0].id, "finished": True, "score": 0.5})
-    text = f'{{"finished": true, "id": "{plan.cells[0].id}", "score": 0.5}}'
-    assert json.loads(path.read_text()) == {
-        "format_version": 2,
-        **json.loads(text),
-        "content": hashlib.sha256(text.encode()).hexdigest()[:16],
-    }
-    assert read_cell(tmp_path, plan.cells[0]) == {"format_version": 2, **json.loads(text)}
+def test_a_cell_is_read_as_it_was_written(tmp_path):
+    [cell] = (plan := plan_for(tmp_path, seeds=1, second_classifier="resnet", tune_steps=(1000, 4000))).cells
+    written = cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400)
+    write_cell(tmp_path, cell, written)
+    read = read_cell(tmp_path, cell, CellResult)
+    assert to_plain(read) == to_plain(written)
+    assert np.array_equal(read.arms["real"].test.correct, written.arms["real"].test.correct)
+    assert np.array_equal(read.pictures.classes[0].real, written.pictures.classes[0].real)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda p: p.pop("arms"), lambda p: p.update(more=1), lambda p: p.update(seed="0")]
+)
+def test_a_cell_of_other_fields_is_missing_even_where_its_hash_is_right(tmp_path, damage):
+    [cell] = (plan := plan_for(tmp_path, seeds=1)).cells
+    plain = to_plain(cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400))
+    damage(plain)
+    write_result(cell_path(tmp_path, cell), plain)
+    assert read_cell(tmp_path, cell, CellResult) is None
 
 
 def test_too_few_that_are_left_are_called_too_few(tmp_path):
     plan = plan_for(tmp_path, seeds=6)
     finish_all_but(plan, tmp_path, {0})
-    headline = collect(plan, tmp_path).comparison.headline
+    headline = collect(plan, tmp_path).headline
     assert headline.startswith("Underpowered: 5 seeds can never pass 0.05")
     assert headline.endswith("Without cell 0, which failed.")
 
@@ -113,7 +122,7 @@ def test_only_outcomes_are_recorded_as_failures(tmp_path):
 def test_a_damaged_record_is_no_failure_and_a_result_overrules_one(tmp_path):
     plan = plan_for(tmp_path, seeds=2)
     finish_all_but(plan, tmp_path, {0, 1})
-    path = cell_path(tmp_path, plan.cells[0], "failed")
+    path = cell_path(tmp_path, plan.cells[0], FailedCell)
     path.write_text(path.read_text().replace("mode collapse", "mode collapsf"))
     assert [failure.index for failure in failures_of(plan.cells, tmp_path)] == [1]
     write_cell(tmp_path, plan.cells[1], cell_values(plan, plan.cells[1], ACCURACY, 0.8, 0.005, 400))
@@ -152,35 +161,40 @@ def test_an_unconditional_generator_that_collapses_ends_its_cell_alone(tmp_path,
 def test_the_arm_that_failed_is_named_and_a_second_classifier_ends_no_cell(tmp_path, monkeypatch):
     pca = resolve.resolve({}, {}, ("test", {"arch": {"name": "pca"}})).pick(ComparisonConfig).spec
     small = dataclasses.replace(config(second_classifier="logistic"), arch="pca", spec=pca)
-    fit = arm_fits.fit_classifier
+    fit = arm_evaluator.fit_classifier
 
     def diverges(images, asked, **more):
         if asked.classifier == "logistic":
-            raise OutcomeError("the loss is no number any more")
+            raise OutcomeError("the loss is NaN or infinite")
         return fit(images, asked, **more)
 
-    monkeypatch.setattr(arm_fits, "fit_classifier", diverges)
+    monkeypatch.setattr(arm_evaluator, "fit_classifier", diverges)
     compare(small, tmp_path / "second", jobs=1)
     document = json.loads((tmp_path / "second/comparison.json").read_text())
-    assert [cell["second"]["reason"] for cell in document["cells"]] == ["the loss is no number any more"] * 2
+    assert [cell["second"]["reason"] for cell in document["cells"]] == ["the loss is NaN or infinite"] * 2
     assert "With logistic: failed in all 2 seeds" in document["headline"]
     first = dataclasses.replace(config(), arch="pca", spec=pca, classifier=ClassifierConfig("logistic", 2))
-    with pytest.raises(OutcomeError, match=r"cell 0 \(seed 0\): arm real: the loss is no number"):
+    with pytest.raises(OutcomeError, match=r"cell 0 \(seed 0\): arm real: the loss is NaN"):
         compare(first, tmp_path / "first", jobs=1)
 
 
 def fail_on_even(plan, cell, out, tell):
-    def do():
-        return collapse() if cell.index % 2 == 0 else {"kind": "cell"}
+    def run():
+        return collapse() if cell.index % 2 == 0 else cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400)
 
-    finish_cell(cell, out, do)
+    finish_cell(cell, out, run)
 
 
 def test_workers_go_on_after_a_failed_cell(tmp_path):
     plan = plan_for(tmp_path, seeds=4)
     run_cells(plan, plan.cells, tmp_path, 2, Reporter(), fail_on_even)
     assert [failure.index for failure in failures_of(plan.cells, tmp_path)] == [0, 2]
-    assert [read_cell(tmp_path, cell) is None for cell in plan.cells] == [True, False, True, False]
+    assert [read_cell(tmp_path, cell, CellResult) is None for cell in plan.cells] == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("measure", ["compare", "score\nmetrics: [gan_test]"])
@@ -205,14 +219,14 @@ vary: {{arch.components: [2, 4, 6]}}
         variant.name: resolve.resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
         for variant in asked.variants
     }
-    real = added_images._samples
+    real = SOURCES["generator"]
 
     def sometimes(own, *rest):
         if (own.plan.config.spec.components, own.cell.seed) in ((4, 1), (6, 0), (6, 1), (6, 2)):
             collapse()
         return real(own, *rest)
 
-    monkeypatch.setattr(added_images, "_samples", sometimes)
+    monkeypatch.setitem(SOURCES, "generator", sometimes)
     result = experiment(asked, configs, tmp_path / "out", jobs=1)
     first, second, third = result.findings.rows
     assert (result.cells, result.finished) == (9, 5)

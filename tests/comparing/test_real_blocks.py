@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gangda.comparing import planned
-from gangda.comparing.arm_fits import unpack_correct
-from gangda.comparing.cells import read_cell, run_cell
+from gangda.comparing.cell_result import CellResult
+from gangda.comparing.cells import run_cell
+from gangda.comparing.storage import read_cell
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig, Runtime
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
@@ -43,10 +44,9 @@ def correct_of(source, seed, out, steps):
     plan = planned(config, None)
     [cell] = plan.cells
     run_cell(plan, cell, out, lambda *_: None)
-    values = read_cell(out, cell)
+    values = read_cell(out, cell, CellResult)
     assert values is not None
-    tests = {arm: values["arms"][arm]["test"] for arm in ARMS}
-    return {arm: unpack_correct(test["correct"], test["n_test"]) for arm, test in tests.items()}
+    return {arm: values.arms[arm].test.correct for arm in ARMS}
 
 
 def judged(tmp_path, images, test, comparisons, seeds, steps):

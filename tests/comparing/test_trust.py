@@ -1,15 +1,17 @@
-"""Calibration arms, the second classifier, and the course of training that a cell keeps."""
+"""Calibration arms, the second classifier, and the training curves that a cell keeps."""
 
+import dataclasses
 import json
 
 import pytest
-from fake_experiment import ACCURACY, finish, plan_for
+from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda.comparing.analyses.calibration import AS_IT_MUST, NOT_SO, TOO_FEW, outcome_of
-from gangda.comparing.cells import read_cell, write_cell
+from gangda.comparing.cell_result import CellResult, CurveAlarm
 from gangda.comparing.plan import make_plan
 from gangda.comparing.results import collect
-from gangda.comparing.training_curves import POINTS, course_of, looks_of, thinned
+from gangda.comparing.storage import read_cell
+from gangda.comparing.training_curves import POINTS, read_curves, read_evaluations, thinned
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig, Runtime
 from gangda.errors import UsageError
 
@@ -78,7 +80,7 @@ def test_the_second_classifier_agrees(tmp_path):
     second, result = second_of(tmp_path, ACCURACY)
     assert second["agrees"] is True
     assert second["mean"] == pytest.approx(0.04, abs=0.005)  # half of 8 points, by construction
-    assert result.comparison.headline.endswith(second["sentence"])
+    assert result.headline.endswith(second["sentence"])
     assert "the same sign" in second["sentence"]
 
 
@@ -86,14 +88,11 @@ def test_the_second_classifier_disagrees(tmp_path):
     plan = plan_for(tmp_path, second_classifier="resnet")
     finish(plan, tmp_path, ACCURACY)
     for cell in plan.cells:
-        values = read_cell(tmp_path, cell)
-        arms = values["second"]["arms"]
-        arms["traditional"], arms["generated+traditional"] = (
-            arms["generated+traditional"],
-            arms["traditional"],
-        )
-        write_cell(tmp_path, cell, values)
-    headline = collect(plan, tmp_path).comparison.headline
+        second = read_cell(tmp_path, cell, CellResult).second
+        names = ("traditional", "generated+traditional")
+        swapped = dict(zip(names, (second.arms[name] for name in reversed(names)), strict=True))
+        change_cell(tmp_path, cell, second=dataclasses.replace(second, arms=swapped))
+    headline = collect(plan, tmp_path).headline
     assert "not the same sign, so this is no headline" in headline
     assert "Better, but not with resnet" in (tmp_path / "report.html").read_text()
 
@@ -103,12 +102,12 @@ def test_seeds_in_which_the_second_classifier_failed_are_left_out_of_its_say_alo
     plan = plan_for(tmp_path, second_classifier="resnet")
     finish(plan, tmp_path, ACCURACY)
     for cell in plan.cells[:lost]:
-        values = read_cell(tmp_path, cell)
-        values["second"].update(arms={}, reason="the loss is no number any more")
-        write_cell(tmp_path, cell, values)
+        second = read_cell(tmp_path, cell, CellResult).second
+        failed = dataclasses.replace(second, arms={}, reason="the loss is NaN or infinite")
+        change_cell(tmp_path, cell, second=failed)
     result = collect(plan, tmp_path)
     second = json.loads((tmp_path / "comparison.json").read_text())["second"]
-    assert result.comparison.n == 10
+    assert result.judgement.n == 10
     assert len(second["deltas"]) == 10 - lost
     assert second["agrees"] is (lost == 1)
     said = (
@@ -116,7 +115,7 @@ def test_seeds_in_which_the_second_classifier_failed_are_left_out_of_its_say_alo
         if lost == 1
         else "failed in all 10 seeds"
     )
-    assert said in result.comparison.headline
+    assert said in result.headline
 
 
 def config(**compare) -> ComparisonConfig:
@@ -169,24 +168,24 @@ def log(path, lines):
     return path
 
 
-def test_a_course_is_thinned_and_keeps_both_ends_and_all_alarms(tmp_path):
+def test_curves_are_thinned_and_keep_both_ends_and_all_alarms(tmp_path):
     lines = [{"step": 0, "pretraining_step": 1, "d_loss": 1.0, "seconds": 0.1}]
     for step in range(50, 50 * 1001, 50):
         lines.append({"step": step, "d_loss": 1 / step, "g_loss": 2.0, "epoch": 0.1, "seconds": 1.0})
         if step % 5000 == 0:
             alarms = ["collapse"] if step == 10_000 else []
             lines.append({"step": step, "evaluation": {"distance": 0.1}, "best": True, "alarms": alarms})
-    course = course_of(log(tmp_path / "metrics.jsonl", lines))
-    assert len(course["steps"]) <= POINTS
-    assert (course["steps"][0], course["steps"][-1]) == (50, 50_000)
-    assert set(course["terms"]) == {"d_loss", "g_loss"}
-    assert course["terms"]["d_loss"][0] == pytest.approx(0.02)
-    assert [look["step"] for look in course["looks"]] == list(range(5000, 50_001, 5000))
-    assert course["alarms"] == [{"step": 10_000, "texts": ["collapse"]}]
+    curves = read_curves(log(tmp_path / "metrics.jsonl", lines))
+    assert len(curves.steps) <= POINTS
+    assert (curves.steps[0], curves.steps[-1]) == (50, 50_000)
+    assert set(curves.terms) == {"d_loss", "g_loss"}
+    assert curves.terms["d_loss"][0] == pytest.approx(0.02)
+    assert [look["step"] for look in curves.evaluations] == list(range(5000, 50_001, 5000))
+    assert curves.alarms == (CurveAlarm(10_000, ("collapse",)),)
 
 
 def test_nothing_was_trained_step_by_step(tmp_path):
-    assert course_of(tmp_path / "metrics.jsonl") is None
+    assert read_curves(tmp_path / "metrics.jsonl") is None
 
 
 @pytest.mark.parametrize(
@@ -202,13 +201,13 @@ def test_a_damaged_line_of_a_log_costs_only_itself(tmp_path, damage):
     whole, path = log(tmp_path / "whole.jsonl", [step, look]), tmp_path / "damaged.jsonl"
     first, second = whole.read_bytes().splitlines(keepends=True)
     path.write_bytes(first + damage + second)
-    assert course_of(path) == course_of(whole)
-    assert looks_of(path) == looks_of(whole) == [{"step": 200, "distance": 0.1}]
+    assert read_curves(path) == read_curves(whole)
+    assert read_evaluations(path) == read_evaluations(whole) == [{"step": 200, "distance": 0.1}]
 
 
 def test_a_term_that_is_no_number_is_left_out(tmp_path):
     line = {"step": 50, "d_loss": "much", "g_loss": 1.0, "epoch": 0.1}
-    assert course_of(log(tmp_path / "log.jsonl", [line]))["terms"] == {"d_loss": [None], "g_loss": [1.0]}
+    assert read_curves(log(tmp_path / "log.jsonl", [line])).terms == {"d_loss": (None,), "g_loss": (1.0,)}
 
 
 @pytest.mark.parametrize("count", [1, 199, 200, 201, 398, 399, 400, 1000])

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from gangda import experiments
 from gangda.classifying.fit import fit_classifier
 from gangda.classifying.fitted_classifier import FittedClassifier
-from gangda.comparing.cells import cell_path, read_cell
+from gangda.comparing.cell_result import CellResult
 from gangda.comparing.plan import publish
+from gangda.comparing.storage import cell_path, read_cell
 from gangda.config import architectures
 from gangda.config.resolve import resolve
 from gangda.config.schema import (
@@ -377,7 +378,7 @@ def test_cells_and_plan_of_an_experiment(tmp_path, depth):
 
     def check(data):
         write(path, data)
-        assert read_cell(tmp_path, plan.cells[0]) is None or json.loads(data) == json.loads(good)
+        assert read_cell(tmp_path, plan.cells[0], CellResult) is None or json.loads(data) == json.loads(good)
 
     fuzz(depth, spoilt(good), check)
     fuzz(depth, other_values(json.loads(good)).map(as_json), check)

@@ -1,22 +1,40 @@
-"""Made-up cells of an experiment: what the judging and the report read, without any training."""
+"""Made-up cells of a comparison: what the judging and the report read, without any training."""
 
-import base64
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
-from gangda.classifying.evaluation import evaluate_predictions
-from gangda.comparing.arm_fits import plain_of
-from gangda.comparing.cells import write_cell
-from gangda.comparing.plan import Plan, make_plan, publish
-from gangda.comparing.scores import pack_labels
+from gangda.classifying.evaluation import Evaluation, evaluate_predictions
+from gangda.comparing.cell_result import (
+    ArmImages,
+    ArmResult,
+    CellResult,
+    ClassImages,
+    CurveAlarm,
+    GeneratorRecord,
+    NearestImages,
+    Pictures,
+    Recognised,
+    SampleRecord,
+    SecondArm,
+    SecondFit,
+    SplitRows,
+    StepsTrial,
+    TrainingCurves,
+    Trial,
+    TunedFit,
+)
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
+from gangda.comparing.storage import read_cell, write_cell
 from gangda.config.schema import CompareConfig, ComparisonConfig, DataConfig, Runtime
+from gangda.metrics.result import MetricResult
 
 ACCURACY = {"real": 0.80, "traditional": 0.82, "generated": 0.86, "generated+traditional": 0.90}
-NAMES = ["0", "1", "a/b", "<script>"]
+NAMES = ("0", "1", "a/b", "<script>")
 
 
-def plan_for(out: Path, *, seeds: int = 10, ratios: tuple[float, ...] = (1.0,), **compare) -> Plan:
+def plan_for(out: Path, *, seeds: int = 10, ratios: tuple[float, ...] = (1.0,), **compare) -> ComparisonPlan:
     config = ComparisonConfig(
         data=DataConfig(per_class=50),
         compare=CompareConfig(seeds=seeds, ratios=ratios, **compare),
@@ -26,111 +44,118 @@ def plan_for(out: Path, *, seeds: int = 10, ratios: tuple[float, ...] = (1.0,), 
 
 
 def finish(
-    plan: Plan, out: Path, accuracy=ACCURACY, *, recognised: float = 0.8, sd: float = 0.005, m: int = 400
+    plan: ComparisonPlan,
+    out: Path,
+    accuracy=ACCURACY,
+    *,
+    recognised: float = 0.8,
+    sd: float = 0.005,
+    m: int = 400,
 ) -> None:
-    """Publish every cell of the plan."""
+    """Write every cell of the plan."""
     for cell in plan.cells:
         write_cell(out, cell, cell_values(plan, cell, accuracy, recognised, sd, m))
 
 
-def cell_values(plan, cell, accuracy, recognised, sd, m):
+def change_cell(out: Path, cell: Cell, **changes) -> None:
+    """Write a cell again with other values."""
+    write_cell(out, cell, dataclasses.replace(read_cell(out, cell, CellResult), **changes))
+
+
+def change_arm(out: Path, cell: Cell, name: str, **changes) -> None:
+    """Write a cell again with other values of one arm."""
+    arms = read_cell(out, cell, CellResult).arms
+    change_cell(out, cell, arms={**arms, name: dataclasses.replace(arms[name], **changes)})
+
+
+def cell_values(plan, cell, accuracy, recognised, sd, m) -> CellResult:
     rng = np.random.default_rng(cell.seed)
-    rows = {
-        name: {"count": m, "per_class": [m // 4] * 4, "hash": "same"}
-        for name in ("train", "validation", "test")
-    }
-    generator = {
-        "arch": "cdcgan",
-        "steps": 1000,
-        "shared": plan.run is not None,
-        "labels": {"made": "conditional"},
-        "made": [100] * 4,
-        "content": "c0ffee",
-        "train_seconds": 20.0,
-        "draw_seconds": 0.5,
-    }
-    return {
-        "kind": "cell",
-        "finished": True,
-        "index": cell.index,
-        "seed": cell.seed,
-        "id": cell.id,
-        "fingerprint": plan.fingerprint,
-        "class_names": NAMES,
-        "image_shape": [1, 8, 8],
-        "rows": rows,
-        "test_labels": pack_labels(np.arange(m) % 4),
-        "runtime": {},
-        "generator": generator,
-        "generators": {"cdcgan": {**generator, "course": course(rng)}},
-        "second": second(plan, accuracy, m, rng),
-        "tuned": tuned(plan, accuracy, m, cell.seed),
-        "arms": {
+    samples = SampleRecord({"made": "conditional"}, {}, (100,) * 4, "c0ffee", 0.5)
+    generator = GeneratorRecord(
+        "cdcgan", 1000, "last", plan.run is not None, 20.0, samples, {}, curves=curves(rng)
+    )
+    return CellResult(
+        index=cell.index,
+        seed=cell.seed,
+        id=cell.id,
+        fingerprint=plan.fingerprint,
+        class_names=NAMES,
+        image_shape=(1, 8, 8),
+        rows={name: SplitRows(m, (m // 4,) * 4, "same") for name in ("train", "validation", "test")},
+        test_labels=(np.arange(m) % 4).astype(np.uint16),
+        runtime=plan.config.runtime,
+        generators={"cdcgan": generator},
+        second=second(plan, accuracy, m, rng),
+        tuned=tuned(plan, accuracy, m, cell.seed),
+        arms={
             arm: arm_values(arm, accuracy[arm] + rng.normal(0, sd), m, rng)
             for arm in plan.config.compare.arms
         },
-        "recognised": {"generated": recognised, "real": 0.8},
-        "pictures": pictures(rng) if cell.index < 2 else None,
-        "seconds": 30.0,
-    }
+        recognised=Recognised(recognised, 0.8, circular=False),
+        pictures=pictures(rng) if cell.index < 2 else None,
+        seconds=30.0,
+    )
 
 
-def arm_values(arm, accuracy, m, rng):
-    labels = np.arange(m) % 4
-    wrong = rng.permutation(m)[: round((1 - accuracy) * m)]
-    predicted = labels.copy()
-    predicted[wrong] = (labels[wrong] + 1) % 4
+def arm_values(arm, accuracy, m, rng) -> ArmResult:
     has_generated = arm.startswith("generated")
-    return {
-        "ratio": 1.0 if has_generated else None,
-        "candidates": [
-            {"ratio": ratio, "validation": float(accuracy + rng.normal(0, 0.01))}
+    wrong = rng.permutation(m)[: round((1 - accuracy) * m)]
+    return ArmResult(
+        ratio=1.0 if has_generated else None,
+        filters=(),
+        candidates=tuple(
+            Trial(ratio, validation=float(accuracy + rng.normal(0, 0.01)))
             for ratio in (0.0, 0.5, 1.0)
             if has_generated
-        ],
-        "added_per_class": [100, 100, 150, 50] if has_generated else [0] * 4,
-        "n_train": 800 if has_generated else 400,
-        "n_generated": 400 if has_generated else 0,
-        "steps": 2000,
-        "classifier": "f00d",
-        "seconds": 3.0,
-        "validation_accuracy": 0.8,
-        "test": {**plain_of(evaluate_predictions(labels, predicted, 4)), "train_accuracy": 1.0},
-    }
+        ),
+        n_train=800 if has_generated else 400,
+        n_generated=400 if has_generated else 0,
+        added_per_class=(100, 100, 150, 50) if has_generated else (0,) * 4,
+        steps=2000,
+        classifier="f00d",
+        seconds=3.0,
+        validation_accuracy=0.8,
+        test=evaluation(np.arange(m) % 4, wrong),
+    )
 
 
-def second(plan, accuracy, m, rng):
-    """What a ResNet makes of the first primary difference: half of what the usual classifier does."""
+def evaluation(labels: np.ndarray, wrong: np.ndarray | slice) -> Evaluation:
+    """All labels right but those at `wrong`."""
+    predicted = labels.copy()
+    predicted[wrong] = (labels[wrong] + 1) % 4
+    return dataclasses.replace(evaluate_predictions(labels, predicted, 4), train_accuracy=1.0)
+
+
+def second(plan, accuracy, m, rng) -> SecondFit | None:
+    """A ResNet on the first primary difference: half of what the usual classifier finds."""
     if plan.config.compare.second_classifier is None:
         return None
     names = ("generated+traditional", "traditional")
     half = {name: accuracy["traditional"] + (accuracy[name] - accuracy["traditional"]) / 2 for name in names}
-    return {
-        "classifier": plan.config.compare.second_classifier,
-        "contrast": " - ".join(names),
-        "arms": {name: arm_values(name, half[name] + rng.normal(0, 0.002), m, rng) for name in names},
-    }
+    arms = {name: arm_values(name, half[name] + rng.normal(0, 0.002), m, rng) for name in names}
+    return SecondFit(
+        plan.config.compare.second_classifier,
+        " - ".join(names),
+        {name: SecondArm(arm.ratio, arm.seconds, arm.test) for name, arm in arms.items()},
+    )
 
 
-def tuned(plan, accuracy, m, seed):
+def tuned(plan, accuracy, m, seed) -> dict[str, TunedFit] | None:
     """Every arm two points better, with more steps in every other seed."""
     numbers = plan.config.compare.tune_steps
     if not numbers:
         return None
     rng = np.random.default_rng(seed + 1000)
+    trials = tuple(StepsTrial(steps, 0.8, 1.0) for steps in numbers)
     return {
-        arm: {
-            "steps": numbers[seed % 2],
-            "candidates": [{"steps": steps, "validation": 0.8, "seconds": 1.0} for steps in numbers],
-            "test": arm_values(arm, accuracy[arm] + 0.02, m, rng)["test"],
-        }
+        arm: TunedFit(numbers[seed % 2], trials, arm_values(arm, accuracy[arm] + 0.02, m, rng).test)
         for arm in plan.config.compare.arms
     }
 
 
-def course(rng):
-    steps = list(range(50, 1050, 50))
-    looks = [
+def curves(rng) -> TrainingCurves:
+    steps = tuple(range(50, 1050, 50))
+    evaluations = tuple(
         {
             "step": step,
             "gan_test": 0.8,
@@ -141,33 +166,25 @@ def course(rng):
             "distinct_modes_per_class": [1.0, 0.1, 0.9, None],
         }
         for step in (500, 1000)
-    ]
-    terms = {name: rng.normal(1, 0.1, len(steps)).tolist() for name in ("d_loss", "g_loss", "d_accuracy")}
-    terms["d_r1"] = [None, *terms["d_loss"][1:]]
-    alarms = [{"step": 500, "texts": ["mode collapse (1): <b>alike</b>"]}]
-    return {"steps": steps, "terms": terms, "looks": looks, "alarms": alarms}
+    )
+    terms = {
+        name: tuple(rng.normal(1, 0.1, len(steps)).tolist()) for name in ("d_loss", "g_loss", "d_accuracy")
+    }
+    terms["d_r1"] = (None, *terms["d_loss"][1:])
+    return TrainingCurves(steps, terms, evaluations, (CurveAlarm(500, ("mode collapse (1): <b>alike</b>",)),))
 
 
-def pictures(rng):
+def pictures(rng) -> Pictures:
     def some(count):
-        return base64.b64encode(rng.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8).tobytes()).decode()
+        return rng.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
 
-    return {
-        "shape": [8, 8, 1],
-        "classes": [{"name": n, "real": some(4), "generated": some(4)} for n in NAMES],
-        "added": [{"arms": ["smote"], "rows": [some(4), some(2), some(0), some(4)]}],
-        "each": {"madgan": [some(10)] * 3},
-        "nearest": {"cdcgan": nearest(some)},
-    }
-
-
-def nearest(some):
     note = "ALARM many samples nearly on training images"
-    return {
-        "samples": some(2),
-        "train": some(2),
-        "distances": [1.5, 2.5],
-        "of_samples": [1.5, 2.5, 30.0],
-        "of_heldout": [10.0, 20.0, 30.0],
-        "metrics": [{"name": "memorisation_near_pixels", "value": 0.3, "note": note}],
-    }
+    near = MetricResult("memorisation_near_pixels", 0.3, "lower", 100, 100, note=note)
+    nearest = NearestImages(some(2), some(2), (1.5, 2.5), (1.5, 2.5, 30.0), (10.0, 20.0, 30.0), (near,))
+    return Pictures(
+        classes=tuple(ClassImages(name, some(4), some(4)) for name in NAMES),
+        added=(ArmImages(("smote",), (some(4), some(2), some(0), some(4))),),
+        ensembles={"madgan": (some(10),) * 3},
+        nearest={"cdcgan": nearest},
+        filtered=(),
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gangda.comparing.comparison import CalibrationRow
 from gangda.config.arms import find, ratio_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval, Judgement
@@ -28,25 +29,24 @@ MUST_NOT: Mapping[str, Says] = {
 }
 
 
-def calibrate(arms: Sequence[str], comparison: Judgement, alpha: float) -> list[dict[str, Any]]:
+def calibrate(arms: Sequence[str], judgement: Judgement, alpha: float) -> tuple[CalibrationRow, ...]:
     """How each arm that only tests the judge came out against `real`; empty without such arms, or without `real`.
 
     One with a ratio of its own is a point of a learning curve: of a few more images nobody knows that seeds can tell.
     """
-    scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
+    scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
     if BASE not in scores:
-        return []
-    return [
-        _row(name, find(name)[0].expected, scores[name] - scores[BASE], comparison.margin, alpha)
+        return ()
+    return tuple(
+        _row(name, find(name)[0].expected, scores[name] - scores[BASE], judgement.margin, alpha)
         for name in arms
         if find(name)[0].expected and ratio_of(name) is None
-    ]
+    )
 
 
-def _row(name: str, expected: str, deltas: Any, margin: float, alpha: float) -> dict[str, Any]:
+def _row(name: str, expected: str, deltas: Any, margin: float, alpha: float) -> CalibrationRow:
     interval, mean = sign_flip(deltas).interval(alpha), float(deltas.mean())
-    row = {"arm": name, "expected": expected, "mean": mean, "interval": interval}
-    return {**row, "outcome": outcome_of(expected, interval, mean, margin)}
+    return CalibrationRow(name, expected, mean, interval, outcome_of(expected, interval, mean, margin))
 
 
 def outcome_of(expected: str, interval: Interval | None, mean: float, margin: float) -> str:
@@ -58,9 +58,9 @@ def outcome_of(expected: str, interval: Interval | None, mean: float, margin: fl
     return NOT_SO if MUST_NOT[expected](interval, mean, margin) else TOO_FEW
 
 
-def calibration_note(rows: Sequence[Mapping[str, Any]]) -> str | None:
+def calibration_note(rows: Sequence[CalibrationRow]) -> str | None:
     """What a reader must know where the judge failed its own test."""
-    failed = [row["arm"] for row in rows if row["outcome"] == NOT_SO]
+    failed = [row.arm for row in rows if row.outcome == NOT_SO]
     if not failed:
         return None
     return (

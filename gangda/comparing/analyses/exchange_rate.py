@@ -1,11 +1,11 @@
 """How many real images are the added ones worth? Read off what `held-back` arms say of more real images."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
+from gangda.comparing.comparison import ArmRow, ArmWorth, ExchangeRates, MeasuredCurve
 from gangda.config.arms import Arm, FitRule, find
 from gangda.config.schema import CompareConfig
 from gangda.data.images import FloatArray
@@ -17,19 +17,19 @@ PLAIN = CompareConfig()
 
 
 def exchange(
-    compare: CompareConfig, comparison: Judgement, table: Sequence[Mapping[str, Any]], alpha: float
-) -> dict[str, Any] | None:
+    compare: CompareConfig, judgement: Judgement, table: Sequence[ArmRow], alpha: float
+) -> ExchangeRates | None:
     """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
     `generated+traditional` off `traditional` and `held-back+traditional`. A curve begins with the real images alone;
     an arm that added images in some seeds only is not read off, and nothing is off a curve that does not rise (`flat`
-    says so). `table`: rows of `arm_row`.
+    says so). `table`: what the arms were.
     """
-    scores = {arm.name: np.array(arm.scores) for arm in comparison.arms}
-    sizes = {row["name"]: row["n_train"] for row in table}
-    added = {row["name"]: row["n_generated"] for row in table}
-    uneven = {row["name"] for row in table if len(set(row["ratios"] or ())) > 1}  # of no one size
+    scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
+    sizes = {row.name: row.n_train for row in table}
+    added = {row.name: row.n_generated for row in table}
+    uneven = {row.name for row in table if len(set(row.ratios or ())) > 1}  # of no one size
     if refusal(compare) is not None:
         return None
     points: dict[FitRule, dict[float, tuple[str, FloatArray]]] = {}
@@ -44,11 +44,11 @@ def exchange(
     }
     rising = {rule: curve for rule, curve in curves.items() if curve.rises}
     worths = [
-        {
-            **exchange_rate(name, scores[name], added[name], rising[rule], alpha).as_dict(),
-            "mean": float(scores[name].mean()),
-            "real": float(rising[rule].sizes[0]),
-        }
+        ArmWorth(
+            exchange_rate(name, scores[name], added[name], rising[rule], alpha),
+            mean=float(scores[name].mean()),
+            real=float(rising[rule].sizes[0]),
+        )
         for name in compare.arms
         if (rule := _way(find(name)[0])) in rising
         and _is_read_off(find(name)[0])
@@ -60,7 +60,7 @@ def exchange(
     falling = [rule for rule, curve in curves.items() if rule in asked and not curve.rises]
     firsts = [next(iter(points[rule].values()))[0] for rule in falling]
     flat = [f"No exchange rate beside {name}: more real images did not do better here." for name in firsts]
-    return {"curves": drawn, "worth": worths, "flat": flat} if worths or flat else None
+    return ExchangeRates(tuple(drawn), tuple(worths), tuple(flat)) if worths or flat else None
 
 
 def refusal(compare: CompareConfig) -> str | None:
@@ -96,11 +96,7 @@ def _is_read_off(arm: Arm) -> bool:
     return bool(arm.added) and arm.added != MORE_REAL and not arm.replaces and not arm.expected
 
 
-def _plain(curve: LearningCurve, names: Sequence[str]) -> dict[str, Any]:
+def _plain(curve: LearningCurve, names: Sequence[str]) -> MeasuredCurve:
     """Plain values; `names` of the arms that the curve is made of."""
-    return {
-        "arms": list(names),
-        "sizes": curve.sizes.tolist(),
-        "scores": curve.scores.T.tolist(),
-        "means": curve.means.tolist(),
-    }
+    scores = tuple(map(tuple, curve.scores.T.tolist()))
+    return MeasuredCurve(tuple(names), tuple(curve.sizes.tolist()), scores, tuple(curve.means.tolist()))

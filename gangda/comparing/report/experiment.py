@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.comparing.report.pictures import settings_figure
+from gangda.comparing.report.dot_plots import settings_figure
 from gangda.report.page import environment
 from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
 
@@ -25,12 +25,13 @@ BETTER = {
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of `experiment.json`'s content."""
-    template = environment().get_template(TEMPLATE)
+    template = environment("gangda.comparing").get_template(TEMPLATE)
     seen = [key for key in LOOKED_AT if _seen(document, key)]
     spread = [row for row in document["rows"] if row.get("spread")]
     differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
     text: str = template.render(
         document=document,
+        notes=document["notes"],
         better=BETTER[document["direction"]],
         contents=_contents(document, bool(seen), bool(spread)),
         spread=spread,

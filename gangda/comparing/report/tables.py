@@ -1,33 +1,31 @@
-"""Tables of a comparison: recall, confusion, what was added, what it cost. Plain values, with shades, for templates."""
+"""Tables of a comparison: recall, confusion, what was added, what it cost. Values and shades for the template."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gangda.comparing.cell_result import CellResult
+from gangda.comparing.comparison import ArmRow
 from gangda.data.images import FloatArray
 
-MOST_CLASSES = 20  # beyond, matrices are no longer read but looked up: they are in comparison.json
+MOST_CLASSES = 20  # larger matrices are no longer read but looked up: they are in comparison.json
 BASE, AGAINST = "real", "generated+traditional"
 
 
-def recall_table(cells: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> dict[str, Any] | None:
+def recall_table(cells: Sequence[CellResult], arms: Sequence[str]) -> dict[str, Any] | None:
     """Mean recall per class of each arm, and what it gains on the first arm; None with too many classes."""
-    names = cells[0]["class_names"]
+    names = cells[0].class_names
     if len(names) > MOST_CLASSES:
         return None
-    means = {arm: _mean_recall(cells, arm) for arm in arms}
-    base = means[arms[0]]
-    scale = max(0.01, *(float(np.nanmax(np.abs(means[arm] - base))) for arm in arms))
+    means = {arm: np.mean([cell.arms[arm].test.recall for cell in cells], axis=0) for arm in arms}
+    gains = {arm: mean - means[arms[0]] for arm, mean in means.items()}
+    scale = max(0.01, *(float(np.nanmax(np.abs(gain))) for gain in gains.values()))
     rows = [
         {
             "name": name,
             "values": [
-                {
-                    "recall": float(means[arm][k]),
-                    "gain": float(means[arm][k] - base[k]),
-                    **shade(means[arm][k] - base[k], scale),
-                }
+                {"recall": float(means[arm][k]), "gain": float(gains[arm][k]), **shade(gains[arm][k], scale)}
                 for arm in arms
             ],
         }
@@ -36,34 +34,26 @@ def recall_table(cells: Sequence[Mapping[str, Any]], arms: Sequence[str]) -> dic
     return {"arms": list(arms), "rows": rows}
 
 
-def _mean_recall(cells: Sequence[Mapping[str, Any]], arm: str) -> FloatArray:
-    rows = np.array(
-        [cell["arms"][arm]["test"]["recall"] for cell in cells], dtype=np.float64
-    )  # None becomes NaN
-    mean: FloatArray = rows.mean(axis=0)
-    return mean
-
-
-def confusion_tables(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def confusion_tables(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
     """Real-only's confusion (mean images per seed), and what changed with generated+traditional, where both ran."""
-    names = cells[0]["class_names"]
-    if len(names) > MOST_CLASSES or BASE not in cells[0]["arms"]:
+    names = cells[0].class_names
+    if len(names) > MOST_CLASSES or BASE not in cells[0].arms:
         return []
     base = _mean_confusion(cells, BASE)
     tables = [_matrix("Real only: images per seed", names, base, signed=False)]
-    if AGAINST in cells[0]["arms"]:
+    if AGAINST in cells[0].arms:
         change = _mean_confusion(cells, AGAINST) - base
         tables.append(_matrix("What changed with generated + traditional", names, change, signed=True))
     return tables
 
 
-def _mean_confusion(cells: Sequence[Mapping[str, Any]], arm: str) -> FloatArray:
-    mean: FloatArray = np.mean([cell["arms"][arm]["test"]["confusion"] for cell in cells], axis=0)
+def _mean_confusion(cells: Sequence[CellResult], arm: str) -> FloatArray:
+    mean: FloatArray = np.mean([cell.arms[arm].test.confusion for cell in cells], axis=0)
     return mean
 
 
 def _matrix(title: str, names: Sequence[str], values: FloatArray, *, signed: bool) -> dict[str, Any]:
-    """Cells with their text and shade. A gain is more on the diagonal and less off it."""
+    """Entries with their text and shade. A gain is more on the diagonal and less off it."""
     off = values[~np.eye(len(values), dtype=bool)]
     scale = max(0.5, float(np.abs(values if signed else off).max(initial=0.0)))
     rows = []
@@ -75,65 +65,61 @@ def _matrix(title: str, names: Sequence[str], values: FloatArray, *, signed: boo
             tone = shade(good, scale) if signed or not right else {"tone": "none", "shade": 0}
             text = "" if abs(value) < 0.05 else f"{value:+.1f}" if signed else f"{value:.1f}"
             row.append({"text": text, "right": right, **tone})
-        rows.append({"name": name, "cells": row})
+        rows.append({"name": name, "entries": row})
     return {"title": title, "names": list(names), "rows": rows}
 
 
 def shade(gain: float, scale: float) -> dict[str, Any]:
-    """Background of a table cell: tone good or bad, strength 0 to 60 per cent."""
+    """Background of a table's entry: tone good or bad, strength 0 to 60 per cent."""
     if np.isnan(gain) or abs(gain) < 1e-9:
         return {"tone": "none", "shade": 0}
     return {"tone": "good" if gain > 0 else "bad", "shade": round(60 * min(1.0, abs(gain) / scale))}
 
 
-def added_table(
-    arms: Sequence[Mapping[str, Any]], names: Sequence[str], real: Sequence[int]
-) -> dict[str, Any] | None:
+def added_table(arms: Sequence[ArmRow], names: Sequence[str], real: Sequence[int]) -> dict[str, Any] | None:
     """Images added to each class per real one, mean over the seeds; None where it is the same for all classes."""
-    with_some = [arm for arm in arms if arm.get("added_per_class") and any(arm["added_per_class"])]
+    with_some = [arm for arm in arms if any(arm.added_per_class)]
     if not with_some or len(names) > MOST_CLASSES:
         return None
     have = np.maximum(np.asarray(real, dtype=np.float64), 1)
-    shares = {arm["name"]: np.asarray(arm["added_per_class"], dtype=np.float64) / have for arm in with_some}
+    shares = {arm.name: np.asarray(arm.added_per_class, dtype=np.float64) / have for arm in with_some}
     if all(np.ptp(share) < 0.02 * share.max() + 1 / have.min() for share in shares.values()):
         return None  # but for rounding
     rows = [
-        {"name": name, "real": int(real[k]), "added": [float(share[k]) for share in shares.values()]}
+        {"name": name, "real": real[k], "added": [float(share[k]) for share in shares.values()]}
         for k, name in enumerate(names)
     ]
     return {"arms": list(shares), "rows": rows}
 
 
-def cost_rows(
-    arms: Sequence[Mapping[str, Any]], cells: Sequence[Mapping[str, Any]], batch: int
-) -> list[dict[str, Any]]:
+def cost_rows(arms: Sequence[ArmRow], batch: int) -> list[dict[str, Any]]:
     """Of each arm: seconds of its generator and its classifier, images drawn and classified a second."""
     return [
         {
-            "name": arm["name"],
-            "generator_seconds": arm["generator_seconds"],
-            "draw_rate": arm.get("draw_rate"),
-            "classifier_seconds": arm["classifier_seconds"],
-            "fit_rate": batch * arm["classifier_steps"] / max(arm["classifier_seconds"], 1e-9),
-            "seconds": arm["generator_seconds"] + arm["classifier_seconds"],
-            "steps": arm["classifier_steps"],
+            "name": arm.name,
+            "generator_seconds": arm.generator_seconds,
+            "draw_rate": arm.draw_rate,
+            "classifier_seconds": arm.classifier_seconds,
+            "fit_rate": batch * arm.classifier_steps / max(arm.classifier_seconds, 1e-9),
+            "seconds": arm.generator_seconds + arm.classifier_seconds,
+            "steps": arm.classifier_steps,
         }
         for arm in arms
     ]
 
 
-def generator_row(cells: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """The experiment's own generator over the seeds, in means; None where no arm used it."""
-    made = [cell["generator"] for cell in cells if cell["generator"]]
+def generator_row(cells: Sequence[CellResult], arch: str) -> dict[str, Any] | None:
+    """The comparison's own generator over the seeds, in means; None where no arm used it."""
+    made = [cell.generators[arch] for cell in cells if arch in cell.generators]
     if not made:
         return None
-    seen = [cell["recognised"] for cell in cells if cell["recognised"]]
+    found = [cell.recognised for cell in cells if cell.recognised]
     return {
-        "arch": made[0]["arch"],
-        "steps": made[0]["steps"],
-        "shared": made[0]["shared"],
-        "labels": made[0]["labels"]["made"],
-        "recognised": float(np.mean([one["generated"] for one in seen])) if seen else None,
-        "circular": any(one.get("circular") for one in seen),
-        "recognised_real": float(np.mean([one["real"] for one in seen])) if seen else None,
+        "arch": arch,
+        "steps": made[0].steps,
+        "shared": made[0].shared,
+        "labels": made[0].samples.labels["made"],
+        "recognised": float(np.mean([one.generated for one in found])) if found else None,
+        "recognised_real": float(np.mean([one.real for one in found])) if found else None,
+        "circular": any(one.circular for one in found),
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import Plan
+from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.sweeps.findings import Findings, find, publish
 from gangda.comparing.sweeps.identity import Identity
 from gangda.comparing.sweeps.measures import MEASURES, Measure, Setting
@@ -105,7 +105,9 @@ def experiment(
     return ExperimentResult(out, about, findings, cells, finished)
 
 
-def _settings(configs: Mapping[str, ComparisonConfig], plans: Mapping[str, Plan], out: Path) -> list[Setting]:
+def _settings(
+    configs: Mapping[str, ComparisonConfig], plans: Mapping[str, ComparisonPlan], out: Path
+) -> list[Setting]:
     """The variants in their order, each with its folder."""
     return [
         Setting(name, config, out / "variants" / f"{index:02d}-{_slug(name)}", plans[name])
@@ -113,7 +115,7 @@ def _settings(configs: Mapping[str, ComparisonConfig], plans: Mapping[str, Plan]
     ]
 
 
-def _planned(configs: Mapping[str, ComparisonConfig], measure: Measure) -> dict[str, Plan]:
+def _planned(configs: Mapping[str, ComparisonConfig], measure: Measure) -> dict[str, ComparisonPlan]:
     """Every variant planned and checked, before any work.
 
     Raises:

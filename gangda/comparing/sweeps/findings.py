@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from gangda.comparing.failures import Failure, failure_note, failure_words
+from gangda.comparing.cell_result import FailedCell
+from gangda.comparing.notes import failure_note, failure_words
 from gangda.comparing.results import versions
 from gangda.comparing.sweeps.measures import Measure, Setting
 from gangda.data.images import FloatArray
 from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, without_nan, write_bytes, write_json
+from gangda.runtime.plain import to_plain
 from gangda.statistics.differences import TOO_FEW, Difference, against
 from gangda.statistics.signflip import sign_flip, smallest_p
 
@@ -94,17 +96,17 @@ def _row(setting: Setting, scores: FloatArray, measure: Measure, alpha: float) -
         "sd": (float(np.std(known, ddof=1)) if len(known) > 1 else 0.0) if complete else math.nan,
         "interval": sign_flip(known).interval(alpha) if complete else None,
         "figures": {name: _mean_of(measure.read(setting, name), lost) for name in measure.figures},
-        "failed": [failure.as_dict() for failure in lost],
+        "failed": to_plain(lost),
         **measure.extras(setting),
     }
 
 
-def _complete(scores: FloatArray, failed: Sequence[Failure]) -> bool:
+def _complete(scores: FloatArray, failed: Sequence[FailedCell]) -> bool:
     """Whether every seed whose cell has not failed has a value."""
     return int(np.isfinite(scores).sum()) == len(scores) - len(failed)
 
 
-def _mean_of(scores: FloatArray, failed: Sequence[Failure]) -> float:
+def _mean_of(scores: FloatArray, failed: Sequence[FailedCell]) -> float:
     """Over the seeds whose cells have not failed; NaN where one of these has no value, or there are none."""
     known = scores[np.isfinite(scores)]
     return float(np.mean(known)) if len(known) and _complete(scores, failed) else math.nan

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import Plan, digest
+from gangda.comparing.plan import ComparisonPlan, digest
 from gangda.errors import RunError
 from gangda.experiments import Experiment
 from gangda.runtime.files import foreign_names, read_json, write_json
@@ -25,7 +25,7 @@ class Identity:
     fixed: dict[str, Any]
 
     @classmethod
-    def of(cls, asked: Experiment, plans: Mapping[str, Plan], figure: str) -> "Identity":
+    def of(cls, asked: Experiment, plans: Mapping[str, ComparisonPlan], figure: str) -> "Identity":
         """Of a planned experiment; the order of its variants counts, as the first is the reference."""
         variants = [[name, plan.hash] for name, plan in plans.items()]
         fixed = {"measure": asked.measure, "figure": figure, "between": asked.between, "variants": variants}

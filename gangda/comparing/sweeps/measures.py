@@ -10,18 +10,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from gangda import comparing
+from gangda.augmenting.candidates import FIGURES
 from gangda.comparing import job_count
-from gangda.comparing.cells import read_cell
-from gangda.comparing.failures import Failure, failures_of, tell_failures
-from gangda.comparing.plan import Cell, Plan, publish
-from gangda.comparing.scores import FIGURES
-from gangda.comparing.sweeps.scored import KIND, read_score, run_score, score_plan
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.plan import Cell, ComparisonPlan, publish
+from gangda.comparing.storage import failures_of, read_cell, read_comparison
+from gangda.comparing.sweeps.scored import ScoredCell, read_score, run_score, score_plan
 from gangda.comparing.workers import run_cells
 from gangda.config.schema import ComparisonConfig
 from gangda.data.images import FloatArray
 from gangda.errors import OutcomeError, UsageError
 from gangda.experiments import RETRAINED, Experiment
-from gangda.runtime.files import read_json
 from gangda.runtime.progress import Reporter
 from gangda.statistics.components import components_of
 
@@ -33,7 +32,7 @@ class Setting:
     name: str
     config: ComparisonConfig
     folder: Path
-    plan: Plan
+    plan: ComparisonPlan
 
 
 class Measure(Protocol):
@@ -43,8 +42,8 @@ class Measure(Protocol):
     def figures(self) -> tuple[str, ...]:
         """What is read of every seed; variants are compared in the first."""
 
-    def plan(self, config: ComparisonConfig) -> Plan:
-        """Plan a variant, refusing what cannot run."""
+    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
+        """ComparisonPlan a variant, refusing what cannot run."""
 
     def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
         """Run what is missing of it, or that one cell."""
@@ -52,7 +51,7 @@ class Measure(Protocol):
     def finished(self, setting: Setting) -> set[int]:
         """Indices of its finished cells."""
 
-    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+    def failed(self, setting: Setting) -> tuple[FailedCell, ...]:
         """Its failed cells."""
 
     def read(self, setting: Setting, figure: str) -> FloatArray:
@@ -76,7 +75,7 @@ class Compared:
         """The arms of all variants are not the same: only the one that is compared."""
         return (self.asked.arm,)
 
-    def plan(self, config: ComparisonConfig) -> Plan:
+    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
         """As `gangda compare` plans it."""
         if self.asked.arm not in config.compare.arms:
             raise UsageError(
@@ -92,17 +91,21 @@ class Compared:
 
     def finished(self, setting: Setting) -> set[int]:
         """Those whose file is there and whole."""
-        return {cell.index for cell in setting.plan.cells if read_cell(setting.folder, cell) is not None}
+        return {
+            cell.index
+            for cell in setting.plan.cells
+            if read_cell(setting.folder, cell, CellResult) is not None
+        }
 
-    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+    def failed(self, setting: Setting) -> tuple[FailedCell, ...]:
         """As the comparison has recorded them."""
         return failures_of(setting.plan.cells, setting.folder)
 
     def read(self, setting: Setting, figure: str) -> FloatArray:
         """Test accuracy of the arm, or what else its comparison is by."""
         score = FIGURES[setting.config.compare.score_by]
-        cells = [read_cell(setting.folder, cell) for cell in setting.plan.cells]
-        scores = [cell["arms"][figure]["test"][score] if cell else np.nan for cell in cells]
+        cells = [read_cell(setting.folder, cell, CellResult) for cell in setting.plan.cells]
+        scores = [getattr(cell.arms[figure].test, score) if cell else np.nan for cell in cells]
         return np.array(scores, dtype=np.float64)
 
     def direction(self, settings: Sequence[Setting]) -> str:
@@ -121,22 +124,19 @@ class Compared:
                 "seconds": None,
                 "report": None,
             }
-        document = read_json(setting.folder / "comparison.json")
-        arms = [
-            {key: arm[key] for key in ("name", "mean", "sd", "scores")}
-            for arm in document["comparison"]["arms"]
-        ]
-        seconds = [row["generator_seconds"] + row["classifier_seconds"] for row in document["arms"]]
-        worth = document.get("exchange") or {}
-        first = next((one for one in document["comparison"]["contrasts"] if one["primary"]), None)
-        said = [one["sentence"] for one in (first, document["second"]) if one is not None]
+        found = read_comparison(setting.folder)
+        first = next((one for one in found.judgement.contrasts if one.primary), None)
+        said = [one.sentence for one in (first, found.second) if one is not None]
         return {
-            "headline": document["headline"],
-            "verdict": document["headline"] if first is None else " ".join(said),
-            "notes": document["notes"],
-            "worth": [*(one["sentence"] for one in worth.get("worth", ())), *worth.get("flat", ())],
-            "arms": arms,
-            "seconds": max(seconds),
+            "headline": found.headline,
+            "verdict": found.headline if first is None else " ".join(said),
+            "notes": list(found.notes),
+            "worth": [] if found.exchange is None else list(found.exchange.sentences),
+            "arms": [
+                {"name": arm.name, "mean": arm.mean, "sd": arm.sd, "scores": list(arm.scores)}
+                for arm in found.judgement.arms
+            ],
+            "seconds": max(row.generator_seconds + row.classifier_seconds for row in found.arms),
             "report": f"variants/{setting.folder.name}/report.html",
         }
 
@@ -152,7 +152,7 @@ class Scored:
         """The experiment's metrics."""
         return self.asked.metrics
 
-    def plan(self, config: ComparisonConfig) -> Plan:
+    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
         """One cell for each seed."""
         return score_plan(config)
 
@@ -165,15 +165,14 @@ class Scored:
         work = functools.partial(run_score, metrics=self.figures, repeats=self.asked.repeats)
         if missing:
             run_cells(plan, missing, setting.folder, job_count(jobs, plan), reporter, work)
-            tell_failures(missing, setting.folder, reporter, KIND)
 
     def finished(self, setting: Setting) -> set[int]:
         """Those whose file is there, whole, and has all metrics."""
-        return {cell["index"] for cell in self._cells(setting)}
+        return {cell.index for cell in self._cells(setting)}
 
-    def failed(self, setting: Setting) -> tuple[Failure, ...]:
+    def failed(self, setting: Setting) -> tuple[FailedCell, ...]:
         """Those whose training gave nothing to score."""
-        return failures_of(setting.plan.cells, setting.folder, KIND)
+        return failures_of(setting.plan.cells, setting.folder, ScoredCell)
 
     def read(self, setting: Setting, figure: str) -> FloatArray:
         """The metric's first value, or the mean over its classifiers; None of a file becomes NaN."""
@@ -181,45 +180,42 @@ class Scored:
         values = [self._value(cell, figure) if cell else np.nan for cell in cells]
         return np.array(values, dtype=np.float64)
 
-    def _value(self, cell: Mapping[str, Any], figure: str) -> float | None:
+    def _value(self, cell: ScoredCell, figure: str) -> float | None:
         if figure == RETRAINED and self.asked.repeats > 1:
-            return float(np.mean(cell["repeats"]))
-        value: float | None = cell["values"][figure]["value"]
-        return value
+            return float(np.mean(cell.repeats))
+        return cell.values[figure].value
 
     def direction(self, settings: Sequence[Setting]) -> str:
         """As the metric says itself."""
         cells = [cell for setting in settings for cell in self._cells(setting)]
-        return str(cells[0]["values"][self.figures[0]]["direction"])
+        return cells[0].values[self.figures[0]].direction
 
     def extras(self, setting: Setting) -> dict[str, Any]:
         """Floors, alarms and the course of training, over the seeds."""
         cells = self._cells(setting)
-        notes = {metric["note"] for cell in cells for metric in cell["metrics"]}
+        notes = {metric.note for cell in cells for metric in cell.metrics}
         return {
-            "floors": {
-                name: _mean([cell["values"][name]["floor"] for cell in cells]) for name in self.figures
-            },
+            "floors": {name: _mean([cell.values[name].floor for cell in cells]) for name in self.figures},
             "notes": sorted(note for note in notes if note.startswith("ALARM")),
-            "looks": [cell["looks"] for cell in cells],
+            "looks": [cell.evaluations for cell in cells],
             **self._spread(cells),
-            "steps": cells[0]["generator"]["steps"] if cells else None,
-            "seconds": _mean([cell["seconds"] for cell in cells]),
+            "steps": cells[0].generator.steps if cells else None,
+            "seconds": _mean([cell.seconds for cell in cells]),
         }
 
-    def _spread(self, cells: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    def _spread(self, cells: Sequence[ScoredCell]) -> dict[str, Any]:
         """What of the spread lies between generators, and what between classifiers; nothing without repeats."""
         if self.asked.repeats == 1:
             return {}
-        found = components_of([cell["repeats"] for cell in cells]) if cells else None
+        found = components_of([cell.repeats for cell in cells]) if cells else None
         return {"spread": None if found is None else found.as_dict()}
 
-    def _cells(self, setting: Setting) -> list[dict[str, Any]]:
+    def _cells(self, setting: Setting) -> list[ScoredCell]:
         """The finished ones."""
         found = [self._cell(setting, cell) for cell in setting.plan.cells]
         return [cell for cell in found if cell is not None]
 
-    def _cell(self, setting: Setting, cell: Cell) -> dict[str, Any] | None:
+    def _cell(self, setting: Setting, cell: Cell) -> ScoredCell | None:
         """One with all metrics; else None."""
         return read_score(setting.folder, cell, self.figures, self.asked.repeats)
 

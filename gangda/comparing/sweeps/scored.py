@@ -2,30 +2,56 @@
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import check_filters, train_config
-from gangda.comparing.cells import finish_cell, read_cell, splits_of, work_of
-from gangda.comparing.plan import Cell, Plan, make_plan
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Tell
-from gangda.comparing.training_curves import looks_of
+from gangda.comparing.cell_result import GeneratorRecord
+from gangda.comparing.cells import finish_cell, splits_of
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
+from gangda.comparing.storage import read_cell, work_of
+from gangda.comparing.training_curves import read_evaluations
 from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.experiments import RETRAINED
 from gangda.metrics.judge import default_cache, measure, prepare_inputs
+from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
-from gangda.runtime.files import without_nan
 from gangda.sampling.filters import is_circular
 from gangda.training import check as check_training
 
-KIND = "scores"  # the folder of scored cells
+
+@dataclass(frozen=True, eq=False)
+class ScoredCell:
+    """Metrics of the samples of one seed's generator.
+
+    Attributes:
+        values: the first result of each metric; `metrics`: all of them.
+        evaluations: figures of the samples during training, each with its step.
+        repeats: CAS of each classifier; empty where there was one.
+    """
+
+    folder: ClassVar[str] = "scores"
+
+    index: int
+    seed: int
+    id: str
+    fingerprint: str
+    n_train: int
+    generator: GeneratorRecord
+    values: Mapping[str, MetricResult]
+    metrics: tuple[MetricResult, ...]
+    evaluations: tuple[Mapping[str, Any], ...]
+    repeats: tuple[float, ...]
+    seconds: float
 
 
-def score_plan(config: ComparisonConfig) -> Plan:
+def score_plan(config: ComparisonConfig) -> ComparisonPlan:
     """The cells of a scored variant, after everything was checked that can be checked before.
 
     Raises:
@@ -40,43 +66,45 @@ def score_plan(config: ComparisonConfig) -> Plan:
     return plan
 
 
-def read_score(folder: Path, cell: Cell, metrics: Sequence[str], repeats: int = 1) -> dict[str, Any] | None:
+def read_score(folder: Path, cell: Cell, metrics: Sequence[str], repeats: int = 1) -> ScoredCell | None:
     """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics or repeats."""
-    values = read_cell(folder, cell, KIND)
-    whole = (
-        values is not None
-        and set(metrics) <= set(values["values"])
-        and (repeats == 1 or len(values.get("repeats", ())) == repeats)
-    )
-    return values if whole else None
+    found = read_cell(folder, cell, ScoredCell)
+    whole = found is not None and set(metrics) <= set(found.values)
+    return found if whole and found is not None and (repeats == 1 or len(found.repeats) == repeats) else None
 
 
 def run_score(
-    plan: Plan, cell: Cell, out: Path, tell: Tell, *, metrics: Sequence[str], repeats: int = 1
+    plan: ComparisonPlan,
+    cell: Cell,
+    out: Path,
+    progress: Progress,
+    *,
+    metrics: Sequence[str],
+    repeats: int = 1,
 ) -> None:
     """Train, draw and score; publish the result. The generator goes on where an earlier attempt stopped.
 
     `repeats`: classifiers that CAS trains; the first one's figures are the metric's.
 
     Raises:
-        GangdaError: as its moves; the message names the cell.
+        GangdaError: as training, sampling and scoring; the message names the cell.
     """
-    finish_cell(cell, out, lambda: _result(plan, cell, out, tell, metrics, repeats), KIND)
+    finish_cell(cell, out, lambda: _result(plan, cell, out, progress, metrics, repeats))
 
 
 def _result(
-    plan: Plan, cell: Cell, out: Path, tell: Tell, metrics: Sequence[str], repeats: int
-) -> dict[str, Any]:
+    plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, metrics: Sequence[str], repeats: int
+) -> ScoredCell:
     began = time.monotonic()
     config, context = plan.config, prepare(plan.config.runtime)
     splits = splits_of(plan, cell)
-    pools = AddedImages(plan, cell, splits, context, work_of(out, cell), tell, exact=False)
-    pool = pools.of("generator")
-    labels = pools.made[config.arch]["labels"]
-    listener = Phase(tell, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
+    added = AddedImages(plan, cell, splits, context, work_of(out, cell), progress, exact=False)
+    samples = added.of("generator")
+    labels = added.records[config.arch].samples.labels
+    listener = Phase(progress, GENERATOR_SHARE, 1 - GENERATOR_SHARE, "metrics")
     prepared = functools.partial(
         prepare_inputs,
-        pool,
+        samples,
         splits,
         seed=cell.seed,
         context=context,
@@ -91,14 +119,16 @@ def _result(
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
     again = [measure(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)]
-    return {
-        **({"repeats": [one.value for one in (*found[RETRAINED][:1], *again)]} if again else {}),
-        "kind": "scored cell",
-        "fingerprint": splits.fingerprint,
-        "n_train": len(splits.train),
-        "generator": pools.made[config.arch],
-        "values": {name: without_nan(results[0].as_dict()) for name, results in found.items()},
-        "metrics": [without_nan(metric.as_dict()) for results in found.values() for metric in results],
-        "looks": looks_of(pools.folder(config.arch) / "metrics.jsonl"),
-        "seconds": time.monotonic() - began,
-    }
+    return ScoredCell(
+        index=cell.index,
+        seed=cell.seed,
+        id=cell.id,
+        fingerprint=splits.fingerprint,
+        n_train=len(splits.train),
+        generator=added.records[config.arch],
+        values={name: results[0] for name, results in found.items()},
+        metrics=tuple(metric for results in found.values() for metric in results),
+        evaluations=tuple(read_evaluations(added.folder(config.arch) / "metrics.jsonl")),
+        repeats=tuple(one.value for one in (*found[RETRAINED][:1], *again)) if again else (),
+        seconds=time.monotonic() - began,
+    )

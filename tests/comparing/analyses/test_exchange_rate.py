@@ -5,13 +5,14 @@ import json
 
 import numpy as np
 import pytest
-from fake_experiment import cell_values, plan_for
+from fake_experiment import cell_values, change_arm, plan_for
 
 from gangda import experiments
 from gangda.comparing import collect, compare, planned
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import ratios_of
-from gangda.comparing.cells import read_cell, splits_of, write_cell
+from gangda.comparing.cells import splits_of
+from gangda.comparing.storage import read_comparison, write_cell
 from gangda.comparing.sweeps import experiment
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig, Runtime
@@ -25,12 +26,18 @@ MEANS = {"real": 0.80, "held-back:0.5": 0.82, "held-back:1": 0.84, "traditional"
 EXTRA = {"held-back:0.5": 200, "held-back:1": 400, "held-back+traditional:1": 400}
 
 
+def with_extra(values):
+    more = {
+        name: dataclasses.replace(values.arms[name], n_train=400 + extra, n_generated=extra)
+        for name, extra in EXTRA.items()
+    }
+    return dataclasses.replace(values, arms={**values.arms, **more})
+
+
 def finish(plan, out):
     for cell in plan.cells:
         values = cell_values(plan, cell, MEANS, 0.8, 0.002, 4000)
-        for name, extra in EXTRA.items():
-            values["arms"][name].update(n_train=400 + extra, n_generated=extra)
-        write_cell(out, cell, values)
+        write_cell(out, cell, with_extra(values))
 
 
 def test_arms_are_read_off_the_curve_of_their_own_way(tmp_path):
@@ -42,15 +49,16 @@ def test_arms_are_read_off_the_curve_of_their_own_way(tmp_path):
     assert plain["arms"] == ["real", "held-back:0.5", "held-back:1"]
     assert plain["sizes"] == [400, 600, 800]
     assert changed["arms"] == ["traditional", "held-back+traditional:1"]
-    generated, both = document["exchange"]["worth"]
-    assert (generated["name"], both["name"]) == ("generated", "generated+traditional")
-    assert 200 < generated["extra"] < 400
-    assert generated["per_thousand"] == pytest.approx(2.5 * generated["extra"])
-    assert (both["extra"], both["beyond"]) == (None, "below")
-    assert result.as_dict()["exchange"] == document["exchange"]
+    generated, both = (one.rate for one in result.exchange.worth)
+    assert (generated.name, both.name) == ("generated", "generated+traditional")
+    assert 200 < generated.extra < 400
+    assert generated.per_thousand == pytest.approx(2.5 * generated.extra)
+    assert both.extra == -np.inf
+    assert document["exchange"]["worth"][1]["rate"]["extra"] == "-inf"
+    assert read_comparison(tmp_path).exchange == result.exchange
     page = (tmp_path / "report.html").read_text()
     assert "What added images are worth" in page
-    assert generated["sentence"] in page
+    assert generated.sentence in page
     assert "<td>less than 0</td>" in page
     # Points of a curve are no test of the judge, and copies are read off nothing.
     assert [row["arm"] for row in document["calibration"]] == ["copies"]
@@ -69,13 +77,11 @@ def test_nothing_is_read_off_real_images_that_do_not_help(tmp_path):
     for cell in plan.cells:
         falling = {**MEANS, "held-back:0.5": 0.78, "held-back:1": 0.76}
         values = cell_values(plan, cell, falling, 0.8, 0.002, 4000)
-        for name, extra in EXTRA.items():
-            values["arms"][name].update(n_train=400 + extra, n_generated=extra)
-        write_cell(tmp_path, cell, values)
+        write_cell(tmp_path, cell, with_extra(values))
     found = collect(plan, tmp_path).exchange
-    assert [worth["name"] for worth in found["worth"]] == ["generated+traditional"]
-    assert found["flat"] == ["No exchange rate beside real: more real images did not do better here."]
-    assert found["flat"][0] in (tmp_path / "report.html").read_text()
+    assert [one.rate.name for one in found.worth] == ["generated+traditional"]
+    assert found.flat == ("No exchange rate beside real: more real images did not do better here.",)
+    assert found.flat[0] in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("change", [{"generated_weight": 0.5}, {"recalibrate": True}])
@@ -91,17 +97,12 @@ def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path, change):
 def test_an_arm_of_several_sizes_is_no_point_of_a_curve(tmp_path):
     plan = plan_for(tmp_path, arms=ARMS)
     finish(plan, tmp_path)
-    values = read_cell(tmp_path, plan.cells[0])
-    for name in EXTRA:
-        values["arms"][name]["ratio"] = 2.0
-    write_cell(tmp_path, plan.cells[0], values)
-    for cell in plan.cells[1:]:
-        values = read_cell(tmp_path, cell)
+    for cell in plan.cells:
         for name in EXTRA:
-            values["arms"][name]["ratio"] = 2.0 if name == "held-back:1" else 0.5
-        write_cell(tmp_path, cell, values)
-    [plain] = collect(plan, tmp_path).exchange["curves"]
-    assert plain["arms"] == ["real", "held-back:1"]
+            ratio = 2.0 if cell.index == 0 or name == "held-back:1" else 0.5
+            change_arm(tmp_path, cell, name, ratio=ratio)
+    [plain] = collect(plan, tmp_path).exchange.curves
+    assert plain.arms == ("real", "held-back:1")
 
 
 def test_points_of_a_curve_are_not_chosen():
@@ -164,7 +165,7 @@ def config(arms, per_class=10, **changes):
 def test_an_arms_own_ratio_is_that_arms_alone(tmp_path):
     arms = ("real", "held-back:0.5", "held-back", "held-back:3", "generated", "generated:2", "other-real")
     result = compare(config(arms, seeds=1), tmp_path / "out", jobs=1)
-    sizes = {row["name"]: round(row["n_train"]) for row in result.arms}
+    sizes = {row["name"]: round(row["n_train"]) for row in result.comparison.arms}
     real = sizes["real"]
     assert real == 90  # nine of ten to train on
     assert sizes == {
@@ -173,8 +174,8 @@ def test_an_arms_own_ratio_is_that_arms_alone(tmp_path):
     }  # fmt: skip
     document = json.loads((tmp_path / "out/comparison.json").read_text())
     assert document["exchange"]["curves"][0]["sizes"] == [90, 140, 180, 360]
-    assert [worth["added"] for worth in document["exchange"]["worth"]] == [90, 180]
-    assert all(worth["interval"] is None for worth in document["exchange"]["worth"])
+    assert [one["rate"]["added"] for one in document["exchange"]["worth"]] == [90, 180]
+    assert all(one["rate"]["interval"] is None for one in document["exchange"]["worth"])
 
 
 def test_held_back_images_are_nobody_elses(tmp_path):
@@ -249,10 +250,10 @@ def test_arms_of_different_blocks_are_paired_by_seed(tmp_path):
     blocks = config(("real", "other-real"), seeds=3, contrast=("other-real - real",))
     compare(blocks, tmp_path / "out", jobs=1)
     document = json.loads((tmp_path / "out/comparison.json").read_text())
-    [contrast] = document["comparison"]["contrasts"]
+    [contrast] = document["judgement"]["contrasts"]
     assert contrast["name"] == "other-real - real"
     assert len(contrast["deltas"]) == 3
-    scores = {arm["name"]: np.array(arm["scores"]) for arm in document["comparison"]["arms"]}
+    scores = {arm["name"]: np.array(arm["scores"]) for arm in document["judgement"]["arms"]}
     assert contrast["deltas"] == pytest.approx(scores["other-real"] - scores["real"])
     fitted = [
         {cell["arms"][arm]["classifier"] for arm in ("real", "other-real")} for cell in document["cells"]

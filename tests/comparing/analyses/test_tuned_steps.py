@@ -5,15 +5,16 @@ import json
 
 import numpy as np
 import pytest
-from fake_experiment import ACCURACY, finish, plan_for
+from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda import comparing
 from gangda.classifying import fit
 from gangda.classifying.evaluation import evaluate_predictions
-from gangda.comparing import arm_fits
-from gangda.comparing.cells import read_cell, write_cell
+from gangda.comparing import arm_evaluator
+from gangda.comparing.cell_result import CellResult, StepsTrial, TunedFit
 from gangda.comparing.plan import make_plan
 from gangda.comparing.results import collect
+from gangda.comparing.storage import read_cell
 from gangda.config.architectures import PcaSpec
 from gangda.config.schema import (
     Budget,
@@ -66,8 +67,8 @@ def test_with_the_usual_steps_it_is_the_arm_itself(finished):
 
 def test_the_verdict_does_not_know_of_it(finished, tmp_path):
     plain = comparing.compare(config(tune_steps=()), tmp_path / "exp", jobs=1)
-    assert plain.comparison.as_dict() == finished[0].comparison.as_dict()
-    assert plain.tuned is None
+    assert plain.comparison.judgement == finished[0].comparison.judgement
+    assert plain.comparison.tuned is None
 
 
 def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
@@ -81,22 +82,22 @@ def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
 
 
 def test_steps_that_diverge_are_not_chosen_and_the_cell_stands(tmp_path, monkeypatch):
-    working = arm_fits.fit_classifier
+    working = arm_evaluator.fit_classifier
 
     def fit_classifier(images, config, **given):
         if config.classifier_steps == 40 or (config.classifier_steps == 5 and len(images) > 110):
-            raise OutcomeError("the loss is no number any more")
+            raise OutcomeError("the loss is NaN or infinite")
         return working(images, config, **given)
 
-    monkeypatch.setattr(arm_fits, "fit_classifier", fit_classifier)
+    monkeypatch.setattr(arm_evaluator, "fit_classifier", fit_classifier)
     result = comparing.compare(config((5, 40), seeds=1), tmp_path / "exp", jobs=1)
     [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
     real, generated = cell["tuned"]["real"], cell["tuned"]["generated"]
     assert [trial["validation"] is None for trial in real["candidates"]] == [False, True]
     assert real["steps"] == 5
-    assert real["candidates"][1]["reason"] == "the loss is no number any more"
+    assert real["candidates"][1]["reason"] == "the loss is NaN or infinite"
     assert (generated["steps"], generated["test"]) == (None, None)
-    assert {row["name"]: row["n"] for row in result.tuned["arms"]}["generated"] == 0
+    assert {row.name: row.n for row in result.comparison.tuned.arms}["generated"] == 0
 
 
 def test_the_figure_that_is_compared_chooses_the_steps(tmp_path, monkeypatch):
@@ -108,7 +109,7 @@ def test_the_figure_that_is_compared_chooses_the_steps(tmp_path, monkeypatch):
         judged = evaluate_predictions(labels, np.where(wrong, (labels + 1) % 10, labels), 10)
         return dataclasses.replace(judged, train_accuracy=1.0)
 
-    monkeypatch.setattr(arm_fits, "evaluate", evaluate)
+    monkeypatch.setattr(arm_evaluator, "evaluate", evaluate)
     first = {}
     for score_by in ("accuracy", "balanced"):
         uneven = dataclasses.replace(DataConfig(), class_counts=(10, *[60] * 9))
@@ -125,27 +126,25 @@ def test_means_differences_and_counts(tmp_path):
     plan = plan_for(tmp_path, tune_steps=(1000, 4000))
     finish(plan, tmp_path)
     tuned = collect(plan, tmp_path).tuned
-    assert tuned["steps"] == [1000, 4000]
-    for row in tuned["arms"]:
-        assert row["mean"] == pytest.approx(ACCURACY[row["name"]] + 0.02, abs=1e-9)
-        assert (row["n"], row["chosen"]) == (10, {"1000": 5, "4000": 5})
-    first = tuned["differences"][0]
-    assert first["name"] == "generated+traditional - traditional"
-    assert first["mean"] == pytest.approx(0.08, abs=1e-9)
-    assert first["interval"][0] <= 0.08 + 1e-9
+    assert tuned.steps == (1000, 4000)
+    for row in tuned.arms:
+        assert row.mean == pytest.approx(ACCURACY[row.name] + 0.02, abs=1e-9)
+        assert (row.n, row.chosen) == (10, {"1000": 5, "4000": 5})
+    first = tuned.differences[0]
+    assert first.name == "generated+traditional - traditional"
+    assert first.mean == pytest.approx(0.08, abs=1e-9)
+    assert first.interval[0] <= 0.08 + 1e-9
 
 
 def test_a_seed_in_which_no_steps_worked_is_left_out_of_its_arm_alone(tmp_path):
     plan = plan_for(tmp_path, tune_steps=(1000, 4000))
     finish(plan, tmp_path)
-    values = read_cell(tmp_path, plan.cells[3])
-    values.pop("format_version"), values.pop("content", None)
-    failed = [{"steps": steps, "validation": None, "reason": "diverged"} for steps in (1000, 4000)]
-    values["tuned"]["generated"] = {"steps": None, "candidates": failed, "test": None}
-    write_cell(tmp_path, plan.cells[3], values)
+    trials = tuple(StepsTrial(steps, reason="diverged") for steps in (1000, 4000))
+    others = read_cell(tmp_path, plan.cells[3], CellResult).tuned
+    change_cell(tmp_path, plan.cells[3], tuned={**others, "generated": TunedFit(None, trials, None)})
     tuned = collect(plan, tmp_path).tuned
-    assert {row["name"]: row["n"] for row in tuned["arms"]} == {**dict.fromkeys(ACCURACY, 10), "generated": 9}
-    assert [row["n"] for row in tuned["differences"]] == [10, 9, 9]
+    assert {row.name: row.n for row in tuned.arms} == {**dict.fromkeys(ACCURACY, 10), "generated": 9}
+    assert [row.n for row in tuned.differences] == [10, 9, 9]
 
 
 def test_the_report_shows_it_and_others_do_not(tmp_path):

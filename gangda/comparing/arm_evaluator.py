@@ -1,4 +1,4 @@
-"""The classifiers of one cell: every arm with the same steps and the same seed; ratio and filter by validation."""
+"""The classifiers of one cell: every arm with the same steps and the same seed; ratio and filters by validation."""
 
 import dataclasses
 import time
@@ -7,11 +7,11 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gangda.augmenting.candidates import (
     REAL_ONLY,
     Candidate,
+    Filters,
     best,
     grid,
     recognised,
@@ -24,7 +24,8 @@ from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import adds_at, choices_of, plan_of, ratios_of
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Tell
+from gangda.comparing.cell_result import ArmResult, Recognised, Trial
+from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.config.arms import ARMS, Arm, FitRule, find
 from gangda.config.schema import AUTO, ClassifierConfig, ComparisonConfig
 from gangda.data.images import REAL, LabelledImages
@@ -35,14 +36,14 @@ from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.sampling.filters import is_circular
 
-TEACHERS = 3  # networks whose opinion counts where an arm's rule asks for it
+TEACHERS = 3  # networks whose predictions count where an arm's rule is distilled
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
     """A classifier, the arm and candidate whose images it was trained on, and how long that took.
 
-    The images themselves are made again where they are asked for: those of all candidates at once are too much.
+    The images themselves are made again where they are needed: those of all candidates at once are too much.
     """
 
     classifier: FittedClassifier
@@ -52,62 +53,63 @@ class Fitted:
     seconds: float
 
 
-class Fits:
-    """Fits and judges the arms of one cell; every arm with the same steps and the same seed."""
+class ArmEvaluator:
+    """Trains and evaluates the arms of one cell; every arm with the same steps and the same seed."""
 
     def __init__(
         self,
         config: ComparisonConfig,
         seed: int,
         splits: DataSplits,
-        pools: AddedImages,
+        added: AddedImages,
         context: DeviceContext,
-        tell: Tell,
+        progress: Progress,
     ) -> None:
-        self._config, self._seed, self._splits, self._pools = config, seed, splits, pools
+        self._config, self._seed, self._splits, self._added = config, seed, splits, added
         self._classifier = same_steps(config.classifier, len(splits.train))
-        self._machine, self._tell = context, tell
+        self._context, self._progress = context, progress
         self._fitted: dict[tuple[Any, ...], Fitted] = {}
         self._teachers: list[FittedClassifier] = []
-        self._done = 0
-        self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms)
-        self._fits += 2 if config.compare.second_classifier else 0
-        self._fits += len(config.compare.arms) * len(config.compare.tune_steps)
         self._chosen: dict[str, Candidate] = {}
+        self._done = 0
+        arms = config.compare.arms
+        self._fits = sum(len(self._candidates(arm)) for arm in arms)  # for the progress bar
+        self._fits += 2 if config.compare.second_classifier else 0
+        self._fits += len(arms) * len(config.compare.tune_steps)
 
-    def run(self, name: str) -> dict[str, Any]:
-        """Choose the ratio, and the filter, on validation; then judge that one on test, once."""
+    def run(self, name: str) -> ArmResult:
+        """Choose the ratio, and the filters, on validation; then evaluate that one on test, once."""
         arm, arch = find(name)
         candidates = self._candidates(name)
-        tried = [self._tried(arm, arch, candidate) for candidate in candidates]
-        by = self._config.compare.score_by
-        scores = [None if judged is None else score_of(judged, by) for judged, _ in tried]
+        tried = [self._try(arm, arch, candidate) for candidate in candidates]
+        scores = [None if judged is None else self._score(judged) for judged, _ in tried]
         place = best(scores)
-        self._chosen[name], chosen = candidates[place], tried[place][0]
-        fitted = self._fit(arm, arch, candidates[place])
-        images = self._images(arm, arch, candidates[place])
-        return {
-            "ratio": candidates[place].ratio if arm.added and not arm.replaces else None,
-            **self._filter_of(candidates[place]),
-            "candidates": [
-                {"ratio": one.ratio, "validation": score, **self._filter_of(one), **reason}
+        chosen, judged = candidates[place], tried[place][0]
+        self._chosen[name] = chosen
+        fitted = self._fit(arm, arch, chosen)
+        images = self._images(arm, arch, chosen)
+        return ArmResult(
+            ratio=chosen.ratio if arm.added and not arm.replaces else None,
+            filters=self._chosen_filters(chosen),
+            candidates=tuple(
+                Trial(one.ratio, self._chosen_filters(one), score, reason)
                 for one, score, (_, reason) in zip(candidates, scores, tried, strict=True)
-            ],
-            "n_train": len(images),
-            "n_generated": int((images.origin != REAL).sum()),
-            "added_per_class": added_per_class(images),
-            "steps": fitted.classifier.steps,
-            "classifier": fitted.classifier.fingerprint,
-            "seconds": fitted.seconds,
-            "validation_accuracy": None if chosen is None else chosen.accuracy,
-            "test": self.on_test(fitted),
-        }
+            ),
+            n_train=len(images),
+            n_generated=int((images.origin != REAL).sum()),
+            added_per_class=added_per_class(images),
+            steps=fitted.classifier.steps,
+            classifier=fitted.classifier.fingerprint,
+            seconds=fitted.seconds,
+            validation_accuracy=None if judged is None else judged.accuracy,
+            test=self.on_test(fitted),
+        )
 
     def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Fitted:
         """An arm that was run once more, on the images that it chose: with another classifier, or other steps.
 
         Raises:
-            OutcomeError: a loss that is no number any more.
+            OutcomeError: the loss is NaN or infinite.
         """
         usual = self._classifier
         config = dataclasses.replace(
@@ -116,37 +118,36 @@ class Fits:
         arm, arch = find(name)
         if config == usual:
             return self._fit(arm, arch, self._chosen[name])
-        return self._trained(arm, arch, self._chosen[name], config)
+        return self._train(arm, arch, self._chosen[name], config)
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm which was run has chosen."""
         return self._chosen[name].ratio
 
-    def on_test(self, fitted: Fitted) -> dict[str, Any]:
-        """What the test images say of a classifier, as plain values."""
+    def on_test(self, fitted: Fitted) -> Evaluation:
+        """A classifier on the test images, and on its own training images."""
         images = self._images(fitted.arm, fitted.arch, fitted.candidate)
-        return plain_of(evaluate(fitted.classifier, self._splits.test, images))
+        return evaluate(fitted.classifier, self._splits.test, images)
 
     def on_validation(self, fitted: Fitted) -> float:
-        """What the validation images, of which there are some, say of it by the figure that is compared."""
-        judged = evaluate(fitted.classifier, self._splits.validation)
-        return score_of(judged, self._config.compare.score_by)
+        """The score that arms are compared by, on the validation images, of which there are some."""
+        return self._score(evaluate(fitted.classifier, self._splits.validation))
 
-    def recognised(self) -> dict[str, Any] | None:
-        """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images.
-
-        `circular`: whether another classifier sorted or filtered the generated ones before.
-        """
+    def recognised(self) -> Recognised | None:
+        """What the real-only classifier recognises; None without generated images, or without such a classifier."""
         real_only = self._fitted.get((ARMS["real"].rule,))
-        pool = self._pools.drawn
-        if pool is None or real_only is None:
+        generated = self._added.already_made("generator")
+        if generated is None or real_only is None:
             return None
         fitted = real_only.classifier
-        return {
-            "generated": evaluate(fitted, pool).accuracy,
-            "real": evaluate(fitted, self._splits.test).accuracy,
-            "circular": is_circular(self._pools.made[self._config.arch]["labels"]),
-        }
+        return Recognised(
+            generated=evaluate(fitted, generated).accuracy,
+            real=evaluate(fitted, self._splits.test).accuracy,
+            circular=is_circular(self._added.records[self._config.arch].samples.labels),
+        )
+
+    def _score(self, evaluation: Evaluation) -> float:
+        return score_of(evaluation, self._config.compare.score_by)
 
     def _candidates(self, name: str) -> list[Candidate]:
         """The candidates of an arm: one, where it does not choose."""
@@ -160,28 +161,24 @@ class Fits:
             return [Candidate(ratios[0], chosen) for chosen in filters]
         return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
 
-    def _tried(
-        self, arm: Arm, arch: str | None, candidate: Candidate
-    ) -> tuple[Evaluation | None, dict[str, str]]:
-        """What the validation images say of a candidate; of one whose filter lets too little pass, the reason.
+    def _try(self, arm: Arm, arch: str | None, candidate: Candidate) -> tuple[Evaluation | None, str]:
+        """A candidate on the validation images, if there are any, or the reason: its filter lets too little pass.
 
         Raises:
             FilterError: it was not `--filter auto` that brought the filter in.
         """
         try:
-            return self._validation(self._fit(arm, arch, candidate).classifier), {}
+            classifier = self._fit(arm, arch, candidate).classifier
         except FilterError as error:
-            if not (self._chooses and candidate.filters):
+            if not self._chosen_filters(candidate):
                 raise
-            return None, {"reason": str(error)}
+            return None, str(error)
+        validation = self._splits.validation
+        return evaluate(classifier, validation) if len(validation) else None, ""
 
-    @property
-    def _chooses(self) -> bool:
-        return AUTO in self._config.compare.filter
-
-    def _filter_of(self, candidate: Candidate) -> dict[str, list[str]]:
-        """A cell says which filter it was where there was a choice."""
-        return {"filter": list(candidate.filters)} if self._chooses else {}
+    def _chosen_filters(self, candidate: Candidate) -> Filters:
+        """The candidate's filters where there was a choice of them."""
+        return candidate.filters if AUTO in self._config.compare.filter else ()
 
     def _fit(self, arm: Arm, arch: str | None, candidate: Candidate) -> Fitted:
         """Arms that train on the same in the same way share a classifier: where nothing is added, with real ones."""
@@ -189,19 +186,19 @@ class Fits:
         if self._adds(arm, candidate):
             key = (arm.rule, candidate.ratio, arm.added, arch, candidate.filters, arm.by_recall)
         if key not in self._fitted:
-            self._fitted[key] = self._trained(arm, arch, candidate, self._classifier)
+            self._fitted[key] = self._train(arm, arch, candidate, self._classifier)
         return self._fitted[key]
 
-    def _trained(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
+    def _train(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
         images = self._images(arm, arch, candidate)
         rule = self._rule(arm, images)
-        teachers = self._asked() if rule.taught else ()
+        teachers = self._trained_teachers() if rule.taught else ()
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         classifier = fit_classifier(
             images,
             config,
             seed=self._seed,
-            context=self._machine,
+            context=self._context,
             transforms=self._config.transforms if rule.transforms == "traditional" else None,
             rule=rule,
             teachers=teachers,
@@ -233,7 +230,7 @@ class Fits:
             recalibrated=compare.recalibrate,
         )
 
-    def _asked(self) -> list[FittedClassifier]:
+    def _trained_teachers(self) -> list[FittedClassifier]:
         """Teachers: trained on the real subset with the traditional transforms, each from a seed of its own."""
         if not self._teachers:
             self._teachers = [
@@ -241,7 +238,7 @@ class Fits:
                     self._splits.train,
                     self._classifier,
                     seed=seed_for(self._seed, "teacher", number),
-                    context=self._machine,
+                    context=self._context,
                     transforms=self._config.transforms,
                     reporter=self._phase(),
                 )
@@ -252,7 +249,7 @@ class Fits:
     def _images(self, arm: Arm, arch: str | None, candidate: Candidate) -> LabelledImages:
         real, filters = self._splits.train, candidate.filters
         if arm.replaces:
-            pool = self._pools.of(arm.added, arch, filters)
+            pool = self._added.of(arm.added, arch, filters)
             return training_set(real, pool, plan_of("replace", 1.0, real), self._seed)
         if candidate.ratio is None or not self._adds(arm, candidate):
             return real
@@ -266,8 +263,8 @@ class Fits:
                 want=plan.keep + compare.synthetic_passes * plan.make,
             )
         if arm.by_recall:
-            return training_set(real, self._pools.exactly(arch, filters, plan.make), plan, self._seed)
-        return training_set(real, self._pools.of(arm.added, arch, filters), plan, self._seed)
+            return training_set(real, self._added.exactly(arch, filters, plan.make), plan, self._seed)
+        return training_set(real, self._added.of(arm.added, arch, filters), plan, self._seed)
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         """Error rates of the classes on validation images, under the arm's rule without added images."""
@@ -277,23 +274,10 @@ class Fits:
 
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
-        return Phase(self._tell, GENERATOR_SHARE + share * self._done, share, "classifier")
-
-    def _validation(self, classifier: FittedClassifier) -> Evaluation | None:
-        return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
+        return Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
 
 
-def added_per_class(images: LabelledImages) -> list[int]:
+def added_per_class(images: LabelledImages) -> tuple[int, ...]:
     """Images of each class that are not the real subset's own."""
     added = images.labels[images.origin != REAL]
-    return [int(count) for count in np.bincount(added, minlength=images.num_classes)]
-
-
-def plain_of(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain values; per-image correctness packed eight to a byte, as hex, first image in the highest bit."""
-    return {**evaluation.as_dict(), "correct": np.packbits(evaluation.correct).tobytes().hex()}
-
-
-def unpack_correct(text: str, count: int) -> npt.NDArray[np.bool_]:
-    """bool (count,) from what `correct` holds."""
-    return np.unpackbits(np.frombuffer(bytes.fromhex(text), dtype=np.uint8), count=count).astype(bool)
+    return tuple(np.bincount(added, minlength=images.num_classes).tolist())

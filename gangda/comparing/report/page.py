@@ -1,0 +1,106 @@
+"""The HTML report of a comparison: one file that loads nothing from a network."""
+
+import math
+from typing import Any
+
+from gangda.comparing.comparison import Comparison, SecondOpinion
+from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.report.dot_plots import DECIDED, arms_figure, contrasts_figure
+from gangda.comparing.report.exchange_figure import exchange_figure
+from gangda.comparing.report.images import image_grids
+from gangda.comparing.report.tables import (
+    added_table,
+    confusion_tables,
+    cost_rows,
+    generator_row,
+    recall_table,
+)
+from gangda.comparing.report.training_figures import ratio_figure, trainings
+from gangda.config import resolve
+from gangda.report.page import environment
+from gangda.statistics.values import Contrast
+from gangda.statistics.wording import bounds_text
+
+RATIO_WORDS = {
+    "add": "generated images added per real one",
+    "replace": "share of each class that is generated in place of real",
+    "balance": "generated images per real one, spent on the smallest classes first",
+}
+# Sections in their order: anchor, title, and the value of the page without which there is none.
+SECTIONS = (
+    ("arms", "Arms", "arms"),
+    ("differences", "Differences", "arms"),
+    ("tuned", "With steps chosen for each arm", "tuned"),
+    ("calibration", "Are the verdicts to be trusted?", "calibration"),
+    ("exchange", "What added images are worth", "exchange"),
+    ("ratios", "Ratios", "ratios"),
+    ("filters", "Filters", "filters"),
+    ("recall", "Recall per class", "recall"),
+    ("confusion", "Confusion", "confusion"),
+    ("images", "Real and generated images", "grids"),
+    ("training", "How the generators were trained", "trainings"),
+    ("memory", "Nearest training images", "nearest"),
+    ("cost", "What it cost", "arms"),
+    ("method", "How it was done", "arms"),
+    ("again", "Make it again", "arms"),
+    ("limits", "Limits and intended use", "arms"),
+)
+
+
+def render(comparison: Comparison, plan: ComparisonPlan) -> str:
+    """The page."""
+    template = environment("gangda.comparing").get_template("comparison.html")
+    return template.render(**page_of(comparison, plan))
+
+
+def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
+    """Everything that the template names."""
+    judged, cells, config = comparison.judgement, comparison.cells, plan.config
+    names = [arm.name for arm in judged.arms]
+    main = next((contrast for contrast in judged.contrasts if contrast.primary), None)
+    exchange = comparison.exchange
+    grids = image_grids(cells)
+    ratios = ratio_figure(cells, names, judged.score)
+    page = {
+        "comparison": comparison,
+        "plan": plan,
+        "notes": comparison.notes,
+        "judged": judged,
+        "main": main,
+        "word": word_of(main, comparison.second),
+        "bounds": bounds_text(judged.n, judged.n_test, judged.test_se, judged.resolution, judged.score),
+        "arms": list(zip(judged.arms, comparison.arms, strict=True)),
+        "arms_figure": arms_figure(judged.arms, judged.score),
+        "contrasts_figure": contrasts_figure(judged.contrasts, judged.margin, judged.score),
+        "counts": cells[0].rows,
+        "shape": cells[0].image_shape,
+        "seeds": [cell.seed for cell in cells],
+        "tuned": comparison.tuned,
+        "calibration": comparison.calibration,
+        "exchange": exchange,
+        "exchange_figure": exchange_figure(exchange, judged.score) if exchange and exchange.worth else None,
+        "ratios": ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
+        "ratio_figure": ratios,
+        "ratio_words": RATIO_WORDS[config.compare.mode],
+        "added": added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
+        "filters": comparison.filters,
+        "recall": recall_table(cells, names),
+        "confusion": confusion_tables(cells),
+        "grids": grids,
+        "generator": generator_row(cells, config.arch),
+        "trainings": trainings(cells),
+        "nearest": any(grid["nearest"] for grid in grids),
+        "costs": cost_rows(comparison.arms, config.classifier.classifier_batch),
+        "config_yaml": resolve.dump(config),
+        "infinity": math.inf,
+    }
+    return {**page, "contents": [(anchor, title) for anchor, title, needs in SECTIONS if page[needs]]}
+
+
+def word_of(main: Contrast | None, second: SecondOpinion | None) -> str:
+    """The verdict in a few words. A second classifier of another sign takes a decided one back."""
+    if main is None:
+        return "no verdict"
+    if second is None or second.agrees or not main.verdict.startswith(DECIDED):
+        return main.verdict
+    return f"{main.verdict}, but not with {second.classifier}"

@@ -1,0 +1,99 @@
+"""The files of a comparison: results of cells, failed cells, and `comparison.json`.
+
+plan.json          what will be done, fixed before the first cell runs (see plan.py)
+config.yaml        fully resolved; valid as --config
+cells/<id>.json    one for each seed, written whole; a finished cell is not run again
+failed/<id>.json   one whose training gave nothing that can be used, with the reason
+work/<id>/         a cell's own generator, where it goes on after a stop
+comparison.json    everything judged, with the raw scores
+report.html        the same for people
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar
+
+import numpy as np
+
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.comparison import Comparison
+from gangda.comparing.plan import Cell, ComparisonPlan
+from gangda.errors import DataError
+from gangda.runtime.files import read_json, write_json
+from gangda.runtime.plain import from_plain, to_plain
+from gangda.runtime.results import read_result, write_result
+
+
+class StoredCell(Protocol):
+    """What can be kept of a cell: a dataclass with the cell's place in the plan, and the folder of its files."""
+
+    folder: ClassVar[str]
+
+    @property
+    def id(self) -> str:
+        """Identity of the cell."""
+
+
+C = TypeVar("C", bound=StoredCell)
+
+
+def cell_path(out: Path, cell: Cell, kind: type[StoredCell] = CellResult) -> Path:
+    """Where a cell's file of this kind lies."""
+    return out / kind.folder / f"{cell.id}.json"
+
+
+def work_of(out: Path, cell: Cell) -> Path:
+    """The cell's own folder, for what it trains."""
+    return out / "work" / cell.id
+
+
+def write_cell(out: Path, cell: Cell, result: StoredCell) -> None:
+    """Write a cell's result whole, with a hash of its content."""
+    write_result(cell_path(out, cell, type(result)), to_plain(result))
+
+
+def read_cell(out: Path, cell: Cell, kind: type[C]) -> C | None:
+    """A cell's result of this kind; None where it is missing, damaged or another cell's."""
+    try:
+        result = from_plain(kind, read_result(cell_path(out, cell, kind)))
+    except DataError:
+        return None
+    return result if result.id == cell.id else None
+
+
+def failures_of(
+    cells: Iterable[Cell], out: Path, kind: type[StoredCell] = CellResult
+) -> tuple[FailedCell, ...]:
+    """Those of the cells that have failed, in their order; one that has a result from another attempt has not."""
+    found = [read_cell(out, cell, FailedCell) for cell in cells if read_cell(out, cell, kind) is None]
+    return tuple(failed for failed in found if failed is not None)
+
+
+def missing_of(cells: Sequence[Cell], out: Path) -> list[Cell]:
+    """Cells that have neither a result nor a reason for having none."""
+    failed = {failure.index for failure in failures_of(cells, out)}
+    return [one for one in cells if one.index not in failed and read_cell(out, one, CellResult) is None]
+
+
+def write_comparison(comparison: Comparison, plan: ComparisonPlan, out: Path) -> None:
+    """Write `comparison.json`. The cells' images stay in their own files, and the test labels stand there once."""
+    none = np.zeros(0, dtype=np.uint16)
+    cells = tuple(dataclasses.replace(cell, pictures=None, test_labels=none) for cell in comparison.cells)
+    plain = to_plain(dataclasses.replace(comparison, cells=cells))
+    write_json(out / "comparison.json", {"kind": "comparison", **plain, "plan": plan.as_dict()})
+
+
+def read_comparison(out: Path) -> Comparison:
+    """What `write_comparison` wrote.
+
+    Raises:
+        DataError: missing or damaged.
+    """
+    path = out / "comparison.json"
+    plain = read_json(path)
+    names = {field.name for field in dataclasses.fields(Comparison)}
+    try:
+        return from_plain(Comparison, {name: plain[name] for name in plain if name in names})
+    except DataError as error:
+        raise DataError(f"{path}: damaged ({error}); run the same command again") from None

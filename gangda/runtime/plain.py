@@ -1,0 +1,119 @@
+"""Dataclasses to plain JSON values and back, by the types of their fields.
+
+Floats that are not finite are written as null (NaN) or as "inf" and "-inf". An array of integers or floats is a nested
+list, one of booleans is packed eight to a byte; images (uint8), labels (uint16) and bytes are base64.
+"""
+
+import base64
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.errors import DataError
+
+T = TypeVar("T")
+
+BASE64 = (np.uint8, np.uint16)
+INFINITE = {"inf": math.inf, "-inf": -math.inf}
+
+
+def to_plain(value: Any) -> Any:
+    """JSON values of a dataclass, a mapping, a sequence, an array or a single value."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain_array(value)
+    if isinstance(value, list | tuple):
+        return [to_plain(entry) for entry in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def from_plain(kind: type[T], plain: Any) -> T:
+    """A value of this type from what `to_plain` made of it.
+
+    Raises:
+        DataError: `plain` is not of this type; a field is missing or unknown.
+    """
+    value: T = _read(kind, plain, kind.__name__)
+    return value
+
+
+def _read(kind: Any, plain: Any, where: str) -> Any:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):  # only `X | None`
+        return (
+            None if plain is None else _read(next(arg for arg in args if arg is not type(None)), plain, where)
+        )
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, plain, where)
+    if origin is tuple and isinstance(plain, list):
+        kinds = [args[0]] * len(plain) if args[-1] is Ellipsis else args
+        if len(kinds) == len(plain):
+            return tuple(_read(one, entry, where) for one, entry in zip(kinds, plain, strict=True))
+    elif origin is Mapping and isinstance(plain, dict):
+        return {key: _read(args[1], entry, f"{where}.{key}") for key, entry in plain.items()}
+    elif origin is np.ndarray:
+        return _read_array(typing.get_args(args[1])[0], plain, where)
+    elif kind is bytes and isinstance(plain, str):
+        return base64.b64decode(plain)
+    elif kind is float and plain is None:
+        return math.nan
+    elif kind is float and isinstance(plain, str) and plain in INFINITE:
+        return INFINITE[plain]
+    elif kind is float and type(plain) in (int, float):
+        return float(plain)
+    elif kind is Any or type(plain) is kind:
+        return plain
+    raise DataError(f"{where} is not of the type {getattr(kind, '__name__', kind)}")
+
+
+def _read_dataclass(kind: Any, plain: Any, where: str) -> Any:
+    if not isinstance(plain, dict):
+        raise DataError(f"{where} is not an object")
+    hints = _hints(kind)
+    wrong = set(plain) ^ set(hints)
+    if wrong:
+        raise DataError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}")
+    return kind(**{name: _read(hints[name], plain[name], f"{where}.{name}") for name in hints})
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _plain_array(array: npt.NDArray[Any]) -> Any:
+    if array.dtype == np.bool_:
+        return {"shape": list(array.shape), "bits": np.packbits(array).tobytes().hex()}
+    if array.dtype in BASE64:
+        data = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes()
+        return {"shape": list(array.shape), "base64": base64.b64encode(data).decode()}
+    return to_plain(array.tolist())
+
+
+def _read_array(dtype: Any, plain: Any, where: str) -> npt.NDArray[Any]:
+    try:
+        if dtype is np.bool_:
+            packed = np.frombuffer(bytes.fromhex(plain["bits"]), dtype=np.uint8)
+            return np.unpackbits(packed, count=math.prod(plain["shape"])).astype(bool).reshape(plain["shape"])
+        if dtype in BASE64:
+            little = np.dtype(dtype).newbyteorder("<")
+            flat = np.frombuffer(base64.b64decode(plain["base64"]), dtype=little).astype(dtype)
+            return flat.reshape(plain["shape"])
+        return np.array(plain, dtype=dtype)  # None becomes NaN
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{where} is not an array of {np.dtype(dtype)} ({error})") from None
