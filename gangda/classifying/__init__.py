@@ -24,8 +24,9 @@ from gangda.errors import DataError, GangdaError, UsageError
 from gangda.report import figures
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, write_bytes
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.runtime.results import finished_values, write_result
+from gangda.runtime.results import finished_values
 
 PROTOCOL = 1  # raised when the same options would give other numbers
 SUMMARISED = ("accuracy", "balanced_accuracy", "macro_f1", "train_accuracy", "train_test_gap")
@@ -250,4 +251,4 @@ def _write(result: ClassifyResult) -> None:
     picture = figures.confusion_matrix(np.array(values["confusion"]), result.about["class_names"])
     with whole_folder(result.out) as folder:
         write_bytes(folder / "confusion.png", picture)
-        write_result(folder / "evaluation.json", values)
+        write_hashed_json(folder / "evaluation.json", values)

@@ -13,7 +13,7 @@ from gangda.errors import DataError, RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import Reporter
-from gangda.runtime.results import read_result, write_result
+from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def cached_ensemble(
     def load() -> ClassifierEnsemble | None:
         """None if there is none, a damaged one, or one of another configuration."""
         with contextlib.suppress(DataError):
-            about = read_result(folder / f"{folder.name}.json")
+            about = read_hashed_json(folder / f"{folder.name}.json")
             members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", context) for role in roles)
             prints = [member.fingerprint for member in members]
             found = {name: about.get(name, ...) for name in shares}
@@ -78,4 +78,4 @@ def _save(folder: Path, roles: Sequence[str], config: ClassifierConfig, ensemble
         member.save(folder / f"{role}.safetensors")
     prints = [member.fingerprint for member in ensemble.members]
     values = {"classifiers": prints, **ensemble.about, "config": asdict(config)}
-    write_result(folder / f"{folder.name}.json", values)
+    write_hashed_json(folder / f"{folder.name}.json", values)

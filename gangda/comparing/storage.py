@@ -22,7 +22,7 @@ from gangda.comparing.plan import Cell, ComparisonPlan
 from gangda.errors import DataError
 from gangda.runtime.files import read_json, write_json
 from gangda.runtime.plain import from_plain, to_plain
-from gangda.runtime.results import read_result, write_result
+from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
 
 class StoredCell(Protocol):
@@ -50,13 +50,13 @@ def work_of(out: Path, cell: Cell) -> Path:
 
 def write_cell(out: Path, cell: Cell, result: StoredCell) -> None:
     """Write a cell's result whole, with a hash of its content."""
-    write_result(cell_path(out, cell, type(result)), to_plain(result))
+    write_hashed_json(cell_path(out, cell, type(result)), to_plain(result))
 
 
 def read_cell(out: Path, cell: Cell, kind: type[C]) -> C | None:
     """A cell's result of this kind; None where it is missing, damaged or another cell's."""
     try:
-        result = from_plain(kind, read_result(cell_path(out, cell, kind)))
+        result = from_plain(kind, read_hashed_json(cell_path(out, cell, kind)))
     except DataError:
         return None
     return result if result.id == cell.id else None

@@ -1,4 +1,4 @@
-"""Arrays kept between runs, found by the content they were computed from; never by a name."""
+"""Arrays kept between commands, found by a hash of everything they were computed from."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.errors import RunError
-from gangda.runtime.files import write_bytes
+from gangda.runtime.hashed_file import read_hashed, write_hashed
 
 LIMIT = 2 << 30  # bytes; the least recently used go first
 
@@ -20,10 +20,9 @@ Array = npt.NDArray[Any]
 
 
 class FeatureCache:
-    """One .npz file per key in a folder, which holds a checksum; without a folder nothing is kept.
+    """A folder with one .npy file per key; without a folder nothing is kept.
 
-    A cache is a convenience: where its folder cannot be written, work goes on without; a damaged file is
-    computed anew.
+    Where the folder cannot be written, nothing is kept either; a damaged file is computed again.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -36,15 +35,15 @@ class FeatureCache:
         """
         if self.folder is None:
             return compute()
-        path = self.folder / (hashlib.sha256("/".join(map(str, key)).encode()).hexdigest()[:32] + ".npz")
+        path = self.folder / (hashlib.sha256("/".join(map(str, key)).encode()).hexdigest()[:32] + ".npy")
         kept = _read(path)
         if kept is not None:
             return kept
         array = compute()
         buffer = io.BytesIO()
-        np.savez(buffer, features=array)
+        np.save(buffer, array, allow_pickle=False)
         with contextlib.suppress(OSError, RunError):
-            write_bytes(path, buffer.getvalue())
+            write_hashed(path, buffer.getvalue())
             prune(self.folder, LIMIT)
         return array
 
@@ -61,9 +60,8 @@ def prune(folder: Path, limit: int) -> None:
 
 def _read(path: Path) -> Array | None:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            array: Array = arrays["features"]  # a wrong checksum raises
+        array: Array = np.load(io.BytesIO(read_hashed(path)), allow_pickle=False)
         os.utime(path)
-    except Exception:  # whatever damaged bytes make NumPy raise: it is computed anew
+    except Exception:  # missing, or damaged in any way: it is computed again
         return None
     return array

@@ -3,15 +3,14 @@
 config.yaml      fully resolved; valid as --config
 run.json         state: steps, seconds, finished, data fingerprint
 metrics.jsonl    a line every few steps
-checkpoints/     step-00001000.pt with its SHA-256 beside it
+checkpoints/     step-00001000.pt, with its SHA-256 inside
 samples/         fixed-noise grids and a GIF of them
 monitor/         the classifier that samples are evaluated with
-model/           the generator (see moves/model.py)
+model/           the generator (see training/saved_model.py)
 """
 
 import contextlib
 import hashlib
-import io
 import os
 import reprlib
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 
 from gangda.errors import DataError, RunError
@@ -28,15 +26,12 @@ from gangda.runtime.arrays import IntArray
 from gangda.runtime.checkpoint_files import (
     checkpoint_path,
     checkpoint_paths,
-    hash_path,
-    known_hash,
     read_checkpoint,
-    remove_checkpoint,
     step_of,
+    write_checkpoint,
 )
 from gangda.runtime.files import (
-    FORMAT_VERSION,
-    check_version,
+    FormatVersionError,
     clear_disk_errors,
     foreign_names,
     read_json,
@@ -148,27 +143,18 @@ class RunFolder:
     def save_checkpoint(
         self, step: int, state: dict[str, Any], lasting: Callable[[int], bool] = lambda step: True
     ) -> None:
-        """Write a checkpoint and its hash; then drop all older ones but the last few at `lasting` steps.
+        """Write a checkpoint, then delete all older ones but the last few at `lasting` steps.
 
-        There is a whole checkpoint at every moment: the hash goes first, and where a checkpoint of the same step is
-        replaced, it stands beside that one's, so that either of them is known to be whole.
+        There is a whole checkpoint at every moment, also where one of the same step is replaced.
         """
-        buffer = io.BytesIO()
-        torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
-        data = buffer.getvalue()
-        path = checkpoint_path(self.path / "checkpoints", step)
-        hashes = [hashlib.sha256(data).hexdigest(), *known_hash(path)]
         self._sync_log()
-        write_bytes(hash_path(path), "".join(f"{digest}\n" for digest in hashes).encode())
-        write_bytes(path, data)
+        path = checkpoint_path(self.path / "checkpoints", step)
+        write_checkpoint(path, state)
         older = [old for old in self.checkpoints() if old != path]
         kept = [old for old in older if lasting(step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
         for old in older:
             if old not in kept:
-                remove_checkpoint(old)
-        for sidecar in path.parent.glob("step-*.sha256"):  # of a checkpoint that was never written
-            if not sidecar.with_suffix(".pt").exists():
-                sidecar.unlink(missing_ok=True)
+                old.unlink(missing_ok=True)
 
     def _sync_log(self) -> None:
         """Make the log durable: no checkpoint may know of steps whose lines a power cut takes away."""
@@ -185,36 +171,33 @@ class RunFolder:
         """Delete those of later steps."""
         for path in self.checkpoints():
             if step_of(path) > after:
-                remove_checkpoint(path)
+                path.unlink(missing_ok=True)
 
     def load_checkpoint(
         self, wanted: Callable[[int], bool] | None = None
     ) -> tuple[dict[str, Any] | None, list[str]]:
-        """The newest checkpoint that is whole, of the steps `wanted`; and a line for each other one passed over.
-
-        None where there is no checkpoint at all.
+        """The newest whole checkpoint of the `wanted` steps, and why newer ones are not used. None: there are none.
 
         Raises:
             RunError: there are some, and none of them is whole.
-            DataError: the newest whole one is of a newer gangda.
+            FormatVersionError: the newest whole one is of another version of gangda.
         """
-        complaints: list[str] = []
-        reasons: list[str] = []
+        damaged: list[str] = []
         for path in reversed(self.checkpoints()):
             if wanted is not None and not wanted(step_of(path)):
                 continue
-            found = read_checkpoint(path)
-            if isinstance(found, dict):
-                check_version(found.pop("format_version", None), path)
-                return found, complaints
-            reasons.append(found)
-            complaints.append(f"{path}: passed over ({found}); using the one before it")
-        if reasons:
+            try:
+                return read_checkpoint(path), [f"{reason}; using the one before it" for reason in damaged]
+            except FormatVersionError:
+                raise
+            except DataError as error:
+                damaged.append(str(error))
+        if damaged:
             raise RunError(
-                f"{self.path / 'checkpoints'}: none of {len(reasons)} checkpoints is whole (the newest: {reasons[0]}); "
+                f"{self.path / 'checkpoints'}: none of {len(damaged)} checkpoints is whole (the newest: {damaged[0]}); "
                 "put a good one back, delete that folder to begin again, or choose another --out"
             )
-        return None, complaints
+        return None, []
 
 
 def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path("runs")) -> Path:

@@ -21,7 +21,7 @@ from gangda.report import score_figures
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, without_nan, write_bytes
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.runtime.results import write_result
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.sampling.filters import classifier_chose
 from gangda.scoring.result import ScoreResult, read_finished
 from gangda.scoring.sample_loading import align, data_behind, read_samples
@@ -172,7 +172,7 @@ def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> N
         for name, picture in _pictures(inputs, names).items():
             write_bytes(folder / name, picture)
         metrics = [without_nan(metric.as_dict()) for metric in result.metrics]
-        write_result(folder / "scores.json", {**result.about, "metrics": metrics})
+        write_hashed_json(folder / "scores.json", {**result.about, "metrics": metrics})
 
 
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:

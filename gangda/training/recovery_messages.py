@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gangda.errors import DataError, RunError, UsageError
-from gangda.runtime.checkpoint_files import checkpoint_paths, known_hash
+from gangda.runtime.checkpoint_files import checkpoint_paths, is_whole
 from gangda.runtime.files import FormatVersionError, read_json
 
 
@@ -29,7 +29,7 @@ def again(run: Path) -> str:
     config = run / "config.yaml"
     if not config.is_file():
         return "train again"
-    saved = any(known_hash(path) for path in checkpoint_paths(run / "checkpoints"))
+    saved = any(map(is_whole, checkpoint_paths(run / "checkpoints")))
     gives = "goes on from its last whole checkpoint" if saved else "trains it from the start"
     return f"the command that made it (or: gangda train --config {config} --out {run}) {gives} and writes it anew"
 
@@ -46,5 +46,5 @@ def refusing_damage(run: Path) -> Iterator[None]:
     except (UsageError, FormatVersionError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:100]
+        reason = " ".join(str(error).removeprefix(f"{run / 'model'}/").split())[:100]
         raise RunError(f"{run / 'model'}: damaged model ({reason}); {again(run)}") from error

@@ -1,6 +1,5 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray
 from gangda.errors import RunError
 from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
+from gangda.runtime.hashed_file import read_listed, sha256
 from gangda.runtime.staging import folder_beside
 from gangda.training.recovery_messages import again, no_model, refusing_damage
 from gangda.zoo.base import Generator, Networks
@@ -39,7 +39,7 @@ class ModelCard:
         seed, steps, precision: of the training run; `steps` are those of the last weights.
         run: name of the run folder.
         best_step: step of the best weights, kept beside the last; None where none were chosen.
-        hashes: hex SHA-256 of the other files in `model/`, by name; cards of older runs have none.
+        hashes: hex SHA-256 of the other files in `model/`, by name.
     """
 
     arch: str
@@ -140,7 +140,7 @@ def save_model(
     for name, module in (others or {}).items():
         files[f"{name}.safetensors"] = _bytes_of(module.state_dict())
     files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    hashes = {name: sha256(data) for name, data in files.items()}
     with clear_disk_errors(folder), folder_beside(folder) as temporary:
         for name, data in files.items():
             write_bytes(temporary / name, data)
@@ -180,7 +180,7 @@ def model_is_whole(run: Path, steps: int) -> bool:
     folder = run / "model"
     try:
         card = _read_card(folder)
-        for name in card.hashes or (WEIGHTS["last"], "rows.txt"):
+        for name in card.hashes:
             _read(folder, name, card)
     except MemoryError:
         raise
@@ -241,12 +241,9 @@ def _read(folder: Path, name: str, card: ModelCard) -> bytes:
     """A file of the model, as it was written.
 
     Raises:
-        ValueError: its hash is not that on the card.
+        DataError: it is missing, or its hash is not that on the card.
     """
-    data = (folder / name).read_bytes()
-    if card.hashes and hashlib.sha256(data).hexdigest() != card.hashes.get(name):
-        raise ValueError(f"{name}: its hash does not match")
-    return data
+    return read_listed(folder / name, card.hashes.get(name, ""), cure="")
 
 
 def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:

@@ -28,7 +28,7 @@ from gangda.config.schema import (
 from gangda.errors import DataError, OutcomeError
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
-from gangda.runtime.results import write_result
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.sampling import sampler
 
 QUICK = Runtime(device="cpu", precision="fp32", threads=1)
@@ -88,7 +88,7 @@ def test_a_cell_of_other_fields_is_missing_even_where_its_hash_is_right(tmp_path
     [cell] = (plan := plan_for(tmp_path, seeds=1)).cells
     plain = to_plain(cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400))
     damage(plain)
-    write_result(cell_path(tmp_path, cell), plain)
+    write_hashed_json(cell_path(tmp_path, cell), plain)
     assert read_cell(tmp_path, cell, CellResult) is None
 
 

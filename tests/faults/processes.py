@@ -1,6 +1,5 @@
 """Commands as processes of their own, and what they leave: everything visible must be whole, and the same again."""
 
-import hashlib
 import io
 import json
 import os
@@ -18,6 +17,8 @@ import torch
 import yaml
 from PIL import Image
 from safetensors.torch import load
+
+from gangda.runtime.hashed_file import read_hashed
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 TIMES = re.compile(r"second|cost|per_s|draw_rate|versions|machine")  # keys of what differs from run to run
@@ -124,9 +125,7 @@ def contents(folder: Path) -> dict[str, object]:
     """What every visible file says, but for times: fails where one is not whole."""
     found = {}
     for name, path in visible(folder).items():
-        reader = READERS.get(path.suffix, Path.read_bytes)
-        if path.suffix != ".sha256":  # of checkpoints, which hold times; read with them
-            found[name] = reader(path)
+        found[name] = READERS.get(path.suffix, Path.read_bytes)(path)
     return found
 
 
@@ -168,9 +167,7 @@ def _safetensors(path: Path) -> object:
 
 
 def _checkpoint(path: Path) -> object:
-    data = path.read_bytes()
-    assert hashlib.sha256(data).hexdigest() in path.with_suffix(".sha256").read_text(), path
-    return plain(torch.load(io.BytesIO(data), weights_only=True))
+    return plain(torch.load(io.BytesIO(read_hashed(path)), weights_only=True))
 
 
 def plain(value: object) -> object:

@@ -39,6 +39,7 @@ from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_writt
 from gangda.data.sample_set.batches import make_piece
 from gangda.data.sources import idx, npz
 from gangda.errors import GangdaError
+from gangda.runtime.hashed_file import read_hashed
 from gangda.runtime.runs import RunFolder
 from gangda.sampling import sample
 from gangda.training import train
@@ -211,13 +212,12 @@ def test_pictures_of_a_set(tmp_path, depth, monkeypatch):
 def test_checkpoints(copy, depth):
     """Bytes whose hash fits all the same; then values of other kinds in an otherwise good one."""
     newest = RunFolder(copy).checkpoints()[-1]
-    good = newest.read_bytes()
+    good = read_hashed(newest)
     for other in RunFolder(copy).checkpoints()[:-1]:
         other.unlink()
 
     def check(data):
-        write(newest, data)
-        write(newest.with_suffix(".sha256"), hashlib.sha256(data).hexdigest().encode())
+        write(newest, data + hashlib.sha256(data).digest())
         shutil.rmtree(copy / "model", ignore_errors=True)
         with refused_or_read:
             train(tiny(), copy)

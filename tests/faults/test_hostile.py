@@ -28,6 +28,7 @@ from gangda.data.sample_set import read_set
 from gangda.data.sources import npz
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.runtime.feature_cache import FeatureCache
+from gangda.runtime.hashed_file import write_hashed
 from gangda.runtime.runs import RunFolder
 from gangda.training import train
 from gangda.training.saved_model import load_model
@@ -83,8 +84,7 @@ def test_a_checkpoint_with_a_pickled_trap(run, mark, form):
     else:
         state = torch.load(path, weights_only=True) if form == "inside" else {}
         torch.save({**state, "memory": Trap(mark)}, buffer)
-    path.write_bytes(buffer.getvalue())
-    path.with_suffix(".sha256").write_text(hashlib.sha256(buffer.getvalue()).hexdigest())
+    write_hashed(path, buffer.getvalue())
     refused(RunError, "none of 1 checkpoints is whole", train, tiny(2), run, resume=True)
 
 
@@ -130,8 +130,10 @@ def test_npz_that_unpacks_to_more_than_it_can_mean(tmp_path, monkeypatch):
 def test_cached_features_with_pickled_objects(tmp_path, mark):
     cache = FeatureCache(tmp_path / "features")
     cache.get(("a",), lambda: np.zeros(2))
-    [path] = (tmp_path / "features").glob("*.npz")
-    np.savez(path, features=np.array([Trap(mark)], dtype=object))
+    [path] = (tmp_path / "features").glob("*.npy")
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([Trap(mark)], dtype=object))
+    write_hashed(path, buffer.getvalue())
     assert cache.get(("a",), lambda: np.ones(2)).tolist() == [1, 1]
 
 
@@ -225,10 +227,12 @@ def test_a_card_with_odd_values(run, values):
 def test_weights_of_other_shapes(run):
     path = run / "model" / "generator.safetensors"
     tensors = {name: torch.zeros(2, 2) for name in load(path.read_bytes())}
-    path.write_bytes(save(tensors))
+    data = save(tensors)
+    path.write_bytes(data)
     card = json.loads((run / "model" / "model.json").read_text())
-    (run / "model" / "model.json").write_text(json.dumps({**card, "hashes": {}}))
-    refused(RunError, "damaged model", load_model, run)
+    card["hashes"][path.name] = hashlib.sha256(data).hexdigest()
+    (run / "model" / "model.json").write_text(json.dumps(card))
+    refused(RunError, "damaged model .*the weights of the generator are not", load_model, run)
 
 
 def bomb(side=100_000):

@@ -51,12 +51,12 @@ def flipped(data):
 def test_a_damaged_file_is_made_again(tmp_path, compute, damage):
     cache = FeatureCache(tmp_path)
     cache.get(("a",), compute)
-    (path,) = tmp_path.glob("*.npz")
+    (path,) = tmp_path.glob("*.npy")
     good = path.read_bytes()
     path.write_bytes(damage(good))
     assert cache.get(("a",), compute).tolist() == [0, 1, 2]
     assert compute.calls == 2
-    assert np.load(path, allow_pickle=False)["features"].tolist() == [0, 1, 2]
+    assert np.load(path, allow_pickle=False).tolist() == [0, 1, 2]
 
 
 def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
@@ -65,9 +65,9 @@ def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
 
 
 def test_prune_deletes_the_least_recently_used(tmp_path):
-    for age, name in enumerate(("a.npz", "b.npy", "c.npz")):  # .npy: of older versions
+    for age, name in enumerate(("a.npy", "b.npz", "c.npy")):  # .npz: of older versions
         path = tmp_path / name
         path.write_bytes(b"x" * 10)
         os.utime(path, (1000 - age, 1000 - age))
     prune(tmp_path, 25)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npz"]

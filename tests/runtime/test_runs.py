@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.files import write_bytes, write_json
@@ -57,7 +58,8 @@ def test_a_second_process_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", [lambda data: data[:50], lambda data: data[:99] + bytes([data[99] ^ 1]) + data[100:]]
+    "damage",
+    [lambda data: data[:50], lambda data: data[:99] + bytes([data[99] ^ 1]) + data[100:], lambda data: b""],
 )
 def test_a_damaged_checkpoint_is_passed_over_and_named(damage, tmp_path):
     run = RunFolder(tmp_path)
@@ -65,55 +67,48 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(damage, tmp_path):
         run.save_checkpoint(step, {"step": step})
     assert len(run.checkpoints()) == KEEP_CHECKPOINTS
     newest = run.checkpoints()[-1]
-    newest.write_bytes(damage(newest.read_bytes()))
+    good = newest.read_bytes()
+    newest.write_bytes(damage(good))
     state, complaints = run.load_checkpoint()
     assert state == {"step": KEEP_CHECKPOINTS + 1}
-    assert len(complaints) == 1
-    assert str(newest) in complaints[0]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda hashed: hashed.unlink(), r"sha256 is missing.*put that file back"),
-        (lambda hashed: hashed.write_bytes(b""), "its hash does not match"),
-        (lambda hashed: hashed.write_bytes(b"\x80" * 64), "it or its hash cannot be read"),
-    ],
-)
-def test_a_checkpoint_without_its_hash_is_passed_over_and_named(spoil, words, tmp_path):
-    run = RunFolder(tmp_path)
-    for step in (1, 2):
-        run.save_checkpoint(step, {"step": step})
-    older, newest = run.checkpoints()
-    kept = newest.with_suffix(".sha256").read_bytes()
-    spoil(newest.with_suffix(".sha256"))
-    state, [complaint] = run.load_checkpoint()
-    assert state == {"step": 1}
-    assert re.search(
-        rf"{re.escape(str(newest))}: passed over \(.*{words}.*\); using the one before", complaint
-    )
-    older.unlink()
-    with pytest.raises(RunError, match=rf"none of 1 .* whole \(the newest: .*{words}"):
+    words = "its hash does not match; put a good copy back; using the one before it"
+    assert complaints == [f"{newest}: {words}"]
+    for other in run.checkpoints()[:-1]:
+        other.unlink()
+    with pytest.raises(
+        RunError, match=rf"none of 1 .* whole \(the newest: {re.escape(str(newest))}: its hash"
+    ):
         run.load_checkpoint()
-    newest.with_suffix(".sha256").write_bytes(kept)  # what it says helps
-    assert run.load_checkpoint() == ({"step": 2}, [])
+    newest.write_bytes(good)  # what the message says helps
+    assert run.load_checkpoint() == ({"step": KEEP_CHECKPOINTS + 2}, [])
 
 
-def test_a_kill_while_checkpoints_are_dropped_leaves_none_without_a_hash(tmp_path, monkeypatch):
+def test_a_checkpoint_is_an_ordinary_file_of_torch(tmp_path):
     run = RunFolder(tmp_path)
-    for step in (1, 2):
-        run.save_checkpoint(step, {"step": step})
-    unlink = Path.unlink
+    run.save_checkpoint(3, {"step": 3, "weights": torch.arange(4.0)})
+    state = torch.load(tmp_path / "checkpoints" / "step-00000003.pt", weights_only=True)
+    assert state["weights"].tolist() == [0, 1, 2, 3]
 
-    def last_one(path, **how):
-        unlink(path, **how)
+
+def test_a_kill_while_a_checkpoint_of_the_same_step_is_replaced_leaves_either_whole(tmp_path, monkeypatch):
+    """Killed before and after each system call that changes the folder."""
+    run = RunFolder(tmp_path)
+    run.save_checkpoint(1, {"step": 1, "lines": 1})
+    replace = Path.replace
+
+    def kill(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "unlink", last_one)
-    with pytest.raises(KeyboardInterrupt):
-        run.drop_checkpoints(after=1)
-    monkeypatch.undo()
-    assert run.load_checkpoint() == ({"step": 1}, [])
+    def kill_after(path, target):
+        replace(path, target)
+        raise KeyboardInterrupt
+
+    for killed, lines in ((kill, 1), (kill_after, 2)):
+        monkeypatch.setattr(Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run.save_checkpoint(1, {"step": 1, "lines": 2})
+        monkeypatch.undo()
+        assert run.load_checkpoint() == ({"step": 1, "lines": lines}, [])
 
 
 def test_the_log_is_cut_back_to_the_checkpoint(tmp_path):

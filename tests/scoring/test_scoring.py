@@ -142,7 +142,7 @@ def test_a_failure_leaves_no_half_written_output(samples, tmp_path, monkeypatch,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(scoring, "write_result", full)
+    monkeypatch.setattr(scoring, "write_hashed_json", full)
     with pytest.raises(RunError, match="disk is full"):
         run(samples, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["samples.npz"]

@@ -93,7 +93,7 @@ def wait_for(condition, seconds=240):
 
 def newest(run):
     """The step of the newest whole checkpoint; 0 for none."""
-    return max((int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.sha256")), default=0)
+    return max((int(path.stem[5:]) for path in (run / "checkpoints").glob("step-*.pt")), default=0)
 
 
 def log(run):

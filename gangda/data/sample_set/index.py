@@ -4,7 +4,6 @@ Readers trust only what an index lists, by SHA-256. Shards of one set agree in e
 counts, files, sorting and filtering tallies and cost; `unite` refuses the rest.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from gangda.errors import DataError
 from gangda.runtime.files import read_json
+from gangda.runtime.hashed_file import read_listed, sha256
 
 KINDS = ("samples", "augmented")
 LARGEST = 1024  # pixels a side, in an index that is believed
@@ -101,7 +101,7 @@ class SetHeader:
 def request_key(request: Mapping[str, Any]) -> str:
     """Hex SHA-256 (first 16 digits) of plain values: the `key` of the set that they determine."""
     text = json.dumps(request, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return sha256(text.encode())[:16]
 
 
 def index_paths(folder: Path) -> list[Path]:
@@ -205,18 +205,7 @@ def read_bytes(folder: Path, name: str, digest: str) -> bytes:
     Raises:
         DataError: missing, unreadable, changed, or outside the set.
     """
-    path = inside(folder, name)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{path}: listed in the set's index but not readable ({error.strerror}); make the set again"
-        ) from None
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise DataError(
-            f"{path}: differs from what the set's index lists (changed or cut short); make the set again"
-        )
-    return data
+    return read_listed(inside(folder, name), digest, cure="make the set again")
 
 
 def read_indices(folder: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ text.
 """
 
 import contextlib
-import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from gangda.data.sample_set.batches import COLUMNS, ImageBatch, join
 from gangda.data.sample_set.index import SetHeader, read_bytes
 from gangda.data.sources.npz import MALFORMED, array_of
 from gangda.errors import DataError
+from gangda.runtime.hashed_file import sha256
 
 FILE_BYTES = 16 * 2**20  # pixels held back until a file is written: memory does not grow with the set
 
@@ -43,7 +43,7 @@ class NpzWriter:
         np.savez(buffer, images=piece.pixels, class_names=np.array(self._header.class_names), **columns)
         name = f"images{self._header.suffix}-{len(self._files):05d}.npz"
         (self._folder / name).write_bytes(buffer.getbuffer())
-        self._files[name] = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        self._files[name] = sha256(buffer.getbuffer())
 
     def close(self) -> dict[str, str]:
         """Write what is still waiting."""

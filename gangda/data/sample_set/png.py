@@ -8,7 +8,6 @@ that other readers look for.
 
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import struct
@@ -29,6 +28,7 @@ from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.npz import MALFORMED
 from gangda.errors import DataError
 from gangda.runtime.device import available_cores
+from gangda.runtime.hashed_file import sha256, verified
 
 TOGETHER = 128  # images that a thread writes at a time
 MOST_THREADS = 4  # beyond, they only wait for the interpreter's lock and for the file system's
@@ -75,7 +75,7 @@ class PngWriter:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
-            own.append({"file_name": name, "sha256": hashlib.sha256(data).hexdigest()})
+            own.append({"file_name": name, "sha256": sha256(data)})
         return own
 
     def _settle(self) -> None:
@@ -154,11 +154,8 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
         with os.fdopen(os.open(path, _READ), "rb") as file:
             data = file.read()
     except OSError as error:
-        raise DataError(
-            f"{path}: listed in the set's metadata but not readable ({error.strerror}); make the set again"
-        ) from None
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise DataError(f"{path}: differs from what the set lists (changed or cut short); make the set again")
+        raise DataError(f"{path}: cannot be read ({error.strerror}); make the set again") from None
+    verified(data, digest, path, cure="make the set again")
     channels, height, width = shape
     try:
         # Only PNG: what else the bytes may claim to be is no concern of this reader.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gangda.errors import DataError
-from gangda.runtime.results import read_result
+from gangda.runtime.hashed_file import read_hashed_json
 from gangda.scoring.rating.key import REAL_NAME, Key
 
 MARK = "# gangda ratings "
@@ -184,7 +184,7 @@ def _automatic(
     wanted = {row["content"] for row in rows}
     for path in sorted(scores.glob("*/scores.json")):
         try:
-            values = read_result(path)
+            values = read_hashed_json(path)
             content = values["hashes"]["samples"]
             metrics = {metric["name"]: metric for metric in values["metrics"]}
         except DataError as error:

@@ -10,7 +10,7 @@ import pytest
 from gangda.config.schema import DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
-from gangda.runtime.results import write_result
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.scoring import rating
 from gangda.scoring.rating import judge_ratings, make_page
 from gangda.scoring.rating.key import REAL_NAME, Key
@@ -138,7 +138,7 @@ def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
             {"name": "gan_test_10", "value": 0.9 - 0.1 * number, "direction": "higher"},
             {"name": "fid_lenet_10", "value": float([1, 3, 2, 4][number]), "direction": "lower"},
         ]
-        write_result(
+        write_hashed_json(
             tmp_path / "scores" / str(number) / "scores.json",
             {"hashes": {"samples": images.content_hash()}, "metrics": metrics},
         )
