@@ -16,11 +16,10 @@ from torch import Tensor
 from gangda.classifying import fit_rules
 from gangda.classifying.fitted_classifier import FittedClassifier, memory_format, to_device
 from gangda.config.arms import FitRule
-from gangda.data.images import REAL, LabelledImages
+from gangda.data.images import REAL, LabelledImages, to_float
 from gangda.data.memmap import in_file
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import torch_stream
-from gangda.zoo.draw import to_float
 
 CHUNK = 4096  # images gathered and transformed at once: amortises Python, still fits the caches
 CHUNK_VALUES = 2**20  # and at most this many pixel values (4 MB as floats)

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 
 from gangda.classifying.networks import custom
 from gangda.config import catalog
-from gangda.data.images import IntArray, UInt8Array
+from gangda.data.images import IntArray, UInt8Array, to_float
 from gangda.data.memmap import as_tensor
 from gangda.errors import DataError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
-from gangda.zoo.draw import to_float
 
 INFERENCE_BATCH = 1024
 # What a file describes beside the weights, and the types in JSON.

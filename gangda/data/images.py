@@ -1,4 +1,4 @@
-"""The value that carries images everywhere: `LabelledImages`."""
+"""`LabelledImages`, the value that carries images through every command, and the conversion of pixels to floats."""
 
 import dataclasses
 import hashlib
@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from gangda.data import memmap
 from gangda.errors import DataError
@@ -25,7 +27,7 @@ class LabelledImages:
     """Images with labels, names and where each came from.
 
     Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`mapped.py`).
+        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`memmap.py`).
         labels: int64 (N,) in [0, K).
         class_names: the K names, in label order.
         row_id: int64 (N,), stable identity of each real image inside its source; -1 for an image that is not real.
@@ -107,6 +109,18 @@ class LabelledImages:
             digest.update(np.ascontiguousarray(self.pixels[start : start + 8192]).data)
         digest.update(self.labels.tobytes())
         return digest.hexdigest()[:16]
+
+
+def to_float(pixels: Tensor) -> Tensor:
+    """uint8 (B, C, H, W), 0 to 255 -> float32 in [-1, 1]. All networks get their images from here."""
+    return pixels.float().div_(127.5).sub_(1.0)
+
+
+def to_uint8(images: Tensor) -> UInt8Array:
+    """Float (B, C, H, W) in [-1, 1] -> uint8 (B, H, W, C): the inverse of `to_float`."""
+    scaled = images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    array: UInt8Array = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return array
 
 
 def real_images(

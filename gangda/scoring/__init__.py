@@ -20,8 +20,8 @@ from gangda.metrics.memorisation import closest_pairs
 from gangda.report import score_figures
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, without_nan, write_bytes
-from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.hashed_file import write_hashed_json
+from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import classifier_chose
 from gangda.scoring.result import ScoreResult, read_finished
 from gangda.scoring.sample_loading import align, data_behind, read_samples

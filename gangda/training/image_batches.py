@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 
 from gangda.config.schema import Recipe
-from gangda.data.images import LabelledImages
+from gangda.data.images import LabelledImages, to_float
 from gangda.data.memmap import as_tensor
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import torch_stream
 from gangda.training import schedules
 from gangda.training.curriculum import Curriculum
 from gangda.training.rank_batches import Share
-from gangda.zoo.draw import to_float
 
 
 class ResidentImages:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gangda.data.images import UInt8Array
+from gangda.data.images import UInt8Array, to_uint8
 from gangda.report import grids
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.files import write_bytes
 from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
-from gangda.zoo.draw import draw_block, to_uint8
+from gangda.zoo.draw import draw_block
 
 COLUMNS = ROWS = 10  # of the grids
 

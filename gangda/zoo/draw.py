@@ -12,24 +12,12 @@ import torch
 from torch import Tensor
 
 from gangda.config.sampler_options import SamplerOptions
-from gangda.data.images import IntArray, UInt8Array
+from gangda.data.images import IntArray, UInt8Array, to_uint8
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import DEFAULT_OPTIONS, Generator
 
 BLOCK = 128
-
-
-def to_uint8(images: Tensor) -> UInt8Array:
-    """(B, C, H, W) in [-1, 1] -> uint8 (B, H, W, C): the inverse of `to_float`."""
-    scaled = images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    array: UInt8Array = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array
-
-
-def to_float(pixels: Tensor) -> Tensor:
-    """uint8 (B, C, H, W) in 0..255 -> float32 in [-1, 1]. The one place where pixels become numbers."""
-    return pixels.float().div_(127.5).sub_(1.0)
 
 
 @dataclass(frozen=True, eq=False)

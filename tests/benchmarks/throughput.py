@@ -30,7 +30,7 @@ from torchvision import transforms
 from gangda.classifying.fit import build_classifier, fit_classifier
 from gangda.config import architectures
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig
-from gangda.data.images import LabelledImages, generated_images, real_images
+from gangda.data.images import LabelledImages, generated_images, real_images, to_float
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import FORMATS, SetHeader, set_being_written
 from gangda.data.sample_set.batches import make_piece
@@ -39,7 +39,6 @@ from gangda.runtime.device import DeviceContext, evaluating, prepare
 from gangda.sampling import sample
 from gangda.scoring import score
 from gangda.training.saved_model import ModelCard, build_networks, load_model, save_model
-from gangda.zoo.draw import to_float
 
 ROUNDS = 5
 NAMES = [str(digit) for digit in range(10)]

@@ -2,11 +2,11 @@ import numpy as np
 import torch
 
 from gangda.config import architectures
+from gangda.data.images import to_uint8
 from gangda.runtime.seeding import torch_stream
 from gangda.training import preview
 from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator
-from gangda.zoo.draw import to_uint8
 
 
 class Planted(Generator):

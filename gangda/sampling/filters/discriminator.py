@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from gangda.classifying.fitted_classifier import place, to_device
 from gangda.config import architectures, catalog
-from gangda.data.images import FloatArray, UInt8Array
+from gangda.data.images import FloatArray, UInt8Array, to_float
 from gangda.errors import FilterError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import numpy_stream
 from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 from gangda.training.adversarial import losses, madgan
 from gangda.training.saved_model import load_discriminator
-from gangda.zoo.draw import SampleBatch, to_float
+from gangda.zoo.draw import SampleBatch
 
 BURN_IN = 1024  # samples of a class from which the largest log odds and the shift are estimated
 BURN_IN_BLOCK = -1  # a block that no set has: its samples are of a stream of their own

@@ -9,7 +9,7 @@ import scipy.stats
 import torch
 
 from gangda.config import architectures
-from gangda.data.images import LabelledImages, UInt8Array
+from gangda.data.images import LabelledImages, UInt8Array, to_float
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.sampling.filters.base import FilterContext
@@ -24,7 +24,7 @@ from gangda.training.saved_model import (
     loss_of,
     save_model,
 )
-from gangda.zoo.draw import BLOCK, SampleBatch, to_float
+from gangda.zoo.draw import BLOCK, SampleBatch
 
 GREY = np.arange(256)
 REAL = (GREY + 1) / (GREY + 1).sum()  # a density that rises linearly
