@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.data.paths import cache_root
-from gangda.data.sources.raw import Decoded
+from gangda.data.sources.raw import RawSource
 from gangda.errors import GangdaError
 from gangda.runtime.files import being_written
 from gangda.runtime.hashed_file import read_hashed_json, sha256_of_file, write_hashed_json
@@ -21,7 +21,7 @@ from gangda.runtime.hashed_file import read_hashed_json, sha256_of_file, write_h
 RULES = 1  # raise it when decoding changes: entries of before are then not found
 
 
-def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], Decoded]) -> Decoded:
+def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], RawSource]) -> RawSource:
     """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached."""
     place = cache_root() / "images" / _key(manifest, image_size)
     kept = _read(place)
@@ -43,7 +43,7 @@ def _key(manifest: Iterable[str], image_size: int | None) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(place: Path, decoded: Decoded) -> None:
+def _write(place: Path, decoded: RawSource) -> None:
     """The pixels first: an entry exists when its JSON does."""
     pixels = place.with_suffix(".npy")
     with being_written(pixels) as file:
@@ -58,14 +58,14 @@ def _write(place: Path, decoded: Decoded) -> None:
     write_hashed_json(place.with_suffix(".json"), rest)
 
 
-def _read(place: Path) -> Decoded | None:
+def _read(place: Path) -> RawSource | None:
     """The entry, or None if it is missing or damaged."""
     pixels = place.with_suffix(".npy")
     try:
         rest = read_hashed_json(place.with_suffix(".json"))
         if sha256_of_file(pixels) != rest["sha256"]:
             return None
-        return Decoded(
+        return RawSource(
             pixels=np.load(pixels, mmap_mode="r", allow_pickle=False),
             labels=np.array(rest["labels"], dtype=np.int64),
             class_names=tuple(rest["class_names"]),

@@ -8,24 +8,24 @@ import numpy as np
 from gangda.data.images import IntArray
 from gangda.errors import UsageError, suggestion
 
-MOST = 1_000_000_000  # images of a class, exclusive
+LIMIT = 1_000_000_000  # images per class, exclusive
 
 
 def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
-    """`NAME=50,#3=200` as counts, int64 (K,); classes not named get none.
+    """`NAME=50,#3=200` as counts, int64 (K,); classes not named get 0.
 
-    The last `=` of an item divides it. An item whose name holds a comma stands in double quotes (`"a,b=50"`),
+    An item is split at its last `=`. One whose name holds a comma is put in double quotes (`"a,b=50"`),
     or the class is given by its index (`#3=50`).
 
     Raises:
-        UsageError: an unknown class, one named twice, no whole number, or nothing asked for at all.
+        UsageError: an unknown class, one named twice, no whole number, or all counts 0.
     """
     counts = np.zeros(len(class_names), dtype=np.int64)
     seen: set[int] = set()
     for item in _items(text):
         label, number = read_assignment(item, class_names, "--counts")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {MOST:,}")
+            raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {LIMIT:,}")
         if label in seen:
             raise UsageError(f"--counts {item}: class '{class_names[label]}' is already given a count")
         seen.add(label)

@@ -27,10 +27,10 @@ class LabelledImages:
     """Images with labels, names and where each came from.
 
     Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`memmap.py`).
+        pixels: uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`).
         labels: int64 (N,) in [0, K).
         class_names: the K names, in label order.
-        row_id: int64 (N,), stable identity of each real image inside its source; -1 for an image that is not real.
+        row_id: int64 (N,), identity of each real image within its source; -1 for an image that is not real.
         origin: uint8 (N,), index into `ORIGINS`.
         weight: float32 (N,) loss weights, or None for all ones.
         provenance: one plain dict for each image that is not real, keyed by position: run, generator, seed, confidence.
@@ -126,28 +126,27 @@ def to_uint8(images: Tensor) -> UInt8Array:
 def real_images(
     pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], first_row: int = 0
 ) -> LabelledImages:
-    """Real images straight from a source; row ids count up from `first_row`."""
-    count = len(pixels)
-    return LabelledImages(
-        pixels=pixels,
-        labels=np.asarray(labels, dtype=np.int64),
-        class_names=tuple(class_names),
-        row_id=np.arange(first_row, first_row + count, dtype=np.int64),
-        origin=np.zeros(count, dtype=np.uint8),
-    )
+    """Real images of a source; row ids count up from `first_row`."""
+    row_id = np.arange(first_row, first_row + len(pixels), dtype=np.int64)
+    return _images(pixels, labels, class_names, row_id, REAL)
 
 
 def generated_images(
     pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], origin: int = GENERATED
 ) -> LabelledImages:
     """Images that are not real: row id -1 and the given origin."""
-    count = len(pixels)
+    return _images(pixels, labels, class_names, np.full(len(pixels), -1, dtype=np.int64), origin)
+
+
+def _images(
+    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], row_id: IntArray, origin: int
+) -> LabelledImages:
     return LabelledImages(
         pixels=pixels,
         labels=np.asarray(labels, dtype=np.int64),
         class_names=tuple(class_names),
-        row_id=np.full(count, -1, dtype=np.int64),
-        origin=np.full(count, origin, dtype=np.uint8),
+        row_id=row_id,
+        origin=np.full(len(pixels), origin, dtype=np.uint8),
     )
 
 
@@ -182,7 +181,12 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
                 f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
                 f"{other.image_shape} with {list(other.class_names)} cannot be joined"
             )
-    weighted = any(part.weight is not None for part in sets)
+    weights = None
+    if any(part.weight is not None for part in sets):
+        ones = (np.ones(len(part), dtype=np.float32) for part in sets)
+        weights = np.concatenate(
+            [one if part.weight is None else part.weight for part, one in zip(sets, ones, strict=True)]
+        )
     provenance: dict[int, dict[str, Any]] = {}
     offset = 0
     for part in sets:
@@ -194,10 +198,6 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
         class_names=first.class_names,
         row_id=np.concatenate([part.row_id for part in sets]),
         origin=np.concatenate([part.origin for part in sets]),
-        weight=np.concatenate([_weights(part) for part in sets]) if weighted else None,
+        weight=weights,
         provenance=provenance,
     )
-
-
-def _weights(part: LabelledImages) -> npt.NDArray[np.float32]:
-    return part.weight if part.weight is not None else np.ones(len(part), dtype=np.float32)

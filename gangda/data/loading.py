@@ -1,17 +1,16 @@
-"""From what the user typed after --data to images: a name from the catalog, or a path of some kind.
+"""From the argument of --data to images: a name from the catalog, or a path.
 
-`stacked:` before either makes a stacked set of it (`stacked.py`).
+A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a set that
+gangda wrote (it has an index.json); a folder of IDX files; a folder of images. `stacked:` before a name or path makes a
+stacked set of it (`stacked.py`).
 
-A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a
-set of gangda's own (its index.json tells); a folder of IDX files; a folder of images.
-
-A set of gangda's own is training material. Its test split is that of the source it was made from, where that
-can still be loaded unchanged; else a fixed fifth of its real images. A sample set has none, so no test split.
+A set that gangda wrote is training material. Its test split is that of the source it was made from, if that can still
+be loaded unchanged; else a fixed fifth of its real images. A sample set has no real images, so no test split.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,8 @@ from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray, LabelledImages, real_images
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
-from gangda.data.sources import folder, idx, npz, stacked, torchvision_sets
-from gangda.data.sources.raw import UNLABELLED, Decoded
+from gangda.data.sources import folder, idx, npz, stacked
+from gangda.data.sources.raw import UNLABELLED, RawSource
 from gangda.data.sources.resize import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits
 from gangda.errors import DataError, GangdaError
@@ -38,102 +37,97 @@ def load_splits(config: DataConfig, seed: int) -> DataSplits:
 
 
 def load_source(config: DataConfig) -> SourceImages:
-    """The whole source at the asked size, whatever the subset; row ids count up over all its images.
+    """The whole source at the requested size, whatever the subset; row ids count up over all its images.
 
     Raises:
-        DataError: nothing there, not a known kind, damaged, one class only, or a class without training
-        images.
+        DataError: missing, unknown, damaged, one class only, or a class without training images.
     """
     return _load(config, ())
 
 
 def found_sets() -> list[tuple[str, str | None]]:
-    """Every named set and where it was found; None where it is not on this machine."""
+    """Every named set and where it was found; None if it is not on this machine.
+
+    A source's module says so by a function `find(name)`; without one, the set is built in.
+    """
     found: list[tuple[str, str | None]] = []
     for name, entry in catalog.SOURCES.items():
-        public = entry.target.startswith(torchvision_sets.__name__)
-        place = torchvision_sets.find(name) if public else "built in"
+        find = getattr(importlib.import_module(entry.target.partition(":")[0]), "find", None)
+        place = "built in" if find is None else find(name)
         found.append((name, None if place is None else str(place)))
     return found
 
 
-def _load(config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
-    """`inside`: the sets whose source is being looked for, so that sets naming each other end."""
+def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
+    """`sets`: those whose source is being looked for, so that sets that name each other are no endless loop."""
     if config.source in catalog.SOURCES:
-        decoded = catalog.builder("data set", catalog.SOURCES, config.source)(config)
-        return _source(config.source, config, decoded)
+        read = catalog.builder("data set", catalog.SOURCES, config.source)
+        return _source(config.source, config, read(config))
     grey = inner_name(config.source)
     if grey is not None:
-        made = stacked.stack(_load(dataclasses.replace(config, source=grey), inside))
+        made = stacked.stack(_load(dataclasses.replace(config, source=grey), sets))
         return dataclasses.replace(made, fingerprint=fingerprint(made.train, made.test))
-    path = Path(config.source).expanduser()
-    _check_there(path, config.source)
+    path = _existing_path(config.source)
     name = path.resolve().stem if path.is_file() else path.resolve().name
     if path.is_dir() and is_set(path):
-        return _own_set(path, name, config, inside)
-    return _source(name, config, _reader(path)(path, config.image_size))
+        return _written_set(path, name, config, sets)
+    return _source(name, config, _read_path(path, config.image_size))
 
 
-def _check_there(path: Path, typed: str) -> None:
+def _existing_path(typed: str) -> Path:
+    path = Path(typed).expanduser()
     try:
-        there = bool(typed) and path.exists()
+        if typed and path.exists():
+            return path
     except (OSError, ValueError):  # too long, or a NUL inside
-        there = False
-    if there:
-        return
+        pass
     if "/" in typed or path.suffix:
         raise DataError(f"--data {typed}: no such file or folder; check the path")
     try:
         catalog.lookup("data set", catalog.SOURCES, typed)
     except GangdaError as error:
         raise DataError(f"--data: {error}, or give the path of a file or folder") from None
+    return path
 
 
-def _reader(path: Path) -> Callable[[Path, int | None], Decoded]:
-    """How a path that is not a set of gangda's own is read.
+def _read_path(path: Path, image_size: int | None) -> RawSource:
+    """The images of a path that is not a set of gangda's.
 
     Raises:
-        DataError: not a kind that can be read.
+        DataError: unreadable, or of an unknown kind.
     """
-    if path.is_file():
-        if path.suffix.lower() != ".npz":
-            raise DataError(
-                f"{path}: not a kind of file that gangda reads; give an NPZ file, or the folder of IDX files"
-            )
-        return lambda file, _: npz.read(file)
-    return (lambda place, _: idx.read_folder(place)) if idx.find_parts(path) else folder.read
+    if path.is_dir():
+        return idx.read_folder(path) if idx.find_parts(path) else folder.read(path, image_size)
+    if path.suffix.lower() != ".npz":
+        raise DataError(
+            f"{path}: not a kind of file that gangda reads; give an NPZ file, or a folder of IDX files"
+        )
+    return npz.read(path)
 
 
-def _source(name: str, config: DataConfig, decoded: Decoded) -> SourceImages:
+def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     """Resized, with row ids and fingerprint; checks that it can be learned from."""
-    where = f"--data {config.source}"
-    pixels = to_square(decoded.pixels, config.image_size)
-    whole = real_images(pixels, decoded.labels, decoded.class_names)
-    train, test = whole, None
-    if decoded.test_rows is not None:
-        train = _rows(whole, np.setdiff1d(whole.row_id, decoded.test_rows, assume_unique=True))
-        test = _rows(whole, decoded.test_rows)
-    labelled = decoded.class_names != (UNLABELLED,)
-    _check_classes(train, labelled, where)
-    notes = decoded.notes
-    height, width = decoded.pixels.shape[1:3]
+    pixels = to_square(raw.pixels, config.image_size)
+    train, test = real_images(pixels, raw.labels, raw.class_names), None
+    if raw.test_rows is not None:
+        test = _rows(train, raw.test_rows)
+        train = _rows(train, np.setdiff1d(train.row_id, raw.test_rows, assume_unique=True))
+    labelled = raw.class_names != (UNLABELLED,)
+    _check_classes(train, labelled, f"--data {config.source}")
+    notes = raw.notes
+    height, width = raw.pixels.shape[1:3]
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
 
 
 def _rows(images: LabelledImages, rows: IntArray) -> LabelledImages:
-    """`images.take(rows)` without a copy where the rows are a run, so that a memory map stays one."""
+    """`images.take(rows)`, without a copy if the rows are consecutive, so that a memory map stays one."""
     if not len(rows) or rows[-1] - rows[0] + 1 != len(rows):
         return images.take(rows)
     run = slice(int(rows[0]), int(rows[-1]) + 1)
-    return dataclasses.replace(
-        images,
-        pixels=images.pixels[run],
-        labels=images.labels[run],
-        row_id=images.row_id[run],
-        origin=images.origin[run],
-    )
+    columns = {name: getattr(images, name)[run] for name in ("pixels", "labels", "row_id", "origin")}
+    return dataclasses.replace(images, **columns)
 
 
 def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:
@@ -155,38 +149,33 @@ def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
-def _own_set(path: Path, name: str, config: DataConfig, inside: tuple[Path, ...]) -> SourceImages:
+def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     own = read_set(path)
     images = dataclasses.replace(own.images, pixels=to_square(own.images.pixels, config.image_size))
-    test, note = _recorded_test(own, images, (*inside, path.resolve()))
+    test, note = _recorded_test(own, images, (*sets, path.resolve()))
     labelled = images.class_names != (UNLABELLED,)
     return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,))
 
 
 def _recorded_test(
-    own: SetOnDisk, images: LabelledImages, inside: tuple[Path, ...]
+    own: SetOnDisk, images: LabelledImages, sets: tuple[Path, ...]
 ) -> tuple[LabelledImages | None, str]:
-    """The test split of the data that a set of gangda's own was made from, or None; and a note on it."""
+    """The test split of the data that a set was made from, or None; and a note on it."""
+    made_from = "the data it was made from"
     try:
         recorded = own.data_config
         if recorded is None:
             return None, "its index does not say which data it was made from"
         config = dataclasses.replace(recorded, per_class=None, class_counts=None, download=False)
-        if Path(config.source).expanduser().resolve() in inside:
+        if Path(config.source).expanduser().resolve() in sets:
             return None, "its index names the set itself as its source; no test split is taken from there"
-        source = _load(config, inside)
+        source = _load(config, sets)
         test = draw_splits(source, config, 0).test
     except (GangdaError, TypeError) as error:
-        return (
-            None,
-            f"the data it was made from cannot be loaded ({str(error)[:120]}); no test split from there",
-        )
+        return None, f"{made_from} cannot be loaded ({str(error)[:120]}); no test split from there"
     if source.fingerprint != own.fingerprint:
-        return None, f"the data it was made from ({config.source}) has changed; its test split is not used"
+        return None, f"{made_from} ({config.source}) has changed; its test split is not used"
     if test.class_names != images.class_names or test.image_shape[0] != images.image_shape[0]:
-        return (
-            None,
-            f"the data it was made from ({config.source}) has other classes; its test split is not used",
-        )
+        return None, f"{made_from} ({config.source}) has other classes; its test split is not used"
     pixels = to_square(test.pixels, images.image_shape[1])
     return dataclasses.replace(test, pixels=pixels), f"its test split is that of {config.source}"

@@ -1,9 +1,8 @@
-"""Large sets of pixels live in files, not in memory: above `LARGE` bytes an array is the mapping of a file.
+"""Large arrays of pixels are memory-mapped files: above `LARGE` bytes a set is not kept in memory.
 
-The kernel brings its pages in and takes them out as it sees fit, so that a process's own (anonymous) memory does
-not grow with the set: what does is labels, row numbers and orders, some thirty bytes an image. The files have no
-name, lie in the cache folder (/tmp may be memory itself), and are gone with the process, however it ends. Where
-the disk has no room for one, the array is in memory after all.
+The kernel loads and drops their pages as needed, so that a process's own (anonymous) memory grows only with labels, row
+numbers and orders, some thirty bytes an image. The files are unlinked, lie in the cache folder (/tmp may itself be in
+memory), and are gone with the process, however it ends. Without room on the disk, the array is in memory.
 """
 
 import contextlib
@@ -21,32 +20,32 @@ from torch import Tensor
 from gangda.data.paths import cache_root
 
 LARGE = 256 * 2**20  # bytes: 340,000 grey images of 28x28, 22,000 RGB ones of 64x64
-PART = 16 * 2**20  # bytes, of images taken from a set in a file: several splits would add up
-CHUNK = 4096  # images gathered at once
+PART = 16 * 2**20  # bytes, for images taken from a mapped set: several splits add up
+CHUNK = 4096  # images copied at once
 
 UInt8Array = npt.NDArray[np.uint8]
 
 
 def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
-    """A uint8 array to be filled: in memory, or, above `large` (default `LARGE`) bytes, the mapping of a file."""
+    """An uninitialised uint8 array: in memory, or, above `large` (default `LARGE`) bytes, memory-mapped."""
     if math.prod(shape) > (LARGE if large is None else large):
         with contextlib.suppress(OSError):  # no room there
-            return _nameless(shape)
+            return _unlinked_file(shape)
     return np.empty(shape, dtype=np.uint8)
 
 
-def _nameless(shape: tuple[int, ...]) -> UInt8Array:
+def _unlinked_file(shape: tuple[int, ...]) -> UInt8Array:
     folder = cache_root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=folder) as file:
         if hasattr(os, "posix_fallocate"):
-            # A full disk is told now, and not by SIGBUS when a page is written.
+            # A full disk is an error now, not a SIGBUS when a page is written.
             os.posix_fallocate(file.fileno(), 0, math.prod(shape))
         return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
 
 
 def take(pixels: UInt8Array, rows: npt.NDArray[np.int64]) -> UInt8Array:
-    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a set in a file, in one of `empty`."""
+    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a mapped set, in an array of `empty`."""
     shape, large = (len(rows), *pixels.shape[1:]), PART if in_file(pixels) else LARGE
     if math.prod(shape) <= large:
         return pixels[rows]
@@ -63,17 +62,14 @@ def join(parts: Sequence[UInt8Array]) -> UInt8Array:
 
 
 def in_file(pixels: UInt8Array) -> bool:
-    """Whether these are the pixels of a mapped file, and so many that they had better stay there."""
+    """Whether these pixels are memory-mapped and too large for memory."""
     return pixels.nbytes > LARGE and isinstance(pixels, np.memmap)
 
 
 def as_tensor(pixels: UInt8Array) -> Tensor:
-    """The same values as a tensor on the CPU: a copy in memory, or, of a large mapped file, its own pages.
-
-    Not to be written to.
-    """
+    """The same values as a CPU tensor, not to be written to: a copy, or, of a large mapped file, its own pages."""
     if not in_file(pixels):
         return torch.tensor(pixels)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that the mapping is read-only: it is only read
+        warnings.simplefilter("ignore")  # about the read-only mapping: the tensor is only read
         return torch.from_numpy(pixels)

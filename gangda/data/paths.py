@@ -1,4 +1,4 @@
-"""What a data set is called, where it is looked for, and where decoded images are cached."""
+"""Where data sets are looked for and decoded images are cached, and how a source is named in records."""
 
 import dataclasses
 import os
@@ -26,7 +26,7 @@ def inner_name(source: str) -> str | None:
 
 
 def located(config: DataConfig) -> DataConfig:
-    """The same with the path of its source resolved, for records that are read from elsewhere; names stay."""
+    """The same with the path of its source made absolute, for records that are read elsewhere; names stay."""
     if config.source in catalog.SOURCES:
         return config
     grey = inner_name(config.source)

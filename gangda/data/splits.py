@@ -1,14 +1,14 @@
-"""Train, validation and test: drawn here and nowhere else.
+"""Train, validation and test splits: drawn here and nowhere else.
 
-The test split belongs to the source and never depends on a seed. A subset (`per_class`, `class_counts`) is
-drawn from the training images by seed and counts training and validation together; validation is then taken
-from that subset, so that nothing outside it is ever looked at by training, filtering or selection.
+The test split belongs to the source and never depends on a seed. A subset (`per_class`, `class_counts`) is drawn from
+the training images by seed and counts training and validation together; validation is then taken from that subset, so
+that training, filtering and selection never use an image outside it.
 
 The rules, per class of n images:
     - test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
-    - subset: the first `count` of a random order, so that subsets of one seed lie inside each other.
+    - subset: the first `count` of a random order, so that a smaller subset of one seed is part of a larger one.
     - validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
-Only real images are ever in a validation or test split.
+Validation and test splits hold real images only.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,14 @@ TEST_SHARE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class SourceImages:
-    """What a source gives: all training images and, if the source has one, its test split.
+    """All training images of a source and, if it has one, its test split.
 
-    Row ids are unique over both. `fingerprint` is a hex hash of the content, image size included. `labelled`
-    is False for images without classes (one class, "unlabelled"); `notes` are sentences a user should read:
-    what was skipped, cropped or merged.
+    Attributes:
+        name: as the user knows it.
+        fingerprint: hex hash of the content, image size included.
+        train, test: the images; row ids are unique over both.
+        labelled: False for images without classes (one class, "unlabelled").
+        notes: sentences a user should read: what was skipped, cropped or merged.
     """
 
     name: str
@@ -44,9 +47,9 @@ class SourceImages:
 
 @dataclass(frozen=True, eq=False)
 class DataSplits:
-    """What an engine works on. `labelled` is False for a flat folder of images (one class, "unlabelled").
+    """The images that a command works on; name, fingerprint, labelled and notes are those of the `SourceImages`.
 
-    `validation` is empty with `--validation 0`, and `test` for a sample set whose source is not at hand.
+    `validation` is empty with `--validation 0`, and `test` for a sample set whose source cannot be loaded.
     """
 
     name: str
@@ -69,12 +72,8 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     if test is None:
         rows = fixed_test_rows(train)
         train, test = _without(train, rows), train.take(rows)
-        what = (
-            f"a fixed fifth of each class ({len(rows):,} images) is held back"
-            if len(rows)
-            else "and no real images"
-        )
-        notes = (*notes, f"no test split of its own: {what}")
+        what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
+        notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
     counts = subset_counts(train, config)
     if counts is not None:
         train = train.take(subset_rows(train, counts, seed))
@@ -93,8 +92,8 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
 def fixed_test_rows(images: LabelledImages) -> IntArray:
     """Positions of the fixed, stratified test split: a fifth of the real images, int64, ascending.
 
-    ceil(N / 5) in all, shared out by largest remainder (earlier classes first), and at least one of each
-    class that has two. Depends on the labels alone, never on a seed.
+    ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), and at least one of each class
+    that has two. Depends on the labels alone, never on a seed.
 
     Raises:
         DataError: a class has one image only.
@@ -116,10 +115,10 @@ def fixed_test_rows(images: LabelledImages) -> IntArray:
 
 
 def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
-    """Images per class asked for, int64 (K,); None for all of them.
+    """Requested images per class, int64 (K,); None for all of them.
 
     Raises:
-        DataError: more than there is of a class.
+        DataError: more than a class has.
         UsageError: the wrong number of counts.
     """
     if config.per_class is None and config.class_counts is None:
@@ -129,7 +128,16 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
             "--per-class and --class-counts draw real images, but this set holds synthetic ones; "
             "give them to the command that makes the set"
         )
-    asked = _asked_counts(config, train.num_classes)
+    if config.class_counts is None:
+        asked = np.full(train.num_classes, config.per_class, dtype=np.int64)
+    else:
+        asked = np.array(config.class_counts, dtype=np.int64)
+    if len(asked) != train.num_classes:
+        raise UsageError(
+            f"--class-counts: {len(asked)} numbers for {train.num_classes} classes; give one for each"
+        )
+    if not asked.any():
+        raise UsageError("--class-counts: all are 0; ask for some images")
     have = train.counts()
     if (asked > have).any():
         worst = int(np.argmax(asked > have))
@@ -138,18 +146,6 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
             "asked for; lower --per-class or --class-counts"
         )
     return asked
-
-
-def _asked_counts(config: DataConfig, num_classes: int) -> IntArray:
-    if config.class_counts is None:
-        return np.full(num_classes, config.per_class, dtype=np.int64)
-    if len(config.class_counts) != num_classes:
-        raise UsageError(
-            f"--class-counts: {len(config.class_counts)} numbers for {num_classes} classes; give one for each"
-        )
-    if sum(config.class_counts) == 0:
-        raise UsageError("--class-counts: all are 0; ask for some images")
-    return np.array(config.class_counts, dtype=np.int64)
 
 
 def subset_rows(train: LabelledImages, counts: IntArray, seed: int) -> IntArray:
@@ -182,7 +178,7 @@ def _first_of_each_class(
 
 def _without(images: LabelledImages, rows: IntArray) -> LabelledImages:
     if not len(rows):
-        return images  # untouched, so that a memory map stays one
+        return images  # without a copy, so that a memory map stays one
     return images.take(np.setdiff1d(np.arange(len(images)), rows, assume_unique=True))
 
 

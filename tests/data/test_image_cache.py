@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from gangda.data.cache import cached
-from gangda.data.sources.raw import Decoded
+from gangda.data.sources.raw import RawSource
 
 PIXELS = np.arange(6 * 64, dtype=np.uint8).reshape(6, 8, 8, 1)
-DECODED = Decoded(PIXELS, np.array([0, 1] * 3), ("a", "ü/b"), np.array([4, 5]), ("skipped 2",))
+SOURCE = RawSource(PIXELS, np.array([0, 1] * 3), ("a", "ü/b"), np.array([4, 5]), ("skipped 2",))
 
 
 class Decoder:
@@ -15,9 +15,9 @@ class Decoder:
 
     calls = 0
 
-    def __call__(self) -> Decoded:
+    def __call__(self) -> RawSource:
         self.calls += 1
-        return DECODED
+        return SOURCE
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def place(tmp_path, monkeypatch):
     return tmp_path / "cache" / "images"
 
 
-def check(decoded: Decoded) -> None:
+def check(decoded: RawSource) -> None:
     np.testing.assert_array_equal(decoded.pixels, PIXELS)
     assert decoded.labels.tolist() == [0, 1] * 3
     assert decoded.test_rows.tolist() == [4, 5]
-    assert (decoded.class_names, decoded.notes) == (DECODED.class_names, DECODED.notes)
+    assert (decoded.class_names, decoded.notes) == (SOURCE.class_names, SOURCE.notes)
 
 
 def test_decodes_once_and_maps_into_memory(place):

@@ -14,7 +14,7 @@ from gangda.classifying.fit import fit_classifier
 from gangda.comparing.sweeps.identity import Identity
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data import cache
-from gangda.data.sources.raw import Decoded
+from gangda.data.sources.raw import RawSource
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT
 from gangda.scoring import score
@@ -172,7 +172,7 @@ def test_the_cache_of_decoded_images(tmp_path, depth, monkeypatch, ending):
     """Whatever becomes of it: the images and labels are those that were decoded."""
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
-    decoded = Decoded(
+    decoded = RawSource(
         rng.integers(0, 255, (12, 8, 8, 1), np.uint8),
         np.arange(12) % 3,
         ("a", "b", "c"),

@@ -1,11 +1,11 @@
-"""From image files to pixels. One stated rule for each of the things that a file may be.
+"""From image files to pixels, with one rule for everything that a file may be.
 
 - EXIF rotation is applied.
 - Transparency (alpha, or a transparent palette entry) is laid on white.
 - 16-bit grey is divided by 257 and rounded, so that 65535 becomes 255; wider values are refused.
 - Palette, CMYK, YCbCr and the like become RGB; of an animation, the first frame is taken.
 - The longer side is centre-cropped to a square, which is resized (bilinear, antialiased).
-- Without a size asked for: the shorter side of the most common image size, within 8 to 64 pixels.
+- Without a requested size: the shorter side of the most common image size, within 8 to 64 pixels.
 - The set is grey if every pixel of every image has R = G = B; else RGB.
 """
 
@@ -31,20 +31,8 @@ from gangda.errors import DataError
 from gangda.runtime.device import available_cores
 
 EXTENSIONS = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".webp",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
-)
+    ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
 
 _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
@@ -53,24 +41,24 @@ _BROKEN = (
     OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
     SyntaxError, AttributeError, struct.error, zlib.error,
 )  # fmt: skip
-_CHUNK = 4096  # images in hand at once
+_CHUNK = 4096  # images decoded at once
 T = TypeVar("T")
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # an error is told once, by us
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are reported once, by us
 
 
 def decode_all(files: Collection[Path], image_size: int | None) -> tuple[UInt8Array, tuple[str, ...]]:
     """Decode all files to one size: uint8 (N, S, S, 1 or 3), and notes on what was done to them.
 
-    Memory does not grow with their number (see `mapped.py`).
+    Memory does not grow with their number (see `memmap.py`).
 
     Raises:
-        DataError: a file is corrupt, too large, or of a kind that has no rule; it is named.
+        DataError: a file is corrupt, too large, or of a kind that has no rule; the message names it.
     """
     size, notes = (image_size, ()) if image_size else _common_size(files)
     pixels, done = memmap.empty((len(files), size, size, 1)), 0
     for part in _chunks(files):
-        rgb = np.stack(_for_all(part, lambda path: _opened(path, lambda image: square_rgb(image, size))))
+        rgb = np.stack(_map_files(lambda image: square_rgb(image, size), part))
         if pixels.shape[3] == 1 and (rgb != rgb[..., :1]).any():  # the first that is not grey
             grey, pixels = pixels, memmap.empty((len(files), size, size, 3))
             for start in range(0, done, _CHUNK):
@@ -86,45 +74,44 @@ def _chunks(files: Iterable[Path]) -> Iterator[list[Path]]:
         yield part
 
 
-def _for_all(files: Sequence[Path], work: Callable[[Path], T]) -> list[T]:
-    """Run over all files on all cores (Pillow decodes without the interpreter's lock)."""
-    with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as pool:
-        warnings.simplefilter("ignore")  # odd metadata in other people's files is not the user's concern
+def _map_files(work: Callable[[Image.Image], T], files: Sequence[Path]) -> list[T]:
+    """The result of `work` on each opened image, computed on all cores (Pillow decodes without the GIL)."""
+
+    def opened(path: Path) -> T:
+        try:
+            with Image.open(path) as image:
+                return work(image)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise DataError(
+                f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels, maybe a decompression bomb; make it smaller"
+            ) from None
+        except _BROKEN as error:
+            reason = str(error).replace(str(path), "").replace("''", "").strip()[:80]
+            reason = reason if path.stat().st_size else "the file is empty"
+            raise DataError(
+                f"{path}: cannot be decoded ({reason or type(error).__name__}); repair or remove the file"
+            ) from None
+
+    with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
+        warnings.simplefilter("ignore")  # odd metadata is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return list(pool.map(work, files))
-
-
-def _opened(path: Path, use: Callable[[Image.Image], T]) -> T:
-    try:
-        with Image.open(path) as image:
-            return use(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DataError(
-            f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels, maybe a decompression bomb; make it smaller"
-        ) from None
-    except _BROKEN as error:
-        reason = str(error).replace(str(path), "").replace("''", "").strip()[:80]
-        reason = reason if path.stat().st_size else "the file is empty"
-        raise DataError(
-            f"{path}: cannot be decoded ({reason or type(error).__name__}); mend or remove the file"
-        ) from None
+        return list(threads.map(opened, files))
 
 
 def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
-    """The side of the most common image size (the larger, of equally common ones), and what becomes of the others."""
+    """The side of the most common image size (of equally common ones, the larger), and a note on the others."""
     sizes: Counter[tuple[int, int]] = Counter()
     for part in _chunks(files):
-        sizes.update(_for_all(part, lambda path: _opened(path, _upright_size)))
+        sizes.update(_map_files(_upright_size, part))
     (width, height), count = max(sizes.items(), key=lambda item: (item[1], item[0]))
     size = own_size(height, width)
     if len(sizes) == 1 and (width, height) == (size, size):
         return size, ()
-    what = f"images are {width}x{height}" if len(sizes) == 1 else (
-        f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {len(files):,})"
-    )  # fmt: skip
-    return size, (
-        f"{what}: centre-cropped to squares and resized to {size}x{size} (--image-size chooses another)",
-    )
+    what = f"images are {width}x{height}"
+    if len(sizes) > 1:
+        what = f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {len(files):,})"
+    done = f"centre-cropped to squares and resized to {size}x{size} (--image-size chooses another)"
+    return size, (f"{what}: {done}",)
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
@@ -133,9 +120,8 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def square_rgb(image: Image.Image, size: int) -> UInt8Array:
-    """One opened image as uint8 (size, size, 3), by the rules at the top."""
-    upright = ImageOps.exif_transpose(image)
-    rgb = to_rgb(upright)
+    """One opened image as uint8 (size, size, 3), by the rules above."""
+    rgb = to_rgb(ImageOps.exif_transpose(image))
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     box = (left, top, left + side, top + side)
@@ -143,7 +129,7 @@ def square_rgb(image: Image.Image, size: int) -> UInt8Array:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, by the rules at the top.
+    """Any mode to RGB, by the rules above.
 
     Raises:
         ValueError: grey values that need more than 16 bits.

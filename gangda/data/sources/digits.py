@@ -4,11 +4,11 @@ import numpy as np
 
 from gangda.config.schema import DataConfig
 from gangda.data.images import real_images
-from gangda.data.sources.raw import Decoded
+from gangda.data.sources.raw import RawSource
 from gangda.data.splits import fixed_test_rows
 
 
-def load(config: DataConfig) -> Decoded:
+def load(config: DataConfig) -> RawSource:
     """1,797 digits, uint8 (N, 8, 8, 1), in scikit-learn's order; a fixed stratified test split of 360.
 
     Values 0 to 16 are scaled by 255/16 and rounded.
@@ -22,4 +22,4 @@ def load(config: DataConfig) -> Decoded:
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., None]
     names = tuple(map(str, range(10)))
     labels = bunch.target.astype(np.int64)
-    return Decoded(pixels, labels, names, fixed_test_rows(real_images(pixels, labels, names)))
+    return RawSource(pixels, labels, names, fixed_test_rows(real_images(pixels, labels, names)))

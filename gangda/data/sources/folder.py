@@ -1,19 +1,18 @@
 """Folders of image files: one folder per class, with or without train/ and test/ above; or no classes.
 
 The rules:
-    - ROOT/CLASS/image, or ROOT/train/CLASS/image with ROOT/test/CLASS/image (also training, testing; val,
-      valid and validation are merged into train). ROOT is split if its train/ holds folders, or if it holds
-      nothing but folders of these names; else "train" is a class like any other.
-    - Images straight in ROOT (or in ROOT/train and ROOT/test), and no folders: unlabelled. Images beside
-      folders are refused, and so are images further down.
+    - ROOT/CLASS/image, or ROOT/train/CLASS/image with ROOT/test/CLASS/image (also training, testing; val, valid and
+      validation are merged into train). ROOT is split if its train/ holds folders, or if it holds nothing but folders
+      of these names; else "train" is a class like any other.
+    - Images directly in ROOT (or in ROOT/train and ROOT/test), and no folders: unlabelled. Images beside folders are
+      refused, and so are images further down.
     - Classes are in the order of their sorted names, images in the order of theirs.
-    - Hidden files and folders are passed over; files that do not end like an image are skipped and counted.
-    - Symbolic links are followed, to files and to class folders, wherever they lead. The depth is fixed, so a
-      loop cannot be entered; a link inside a class to a folder with images is refused as any such folder is.
-    How pixels are made of a file is said in `pictures.py`.
+    - Hidden files and folders are ignored; files without an image's extension are skipped and counted.
+    - Symbolic links are followed, to files and to class folders, wherever they lead. The depth is fixed, so a loop
+      cannot be entered; a link inside a class to a folder with images is refused as any such folder is.
+How a file becomes pixels: see `decode.py`.
 """
 
-import itertools
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import numpy as np
 from gangda.data.cache import cached
 from gangda.data.images import IntArray
 from gangda.data.sources.decode import EXTENSIONS, decode_all
-from gangda.data.sources.raw import UNLABELLED, Decoded
+from gangda.data.sources.raw import UNLABELLED, RawSource
 from gangda.data.splits import check_class_names
 from gangda.errors import DataError
 
@@ -32,56 +31,47 @@ _PARTS = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
     "val": "validation", "valid": "validation", "validation": "validation",
 }  # fmt: skip
-_ORDER = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Image files of one folder, in order, their names in one text: a million paths would take a gigabyte.
-
-    Attributes:
-        folder: where they lie.
-        count: how many they are; at least one.
-        packed: their names, one after the other, with the one character between them that no name can hold.
-    """
-
-    folder: Path
-    count: int
-    packed: str
-
-    @property
-    def names(self) -> list[str]:
-        """The names alone, made anew each time."""
-        return self.packed.split("\0")
 
 
 @dataclass(frozen=True)
 class Files(Collection[Path]):
-    """Image files by folder, in order."""
+    """Image files in order, by folder, the names of a folder in one text: a million paths would take a gigabyte.
 
-    groups: tuple[Group, ...] = ()
+    Attributes:
+        packed: each folder and its file names, joined by the one character that no name can hold.
+    """
+
+    packed: tuple[tuple[Path, str], ...] = ()
+
+    def folders(self) -> Iterator[tuple[Path, list[str]]]:
+        """Each folder and its file names."""
+        return ((folder, names.split("\0")) for folder, names in self.packed)
 
     def __len__(self) -> int:
-        return sum(group.count for group in self.groups)
+        return sum(names.count("\0") + 1 for _, names in self.packed)
 
     def __iter__(self) -> Iterator[Path]:
-        return (group.folder / name for group in self.groups for name in group.names)
+        return (folder / name for folder, names in self.folders() for name in names)
 
     def __contains__(self, path: object) -> bool:
         return any(path == own for own in self)
 
     def __add__(self, other: "Files") -> "Files":
-        return Files(self.groups + other.groups)
+        return Files(self.packed + other.packed)
 
-    @property
-    def first(self) -> Path:
-        """The first file; there must be one."""
-        return next(iter(self))
+
+@dataclass(frozen=True)
+class _Content:
+    """What lies directly in a folder, sorted by name; hidden files and folders are left out."""
+
+    folders: list[Path]
+    images: Files
+    others: list[Path]
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The image files of a folder: training images first, by class, then test images.
+    """The image files of a source: training images first, by class, then test images.
 
     Attributes:
         files: all of them, in order; a file's position is its row id.
@@ -98,7 +88,7 @@ class Listing:
     notes: tuple[str, ...]
 
 
-def read(root: Path, image_size: int | None) -> Decoded:
+def read(root: Path, image_size: int | None) -> RawSource:
     """The images of a folder at one size, decoded once and cached.
 
     Raises:
@@ -106,23 +96,22 @@ def read(root: Path, image_size: int | None) -> Decoded:
     """
     listing = list_images(root)
 
-    def decode() -> Decoded:
+    def decode() -> RawSource:
         pixels, notes = decode_all(listing.files, image_size)
         tested = np.arange(listing.num_train, len(pixels)) if listing.num_train < len(pixels) else None
-        return Decoded(pixels, listing.labels, listing.class_names, tested, (*listing.notes, *notes))
+        return RawSource(pixels, listing.labels, listing.class_names, tested, (*listing.notes, *notes))
 
-    return cached(manifest(root, listing), image_size, decode)
+    return cached(_manifest(root, listing), image_size, decode)
 
 
-def manifest(root: Path, listing: Listing) -> Iterator[str]:
-    """Lines that tell this folder's state from another: root, and name, label, size and time of each file."""
+def _manifest(root: Path, listing: Listing) -> Iterator[str]:
+    """Lines that change whenever the folder does: root, and name, label, size and time of each file."""
     yield str(root.resolve())
     yield repr((listing.class_names, listing.num_train, listing.notes))
     labels = iter(listing.labels)
-    for group in listing.files.groups:
-        folder = group.folder
+    for folder, names in listing.files.folders():
         inside = "" if folder == root else f"{folder.relative_to(root)}/"
-        for name in group.names:
+        for name in names:
             try:
                 state = os.stat(f"{folder}/{name}")  # noqa: PTH116  (a Path each costs more than the call)
             except OSError as error:
@@ -134,38 +123,46 @@ def list_images(root: Path) -> Listing:
     """Find the images, their classes and their parts.
 
     Raises:
-        DataError: as `read`, short of decoding.
+        DataError: as `read`, except for decoding.
     """
-    folders, images, skipped = _look(root)
-    if not folders:
-        if not images:
-            raise DataError(
-                f"{root}: holds no images; expected class folders, images, or {{train,test}}/CLASS/ folders"
-            )
-        return _listing({"train": {UNLABELLED: images}}, skipped)
-    _refuse_strays(root, images)
-    if not _is_split(folders):
-        classes, skipped_below = _classes(folders)
-        return _listing({"train": classes}, skipped + skipped_below)
+    content = _scan(root)
+    split = not content.images and _is_split(content.folders)
+    skipped = list(content.others) if split else []
     parts: dict[str, dict[str, Files]] = {}
-    for folder in folders:
-        classes, skipped_below = _part(folder)
-        skipped += skipped_below
-        merged = parts.setdefault(_PARTS[folder.name.lower()], {})
-        for name, files in classes.items():
-            merged[name] = merged.get(name, Files()) + files
-    return _listing(parts, skipped)
+    for folder in content.folders if split else [root]:
+        part = parts.setdefault(_PARTS[folder.name.lower()] if split else "train", {})
+        for name, files in _classes(folder, _scan(folder) if split else content, skipped).items():
+            part[name] = part.get(name, Files()) + files
+    names = check_class_names(sorted(parts["train"]), "folder")
+    for kind in ("validation", "test"):
+        for name in sorted(parts.get(kind, {}).keys() - set(names)):
+            raise DataError(f"{root}: class '{name}' has {kind} images but no training images")
+    groups = [
+        [parts.get(kind, {}).get(name, Files()) for name in names] for kind in ("train", "validation", "test")
+    ]
+    counts = np.array([[len(files) for files in group] for group in groups])
+    notes = []
+    if counts[1].any():
+        notes.append(f"{counts[1].sum():,} validation images were merged into train")
+    if skipped:
+        notes.append(f"skipped {len(skipped):,} files that are not images, such as {skipped[0].name}")
+    return Listing(
+        files=sum((files for group in groups for files in group), Files()),
+        labels=np.repeat(np.tile(np.arange(len(names), dtype=np.int64), len(groups)), counts.ravel()),
+        class_names=names,
+        num_train=int(counts[:2].sum()),
+        notes=tuple(notes),
+    )
 
 
-def _look(folder: Path) -> tuple[list[Path], Files, list[Path]]:
-    """Folders, image files and other files straight inside, sorted by name; hidden ones left out."""
+def _scan(folder: Path) -> _Content:
     found: tuple[list[str], list[str], list[str]] = ([], [], [])
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
-                # Of a link, the answers of a Path: to it, an endless one is neither file nor folder.
+                # For a link, ask the Path: an endless link is then neither a file nor a folder.
                 real = folder / entry.name if entry.is_symlink() else entry
                 kind = 0 if real.is_dir() else 1 if entry.name.lower().endswith(EXTENSIONS) else 2
                 if kind == 1 and not real.is_file():
@@ -174,19 +171,22 @@ def _look(folder: Path) -> tuple[list[Path], Files, list[Path]]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
     folders, images, others = (sorted(names) for names in found)
-    files = Files((Group(folder, len(images), "\0".join(images)),) if images else ())
-    return [folder / name for name in folders], files, [folder / name for name in others]
+    return _Content(
+        [folder / name for name in folders],
+        Files(((folder, "\0".join(images)),) if images else ()),
+        [folder / name for name in others],
+    )
 
 
 def _is_split(folders: list[Path]) -> bool:
     """Whether the folders are train/, test/ and the like, rather than classes.
 
     Raises:
-        DataError: train/ holds folders but has neighbours that are not splits.
+        DataError: train/ holds folders, but there are folders beside it that are not splits.
     """
     training = [folder for folder in folders if _PARTS.get(folder.name.lower()) == "train"]
     strangers = [folder.name for folder in folders if folder.name.lower() not in _PARTS]
-    if not training or (strangers and not any(_look(folder)[0] for folder in training)):
+    if not training or (strangers and not any(_scan(folder).folders for folder in training)):
         return False
     if strangers:
         raise DataError(
@@ -196,40 +196,32 @@ def _is_split(folders: list[Path]) -> bool:
     return True
 
 
-def _refuse_strays(folder: Path, images: Files) -> None:
-    if images:
-        what = f"{len(images):,} images (such as {images.first.name})"
+def _classes(folder: Path, content: _Content, skipped: list[Path]) -> dict[str, Files]:
+    """The images of a folder by class name; files that are not images are added to `skipped`."""
+    skipped += content.others
+    if not content.folders and not content.images:
+        raise DataError(
+            f"{folder}: holds no images; expected class folders, images, or {{train,test}}/CLASS/ folders"
+        )
+    if not content.folders:
+        return {UNLABELLED: content.images}
+    if content.images:
+        what = f"{len(content.images):,} images (such as {next(iter(content.images)).name})"
         raise DataError(f"{folder}: {what} lie beside folders; move them into a class folder or away")
-
-
-def _part(folder: Path) -> tuple[dict[str, Files], list[Path]]:
-    folders, images, skipped = _look(folder)
-    if not folders:
-        if not images:
-            raise DataError(f"{folder}: holds no images; fill it or remove it")
-        return {UNLABELLED: images}, skipped
-    _refuse_strays(folder, images)
-    classes, skipped_below = _classes(folders)
-    return classes, skipped + skipped_below
-
-
-def _classes(folders: list[Path]) -> tuple[dict[str, Files], list[Path]]:
-    """Image files by class name, and what was skipped."""
     classes: dict[str, Files] = {}
-    skipped: list[Path] = []
-    for folder in folders:
-        deeper, images, others = _look(folder)
-        for inner in deeper:
-            if _holds_images(inner):
-                raise DataError(
-                    f"{inner}: images lie one folder too deep; move them up into {folder}, "
-                    f"or give --data {folder} if its folders are the classes"
-                )
-        if not images:
-            raise DataError(f"{folder}: class '{folder.name}' has no images; fill the folder or remove it")
-        classes[folder.name] = images
-        skipped += others
-    return classes, skipped
+    for own in content.folders:
+        inside = _scan(own)
+        deep = next((inner for inner in inside.folders if _holds_images(inner)), None)
+        if deep is not None:
+            raise DataError(
+                f"{deep}: images lie one folder too deep; move them up into {own}, "
+                f"or give --data {own} if its folders are the classes"
+            )
+        if not inside.images:
+            raise DataError(f"{own}: class '{own.name}' has no images; fill the folder or remove it")
+        classes[own.name] = inside.images
+        skipped += inside.others
+    return classes
 
 
 def _holds_images(folder: Path) -> bool:
@@ -238,30 +230,4 @@ def _holds_images(folder: Path) -> bool:
         name.lower().endswith(EXTENSIONS) and not name.startswith(".")
         for _, _, names in os.walk(folder)
         for name in names
-    )
-
-
-def _listing(parts: dict[str, dict[str, Files]], skipped: list[Path]) -> Listing:
-    names = check_class_names(sorted(parts["train"]), "folder")
-    for part in ("validation", "test"):
-        for name in parts.get(part, {}):
-            if name not in parts["train"]:
-                raise DataError(
-                    f"{parts[part][name].first.parent}: class '{name}' has {part} images but no training images"
-                )
-    ordered = [[parts.get(part, {}).get(name, Files()) for name in names] for part in _ORDER]
-    train, validation, _ = (sum(map(len, classes)) for classes in ordered)
-    notes: tuple[str, ...] = ()
-    if validation:
-        notes += (f"{validation:,} validation images were merged into train",)
-    if skipped:
-        notes += (f"skipped {len(skipped):,} files that are not images, such as {skipped[0].name}",)
-    everything = list(itertools.chain.from_iterable(ordered))
-    counts = [len(files) for files in everything]
-    return Listing(
-        files=sum(everything, Files()),
-        labels=np.repeat(np.tile(np.arange(len(names), dtype=np.int64), len(_ORDER)), counts),
-        class_names=names,
-        num_train=train + validation,
-        notes=notes,
     )

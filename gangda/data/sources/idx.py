@@ -1,8 +1,8 @@
-"""IDX files, plain or gzipped: the format of MNIST and its kin.
+"""IDX files, plain or gzipped: the format of MNIST and similar sets.
 
 A folder holds {train,t10k}-{images,labels}-idx?-ubyte[.gz]; "test" for "t10k", a prefix ("emnist-letters-")
-and a dot before "idx" are understood too. Images are ubyte (N, H, W) or, for colour, (N, H, W, 3). Where both
-forms of a file are there, the plain one is read. With only a train part, a fixed test split is drawn from it.
+and a dot before "idx" are understood too. Images are ubyte (N, H, W) or, for colour, (N, H, W, 3). If a file is there
+plain and gzipped, the plain one is read. With only a train part, a fixed test split is drawn from it.
 
 Source: LeCun, Cortes and Burges, the MNIST database: magic 0, 0, type, dimensions; sizes big-endian; then the
 values.
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from gangda.data import memmap
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.sources.raw import Decoded, check_labels, joined, number_classes
+from gangda.data.sources.raw import RawSource, check_labels, number_classes, train_and_test
 from gangda.errors import DataError
 from gangda.runtime.files import write_bytes
 
@@ -31,15 +31,20 @@ _CODES = {"uint8": 0x08, "int8": 0x09, "int16": 0x0B, "int32": 0x0C, "float32": 
 _NAME = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
 _MOST_DIMENSIONS = 8
 _CHUNK = 2**24  # bytes read at once
-_MOST_DEFLATED = 1032  # the deflate format cannot shrink anything further: a larger claim is a damaged header
+_MOST_DEFLATED = 1032  # deflate cannot compress any further: a header that claims more is damaged
 
 FASHION_MNIST = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
 
 
+def idx_header(shape: tuple[int, ...], code: int = _CODES["uint8"]) -> bytes:
+    """The magic number and the dimensions of an array, by default of unsigned bytes."""
+    return struct.pack(f">BBBB{len(shape)}I", 0, 0, code, len(shape), *shape)
+
+
 def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as IDX, atomically; gzipped if the name ends in .gz. Same array, same bytes.
+    """Write an array as IDX, atomically; gzipped if the name ends in .gz. The same array gives the same bytes.
 
     Raises:
         DataError: a type that IDX does not have.
@@ -48,8 +53,7 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
         what = f"{array.dtype} with {array.ndim} dimensions"
         raise DataError(f"{path}: IDX cannot hold {what}; use one of {', '.join(_CODES)}")
     code = _CODES[array.dtype.name]
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, code, array.ndim, *array.shape)
-    data = header + array.astype(_TYPES[code], copy=False).tobytes()
+    data = idx_header(array.shape, code) + array.astype(_TYPES[code], copy=False).tobytes()
     write_bytes(path, gzip.compress(data, compresslevel=6, mtime=0) if path.suffix == ".gz" else data)
 
 
@@ -83,13 +87,13 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
         raise DataError(f"{path}: {wrong} ({expected:,} bytes expected); download or write it again")
     try:
         array = data.view(dtype).reshape(shape)
-    except ValueError as error:  # no values, and dimensions beyond all sense
+    except ValueError as error:  # no values, but impossible dimensions
         raise DataError(f"{path}: damaged header ({error}); download or write it again") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _filled(buffer: UInt8Array, file: io.BufferedIOBase) -> UInt8Array:
-    """As much of the buffer as the file fills."""
+    """The part of the buffer that the file fills."""
     view, done = buffer.data, 0
     while done < len(buffer) and (count := file.readinto(view[done : done + _CHUNK])):
         done += count
@@ -100,7 +104,7 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
     """The IDX files of a folder by (part, kind): part "train" or "test", kind "images" or "labels".
 
     Raises:
-        DataError: two files for the same place (several sets in one folder).
+        DataError: two files for the same part and kind (several sets in one folder).
     """
     found: dict[tuple[str, str], Path] = {}
     try:
@@ -111,69 +115,54 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
         match = _NAME.fullmatch(path.name)
         if not match or path.is_dir():
             continue
-        place = ("train" if match[1].lower() == "train" else "test", match[2].lower())
-        known = found.setdefault(place, path)
+        key = ("train" if match[1].lower() == "train" else "test", match[2].lower())
+        known = found.setdefault(key, path)
         if known != path and path.name != known.name + ".gz":
             raise DataError(f"{folder}: {known.name} and {path.name} are both there; keep one set per folder")
     return found
 
 
-def read_folder(folder: Path) -> Decoded:
+def read_folder(folder: Path) -> RawSource:
     """The images of a folder of IDX files.
 
-    Classes are named by their numbers, and by the ten articles where the folder is called "fashion-mnist" or
-    "FashionMNIST".
+    Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles.
 
     Raises:
         DataError: files missing, damaged, or not fitting together.
     """
     parts = find_parts(folder)
     if ("train", "images") not in parts:
-        raise DataError(
-            f"{folder}: train-images-idx3-ubyte is missing (there is only {_listed(parts)}); add it"
-        )
-    train = _read_part(folder, parts, "train")
-    test = _read_part(folder, parts, "test") if ("test", "images") in parts else None
-    labels, names = number_classes(train[1], str(parts["train", "labels"]))
-    first = int(names[0])
-    if test is not None:
-        test = (test[0], test[1] - first)
+        there = ", ".join(path.name for path in parts.values()) or "nothing like it"
+        raise DataError(f"{folder}: train-images-idx3-ubyte is missing (there is only {there}); add it")
+    pixels, labels = _read_part(folder, parts, "train")
+    labels, names = number_classes(labels, str(parts["train", "labels"]))
+    test = None
+    if ("test", "images") in parts:
+        test_pixels, test_labels = _read_part(folder, parts, "test")
+        test = test_pixels, test_labels - int(names[0])
         check_labels(test[1], names, str(parts["test", "labels"]))
-    return joined((train[0], labels), test, _names_for(folder, names), str(folder))
+    called = {folder.resolve().name.lower(), folder.resolve().parent.name.lower()}
+    if called & {"fashion-mnist", "fashionmnist", "fashion_mnist"} and names == tuple(map(str, range(10))):
+        names = FASHION_MNIST
+    return train_and_test((pixels, labels), test, names, str(folder))
 
 
 def _read_part(folder: Path, parts: dict[tuple[str, str], Path], part: str) -> tuple[UInt8Array, IntArray]:
+    images = parts[part, "images"]
     if (part, "labels") not in parts:
-        wanted = (
-            parts[part, "images"]
-            .name.replace("images", "labels")
-            .replace("idx3", "idx1")
-            .replace("idx4", "idx1")
-        )
-        raise DataError(f"{folder}: {wanted} is missing beside {parts[part, 'images'].name}; add it")
-    pixels, labels = read_idx(parts[part, "images"]), read_idx(parts[part, "labels"])
+        wanted = re.sub(r"idx\d", "idx1", images.name.replace("images", "labels"))
+        raise DataError(f"{folder}: {wanted} is missing beside {images.name}; add it")
+    pixels, labels = read_idx(images), read_idx(parts[part, "labels"])
     if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or 0 in pixels.shape[1:]:
         what = f"{pixels.dtype} {pixels.shape}"
-        raise DataError(f"{parts[part, 'images']}: holds {what}; expected ubyte (N, H, W) or (N, H, W, 3)")
+        raise DataError(f"{images}: holds {what}; expected ubyte (N, H, W) or (N, H, W, 3)")
     pixels = pixels[..., None] if pixels.ndim == 3 else pixels
     if pixels.shape[3] not in (1, 3):
-        raise DataError(f"{parts[part, 'images']}: images have {pixels.shape[3]} channels; expected 1 or 3")
+        raise DataError(f"{images}: images have {pixels.shape[3]} channels; expected 1 or 3")
     if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        raise DataError(
-            f"{parts[part, 'labels']}: holds {labels.dtype} {labels.shape}; expected whole numbers (N,)"
-        )
+        what = f"{labels.dtype} {labels.shape}"
+        raise DataError(f"{parts[part, 'labels']}: holds {what}; expected whole numbers (N,)")
     if len(labels) != len(pixels):
-        raise DataError(
-            f"{parts[part, 'labels']}: {len(labels):,} labels for {len(pixels):,} images; each image needs one"
-        )
+        what = f"{len(labels):,} labels for {len(pixels):,} images"
+        raise DataError(f"{parts[part, 'labels']}: {what}; each image needs one")
     return pixels, labels.astype(np.int64)
-
-
-def _names_for(folder: Path, names: tuple[str, ...]) -> tuple[str, ...]:
-    called = {folder.resolve().name.lower(), folder.resolve().parent.name.lower()}
-    fashion = called & {"fashion-mnist", "fashionmnist", "fashion_mnist"}
-    return FASHION_MNIST if fashion and names == tuple(map(str, range(10))) else names
-
-
-def _listed(parts: dict[tuple[str, str], Path]) -> str:
-    return ", ".join(path.name for path in parts.values()) or "nothing like it"

@@ -1,7 +1,7 @@
 """NPZ archives: Keras' keys, MedMNIST's keys, or plain `images` and `labels`. Never unpickled.
 
-Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, told apart by where the 1 or 3 is.
-Values, by the extremes over all parts together: whole numbers 0 to 255 as they are; uint16 above 255 divided
+Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, distinguished by where the 1 or 3 is.
+Values, by the minimum and maximum over all parts: whole numbers 0 to 255 as they are; uint16 above 255 divided
 by 257; floats within [0, 1] times 255; floats with negatives within [-1, 1] from -1 -> 0 to 1 -> 255; other
 floats within [0, 255] rounded; booleans 0 and 255. NaN and infinity are refused.
 Labels: whole numbers (N,) or (N, 1), one-hot (N, K), or strings; `class_names` names the numbers.
@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.sources.raw import UNLABELLED, Decoded, check_labels, joined, number_classes, scale_16_bit
+from gangda.data.sources.raw import (
+    UNLABELLED,
+    RawSource,
+    check_labels,
+    number_classes,
+    scale_16_bit,
+    train_and_test,
+)
 from gangda.data.splits import check_class_names
 from gangda.errors import DataError
 
@@ -39,7 +46,7 @@ BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 _SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of its range
 
 
-def read(path: Path) -> Decoded:
+def read(path: Path) -> RawSource:
     """The images of an NPZ file.
 
     Raises:
@@ -48,26 +55,29 @@ def read(path: Path) -> Decoded:
     arrays = _load(path)
     if "origin" in arrays and np.any(arrays["origin"]):
         raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
-    parts = {part: _pair(arrays, part, path) for part in _PAIRS}
-    if parts["train"] is None:
+    images: dict[str, Array] = {}
+    values: dict[str, Array | None] = {}
+    for part, pairs in _PAIRS.items():
+        present = [names for names in pairs if names[0] in arrays]
+        if len(present) > 1:
+            both = " and ".join(name for name, _ in present)
+            raise DataError(f"{path}: {both} are both there; keep one of them")
+        for name, labels_name in present:
+            images[part], values[part] = arrays[name], arrays.get(labels_name)
+    if "train" not in images:
         held = ", ".join(arrays) or "nothing"
         raise DataError(f"{path}: no x_train, train_images or images (it holds {held}); rename its arrays")
-    pixels = _pixels({part: pair[0] for part, pair in parts.items() if pair}, path)
-    labels, names = _labels(
-        {part: pair[1] for part, pair in parts.items() if pair}, arrays.get("class_names"), pixels, path
-    )
+    pixels = _pixels(images, path)
+    labels, names = _labels(values, arrays.get("class_names"), pixels, path)
     notes: tuple[str, ...] = ()
-    train = pixels["train"], labels["train"]
     if "validation" in pixels:
         if pixels["validation"].shape[1:] != pixels["train"].shape[1:]:
             raise DataError(f"{path}: training and validation images differ in shape; make them agree")
-        train = (
-            np.concatenate([pixels["train"], pixels["validation"]]),
-            np.concatenate([labels["train"], labels["validation"]]),
-        )
         notes = (f"{len(labels['validation']):,} validation images were merged into train",)
+        pixels["train"] = np.concatenate([pixels["train"], pixels["validation"]])
+        labels["train"] = np.concatenate([labels["train"], labels["validation"]])
     test = (pixels["test"], labels["test"]) if "test" in pixels else None
-    return joined(train, test, names, str(path), notes)
+    return train_and_test((pixels["train"], labels["train"]), test, names, str(path), notes)
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -93,7 +103,7 @@ def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
     """An array of an archive.
 
     Raises:
-        ValueError: it is none, which NumPy gives as the bytes that it is.
+        ValueError: not an array; NumPy then returns bytes.
         KeyError, and whatever else is in `MALFORMED`: missing or damaged.
     """
     array = archive[name]
@@ -103,7 +113,7 @@ def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
 
 
 def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
-    """Refuse what would fill the memory and be nothing: pictures are never packed that tightly.
+    """Refuse a decompression bomb: images are never compressed that much.
 
     Raises:
         DataError: it unpacks to more than `BOMB_BYTES`, and to more than `BOMB_RATIO` times its size.
@@ -111,18 +121,9 @@ def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
     size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
     if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
         raise DataError(
-            f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no pictures do; "
+            f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do; "
             "save it with numpy.savez if it is meant"
         )
-
-
-def _pair(arrays: dict[str, Array], part: str, path: Path) -> tuple[Array, Array | None] | None:
-    present = [(images, labels) for images, labels in _PAIRS[part] if images in arrays]
-    if len(present) > 1:
-        raise DataError(
-            f"{path}: {' and '.join(images for images, _ in present)} are both there; keep one of them"
-        )
-    return (arrays[present[0][0]], arrays.get(present[0][1])) if present else None
 
 
 def _pixels(parts: dict[str, Array], path: Path) -> dict[str, UInt8Array]:
@@ -130,7 +131,7 @@ def _pixels(parts: dict[str, Array], path: Path) -> dict[str, UInt8Array]:
     for part, values in nhwc.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
-            raise DataError(f"{path}: {bad:,} {part} images hold NaN or infinity; mend or leave them out")
+            raise DataError(f"{path}: {bad:,} {part} images hold NaN or infinity; repair or leave them out")
     low = min(float(values.min()) for values in nhwc.values())
     high = max(float(values.max()) for values in nhwc.values())
     return {part: _to_bytes(values, low, high, path) for part, values in nhwc.items()}
@@ -154,7 +155,7 @@ def _channels_last(values: Array, part: str, path: Path) -> Array:
 
 
 def _to_bytes(values: Array, low: float, high: float, path: Path) -> UInt8Array:
-    """uint8, C-contiguous, by the rule at the top; `low` and `high` are the extremes over all parts."""
+    """uint8, C-contiguous, by the rule above; `low` and `high` are the extremes over all parts."""
     if values.dtype.kind == "b":
         return np.ascontiguousarray(values, dtype=np.uint8) * np.uint8(255)
     if values.dtype == np.uint16 and high > 255:
@@ -190,10 +191,11 @@ def _labels(
             )
     if len({values.dtype.kind for values in flat.values()}) > 1:
         raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
-    if flat["train"].dtype.kind == "U":
-        return _from_strings(flat, path)
+    training = np.concatenate([values for part, values in flat.items() if part != "test"])
+    if training.dtype.kind == "U":
+        return _from_strings(flat, training, path)
     if class_names is None:
-        _, names = number_classes(_training(flat), str(path))
+        _, names = number_classes(training, str(path))
         labels = {part: values - int(names[0]) for part, values in flat.items()}
     else:
         if class_names.ndim != 1 or class_names.dtype.kind not in "US":
@@ -204,10 +206,6 @@ def _labels(
     for values in labels.values():
         check_labels(values, names, str(path))
     return labels, names
-
-
-def _training(flat: dict[str, Array]) -> IntArray:
-    return np.concatenate([values for part, values in flat.items() if part != "test"])
 
 
 def _text(name: str | bytes) -> str:
@@ -239,8 +237,10 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     return values.astype(np.int64)
 
 
-def _from_strings(flat: dict[str, Array], path: Path) -> tuple[dict[str, IntArray], tuple[str, ...]]:
-    names = check_class_names(sorted(set(_training(flat).tolist())), str(path))
+def _from_strings(
+    flat: dict[str, Array], training: Array, path: Path
+) -> tuple[dict[str, IntArray], tuple[str, ...]]:
+    names = check_class_names(sorted(set(training.tolist())), str(path))
     labels: dict[str, IntArray] = {}
     for part, values in flat.items():
         unknown = set(values.tolist()) - set(names)

@@ -1,8 +1,7 @@
-"""What the readers of files give, before it is resized and split; and the rules they share.
+"""`RawSource`: what a source gives, before it is resized and split; and rules that the sources share.
 
-Labels in a file are numbers: they must run from 0 (or 1, as EMNIST's letters do) without a gap, so that a
-stray or corrupt label is noticed. Validation images of a file are merged into its training images: gangda
-draws its own.
+Labels in a file are numbers: they must run from 0 (or 1, as EMNIST's letters do) without a gap, so that a wrong or
+corrupt label is noticed.
 """
 
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ UNLABELLED = "unlabelled"
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
-    """A whole source in one array; a row's position is its row id.
+class RawSource:
+    """All images of a source, at its own size; the position of an image is its row id.
 
     Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; the mapping of a file where there is much of it (`mapped.py`).
+        pixels: uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`).
         labels: int64 (N,) in [0, K).
         class_names: K names; only ("unlabelled",) where there are no classes.
         test_rows: int64, ascending, the positions of its own test split; None where it has none.
@@ -37,14 +36,14 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def joined(
+def train_and_test(
     train: tuple[UInt8Array, IntArray],
     test: tuple[UInt8Array, IntArray] | None,
     class_names: tuple[str, ...],
     where: str,
     notes: tuple[str, ...] = (),
-) -> Decoded:
-    """Training images first, then test images, (pixels, labels) each.
+) -> RawSource:
+    """A source of training images, then test images, (pixels, labels) each. `where` begins error messages.
 
     Raises:
         DataError: no images, or test images of another shape.
@@ -52,7 +51,7 @@ def joined(
     if not len(train[0]):
         raise DataError(f"{where}: holds no training images")
     if test is None:
-        return Decoded(*train, class_names, None, notes)
+        return RawSource(*train, class_names, None, notes)
     if test[0].shape[1:] != train[0].shape[1:]:
         raise DataError(
             f"{where}: train is {train[0].shape[1:]} but test {test[0].shape[1:]}; make the shapes agree"
@@ -60,14 +59,14 @@ def joined(
     if not len(test[0]):
         raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
     pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
-    return Decoded(pixels, labels, class_names, np.arange(len(train[0]), len(pixels)), notes)
+    return RawSource(pixels, labels, class_names, np.arange(len(train[0]), len(pixels)), notes)
 
 
 def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
-    """Labels from 0 and the class names for the label values found in a file: the values themselves.
+    """Labels from 0, and as class names the label values of the file.
 
     Raises:
-        DataError: negative labels, gaps, or more classes than could be meant.
+        DataError: negative labels, gaps, or more than `MAX_CLASSES`.
     """
     if not len(values):
         raise DataError(f"{where}: holds no labels")
@@ -95,6 +94,6 @@ def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> 
 
 
 def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:
-    """16-bit greys to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
+    """16-bit grey values to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
     scaled: UInt8Array = ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
     return scaled

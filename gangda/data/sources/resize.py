@@ -1,4 +1,4 @@
-"""One rule for every source: the longer side is centre-cropped to a square, then resized, with antialiasing."""
+"""One rule for all sources: the longer side is centre-cropped to a square, then resized, with antialiasing."""
 
 import torch
 from torch.nn import functional as F
@@ -11,12 +11,12 @@ _CHUNK = 4096
 
 
 def own_size(height: int, width: int) -> int:
-    """The side an image gets when none is asked for: its shorter one, within 8 to 64 pixels."""
+    """The side of an image if none is requested: its shorter one, within 8 to 64 pixels."""
     return min(max(min(height, width), SMALLEST), LARGEST)
 
 
 def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
-    """uint8 (N, H, W, C) -> (N, size, size, C); the same array where nothing is to be done."""
+    """uint8 (N, H, W, C) -> (N, size, size, C); the same array if nothing has to be done."""
     _, height, width, channels = pixels.shape
     size = size or own_size(height, width)
     side = min(height, width)

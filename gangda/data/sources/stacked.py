@@ -16,7 +16,7 @@ from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 
 TRAIN, TEST = 25_600, 6_400  # images
-MOST = 10  # classes of the source
+MAX_SOURCE_CLASSES = 10
 JOINT = ","
 
 
@@ -25,9 +25,9 @@ def stack(inner: SourceImages) -> SourceImages:
 
     The draws come from a named stream and depend on the source's size only. Test images are made of the source's test
     images alone (where it has no test split: of the fixed fifth that is held back everywhere); training images,
-    from which validation is drawn as ever, of its training images.
+    from which validation is drawn as usual, of its training images.
 
-    Every mode has the same number of images, give or take one: Metz 2017, section 3.3.1 (25,600 images, after
+    Every mode has the same number of images, plus or minus one: Metz 2017, section 3.3.1 (25,600 images, after
     Che 2017), draws the three digits at random, which leaves the modes uneven and some sources' rare ones empty.
 
     Raises:
@@ -47,7 +47,7 @@ def stack(inner: SourceImages) -> SourceImages:
 
 
 def channel_classes(class_names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The source's class names where these are a stacked set's; else None."""
+    """The source's class names if these are a stacked set's; else None."""
     m = round(len(class_names) ** (1 / 3))
     if m < 2 or m**3 != len(class_names):
         return None
@@ -100,8 +100,8 @@ def _check(inner: SourceImages, where: str) -> None:
     train = inner.train
     if train.image_shape[0] != 1:
         raise DataError(f"{where}: its images are RGB; stacking takes a grey source")
-    if not inner.labelled or not 2 <= train.num_classes <= MOST:
-        raise DataError(f"{where}: stacking takes a labelled source of 2 to {MOST} classes")
+    if not inner.labelled or not 2 <= train.num_classes <= MAX_SOURCE_CLASSES:
+        raise DataError(f"{where}: stacking takes a labelled source of 2 to {MAX_SOURCE_CLASSES} classes")
     if (train.origin != REAL).any():
         raise DataError(f"{where}: holds images that are not real; stack the data it was made from")
     if any(JOINT in name for name in train.class_names):
