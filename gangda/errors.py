@@ -1,4 +1,4 @@
-"""Errors that a user can mend. Each message is one line: what is wrong, where, and what to do."""
+"""Errors that a user can correct. Each message is one line: what is wrong, where, and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -25,25 +25,25 @@ class RunError(GangdaError):
 
 
 class OutcomeError(RunError):
-    """What training gave cannot be used: it collapsed, or diverged.
+    """The result of training cannot be used: it collapsed, or diverged.
 
-    That is the outcome of a seed, not a mistake in what was asked: an experiment records such a cell as failed, with
-    the reason, and goes on with the others.
+    That is the result of a seed, not a mistake in the request: a comparison records such a cell as failed, with the
+    reason, and continues with the others.
     """
 
 
 class FilterError(OutcomeError):
-    """A filter lets too few samples pass, or has none to go by: where it is one choice of several, it falls out."""
+    """A filter passes too few samples, or has nothing to decide by: as one choice of several, it is dropped."""
 
 
 class IncompleteError(GangdaError):
-    """Not all cells of an experiment are there yet; the message names the missing ones."""
+    """Cells of a comparison are missing; the message names them."""
 
     exit_code = 3
 
 
 class StoppedError(GangdaError):
-    """Stopped by a signal or a time budget with all work saved: run the same command again to go on."""
+    """Stopped by a signal or a time budget with all work saved: the same command continues."""
 
     exit_code = 75
 
@@ -61,7 +61,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Python's own error, CUDA's, and those of torch's CPU allocator and kernels, which are bare RuntimeErrors."""
-    said = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory object")
+    """Python's own error, CUDA's, and those of torch's CPU allocator and kernels, which are plain RuntimeErrors."""
+    messages = ("can't allocate memory", "not enough memory", "bad_alloc", "could not create a memory object")
     named = type(error).__name__ == "OutOfMemoryError"
-    return isinstance(error, MemoryError) or named or any(words in str(error) for words in said)
+    return isinstance(error, MemoryError) or named or any(words in str(error) for words in messages)

@@ -4,7 +4,6 @@ The set holds images of the train split and what was made from it, never a test 
 generator is taken only if it saw nothing but this set's training and validation images.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from gangda.config.schema import (
 )
 from gangda.data.images import IntArray
 from gangda.data.loading import load_splits
-from gangda.data.sample_set import SetHeader, finished_index
+from gangda.data.sample_set import SetHeader, SetIndex, finished_index
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import in_order
 from gangda.sampling.set_result import SetResult, timed_set
@@ -117,9 +116,7 @@ def _result(task: Task, header: SetHeader, out: Path, decision: Decision, dry_ru
     )
 
 
-def _reprinted(
-    task: Task, header: SetHeader, out: Path, finished: Mapping[str, Any], dry_run: bool
-) -> AugmentResult:
+def _reprinted(task: Task, header: SetHeader, out: Path, finished: SetIndex, dry_run: bool) -> AugmentResult:
     """The set that is there already.
 
     Raises:
@@ -128,7 +125,7 @@ def _reprinted(
     decision = Decision(task.config)
     if is_open(task.config):
         decision = decision_of(
-            finished["provenance"].get("chosen"), task.config, len(header.class_names), str(out)
+            finished.provenance.get("chosen"), task.config, len(header.class_names), str(out)
         )
     return _result(task, header, out, decision, dry_run).recorded(finished)
 

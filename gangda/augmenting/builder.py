@@ -9,7 +9,7 @@ from gangda.augmenting.plan import AugmentPlan, kept_rows
 from gangda.config.schema import TransformConfig
 from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
 from gangda.data.sample_set import SetWriter
-from gangda.data.sample_set.batches import ImageBatch, make_piece
+from gangda.data.sample_set.batches import ImageBatch, make_batch
 from gangda.errors import UsageError
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import numpy_stream, torch_stream
@@ -58,7 +58,7 @@ def fill(
     kept = kept_rows(train.labels, plan.keep, seed)
     for start in range(0, len(kept), CHUNK):
         images = train.take(kept[start : start + CHUNK])
-        writer.write(make_piece(images.pixels, images.labels, start, REAL, row_id=images.row_id))
+        writer.write(make_batch(images.pixels, images.labels, start, REAL, row_id=images.row_id))
     if supply is not None:
         first_of_class = len(kept) + np.cumsum(generated) - generated
         write_samples(writer, supply, blocks_of(generated), first_of_class, reporter)
@@ -99,6 +99,6 @@ def traditional_pieces(
             .contiguous()
             .numpy()
         )
-        yield make_piece(changed, label, first + done, TRADITIONAL, parent=train.row_id[parents])
+        yield make_batch(changed, label, first + done, TRADITIONAL, parent=train.row_id[parents])
         done += count
         reporter.step("transforming", done, total)

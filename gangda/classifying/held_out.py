@@ -33,7 +33,7 @@ def source_of_set(folder: Path) -> SourceData:
     Raises:
         DataError: the index cannot be read.
     """
-    data = unite(read_indices(folder))["data"]
+    data = unite(read_indices(folder)).data
     size = (data.get("config") or {}).get("image_size")
     return SourceData(str(data.get("fingerprint", "")), size if isinstance(size, int) else None)
 

@@ -17,7 +17,7 @@ from gangda.errors import (
     UsageError,
     is_out_of_memory,
 )
-from gangda.runtime.launch import later_rank
+from gangda.runtime.launch import worker_rank
 from gangda.runtime.signals import stop_request
 
 # What to do when memory runs out, by the name of the parameter that a command must have for it.
@@ -135,7 +135,7 @@ def print_error(message: str, on_all_ranks: bool) -> None:
 
     What happens on all ranks of a training is printed by rank 0 alone; other errors with the number of their rank.
     """
-    rank = later_rank(os.environ)
+    rank = worker_rank(os.environ)
     if message and not (rank and on_all_ranks):
         words = " ".join(message.split())
         print(f"gangda: rank {rank}: {words}" if rank else f"gangda: {words}", file=sys.stderr, flush=True)

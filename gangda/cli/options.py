@@ -23,7 +23,7 @@ from gangda.config import resolve as settings
 from gangda.config.field_types import type_of
 from gangda.config.fields import flag_of
 from gangda.errors import UsageError
-from gangda.runtime.launch import DistributedEnv, launched
+from gangda.runtime.launch import DistributedEnv, distributed_env
 
 Field = dataclasses.Field[Any]
 Body = Callable[..., None]
@@ -113,7 +113,7 @@ def register(
     own = list(inspect.signature(body).parameters.values())[1:]
 
     def command(**given: Any) -> None:
-        launch = launched(os.environ)
+        launch = distributed_env(os.environ)
         if launch.world > 1 and not together:
             raise UsageError(
                 f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "

@@ -1,4 +1,4 @@
-"""Device, precision and threads: what `auto` means, resolved once and recorded."""
+"""Device, precision and threads: `auto` is resolved here, once, and recorded."""
 
 import contextlib
 import ctypes
@@ -24,7 +24,7 @@ class DeviceContext:
         device: the torch device.
         dtype: the autocast type; float32 means no autocast.
         threads: CPU threads of this process.
-        ranks: the processes that train together; this one alone unless torchrun has started several.
+        ranks: the processes that train together; only this one unless torchrun has started several.
         channels_last: whether image tensors and convolutions use that layout.
     """
 
@@ -35,22 +35,22 @@ class DeviceContext:
 
     @property
     def channels_last(self) -> bool:
-        """The faster layout for convolutions on the CPU and on CUDA."""
+        """Whether that layout is used: it is faster for convolutions on the CPU and on CUDA."""
         return self.device.type != "mps"
 
     @property
     def precision(self) -> str:
-        """Name of the number format, as it goes into hashes and cards."""
+        """Name of the number format, as recorded in hashes and model cards."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
     def put(self, tensor: torch.Tensor) -> torch.Tensor:
-        """A CPU tensor on the device; on the way to a GPU through pinned memory, so that nothing waits for the copy."""
+        """A CPU tensor on the device; to a GPU through pinned memory, so that nothing waits for the copy."""
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
-        """Context in which networks run."""
+        """Context for the forward passes of networks."""
         if self.dtype == torch.float32:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=True)
@@ -62,21 +62,21 @@ def prepare(
     """Resolve device, precision and threads, and set torch's thread count.
 
     Raises:
-        UsageError: the device asked for is not here.
+        UsageError: the requested device does not exist here.
     """
     environ = os.environ if environ is None else environ
-    threads = thread_count(runtime.threads, environ, ranks.launch.local_world)
+    threads = thread_count(runtime.threads, environ, ranks.env.local_world)
     torch.set_num_threads(threads)
     keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow the CPU down many times
-    device = pick_device(runtime.device, ranks.launch)
+    device = pick_device(runtime.device, ranks.env)
     return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks)
 
 
 def keep_freed_memory() -> None:
-    """Let glibc reuse the memory of a step's tensors in the next, not return it to the kernel and fault it in anew.
+    """Let glibc reuse the memory of a step's tensors in the next step, instead of returning it to the kernel.
 
-    Without it the default nets' step took 5% longer (60% more page faults). Elsewhere than on glibc nothing is done.
+    Without it a step of the default networks took 5% longer (60% more page faults). Without glibc nothing is done.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
     if mallopt is not None:
@@ -84,14 +84,13 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
 
 
-def thread_count(asked: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
-    """Threads of each process: those asked for, else its part of the scheduler's, else of the cores it may use.
+def thread_count(requested: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
+    """Threads of each process: those requested, else its share of the scheduler's cores, else of the available ones.
 
-    `processes` share the scheduler's cores; OMP_NUM_THREADS, which torchrun sets to 1 where it was not set, is each
-    one's own.
+    `processes` share the cores; OMP_NUM_THREADS, which torchrun sets to 1 if it is unset, is per process.
     """
-    if asked is not None:
-        return asked
+    if requested is not None:
+        return requested
     for name, parts in (("SLURM_CPUS_PER_TASK", processes), ("OMP_NUM_THREADS", 1)):
         if environ.get(name, "").isdigit() and int(environ[name]) > 0:
             return max(1, int(environ[name]) // parts)
@@ -105,20 +104,19 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def pick_device(name: str, launch: DistributedEnv = ONE_PROCESS) -> torch.device:
+def pick_device(name: str, env: DistributedEnv = ONE_PROCESS) -> torch.device:
     """The device called `name`; auto prefers CUDA, then MPS, then the CPU.
 
-    Of several ranks on one machine each takes the GPU of its own number; MPS, which has no way between processes, is
-    none for them.
+    Each of several ranks on one machine takes the GPU of its local rank; MPS cannot be used by several ranks.
 
     Raises:
         UsageError: no such device here, or not one for each rank.
     """
-    mps = launch.world == 1 and torch.backends.mps.is_available()
+    mps = env.world == 1 and torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    if launch.world > 1:
-        name = _of_rank(name, launch)
+    if env.world > 1:
+        name = _of_rank(name, env)
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -134,7 +132,7 @@ def pick_device(name: str, launch: DistributedEnv = ONE_PROCESS) -> torch.device
     return device
 
 
-def _of_rank(name: str, launch: DistributedEnv) -> str:
+def _of_rank(name: str, env: DistributedEnv) -> str:
     """The device of one of several ranks.
 
     Raises:
@@ -144,25 +142,25 @@ def _of_rank(name: str, launch: DistributedEnv) -> str:
         raise UsageError(
             "--device mps: several ranks cannot share it; use --device cpu, or start without torchrun"
         )
-    if name.startswith("cuda:") and launch.local_world > 1:
+    if name.startswith("cuda:") and env.local_world > 1:
         raise UsageError(
-            f"--device {name}: {launch.local_world} ranks on this machine need a GPU each; use --device cuda"
+            f"--device {name}: {env.local_world} ranks on this machine need a GPU each; use --device cuda"
         )
     if name != "cuda" or not torch.cuda.is_available():
         return name
-    if launch.local_rank >= torch.cuda.device_count():
+    if env.local_rank >= torch.cuda.device_count():
         raise UsageError(
-            f"--device cuda: no GPU for rank {launch.local_rank} of this machine, which has "
+            f"--device cuda: no GPU for rank {env.local_rank} of this machine, which has "
             f"{torch.cuda.device_count()}; give torchrun --nproc-per-node {torch.cuda.device_count()}"
         )
-    return f"cuda:{launch.local_rank}"
+    return f"cuda:{env.local_rank}"
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bf16 where the hardware has it (auto), else float32.
+    """bf16 if the hardware is fast at it (auto), else float32.
 
     Raises:
-        UsageError: bf16 asked for on MPS.
+        UsageError: bf16 on MPS.
     """
     if precision == "fp32":
         return torch.float32
@@ -178,15 +176,15 @@ def _has_fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-        # AMX decides: with AVX-512 BF16 alone, convolutions ran at half to two thirds of the fp32 rate
-        # (the default nets' layers, one thread of a Xeon, torch 2.15).
+        # With AVX-512 BF16 but without AMX, convolutions ran at half to two thirds of the fp32 rate
+        # (layers of the default networks, one thread of a Xeon, torch 2.15).
         return bool(capabilities.get("amx_tile"))
     return False
 
 
 @contextlib.contextmanager
 def evaluating(*modules: torch.nn.Module) -> Iterator[None]:
-    """Inference: eval mode and no gradients inside, the previous mode after."""
+    """Eval mode and no gradients inside the block; afterwards the previous mode."""
     modes = [module.training for module in modules]
     for module in modules:
         module.eval()

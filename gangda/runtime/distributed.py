@@ -1,7 +1,8 @@
-"""Several processes that train one model: how they meet, share numbers, decide together and part.
+"""Several processes ("ranks") that train one model: how they connect, average, decide together and end.
 
-Rank 0 leads: it alone reads and writes the run folder, logs and speaks. The others follow its word, which comes at
-every step's end together with a wish to stop from anywhere, so that all ranks do the same and none waits for ever.
+Rank 0 is the main rank: it alone reads and writes the run folder, logs and prints. The others, the worker ranks, obey
+its commands, which are exchanged at the end of every step together with signals: all ranks do the same, and none waits
+for ever.
 """
 
 import contextlib
@@ -19,17 +20,17 @@ from gangda.errors import GangdaError, RunError, UsageError
 from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 from gangda.runtime.signals import EndedError
 
-TIMEOUT = timedelta(minutes=30)  # a rank that is silent for longer is lost; looking at samples takes less
-# The leader's words: go on; take the state that comes now; it is over, with exit code word - OVER.
-GO, TAKE, OVER = 0, 1, 2
+TIMEOUT = timedelta(minutes=30)  # a rank that is silent for longer is lost; evaluating samples takes less
+# Commands of the main rank: continue; load the state that follows; exit, with exit code command - EXIT.
+CONTINUE, LOAD_STATE, EXIT = 0, 1, 2
 
 
 class LostRankError(RunError):
     """Another rank has died or cannot be reached."""
 
 
-class RankOverError(GangdaError):
-    """This rank's part is over, and another one has told what there is to tell: the message is empty."""
+class WorkerExitError(GangdaError):
+    """This rank ends because another one has ended and reported why: the message is empty."""
 
     def __init__(self, exit_code: int) -> None:
         super().__init__("")
@@ -38,63 +39,63 @@ class RankOverError(GangdaError):
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """The processes that train together. Of one process alone every method is the plain thing, at no cost."""
+    """The processes that train together. For a single process every method does nothing, or the plain operation."""
 
-    launch: DistributedEnv = ONE_PROCESS
+    env: DistributedEnv = ONE_PROCESS
 
     @property
     def many(self) -> bool:
         """Whether there is more than one."""
-        return self.launch.world > 1
+        return self.env.world > 1
 
     @property
     def is_main(self) -> bool:
         """Whether this is rank 0."""
-        return self.launch.is_main
+        return self.env.is_main
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Ends the names of streams that each rank has for itself; empty for rank 0."""
-        return () if self.is_main else (self.launch.rank,)
+        """Ends the names of random streams that each rank has for itself; empty for rank 0."""
+        return () if self.is_main else (self.env.rank,)
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Put the mean over the ranks in place of each float32 tensor; all of them travel in one message.
+        """Replace each float32 tensor by its mean over the ranks; all of them are sent in one message.
 
-        Every rank must bring the same shapes in the same order, on the same kind of device, and gets the same bits.
+        Every rank must give the same shapes in the same order, on the same kind of device, and gets the same bits.
         """
         if not self.many:
             return
         with torch.no_grad():
             flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-            with _in_touch():
+            with _connection():
                 distributed.all_reduce(flat)
-            flat.div_(self.launch.world)
+            flat.div_(self.env.world)
             parts = flat.split([tensor.numel() for tensor in tensors])
             for tensor, part in zip(tensors, parts, strict=True):
                 tensor.copy_(part.view_as(tensor))
 
     def mean(self, tensor: Tensor) -> Tensor:
-        """The mean of a float32 tensor over the ranks; has no gradient."""
+        """The mean of a float32 tensor over the ranks, without gradient."""
         found = tensor.detach().clone()
         self.average([found])
         return found
 
-    def sync_signal(self, signal: int = 0, word: int = GO) -> tuple[int, int]:
-        """Say the last signal this rank has got, and, as the leader, a word; hear the largest of all."""
+    def sync_signal(self, signal: int = 0, command: int = CONTINUE) -> tuple[int, int]:
+        """Exchange the last signal of each rank and the main rank's command: the largest of each, on every rank."""
         if not self.many:
-            return signal, word
-        said = torch.tensor([signal, word])
-        with _in_touch():
-            distributed.all_reduce(said, distributed.ReduceOp.MAX)
-        return int(said[0]), int(said[1])
+            return signal, command
+        largest = torch.tensor([signal, command])
+        with _connection():
+            distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+        return int(largest[0]), int(largest[1])
 
     def broadcast(self, state: dict[str, Any] | None) -> dict[str, Any]:
-        """The leader's plain dict of tensors and numbers, on the CPU; the followers give None."""
+        """The main rank's plain dict of tensors and numbers, on the CPU; workers give None."""
         buffer = io.BytesIO()
         if state is not None:
             torch.save(state, buffer)
         size = torch.tensor(len(buffer.getbuffer()))
-        with _in_touch():
+        with _connection():
             distributed.broadcast(size, 0)
             data = (
                 torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
@@ -107,12 +108,12 @@ class Ranks:
         return found
 
     @contextlib.contextmanager
-    def agreeing(self) -> Iterator[None]:
-        """What is done inside succeeds on every rank or on none; the first of those that failed says why.
+    def all_or_none(self) -> Iterator[None]:
+        """The block inside succeeds on every rank or on none; the first of those that failed reports why.
 
         Raises:
             GangdaError, EndedError: this rank's own error or signal, if it is the first.
-            RankOverError: another rank has failed.
+            WorkerExitError: another rank has failed.
         """
         if not self.many:
             yield
@@ -122,70 +123,70 @@ class Ranks:
             yield
         except (GangdaError, EndedError) as error:
             failure = error
-        codes = torch.zeros(self.launch.world, dtype=torch.int64)
-        codes[self.launch.rank] = failure.exit_code if failure else 0
-        with _in_touch():
+        codes = torch.zeros(self.env.world, dtype=torch.int64)
+        codes[self.env.rank] = failure.exit_code if failure else 0
+        with _connection():
             distributed.all_reduce(codes)
         failed = codes.nonzero().flatten().tolist()
-        if failure is not None and failed[0] == self.launch.rank:
+        if failure is not None and failed[0] == self.env.rank:
             raise failure
         if failed:
-            raise RankOverError(int(codes[failed[0]]))
+            raise WorkerExitError(int(codes[failed[0]]))
 
     @contextlib.contextmanager
-    def dismissing(self) -> Iterator[None]:
-        """The leader's work, at whose end, however it comes, the followers hear that it is over.
+    def ending_workers(self) -> Iterator[None]:
+        """The main rank's work. When it ends, with or without an error, the workers are told to exit.
 
-        Inside they wait for a word or take part in a step. A signal does not end the work in mid-step, any other error
-        may: they learn of that by losing touch.
+        Meanwhile they wait for a command or take part in a step. A signal does not end the work within a step; another
+        error may, and the workers then lose the connection.
         """
         try:
             yield
         except LostRankError:
             raise
         except (GangdaError, EndedError) as error:
-            self.sync_signal(word=OVER + error.exit_code)
+            self.sync_signal(command=EXIT + error.exit_code)
             raise
-        self.sync_signal(word=OVER)
+        self.sync_signal(command=EXIT)
 
 
 ALONE = Ranks()
 
 
 @contextlib.contextmanager
-def joined(launch: DistributedEnv, pick_device: Callable[[], torch.device]) -> Iterator[Ranks]:
-    """Meet the other ranks, and part from them at the end. A process alone meets nobody.
+def process_group(env: DistributedEnv, pick_device: Callable[[], torch.device]) -> Iterator[Ranks]:
+    """Connect to the other ranks, and disconnect at the end. A single process has nothing to connect to.
 
-    Gradients travel by NCCL between GPUs and by gloo between CPUs; words and states always by gloo, so that no GPU is
-    waited for. The names under which ranks find each other carry the attempt: torchrun may hand the ranks that it has
-    started anew the same store as before, with the addresses of the dead in it.
+    Gradients are sent by NCCL between GPUs and by gloo between CPUs; commands and states always by gloo, so that no GPU
+    is waited for. The store's prefix holds the attempt: torchrun may give restarted ranks the store of the attempt
+    before, with the addresses of dead processes in it.
 
     Raises:
         LostRankError: the others cannot be reached.
         RunError: there is no device for this rank.
     """
-    if launch.world == 1:
+    if env.world == 1:
         yield ALONE
         return
     try:
         device = pick_device()
-    except UsageError as error:  # perhaps of this machine alone
+    except UsageError as error:  # perhaps on this machine only
         raise RunError(str(error)) from None
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    with _in_touch():
+    with _connection():
         store, rank, world = next(rendezvous("env://", timeout=TIMEOUT))
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-            store=distributed.PrefixStore(f"attempt-{launch.attempt}", store),  # type: ignore[attr-defined]
+            store=distributed.PrefixStore(f"attempt-{env.attempt}", store),  # type: ignore[attr-defined]
             rank=rank,
             world_size=world,
             timeout=TIMEOUT,
         )
     try:
-        yield Ranks(launch)
+        yield Ranks(env)
     except LostRankError:
-        raise  # what is left of the group could only be waited for
+        raise  # destroying what is left of the group could wait for ever
     except BaseException:
         distributed.destroy_process_group()
         raise
@@ -194,8 +195,8 @@ def joined(launch: DistributedEnv, pick_device: Callable[[], torch.device]) -> I
 
 
 @contextlib.contextmanager
-def _in_touch() -> Iterator[None]:
-    """Turn what torch says of a broken connection into one line.
+def _connection() -> Iterator[None]:
+    """Turn torch's errors of a broken connection into one line.
 
     Raises:
         LostRankError: with what to do.
@@ -203,8 +204,8 @@ def _in_touch() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        said = str(error).split("\n")[0][:160]
+        reason = str(error).split("\n")[0][:160]
         raise LostRankError(
-            f"another rank has died or cannot be reached ({said}); the last checkpoint is kept: run the same command "
+            f"another rank has died or cannot be reached ({reason}); the last checkpoint is kept: run the same command "
             "again, or give torchrun --max-restarts 3"
         ) from error

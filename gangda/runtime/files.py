@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written under a temporary name, synced, then moved into place."""
+"""Files and folders appear whole or not at all: written under a temporary name, synced, then renamed."""
 
 import contextlib
 import errno
@@ -25,12 +25,12 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
     """Turn OSErrors of writing to `path` into one line.
 
     Raises:
-        RunError: disk full, read-only, no permission, or whatever else ails it.
+        RunError: disk full, read-only, no permission, or another reason.
     """
     try:
         yield
     except BrokenPipeError:
-        raise  # of a reader of the output, not of the disk
+        raise  # from whatever reads our output, not from the disk
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
@@ -42,7 +42,7 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def being_written(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to; it takes its place, atomically and durably, when the block ends well.
+    """A file to write to; it is renamed to `path`, atomically and durably, when the block ends without an error.
 
     Raises:
         RunError: disk full, read-only, no permission.
@@ -70,10 +70,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) -> set[str]:
-    """What a folder holds beside our `own` names and the temporaries of files `written` by `write_bytes`.
+    """Names in a folder other than our `own` and the temporary ones of files `written` by `write_bytes`.
 
-    A killed process leaves such temporaries, and a running one shows them for a moment. Empty for a folder
-    that does not exist; the name itself for a file in its place.
+    Empty if the folder does not exist; its own name if it is a file.
     """
     if not folder.exists():
         return set()
@@ -90,7 +89,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def without_nan(value: Any) -> Any:
-    """Plain values with None in place of NaN and infinities, which are no JSON."""
+    """Plain values with None in place of NaN and infinities, which JSON does not have."""
     if isinstance(value, dict):
         return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
@@ -102,7 +101,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object written by `write_json`.
 
     Raises:
-        DataError: missing, not JSON, or of a newer format.
+        DataError: missing, not JSON, or of another version of gangda.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -138,7 +137,7 @@ def check_version(version: Any, path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder durable; Windows cannot open folders, and does without."""
+    """Make renames inside a folder durable, except on Windows, where folders cannot be opened."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -156,12 +155,12 @@ def sync_all() -> None:
 
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `place`; on success it becomes `place`, on failure it vanishes.
+    """A temporary folder that is renamed to `place` on success and removed on failure.
 
     `place` must not exist yet, or be an empty folder.
 
     Raises:
-        RunError: `place` holds something, or the disk refuses.
+        RunError: `place` holds something, or cannot be written.
     """
     with clear_disk_errors(place):
         if place.exists() and (not place.is_dir() or any(place.iterdir())):

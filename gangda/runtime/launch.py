@@ -1,4 +1,4 @@
-"""How this process was started: alone, or by torchrun as one of several. Knows no torch, since --help asks as well."""
+"""Whether this process was started alone or by torchrun as one of several. Imports no torch: --help needs it too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from gangda.errors import UsageError
 
 NAMES = {"rank": "RANK", "world": "WORLD_SIZE", "local_rank": "LOCAL_RANK", "local_world": "LOCAL_WORLD_SIZE"}
-PORTS = range(1, 65536)
 
 
 @dataclass(frozen=True)
 class DistributedEnv:
-    """This process among those that were started together.
+    """The rank of this process among those that were started together.
 
     Attributes:
-        rank, world: its number and theirs, over all machines.
+        rank, world: its number and how many there are, over all machines.
         local_rank, local_world: the same on this machine.
-        attempt: how often torchrun has started them anew (`--max-restarts`).
+        attempt: how often torchrun has restarted them (`--max-restarts`).
     """
 
     rank: int = 0
@@ -27,55 +26,46 @@ class DistributedEnv:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+        """Whether this process is the one that writes and prints."""
         return self.rank == 0
 
 
 ONE_PROCESS = DistributedEnv()
 
 
-def later_rank(environ: Mapping[str, str]) -> int:
-    """The rank of a process that is not the first of several; 0 of all others, whatever the environment says."""
+def worker_rank(environ: Mapping[str, str]) -> int:
+    """The rank of a worker process; 0 for the main process, a single process, and an invalid environment."""
     try:
-        return launched(environ).rank
+        return distributed_env(environ).rank
     except UsageError:
         return 0
 
 
-def launched(environ: Mapping[str, str]) -> DistributedEnv:
-    """What torchrun says in the environment; one process alone without it.
+def distributed_env(environ: Mapping[str, str]) -> DistributedEnv:
+    """What torchrun has put into the environment; without it, a single process.
 
     Raises:
-        UsageError: WORLD_SIZE tells of several processes, but the rest is missing or makes no sense.
+        UsageError: WORLD_SIZE means several processes, but the rest is missing or makes no sense.
     """
-    if environ.get("WORLD_SIZE", "1") == "1":
+    size = environ.get("WORLD_SIZE", "1")
+    if size == "1":
         return ONE_PROCESS
+    cure = f"but WORLD_SIZE is {size!r}; start with torchrun, or unset WORLD_SIZE"
     given = {field: environ.get(name, "") for field, name in NAMES.items()}
     wrong = [NAMES[field] for field, value in given.items() if not value.isdecimal()]
     if wrong:
-        raise UsageError(
-            f"{', '.join(wrong)}: not set to a number, but WORLD_SIZE is {environ['WORLD_SIZE']!r}; "
-            "start with torchrun, or unset WORLD_SIZE"
-        )
-    _refuse_no_meeting_place(environ)
-    attempt = environ.get("TORCHELASTIC_RESTART_COUNT", "")
-    numbers = {field: int(value) for field, value in given.items()}
-    launch = DistributedEnv(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
-    if launch.rank >= launch.world or launch.local_rank >= launch.local_world:
-        raise UsageError(
-            f"RANK {launch.rank} of WORLD_SIZE {launch.world}, LOCAL_RANK {launch.local_rank} of LOCAL_WORLD_SIZE "
-            f"{launch.local_world}: there are no such processes; start with torchrun"
-        )
-    return launch
-
-
-def _refuse_no_meeting_place(environ: Mapping[str, str]) -> None:
-    """The ranks find each other at an address and a port."""
-    port = environ.get("MASTER_PORT", "")
+        raise UsageError(f"{', '.join(wrong)}: not set to a number, {cure}")
+    port, attempt = environ.get("MASTER_PORT", ""), environ.get("TORCHELASTIC_RESTART_COUNT", "")
     wrong = [] if environ.get("MASTER_ADDR") else ["MASTER_ADDR: not set"]
-    if not port.isdecimal() or int(port) not in PORTS:
+    if not port.isdecimal() or not 1 <= int(port) <= 65535:
         wrong.append(f"MASTER_PORT: {port!r} is no port")
     if wrong:
+        raise UsageError(f"{'; '.join(wrong)}, {cure}")
+    numbers = {field: int(value) for field, value in given.items()}
+    env = DistributedEnv(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
+    if env.rank >= env.world or env.local_rank >= env.local_world:
         raise UsageError(
-            f"{'; '.join(wrong)}, but WORLD_SIZE is {environ['WORLD_SIZE']!r}; start with torchrun, or unset WORLD_SIZE"
+            f"RANK {env.rank} of WORLD_SIZE {env.world}, LOCAL_RANK {env.local_rank} of LOCAL_WORLD_SIZE "
+            f"{env.local_world}: there are no such processes; start with torchrun"
         )
+    return env

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one JSON object a line, without gaps or doubles wherever a run was stopped."""
+"""`metrics.jsonl`: one JSON object a line, with no line missing or repeated after a run was stopped and continued."""
 
 import json
 from pathlib import Path

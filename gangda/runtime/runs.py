@@ -1,4 +1,4 @@
-"""A run folder: its lock, configuration, log, checkpoints and state. Whatever is read back is checked first.
+"""A run folder: its lock, configuration, log, checkpoints and state.
 
 config.yaml      fully resolved; valid as --config
 run.json         state: steps, seconds, finished, data fingerprint
@@ -54,7 +54,7 @@ PARTS = ("checkpoints", "samples", "monitor", "model")
 
 
 def config_hash(text: str) -> str:
-    """First 8 hex digits of the SHA-256 of a canonical text; ends the names of default folders."""
+    """First 8 hex digits of the SHA-256 of a canonical text; the end of default folder names."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -65,13 +65,13 @@ class RunFolder:
     path: Path
 
     def claim(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
-        """Take the folder for this configuration; True if it was ours already. Keys in `ignoring` may have changed.
+        """Use the folder for this configuration; True if it already was. Keys in `ignoring` may have changed.
 
         `fingerprint` is that of the images.
 
         Raises:
-            RunError: it holds something else, a run of another configuration (the difference is named) or of other
-                images.
+            RunError: it holds something else, a run of another configuration (the difference is named), or of other
+            images.
         """
         recorded, known = self.path / "config.yaml", self._is_run()
         if known:
@@ -88,7 +88,7 @@ class RunFolder:
         return known
 
     def _is_run(self) -> bool:
-        """Whether a run has begun here; a damaged `run.json` may have been deleted, it is made again."""
+        """Whether a run has begun here; `run.json` may be missing, as a damaged one is to be deleted."""
         begun = any((self.path / name).exists() for name in ("run.json", "checkpoints"))
         return begun and (self.path / "config.yaml").is_file()
 
@@ -97,14 +97,14 @@ class RunFolder:
         if fingerprint and before != fingerprint:
             raise RunError(
                 f"{self.path}: its images have changed since it began (content {before[:16]}, now {fingerprint}); "
-                "give it those it began with, or choose another --out"
+                "use the same images, or choose another --out"
             )
 
     def refuse_foreign(self) -> None:
-        """Leave alone what is not ours.
+        """Check that the folder is empty or a run.
 
         Raises:
-            RunError: the folder holds something that no run put there.
+            RunError: it holds something else.
         """
         if self._is_run():
             return
@@ -113,10 +113,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; the system lets go when the process ends, however it ends.
+        """Lock the folder, and remove temporary files of killed processes.
 
         Raises:
-            RunError: another process holds it, or there can be no lock there.
+            RunError: another process holds the lock, or the file system has no locks.
         """
         with lock_folder(self.path):
             with clear_disk_errors(self.path):
@@ -157,7 +157,7 @@ class RunFolder:
                 old.unlink(missing_ok=True)
 
     def _sync_log(self) -> None:
-        """Make the log durable: no checkpoint may know of steps whose lines a power cut takes away."""
+        """Make the log durable, so that after a power cut it holds the lines of all steps of the checkpoint."""
         path = self.path / "metrics.jsonl"
         if path.is_file():
             with path.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""Named random streams: every random draw belongs to one, so that no draw depends on what ran before it."""
+"""Named random streams: every random draw comes from one, so that no draw depends on what ran before it."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,21 +14,22 @@ def seed_for(*key: int | str) -> int:
 
 
 def torch_stream(*key: int | str) -> torch.Generator:
-    """A CPU generator of its own for this key."""
+    """The CPU generator of this key."""
     return torch.Generator().manual_seed(seed_for(*key))
 
 
 class SharedStream(torch.Generator):
-    """A stream that several processes draw from alike, each keeping what belongs to its own images.
+    """A stream from which several processes draw the same numbers; each keeps those of its own images.
 
-    `deals`: for so many images as this process asks for, how many all processes draw for, and which are its own.
+    `deals`: by the number of images that this process asks for, the number of all processes and which of them are its
+    own.
     """
 
     deals: Mapping[int, tuple[int, torch.Tensor]]
 
 
 def shared_stream(deals: Mapping[int, tuple[int, torch.Tensor]], *key: int | str) -> SharedStream:
-    """The stream of this key, dealt out."""
+    """The stream of this key, shared by several processes."""
     stream = SharedStream()
     stream.manual_seed(seed_for(*key))
     stream.deals = deals
@@ -40,8 +41,8 @@ def draw(
 ) -> torch.Tensor:
     """`make(shape, generator=rng)`, where dimension `images` of the shape counts images.
 
-    Of a `SharedStream` the rows of this process's images: what it draws for an image does not depend on how many
-    processes there are.
+    From a `SharedStream`, the rows of this process's images: the numbers of an image do not depend on the number of
+    processes.
     """
     if not isinstance(rng, SharedStream):
         return make(shape, generator=rng)
@@ -53,7 +54,7 @@ def draw(
 def seed_device(device: torch.device, *key: int | str) -> None:
     """Seed the stream that dropout uses on this device.
 
-    `torch.manual_seed` would do so for all devices and, without a GPU, store a stack trace at each call.
+    `torch.manual_seed` would seed all devices and, without a GPU, store a stack trace at each call.
     """
     if device.type == "cpu":
         torch.default_generator.manual_seed(seed_for(*key))
@@ -65,5 +66,5 @@ def seed_device(device: torch.device, *key: int | str) -> None:
 
 
 def numpy_stream(*key: int | str) -> np.random.Generator:
-    """A NumPy generator of its own for this key."""
+    """The NumPy generator of this key."""
     return np.random.default_rng(seed_for(*key))

@@ -1,7 +1,7 @@
-"""Stopping politely: a signal sets a flag, the loop sees it at the next step and saves; a second one exits at once.
+"""Stopping on a signal: it sets a flag, which the loop checks at the next step and saves; a second one exits at once.
 
-Where there is nothing to save (reading data, training a classifier, writing a set that is not in its place yet), the
-first signal ends the work where it is: see `StopRequest.at_once`.
+Where there is nothing to save (reading data, training a classifier, writing a set into a temporary folder), the first
+signal ends the work immediately: see `StopRequest.at_once`.
 """
 
 import contextlib
@@ -16,16 +16,16 @@ _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") i
 
 
 class EndedError(BaseException):
-    """Leaves the work at once. Like KeyboardInterrupt no Exception: nothing on the way may take it for a failure.
+    """Ends the work at once. Not an Exception, like KeyboardInterrupt, so that nothing handles it as a failure.
 
-    `StopRequest.at_once` raises it and makes an error of it; `exit_code` is what other processes hear of it.
+    It is raised inside `StopRequest.at_once`, which turns it into an error; other ranks get its `exit_code`.
     """
 
     exit_code = StoppedError.exit_code
 
 
 class StopRequest:
-    """Whether a signal has come; `error(message)` is what to raise once the work is saved."""
+    """True once a signal has come; `error(message)` is what to raise when the work is saved."""
 
     def __init__(self, patient: bool = False) -> None:
         self.signal: int | None = None
@@ -36,19 +36,19 @@ class StopRequest:
         return self.signal is not None
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """The handler itself."""
+        """The signal handler."""
         if self.signal is not None and not self._patient:
             os._exit(128 + number)
         self.signal = number
         self.end_at_once()
 
     def end_at_once(self) -> None:
-        """Leave the work inside `at_once`, if a signal has come there."""
+        """Inside `at_once`, end the work if a signal has come."""
         if self._at_once and self:
             raise EndedError
 
-    def hear(self, number: int) -> None:
-        """Of a signal that another process has got; 0 for none."""
+    def set(self, number: int) -> None:
+        """Record a signal that another process has got; 0 for none."""
         if number and self.signal is None:
             self.signal = number
 
@@ -59,9 +59,10 @@ class StopRequest:
 
     @contextlib.contextmanager
     def at_once(self, message: str) -> Iterator[None]:
-        """Inside, a signal ends the work wherever it is: for work that leaves nothing half-made.
+        """Inside the block, a signal ends the work at any point: for work that leaves nothing unfinished behind.
 
-        What a request inside this one has heard of ends it when that one has ended, if that was not with an error.
+        A signal that arrives in a nested request ends this work after the nested one, unless that one ends with an
+        error.
 
         Raises:
             StoppedError, InterruptedByUserError: a signal has come; with this message.
@@ -80,13 +81,13 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_request(patient: bool = False) -> Iterator[StopRequest]:
-    """Watch SIGINT, SIGTERM and SIGUSR1 while inside; outside the main thread, watch nothing.
+    """Handle SIGINT, SIGTERM and SIGUSR1 inside the block; outside the main thread, handle nothing.
 
-    `patient`: a second signal is no more than the first. torchrun passes on what a scheduler has sent to it and to its
-    processes alike, so that these hear of everything twice; what does not end in time it kills.
+    `patient`: a second signal does not exit at once. A scheduler signals torchrun and its processes, and torchrun
+    passes the signal on, so that they get each one twice; torchrun kills processes that do not end in time.
 
-    Inside another request a signal counts for both: the outer one hears of it when the inner one ends, and leaves its
-    work then if that is done `at_once`; an error that ends the inner one says more, and passes.
+    In nested requests a signal counts for both: the outer one gets it when the inner one ends, and then ends its own
+    work if that is done `at_once`, unless the inner one ends with an error, which passes.
     """
     request = StopRequest(patient)
     previous = {}

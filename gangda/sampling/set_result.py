@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from gangda.data.sample_set import SetHeader, SetWriter, contact_sheet, set_being_written
+from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, set_being_written
 from gangda.sampling.sample_statistics import filter_shares, label_shares
 
 
@@ -32,10 +32,10 @@ class SetResult:
     dry_run: bool = False
     reprinted: bool = False
 
-    def recorded(self, index: Mapping[str, Any]) -> Self:
+    def recorded(self, index: SetIndex) -> Self:
         """With what the index of the finished set says."""
-        header = replace(self.header, provenance=index["provenance"])
-        found = {name: index[name] for name in ("sorting", "filtering", "cost")}
+        header = replace(self.header, provenance=index.provenance)
+        found = {name: getattr(index, name) for name in ("sorting", "filtering", "cost")}
         return replace(self, header=header, reprinted=True, **found)
 
     def written(self, writer: SetWriter) -> Self:

@@ -8,7 +8,7 @@ import numpy as np
 from gangda.data.images import IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
 from gangda.data.sample_set import SetWriter
-from gangda.data.sample_set.batches import make_piece
+from gangda.data.sample_set.batches import make_batch
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics
@@ -60,7 +60,7 @@ def write_samples(
     for label, block, count in units:
         batch = sampler.draw(label, block, count, statistics)
         writer.write(
-            make_piece(
+            make_batch(
                 batch.pixels,
                 label,
                 int(first[label]) + block * BLOCK,

@@ -163,7 +163,7 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
 
 def _circular(own: SetOnDisk) -> bool:
     """Whether a classifier sorted or filtered the samples."""
-    return bool(own.index["sorting"]) or classifier_chose(own.index["provenance"].get("labels"))
+    return bool(own.index.sorting) or classifier_chose(own.index.provenance.get("labels"))
 
 
 def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import pick_device, prepare
-from gangda.runtime.distributed import ALONE, RankOverError, Ranks, joined
+from gangda.runtime.distributed import ALONE, Ranks, WorkerExitError, process_group
 from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
@@ -47,11 +47,11 @@ def train(
 
     Raises:
         GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved;
-            RankOverError at the end of every process but the first.
+            WorkerExitError at the end of every process but the first.
     """
-    with joined(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
+    with process_group(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
         reporter = reporter if ranks.is_main else SILENT
-        with ranks.agreeing():
+        with ranks.all_or_none():
             splits = load_splits(config.data, config.runtime.seed)
             for note in (*splits.notes, *_warnings(config, splits.train)):
                 reporter.line(note)
@@ -74,7 +74,7 @@ def train(
                 ranks=ranks,
             )
         if not ranks.is_main:
-            raise RankOverError(0)
+            raise WorkerExitError(0)
         pick_device(config.runtime.device)  # a device that is not there is refused here too
         return TrainResult(run, config.arch, parameters=_parameters(config, splits.train))
 
@@ -169,7 +169,7 @@ def fit_run(
     if not ranks.is_main:
         run_worker(config, images, context)
     folder = RunFolder(run)
-    with ranks.dismissing():
+    with ranks.ending_workers():
         folder.refuse_foreign()
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_less(config, len(images), folder)

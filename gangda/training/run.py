@@ -13,7 +13,7 @@ from gangda.data.images import LabelledImages
 from gangda.data.paths import located
 from gangda.errors import OutcomeError, RunError
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.distributed import TAKE
+from gangda.runtime.distributed import LOAD_STATE
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
 from gangda.runtime.seeding import seed_for
@@ -154,7 +154,7 @@ class TrainingRun:
         stream_seed = seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
         loop = training_steps(self.config, self.images, state, stream_seed, self.context)
         if ranks.many:
-            ranks.sync_signal(word=TAKE)
+            ranks.sync_signal(command=LOAD_STATE)
             ranks.broadcast({"state": state.dump(), "stream_seed": stream_seed})
         return loop
 
@@ -179,7 +179,7 @@ class TrainingRun:
                 f"{self.folder.path}: stopped at {_place(state)}, all saved; run the same command to go on"
             )
         if not done:
-            self.stop.hear(self.context.ranks.sync_signal(signal=self.stop.signal or 0)[0])
+            self.stop.set(self.context.ranks.sync_signal(signal=self.stop.signal or 0)[0])
         return done
 
     def _log(self, state: TrainState, record: StepRecord) -> None:

@@ -8,7 +8,7 @@ import torch
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.distributed import OVER, TAKE, RankOverError
+from gangda.runtime.distributed import EXIT, LOAD_STATE, WorkerExitError
 from gangda.runtime.seeding import seed_device
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
@@ -40,17 +40,17 @@ def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceConte
     Nothing is saved or decided here. A signal to this rank alone is passed on to rank 0, which stops all ranks.
 
     Raises:
-        RankOverError: always, at the end, with rank 0's exit code.
+        WorkerExitError: always, at the end, with rank 0's exit code.
         LostRankError: another rank is gone.
     """
     ranks = context.ranks
     with stop_request(patient=True) as stop:
         while True:
             word = ranks.sync_signal(signal=stop.signal or 0)[1]
-            if word >= OVER:
+            if word >= EXIT:
                 # Raised inside the request: at its end a signal to this rank would be reported in place of rank 0's.
-                raise RankOverError(word - OVER)
-            if word == TAKE:
+                raise WorkerExitError(word - EXIT)
+            if word == LOAD_STATE:
                 received = ranks.broadcast(None)
                 state = fresh_state(config, images, context)
                 state.load(received["state"])

@@ -193,7 +193,7 @@ def test_more_is_made_of_classes_that_are_recalled_worse(
     order = np.argsort(wrong, kind="stable")
     assert (np.diff(result.plan.make[order]) >= -1).all()
     assert result.plan.make[wrong.argmax()] > result.plan.make[wrong.argmin()]
-    told = read_set(result.out).index["provenance"]["chosen"]["allocation"]
+    told = read_set(result.out).index.provenance["chosen"]["allocation"]
     assert told == {"right": (5 - wrong).tolist(), "validation_images": [5] * 10}
     generated = read_set(result.out).images
     made = np.bincount(generated.labels[generated.origin == GENERATED], minlength=10)

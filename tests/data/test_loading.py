@@ -10,7 +10,7 @@ from gangda.config.schema import DataConfig
 from gangda.data.images import GENERATED, REAL, LabelledImages
 from gangda.data.loading import found_sets, load_source, load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
-from gangda.data.sample_set.batches import make_piece
+from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, UsageError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -54,8 +54,8 @@ def put_set(
         data={"config": dataclasses.asdict(config), "seed": 0, "fingerprint": fingerprint},
     )
     with set_being_written(out, about) as writer:
-        writer.write(make_piece(images.pixels, images.labels, 0, REAL, row_id=images.row_id))
-        writer.write(make_piece(pixels, labels, len(images), GENERATED))
+        writer.write(make_batch(images.pixels, images.labels, 0, REAL, row_id=images.row_id))
+        writer.write(make_batch(pixels, labels, len(images), GENERATED))
     return out
 
 

@@ -36,7 +36,7 @@ from gangda.config.schema import (
 )
 from gangda.data.loading import load_source
 from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_written
-from gangda.data.sample_set.batches import make_piece
+from gangda.data.sample_set.batches import make_batch
 from gangda.data.sources import idx, npz
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed
@@ -137,7 +137,7 @@ def make_set(out, form):
         provenance={"run": "r", "seed": 1},
     )
     with set_being_written(out, header) as writer:
-        writer.write(make_piece(np.zeros((6, 8, 8, 1), dtype=np.uint8), np.arange(6) // 3, 0))
+        writer.write(make_batch(np.zeros((6, 8, 8, 1), dtype=np.uint8), np.arange(6) // 3, 0))
     return out
 
 

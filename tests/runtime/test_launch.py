@@ -1,7 +1,7 @@
 import pytest
 
 from gangda.errors import UsageError
-from gangda.runtime.launch import ONE_PROCESS, DistributedEnv, later_rank, launched
+from gangda.runtime.launch import ONE_PROCESS, DistributedEnv, distributed_env, worker_rank
 
 TWO = {
     "RANK": "1",
@@ -14,10 +14,12 @@ TWO = {
 
 
 def test_a_process_is_alone_unless_torchrun_says_otherwise():
-    assert launched({}) == launched({**TWO, "WORLD_SIZE": "1"}) == ONE_PROCESS
-    assert launched({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == DistributedEnv(1, 2, 1, 2, attempt=3)
-    assert not launched(TWO).is_main
-    assert launched({**TWO, "RANK": "0"}).is_main
+    assert distributed_env({}) == distributed_env({**TWO, "WORLD_SIZE": "1"}) == ONE_PROCESS
+    assert distributed_env({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == DistributedEnv(
+        1, 2, 1, 2, attempt=3
+    )
+    assert not distributed_env(TWO).is_main
+    assert distributed_env({**TWO, "RANK": "0"}).is_main
 
 
 @pytest.mark.parametrize(
@@ -36,15 +38,15 @@ def test_a_process_is_alone_unless_torchrun_says_otherwise():
 )
 def test_half_a_launch_is_refused(wrong):
     with pytest.raises(UsageError, match="torchrun") as caught:
-        launched({**TWO, **wrong})
+        distributed_env({**TWO, **wrong})
     assert next(iter(wrong)) in str(caught.value)
-    assert later_rank({**TWO, **wrong}) == 0
+    assert worker_rank({**TWO, **wrong}) == 0
 
 
 def test_all_that_is_missing_is_named():
     with pytest.raises(UsageError, match=r"MASTER_ADDR.*MASTER_PORT.*start with torchrun"):
-        launched({name: value for name, value in TWO.items() if not name.startswith("MASTER")})
+        distributed_env({name: value for name, value in TWO.items() if not name.startswith("MASTER")})
 
 
 def test_who_is_not_the_first():
-    assert (later_rank({}), later_rank(TWO), later_rank({**TWO, "RANK": "0"})) == (0, 1, 0)
+    assert (worker_rank({}), worker_rank(TWO), worker_rank({**TWO, "RANK": "0"})) == (0, 1, 0)

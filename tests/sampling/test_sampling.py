@@ -61,10 +61,10 @@ def test_the_index_says_where_the_samples_come_from(make_run: Any) -> None:
     read = read_set(result.out)
     assert result.out.parent == Path("samples")
     assert result.out.name.startswith("pca-3-")
-    about = read.index["provenance"]
+    about = read.index.provenance
     assert (about["run"], about["arch"], about["steps"], about["train_seed"]) == ("pca-3", "pca", 10, 3)
     assert about["labels"] == {"made": "conditional"}
-    assert read.index["sorting"] == {}
+    assert read.index.sorting == {}
     assert read.data_config == DATA
     assert read.data_seed == 3
     assert read.fingerprint
@@ -76,12 +76,12 @@ def test_the_index_says_where_the_samples_come_from(make_run: Any) -> None:
 def test_truncated_samples_are_less_varied_and_a_set_of_their_own(make_run: Any) -> None:
     run = make_run("pca", DATA)
     free = sample(run, ask(per_class=30), RUNTIME, None)
-    assert read_set(free.out).index["provenance"]["sampler"] == {"truncation": None}
+    assert read_set(free.out).index.provenance["sampler"] == {"truncation": None}
     wide = sample(run, ask(per_class=30), RUNTIME, None, sampler=SamplerOptions(truncation=50.0))
     assert wide.out != free.out
     assert np.array_equal(read_set(wide.out).images.pixels, read_set(free.out).images.pixels)
     narrow = sample(run, ask(per_class=30), RUNTIME, None, sampler=SamplerOptions(truncation=0.5))
-    assert read_set(narrow.out).index["provenance"]["sampler"] == {"truncation": 0.5}
+    assert read_set(narrow.out).index.provenance["sampler"] == {"truncation": 0.5}
     spreads = [
         float(read_set(result.out).images.pixels[:30].astype(float).std(0).mean())
         for result in (free, narrow)
@@ -109,7 +109,7 @@ def test_unconditional_samples_get_pseudo_labels_and_the_index_says_so(make_run:
     result = sample(run, ask(per_class=20, min_confidence=0.6), RUNTIME, Path("a"))
     read = read_set(result.out)
     assert read.images.counts().tolist() == [20] * 10
-    labels = read.index["provenance"]["labels"]
+    labels = read.index.provenance["labels"]
     assert labels["made"].startswith("by lenet")
     assert labels["min_confidence"] == 0.6
     assert labels["n_train"] == 360
@@ -126,7 +126,7 @@ def test_unconditional_samples_get_pseudo_labels_and_the_index_says_so(make_run:
     for i in (1, 2):  # with the classifiers of the run folder, not a new one
         sample(run, ask(per_class=20, min_confidence=0.6, shard=f"{i}/2"), RUNTIME, Path("b"))
     assert np.array_equal(read_set(Path("b")).images.pixels, read.images.pixels)
-    assert read_set(Path("b")).index["sorting"] == read.index["sorting"]
+    assert read_set(Path("b")).index.sorting == read.index.sorting
     assert (run / "pseudo-labels" / "labeler.safetensors").stat().st_mtime_ns == labeler
 
 
@@ -145,7 +145,7 @@ def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
     united = read_set(Path("parts"))
     assert np.array_equal(united.images.pixels, images.pixels)
     index = read_set(whole.out).index
-    assert united.index["filtering"] == index["filtering"]
+    assert united.index.filtering == index["filtering"]
     assert list(index["filtering"]) == ["drawn", "kept", "agreement", "duplicates"]
     assert 0 < index["filtering"]["kept"][7] < index["filtering"]["drawn"][7]
     assert index["provenance"]["filter"] == ["agreement", "duplicates"]
@@ -271,7 +271,7 @@ def test_reconstructions_are_all_training_images_rebuilt(rebuilding_run: Path) -
     read = read_set(result.out)
     train = load_splits(read.data_config, read.data_seed).train
     assert read.images.counts().tolist() == train.counts().tolist()
-    assert read.index["provenance"]["labels"] == {"made": "rebuilt from training images"}
+    assert read.index.provenance["labels"] == {"made": "rebuilt from training images"}
     assert (read.images.origin == 2).all()
     assert (read.images.row_id == -1).all()
     parents = np.array([read.images.provenance[i]["parent"] for i in range(len(read.images))])

@@ -33,9 +33,9 @@ class Threads(Ranks):
     meeting: Meeting | None = None
 
     def average(self, tensors):
-        self.meeting.left[self.launch.rank] = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self.meeting.left[self.env.rank] = torch.cat([tensor.reshape(-1) for tensor in tensors])
         self.meeting.barrier.wait()
-        mean = sum(self.meeting.left[rank] for rank in range(self.launch.world)) / self.launch.world
+        mean = sum(self.meeting.left[rank] for rank in range(self.env.world)) / self.env.world
         self.meeting.barrier.wait()
         for tensor, part in zip(tensors, mean.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor))

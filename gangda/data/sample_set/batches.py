@@ -1,4 +1,4 @@
-"""The columns of a set: what is stored about every image, whatever the format; and names of class folders."""
+"""What a set stores about every image, whatever the format: `ImageBatch`; and the names of class folders."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from gangda.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """n images on their way to or from disk, each column with one value per image.
+    """n images on their way to or from disk; each column has one value per image.
 
     Attributes:
         pixels: uint8 (n, H, W, C).
@@ -24,9 +24,9 @@ class ImageBatch:
         index: int64 (n,), position in the whole set, 0 to N - 1 over all shards.
         origin: uint8 (n,), index into `ORIGINS`.
         row_id: int64 (n,), of a real image in its source, else -1.
-        parent: int64 (n,), row id of the real image that a traditional one was made of, else -1.
+        parent: int64 (n,), row id of the real image that a traditional one was made from, else -1.
         generator: int64 (n,), which generator of the run made it, else -1.
-        confidence: float32 (n,), of the sorting classifier; NaN where no classifier chose the label.
+        confidence: float32 (n,), of the pseudo-label; NaN if the label is not a pseudo-label.
     """
 
     pixels: UInt8Array
@@ -42,7 +42,7 @@ class ImageBatch:
         return len(self.pixels)
 
     def part(self, rows: slice) -> "ImageBatch":
-        """These images, sharing memory."""
+        """The images of a slice, as views."""
         columns: dict[str, Any] = {name: getattr(self, name)[rows] for name in COLUMNS}
         return ImageBatch(pixels=self.pixels[rows], **columns)
 
@@ -59,16 +59,16 @@ COLUMNS: dict[str, npt.DTypeLike] = {
 
 
 class Writer(Protocol):
-    """Writes one shard's pieces in one format, into a folder that nobody reads yet."""
+    """Writes one shard in one format, into a folder that nobody reads yet."""
 
-    def write(self, piece: ImageBatch) -> None:
+    def write(self, batch: ImageBatch) -> None:
         """Add images; they need not come in the order of their index."""
 
     def close(self) -> dict[str, str]:
         """Finish all files; relative name -> hex SHA-256 of those that the index lists."""
 
 
-def make_piece(
+def make_batch(
     pixels: UInt8Array,
     label: int | IntArray,
     first: int,
@@ -79,7 +79,7 @@ def make_piece(
     generator: IntArray | None = None,
     confidence: npt.NDArray[np.float32] | None = None,
 ) -> ImageBatch:
-    """A piece whose images stand at `first`, `first` + 1, ... in the set; columns not given say "none"."""
+    """A batch whose images are number `first`, `first` + 1, ... of the set; columns not given hold "none"."""
     count = len(pixels)
     none = np.full(count, -1, dtype=np.int64)
     return ImageBatch(
@@ -94,62 +94,58 @@ def make_piece(
     )
 
 
-def join(pieces: Sequence[ImageBatch], image_shape: Sequence[int]) -> ImageBatch:
-    """All pieces in one, in order; `image_shape` (C, H, W) is for the case that there is none."""
+def join(batches: Sequence[ImageBatch], image_shape: Sequence[int]) -> ImageBatch:
+    """All batches in one, in order; `image_shape` (C, H, W) is used if there is none."""
     channels, height, width = image_shape
-    pixels = [np.zeros((0, height, width, channels), dtype=np.uint8), *(piece.pixels for piece in pieces)]
+    pixels = [np.zeros((0, height, width, channels), dtype=np.uint8), *(batch.pixels for batch in batches)]
     columns: dict[str, Any] = {
-        name: np.concatenate([np.zeros(0, dtype=kind), *(getattr(piece, name) for piece in pieces)])
+        name: np.concatenate([np.zeros(0, dtype=kind), *(getattr(batch, name) for batch in batches)])
         for name, kind in COLUMNS.items()
     }
     return ImageBatch(pixels=memmap.join(pixels), **columns)
 
 
-def in_order(piece: ImageBatch) -> ImageBatch:
+def in_order(batch: ImageBatch) -> ImageBatch:
     """The images sorted by index.
 
     Raises:
         DataError: indices that are missing or there twice.
     """
-    counted = np.arange(len(piece))
-    if np.array_equal(piece.index, counted):
-        return piece  # as one shard of generated images has it
-    order = np.argsort(piece.index, kind="stable")
-    if not np.array_equal(piece.index[order], counted):
+    counted = np.arange(len(batch))
+    if np.array_equal(batch.index, counted):
+        return batch  # the usual case, without a copy
+    order = np.argsort(batch.index, kind="stable")
+    if not np.array_equal(batch.index[order], counted):
         raise DataError(
             "the set's images do not count up from 0 without gaps or repetitions; make the set again"
         )
-    columns: dict[str, Any] = {name: getattr(piece, name)[order] for name in COLUMNS}
-    return ImageBatch(pixels=memmap.take(piece.pixels, order), **columns)
+    columns: dict[str, Any] = {name: getattr(batch, name)[order] for name in COLUMNS}
+    return ImageBatch(pixels=memmap.take(batch.pixels, order), **columns)
 
 
-def to_images(piece: ImageBatch, class_names: Sequence[str], provenance: dict[str, Any]) -> LabelledImages:
-    """The value that the other rooms work with; `provenance` is the set's own.
+def to_images(batch: ImageBatch, class_names: Sequence[str], provenance: dict[str, Any]) -> LabelledImages:
+    """The batch as `LabelledImages`; `provenance` is that of the whole set.
 
     Raises:
         DataError: labels or origins out of range.
     """
-    if len(piece) and int(piece.origin.max()) >= len(ORIGINS):
+    if len(batch) and int(batch.origin.max()) >= len(ORIGINS):
         raise DataError(f"origins must be 0 to {len(ORIGINS) - 1}; make the set again")
+    common = {"run": provenance.get("run"), "seed": provenance.get("seed")}
+    rows = zip(batch.origin.tolist(), plain_rows(batch), strict=True)
     return LabelledImages(
-        pixels=piece.pixels,
-        labels=piece.labels,
+        pixels=batch.pixels,
+        labels=batch.labels,
         class_names=tuple(class_names),
-        row_id=piece.row_id,
-        origin=piece.origin,
-        provenance=_provenance(piece, provenance),
+        row_id=batch.row_id,
+        origin=batch.origin,
+        provenance={row: common | columns for row, (origin, columns) in enumerate(rows) if origin != REAL},
     )
 
 
-def _provenance(piece: ImageBatch, shared: dict[str, Any]) -> dict[int, dict[str, Any]]:
-    common = {"run": shared.get("run"), "seed": shared.get("seed")}
-    made = zip(piece.origin.tolist(), plain_rows(piece), strict=True)
-    return {row: common | columns for row, (origin, columns) in enumerate(made) if origin != REAL}
-
-
-def plain_rows(piece: ImageBatch) -> Iterator[dict[str, int | float | None]]:
-    """Of each image, the columns that only synthetic ones have; None where one does not apply."""
-    columns = (piece.generator.tolist(), piece.confidence.tolist(), piece.parent.tolist())
+def plain_rows(batch: ImageBatch) -> Iterator[dict[str, int | float | None]]:
+    """For each image the columns that only synthetic ones have; None where one does not apply."""
+    columns = (batch.generator.tolist(), batch.confidence.tolist(), batch.parent.tolist())
     for generator, confidence, parent in zip(*columns, strict=True):
         yield {
             "generator": generator if generator >= 0 else None,
@@ -159,18 +155,14 @@ def plain_rows(piece: ImageBatch) -> Iterator[dict[str, int | float | None]]:
 
 
 def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
-    """One folder name per class, such that alphabetical order is label order (what ImageFolder assumes).
+    """One folder name per class, such that alphabetical order is label order (as ImageFolder assumes).
 
-    The plain names where they are in that order already and every file system takes them; otherwise every
-    name gets its label in front (`3-dress`), with `_` for each character other than letters, digits, space,
-    `.`, `_`, `+`, `-`.
+    The class names themselves if they are in that order and valid on every file system; otherwise the label and the
+    name (`3-dress`), with `_` for each character other than letters, digits, space, `.`, `_`, `+`, `-`.
     """
     names = list(class_names)
-    if (
-        names == sorted(names)
-        and all(map(_is_safe, names))
-        and len({name.casefold() for name in names}) == len(names)
-    ):
+    distinct = len({name.casefold() for name in names}) == len(names)
+    if distinct and names == sorted(names) and all(map(_is_safe, names)):
         return tuple(names)
     width = len(str(len(names) - 1))
     return tuple(f"{label:0{width}d}-{_safe(name)}" for label, name in enumerate(names))
@@ -181,5 +173,5 @@ def _is_safe(name: str) -> bool:
 
 
 def _safe(name: str) -> str:
-    """At most 40 characters, each of which every file system takes."""
+    """At most 40 characters, each valid on every file system."""
     return re.sub(r"[^\w .+-]", "_", name)[:40].rstrip(" .")

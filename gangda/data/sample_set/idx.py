@@ -1,29 +1,23 @@
 """The IDX format of MNIST: `train-images-idx3-ubyte` (idx4 for RGB) and `train-labels-idx1-ubyte`.
 
-IDX has room for pixels and labels only; `metadata.jsonl` beside them has a line about every image. A shard
-puts `i-of-n-` in front of its IDX files: each pair is a valid IDX set of its own.
+IDX holds pixels and labels only; `metadata.jsonl` beside them has a line about every image. A shard's IDX files are
+called `i-of-n-train-...`: each pair is a valid IDX set of its own.
 """
 
 import contextlib
 import hashlib
 import math
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gangda.data.images import UInt8Array
 from gangda.data.sample_set.batches import ImageBatch
-from gangda.data.sample_set.index import SetHeader, read_bytes
+from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
+from gangda.data.sources.idx import idx_header
 from gangda.errors import DataError
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    """Magic number of unsigned bytes (LeCun's MNIST page), and the dimensions, all big-endian."""
-    return struct.pack(f">BBBB{len(shape)}I", 0, 0, 0x08, len(shape), *shape)
 
 
 class _IdxFile:
@@ -32,7 +26,7 @@ class _IdxFile:
     def __init__(self, path: Path, item_shape: tuple[int, ...], open_files: contextlib.ExitStack) -> None:
         self._file = open_files.enter_context(path.open("w+b"))
         self._item_shape, self._count = item_shape, 0
-        self._file.write(_header((0, *item_shape)))
+        self._file.write(idx_header((0, *item_shape)))
 
     def write(self, items: UInt8Array) -> None:
         """Append whole items."""
@@ -42,7 +36,7 @@ class _IdxFile:
     def close(self) -> str:
         """Write the header; the file's hex SHA-256."""
         self._file.seek(0)
-        self._file.write(_header((self._count, *self._item_shape)))
+        self._file.write(idx_header((self._count, *self._item_shape)))
         self._file.seek(0)
         digest = hashlib.file_digest(self._file, "sha256").hexdigest()
         self._file.close()
@@ -70,11 +64,11 @@ class IdxWriter:
         self._labels = _IdxFile(folder / self._names[1], (), open_files)
         self._metadata = MetadataWriter(folder, header, open_files)
 
-    def write(self, piece: ImageBatch) -> None:
+    def write(self, batch: ImageBatch) -> None:
         """Append the images."""
-        self._images.write(piece.pixels.reshape(len(piece), *self._item_shape))
-        self._labels.write(piece.labels.astype(np.uint8))
-        self._metadata.write(piece, [{}] * len(piece))
+        self._images.write(batch.pixels.reshape(len(batch), *self._item_shape))
+        self._labels.write(batch.labels.astype(np.uint8))
+        self._metadata.write(batch, [{}] * len(batch))
 
     def close(self) -> dict[str, str]:
         """Finish the files."""
@@ -82,26 +76,25 @@ class IdxWriter:
         return {**dict(zip(self._names, digests, strict=True)), **self._metadata.close()}
 
 
-def read_idx_set(folder: Path, index: Mapping[str, Any]) -> Iterator[ImageBatch]:
-    """The images of one shard, in one piece.
+def read_idx_set(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
+    """The images of one shard, a thousand at a time.
 
     Raises:
         DataError: a file missing, changed or damaged.
     """
-    channels, height, width = index["image_shape"]
-    (i, n), count = index["shard"], sum(index["counts"])
-    names = idx_names("" if n == 1 else f"-{i}-of-{n}", channels)
-    described = [item for item in index["files"].items() if item[0] not in names]
-    if len(index["files"]) != 3 or len(described) != 1:
+    channels, height, width = index.image_shape
+    count, names = sum(index.counts), idx_names(index.suffix, channels)
+    metadata = [item for item in index.files.items() if item[0] not in names]
+    if len(index.files) != 3 or len(metadata) != 1:
         raise DataError(
             f"{folder}: the index does not list {names[0]}, {names[1]} and metadata; make the set again"
         )
     item = (height, width) if channels == 1 else (height, width, channels)
-    images, labels = (read_bytes(folder, name, index["files"][name]) for name in names)
+    images, labels = (read_bytes(folder, name, index.files[name]) for name in names)
     pixels = _payload(images, (count, *item), folder / names[0]).reshape(count, height, width, channels)
     right_labels = _payload(labels, (count,), folder / names[1])
     done = 0
-    for columns, lines in read_lines(folder, *described[0]):
+    for columns, lines in read_lines(folder, *metadata[0]):
         rows = slice(done, done + len(lines))
         done += len(lines)
         if not np.array_equal(columns["labels"], right_labels[rows]):
@@ -115,7 +108,7 @@ def _payload(data: bytes, shape: tuple[int, ...], path: Path) -> UInt8Array:
     Raises:
         DataError: another header, or another number of bytes.
     """
-    header = _header(shape)
+    header = idx_header(shape)
     if not data.startswith(header) or len(data) - len(header) != math.prod(shape):
         raise DataError(f"{path}: its header does not fit the set's index; make the set again")
     return np.frombuffer(data, dtype=np.uint8, offset=len(header)).reshape(shape)

@@ -1,4 +1,4 @@
-"""`metadata.jsonl`: a line of JSON about each image of a PNG or IDX set (Hugging Face reads them)."""
+"""`metadata.jsonl`: a line of JSON about each image of a PNG or IDX set, as Hugging Face's imagefolder reads them."""
 
 import contextlib
 import hashlib
@@ -11,16 +11,16 @@ import numpy as np
 
 from gangda.data.images import ORIGINS, REAL
 from gangda.data.sample_set.batches import COLUMNS, ImageBatch, plain_rows
-from gangda.data.sample_set.index import SetHeader, read_bytes, unite
+from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes, unite
 from gangda.errors import DataError
 from gangda.runtime.files import write_bytes
 
-_ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # made once: half of the cost of a line
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # created once: that is half of the time of a line
 _LINES = 1024  # read and decoded at once
 
 
 class MetadataWriter:
-    """Writes the lines as they come: nothing is kept. A shard's file is `metadata-i-of-n.jsonl`."""
+    """Writes the lines as they come. A shard's file is `metadata-i-of-n.jsonl`."""
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._header = header
@@ -28,16 +28,16 @@ class MetadataWriter:
         self._file = open_files.enter_context((folder / self._name).open("wb"))
         self._digest = hashlib.sha256()
 
-    def write(self, piece: ImageBatch, own: Sequence[Mapping[str, Any]]) -> None:
-        """One line per image; `own` are the further columns of each."""
-        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(piece, own)).encode()
+    def write(self, batch: ImageBatch, own: Sequence[Mapping[str, Any]]) -> None:
+        """One line per image; `own` holds further columns of each."""
+        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(batch, own)).encode()
         self._digest.update(text)
         self._file.write(text)
 
-    def _lines(self, piece: ImageBatch, own: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _lines(self, batch: ImageBatch, own: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         names, seed = self._header.class_names, self._header.provenance.get("seed")
-        columns = (piece.labels.tolist(), piece.origin.tolist(), piece.row_id.tolist(), piece.index.tolist())
-        for extra, made, label, origin, row_id, index in zip(own, plain_rows(piece), *columns, strict=True):
+        columns = (batch.labels.tolist(), batch.origin.tolist(), batch.row_id.tolist(), batch.index.tolist())
+        for extra, made, label, origin, row_id, index in zip(own, plain_rows(batch), *columns, strict=True):
             yield {
                 **extra,
                 "label": label,
@@ -87,11 +87,11 @@ def _or(value: Any, otherwise: float) -> Any:
     return otherwise if value is None else value
 
 
-def unite_metadata(folder: Path, indices: Sequence[Mapping[str, Any]]) -> None:
+def unite_metadata(folder: Path, indices: Sequence[SetIndex]) -> None:
     """Join the shards' metadata into the one `metadata.jsonl` that other readers look for.
 
     Whichever shard comes last does it; two at once write the same bytes.
     """
-    names = [item for item in unite(indices)["files"].items() if item[0].startswith("metadata-")]
+    names = [item for item in unite(indices).files.items() if item[0].startswith("metadata-")]
     if names:
         write_bytes(folder / "metadata.jsonl", b"".join(read_bytes(folder, *item) for item in names))

@@ -1,9 +1,8 @@
 """The PNG format: class folders of one PNG per image, and a line of JSON about each in `metadata.jsonl`.
 
-torchvision's ImageFolder reads the tree, Hugging Face's imagefolder the lines. The index lists the metadata
-file by its hash and the metadata lists every image by its own, so that memory does not grow with the set. A
-shard writes `metadata-i-of-n.jsonl`; once all are there, `set_metadata.unite_metadata` makes the one file
-that other readers look for.
+torchvision's ImageFolder reads the folders, Hugging Face's imagefolder the lines. The index lists the hash of the
+metadata file, and its lines list those of the images, so that memory does not grow with the set. A shard writes
+`metadata-i-of-n.jsonl`; once all are there, `metadata.unite_metadata` makes the one file that other readers look for.
 """
 
 import contextlib
@@ -14,24 +13,23 @@ import struct
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from gangda.data.images import ORIGINS, UInt8Array
 from gangda.data.sample_set.batches import ImageBatch, class_folders
-from gangda.data.sample_set.index import SetHeader
+from gangda.data.sample_set.index import SetHeader, SetIndex
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.npz import MALFORMED
 from gangda.errors import DataError
 from gangda.runtime.device import available_cores
 from gangda.runtime.hashed_file import sha256, verified
 
-TOGETHER = 128  # images that a thread writes at a time
-MOST_THREADS = 4  # beyond, they only wait for the interpreter's lock and for the file system's
+CHUNK = 128  # images that a thread writes at a time
+MAX_THREADS = 4  # more only wait for the GIL and for the file system's lock
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -40,53 +38,55 @@ _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 class PngWriter:
     """Writes `<class folder>/<index>-<origin>.png` and the metadata.
 
-    Images are encoded and written by threads, a part of a piece each (compression and system calls let go of the
-    interpreter's lock), while the caller makes the next ones. Lines come in the order of the pieces.
+    Threads encode and write the images, a part of a batch each (compression and system calls release the GIL), while
+    the caller makes the next ones. Lines come in the order of the batches.
     """
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._folders = folder, class_folders(header.class_names)
         self._made: set[int] = set()
         self._metadata = MetadataWriter(folder, header, open_files)
-        self._threads = min(available_cores(), MOST_THREADS)
+        self._threads = min(available_cores(), MAX_THREADS)
         self._pool = open_files.enter_context(ThreadPoolExecutor(self._threads))
         self._waiting: deque[tuple[ImageBatch, Future[list[dict[str, str]]]]] = deque()
 
-    def write(self, piece: ImageBatch) -> None:
-        """Have the images written; waits while there is work in hand for every thread and as much again."""
-        for label in set(piece.labels.tolist()) - self._made:
+    def write(self, batch: ImageBatch) -> None:
+        """Let the threads write the images; waits while two parts per thread are waiting."""
+        for label in set(batch.labels.tolist()) - self._made:
             (self._folder / self._folders[label]).mkdir()
             self._made.add(label)
-        for start in range(0, len(piece), TOGETHER):
-            part = piece.part(slice(start, start + TOGETHER))
+        for start in range(0, len(batch), CHUNK):
+            part = batch.part(slice(start, start + CHUNK))
             self._waiting.append((part, self._pool.submit(self._write_images, part)))
             if len(self._waiting) > 2 * self._threads:
-                self._settle()
+                self._write_lines()
 
-    def _write_images(self, piece: ImageBatch) -> list[dict[str, str]]:
-        """Write the files; what their lines say of them."""
+    def _write_images(self, batch: ImageBatch) -> list[dict[str, str]]:
+        """Write the files; their name and hash, for the lines."""
         own = []
-        columns = (piece.index.tolist(), piece.origin.tolist(), piece.labels.tolist())
-        for data, index, origin, label in zip(encode_png(piece.pixels), *columns, strict=True):
+        columns = (batch.index.tolist(), batch.origin.tolist(), batch.labels.tolist())
+        for data, index, origin, label in zip(encode_png(batch.pixels), *columns, strict=True):
             name = f"{self._folders[label]}/{_file_name(index, origin)}"
-            handle = os.open(f"{self._folder}/{name}", _WRITE, 0o644)  # a Path each costs more than the hash
+            handle = os.open(
+                f"{self._folder}/{name}", _WRITE, 0o644
+            )  # a Path each takes longer than the hash
             try:
-                if os.write(handle, data) < len(data):  # the disk has filled up on the way
+                if os.write(handle, data) < len(data):  # the disk is full
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(handle)
             own.append({"file_name": name, "sha256": sha256(data)})
         return own
 
-    def _settle(self) -> None:
-        """Wait for the oldest part, and write its lines."""
-        piece, written = self._waiting.popleft()
-        self._metadata.write(piece, written.result())
+    def _write_lines(self) -> None:
+        """Wait for the images of the oldest part, and write its lines."""
+        batch, written = self._waiting.popleft()
+        self._metadata.write(batch, written.result())
 
     def close(self) -> dict[str, str]:
-        """Wait for all, and close the metadata; it is the one file that the index lists."""
+        """Wait for all images and close the metadata, the only file that the index lists."""
         while self._waiting:
-            self._settle()
+            self._write_lines()
         return self._metadata.close()
 
 
@@ -116,16 +116,16 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def read_png(folder: Path, index: Mapping[str, Any]) -> Iterator[ImageBatch]:
+def read_png(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
     """The images of one shard, a thousand at a time.
 
     Raises:
         DataError: damaged metadata; an image missing, changed, of another shape, or outside the set.
     """
-    folders, shape = class_folders(index["class_names"]), tuple(index["image_shape"])
+    folders, shape = class_folders(index.class_names), index.image_shape
     for linked in (folder / name for name in folders if (folder / name).is_symlink()):
         raise DataError(f"{linked}: a link instead of a class folder; do not use this set")
-    for name, digest in index["files"].items():
+    for name, digest in index.files.items():
         for columns, lines in read_lines(folder, name, digest):
             pixels = np.empty((len(lines), shape[1], shape[2], shape[0]), dtype=np.uint8)
             for position, line in enumerate(lines):
@@ -136,7 +136,7 @@ def read_png(folder: Path, index: Mapping[str, Any]) -> Iterator[ImageBatch]:
                     raise DataError(
                         f"{folder / name}: label {label} of {len(folders)} classes; make the set again"
                     )
-                # Made from checked columns, not taken from the line: it cannot lead out of the set.
+                # From checked columns, not from the line's own name: it cannot lead out of the set.
                 path = f"{folder}/{folders[label]}/{_file_name(index_, origin)}"
                 pixels[position] = _read_image(path, str(line.get("sha256")), shape)
             yield ImageBatch(pixels=pixels, **columns)
@@ -158,12 +158,12 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
     verified(data, digest, path, cure="make the set again")
     channels, height, width = shape
     try:
-        # Only PNG: what else the bytes may claim to be is no concern of this reader.
+        # Only PNG: no other decoder sees these bytes.
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             mode, size = image.mode, image.size
             if (*size, mode) == (width, height, "L" if channels == 1 else "RGB"):
                 array: UInt8Array = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
                 return array
     except (*MALFORMED, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: no readable PNG ({str(error)[:80]}); make the set again") from None
+        raise DataError(f"{path}: not a readable PNG ({str(error)[:80]}); make the set again") from None
     raise DataError(f"{path}: {mode} {size} where the set's images are {shape}; make the set again")

@@ -43,7 +43,7 @@ class Play:
         if ranks.many:
             groups = groups_of(networks.discriminator)
             count = networks.generator.num_generators
-            launch = ranks.launch
+            launch = ranks.env
             self.share = deal(self.recipe.batch_size, count, groups, launch.rank, launch.world)
             self.statistics = running_statistics(networks.generator, networks.discriminator)
             self.game.mean_over_ranks = ranks.mean

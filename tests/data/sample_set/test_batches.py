@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gangda.data.sample_set.batches import class_folders, in_order, make_piece
+from gangda.data.sample_set.batches import class_folders, in_order, make_batch
 from gangda.errors import DataError
 
 
@@ -33,7 +33,7 @@ def test_many_classes_get_numbers_of_one_width() -> None:
 
 @pytest.mark.parametrize("index", [[0, 2], [0, 0], [1, 2], [-1, 0]])
 def test_gaps_and_repetitions_are_refused(index: list[int]) -> None:
-    piece = make_piece(np.zeros((2, 8, 8, 1), dtype=np.uint8), 0, 0)
-    piece.index[:] = index
+    batch = make_batch(np.zeros((2, 8, 8, 1), dtype=np.uint8), 0, 0)
+    batch.index[:] = index
     with pytest.raises(DataError, match="without gaps"):
-        in_order(piece)
+        in_order(batch)

@@ -11,7 +11,7 @@ import pytest
 
 from gangda.data.images import GENERATED, REAL
 from gangda.data.sample_set import FORMATS, SetHeader, npz, png, read_set, set_being_written
-from gangda.data.sample_set.batches import ImageBatch, make_piece
+from gangda.data.sample_set.batches import ImageBatch, make_batch
 from gangda.errors import RunError
 
 RNG = np.random.default_rng(0)
@@ -24,10 +24,10 @@ def no_sync(monkeypatch):
     monkeypatch.setattr(os, "sync", lambda: None)
 
 
-def write(out: Path, format: str, pieces: list[ImageBatch] | int, size: int = 8) -> Path:
-    """A set of these pieces; or of so many pieces of 128 images, none of which outlives its writing."""
-    many = isinstance(pieces, int)
-    labels = np.repeat(1, 128 * pieces) if many else np.concatenate([piece.labels for piece in pieces])
+def write(out: Path, format: str, batches: list[ImageBatch] | int, size: int = 8) -> Path:
+    """A set of these batches; or of so many batches of 128 images, none of which outlives its writing."""
+    many = isinstance(batches, int)
+    labels = np.repeat(1, 128 * batches) if many else np.concatenate([batch.labels for batch in batches])
     header = SetHeader(
         kind="augmented",
         format=format,
@@ -38,9 +38,9 @@ def write(out: Path, format: str, pieces: list[ImageBatch] | int, size: int = 8)
         provenance={"seed": 7},
     )
     with set_being_written(out, header) as writer:
-        for number in range(pieces if many else len(pieces)):
+        for number in range(batches if many else len(batches)):
             pixels = np.full((128, size, size, 1), number % 256, np.uint8) if many else None
-            writer.write(make_piece(pixels, 1, 128 * number) if many else pieces[number])
+            writer.write(make_batch(pixels, 1, 128 * number) if many else batches[number])
     return out
 
 
@@ -48,25 +48,25 @@ def write(out: Path, format: str, pieces: list[ImageBatch] | int, size: int = 8)
 def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
     monkeypatch.setattr(npz, "FILE_BYTES", 2**18)
 
-    def peak(pieces: int) -> int:
+    def peak(batches: int) -> int:
         tracemalloc.start()
-        write(tmp_path / f"{format}-{pieces}", format, pieces, size=16)
+        write(tmp_path / f"{format}-{batches}", format, batches, size=16)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
 
     peak(2)  # what is imported and cached on the way
-    # 0.5 and 2 MB of pixels alone. How many pieces the threads hold at once differs from run to run.
+    # 0.5 and 2 MB of pixels alone. How many batches the threads hold at once differs from run to run.
     few, many = peak(16), peak(64)
     assert many < few + 2**19
 
 
 def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(png, "TOGETHER", 3)
-    monkeypatch.setattr(png, "MOST_THREADS", 8)
+    monkeypatch.setattr(png, "CHUNK", 3)
+    monkeypatch.setattr(png, "MAX_THREADS", 8)
     monkeypatch.setattr(png, "available_cores", lambda: 8)
     made = [
-        make_piece(
+        make_batch(
             RNG.integers(0, 256, (count, 8, 8, 1), np.uint8),
             RNG.integers(0, 3, count),
             first,
@@ -87,7 +87,7 @@ def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
     assert (rows[60]["seed"], rows[60]["generator"], rows[60]["row_id"]) == (7, 2, -1)
     assert rows[60]["confidence"] == pytest.approx(float(made[3].confidence[2]), abs=1e-6)
     back = read_set(out).images
-    np.testing.assert_array_equal(back.pixels, np.concatenate([piece.pixels for piece in made]))
+    np.testing.assert_array_equal(back.pixels, np.concatenate([batch.pixels for batch in made]))
     assert back.provenance.keys() == set(range(50, 57)) | set(range(58, 98))
 
 
