@@ -1,4 +1,4 @@
-"""`gangda doctor`: what is here, what would be chosen, and why."""
+"""`gangda doctor`: what is installed and found here, which device would be chosen, and why."""
 
 import os
 import sys
@@ -15,30 +15,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "torch-fidelity",
-    "pillow",
-    "typer",
-    "rich",
-)
+    "torch", "torchvision", "numpy", "scipy", "scikit-learn", "torch-fidelity", "pillow", "filelock", "typer", "rich",
+)  # fmt: skip
 NEWEST_RUNS = 5
 
 
 def doctor(call: Call) -> None:
-    """Tell what is installed and found here, what would be chosen, and why; with --data, what is in it."""
+    """Show what is installed and found here, what would be chosen, and why; with --data, what is in it."""
     call.terminal.result(examine(call), show_result)
 
 
 def examine(call: Call) -> dict[str, Any]:
-    """Everything doctor knows, as plain values."""
-    import platform  # 10 ms that --help need not pay
+    """All findings, as plain values.
 
+    Raises:
+        DataError, UsageError: as `load_splits`, if --data is given.
+    """
+    import platform  # 10 ms that --help need not wait for
+
+    from gangda.data.loading import found_sets, load_splits
+    from gangda.data.paths import cache_root, data_root
+    from gangda.data.splits import describe
     from gangda.runtime.device import available_cores
 
+    settings = call.settings
+    asked = settings.origins["data.source"] != "default"
     return {
         "gangda": __version__,
         "python": sys.version.split()[0],
@@ -46,29 +47,32 @@ def examine(call: Call) -> dict[str, Any]:
         "packages": {name: installed(name) for name in PACKAGES},
         "cores": available_cores(),
         "memory_gib": memory_gib(),
-        **chosen_machine(call),
-        "data": described(call),
-        "data_sets": data_sets(),
-        "folders": folders(),
+        **chosen_device(call),
+        "data": describe(load_splits(settings.data, settings.runtime.seed)) if asked else None,
+        "data_sets": dict(found_sets()),
+        "folders": {"data": str(data_root()), "cache": str(cache_root())},
         "newest_runs": newest_runs(Path("runs")),
-        "options": changed_options(call),
+        "options": {key: origin for key, origin in settings.origins.items() if origin != "default"},
     }
 
 
-def chosen_machine(call: Call) -> dict[str, Any]:
+def chosen_device(call: Call) -> dict[str, Any]:
     """Device, precision and threads, and why."""
     from gangda.runtime.device import prepare
 
     runtime = call.settings.runtime
     context = prepare(runtime)
+    variables = [
+        name for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS") if os.environ.get(name, "").isdigit()
+    ]
+    reasons = {
+        "device": "the fastest kind here: CUDA, then MPS, then the CPU",
+        "precision": "bf16 on CUDA and on CPUs with AMX, where it is faster; else fp32",
+        "threads": (*variables, "every core this process may use")[0],
+    }
     why = {
-        "device": "asked for"
-        if runtime.device != "auto"
-        else "the fastest kind here: CUDA, then MPS, then the CPU",
-        "precision": "asked for"
-        if runtime.precision != "auto"
-        else "bf16 on CUDA and on CPUs with AMX, where it is faster; else fp32",
-        "threads": threads_reason(runtime.threads, os.environ),
+        name: reason if getattr(runtime, name) in ("auto", None) else "asked for"
+        for name, reason in reasons.items()
     }
     return {
         "device": str(context.device),
@@ -76,14 +80,6 @@ def chosen_machine(call: Call) -> dict[str, Any]:
         "threads": context.threads,
         "why": why,
     }
-
-
-def threads_reason(asked: int | None, environ: Mapping[str, str]) -> str:
-    """Which of the sources of the thread count counts."""
-    if asked is not None:
-        return "asked for"
-    named = [name for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS") if environ.get(name, "").isdigit()]
-    return named[0] if named else "every core this process may use"
 
 
 def installed(package: str) -> str | None:
@@ -97,59 +93,26 @@ def installed(package: str) -> str | None:
 
 
 def memory_gib() -> float | None:
-    """Physical memory, where the system tells."""
+    """Physical memory; None if unknown."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
-def data_sets() -> dict[str, str | None]:
-    """Each named data set and where it lies; None where it is not here."""
-    from gangda.data.loading import found_sets
-
-    return {name: None if where is None else str(where) for name, where in found_sets()}
-
-
-def described(call: Call) -> dict[str, Any] | None:
-    """Splits, classes, size and fingerprint of the data asked for; None where none was.
-
-    Raises:
-        DataError, UsageError: as `load_splits`.
-    """
-    from gangda.data.loading import load_splits
-    from gangda.data.splits import describe
-
-    data = call.settings.given_data
-    return None if data is None else describe(load_splits(data, call.settings.runtime.seed))
-
-
-def folders() -> dict[str, str]:
-    """Where downloaded sets, decoded images and features are kept."""
-    from gangda.data.paths import cache_root, data_root
-
-    return {"data": str(data_root()), "cache": str(cache_root())}
-
-
 def newest_runs(root: Path) -> list[dict[str, Any]]:
-    """The newest finished runs under a folder."""
-    cards = sorted(root.glob("*/model/model.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [{"run": str(card.parents[1]), **facts(card)} for card in cards[:NEWEST_RUNS]]
-
-
-def facts(card: Path) -> dict[str, Any]:
-    """What a model's card says of it; a damaged card is a finding, not a failure."""
+    """The newest finished runs under a folder, by their model cards; a damaged card is shown, not an error."""
     from gangda.runtime.files import read_json
 
-    try:
-        values = read_json(card)
-    except DataError:
-        values = {"arch": "damaged"}
-    return {key: values.get(key) for key in ("arch", "steps", "fingerprint")}
-
-
-def changed_options(call: Call) -> dict[str, str]:
-    """Options that do not have their default value, and where they come from."""
-    return {key: origin for key, origin in call.settings.origins.items() if origin != "default"}
+    cards = sorted(root.glob("*/model/model.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    runs = []
+    for card in cards[:NEWEST_RUNS]:
+        try:
+            values = read_json(card)
+        except DataError:
+            values = {"arch": "damaged"}
+        facts = {key: values.get(key) for key in ("arch", "steps", "fingerprint")}
+        runs.append({"run": str(card.parents[1]), **facts})
+    return runs
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
@@ -172,7 +135,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
 
 
 def show_data(out: "Console", data: Mapping[str, Any]) -> None:
-    """Images per class of each split, and what must be known of them."""
+    """Images per class of each split, and notes on them."""
     parts = ("train", "validation", "test")
     rows = [
         (name, *(data[part]["per_class"][row] for part in parts)) for row, name in enumerate(data["classes"])

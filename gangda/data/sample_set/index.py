@@ -216,7 +216,7 @@ def read_indices(folder: Path) -> list[SetIndex]:
     if missing:
         shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
         raise DataError(
-            f"{folder}: shards {shown} of {shards} are missing; run the command again with --shard i/{shards}"
+            f"{folder}: shards {shown} of {shards} are not there yet; run the command again with --shard i/{shards}"
         )
     if len(indices) != shards:
         raise DataError(f"{folder}: a shard is there twice; remove the folder and make the set again")
