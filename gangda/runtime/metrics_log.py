@@ -9,17 +9,21 @@ from gangda.runtime.files import clear_disk_errors, write_bytes
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line; cut back to the step that a run resumes from.
+    """A log that is first cut back to the step from which a run continues.
 
-    Lines of step 0 are of the pre-training and have a "pretraining_step", which `turn` cuts back likewise. Of one step
-    there may be several: `most` is how many lines there were in all when that step was saved, where it is known.
-    `lines` counts those in the file.
+    Lines of step 0 belong to pre-training and have a "pretraining_step", by which they are cut back likewise. A step
+    may have several lines: `max_lines` is how many there were in all when the step was saved, if that is known. `lines`
+    counts those in the file.
     """
 
-    def __init__(self, path: Path, step: int, turn: int = 0, most: int | None = None) -> None:
-        until = (step, 0 if step else turn)
-        lines = enumerate(_complete_lines(path), start=1)
-        kept = [line for number, line in lines if _place_of(path, number, line) <= until][:most]
+    def __init__(
+        self, path: Path, step: int, pretraining_step: int = 0, max_lines: int | None = None
+    ) -> None:
+        last = (step, 0 if step else pretraining_step)
+        text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        complete = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        kept = [line for number, line in enumerate(complete, 1) if _step_of(path, number, line) <= last]
+        kept = kept[:max_lines]
         write_bytes(path, "".join(kept).encode())
         self.path, self.lines = path, len(kept)
         with clear_disk_errors(path):
@@ -38,11 +42,11 @@ class MetricsLog:
             self.file.close()
 
 
-def _place_of(path: Path, number: int, line: str) -> tuple[int, int]:
-    """Step and turn of a line.
+def _step_of(path: Path, number: int, line: str) -> tuple[int, int]:
+    """Step and pre-training step of a line.
 
     Raises:
-        RunError: it is damaged; it is named.
+        RunError: it is damaged; the message names it.
     """
     try:
         record = json.loads(line)
@@ -51,13 +55,3 @@ def _place_of(path: Path, number: int, line: str) -> tuple[int, int]:
         raise RunError(
             f"{path}: line {number} is damaged; delete that line (or the file) and run the same command again"
         ) from None
-
-
-def _complete_lines(path: Path) -> list[str]:
-    if not path.is_file():
-        return []
-    return [
-        line
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-        if line.endswith("\n")
-    ]

@@ -235,21 +235,18 @@ def _refuse_difference(path: Path, recorded: Path, asked: str, ignoring: Collect
         raise RunError(f"{recorded}: damaged ({reason}); put it back, or choose another --out") from None
     now = _flat(asked)
     for key in [*before, *(key for key in now if key not in before)]:
-        if before.get(key) != now.get(key) and key.split(".")[-1] not in ignoring:
-            longer = (
-                "--resume to go on with another budget, "
-                if key.startswith("budget.") and not ignoring
-                else ""
-            )
-            raise RunError(
-                f"{path}: was made with {key} = {_short(before.get(key))}, not {_short(now.get(key))}; use the same "
-                f"options (--config takes the run's own config.yaml), {longer}or another --out"
-            )
-
-
-def _short(value: Any) -> str:
-    """A value in words; a long one cut."""
-    return value[:60] if isinstance(value, str) else reprlib.repr(value)
+        if before.get(key) == now.get(key) or key.split(".")[-1] in ignoring:
+            continue
+        resume = "--resume to continue with another budget, "
+        longer = resume if key.startswith("budget.") and not ignoring else ""
+        old, new = (
+            value[:60] if isinstance(value, str) else reprlib.repr(value)
+            for value in (before.get(key), now.get(key))
+        )
+        raise RunError(
+            f"{path}: was made with {key} = {old}, not {new}; use the same options (--config takes the run's own "
+            f"config.yaml), {longer}or another --out"
+        )
 
 
 def _flat(text: str) -> dict[str, Any]:

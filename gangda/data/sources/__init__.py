@@ -1,1 +1,6 @@
-"""Readers: one data source each, to `LabelledImages`."""
+"""Data sources, one file each.
+
+A named source is a function `load(config) -> RawSource` and a line in `gangda.config.catalog.SOURCES`; its module may
+have `find(name)`, which returns where the set lies (None: not here). A kind of path is a function `read` (see
+`loading.py`).
+"""
