@@ -21,8 +21,8 @@ from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import Cell, ComparisonPlan
 from gangda.errors import DataError
 from gangda.runtime.files import read_json, write_json
-from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
+from gangda.runtime.plain import from_plain, to_plain
 
 
 class StoredCell(Protocol):

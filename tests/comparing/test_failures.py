@@ -26,9 +26,9 @@ from gangda.config.schema import (
     Runtime,
 )
 from gangda.errors import DataError, OutcomeError
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
-from gangda.runtime.hashed_file import write_hashed_json
 from gangda.sampling import sampler
 
 QUICK = Runtime(device="cpu", precision="fp32", threads=1)

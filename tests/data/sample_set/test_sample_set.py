@@ -253,7 +253,7 @@ DAMAGES: list[tuple[str, str, Damage, str]] = [
     ("npz", "wrong counts", lambda out: change_index(out, counts=[4, 0, 7]), "instead of"),
     ("npz", "negative", lambda out: change_index(out, counts=[-5, 0, 7]), "damaged"),
     ("npz", "too few counts", lambda out: change_index(out, counts=[5, 7]), "do not fit"),
-    ("npz", "filtering", lambda out: change_index(out, filtering=[3]), "'filtering' is damaged"),
+    ("npz", "filtering", lambda out: change_index(out, filtering=[3]), "'filtering' is missing or damaged"),
     (
         "npz",
         "half of it",
