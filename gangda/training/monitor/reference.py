@@ -25,13 +25,14 @@ class Reference:
     """Real images, grouped as the samples will be, and what both are measured with.
 
     Attributes:
-        images: up to `per_class` of each class; for an unconditional group up to `per_class` in all, each class by its
-            share. Validation images first, then training ones.
+        images: up to `per_class` of each class; for an unconditional generator up to `per_class` in all, each class by
+            its share. Validation images first, then training ones.
         conditional: whether samples are grouped by class; one group of everything otherwise.
-        per_class: samples to draw of each class; of everything, in an unconditional group.
+        per_class: samples to draw of each class; of everything, for an unconditional generator.
         extractor: label-free features in which distances are taken.
         classifier: trained on the run's training images; None where there are too few of them, or no classes.
-        real_accuracy: its accuracy on the real images named by `real_name`, in [0, 1]; NaN without a classifier.
+        real_accuracy: its accuracy on the validation images (without any, on the training images), in [0, 1]; NaN
+            without a classifier.
         class_shares: (K,) share of each class among the training images.
         skipped: what could not be prepared and why, in words; "" where everything could.
     """
@@ -55,25 +56,30 @@ def make_reference(
     context: DeviceContext,
     cache: Path | None,
 ) -> Reference:
-    """Prepare everything that all checks of a run share; trains the classifier unless `cache` (a folder) has it.
+    """Prepare what all checks of a run share; trains the classifier unless `cache` (a folder) has it.
 
-    `validation` are held-out images of the same subset, and may be none. Where a class has too few, training
-    images fill up: spread needs numbers. The same arguments give the same reference, bit for bit.
+    `validation` are held-out images of the same subset, and may be none. Where a class has too few, training images
+    fill up: spread needs numbers. The same arguments give the same reference, bit for bit.
     """
-    wanted = samples_per_class(train.num_classes)
-    per_class = wanted if conditional else wanted * train.num_classes
-    shares = train.counts() / len(train)
-    even = np.full(train.num_classes, wanted)
-    numbers = even if conditional else _by_share(per_class, shares, train.counts() + validation.counts())
-    classifier, skipped = None, _why_no_classifier(train)
-    if not skipped:
-        classifier = cached_classifier(
-            train, CLASSIFIER, seed=seed_for(seed, "watch", "classifier"), context=context, cache=cache
-        )
-    held = validation if len(validation) else train
-    accuracy = float((classifier.predict(held.pixels) == held.labels).mean()) if classifier else float("nan")
+    wanted = int(np.clip(SAMPLES // train.num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
+    counts, shares = train.counts(), train.counts() / len(train)
+    if conditional:
+        per_class, numbers = wanted, np.full(train.num_classes, wanted)
+    else:
+        per_class = wanted * train.num_classes
+        numbers = _by_share(per_class, shares, counts + validation.counts())
+    classifier, accuracy, skipped = None, float("nan"), []
+    if train.num_classes < 2:
+        skipped.append("no classes: labels are not checked")
+    elif len(train) < MIN_TRAINED * train.num_classes:
+        skipped.append(f"fewer than {MIN_TRAINED} training images per class: labels are not checked")
+    else:
+        classifier_seed = seed_for(seed, "watch", "classifier")
+        classifier = cached_classifier(train, CLASSIFIER, seed=classifier_seed, context=context, cache=cache)
+        held_out = validation if len(validation) else train
+        accuracy = float((classifier.predict(held_out.pixels) == held_out.labels).mean())
     if not len(validation):
-        skipped = "; ".join(filter(None, (skipped, "no validation images: training images are used")))
+        skipped.append("no validation images: training images are used")
     return Reference(
         images=_validation_first(train, validation, numbers),
         conditional=conditional,
@@ -82,21 +88,8 @@ def make_reference(
         classifier=classifier,
         real_accuracy=accuracy,
         class_shares=shares,
-        skipped=skipped,
+        skipped="; ".join(skipped),
     )
-
-
-def samples_per_class(num_classes: int) -> int:
-    """An even share of `SAMPLES`, within limits."""
-    return int(np.clip(SAMPLES // num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
-
-
-def _why_no_classifier(train: LabelledImages) -> str:
-    if train.num_classes < 2:
-        return "no classes: labels are not checked"
-    if len(train) < MIN_TRAINED * train.num_classes:
-        return f"fewer than {MIN_TRAINED} training images per class: labels are not checked"
-    return ""
 
 
 def _by_share(total: int, shares: FloatArray, available: IntArray) -> IntArray:
@@ -111,20 +104,14 @@ def _by_share(total: int, shares: FloatArray, available: IntArray) -> IntArray:
 
 def _validation_first(train: LabelledImages, validation: LabelledImages, wanted: IntArray) -> LabelledImages:
     """Up to `wanted` (K,) images of each class, spread evenly over the set they come from."""
-    pixels, labels = [], []
+    parts = []
     for label in range(train.num_classes):
         left = int(wanted[label])
-        for part in (validation, train):
-            rows = np.flatnonzero(part.labels == label)
+        for images in (validation, train):
+            rows = np.flatnonzero(images.labels == label)
             rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(left, len(rows))).astype(np.int64))]
-            pixels.append(part.pixels[rows])
-            labels.append(part.labels[rows])
+            parts.append((images.pixels[rows], images.labels[rows]))
             left -= len(rows)
-    joined = np.concatenate(labels)
-    return LabelledImages(
-        np.concatenate(pixels),
-        joined,
-        train.class_names,
-        np.arange(len(joined)),
-        np.zeros(len(joined), dtype=np.uint8),
-    )
+    pixels, labels = (np.concatenate(several) for several in zip(*parts, strict=True))
+    rows, origin = np.arange(len(labels)), np.zeros(len(labels), dtype=np.uint8)
+    return LabelledImages(pixels, labels, train.class_names, rows, origin)

@@ -1,0 +1,26 @@
+import json
+
+import pytest
+
+from gangda.training.result import TrainResult
+
+
+def test_a_result_is_read_back_as_it_was_recorded(tmp_path):
+    result = TrainResult(
+        tmp_path,
+        "cdcgan",
+        finished=True,
+        steps=8,
+        seconds=2.0,
+        images=256,
+        evaluation_seconds=0.5,
+        parameters={"generator": 3},
+        alarms=("ALARM: noise",),
+        best_step=4,
+    )
+    recorded = json.loads(json.dumps(result.recorded()))
+    assert "run" not in recorded  # the folder may be moved
+    assert TrainResult.from_recorded(tmp_path, recorded) == result
+    assert result.as_dict()["images_per_second"] == 128
+    with pytest.raises(KeyError):
+        TrainResult.from_recorded(tmp_path, {"finished": True, "alarms": []})
