@@ -70,4 +70,5 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(tmp_path):
     checkpoints.restore({"a": part})
     assert part.value == 10
     assert len(lines) == 1
-    assert "step-00000020.pt: passed over" in lines[0]
+    assert "step-00000020.pt: its hash does not match" in lines[0]
+    assert "using the one before it" in lines[0]
