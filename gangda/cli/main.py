@@ -28,7 +28,7 @@ class Subcommand:
 COMMANDS: Mapping[str, Subcommand] = {
     "train": Subcommand(
         "Train a generator on real images; writes a run folder.",
-        ("data", "arch", "recipe", "budget", "runtime"),
+        ("data", "arch", "recipe", "method", "budget", "runtime"),
         together=True,
     ),
     "sample": Subcommand(
@@ -50,7 +50,18 @@ COMMANDS: Mapping[str, Subcommand] = {
     ),
     "compare": Subcommand(
         "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",
-        ("data", "compare", "arch", "recipe", "budget", "sampler", "transforms", "classifier", "runtime"),
+        (
+            "data",
+            "compare",
+            "arch",
+            "recipe",
+            "method",
+            "budget",
+            "sampler",
+            "transforms",
+            "classifier",
+            "runtime",
+        ),
     ),
     "doctor": Subcommand(
         "Tell what is installed and found here, what would be chosen, and why; with --data, what is in it.",

@@ -33,6 +33,7 @@ PANELS: Mapping[str, str] = {
     "data": "Data",
     "arch": "Architecture",
     "recipe": "Training recipe",
+    "method": "Training method",
     "budget": "Training budget",
     "transforms": "Traditional transforms",
     "classifier": "Classifier",
@@ -43,6 +44,7 @@ PANELS: Mapping[str, str] = {
     "compare": "Comparison",
     "runtime": "Device and seed",
 }
+OWNED = {"arch": files.spec_fields, "method": files.method_fields}  # sections whose options depend on --arch
 MOST_SHOWN = 40  # characters of a list of names; longer ones are left to completion and to messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
 COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str, arms.Arm]] = {
@@ -147,7 +149,8 @@ def section_flags(section: str) -> Iterator[Flag]:
     """The flags of a section; those of all architectures together for `arch`."""
     if section == "arch":
         yield _arch_flag()
-        for name, owners in settings.spec_fields().items():
+    if section in OWNED:
+        for name, owners in OWNED[section]().items():
             yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
         return
     for field in files.fields_of(files.SECTIONS[section]):

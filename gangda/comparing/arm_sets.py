@@ -10,7 +10,8 @@ from gangda.augmenting.candidates import Filters, filter_choices
 from gangda.augmenting.plan import AugmentPlan, make_plan
 from gangda.config import architectures
 from gangda.config.arms import Arm, find, ratio_of
-from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, Recipe, TrainConfig
+from gangda.config.methods import default_options
+from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
 from gangda.sampling.filters import filter_class, in_order
 
@@ -112,9 +113,12 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
     """How a cell trains: as the experiment says, or, for another architecture, as that one does by default."""
     runtime = dataclasses.replace(config.runtime, seed=seed)
     if arch == config.arch:
-        return TrainConfig(config.data, arch, config.spec, config.recipe, config.budget, runtime)
+        return TrainConfig(
+            config.data, arch, config.spec, config.recipe, config.method, config.budget, runtime
+        )
     kind = architectures.spec_class(arch)
-    return TrainConfig(config.data, arch, kind(), Recipe(**kind.recipe), config.budget, runtime)
+    recipe, method = default_options(kind.recipe, kind.method)
+    return TrainConfig(config.data, arch, kind(), recipe, method, config.budget, runtime)
 
 
 def chooses(compare: CompareConfig) -> bool:
@@ -141,7 +145,7 @@ def choices_of(
     if arm.added not in CHOOSING:
         return (fixed_filters(config.compare),)
     made_by = arch or config.arch
-    loss = train_config(config, made_by, config.runtime.seed).recipe.loss
+    loss = getattr(train_config(config, made_by, config.runtime.seed).method, "loss", "")
 
     def check(name: str) -> None:
         filter_class(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
@@ -159,6 +163,6 @@ def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None
     """
     found = [(arm, arch or config.arch) for arm, arch in map(find, config.compare.arms)]
     for arch in sorted({arch for arm, arch in found if arm.sampled}):
-        loss = train_config(config, arch, config.runtime.seed).recipe.loss
+        loss = getattr(train_config(config, arch, config.runtime.seed).method, "loss", "")
         for name in in_order(config.compare.filter):
             filter_class(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)

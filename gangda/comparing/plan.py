@@ -239,7 +239,11 @@ def _own_code(config: ComparisonConfig) -> dict[str, Any]:
 def _trained_as(config: ComparisonConfig, arch: str) -> dict[str, Any]:
     """What an architecture that an arm asks for itself has by default: a cell depends on it."""
     trained = train_config(config, arch, config.runtime.seed)
-    return {"spec": dataclasses.asdict(trained.spec), "recipe": dataclasses.asdict(trained.recipe)}
+    return {
+        "spec": dataclasses.asdict(trained.spec),
+        "recipe": dataclasses.asdict(trained.recipe),
+        "method": dataclasses.asdict(trained.method),
+    }
 
 
 def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:

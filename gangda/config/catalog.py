@@ -16,15 +16,13 @@ from gangda.errors import UsageError, suggestion
 class Entry:
     """One name: what it is, where it lives, and where it comes from.
 
-    `target` is "module:attribute"; so are `spec`, for what has options of its own, and `load`, which makes the empty
-    generator of an architecture that is fitted, not built, from its saved tensors.
+    `target` is "module:attribute"; so is `spec`, the dataclass of what has options of its own.
     """
 
     target: str
     summary: str
     source: str = ""
     spec: str = ""
-    load: str = ""
 
 
 ARCHITECTURES: Mapping[str, Entry] = {
@@ -118,29 +116,49 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "Ghosh 2018",
         "gangda.config.presets:MadganSeparateSpec",
     ),
+    "flow": Entry(
+        "gangda.zoo.flow.unet:build",
+        "small flow-matching U-Net, class-conditional",
+        "Lipman 2023; Liu 2023; Ronneberger 2015",
+        "gangda.config.architectures:FlowSpec",
+    ),
     "pca": Entry(
-        "gangda.zoo.closed_form.pca:fit",
+        "gangda.zoo.closed_form.pca:build",
         "a Gaussian in each class's principal components: the non-neural control",
         "Hotelling 1933",
         "gangda.config.architectures:PcaSpec",
-        "gangda.zoo.closed_form.pca:empty",
     ),
     "ppca": Entry(
-        "gangda.zoo.closed_form.ppca:fit",
+        "gangda.zoo.closed_form.ppca:build",
         "probabilistic PCA of each class: components, and noise for what they leave out",
         "Tipping 1999",
         "gangda.config.architectures:PpcaSpec",
-        "gangda.zoo.closed_form.ppca:empty",
     ),
 }
 
-GAMES: Mapping[str, Entry] = {
-    "two_player": Entry(
-        "gangda.training.adversarial.method:TwoPlayerGame",
-        "one generator (or a mixture) against real/fake scores",
+METHODS: Mapping[str, Entry] = {
+    "adversarial": Entry(
+        "gangda.training.adversarial.method:AdversarialMethod",
+        "a generator (or a mixture) against a discriminator",
+        "Goodfellow 2014",
+        "gangda.config.methods:AdversarialOptions",
     ),
     "madgan": Entry(
-        "gangda.training.adversarial.method:MadganGame", "which generator made it, or real", "Ghosh 2018"
+        "gangda.training.adversarial.madgan:MadganMethod",
+        "K generators against a discriminator that says which of them made an image",
+        "Ghosh 2018",
+        "gangda.config.methods:MadganOptions",
+    ),
+    "flow-matching": Entry(
+        "gangda.training.flow_matching:FlowMatchingMethod",
+        "a network learns the velocity from noise to images",
+        "Lipman 2023; Liu 2023",
+        "gangda.config.methods:FlowMatchingOptions",
+    ),
+    "closed-form": Entry(
+        "gangda.training.closed_form:ClosedFormMethod",
+        "a fit without training steps",
+        spec="gangda.config.methods:ClosedFormOptions",
     ),
 }
 
@@ -153,17 +171,19 @@ LOSSES: Mapping[str, Entry] = {
     "minimax": Entry(
         "gangda.training.adversarial.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"
     ),
-    "hinge": Entry("gangda.training.adversarial.losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+    "hinge": Entry(
+        "gangda.training.adversarial.score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"
+    ),
     "lsgan": Entry(
-        "gangda.training.adversarial.losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"
+        "gangda.training.adversarial.score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"
     ),
     "wasserstein": Entry(
-        "gangda.training.adversarial.losses:wasserstein",
+        "gangda.training.adversarial.score_losses:wasserstein",
         "difference of mean scores; wants --gp or --clip",
         "Arjovsky 2017",
     ),
     "relativistic": Entry(
-        "gangda.training.adversarial.losses:relativistic",
+        "gangda.training.adversarial.score_losses:relativistic",
         "each fake against a real image; wants --r1, --r2",
         "Huang 2024",
     ),

@@ -1,4 +1,4 @@
-"""Configuration files: YAML with one section per configuration class (`SECTIONS`), and `arch`."""
+"""Configuration files: YAML with one section per configuration class (`SECTIONS`), `arch` and `method`."""
 
 import dataclasses
 import difflib
@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gangda.config import renamed, schema
+from gangda.config import catalog, renamed, schema
+from gangda.config.architectures import spec_class
 from gangda.config.field_types import shortened
 from gangda.config.fields import Checked
+from gangda.config.methods import options_class
 from gangda.errors import UsageError
 
 FORMAT_VERSION = 1
@@ -28,6 +30,7 @@ SECTIONS: Mapping[str, type[Checked]] = {
 }
 
 Sections = dict[str, dict[str, Any]]  # section -> key -> value
+Owned = dict[str, dict[str, "dataclasses.Field[Any]"]]  # option -> owner -> field
 
 
 def read_config(path: Path) -> Sections:
@@ -79,11 +82,12 @@ def check_sections(loaded: Any, where: str) -> Sections:
         return {}
     if not isinstance(loaded, dict):
         raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
-    check_keys(loaded, [*SECTIONS, "arch"], where, "")
+    check_keys(loaded, [*SECTIONS, "arch", "method"], where, "")
     sections = {name: _section(where, name, value) for name, value in loaded.items()}
     for name, values in sections.items():
         if name != "arch":
-            check_keys(values, [field.name for field in fields_of(SECTIONS[name])], where, f"{name}.")
+            known = method_fields() if name == "method" else names_of(SECTIONS[name])
+            check_keys(values, known, where, f"{name}.")
     return sections
 
 
@@ -94,7 +98,32 @@ def merge_sections(
     merged = {name: {**below.get(name, {}), **above.get(name, {})} for name in {**below, **above}}
     if above.get("arch", {}).get("name") not in (None, below.get("arch", {}).get("name")):
         merged["arch"] = dict(above["arch"])  # the other architecture's options mean nothing here
+        merged.pop("method", None)
+        merged |= {"method": dict(above["method"])} if "method" in above else {}
     return merged
+
+
+def spec_fields() -> Owned:
+    """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
+    return _owned({arch: spec_class(arch) for arch in catalog.ARCHITECTURES})
+
+
+def method_fields() -> Owned:
+    """Options of all training methods: field name -> {method: its field}, in the catalog's order."""
+    return _owned({method: options_class(method) for method in catalog.METHODS})
+
+
+def _owned(classes: Mapping[str, type[Checked]]) -> Owned:
+    found: Owned = {}
+    for owner, kind in classes.items():
+        for field in fields_of(kind):
+            found.setdefault(field.name, {})[owner] = field
+    return found
+
+
+def names_of(cls: type[Checked]) -> list[str]:
+    """Names of the fields of a configuration class, in order."""
+    return [field.name for field in fields_of(cls)]
 
 
 def fields_of(cls: type[Checked]) -> "tuple[dataclasses.Field[Any], ...]":

@@ -51,7 +51,7 @@ class FiveByFiveSpec(NetSpec):
 class MadganSeparateSpec(NetSpec):
     """Report R1's MAD-GAN: K whole generators. Loss: the report's; optimizer and batch are our reading."""
 
-    game: ClassVar[str] = "madgan"
+    method: ClassVar[str] = "madgan"
     min_batch_size: ClassVar[int] = 2  # batch norm of its own
     first_widths: ClassVar[tuple[int, int]] = FIRST_WIDTHS
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}

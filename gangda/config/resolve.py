@@ -11,10 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.config import architectures, catalog, renamed, schema
+from gangda.config import architectures, catalog, methods, renamed, schema
 from gangda.config.field_types import convert
 from gangda.config.fields import Checked, flag_of, is_given, variable_of
-from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, fields_of, read_config
+from gangda.config.files import (
+    FORMAT_VERSION,
+    SECTIONS,
+    check_keys,
+    fields_of,
+    method_fields,
+    names_of,
+    read_config,
+    spec_fields,
+)
 from gangda.errors import UsageError
 
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
@@ -28,6 +37,7 @@ class Settings:
     arch: str
     spec: architectures.ArchSpec
     recipe: schema.Recipe
+    method: methods.MethodOptions
     budget: schema.Budget
     transforms: schema.TransformConfig
     classifier: schema.ClassifierConfig
@@ -67,7 +77,7 @@ def resolve(
     flags: Mapping[tuple[str, str], Any],
     environ: Mapping[str, str],
     config: Path | Layer | None = None,
-    used: Collection[str] = (*SECTIONS, "arch"),
+    used: Collection[str] = (*SECTIONS, "arch", "method"),
 ) -> Settings:
     """Resolve all sections.
 
@@ -85,15 +95,19 @@ def resolve(
     )
     arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
     spec_class = architectures.spec_class(arch)
-    _refuse_foreign_flags(arch, spec_class, flags)
+    method_class = methods.options_class(spec_class.method)
+    _refuse_foreign_flags(arch, spec_class, method_class, flags)
     resolved: dict[str, Any] = {"arch": arch}
     origins = {"arch.name": arch_origin}
-    for section, cls in {**SECTIONS, "arch": spec_class}.items():
+    for section, cls in {**SECTIONS, "method": method_class, "arch": spec_class}.items():
         layers = [
             ("flag", _flag_layer(section, cls, flags)),
             ("environment", _environment_layer(cls, environ) if section in used else {}),
             (source, _file_layer(section, cls, arch, file, source)),
-            (f"preset of {arch}", spec_class.recipe if section == "recipe" else {}),
+            (
+                f"preset of {arch}",
+                methods.preset(cls, spec_class.recipe) if section in ("recipe", "method") else {},
+            ),
         ]
         values, found = _merge(cls, layers)
         resolved["spec" if section == "arch" else section] = cls(**values)
@@ -106,15 +120,6 @@ def resolve(
 def environment_name(field: "dataclasses.Field[Any]") -> str:
     """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
     return variable_of(flag_of(field))
-
-
-def spec_fields() -> dict[str, dict[str, "dataclasses.Field[Any]"]]:
-    """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
-    found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
-    for arch in catalog.ARCHITECTURES:
-        for field in fields_of(architectures.spec_class(arch)):
-            found.setdefault(field.name, {})[arch] = field
-    return found
 
 
 def dump(config: Any) -> str:
@@ -134,7 +139,7 @@ def as_mapping(config: Any) -> dict[str, Any]:
             sections["arch"] = {"name": value, **sections.get("arch", {})}
         elif field.name == "spec":
             sections.setdefault("arch", {}).update(_plain(value))
-        elif field.name in SECTIONS:
+        elif field.name in SECTIONS or field.name == "method":
             sections[field.name] = _plain(value)
     return sections
 
@@ -160,18 +165,34 @@ def _arch_name(
 
 
 def _refuse_foreign_flags(
-    arch: str, spec: type[architectures.ArchSpec], flags: Mapping[tuple[str, str], Any]
+    arch: str,
+    spec: type[architectures.ArchSpec],
+    method: type[methods.MethodOptions],
+    flags: Mapping[tuple[str, str], Any],
 ) -> None:
-    own = {field.name for field in fields_of(spec)}
-    everyone = spec_fields()
+    """Refuse options of other architectures and methods, and shared ones that mean nothing to this method.
+
+    Raises:
+        UsageError: naming the architectures that have the option.
+    """
+    others = {"arch": (spec, spec_fields()), "method": (method, method_fields())}
     for section, name in flags:
-        if section == "arch" and name != "name" and name not in own:
-            flag = flag_of(next(iter(everyone[name].values())))
-            owners = ", ".join(everyone[name])
-            raise UsageError(f"{flag}: architecture {arch} has no such option; it belongs to --arch {owners}")
-        if section in ("recipe", "budget") and not spec.game:
+        if section in others and (section, name) != ("arch", "name"):
+            kind, owners = others[section]
+            if name not in names_of(kind):
+                field = next(iter(owners[name].values()))
+                named = ", ".join(_architectures_of(section, owners[name]))
+                raise UsageError(f"{flag_of(field)}: {arch} has no such option; it belongs to --arch {named}")
+        elif section in ("recipe", "budget") and section not in method.sections:
             field = next(field for field in fields_of(SECTIONS[section]) if field.name == name)
             raise UsageError(f"{flag_of(field)}: {arch} is fitted at once, not trained; leave it out")
+
+
+def _architectures_of(section: str, owners: Collection[str]) -> list[str]:
+    """Architectures that have an option, by the architectures or methods that own it."""
+    if section == "arch":
+        return list(owners)
+    return [arch for arch in catalog.ARCHITECTURES if architectures.spec_class(arch).method in owners]
 
 
 def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
@@ -193,6 +214,8 @@ def _file_layer(
 ) -> dict[str, Any]:
     """The file's values of a section; options of an architecture other than the chosen one are left out."""
     values = dict(file.get(section, {}))
+    if section == "method":
+        values = _own_values(values, cls, arch, file, source)
     if section == "arch":
         named = str(values.pop("name", arch))
         fields = fields_of(architectures.spec_class(named))
@@ -203,6 +226,23 @@ def _file_layer(
     return {
         name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
     }
+
+
+def _own_values(
+    values: dict[str, Any], cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
+) -> dict[str, Any]:
+    """A file's method options. Those of another method are left out where the file is of another architecture.
+
+    Raises:
+        UsageError: an option that the chosen architecture's method does not have.
+    """
+    foreign = [name for name in values if name not in names_of(cls)]
+    if foreign and file.get("arch", {}).get("name", arch) == arch:
+        named = ", ".join(_architectures_of("method", method_fields()[foreign[0]]))
+        raise UsageError(
+            f"--config {source}: method.{foreign[0]}: {arch} has no such option; it belongs to {named}"
+        )
+    return {name: value for name, value in values.items() if name not in foreign}
 
 
 def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from gangda.config import arms, catalog
 from gangda.config.architectures import ArchSpec, CdcganSpec
 from gangda.config.fields import Checked, option
+from gangda.config.methods import AdversarialOptions, MethodOptions
 from gangda.config.recipes import Budget as Budget
 from gangda.config.recipes import Recipe as Recipe
 from gangda.config.sampler_options import SamplerOptions as SamplerOptions
@@ -267,14 +268,24 @@ class CompareConfig(Checked):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that determines a generator: data, architecture and its options, recipe, budget, runtime."""
+    """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
 
     data: DataConfig = DataConfig()
     arch: str = "cdcgan"
     spec: ArchSpec = CdcganSpec()
     recipe: Recipe = Recipe()
+    method: MethodOptions = AdversarialOptions()
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
+
+    @property
+    def images_per_step(self) -> int:
+        """Real images that a training step takes."""
+        return self.recipe.batch_size * self.method.batches_per_step
+
+    def batches_before(self, step: int) -> int:
+        """Batches of real images taken before step 0, 1, ...; those of pre-training come first."""
+        return self.method.pretraining_steps + step * self.method.batches_per_step
 
 
 @dataclass(frozen=True)
@@ -285,6 +296,7 @@ class ComparisonConfig:
     arch: str = "cdcgan"
     spec: ArchSpec = CdcganSpec()
     recipe: Recipe = Recipe()
+    method: MethodOptions = AdversarialOptions()
     budget: Budget = Budget()
     transforms: TransformConfig = TransformConfig()
     classifier: ClassifierConfig = ClassifierConfig()

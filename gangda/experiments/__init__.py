@@ -11,7 +11,7 @@ base:                                 # sections as in any --config
 vary:                                 # every combination of these is a variant; the first one is the reference
   arch.generators: [1, 3, 5, 8]
 variants:                             # or, instead of `vary`, by name
-  hinge: {recipe: {loss: hinge}}
+  hinge: {method: {loss: hinge}}
 between: true                         # false: variants are listed side by side, not tested
 arm: generated+traditional            # measure compare: the arm that variants are compared in
 metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first

@@ -22,8 +22,9 @@ from gangda.training.budget import step_budget
 from gangda.training.option_rules import refuse_misfits, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
-from gangda.training.saved_model import Model, build_networks, load_model
+from gangda.training.saved_model import Model, load_model
 from gangda.training.worker_ranks import run_worker
+from gangda.zoo.networks import build_networks
 
 SCARCE = 20  # training images of a class below which generated ones are expected to harm
 BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
@@ -122,8 +123,7 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
             f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
         )
     config = _filled_in(config, images)
-    if config.spec.game:
-        refuse_misfits(config, images)
+    refuse_misfits(config, images)
     return config
 
 
@@ -136,15 +136,16 @@ def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
     if least < SCARCE:
         name = images.class_names[int(counts.argmin())]
         yield f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
-    if config.spec.game and size > len(images):
+    if "recipe" in config.method.sections and size > len(images):
         yield f"--batch-size {size:,} is more than the {len(images):,} training images: a batch repeats some"
 
 
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
     """Nothing left to be decided by the code: widths and steps as they follow from the images."""
     spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
-    if spec.game and (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
-        budget = dataclasses.replace(budget, steps=spec.steps_for(len(images)))
+    if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
+        steps = config.method.total_steps or spec.steps_for(len(images))
+        budget = dataclasses.replace(budget, steps=steps)
     return dataclasses.replace(config, spec=spec, budget=budget)
 
 
@@ -175,7 +176,7 @@ def fit_run(
             _refuse_less(config, len(images), folder)
             folder.claim(resolve.dump(config), _open_to_change(config) if resume else (), fingerprint)
             training = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
-            return training.fit() if config.spec.game else training.fit_closed_form()
+            return training.fit()
 
 
 def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
@@ -186,7 +187,7 @@ def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
     """
     wanted = step_budget(config, images).total_steps
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
-    if config.spec.game and wanted is not None and wanted < done:
+    if wanted is not None and wanted < done:
         raise RunError(
             f"{folder.path}: has done {done:,} steps, more than the {wanted:,} asked for; give --steps {done} or more, "
             "or choose another --out"
@@ -201,8 +202,5 @@ def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
 
 def _parameters(config: TrainConfig, images: LabelledImages) -> dict[str, int]:
     """`count_parameters` of the networks that would be trained."""
-    if not config.spec.game:
-        return {"generator": 0}
     networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-    modules = {"generator": networks.generator, "discriminator": networks.discriminator}
-    return {name: count_parameters(module) for name, module in modules.items()}
+    return {name: count_parameters(module) for name, module in networks.modules().items()}

@@ -37,7 +37,7 @@ class StepBudget:
 
 def step_budget(config: TrainConfig, images: int) -> StepBudget:
     """The budget of a configuration in which it is filled in, for so many training images."""
-    budget, per_step = config.budget, config.recipe.images_per_step
+    budget, per_step = config.budget, max(1, config.images_per_step)
     number = int(budget.checkpoint_every.rstrip("se"))
     every = max(1, number * images // per_step) if budget.checkpoint_every[-1] == "e" else number
     if budget.minutes is not None:

@@ -42,25 +42,25 @@ def ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
 
 
 class Curriculum:
-    """A pool that grows over `turns` batches from the easiest quarter of each class to all images.
+    """A pool that grows over `batches` batches from the easiest quarter of each class to all images.
 
     Ranks are shares of the class, so that the classes' shares of the pool stay what they are. Images and row numbers
     are on the CPU.
     """
 
-    def __init__(self, pixels: Tensor, labels: Tensor, seed: int, turns: int) -> None:
+    def __init__(self, pixels: Tensor, labels: Tensor, seed: int, batches: int) -> None:
         places = ranks(difficulty(pixels, labels), labels)
         self.order = places.argsort(stable=True)
         self.places = places[self.order]
-        self.seed, self.turns = seed, turns
+        self.seed, self.batches = seed, batches
 
-    def pool(self, turn: int) -> Tensor:
+    def pool(self, number: int) -> Tensor:
         """Row numbers admitted at batch 0, 1, ...: int64, at least one image of each class."""
-        share = START + (1 - START) * min(1.0, turn / self.turns)
+        share = START + (1 - START) * min(1.0, number / self.batches)
         return self.order[: int(torch.searchsorted(self.places, share))]
 
-    def rows(self, turn: int, size: int) -> Tensor:
-        """`size` rows drawn from the pool, with replacement; they depend on (seed, turn) alone."""
-        pool = self.pool(turn)
-        draw = torch.randint(len(pool), (size,), generator=torch_stream(self.seed, "curriculum", turn))
+    def rows(self, number: int, size: int) -> Tensor:
+        """`size` rows drawn from the pool, with replacement; they depend on (seed, number) alone."""
+        pool = self.pool(number)
+        draw = torch.randint(len(pool), (size,), generator=torch_stream(self.seed, "curriculum", number))
         return pool[draw]

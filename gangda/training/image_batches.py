@@ -6,12 +6,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gangda.config.schema import Recipe
+from gangda.config.schema import Recipe, TrainConfig
 from gangda.data.images import LabelledImages, to_float
 from gangda.data.memmap import as_tensor
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import torch_stream
-from gangda.training import schedules
 from gangda.training.curriculum import Curriculum
 from gangda.training.rank_batches import Share
 
@@ -53,31 +52,33 @@ class ResidentImages:
 
 
 def batches(
-    images: ResidentImages, recipe: Recipe, share: Share | None = None
+    images: ResidentImages, config: TrainConfig, share: Share | None = None
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Batch of the discriminator's turn 0, 1, ... (`share`: a rank's part of it)."""
+    """Batch number 0, 1, ... of real images (`share`: a rank's part of it)."""
+    recipe = config.recipe
     if share is None and not recipe.curriculum and recipe.class_sampling == "natural":
-        return lambda turn: images.batch(turn, recipe.batch_size)
-    rows = _row_numbers(images, recipe)
+        return lambda number: images.batch(number, recipe.batch_size)
+    rows = _row_numbers(images, config)
     if share is None:
-        return lambda turn: images.take(rows(turn))
+        return lambda number: images.take(rows(number))
     own = share.real.to(images.labels.device)
-    return lambda turn: images.take(rows(turn)[own])
+    return lambda number: images.take(rows(number)[own])
 
 
-def _row_numbers(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tensor]:
-    """Rows of turn 0, 1, ...: epoch by epoch or drawn by class, or by the curriculum while it lasts."""
+def _row_numbers(images: ResidentImages, config: TrainConfig) -> Callable[[int], Tensor]:
+    """Rows of batch 0, 1, ...: epoch by epoch or drawn by class, or by the curriculum while it lasts."""
+    recipe = config.recipe
     usual = _drawn_by_class(images, recipe) or partial(images.rows, size=recipe.batch_size)
     if not recipe.curriculum:
         return usual
-    turns = schedules.turns_before(recipe, recipe.curriculum)
+    count = config.batches_before(recipe.curriculum)
     # Ranked on the CPU: its doubles and decompositions are not to be had on every device.
-    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, turns)
+    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, count)
 
-    def rows(turn: int) -> Tensor:
-        if turn < turns:
-            return easy.rows(turn, recipe.batch_size).to(images.labels.device)
-        return usual(turn)
+    def rows(number: int) -> Tensor:
+        if number < count:
+            return easy.rows(number, recipe.batch_size).to(images.labels.device)
+        return usual(number)
 
     return rows
 
@@ -91,7 +92,7 @@ CLASS_WEIGHTS: dict[str, Callable[[Tensor], Tensor] | None] = {
 
 
 def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tensor] | None:
-    """Rows of turn 0, 1, ...: each image's class drawn by weight, then one of its images, both with replacement.
+    """Rows of batch 0, 1, ...: each image's class drawn by weight, then one of its images, both with replacement.
 
     Source: Mahajan 2018, section 3.1, for the square root.
     """
@@ -102,8 +103,8 @@ def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], T
     order, counts = labels.argsort(stable=True), labels.bincount()
     weights, first = weight_of(counts.float()), counts.cumsum(0) - counts
 
-    def rows(turn: int) -> Tensor:
-        rng = torch_stream(images.seed, "class draw", turn)
+    def rows(number: int) -> Tensor:
+        rng = torch_stream(images.seed, "class draw", number)
         chosen = torch.multinomial(weights, recipe.batch_size, replacement=True, generator=rng)
         within = (torch.rand(recipe.batch_size, generator=rng) * counts[chosen]).long()
         within = within.minimum(counts[chosen] - 1)  # where rounding has reached the end

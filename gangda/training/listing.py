@@ -11,7 +11,7 @@ from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.errors import UsageError
 from gangda.training.result import count_parameters
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 USUAL_IMAGES = ((1, 28, 28), 10)  # shape and classes where no --data is named
 
@@ -54,15 +54,13 @@ def parameters(name: str, shape: tuple[int, int, int], classes: int) -> dict[str
 
     None for what is fitted without training, and for images that are too large.
     """
-    spec = spec_class(name)()
-    if not spec.game:
-        return {"generator": None, "discriminator": None}
+    kind = spec_class(name)
     try:
-        networks = build_networks(name, spec, shape, classes)
+        networks = build_networks(name, kind(), shape, classes)
     except UsageError:
         return {"generator": None, "discriminator": None}
-    players = {"generator": networks.generator, "discriminator": networks.discriminator}
-    return {key: count_parameters(player) for key, player in players.items()}
+    counts = {key: count_parameters(network) or None for key, network in networks.modules().items()}
+    return {"generator": None, "discriminator": None, **counts}
 
 
 def labels_of(spec: type[ArchSpec]) -> str:

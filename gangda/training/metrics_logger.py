@@ -58,7 +58,7 @@ class MetricsLogger:
 
     def add(self, record: StepRecord) -> None:
         """Keep the values of a step; nothing waits for the device."""
-        self.latest.update(record.terms)
+        self.latest.update(record.losses)
 
     def write(
         self, record: StepRecord, pretraining_step: int, modules: Mapping[str, nn.Module], seconds: float

@@ -1,12 +1,13 @@
 """Which images of a step's batch are a rank's own, where several ranks train together."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from gangda.runtime.distributed import Ranks
 from gangda.zoo.layers.blocks import MinibatchStdDev
 
 
@@ -51,6 +52,15 @@ def deal(batch: int, generators: int, groups: int, rank: int, world: int) -> Sha
     return Share(torch.cat([own, rest]), own, batch, fakes)
 
 
+def share_of_batches(batch: int, modules: Mapping[str, nn.Module], ranks: Ranks) -> Share | None:
+    """This rank's share of each batch; None where there is one rank only."""
+    if not ranks.many:
+        return None
+    generators = int(getattr(modules["generator"], "num_generators", 1))
+    groups = max(map(groups_of, modules.values()))
+    return deal(batch, generators, groups, ranks.launch.rank, ranks.launch.world)
+
+
 def fits(batch: int, generators: int, groups: int, world: int) -> bool:
     """Whether such a batch can be dealt in equal shares. Losses are means: unequal shares would need weights."""
     fakes = batch // generators * generators
@@ -70,6 +80,21 @@ def groups_of(discriminator: nn.Module) -> int:
     return max(
         (layer.group for layer in discriminator.modules() if isinstance(layer, MinibatchStdDev)), default=1
     )
+
+
+def average_over_ranks(
+    ranks: Ranks, gradients: Sequence[Tensor], figures: Sequence[dict[str, Tensor]]
+) -> None:
+    """Put the means over the ranks in place of gradients and of figures by name, in one message.
+
+    Not by DistributedDataParallel: its hooks expect one backward pass for each forward pass, where a penalty
+    differentiates twice, a network is frozen for half of a step, and one pass serves several losses.
+    """
+    numbers = torch.stack([value.detach() for several in figures for value in several.values()])
+    ranks.average([*gradients, numbers])
+    means = iter(numbers)
+    for several in figures:
+        several.update({name: next(means) for name in several})
 
 
 def running_statistics(*networks: nn.Module) -> list[Tensor]:

@@ -5,9 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from torch import nn
-
-from gangda.config import catalog
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.data.paths import located
@@ -21,12 +18,14 @@ from gangda.runtime.signals import StopRequest
 from gangda.training import preview
 from gangda.training.budget import Stopwatch, step_budget
 from gangda.training.checkpoints import CheckpointManager, Stateful
-from gangda.training.loop import StepRecord, TrainState
+from gangda.training.loop import StepRecord
+from gangda.training.method import make_method
 from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
 from gangda.training.monitor.sample_monitor import SampleMonitor, is_due
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.saved_model import ModelCard, model_is_whole, save_model
-from gangda.training.worker_ranks import fresh_state, training_steps
+from gangda.training.state import TrainState, new_state
+from gangda.training.worker_ranks import training_steps
 from gangda.zoo.base import Generator
 
 
@@ -69,7 +68,7 @@ class TrainingRun:
             cache=path / "monitor",
             reporter=self.reporter,
             logger=self.logger,
-            conditioning_warmup=self.config.recipe.conditioning_warmup,
+            conditioning_warmup=getattr(self.config.method, "conditioning_warmup", 0),
         )
 
     def fit(self) -> TrainResult:
@@ -132,7 +131,8 @@ class TrainingRun:
             RunError: the checkpoints cannot be used.
         """
         self._reset()
-        state = fresh_state(self.config, self.images, self.context)
+        self.method = make_method(self.config, self.images, self.context)
+        state = new_state(self.method, self.config)
         self.checkpoints.restore(self._parts(state), regular=regular)
         return state
 
@@ -152,7 +152,7 @@ class TrainingRun:
         """The training loop from `state` on, in which the other ranks take part."""
         seed, ranks = self.config.runtime.seed, self.context.ranks
         stream_seed = seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
-        loop = training_steps(self.config, self.images, state, stream_seed, self.context)
+        loop = training_steps(self.config, self.images, self.method, state, stream_seed, self.context)
         if ranks.many:
             ranks.sync_signal(command=LOAD_STATE)
             ranks.broadcast({"state": state.dump(), "stream_seed": stream_seed})
@@ -185,10 +185,9 @@ class TrainingRun:
     def _log(self, state: TrainState, record: StepRecord) -> None:
         """A line in the log, and the progress bar."""
         seconds, arch = self.clock.seconds, self.config.arch
-        modules = {"discriminator": state.networks.discriminator, "generator": state.networks.generator}
-        self.logger.write(record, state.pretrained, modules, seconds)
+        self.logger.write(record, state.pretrained, state.modules, seconds)
         if not record.step:
-            self.reporter.step(f"pre-training {arch}", state.pretrained, self.config.recipe.d_pretrain)
+            self.reporter.step(f"pre-training {arch}", state.pretrained, self.config.method.pretraining_steps)
             return
         done, total = self.budget.progress(record.step, seconds)
         self.reporter.step(
@@ -197,11 +196,9 @@ class TrainingRun:
 
     def _save_checkpoint(self, state: TrainState) -> None:
         """Check that all values are finite, save a grid, evaluate if that is due, save; stop here after a collapse."""
-        refuse_lost_weights(
-            {"generator": state.ema, "discriminator": state.networks.discriminator}, state.step
-        )
+        refuse_lost_weights({**state.modules, "generator": state.ema}, state.step)
         self.logger.values(state.step)
-        evaluating = is_due(state.step, self.budget.checkpoint_every)
+        evaluating = self.config.method.monitored and is_due(state.step, self.budget.checkpoint_every)
         if state.step:  # grid first: a checkpoint without its grid could not be told from a finished save
             self._save_grid(state.ema, state.step)
         if evaluating:
@@ -209,7 +206,7 @@ class TrainingRun:
                 self.monitor.evaluate(state.ema, state.step)
         self.checkpoints.save(state.step, self._parts(state))
         if evaluating and self.config.budget.stop_when_collapsed and self.monitor.collapsed:
-            self._save_model(state.ema, state.step, {"discriminator": state.networks.discriminator})
+            self._save_model(state)
             self._write_result(state, finished=False)
             self._refuse_collapse(state.step, collapsed=True)
 
@@ -240,9 +237,10 @@ class TrainingRun:
 
     def _finish(self, state: TrainState) -> TrainResult:
         """Last evaluation, model and GIF. The checkpoint holds nothing of it, so that a longer run is the same run."""
-        with self.clock.paused():
-            self.monitor.finish(state.ema, state.step)
-        self._save_model(state.ema, state.step, {"discriminator": state.networks.discriminator})
+        if self.config.method.monitored:
+            with self.clock.paused():
+                self.monitor.finish(state.ema, state.step)
+        self._save_model(state)
         self._save_grid(state.ema, state.step)
         preview.save_animation(
             self.folder.path / "samples", lambda step: self.budget.is_regular(step) or step == state.step
@@ -255,9 +253,10 @@ class TrainingRun:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed
         preview.save_grids(folder, generator, step, seed=seed, context=self.context)
 
-    def _save_model(self, generator: Generator, step: int, others: Mapping[str, nn.Module]) -> None:
+    def _save_model(self, state: TrainState) -> None:
         """Write `model/`: the generator, the other networks, and the generator's best weights."""
         config = self.config
+        others = {name: module for name, module in state.modules.items() if name != "generator"}
         card = ModelCard(
             arch=config.arch,
             spec=asdict(config.spec),
@@ -266,12 +265,12 @@ class TrainingRun:
             data=asdict(located(config.data)),
             fingerprint=self.fingerprint,
             seed=config.runtime.seed,
-            steps=step,
+            steps=state.step,
             precision=self.context.precision,
             run=self.folder.path.name,
             best_step=self.monitor.best_step,
         )
-        save_model(self.folder.path, generator, card, self.images.row_id, others, self.monitor.best or None)
+        save_model(self.folder.path, state.ema, card, self.images.row_id, others, self.monitor.best or None)
 
     def _refuse_collapse(self, step: int, collapsed: bool) -> None:
         """Stop where the user wants to.
@@ -287,42 +286,21 @@ class TrainingRun:
 
     def _write_result(self, state: TrainState, finished: bool) -> TrainResult:
         """Replace `run.json`."""
-        networks = {"generator": state.networks.generator, "discriminator": state.networks.discriminator}
         result = TrainResult(
             run=self.folder.path,
             arch=self.config.arch,
             finished=finished,
             steps=state.step,
             seconds=self.clock.seconds,
-            images=state.step * self.config.recipe.images_per_step,
+            images=state.step * self.config.images_per_step,
             evaluation_seconds=self.monitor.seconds,
-            parameters={name: count_parameters(network) for name, network in networks.items()},
+            parameters={name: count_parameters(network) for name, network in state.modules.items()},
             alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
             best_step=self.monitor.best_step,
         )
         self.folder.write_state(
             **result.recorded(), fingerprint=self.fingerprint, collapsed=self.monitor.collapsed
         )
-        return result
-
-    def fit_closed_form(self) -> TrainResult:
-        """Architectures that are fitted, not trained."""
-        with self.stop.at_once(
-            f"{self.folder.path}: stopped before the fit was done; run the same command again"
-        ):
-            generator = catalog.builder("architecture", catalog.ARCHITECTURES, self.config.arch)(
-                self.config.spec, self.images
-            ).to(self.context.device)
-            self._save_model(generator, 0, {})
-            self._save_grid(generator, 0)
-        result = TrainResult(
-            self.folder.path,
-            self.config.arch,
-            finished=True,
-            seconds=self.clock.seconds,
-            parameters={"generator": 0},
-        )
-        self.folder.write_state(**result.recorded(), fingerprint=self.fingerprint)
         return result
 
 

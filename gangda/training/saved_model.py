@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from gangda.config import architectures, catalog
+from gangda.config import architectures
 from gangda.config.fields import from_plain
 from gangda.config.files import read_config
 from gangda.config.schema import DataConfig
@@ -20,8 +20,8 @@ from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, writ
 from gangda.runtime.hashed_file import read_listed, sha256
 from gangda.runtime.staging import folder_beside
 from gangda.training.recovery_messages import again, no_model, refusing_damage
-from gangda.zoo.base import Generator, Networks
-from gangda.zoo.layers.options import equip
+from gangda.zoo.base import Generator
+from gangda.zoo.networks import build_networks
 
 WEIGHTS = {"last": "generator.safetensors", "best": "best.safetensors"}
 DISCRIMINATOR = "discriminator.safetensors"
@@ -109,17 +109,6 @@ class Model:
         return None if counts is None else np.array(counts, dtype=np.int64)
 
 
-def build_networks(
-    arch: str, spec: architectures.ArchSpec, image_shape: tuple[int, int, int], num_classes: int
-) -> Networks:
-    """Fresh networks of an architecture from the catalog, initialised from torch's global stream."""
-    spec = spec.resolved(max(image_shape[1:]))
-    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
-        spec, image_shape, num_classes
-    )
-    return equip(networks, spec)
-
-
 def save_model(
     run: Path,
     generator: Generator,
@@ -170,7 +159,8 @@ def load_model(run: Path, checkpoint: str = "best") -> Model:
     with refusing_damage(run):
         card = _read_card(folder)
         checkpoint = "last" if card.best_step is None else checkpoint
-        generator = _rebuild(card, load(_read(folder, WEIGHTS[checkpoint], card)))
+        weights = load(_read(folder, WEIGHTS[checkpoint], card))
+        generator = cast(Generator, _rebuild(card, weights, "generator"))
         rows = np.array([int(line) for line in _read(folder, "rows.txt", card).split()], dtype=np.int64)
     return Model(generator.eval().requires_grad_(False), card, rows, checkpoint, run)
 
@@ -208,8 +198,7 @@ def load_discriminator(model: Model) -> nn.Module:
         raise RunError(f"{model.named}: keeps no discriminator; {again(model.run)}")
     with refusing_damage(model.run):
         tensors = load(_read(model.run / "model", DISCRIMINATOR, card))
-        network = _networks_for(card, tensors, "discriminator").discriminator
-        network.load_state_dict(tensors)
+        network = _rebuild(card, tensors, "discriminator")
     return network.eval().requires_grad_(False)
 
 
@@ -218,7 +207,7 @@ def loss_of(model: Model) -> str:
     path = None if model.run is None else model.run / "config.yaml"
     if path is None or not path.is_file():
         return ""
-    return str(read_config(path).get("recipe", {}).get("loss", ""))
+    return str(read_config(path).get("method", {}).get("loss", ""))
 
 
 def _checked(card: ModelCard) -> ModelCard:
@@ -246,28 +235,23 @@ def _read(folder: Path, name: str, card: ModelCard) -> bytes:
     return read_listed(folder / name, card.hashes.get(name, ""), cure="")
 
 
-def _rebuild(card: ModelCard, tensors: dict[str, torch.Tensor]) -> Generator:
-    load = catalog.lookup("architecture", catalog.ARCHITECTURES, card.arch).load
-    if not load:
-        generator = _networks_for(card, tensors, "generator").generator
-    else:
-        generator = catalog.resolve(load)(card.image_shape, tensors)
-    generator.load_state_dict(tensors)
-    return generator
-
-
-def _networks_for(card: ModelCard, tensors: Mapping[str, torch.Tensor], player: str) -> Networks:
-    """The card's networks, built only if these are the tensors of the player: a forged card could fill the memory.
+def _rebuild(card: ModelCard, tensors: Mapping[str, torch.Tensor], name: str) -> nn.Module:
+    """A network of the card with these weights, built only if they fit: a forged card could fill the memory.
 
     Raises:
-        ValueError: they are not.
+        ValueError: they do not.
     """
     spec = from_plain(architectures.spec_class(card.arch), card.spec)
     asked = (card.arch, spec, card.image_shape, len(card.class_names))
     with torch.device("meta"):  # shapes without numbers
-        expected = getattr(build_networks(*asked), player).state_dict()
-    if {name: tensor.shape for name, tensor in expected.items()} != {
-        name: tensor.shape for name, tensor in tensors.items()
-    }:
-        raise ValueError(f"the weights of the {player} are not of the networks that model.json describes")
-    return build_networks(*asked)
+        network = build_networks(*asked).modules()[name]
+    free = getattr(network, "sized_by_data", ())
+    expected, found = (
+        {key: () if key in free else tensor.shape for key, tensor in several.items()}
+        for several in (network.state_dict(), tensors)
+    )
+    if expected != found:
+        raise ValueError(f"the weights of the {name} are not of the networks that model.json describes")
+    network = build_networks(*asked).modules()[name]
+    network.load_state_dict(tensors)
+    return network

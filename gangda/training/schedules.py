@@ -1,26 +1,31 @@
-"""What changes in the course of training, as functions of the recipe and the step: nothing here needs to be saved."""
+"""Schedules, as functions of the recipe and the step: nothing here needs to be saved."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+from torch.optim import Optimizer
 
 from gangda.config.schema import Recipe
 
 
-def turns_before(recipe: Recipe, step: int) -> int:
-    """Turns of the discriminator before step 0, 1, ...: those of its pre-training come before all steps.
+def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> float:
+    """The share of its initial value that a learning rate has at step 0, 1, ....
 
-    The turns from `turns_before(step)` to `turns_before(step + 1)`, exclusive, belong to the step.
-    """
-    return recipe.d_pretrain + step * recipe.d_steps
-
-
-def learning_rates(recipe: Recipe, step: int, total_steps: int | None) -> tuple[float, float]:
-    """Learning rates of generator and discriminator at step 0, 1, ...: a share of the recipe's.
-
-    `horizon` is the number of steps of the run, where it is known; only the cosine asks for it.
+    `total_steps` of the run, where they are known; only the cosine needs them.
     """
     share = _SHARES[recipe.lr_schedule](recipe, step, total_steps)
-    return share * recipe.lr, share * d_lr(recipe)
+    warmup = recipe.lr_warmup_steps
+    return share * min(1.0, (step + 1) / warmup) if warmup else share
+
+
+def set_learning_rates(
+    optimizers: Iterable[Optimizer], recipe: Recipe, step: int, total_steps: int | None
+) -> None:
+    """Give each optimizer its rate at step 0, 1, ...: its initial one times the schedule's share."""
+    share = learning_rate_share(recipe, step, total_steps)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = share * group["initial_lr"]
 
 
 def _constant(recipe: Recipe, step: int, total_steps: int | None) -> float:
@@ -28,12 +33,12 @@ def _constant(recipe: Recipe, step: int, total_steps: int | None) -> float:
 
 
 def _inverse_sqrt(recipe: Recipe, step: int, total_steps: int | None) -> float:
-    """Needs no horizon, so that a run may be prolonged. Source: Karras 2024 (EDM2), equation 67."""
+    """Independent of the number of steps, so that a run may be prolonged. Source: Karras 2024 (EDM2), equation 67."""
     return 1 / math.sqrt(max(1.0, step / recipe.lr_constant_steps))
 
 
 def _cosine(recipe: Recipe, step: int, total_steps: int | None) -> float:
-    """To 0 at step `horizon`. Source: Loshchilov 2017, equation 5 without restarts."""
+    """To 0 at step `total_steps`. Source: Loshchilov 2017, equation 5 without restarts."""
     return 1.0 if total_steps is None else 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
 
 
@@ -44,17 +49,12 @@ _SHARES: dict[str, Callable[[Recipe, int, int | None], float]] = {
 }
 
 
-def d_lr(recipe: Recipe) -> float:
-    """The discriminator's learning rate, before any schedule."""
-    return recipe.lr if recipe.lr_d is None else recipe.lr_d
-
-
-def strength(recipe: Recipe, step: int) -> float:
-    """How much the class counts at step 0, 1, ...: rising from 0 to 1 over `conditioning_warmup` steps.
+def conditioning_scale(warmup: int, step: int) -> float:
+    """How much the class counts at step 0, 1, ...: rising from 0 to 1 over `warmup` steps.
 
     Source: Shahbazi 2022 (linear transition); it begins at step 0 here.
     """
-    return min(1.0, step / recipe.conditioning_warmup) if recipe.conditioning_warmup else 1.0
+    return min(1.0, step / warmup)
 
 
 def ema_decay(recipe: Recipe, step: int) -> float:

@@ -1,7 +1,7 @@
 """What every architecture builds, and what every discriminator answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,11 @@ class Scores:
     classes: Tensor | None = None
     features: Tensor | None = None
     unconditional: Tensor | None = None
+
+    def rows(self, rows: slice) -> "Scores":
+        """The scores of some rows of the batch."""
+        parts = {name: value[rows] for name, value in vars(self).items() if value is not None}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,21 +135,25 @@ class Wrapped(Generator):
 
 @dataclass(frozen=True)
 class Networks:
-    """The two players. `discriminator(x, y)` returns `Scores`."""
+    """What an architecture builds. `discriminator(x, y)` returns `Scores`; None where nothing opposes the generator."""
 
     generator: Generator
-    discriminator: nn.Module
+    discriminator: nn.Module | None = None
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Those that there are, by name."""
+        return {name: module for name, module in vars(self).items() if module is not None}
 
 
 Build = Callable[..., Networks]  # build(spec, image_shape, num_classes) -> Networks
 
 
-def set_strength(module: nn.Module, value: float) -> int:
+def set_conditioning_scale(module: nn.Module, value: float) -> int:
     """How much the class counts in the conditional layers, from 0 (not at all) to 1; how many such layers there are.
 
-    They are the submodules with an attribute `strength`. Source: Shahbazi 2022 (transitional conditioning).
+    They are the submodules with an attribute `conditioning_scale`. Source: Shahbazi 2022 (transitional conditioning).
     """
-    layers = [layer for layer in module.modules() if hasattr(layer, "strength")]
+    layers = [layer for layer in module.modules() if hasattr(layer, "conditioning_scale")]
     for layer in layers:
-        layer.strength = value  # type: ignore[assignment]
+        layer.conditioning_scale = value  # type: ignore[assignment]
     return len(layers)

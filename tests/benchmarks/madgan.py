@@ -23,8 +23,8 @@ from gangda.config.schema import Recipe, Runtime
 from gangda.data.images import LabelledImages, real_images
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.training.loop import ResidentImages, make_game, new_state, steps
-from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator, Networks
+from gangda.zoo.networks import build_networks
 
 ROUNDS, STEPS = 7, 3
 KS, BATCHES, SEPARATE = (1, 3, 5, 8), (64, 32), 5

@@ -5,19 +5,24 @@ OMP_NUM_THREADS=1 python tests/benchmarks/mixture.py
 
 import itertools
 import json
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gangda.config.schema import Recipe, Runtime
+from gangda.config.schema import Runtime
 from gangda.data.images import FloatArray
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.seeding import numpy_stream
-from gangda.training.adversarial.method import MadganGame, TwoPlayerGame
-from gangda.training.loop import new_state, steps
+from gangda.training.loop import steps
+from gangda.training.state import new_state
 from gangda.zoo.base import Generator, Networks, Scores
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from training_setup import configured, method_with
 
 MODES = np.array([10.0, 20.0, 60.0, 80.0, 110.0])
 WIDTHS = np.array([3.0, 3.0, 2.0, 2.0, 1.0])
@@ -79,11 +84,15 @@ class Stream:
 def train(k: int, *, count: int = 1500, seed: int = 0, **recipe: object) -> Generator:
     """The average generator after `count` steps; k = 0 is one generator against a plain discriminator."""
     torch.manual_seed(seed)
-    chosen = Recipe(**{"batch_size": 120, "lr": 1e-3, "beta1": 0.5, "r1": 0.1, "r1_every": 4, **recipe})
-    networks = Networks(Points(max(1, k)), PointJudge(k + 1))
-    state = new_state(networks, chosen, DeviceContext(torch.device("cpu"), torch.float32, 1))
-    game = MadganGame(networks, chosen) if k else TwoPlayerGame(networks, chosen)
-    loop = steps(state, game, Stream(seed), chosen, DeviceContext(torch.device("cpu"), torch.float32, 1))
+    values = {"batch_size": 120, "lr": 1e-3, "beta1": 0.5, "r1": 0.1, "r1_every": 4, **recipe}
+    config = configured("madgan" if k else "cdcgan", **values)
+    networks, context = (
+        Networks(Points(max(1, k)), PointJudge(k + 1)),
+        DeviceContext(torch.device("cpu"), torch.float32, 1),
+    )
+    method = method_with(config, networks, None, context, seed)
+    state, stream = new_state(method, config), Stream(seed)
+    loop = steps(state, method, lambda step: stream.batch(step, config.recipe.batch_size), config, context)
     for _ in itertools.islice(loop, count):
         pass
     return state.ema

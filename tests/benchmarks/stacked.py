@@ -27,9 +27,9 @@ from gangda.metrics.mode_counting import modes_of
 from gangda.metrics.modes import modes_and_kl
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.training.loop import ResidentImages, make_game, new_state, steps
-from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.draw import BLOCK, draw_block
+from gangda.zoo.networks import build_networks
 
 SAMPLES = 25_600
 SEEDS = (0, 1)

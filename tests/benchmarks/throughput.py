@@ -38,7 +38,8 @@ from gangda.data.sources import idx
 from gangda.runtime.device import DeviceContext, evaluating, prepare
 from gangda.sampling import sample
 from gangda.scoring import score
-from gangda.training.saved_model import ModelCard, build_networks, load_model, save_model
+from gangda.training.saved_model import ModelCard, load_model, save_model
+from gangda.zoo.networks import build_networks
 
 ROUNDS = 5
 NAMES = [str(digit) for digit in range(10)]

@@ -31,7 +31,7 @@ from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.training.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 ROUNDS, STEPS, WHOLE = 5, 2, 40
 MADGAN_BATCH = 60  # that five generators share evenly

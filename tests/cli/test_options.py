@@ -16,7 +16,7 @@ from gangda.config.fields import option
 from gangda.errors import IncompleteError, RunError, StoppedError
 
 COMMANDS = {
-    "train": ["data", "arch", "recipe", "budget", "runtime"],
+    "train": ["data", "arch", "recipe", "method", "budget", "runtime"],
     "sample": ["sample", "sampler", "runtime"],
     "augment": ["data", "augment", "sampler", "transforms", "classifier", "runtime"],
     "classify": ["classifier", "transforms", "runtime"],
@@ -26,6 +26,7 @@ COMMANDS = {
         "compare",
         "arch",
         "recipe",
+        "method",
         "budget",
         "sampler",
         "transforms",

@@ -107,7 +107,7 @@ def test_an_architecture_of_an_arms_own_is_part_of_the_identity(monkeypatch):
     """What it has by default may change with the version: then its cells are others."""
     arms = ("real", "generated", "generated@wgan-gp")
     before, without = plan(arms=arms), plan(arms=arms[:2])
-    assert before.fixed["others"]["wgan-gp"]["recipe"]["loss"] == "wasserstein"
+    assert before.fixed["others"]["wgan-gp"]["method"]["loss"] == "wasserstein"
     changed = {**architectures.WganGpSpec.recipe, "batch_size": 16}
     monkeypatch.setattr(architectures.WganGpSpec, "recipe", changed)
     after = plan(arms=arms)

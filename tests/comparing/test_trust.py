@@ -129,8 +129,8 @@ def config(**compare) -> ComparisonConfig:
 
 def test_the_recipe_of_an_arms_own_architecture_is_part_of_the_plan():
     plan = make_plan(config(arms=("real", "generated@dcgan-5x5")), "0123", None, None)
-    assert plan.fixed["recipe"]["simultaneous"] is False
-    assert plan.fixed["others"]["dcgan-5x5"]["recipe"]["simultaneous"] is True
+    assert plan.fixed["method"]["simultaneous"] is False
+    assert plan.fixed["others"]["dcgan-5x5"]["method"]["simultaneous"] is True
 
 
 def test_a_second_classifier_makes_another_plan_and_other_cells():

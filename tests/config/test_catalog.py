@@ -5,12 +5,12 @@ import importlib.util
 
 import pytest
 
-from gangda.config import architectures, catalog, schema
+from gangda.config import architectures, catalog, methods, schema
 from gangda.errors import UsageError
 
 TABLES = {
     "architecture": catalog.ARCHITECTURES,
-    "game": catalog.GAMES,
+    "game": catalog.METHODS,
     "loss": catalog.LOSSES,
     "policy": catalog.POLICIES,
     "data set": catalog.SOURCES,
@@ -42,8 +42,9 @@ def test_summary_is_one_short_line(kind, name):
 def test_architecture_has_a_spec_with_defaults_and_a_valid_preset(name):
     spec = architectures.spec_class(name)
     assert isinstance(spec(), architectures.ArchSpec)
-    schema.Recipe(**spec.recipe)
-    assert spec.game == "" or spec.game in catalog.GAMES
+    recipe, method = methods.default_options(spec.recipe, spec.method)
+    known = {field.name for options in (recipe, method) for field in dataclasses.fields(options)}
+    assert set(spec.recipe) <= known
 
 
 @pytest.mark.parametrize("name", catalog.ARCHITECTURES)

@@ -4,11 +4,12 @@ import pytest
 
 from gangda.config import files, renamed, resolve
 from gangda.config.fields import flag_of, variable_of
+from gangda.config.methods import MadganOptions
 from gangda.errors import UsageError
 
 CURRENT = {
     flag_of(field): (section, field.name)
-    for section, cls in files.SECTIONS.items()
+    for section, cls in {**files.SECTIONS, "method": MadganOptions}.items()
     for field in files.fields_of(cls)
 }
 

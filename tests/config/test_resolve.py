@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from gangda.config import architectures, arms, catalog, files, resolve, schema
+from gangda.config import architectures, arms, catalog, files, methods, resolve, schema
 from gangda.config.field_types import type_of
 from gangda.errors import UsageError
 
@@ -35,8 +35,9 @@ def test_flag_over_environment_over_file_over_preset_over_default(write):
     flags = {("recipe", "lr"): "0.5"}
     found = resolve.resolve(flags, {"GANGDA_LR": "0.2", "GANGDA_BETA1": "0.7"}, path)
     recipe = found.recipe
-    assert (recipe.lr, recipe.beta1, recipe.beta2, recipe.r1, recipe.ema) == (0.5, 0.7, 0.9, 0.0, 0.999)
-    origins = [found.origins[f"recipe.{name}"] for name in ("lr", "beta1", "beta2", "r1", "ema")]
+    assert (recipe.lr, recipe.beta1, recipe.beta2, found.method.r1, recipe.ema) == (0.5, 0.7, 0.9, 0.0, 0.999)
+    names = ("recipe.lr", "recipe.beta1", "recipe.beta2", "method.r1", "recipe.ema")
+    origins = [found.origins[name] for name in names]
     assert origins == ["flag", "environment", str(path), "preset of gan", "default"]
 
 
@@ -135,12 +136,12 @@ def test_flag_of_another_architecture_names_its_owners():
         resolve.resolve({("arch", "generators"): "4"}, {})
     assert (
         str(caught.value)
-        == "--generators: architecture cdcgan has no such option; it belongs to --arch madgan, madgan-separate"
+        == "--generators: cdcgan has no such option; it belongs to --arch madgan, madgan-separate"
     )
 
 
 def test_yaml_words_that_yaml_reads_as_booleans(write):
-    assert resolve.resolve({}, {}, write("recipe: {cr_flip: on}")).recipe.cr_flip is True
+    assert resolve.resolve({}, {}, write("method: {cr_flip: on}")).method.cr_flip is True
     with pytest.raises(UsageError, match="expected text"):
         resolve.resolve({}, {}, write("data: {source: on}"))
 
@@ -200,9 +201,11 @@ def sections(draw, cls):
 @st.composite
 def experiments(draw):
     arch = draw(st.sampled_from(list(catalog.ARCHITECTURES)))
-    names = ("data", "recipe", "budget", "transforms", "classifier", "compare", "runtime")
+    spec = architectures.spec_class(arch)
+    names = ("data", "recipe", "budget", "sampler", "transforms", "classifier", "compare", "runtime")
     drawn = {name: draw(sections(files.SECTIONS[name])) for name in names}
-    return schema.ComparisonConfig(arch=arch, spec=draw(sections(architectures.spec_class(arch))), **drawn)
+    method = draw(sections(methods.options_class(spec.method)))
+    return schema.ComparisonConfig(arch=arch, spec=draw(sections(spec)), method=method, **drawn)
 
 
 @limits(max_examples=60, deadline=None)
@@ -231,7 +234,7 @@ def test_environment_names_follow_the_flags():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "flag"), [(("recipe", "loss"), "hinge", "--loss"), (("budget", "steps"), "5", "--steps")]
+    ("key", "value", "flag"), [(("recipe", "lr"), "0.1", "--lr"), (("budget", "steps"), "5", "--steps")]
 )
 @pytest.mark.parametrize("arch", ["pca", "ppca"])
 def test_what_is_fitted_takes_no_options_of_training(key, value, flag, arch):

@@ -12,7 +12,7 @@ kind: experiment
 title: A title
 question: A question?
 base: {data: {per_class: 10}, arch: {name: madgan, generators: 2}}
-vary: {arch.generators: [1, 2], recipe.loss: [nonsaturating, minimax]}
+vary: {arch.generators: [1, 2], method.loss: [nonsaturating, minimax]}
 quick: {budget: {steps: 3}}
 """
 
@@ -44,9 +44,9 @@ def test_combinations_are_named_by_what_differs(tmp_path):
     assert experiment.variants[1].sections == {
         "data": {"per_class": 10},
         "arch": {"name": "madgan", "generators": 1},
-        "recipe": {"loss": "minimax"},
+        "method": {"loss": "minimax"},
     }
-    assert experiment.varied == ("arch.generators", "recipe.loss")
+    assert experiment.varied == ("arch.generators", "method.loss")
     assert experiments.read(file(tmp_path, GOOD), quick=True).variants[0].sections["budget"] == {"steps": 3}
 
 
@@ -64,7 +64,7 @@ def test_another_architecture_takes_nothing_of_the_first(tmp_path):
         (("question: A question?", ""), "question: say it in words"),
         (("per_class", "per_clas"), "base: unknown key data.per_clas; did you mean data.per_class"),
         (("arch.generators: [1, 2]", "arch: [1]"), "expected section.option and a list"),
-        (("arch.generators: [1, 2]", "recipe.los: [1]"), "unknown key recipe.los"),
+        (("arch.generators: [1, 2]", "method.los: [1]"), "unknown key method.los"),
         (("arch.generators: [1, 2]", "arch.generators: []"), "a list of values"),
         (("title: A title", "variants: {a: {}}\ntitle: A title"), "either vary"),
         (("title: A title", "measure: look\ntitle: A title"), "measure: look: choose from compare, score"),
@@ -109,7 +109,7 @@ def test_combinations_are_counted_before_they_are_made(tmp_path):
     with pytest.raises(UsageError, match="1000000000000000000 variants"):
         experiments.read(
             file(
-                tmp_path, GOOD.replace("arch.generators: [1, 2], recipe.loss: [nonsaturating, minimax]", many)
+                tmp_path, GOOD.replace("arch.generators: [1, 2], method.loss: [nonsaturating, minimax]", many)
             )
         )
 

@@ -15,14 +15,19 @@ from hypothesis import strategies as st
 from processes import contents
 
 from gangda.config import architectures, catalog, presets
-from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.config.methods import default_options
+from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import RunError, StoppedError
 from gangda.training import metrics_logger, train
 from gangda.training import run as training_run
 from gangda.training.saved_model import load_model
 from gangda.zoo import draw
 
-TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
+TRAINED = [
+    name
+    for name in catalog.ARCHITECTURES
+    if architectures.spec_class(name).method in ("adversarial", "madgan")
+]
 FITTED = [name for name in catalog.ARCHITECTURES if name not in TRAINED]
 TINY = {"width": 4, "d_width": 4, "first_width": 4, "latent_dim": 8}
 PRETRAINING, STEPS = 3, 5  # of 6 images each (10 for five generators), of 30: epochs end within steps
@@ -54,19 +59,23 @@ def config(arch, steps=STEPS, every="4", **recipe):
     spec_class = architectures.spec_class(arch)
     options = {name: value for name, value in TINY.items() if name in spec_class.__dataclass_fields__}
     spec = spec_class(**options)
-    if not spec.game:
-        return TrainConfig(data=DataConfig(per_class=4), arch=arch, spec=spec, runtime=Runtime(threads=1))
+    if spec.method == "closed-form":
+        recipe, method = default_options({}, spec.method)
+        own = {"recipe": recipe, "method": method, "runtime": Runtime(threads=1)}
+        return TrainConfig(data=DataConfig(per_class=4), arch=arch, spec=spec, **own)
     own = {
         "batch_size": 2 * getattr(spec, "generators", 3),
         "r1_every": 3,
         "d_pretrain": PRETRAINING,
         **recipe,
     }
+    recipe, method = default_options({**spec.recipe, **own}, spec.method)
     return TrainConfig(
         data=DataConfig(per_class=4),
         arch=arch,
         spec=spec,
-        recipe=Recipe(**{**spec.recipe, **own}),
+        recipe=recipe,
+        method=method,
         budget=Budget(steps=steps, checkpoint_every=every),
         runtime=Runtime(threads=1),
     )

@@ -23,13 +23,13 @@ from gangda.comparing.cell_result import CellResult
 from gangda.comparing.plan import publish
 from gangda.comparing.storage import cell_path, read_cell
 from gangda.config import architectures
+from gangda.config.methods import default_options
 from gangda.config.resolve import resolve
 from gangda.config.schema import (
     Budget,
     ClassifierConfig,
     ComparisonConfig,
     DataConfig,
-    Recipe,
     Runtime,
     SampleConfig,
     TrainConfig,
@@ -64,10 +64,12 @@ def fuzz(depth, strategy, check):
 
 def tiny(steps=2, **recipe):
     spec = architectures.CdcganSpec(width=4, d_width=4)
+    values, method = default_options({"batch_size": 4, **recipe}, spec.method)
     return TrainConfig(
         data=DataConfig(per_class=3),
         spec=spec,
-        recipe=Recipe(batch_size=4, **recipe),
+        recipe=values,
+        method=method,
         budget=Budget(steps=steps, checkpoint_every="1"),
         runtime=Runtime(threads=1),
     )
@@ -306,7 +308,8 @@ def test_configuration(tmp_path, depth):
         "format_version": 2,
         "data": {"source": "digits", "per_class": 5, "class_counts": None},
         "arch": {"name": "madgan", "generators": 3},
-        "recipe": {"lr": 0.1, "diffaugment": ["color"]},
+        "recipe": {"lr": 0.1},
+        "method": {"r1": 0.5, "diffaugment": ["color"]},
         "budget": {"steps": 3, "checkpoint_every": "5s"},
         "runtime": {"seed": 1, "threads": None},
     }

@@ -17,6 +17,7 @@ from gangda.data.loading import load_splits
 from gangda.runtime.files import write_json
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.base import Generator, Networks
+from gangda.zoo.networks import build_networks
 
 MakeRun = Callable[..., Path]
 
@@ -92,7 +93,8 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replay_architectur
             repeated = [shown[i % len(shown)] for i in range(len(train))]
             generator.load_state_dict({"stored": pixels[repeated]})
         else:
-            generator = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(spec, train)
+            generator = build_networks(arch, spec, train.image_shape, train.num_classes).generator
+            generator.fit(train)
         run = Path("runs") / f"{arch}-{seed}"
         card = ModelCard(
             arch,

@@ -36,7 +36,7 @@ def test_ranks_are_shares_of_the_class():
 
 def test_the_pool_grows_and_keeps_the_classes_shares(images):
     pixels, labels, odd = images
-    curriculum = Curriculum(pixels, labels, seed=0, turns=100)
+    curriculum = Curriculum(pixels, labels, seed=0, batches=100)
     sizes = [len(curriculum.pool(turn)) for turn in (0, 50, 100, 200)]
     assert sizes == [23 + 8, 57 + 19, 120, 120]  # quarters, then five eighths, rounded up
     first = curriculum.pool(0)
@@ -47,11 +47,11 @@ def test_the_pool_grows_and_keeps_the_classes_shares(images):
 
 def test_batches_are_drawn_from_the_pool_and_depend_on_the_turn_alone(images):
     pixels, labels, _ = images
-    curriculum = Curriculum(pixels, labels, seed=0, turns=100)
+    curriculum = Curriculum(pixels, labels, seed=0, batches=100)
     rows = curriculum.rows(7, 16)
     assert set(rows.tolist()) <= set(curriculum.pool(7).tolist())
     curriculum.rows(8, 16)
-    assert torch.equal(Curriculum(pixels, labels, seed=0, turns=100).rows(7, 16), rows)
+    assert torch.equal(Curriculum(pixels, labels, seed=0, batches=100).rows(7, 16), rows)
     assert not torch.equal(curriculum.rows(8, 16), rows)
 
 

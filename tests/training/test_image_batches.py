@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gangda.config.schema import Recipe, Runtime
+from gangda.config.schema import Recipe, Runtime, TrainConfig
 from gangda.data.images import real_images
 from gangda.errors import UsageError
 from gangda.runtime.device import prepare
@@ -24,7 +24,7 @@ def images() -> ResidentImages:
 
 def shown(images: ResidentImages, recipe: Recipe, turns: int = 200) -> torch.Tensor:
     """Share of each class in so many batches."""
-    batch = batches(images, recipe)
+    batch = batches(images, TrainConfig(recipe=recipe))
     labels = torch.cat([batch(turn)[1] for turn in range(turns)])
     return labels.bincount(minlength=5) / len(labels)
 
@@ -44,7 +44,7 @@ def test_classes_are_shown_as_often_as_asked(images, sampling, expected):
 
 
 def test_an_image_goes_with_its_label_and_all_are_shown(images):
-    batch = batches(images, Recipe(batch_size=500, class_sampling="balanced"))
+    batch = batches(images, TrainConfig(recipe=Recipe(batch_size=500, class_sampling="balanced")))
     seen = set()
     for turn in range(40):
         x, y = batch(turn)
@@ -61,7 +61,7 @@ def _bytes(x: torch.Tensor) -> torch.Tensor:
 
 def test_a_turn_is_the_same_whatever_came_before(images):
     recipe = Recipe(batch_size=8, class_sampling="sqrt")
-    again, straight = batches(images, recipe), batches(images, recipe)
+    again, straight = batches(images, TrainConfig(recipe=recipe)), batches(images, TrainConfig(recipe=recipe))
     straight(0)
     assert all(torch.equal(a, b) for a, b in zip(again(7), straight(7), strict=True))
     assert not torch.equal(again(7)[1], again(8)[1])

@@ -8,26 +8,20 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from training_setup import configured, method_with, networks_of, start
 
 from gangda.config import architectures, catalog
-from gangda.config.schema import Recipe
+from gangda.config.methods import MadganOptions
+from gangda.config.schema import Recipe, TrainConfig
 from gangda.runtime.device import DeviceContext
 from gangda.training.adversarial import gradient_penalties
+from gangda.training.adversarial.batch import DiscriminatorBatch
 from gangda.training.curriculum import Curriculum
 from gangda.training.image_batches import ResidentImages, batches
-from gangda.training.loop import float_tensors, make_game, new_state, steps
-from gangda.training.saved_model import build_networks
+from gangda.training.state import float_tensors
+from gangda.zoo.base import Scores
 
-TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
-
-
-def start(arch, images, context, options=None, total_steps=None, **recipe):
-    spec = architectures.spec_class(arch)(**(options or {}))
-    recipe = Recipe(**{**spec.recipe, "batch_size": 12, "r1_every": 2, **recipe})
-    torch.manual_seed(0)
-    state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), recipe, context)
-    game = make_game(spec, state.networks, recipe)
-    return state, steps(state, game, ResidentImages(images, 7, context), recipe, context, total_steps)
+TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).method != "closed-form"]
 
 
 def take(loop, count):
@@ -52,28 +46,28 @@ def test_without_a_weight_average_the_model_is_the_generator_itself(blobs, conte
     state, loop = start("cdcgan", blobs, context, ema=0.0)
     before = {name: tensor.clone() for name, tensor in state.ema.state_dict().items()}
     take(loop, 2)
-    live = state.networks.generator.state_dict()
+    live = state.generator.state_dict()
     for name, tensor in state.ema.state_dict().items():
         if tensor.is_floating_point():
             assert torch.equal(tensor, live[name]), name
             assert not torch.equal(tensor, before[name]), name
-    assert all(p.requires_grad for p in state.networks.generator.parameters())
+    assert all(p.requires_grad for p in state.generator.parameters())
     assert not state.ema.training
-    assert state.networks.generator.training
+    assert state.generator.training
 
 
 def test_the_generators_loss_leaves_no_gradient_in_the_discriminator(blobs, context):
     state, loop = start("cdcgan", blobs, context, r1=0.0)
     kept = {}
-    descend = state.optimizer_d.step
+    descend = state.optimizers["discriminator"].step
 
     def remember():
-        kept.update({name: p.grad.clone() for name, p in state.networks.discriminator.named_parameters()})
+        kept.update({name: p.grad.clone() for name, p in state.modules["discriminator"].named_parameters()})
         descend()
 
-    state.optimizer_d.step = remember
+    state.optimizers["discriminator"].step = remember
     next(loop)
-    parameters = dict(state.networks.discriminator.named_parameters())
+    parameters = dict(state.modules["discriminator"].named_parameters())
     assert all(torch.equal(parameters[name].grad, grad) for name, grad in kept.items())
     assert all(p.requires_grad for p in parameters.values())
 
@@ -88,7 +82,7 @@ def test_the_average_follows_the_live_weights(blobs, context):
     before = state.ema.linear.weight.clone()
     next(loop)
     decay = min(0.5, 1 / 11)
-    expected = before + (state.networks.generator.linear.weight - before) * (1 - decay)
+    expected = before + (state.generator.linear.weight - before) * (1 - decay)
     assert torch.allclose(state.ema.linear.weight, expected, atol=1e-6)
 
 
@@ -175,14 +169,15 @@ def test_every_option_resumes_exactly(name, blobs, context):
     resumed.load(saved)
     assert first + take(loop, 3) == log
     assert all(np.isfinite(value) for record in log for value in record.values())
-    for name, tensor in whole.networks.discriminator.state_dict().items():
-        assert torch.equal(tensor, resumed.networks.discriminator.state_dict()[name]), name
+    for name, tensor in whole.modules["discriminator"].state_dict().items():
+        assert torch.equal(tensor, resumed.modules["discriminator"].state_dict()[name]), name
 
 
 def test_every_option_of_the_recipe_is_tried_above():
     tried = {name for _, _, recipe in COURSES.values() for name in recipe}
     always = {"batch_size", "lr", "beta1", "beta2", "r1_every", "ema"}
-    assert {field.name for field in dataclasses.fields(Recipe)} == tried | always
+    fields = {field.name for kind in (Recipe, MadganOptions) for field in dataclasses.fields(kind)}
+    assert fields == tried | always | {"lr_warmup_steps"}
 
 
 @pytest.mark.parametrize(
@@ -218,16 +213,14 @@ def count_calls(module):
 def test_the_default_recipe_makes_no_more_passes_than_it_must(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, r1_every=100)
     take(loop, 1)
-    discriminator, generator = (
-        count_calls(m) for m in (state.networks.discriminator, state.networks.generator)
-    )
+    discriminator, generator = (count_calls(m) for m in (state.modules["discriminator"], state.generator))
     take(loop, 1)
     assert (discriminator, generator) == ([24, 12], [12])
 
 
 def test_a_paired_loss_shows_the_generator_real_images_too(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, r1=0.0, loss="relativistic")
-    calls = count_calls(state.networks.discriminator)
+    calls = count_calls(state.modules["discriminator"])
     take(loop, 1)
     assert calls == [24, 24]
 
@@ -235,13 +228,16 @@ def test_a_paired_loss_shows_the_generator_real_images_too(blobs, context):
 def test_extra_turns_get_fresh_images_and_fresh_fakes(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, d_steps=2, d_pretrain=3)
     seen = []
-    state.networks.discriminator.register_forward_hook(
+    state.modules["discriminator"].register_forward_hook(
         lambda module, inputs, output: seen.append(inputs[0].detach()) if len(inputs[0]) == 24 else None
     )
     records = [next(loop) for _ in range(4)]
     assert [record.step for record in records] == [0, 0, 0, 1]
     assert [record.images for record in records] == [12, 24, 36, 5 * 12]
-    steps_of = [next(iter(o.state.values()))["step"].item() for o in (state.optimizer_d, state.optimizer_g)]
+    steps_of = [
+        next(iter(o.state.values()))["step"].item()
+        for o in (state.optimizers["discriminator"], state.optimizers["generator"])
+    ]
     assert steps_of == [5, 1]
     for half in (slice(0, 12), slice(12, 24)):
         assert len({batch[half].numpy().tobytes() for batch in seen}) == 5
@@ -274,8 +270,8 @@ def test_pretraining_resumes_at_any_turn(turns, blobs, context):
     resumed, loop = start("cdcgan", blobs, context, SMALL, **options)
     resumed.load(saved)
     assert first + take(loop, 5 - turns) == log
-    for name, tensor in whole.networks.discriminator.state_dict().items():
-        assert torch.equal(tensor, resumed.networks.discriminator.state_dict()[name]), name
+    for name, tensor in whole.modules["discriminator"].state_dict().items():
+        assert torch.equal(tensor, resumed.modules["discriminator"].state_dict()[name]), name
 
 
 def test_learning_rates_of_each_network_follow_the_schedule(blobs, context):
@@ -285,22 +281,27 @@ def test_learning_rates_of_each_network_follow_the_schedule(blobs, context):
     rates = []
     for _ in range(4):
         next(loop)
-        rates.append([o.param_groups[0]["lr"] for o in (state.optimizer_g, state.optimizer_d)])
+        rates.append(
+            [
+                o.param_groups[0]["lr"]
+                for o in (state.optimizers["generator"], state.optimizers["discriminator"])
+            ]
+        )
     expected = [[0.004 * c, 0.002 * c] for c in (1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2)]
     assert np.allclose(rates, expected)
     state, loop = start("cdcgan", blobs, context, SMALL, lr=0.004, lr_d=0.002)
     next(loop)
-    assert state.optimizer_d.param_groups[0]["lr"] == 0.002
+    assert state.optimizers["discriminator"].param_groups[0]["lr"] == 0.002
 
 
 @pytest.mark.parametrize("arch", ["cdcgan", "acgan", "biggan"])
 def test_a_transition_begins_without_the_class_and_ends_with_it(arch, blobs, context):
     state, loop = start(arch, blobs, context, conditioning_warmup=3, lr=0.02)
     next(loop)
-    assert not _listens(state.networks.generator)
+    assert not _listens(state.generator)
     assert not _listens(state.ema)
     take(loop, 3)
-    assert _listens(state.networks.generator)
+    assert _listens(state.generator)
     assert _listens(state.ema)
 
 
@@ -326,30 +327,31 @@ def test_the_conditional_part_of_the_loss_grows_with_the_transition(blobs, conte
 def test_weights_stay_within_the_clip(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, loss="wasserstein", clip=0.01, r1=0.0)
     take(loop, 2)
-    assert max(p.abs().max().item() for p in state.networks.discriminator.parameters()) <= 0.01 + 1e-8
+    assert max(p.abs().max().item() for p in state.modules["discriminator"].parameters()) <= 0.01 + 1e-8
 
 
 def test_accuracy_is_told_and_not_learned_from(blobs, context):
     _, loop = start("cdcgan", blobs, context, SMALL, lr=2e-3)
     records = take(loop, 40)
     assert all(0 <= record["d_accuracy"] <= 1 for record in records)
-    state, loop = start("cdcgan", blobs, context, SMALL)
-    game = make_game(architectures.CdcganSpec(), state.networks, Recipe(r1=0.0))
+    config = configured("cdcgan", SMALL, r1=0.0)
+    method = method_with(config, networks_of(config, blobs), blobs, context, 7)
     x, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
-    terms = game.discriminator_terms(x, y, x, 0, torch.Generator())
-    assert set(terms) == {"d_loss"}
-    assert not game.seen["d_accuracy"].requires_grad
+    scores = Scores(torch.zeros(4, requires_grad=True))
+    losses = method.discriminator_losses(DiscriminatorBatch(x, y, x, method.draws(0)[0], scores, scores))
+    assert set(losses) == {"d_loss"}
+    assert not method.metrics["d_accuracy"].requires_grad
 
 
 def test_the_games_memory_is_part_of_the_state(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, lecam=0.3)
     take(loop, 2)
     saved = state.dump()
-    kept = saved["memory"]["lecam"].clone()
+    kept = saved["buffers"]["lecam"].clone()
     take(loop, 1)
-    assert torch.equal(saved["memory"]["lecam"], kept)
+    assert torch.equal(saved["buffers"]["lecam"], kept)
     state.load(saved)
-    assert torch.equal(state.memory["lecam"], kept)
+    assert torch.equal(state.buffers["lecam"], kept)
 
 
 def test_a_curriculum_begins_with_easy_images(blobs, context):
@@ -358,7 +360,9 @@ def test_a_curriculum_begins_with_easy_images(blobs, context):
     allowed = {row.numpy().tobytes() for row in resident.pixels[easy.pool(0)]}
     state, loop = start("cdcgan", blobs, context, SMALL, curriculum=20)
     seen = []
-    state.networks.discriminator.register_forward_hook(lambda m, inputs, out: seen.append(inputs[0].detach()))
+    state.modules["discriminator"].register_forward_hook(
+        lambda m, inputs, out: seen.append(inputs[0].detach())
+    )
     next(loop)
     as_pixels = ((seen[0][:12] + 1) * 127.5).round().to(torch.uint8)
     assert {image.numpy().tobytes() for image in as_pixels} <= allowed
@@ -380,7 +384,7 @@ def test_a_curriculum_is_ranked_on_the_cpu_wherever_the_images_are(blobs, contex
     resident = ResidentImages(blobs, 7, context)
     resident.pixels, resident.labels = Elsewhere(resident.pixels), Elsewhere(resident.labels)
     resident.take = lambda rows: rows
-    rows = batches(resident, Recipe(curriculum=2))(0)
+    rows = batches(resident, TrainConfig(recipe=Recipe(curriculum=2)))(0)
     assert (rows.device.type, len(rows)) == ("meta", 32)
 
 
@@ -396,8 +400,8 @@ def test_terms_are_float32_whatever_the_networks_compute_in(arch, options, recip
     half = DeviceContext(torch.device("cpu"), torch.bfloat16, 1)
     _, loop = start(arch, blobs, half, options, total_steps=20, **recipe)
     record = next(loop)
-    assert {name: value.dtype for name, value in record.terms.items()} == dict.fromkeys(
-        record.terms, torch.float32
+    assert {name: value.dtype for name, value in record.losses.items()} == dict.fromkeys(
+        record.losses, torch.float32
     )
 
 
@@ -446,5 +450,5 @@ def test_without_averaging_the_average_is_the_live_network(arch, blobs, context)
     state, loop = start(arch, blobs, context)
     assert Recipe(**architectures.spec_class(arch).recipe).ema == 0.0
     take(loop, 2)
-    for ours, live in zip(float_tensors(state.ema), float_tensors(state.networks.generator), strict=True):
+    for ours, live in zip(float_tensors(state.ema), float_tensors(state.generator), strict=True):
         assert torch.equal(ours, live)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gangda.config import architectures
-from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.config.methods import default_options
+from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import DataError, UsageError
 from gangda.runtime.progress import Reporter
 from gangda.training import _open_to_change, check, train
@@ -17,11 +18,13 @@ SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width":
 
 def config(arch="cdcgan", budget=None, options=None, **recipe):
     made = architectures.spec_class(arch)(**{**SMALL.get(arch, {}), **(options or {})})
+    values, method = default_options({**made.recipe, "batch_size": 8, **recipe}, made.method)
     return TrainConfig(
         data=DataConfig(),
         arch=arch,
         spec=made,
-        recipe=Recipe(**{**made.recipe, "batch_size": 8, **recipe}),
+        recipe=values,
+        method=method,
         budget=budget or Budget(steps=6),
         runtime=Runtime(threads=1),
     )
@@ -29,7 +32,6 @@ def config(arch="cdcgan", budget=None, options=None, **recipe):
 
 # One for each rule, in the table's order: what is refused, and words of the message.
 REFUSED = [
-    (config("madgan", loss="hinge"), "--loss hinge: madgan takes minimax or nonsaturating only"),
     (
         config("madgan", options={"generators": 9}),
         "--generators 9: --batch-size 8 is too small for madgan; give at least 9",
@@ -108,10 +110,15 @@ def test_every_rule_has_its_case(blobs):
         config(budget=Budget(minutes=1.0), conditioning_warmup=100, curriculum=100),
         config(budget=Budget(epochs=1), lr_schedule="cosine"),
     ],
-    ids=lambda config: f"{config.arch} {config.recipe.loss}",
+    ids=lambda config: f"{config.arch} {config.method.loss}",
 )
 def test_what_fits_is_let_through(allowed, blobs):
     assert check(allowed, blobs, True).recipe == allowed.recipe
+
+
+def test_a_method_refuses_losses_that_it_does_not_have():
+    with pytest.raises(UsageError, match=r"--loss hinge: .*nonsaturating, minimax"):
+        config("madgan", loss="hinge")
 
 
 def test_ct_is_refused_where_dropout_is_turned_off(blobs):

@@ -5,8 +5,8 @@ from gangda.config import architectures
 from gangda.data.images import to_uint8
 from gangda.runtime.seeding import torch_stream
 from gangda.training import preview
-from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator
+from gangda.zoo.networks import build_networks
 
 
 class Planted(Generator):

@@ -5,7 +5,7 @@ import torch
 
 from gangda.config import architectures
 from gangda.training.rank_batches import deal, fits, groups_of, nearest, running_statistics
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 
 import pytest
 import torch
+from training_setup import begin, configured, networks_of
 
-from gangda.config import architectures
-from gangda.config.schema import Recipe
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.distributed import Ranks
 from gangda.runtime.launch import DistributedEnv
-from gangda.training.image_batches import ResidentImages
-from gangda.training.loop import TrainState, make_game, new_state, steps
-from gangda.training.saved_model import build_networks
+from gangda.training.state import TrainState
 
 
 @dataclass
@@ -52,7 +49,7 @@ class Course:
 
 
 def parameters(state):
-    return [*state.networks.discriminator.parameters(), *state.networks.generator.parameters()]
+    return [*state.modules["discriminator"].parameters(), *state.generator.parameters()]
 
 
 def joint(tensors):
@@ -60,18 +57,16 @@ def joint(tensors):
 
 
 def prepared(arch, images, options, recipe):
-    """Networks and all else that a course needs; always the same."""
-    spec = architectures.spec_class(arch)(**options).resolved(max(images.image_shape[1:]))
-    recipe = Recipe(**{**spec.recipe, "batch_size": 24, "r1_every": 2, **recipe})
-    torch.manual_seed(0)
-    return spec, recipe, build_networks(arch, spec, images.image_shape, images.num_classes)
+    """Configuration and networks; always the same."""
+    config = configured(
+        arch, options, max(images.image_shape[1:]), **{"batch_size": 24, "r1_every": 2, **recipe}
+    )
+    return config, networks_of(config, images)
 
 
-def run(spec, recipe, networks, images, context, count):
-    """The course of one rank, or of one process alone."""
-    state = new_state(networks, recipe, context)
-    game = make_game(spec, networks, recipe)
-    loop = steps(state, game, ResidentImages(images, 7, context), recipe, context, total_steps=20)
+def run(config, networks, images, context, count):
+    """The steps of one rank, or of one process alone."""
+    state, loop = begin(config, networks, images, context, total_steps=20)
     before = joint(parameters(state))
     log = [next(loop).numbers()]
     gradients = joint(p.grad for p in parameters(state) if p.grad is not None)
@@ -183,8 +178,8 @@ def test_with_batch_norm_ranks_stay_the_same_network(arch, options, blobs, conte
     one, other = (course.state for course in train_together(2, arch, blobs, 3, options, {"d_pretrain": 1}))
     moved = 0
     for ours, theirs in (
-        (one.networks.generator, other.networks.generator),
-        (one.networks.discriminator, other.networks.discriminator),
+        (one.generator, other.generator),
+        (one.modules["discriminator"], other.modules["discriminator"]),
         (one.ema, other.ema),
     ):
         for (name, value), twin in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):

@@ -6,17 +6,17 @@ import torch
 
 from gangda.config import architectures, catalog
 from gangda.errors import GangdaError
-from gangda.training.saved_model import ModelCard, build_networks, load_model, save_model
+from gangda.training.saved_model import ModelCard, load_model, save_model
 from gangda.zoo.draw import draw_block
+from gangda.zoo.networks import build_networks
 
 
 def saved(folder, arch, images):
     spec = architectures.spec_class(arch)()
     torch.manual_seed(0)
-    if spec.game:
-        generator = build_networks(arch, spec, images.image_shape, images.num_classes).generator
-    else:
-        generator = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(spec, images)
+    generator = build_networks(arch, spec, images.image_shape, images.num_classes).generator
+    if spec.method == "closed-form":
+        generator.fit(images)
     import dataclasses
 
     card = ModelCard(

@@ -1,49 +1,58 @@
-"""What changes in the course of training, worked by hand."""
+"""Schedules, worked by hand."""
 
 import math
 
 import pytest
+import torch
 
-from gangda.config.schema import Recipe
+from gangda.config.methods import AdversarialOptions, ClosedFormOptions
+from gangda.config.schema import Recipe, TrainConfig
 from gangda.training import schedules
+from gangda.training.optimizers import adam
 
 
-def test_turns_of_the_discriminator():
-    recipe = Recipe(d_steps=3, d_pretrain=4)
-    assert [schedules.turns_before(recipe, step) for step in range(4)] == [4, 7, 10, 13]
-    assert [schedules.turns_before(Recipe(), step) for step in range(3)] == [0, 1, 2]
+def test_batches_of_pretraining_and_extra_discriminator_steps_come_first():
+    config = TrainConfig(method=AdversarialOptions(d_steps=3, d_pretrain=4))
+    assert [config.batches_before(step) for step in range(4)] == [4, 7, 10, 13]
+    assert [TrainConfig().batches_before(step) for step in range(3)] == [0, 1, 2]
+    assert TrainConfig(method=ClosedFormOptions()).batches_before(3) == 0
 
 
-def test_cosine_falls_to_zero_at_the_horizon():
-    recipe = Recipe(lr=0.4, lr_d=0.2, lr_schedule="cosine")
-    assert schedules.learning_rates(recipe, 0, 100) == (0.4, 0.2)
-    assert schedules.learning_rates(recipe, 25, 100)[0] == pytest.approx(0.4 * (1 + math.sqrt(0.5)) / 2)
-    assert schedules.learning_rates(recipe, 50, 100) == (pytest.approx(0.2), pytest.approx(0.1))
-    assert schedules.learning_rates(recipe, 100, 100) == (0.0, 0.0)
-    assert schedules.learning_rates(Recipe(lr=0.4), 50, 100) == (0.4, 0.4)
+def share(step, total_steps, **options):
+    return schedules.learning_rate_share(Recipe(**options), step, total_steps)
+
+
+def test_cosine_falls_to_zero_at_the_last_step():
+    assert share(0, 100, lr_schedule="cosine") == 1.0
+    assert share(25, 100, lr_schedule="cosine") == pytest.approx((1 + math.sqrt(0.5)) / 2)
+    assert share(50, 100, lr_schedule="cosine") == pytest.approx(0.5)
+    assert share(100, 100, lr_schedule="cosine") == 0.0
+    assert share(50, 100) == 1.0
 
 
 def test_the_inverse_square_root_holds_and_then_falls():
-    recipe = Recipe(lr=0.4, lr_d=0.2, lr_schedule="inverse-sqrt", lr_constant_steps=100)
-    assert schedules.learning_rates(recipe, 0, None) == (0.4, 0.2)
-    assert schedules.learning_rates(recipe, 100, None) == (0.4, 0.2)
-    assert schedules.learning_rates(recipe, 400, None) == (0.2, 0.1)
-    assert schedules.learning_rates(recipe, 1600, 2000) == (0.1, 0.05)
+    options = {"lr_schedule": "inverse-sqrt", "lr_constant_steps": 100}
+    assert [share(step, None, **options) for step in (0, 100, 400, 1600)] == [1.0, 1.0, 0.5, 0.25]
 
 
-def test_every_schedule_has_its_course():
+def test_the_rate_rises_over_the_warmup():
+    assert [share(step, None, lr_warmup_steps=4) for step in (0, 1, 3, 9)] == [0.25, 0.5, 1.0, 1.0]
+
+
+def test_every_schedule_begins_with_the_initial_rate():
     for name in Recipe.__dataclass_fields__["lr_schedule"].metadata["choices"]:
-        assert schedules.learning_rates(Recipe(lr=0.5, lr_schedule=name), 0, 10) == (0.5, 0.5)
+        assert share(0, 10, lr_schedule=name) == 1.0
 
 
-def test_the_discriminators_rate_may_be_zero():
-    assert schedules.d_lr(Recipe(lr_d=0.0)) == 0.0
+def test_each_optimizer_keeps_its_own_initial_rate():
+    layers = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    optimizers = [adam(layer, lr, Recipe()) for layer, lr in zip(layers, (0.4, 0.0), strict=True)]
+    schedules.set_learning_rates(optimizers, Recipe(lr_schedule="cosine"), 5, 10)
+    assert [o.param_groups[0]["lr"] for o in optimizers] == [pytest.approx(0.2), 0.0]
 
 
-def test_strength_rises_over_the_transition():
-    recipe = Recipe(conditioning_warmup=4)
-    assert [schedules.strength(recipe, step) for step in range(6)] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
-    assert schedules.strength(Recipe(), 0) == 1.0
+def test_the_conditioning_scale_rises_over_the_warmup():
+    assert [schedules.conditioning_scale(4, step) for step in range(6)] == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
 
 
 def test_ramps_of_the_weight_average():

@@ -14,7 +14,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from gangda.config import architectures, resolve
-from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
+from gangda.config.methods import default_options
+from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
@@ -26,11 +27,13 @@ SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width":
 
 def config(arch="cdcgan", budget=None, recipe=None, **spec):
     made = architectures.spec_class(arch)(**{**SMALL.get(arch, {}), **spec})
+    values, method = default_options({**made.recipe, "batch_size": 8, **(recipe or {})}, made.method)
     return TrainConfig(
         data=DataConfig(per_class=12),
         arch=arch,
         spec=made,
-        recipe=Recipe(**{**made.recipe, "batch_size": 8, **(recipe or {})}),
+        recipe=values,
+        method=method,
         budget=budget or Budget(steps=6, checkpoint_every="2"),
         runtime=Runtime(threads=1),
     )
@@ -207,7 +210,6 @@ def test_what_is_fitted_is_drawn_from_on_the_machines_device(blobs, tmp_path, mo
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"arch": "madgan", "recipe": {"loss": "hinge"}}, UsageError, "--loss hinge"),
         ({"arch": "madgan", "generators": 9}, UsageError, "--generators 9"),
     ],
 )
@@ -226,7 +228,7 @@ def test_one_class_only_is_refused_for_conditional_architectures(blobs, tmp_path
 
 def test_divergence_stops_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "gangda.training.adversarial.gradient_penalties.r1",
+        "gangda.training.adversarial.losses.r1",
         lambda score, real: torch.tensor(float("nan"), requires_grad=True),
     )
     with pytest.raises(RunError, match="d_r1 is NaN or infinite at step 1"):

@@ -5,7 +5,7 @@ import torch
 
 from gangda.config import architectures
 from gangda.config.sampler_options import SamplerOptions
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 
 @pytest.fixture(params=["cdcgan", "madgan", "gan"])

@@ -5,9 +5,9 @@ import torch
 from gangda.config import architectures
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import to_float, to_uint8
-from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Draws, Generator
 from gangda.zoo.draw import BLOCK, draw_block
+from gangda.zoo.networks import build_networks
 
 
 @pytest.fixture(scope="module", params=["cdcgan", "dcgan", "madgan", "gan"])

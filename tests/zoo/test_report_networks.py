@@ -6,7 +6,7 @@ from torch import nn
 
 from gangda.config import architectures, catalog, presets
 from gangda.errors import UsageError
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 

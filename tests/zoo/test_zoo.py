@@ -1,19 +1,22 @@
 """Properties that every architecture must have, parametrised over the catalog."""
 
 import copy
-import dataclasses
 import itertools
 import math
 
 import pytest
 import torch
+from training_setup import begin, configured, networks_of
 
-from gangda.config import architectures, catalog, resolve
-from gangda.training import loop
-from gangda.training.saved_model import build_networks
+from gangda.config import architectures, catalog
 from gangda.zoo.base import Scores
+from gangda.zoo.networks import build_networks
 
-TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
+TRAINED = [
+    name
+    for name in catalog.ARCHITECTURES
+    if architectures.spec_class(name).method in ("adversarial", "madgan")
+]
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 30, 30), (1, 64, 64)]
 CASES = [
     (arch, shape)
@@ -82,14 +85,10 @@ def test_every_parameter_learns(arch):
 
 @pytest.mark.parametrize("arch", TRAINED)
 def test_three_steps_of_its_own_recipe_change_every_weight(arch, blobs, context):
-    chosen = resolve.resolve({("arch", "name"): arch}, {})
-    recipe = dataclasses.replace(chosen.recipe, batch_size=16)
-    torch.manual_seed(0)
-    networks = build_networks(arch, chosen.spec, blobs.image_shape, blobs.num_classes)
+    config = configured(arch, {}, 8, batch_size=16)
+    networks = networks_of(config, blobs)
     before = copy.deepcopy(networks)
-    state = loop.new_state(networks, recipe, context)
-    images = loop.ResidentImages(blobs, 0, context)
-    run = loop.steps(state, loop.make_game(chosen.spec, networks, recipe), images, recipe, context)
+    state, run = begin(config, networks, blobs, context, seed=0)
     for record in itertools.islice(run, 3):
         assert all(math.isfinite(value) for value in record.numbers().values())
     for old, new in (

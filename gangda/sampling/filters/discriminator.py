@@ -27,8 +27,8 @@ BURN_IN_BLOCK = -1  # a block that no set has: its samples are of a stream of th
 PERCENTILE = 80.0  # of F over the burn-in: the shift gamma, as the paper has it for ImageNet
 EPSILON = 1e-8  # keeps the logarithm of 1 - exp(0) finite
 
-LOG_ODDS: Mapping[str, Callable[[Tensor], Tensor]] = {  # by game: scores as log odds of "real", (B,)
-    "two_player": lambda adversarial: adversarial,
+LOG_ODDS: Mapping[str, Callable[[Tensor], Tensor]] = {  # by method: scores as log odds of "real", (B,)
+    "adversarial": lambda adversarial: adversarial,
     "madgan": madgan.real_score,
 }
 
@@ -64,7 +64,7 @@ class DiscriminatorRejection:
     @staticmethod
     def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
         """See `FilterClass.check`."""
-        if not architectures.spec_class(arch).game:
+        if architectures.spec_class(arch).method not in LOG_ODDS:
             raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
         fit = [name for name in catalog.LOSSES if _is_log_odds(name)]
         if loss and loss not in fit:
@@ -78,7 +78,7 @@ class DiscriminatorRejection:
         """Load the run's discriminator."""
         card = filter_context.model.card
         network = place(load_discriminator(filter_context.model), filter_context.context)
-        to_odds = LOG_ODDS[architectures.spec_class(card.arch).game]
+        to_odds = LOG_ODDS[architectures.spec_class(card.arch).method]
         log_odds = functools.partial(_score, network, to_odds, filter_context.context)
         return DiscriminatorRejection(
             log_odds, filter_context.attempts, filter_context.seed, run=filter_context.model.named

@@ -4,21 +4,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gangda.runtime.seeding import draw
 from gangda.training.adversarial.diffaugment import translate
+from gangda.training.draws import Draws
 
 FEATURE_SHARE = 0.1  # of the distance between features in the CT term (Wei 2018, equation 4)
 
 
-def change(images: Tensor, rng: torch.Generator, flip: bool = False) -> Tensor:
+def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
     """A random change that keeps what an image shows: a shift by up to 1/8 of the side and, if asked, a flip.
 
     images: (B, C, H, W) in [-1, 1]. Source: Zhang 2020, section 3.1 (shift by up to 4 of 32 pixels, horizontal flip).
     """
     if flip:
-        mirrored = draw(rng, torch.rand, (len(images), 1, 1, 1)).to(images.device) < 0.5
+        mirrored = draws.take(torch.rand, (len(images), 1, 1, 1)) < 0.5
         images = torch.where(mirrored, images.flip(3), images)
-    return translate(images, rng)
+    return translate(images, draws)
 
 
 def consistency(score: Tensor, score_changed: Tensor) -> Tensor:

@@ -7,23 +7,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gangda.config import catalog
-from gangda.runtime.seeding import draw
+from gangda.training.draws import Draws
 
-CUTOUT_TURNS = 2000  # discriminator turns over which cutout comes in
+CUTOUT_STEPS = 2000  # discriminator steps over which cutout comes in
 CUTOUT_MOST = 0.5  # largest probability of a hole
 
 
-def augment(images: Tensor, policies: tuple[str, ...], turn: int, rng: torch.Generator) -> Tensor:
-    """Apply the policies in order. images: (B, C, H, W) in [-1, 1]; turn counts the discriminator's turns from 0.
+def augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
+    """Apply the policies in order. images: (B, C, H, W) in [-1, 1].
 
     Flips are no policy: a mirrored digit is another thing. Source: Zhao 2020, section 3.
     """
     for name in policies:
-        images = catalog.builder("DiffAugment policy", catalog.POLICIES, name)(images, turn, rng)
+        images = catalog.builder("DiffAugment policy", catalog.POLICIES, name)(images, draws)
     return images
 
 
-def translate(images: Tensor, rng: torch.Generator, ratio: float = 0.125) -> Tensor:
+def translate(images: Tensor, draws: Draws, ratio: float = 0.125) -> Tensor:
     """Shift each image by whole pixels, up to `ratio` of its side either way; what comes in is black (-1).
 
     images: (B, C, H, W) in [-1, 1]; differentiable. Source: Zhao 2020, section 3 (the "translation" policy; their
@@ -32,22 +32,22 @@ def translate(images: Tensor, rng: torch.Generator, ratio: float = 0.125) -> Ten
     batch, _, height, width = images.shape
     dy, dx = max(1, round(height * ratio)), max(1, round(width * ratio))
     padded = F.pad(images, (dx, dx, dy, dy), value=-1.0)
-    top = draw(rng, partial(torch.randint, 0, 2 * dy + 1), (batch, 1)).to(images.device)
-    left = draw(rng, partial(torch.randint, 0, 2 * dx + 1), (batch, 1)).to(images.device)
+    top = draws.take(partial(torch.randint, 0, 2 * dy + 1), (batch, 1))
+    left = draws.take(partial(torch.randint, 0, 2 * dx + 1), (batch, 1))
     rows = top + torch.arange(height, device=images.device)
     columns = left + torch.arange(width, device=images.device)
     index = torch.arange(batch, device=images.device).view(-1, 1, 1)
     return padded.permute(0, 2, 3, 1)[index, rows.unsqueeze(2), columns.unsqueeze(1)].permute(0, 3, 1, 2)
 
 
-def colour(images: Tensor, rng: torch.Generator) -> Tensor:
+def colour(images: Tensor, draws: Draws) -> Tensor:
     """Random brightness (shift in [-0.5, 0.5]), saturation (factor in [0, 2], RGB only) and contrast ([0.5, 1.5]).
 
     Saturation pulls each pixel's channels from their mean, contrast all of an image from its mean. Grey images have
     nothing to saturate. Values may leave [-1, 1]. Source: Zhao 2020, the authors' `rand_brightness`,
     `rand_saturation` and `rand_contrast`.
     """
-    amount = draw(rng, torch.rand, (3, len(images), 1, 1, 1), images=1).to(images.device)
+    amount = draws.take(torch.rand, (3, len(images), 1, 1, 1), images=1)
     images = images + (amount[0] - 0.5)
     if images.shape[1] > 1:
         grey = images.mean(1, keepdim=True)
@@ -56,13 +56,13 @@ def colour(images: Tensor, rng: torch.Generator) -> Tensor:
     return mean + (images - mean) * (amount[2] + 0.5)
 
 
-def cutout(images: Tensor, rng: torch.Generator, probability: float = 1.0, ratio: float = 0.5) -> Tensor:
+def cutout(images: Tensor, draws: Draws, probability: float = 1.0, ratio: float = 0.5) -> Tensor:
     """Blacken (-1) a square of `ratio` of the side, anywhere (it may hang over the edge), in a share of the images.
 
     Source: Zhao 2020, the authors' `rand_cutout` (which fills with 0, mid-grey, and holes every image).
     """
     batch, _, height, width = images.shape
-    place = draw(rng, torch.rand, (3, batch, 1, 1, 1), images=1).to(images.device)
+    place = draws.take(torch.rand, (3, batch, 1, 1, 1), images=1)
     rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
     columns = torch.arange(width, device=images.device).view(1, 1, 1, -1)
     inside = ((rows - place[0] * height).abs() < ratio * height / 2) & (
@@ -71,25 +71,25 @@ def cutout(images: Tensor, rng: torch.Generator, probability: float = 1.0, ratio
     return torch.where(inside & (place[2] < probability), -1.0, images)
 
 
-def cutout_probability(turn: int) -> float:
+def cutout_probability(number: int) -> float:
     """Probability of a hole: from 0 at the start, linearly, to a half.
 
     A hole in every image from the start leaks into the samples; a change applied with probability well below 1 does
     not (Karras 2020, section 2.2: "p < 0.8"). The ramp is ours.
     """
-    return CUTOUT_MOST * min(1.0, turn / CUTOUT_TURNS)
+    return CUTOUT_MOST * min(1.0, number / CUTOUT_STEPS)
 
 
-def translation(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
-    """The policy of this name: `translate`, at every turn alike."""
-    return translate(images, rng)
+def translation(images: Tensor, draws: Draws) -> Tensor:
+    """The policy of this name: `translate`."""
+    return translate(images, draws)
 
 
-def color(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
-    """The policy of this name: `colour`, at every turn alike."""
-    return colour(images, rng)
+def color(images: Tensor, draws: Draws) -> Tensor:
+    """The policy of this name: `colour`."""
+    return colour(images, draws)
 
 
-def occasional_cutout(images: Tensor, turn: int, rng: torch.Generator) -> Tensor:
-    """The policy "cutout": `cutout` with the probability of this turn."""
-    return cutout(images, rng, cutout_probability(turn))
+def occasional_cutout(images: Tensor, draws: Draws) -> Tensor:
+    """The policy "cutout": `cutout` with the probability of this discriminator step."""
+    return cutout(images, draws, cutout_probability(draws.number))

@@ -1,8 +1,12 @@
-"""The losses of a multi-agent GAN, over K+1 logits: K generators and, last, "real"."""
+"""MAD-GAN: K generators against a discriminator with K+1 logits, the last of them "real" (Ghosh 2018)."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gangda.training.adversarial.losses import Loss
+from gangda.training.adversarial.method import AdversarialMethod
+from gangda.training.adversarial.regularisers import made_by
 
 
 def discriminator(real: Tensor, fake: Tensor, made_by: Tensor) -> Tensor:
@@ -35,16 +39,27 @@ def label_smoothing(real: Tensor, amount: float) -> Tensor:
     return amount * (real[:, -1] - real[:, :-1].mean(1)).mean()
 
 
-def identity(fake: Tensor, made_by: Tensor) -> Tensor:
-    """-E log C_k(G_k(z)): each generator wants its images to be known as its own, which drives generators apart.
-
-    fake: (B, K+1) logits; made_by: int64 (B,). The classifier C is the softmax over the first K logits, which the
-    discriminator trains already. Source: Hoang 2018 (MGAN), the classifier's term of their objective; their C is a head
-    of its own on D's layers.
-    """
-    return F.cross_entropy(fake[:, :-1], made_by)
-
-
 def real_score(logits: Tensor) -> Tensor:
     """Log odds of "real" against all generators together: (B, K+1) -> (B,)."""
     return logits[:, -1] - torch.logsumexp(logits[:, :-1], dim=1)
+
+
+GENERATOR_LOSSES = {"minimax": minimax, "nonsaturating": nonsaturating}
+
+
+class MadganMethod(AdversarialMethod):
+    """K generators, each with B/K of the fakes in order, against K+1 logits."""
+
+    def make_loss(self) -> Loss:
+        """Cross-entropy over K+1 classes for the discriminator; each generator's own loss, averaged."""
+        generator, count = GENERATOR_LOSSES[self.options.loss], self.generator.num_generators
+        return Loss(
+            lambda real, fake: discriminator(real, fake, made_by(fake, count)),
+            lambda fake, real: generator(fake),
+            logistic=True,
+            smoothing=label_smoothing,
+        )
+
+    def real_score(self, adversarial: Tensor) -> Tensor:
+        """Log odds of "real" against all generators together: (B, K+1) -> (B,)."""
+        return real_score(adversarial)

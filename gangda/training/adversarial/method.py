@@ -1,167 +1,210 @@
-"""The game: two networks and their objectives, as named loss terms. Nothing here optimises or logs."""
+"""Adversarial training: a generator against a discriminator (Goodfellow 2014)."""
 
-import abc
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gangda.config import catalog
-from gangda.config.schema import Recipe
-from gangda.training.adversarial import losses, madgan, regularisers
-from gangda.training.adversarial.scoring import Arena, Terms, Turn
-from gangda.zoo.base import Networks, Scores
+from gangda.config.methods import AdversarialOptions
+from gangda.config.schema import TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.runtime.device import DeviceContext
+from gangda.training.adversarial import losses, regularisers
+from gangda.training.adversarial.batch import DiscriminatorBatch
+from gangda.training.adversarial.diffaugment import augment
+from gangda.training.adversarial.option_rules import AdversarialPlan
+from gangda.training.adversarial.simultaneous import simultaneously
+from gangda.training.draws import Draws, DrawStreams, detached
+from gangda.training.loop import optimizer_step
+from gangda.training.method import Batch, Losses
+from gangda.training.optimizers import adam
+from gangda.training.rank_batches import share_of_batches
+from gangda.training.schedules import conditioning_scale
+from gangda.zoo.base import Generator, Networks, Scores, set_conditioning_scale
 
-MADGAN_GENERATOR = {"minimax": madgan.minimax, "nonsaturating": madgan.nonsaturating}
 
+class AdversarialMethod:
+    """Two networks with opposed losses. `metrics` has the discriminator's accuracy; see `Method` for the rest.
 
-class Game(Protocol):
-    """What the training loop needs of a game. Each method returns named terms; their sum is minimised.
-
-    The attributes are those of `Arena`: how much the class counts, what is remembered, figures for the log, and means
-    over all ranks.
+    Attributes:
+        loss: the adversarial loss.
+        conditioning_scale: how much the class counts, 0 to 1 (Shahbazi 2022).
     """
 
-    strength: float
-    memory: dict[str, Tensor]
-    seen: Terms
-    mean_over_ranks: Callable[[Tensor], Tensor]
+    plan = AdversarialPlan
 
-    def discriminator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> Terms:
-        """Terms of the discriminator; `fake` is detached. real: (B, C, H, W) in [-1, 1]; y: int64 (B,).
+    def __init__(
+        self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
+    ) -> None:
+        assert isinstance(config.method, AdversarialOptions)
+        self.options, self.config, self.context = config.method, config, context
+        assert networks.discriminator is not None
+        self.generator, self.discriminator = networks.generator, networks.discriminator
+        recipe = config.recipe
+        lr_d = recipe.lr if self.options.lr_d is None else self.options.lr_d
+        self.optimizer_g = adam(self.generator, recipe.lr, recipe)
+        self.optimizer_d = adam(self.discriminator, lr_d, recipe)
+        self.share = share_of_batches(config.recipe.batch_size, self.modules(), context.ranks)
+        self.streams = DrawStreams(config.runtime.seed, context, self.share)
+        self.loss = self.make_loss()
+        self.d_terms = regularisers.asked_for(regularisers.DISCRIMINATOR, self.options)
+        self.g_terms = regularisers.asked_for(regularisers.GENERATOR, self.options)
+        self.conditioning_scale = 1.0
+        self.buffers: dict[str, Tensor] = {}
+        self.metrics: Losses = {}
 
-        fake: (F, C, H, W) with F <= B, made for the first F labels of y; turn: turns it has had before.
-        """
+    def make_loss(self) -> losses.Loss:
+        """The loss that --loss names."""
+        loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, self.options.loss)()
+        return loss
 
-    def generator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> Terms:
-        """Terms of the generator for the same images; the discriminator is frozen."""
+    def modules(self) -> dict[str, nn.Module]:
+        """Both networks."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
 
-    def simultaneous_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> tuple[Terms, Terms]:
-        """Terms of discriminator and generator from the same scores; `fake` is not detached, nothing is frozen.
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """An Adam for each."""
+        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
 
-        Each player's are to be differentiated in its own parameters only.
-        """
+    def set_schedules(self, step: int, average: Generator) -> None:
+        """The scale of the conditioning, which rises from 0 to 1 over --conditioning-warmup steps."""
+        if self.options.conditioning_warmup:
+            self.conditioning_scale = conditioning_scale(self.options.conditioning_warmup, step)
+            for network in (self.generator, self.discriminator, average):
+                set_conditioning_scale(network, self.conditioning_scale)
 
+    def draws(self, step: int) -> list[Draws]:
+        """One for each discriminator step; the last also serves the generator."""
+        if step < 0:
+            return [self._draws_of_extra_step(step + self.options.d_pretrain)]
+        first, last = self.config.batches_before(step), self.config.batches_before(step + 1) - 1
+        both = self.streams.draws(("both", self.lazy_due(last)), last, "step", "dropout", step)
+        return [*map(self._draws_of_extra_step, range(first, last)), both]
 
-class _Duel(Arena, abc.ABC):
-    """The course of a turn, the same in both games: score, adversarial loss, optional terms."""
+    def _draws_of_extra_step(self, number: int) -> Draws:
+        kind = ("discriminator", self.lazy_due(number))
+        return self.streams.draws(kind, number, "extra turn", "extra dropout", number)
 
-    paired = False
-    threshold: float | None = 0.0
+    def lazy_due(self, number: int) -> bool:
+        """Whether discriminator step `number` has the lazy penalties R1 and R2 (Karras 2020b, section 3.1)."""
+        return number % self.options.r1_every == 0
 
-    def __init__(self, networks: Networks, recipe: Recipe) -> None:
-        super().__init__(networks, recipe)
-        self.d_extras = regularisers.asked_for(regularisers.DISCRIMINATOR, recipe)
-        self.g_extras = regularisers.asked_for(regularisers.GENERATOR, recipe)
+    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
+        """The discriminator's extra steps; then, but in pre-training, one batch of fakes serves both networks."""
+        found, extra = Losses(), len(batches) if step < 0 else len(batches) - 1
+        for batch, own in zip(batches[:extra], draws[:extra], strict=True):
+            found.update(self.extra_step(batch, own))
+        if step < 0:
+            return found
+        (real, y), last = batches[-1], draws[-1]
+        last.seed_dropout()
+        both = simultaneously if self.options.simultaneous else AdversarialMethod.alternately
+        return {**found, **both(self, real, y, self.fakes(y, last), last)}
 
-    @abc.abstractmethod
-    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The discriminator's adversarial loss of adversarial scores."""
-
-    @abc.abstractmethod
-    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The generator's; `real` is None unless the loss is `paired`."""
-
-    def discriminator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> Terms:
-        """Adversarial term, and what the recipe adds."""
-        on_real, on_fake = self.score_both(real, y, fake, turn, rng)
-        return self._of_discriminator(Turn(real, y, fake, turn, rng, on_real, on_fake))
-
-    def generator_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> Terms:
-        """Adversarial term, and what the recipe adds. Real images are scored only where the loss is paired."""
-        if self.paired:
-            on_real, on_fake = self.score_both(real, y, fake, turn, rng)
-        else:
-            on_real = on_fake = self.score(fake, y[: len(fake)], turn, rng)
-        return self._of_generator(Turn(real, y, fake, turn, rng, on_real, on_fake))
-
-    def simultaneous_terms(
-        self, real: Tensor, y: Tensor, fake: Tensor, turn: int, rng: torch.Generator
-    ) -> tuple[Terms, Terms]:
-        """One pass over the real images and one over the fakes serve both players: the same dropout and DiffAugment."""
-        on_real, on_fake = self.score_apart(real, y, fake, turn, rng)
-        taken = Turn(real, y, fake, turn, rng, on_real, on_fake)
-        return self._of_discriminator(replace(taken, fake=fake.detach())), self._of_generator(taken)
-
-    def _of_discriminator(self, taken: Turn) -> Terms:
-        found = self._adversarial("d", self.d_loss, taken.on_fake, taken.on_real)
-        for term in self.d_extras:
-            found.update(term(self, taken))
-        self.seen = {"d_accuracy": self._accuracy(taken.on_real, taken.on_fake)}
-        return found
-
-    def _of_generator(self, taken: Turn) -> Terms:
-        found = self._adversarial("g", self.g_loss, taken.on_fake, taken.on_real if self.paired else None)
-        for term in self.g_extras:
-            found.update(term(self, taken))
-        return found
-
-    def _adversarial(
-        self, player: str, loss: Callable[..., Tensor], fake: Scores, real: Scores | None = None
-    ) -> Terms:
-        """The adversarial term; in transitional conditioning the unconditional one, and a share of the conditional.
-
-        Source: Shahbazi 2022 and the authors' loss.py: both players minimise unconditional + strength * conditional,
-        also once the strength is 1.
-        """
-        whole = loss(fake.adversarial, real.adversarial if real else None)
-        if not self.recipe.conditioning_warmup or fake.unconditional is None:
-            return {f"{player}_loss": whole}
-        without = loss(fake.unconditional, real.unconditional if real else None)
-        return {f"{player}_loss": self.by_strength(whole), f"{player}_unconditional": without}
-
-    def _accuracy(self, on_real: Scores, on_fake: Scores) -> Tensor:
+    def extra_step(self, batch: Batch, draws: Draws) -> Losses:
+        """A discriminator step with images and fakes of its own."""
+        draws.seed_dropout()
+        real, y = batch
         with torch.no_grad():
-            real, fake = self.real_score(on_real.adversarial), self.real_score(on_fake.adversarial)
-            return losses.accuracy(real, fake, self.threshold)
+            fake = self.fakes(y, draws)
+        return self.discriminator_step(real, y, fake, draws)
 
+    def fakes(self, y: Tensor, draws: Draws) -> Tensor:
+        """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
+        count = len(y) // self.generator.num_generators * self.generator.num_generators
+        with self.context.autocast():
+            z = draws.take(lambda shape, generator: self.generator.noise(shape[0], generator), (count,))
+            fake: Tensor = self.generator(z, y[:count])
+        return fake
 
-class TwoPlayerGame(_Duel):
-    """One generator against real/fake scores, with a loss from the catalog."""
+    def alternately(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+        """The discriminator learns; then, frozen, it scores the same fakes for the generator.
 
-    known_losses = tuple(catalog.LOSSES)
+        Source: Goodfellow 2014, algorithm 1, but for the fakes, which are not drawn anew.
+        """
+        d_losses = self.discriminator_step(real, y, fake.detach(), draws)
+        self.discriminator.requires_grad_(False)
+        with self.context.autocast():
+            if self.loss.paired:
+                on_real, on_fake = self.score_both(real, y, fake, draws)
+            else:
+                on_real = on_fake = self.score(fake, y[: len(fake)], draws)
+            g_losses = self.generator_losses(DiscriminatorBatch(real, y, fake, draws, on_real, on_fake))
+        optimizer_step([(self.optimizer_g, g_losses)], self.context)
+        self.discriminator.requires_grad_(True)
+        return {**d_losses, **detached(g_losses)}
 
-    def __init__(self, networks: Networks, recipe: Recipe) -> None:
-        super().__init__(networks, recipe)
-        self.loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, recipe.loss)()
-        self.paired, self.threshold = self.loss.paired, self.loss.threshold
+    def discriminator_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+        """The discriminator learns from these images, `fake` detached."""
+        with self.context.autocast():
+            on_real, on_fake = self.score_both(real, y, fake, draws)
+            found = self.discriminator_losses(DiscriminatorBatch(real, y, fake, draws, on_real, on_fake))
+        optimizer_step([(self.optimizer_d, found)], self.context, self.metrics)
+        regularisers.clip_weights(self.discriminator, self.options.clip)
+        return detached(found)
 
-    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
-        """The catalog's loss, with smoothed labels where asked for."""
-        loss, amount = self.loss.discriminator(real, fake), self.recipe.label_smoothing
-        return loss + losses.label_smoothing(real, amount) if amount else loss
+    def discriminator_losses(self, batch: DiscriminatorBatch) -> Losses:
+        """The adversarial loss, R1, and what else the options add."""
+        found = self._adversarial("d", batch.on_fake, batch.on_real)
+        if self.options.r1 and self.lazy_due(batch.draws.number):  # scaled up to keep its mean
+            weight = self.options.r1 * self.options.r1_every
+            found["d_r1"] = weight * losses.r1(self.scorer(batch.y, batch.draws), batch.real)
+        for term in self.d_terms:
+            found.update(term(self, batch))
+        with torch.no_grad():
+            real, fake = (self.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
+            self.metrics = {"d_accuracy": losses.accuracy(real, fake, self.loss.threshold)}
+        return found
 
-    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """The catalog's loss."""
-        return self.loss.generator(fake, real)
+    def generator_losses(self, batch: DiscriminatorBatch) -> Losses:
+        """The adversarial loss, and what the options add."""
+        found = self._adversarial("g", batch.on_fake, batch.on_real if self.loss.paired else None)
+        for term in self.g_terms:
+            found.update(term(self, batch))
+        return found
 
+    def _adversarial(self, network: str, fake: Scores, real: Scores | None) -> Losses:
+        """The adversarial loss; with --conditioning-warmup the unconditional one and a share of the conditional.
 
-class MadganGame(_Duel):
-    """K generators, each with B/K of the fakes in order, against K+1 logits (Ghosh 2018)."""
+        Source: Shahbazi 2022 and the authors' loss.py: both networks minimise unconditional + scale * conditional, also
+        once the scale is 1.
+        """
+        whole = self._loss_of(network, fake.adversarial, real.adversarial if real else None)
+        if not self.options.conditioning_warmup or fake.unconditional is None:
+            return {f"{network}_loss": whole}
+        without = self._loss_of(network, fake.unconditional, real.unconditional if real else None)
+        return {f"{network}_loss": self.scaled(whole), f"{network}_unconditional": without}
 
-    known_losses = tuple(MADGAN_GENERATOR)
+    def _loss_of(self, network: str, fake: Tensor, real: Tensor | None) -> Tensor:
+        if network == "g":
+            return self.loss.generator(fake, real)
+        assert real is not None
+        loss, amount = self.loss.discriminator(real, fake), self.options.label_smoothing
+        return loss + self.loss.smoothing(real, amount) if amount else loss
+
+    def score(self, images: Tensor, y: Tensor, draws: Draws) -> Scores:
+        """The discriminator's scores, through DiffAugment where it is on."""
+        if self.options.diffaugment:
+            images = augment(images, self.options.diffaugment, draws)
+        scores: Scores = self.discriminator(images, y)
+        return scores
+
+    def score_both(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> tuple[Scores, Scores]:
+        """Scores of real and fake: one joined pass, or two where the batch's images must not mix."""
+        if getattr(self.discriminator, "separate_batches", False):
+            return self.score(real, y, draws), self.score(fake, y[: len(fake)], draws)
+        both = self.score(torch.cat([real, fake]), torch.cat([y, y[: len(fake)]]), draws)
+        return both.rows(slice(0, len(real))), both.rows(slice(len(real), None))
+
+    def scorer(self, y: Tensor, draws: Draws) -> Callable[[Tensor], Tensor]:
+        """A function of images (B, C, H, W) with labels y: one number an image, (B,)."""
+        return lambda images: self.real_score(self.score(images, y, draws).adversarial)
 
     def real_score(self, adversarial: Tensor) -> Tensor:
-        """Logit of "real" against all generators together."""
-        return madgan.real_score(adversarial)
+        """One number an image, the higher the more real: (B,)."""
+        return adversarial
 
-    def d_loss(self, fake: Tensor, real: Tensor) -> Tensor:
-        """Cross-entropy over K+1 classes."""
-        loss, amount = madgan.discriminator(real, fake, self.made_by(fake)), self.recipe.label_smoothing
-        return loss + madgan.label_smoothing(real, amount) if amount else loss
-
-    def g_loss(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """Each generator's own loss, averaged."""
-        return MADGAN_GENERATOR[self.recipe.loss](fake)
+    def scaled(self, loss: Tensor) -> Tensor:
+        """A loss of the class, which counts as much as the class does."""
+        return loss if self.conditioning_scale == 1.0 else self.conditioning_scale * loss

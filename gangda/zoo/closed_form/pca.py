@@ -1,12 +1,15 @@
 """Per-class PCA as a generator: no network, no training steps; what a linear model of the pixels can do."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from gangda.config.architectures import PcaSpec
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
-from gangda.zoo.base import DEFAULT_OPTIONS, Draws, Generator
+from gangda.zoo.base import DEFAULT_OPTIONS, Draws, Generator, Networks
 
 
 class PcaGenerator(Generator):
@@ -20,11 +23,22 @@ class PcaGenerator(Generator):
     mean: Tensor
     basis: Tensor
 
-    def __init__(self, mean: Tensor, basis: Tensor, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.latent_dim, self.num_classes, self.image_shape = basis.shape[1], len(mean), image_shape
-        self.register_buffer("mean", mean)
-        self.register_buffer("basis", basis)
+        size = math.prod(image_shape)
+        self.latent_dim, self.num_classes, self.image_shape = min(components, size), num_classes, image_shape
+        self.register_buffer("mean", torch.zeros(num_classes, size))
+        self.register_buffer("basis", torch.zeros(num_classes, self.latent_dim, size))
+
+    def fit(self, images: LabelledImages) -> None:
+        """Take the components of each class from its own images in [-1, 1]; sigma with n - 1 in the denominator."""
+        for label, x in enumerate(images_by_class(images)):
+            if len(x) == 0:
+                continue
+            self.mean[label] = x.mean(0)
+            _, sigma, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+            count = min(self.latent_dim, len(x) - 1)
+            self.basis[label, :count] = (sigma[:count, None] * rows[:count]) / max(1, len(x) - 1) ** 0.5
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, n), (B,) -> (B, C, H, W) in [-1, 1]."""
@@ -43,21 +57,35 @@ class PcaReconstructor(PcaGenerator):
     Source: report R3, which has a LeNet judge such images.
     """
 
+    sized_by_data = ("codes", "rows")
     codes: Tensor
     rows: Tensor
     ends: Tensor
 
-    def __init__(
-        self,
-        plain: PcaGenerator,
-        codes: Tensor,
-        rows: Tensor,
-        ends: Tensor,
-    ) -> None:
-        super().__init__(plain.mean, plain.basis, plain.image_shape)
-        self.register_buffer("codes", codes)
-        self.register_buffer("rows", rows)
-        self.register_buffer("ends", ends)
+    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(components, image_shape, num_classes)
+        self.register_buffer("codes", torch.zeros(0, self.latent_dim))
+        self.register_buffer("rows", torch.zeros(0, dtype=torch.int64))
+        self.register_buffer("ends", torch.zeros(num_classes, dtype=torch.int64))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *others: Any) -> None:
+        for name in self.sized_by_data:
+            setattr(self, name, torch.zeros_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+
+    def fit(self, images: LabelledImages) -> None:
+        """The components, and the coordinates of the images in units of sigma."""
+        super().fit(images)
+        codes = []
+        for label, x in enumerate(images_by_class(images)):
+            basis = self.basis[label].double()
+            length = basis.square().sum(1)
+            along = (x - self.mean[label]) @ basis.T
+            codes.append(torch.where(length > 0, along / length, 0.0).float())
+        labels = torch.tensor(images.labels)
+        self.codes = torch.cat(codes)
+        self.rows = torch.tensor(images.row_id)[torch.argsort(labels, stable=True)]
+        self.ends = torch.bincount(labels, minlength=images.num_classes).cumsum(0)
 
     @property
     def available(self) -> tuple[int, ...]:
@@ -85,32 +113,10 @@ class PcaReconstructor(PcaGenerator):
             return super().forward(z, y)
 
 
-def fit(spec: PcaSpec, images: LabelledImages) -> PcaGenerator:
-    """The components of each class, from its own images in [-1, 1]; sigma with n - 1 in the denominator."""
-    mean, basis = empty_components(images, spec.components)
-    for label, x in enumerate(images_by_class(images)):
-        if len(x) == 0:
-            continue
-        mean[label] = x.mean(0)
-        _, sigma, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-        count = min(basis.shape[1], len(x) - 1)
-        basis[label, :count] = (sigma[:count, None] * rows[:count]) / max(1, len(x) - 1) ** 0.5
-    plain = PcaGenerator(mean, basis, images.image_shape)
-    return with_codes(plain, images) if spec.reconstruct else plain
-
-
-def with_codes(plain: PcaGenerator, images: LabelledImages) -> PcaReconstructor:
-    """The same components with the coordinates of the images, in units of sigma."""
-    codes = []
-    for label, x in enumerate(images_by_class(images)):
-        basis = plain.basis[label].double()
-        length = basis.square().sum(1)
-        along = (x - plain.mean[label]) @ basis.T
-        codes.append(torch.where(length > 0, along / length, 0.0).float())
-    labels = torch.tensor(images.labels)
-    rows = torch.tensor(images.row_id)[torch.argsort(labels, stable=True)]
-    ends = torch.bincount(labels, minlength=images.num_classes).cumsum(0)
-    return PcaReconstructor(plain, torch.cat(codes), rows, ends)
+def build(spec: PcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """A generator that is still to be fitted."""
+    kind = PcaReconstructor if spec.reconstruct else PcaGenerator
+    return Networks(kind(spec.components, image_shape, num_classes))
 
 
 def images_by_class(images: LabelledImages) -> list[Tensor]:
@@ -118,18 +124,3 @@ def images_by_class(images: LabelledImages) -> list[Tensor]:
     flat = torch.tensor(images.pixels).permute(0, 3, 1, 2).flatten(1)
     labels = torch.tensor(images.labels)
     return [flat[labels == label].double() / 127.5 - 1 for label in range(images.num_classes)]
-
-
-def empty_components(images: LabelledImages, components: int) -> tuple[Tensor, Tensor]:
-    """Zeros for means (K, D) and bases (K, n, D), n at most D."""
-    size = int(images.pixels[0].size)
-    return torch.zeros(images.num_classes, size), torch.zeros(images.num_classes, min(components, size), size)
-
-
-def empty(image_shape: tuple[int, int, int], tensors: dict[str, Tensor]) -> PcaGenerator:
-    """A generator of the right shapes, to load saved tensors into."""
-    zeros = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
-    plain = PcaGenerator(zeros["mean"], zeros["basis"], image_shape)
-    if "codes" not in zeros:
-        return plain
-    return PcaReconstructor(plain, zeros["codes"], zeros["rows"], zeros["ends"])

@@ -1,12 +1,14 @@
 """Probabilistic PCA of each class as a generator: the discarded directions come back as noise."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from gangda.config.architectures import PpcaSpec
 from gangda.data.images import LabelledImages
-from gangda.zoo.base import Generator
-from gangda.zoo.closed_form.pca import empty_components, images_by_class
+from gangda.zoo.base import Generator, Networks
+from gangda.zoo.closed_form.pca import images_by_class
 
 
 class PpcaGenerator(Generator):
@@ -23,16 +25,35 @@ class PpcaGenerator(Generator):
     weight: Tensor
     sigma: Tensor
 
-    def __init__(
-        self, mean: Tensor, weight: Tensor, sigma: Tensor, image_shape: tuple[int, int, int]
-    ) -> None:
+    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
-        self.num_classes, self.image_shape = len(mean), image_shape
-        self.components = weight.shape[1]
-        self.latent_dim = self.components + mean.shape[1]
-        self.register_buffer("mean", mean)
-        self.register_buffer("weight", weight)
-        self.register_buffer("sigma", sigma)
+        size = math.prod(image_shape)
+        self.num_classes, self.image_shape = num_classes, image_shape
+        self.components = min(components, size)
+        self.latent_dim = self.components + size
+        self.register_buffer("mean", torch.zeros(num_classes, size))
+        self.register_buffer("weight", torch.zeros(num_classes, self.components, size))
+        self.register_buffer("sigma", torch.zeros(num_classes))
+
+    def fit(self, images: LabelledImages) -> None:
+        """Maximise the likelihood of each class, from its own images in [-1, 1].
+
+        With the eigenvalues l_1 >= l_2 >= ... of the covariance (n in its denominator, as the likelihood has it),
+        sigma^2 is the mean of the D - q discarded ones, zeros included, and W = U (L - sigma^2)^(1/2), the rotation
+        left out. Source: Tipping and Bishop 1999, equations 7 and 8. A class of n images has at most n - 1 components.
+        """
+        size = self.mean.shape[1]
+        for label, x in enumerate(images_by_class(images)):
+            if len(x) == 0:
+                continue
+            self.mean[label] = x.mean(0)
+            _, singular, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+            eigenvalues = singular.square() / len(x)
+            count = min(self.components, len(x) - 1)
+            variance = eigenvalues[count:].sum() / max(1, size - count)
+            scale = (eigenvalues[:count] - variance).clamp(min=0).sqrt()
+            self.weight[label, :count] = scale[:, None] * rows[:count]
+            self.sigma[label] = variance.sqrt()
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, n + D), (B,) -> (B, C, H, W) in [-1, 1]."""
@@ -44,31 +65,6 @@ class PpcaGenerator(Generator):
         return images
 
 
-def fit(spec: PpcaSpec, images: LabelledImages) -> PpcaGenerator:
-    """The maximum of the likelihood for each class, from its own images in [-1, 1].
-
-    With the eigenvalues l_1 >= l_2 >= ... of the covariance (n in its denominator, as the likelihood has it),
-    sigma^2 is the mean of the D - q discarded ones, zeros included, and W = U (L - sigma^2)^(1/2), the rotation left
-    out. Source: Tipping and Bishop 1999, equations 7 and 8. A class of n images has at most n - 1 components.
-    """
-    mean, weight = empty_components(images, spec.components)
-    sigma = torch.zeros(images.num_classes)
-    size = mean.shape[1]
-    for label, x in enumerate(images_by_class(images)):
-        if len(x) == 0:
-            continue
-        mean[label] = x.mean(0)
-        _, singular, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-        eigenvalues = singular.square() / len(x)
-        count = min(weight.shape[1], len(x) - 1)
-        variance = eigenvalues[count:].sum() / max(1, size - count)
-        scale = (eigenvalues[:count] - variance).clamp(min=0).sqrt()
-        weight[label, :count] = scale[:, None] * rows[:count]
-        sigma[label] = variance.sqrt()
-    return PpcaGenerator(mean, weight, sigma, images.image_shape)
-
-
-def empty(image_shape: tuple[int, int, int], tensors: dict[str, Tensor]) -> PpcaGenerator:
-    """A generator of the right shapes, to load saved tensors into."""
-    mean, weight, sigma = (torch.zeros_like(tensors[name]) for name in ("mean", "weight", "sigma"))
-    return PpcaGenerator(mean, weight, sigma, image_shape)
+def build(spec: PpcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """A generator that is still to be fitted."""
+    return Networks(PpcaGenerator(spec.components, image_shape, num_classes))

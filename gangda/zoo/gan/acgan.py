@@ -17,7 +17,7 @@ class LabelledNoiseGenerator(ConditionalGenerator):
     """
 
     norms_know_class = False
-    strength = 1.0  # 0: the class is ignored
+    conditioning_scale = 1.0  # 0: the class is ignored
 
     def __init__(self, spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
@@ -28,7 +28,7 @@ class LabelledNoiseGenerator(ConditionalGenerator):
 
     def first(self, z: Tensor, y: Tensor) -> Tensor:
         """The smallest plane, (B, 4w, base, base)."""
-        flat = self.linear(z.flatten(0, -2)) + self.strength * self.label(y)
+        flat = self.linear(z.flatten(0, -2)) + self.conditioning_scale * self.label(y)
         x: Tensor = flat.unflatten(1, (-1, self.base, self.base))
         return x
 
@@ -36,7 +36,7 @@ class LabelledNoiseGenerator(ConditionalGenerator):
 class AuxiliaryDiscriminator(Discriminator):
     """Real or fake, and which class, from shared layers; it is not told the label.
 
-    Source: Odena 2017, equations 2-3 (the game adds the class term). Departure: no batch norm and no dropout, since the
+    Source: Odena 2017, equations 2-3 (training adds the class loss). Departure: no batch norm and no dropout, since the
     recipe's R1 penalty stabilises instead.
     """
 

@@ -60,7 +60,7 @@ class ResidualGenerator(Generator):
     """
 
     conditional = True
-    strength = 1.0  # 0: the class is ignored
+    conditioning_scale = 1.0  # 0: the class is ignored
 
     def __init__(self, spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class ResidualGenerator(Generator):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]. Attention after the first doubling."""
-        label = self.strength * self.embed(y)
+        label = self.conditioning_scale * self.embed(y)
         first, *parts = z.flatten(0, -2).split(self.parts, dim=1)
         x = self.linear(first).unflatten(1, (-1, self.base, self.base))
         for i, (blocks, part) in enumerate(zip(self.blocks, parts, strict=True)):
@@ -152,7 +152,7 @@ def build(spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int)
         ResidualGenerator(spec, image_shape, num_classes),
         ResidualDiscriminator(spec, image_shape, num_classes),
     )
-    for network in (networks.generator, networks.discriminator):
+    for network in networks.modules().values():
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
                 nn.init.orthogonal_(layer.weight)

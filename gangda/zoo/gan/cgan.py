@@ -67,8 +67,8 @@ def build(spec: CganSpec, image_shape: tuple[int, int, int], num_classes: int) -
     networks = Networks(
         MirzaGenerator(spec, image_shape, num_classes), MirzaDiscriminator(spec, image_shape, num_classes)
     )
-    for player in (networks.generator, networks.discriminator):
-        for layer in player.modules():
+    for network in networks.modules().values():
+        for layer in network.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, 0.0, min(0.05, layer.weight.shape[1] ** -0.5))
                 nn.init.zeros_(layer.bias)

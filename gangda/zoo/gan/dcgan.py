@@ -61,6 +61,6 @@ class DcganDiscriminator(Discriminator):
 def build(spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
     """Fresh networks, initialised as the paper says."""
     networks = Networks(DcganGenerator(spec, image_shape, num_classes), DcganDiscriminator(spec, image_shape))
-    init_normal(networks.generator)
-    init_normal(networks.discriminator)
+    for network in networks.modules().values():
+        init_normal(network)
     return networks

@@ -58,7 +58,7 @@ def build(spec: GanSpec, image_shape: tuple[int, int, int], num_classes: int) ->
     """Fresh networks; small weights (std 0.05) at the input, as the paper's configuration has them, tame maxout."""
     networks = Networks(MlpGenerator(spec, image_shape, num_classes), MaxoutDiscriminator(spec, image_shape))
     with torch.no_grad():
-        for layer in (networks.generator, networks.discriminator):
-            for weight in (m.weight for m in layer.modules() if isinstance(m, nn.Linear)):
+        for network in networks.modules().values():
+            for weight in (m.weight for m in network.modules() if isinstance(m, nn.Linear)):
                 nn.init.normal_(weight, 0.0, min(0.05, weight.shape[1] ** -0.5))
     return networks

@@ -1,7 +1,7 @@
 """MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
 
 Both are the default's networks (`cdcgan.py`) with as little added as K generators need, so that what makes those better
-makes these better too, and `--generators 1` plays the default's game.
+makes these better too, and `--generators 1` trains as the default does.
 """
 
 import copy
@@ -122,7 +122,7 @@ class IdentityDiscriminator(nn.Module):
     are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". Any K+1 logits can be
     written so, and the cross-entropy becomes the sum of the default's loss and of the classifier C's own.
     With `tell_apart`, as in Ghosh 2018, learning whose an image is shapes the features. Without it C learns from
-    features that it does not shape, and the game is the default's with a mixture for a generator: whose an image is
+    features that it does not shape, and training is the default's with a mixture for a generator: whose an image is
     then reaches the generators through `--generator-id-weight` alone.
     A label embedding on all K+1 logits alike would cancel in the softmax.
     """

@@ -44,14 +44,14 @@ def pad(images: Tensor, height: int, width: int, value: float = -1.0) -> Tensor:
 class ConditionalBatchNorm(nn.Module):
     """Batch norm whose gain and bias depend on the class (de Vries 2017; Miyato and Koyama 2018).
 
-    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0. `strength` below 1
-    draws every class towards the mean of all (Shahbazi 2022, whose shared stage is a vector of its own): at 0 the
-    class is ignored.
+    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0. `conditioning_scale`
+    below 1 draws every class towards the mean of all (Shahbazi 2022, whose shared stage is a vector of its own): at 0
+    the class is ignored.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.strength = 1.0
+        self.conditioning_scale = 1.0
         self.norm = nn.BatchNorm2d(channels, affine=False)
         self.gain = nn.Embedding(num_classes, channels)
         self.bias = nn.Embedding(num_classes, channels)
@@ -69,7 +69,8 @@ class ConditionalBatchNorm(nn.Module):
 
     def _of_class(self, table: nn.Embedding, y: Tensor) -> Tensor:
         rows: Tensor = table(y)
-        return rows if self.strength == 1.0 else torch.lerp(table.weight.mean(0), rows, self.strength)
+        scale = self.conditioning_scale
+        return rows if scale == 1.0 else torch.lerp(table.weight.mean(0), rows, scale)
 
 
 class SharedBatchNorm(nn.Module):

@@ -22,7 +22,7 @@ def equip(networks: Networks, spec: ArchSpec) -> Networks:
     """The networks with the spec's spectral norm (discriminator) and virtual batch norm (generator)."""
     if not isinstance(spec, NetSpec):
         return networks
-    if spec.spectral_norm:
+    if spec.spectral_norm and networks.discriminator is not None:
         add_spectral_norm(networks.discriminator)
     return Networks(VIRTUAL[spec.virtual_batch_norm](networks.generator), networks.discriminator)
 

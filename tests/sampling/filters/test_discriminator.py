@@ -162,5 +162,5 @@ def test_scores_that_are_no_log_odds_are_refused(blobs: LabelledImages, tmp_path
 
     model = Model(Generator(), card, np.arange(3), run=tmp_path)
     assert loss_of(model) == ""
-    (tmp_path / "config.yaml").write_text("recipe:\n  loss: hinge\n")
+    (tmp_path / "config.yaml").write_text("method:\n  loss: hinge\n")
     assert loss_of(model) == "hinge"

@@ -2,20 +2,17 @@
 
 import pytest
 import torch
+from training_setup import draws
 
 from gangda.config.catalog import POLICIES
 from gangda.training.adversarial import consistency, lecam
 from gangda.training.adversarial.diffaugment import augment, colour, cutout, cutout_probability, translate
 
 
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
 def test_translate_moves_whole_pixels_and_keeps_gradients():
     images = torch.full((64, 1, 8, 8), -1.0)
     images[:, :, 3, 4] = 1.0
-    moved = translate(images.requires_grad_(True), rng())
+    moved = translate(images.requires_grad_(True), draws())
     spots = (moved > 0).nonzero()
     assert len(spots) == 64
     assert set((spots[:, 2] - 3).tolist()) == {-1, 0, 1}
@@ -26,13 +23,13 @@ def test_translate_moves_whole_pixels_and_keeps_gradients():
 
 
 def test_translate_fills_with_black():
-    moved = translate(torch.ones(32, 3, 16, 16), rng())
+    moved = translate(torch.ones(32, 3, 16, 16), draws())
     assert set(moved.unique().tolist()) == {-1.0, 1.0}
 
 
 def test_colour_of_grey_images_is_brightness_and_contrast():
     images = torch.tensor([-0.5, 0.5]).view(1, 1, 1, 2).repeat(300, 1, 1, 1)
-    changed = colour(images, rng())
+    changed = colour(images, draws())
     means, spans = changed.mean((1, 2, 3)), (changed[:, 0, 0, 1] - changed[:, 0, 0, 0])
     assert means.min().item() == pytest.approx(-0.5, abs=0.02)
     assert means.max().item() == pytest.approx(0.5, abs=0.02)
@@ -42,7 +39,7 @@ def test_colour_of_grey_images_is_brightness_and_contrast():
 
 def test_colour_saturates_rgb_around_each_pixels_mean():
     images = torch.tensor([-0.3, 0.0, 0.3]).view(1, 3, 1, 1).expand(300, 3, 4, 4)
-    changed = colour(images, rng())
+    changed = colour(images, draws())
     # Contrast and saturation both scale the channels' distance; their factors' product goes up to 1.5 * 2.
     factors = (changed[:, 2] - changed[:, 0])[:, 0, 0] / 0.6
     assert factors.min() < 0.1
@@ -51,12 +48,12 @@ def test_colour_saturates_rgb_around_each_pixels_mean():
 
 def test_cutout_holes_a_share_of_the_images():
     images = torch.ones(400, 2, 8, 8)
-    holed = cutout(images, rng(), probability=0.25)
+    holed = cutout(images, draws(), probability=0.25)
     with_hole = (holed == -1).flatten(1).any(1)
     assert with_hole.float().mean().item() == pytest.approx(0.25, abs=0.07)
     assert torch.equal(holed[:, 0], holed[:, 1])
     assert (holed == -1)[:, 0].sum((1, 2)).max() == 16  # half of each side
-    assert torch.equal(cutout(images, rng(), probability=0.0), images)
+    assert torch.equal(cutout(images, draws(), probability=0.0), images)
 
 
 def test_cutout_comes_in_slowly():
@@ -67,7 +64,7 @@ def test_cutout_comes_in_slowly():
 @pytest.mark.parametrize("name", POLICIES)
 def test_policies_keep_the_shape_draw_from_the_stream_and_let_gradients_through(name, channels):
     images = torch.linspace(-1, 1, 6 * channels * 64).view(6, channels, 8, 8).requires_grad_(True)
-    one, two = (augment(images, (name,), 2000, rng()) for _ in range(2))
+    one, two = (augment(images, (name,), draws(2000)) for _ in range(2))
     assert one.shape == images.shape
     assert torch.equal(one, two)
     assert not torch.equal(one, images)
@@ -85,8 +82,8 @@ def test_change_flips_only_if_asked():
     images = torch.full((64, 1, 8, 8), -1.0)
     images[:, :, :, 1] = 1.0
     columns = lambda changed: set((changed[:, 0, 4] > 0).nonzero()[:, 1].tolist())  # noqa: E731
-    assert columns(consistency.change(images, rng())) == {0, 1, 2}
-    assert columns(consistency.change(images, rng(), flip=True)) == {0, 1, 2, 5, 6, 7}
+    assert columns(consistency.change(images, draws())) == {0, 1, 2}
+    assert columns(consistency.change(images, draws(), flip=True)) == {0, 1, 2, 5, 6, 7}
 
 
 def test_ct_term():

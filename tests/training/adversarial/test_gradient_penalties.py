@@ -3,12 +3,10 @@
 import pytest
 import torch
 from torch import nn
+from training_setup import draws
 
-from gangda.training.adversarial.gradient_penalties import clip_weights, gradient_penalty, r1, r2
-
-
-def rng():
-    return torch.Generator().manual_seed(0)
+from gangda.training.adversarial.gradient_penalties import clip_weights, gradient_penalty, r2
+from gangda.training.adversarial.losses import r1
 
 
 @pytest.mark.parametrize("penalty", [r1, r2])
@@ -31,7 +29,10 @@ def test_gradient_penalty_of_a_linear_score():
     # Slope w in each of 4 pixels: norm 2w everywhere, so the penalty is (2w - 1)^2, with derivative 4 (2w - 1).
     weight = torch.tensor(3.0, requires_grad=True)
     penalty = gradient_penalty(
-        lambda images: weight * images.sum((1, 2, 3)), torch.ones(5, 1, 2, 2), -torch.ones(5, 1, 2, 2), rng()
+        lambda images: weight * images.sum((1, 2, 3)),
+        torch.ones(5, 1, 2, 2),
+        -torch.ones(5, 1, 2, 2),
+        draws(),
     )
     penalty.backward()
     assert penalty.item() == pytest.approx(25)
@@ -45,7 +46,7 @@ def test_gradient_penalty_looks_between_pairs():
         seen.append(images.detach())
         return images.sum((1, 2, 3))
 
-    gradient_penalty(score, torch.ones(200, 1, 1, 2), torch.zeros(200, 1, 1, 2), rng())
+    gradient_penalty(score, torch.ones(200, 1, 1, 2), torch.zeros(200, 1, 1, 2), draws())
     shares = seen[0][:, 0, 0]
     assert torch.equal(shares[:, 0], shares[:, 1])  # one share a pair
     assert 0 <= shares.min() < 0.05
@@ -57,6 +58,8 @@ def test_weights_are_clipped_in_place():
     layer = nn.Linear(2, 1)
     layer.weight.data = torch.tensor([[0.5, -0.5]])
     layer.bias.data = torch.tensor([0.005])
-    clip_weights(layer.parameters(), 0.01)
+    clip_weights(layer, 0.0)
+    assert layer.weight.tolist() == [[0.5, -0.5]]
+    clip_weights(layer, 0.01)
     assert layer.weight.tolist() == [[pytest.approx(0.01), pytest.approx(-0.01)]]
     assert layer.bias.tolist() == [pytest.approx(0.005)]

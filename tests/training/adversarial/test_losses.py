@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from gangda.config import catalog
-from gangda.training.adversarial import losses, madgan
+from gangda.training.adversarial import losses, madgan, regularisers, score_losses
+
+
+def loss_of(name):
+    return catalog.builder("loss", catalog.LOSSES, name)()
+
 
 REAL, FAKE = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
 
@@ -53,7 +58,7 @@ def test_each_player_is_pushed_the_right_way(name):
     assert (fake.grad < 0).all()
 
 
-@pytest.mark.parametrize("name", [name for name in catalog.LOSSES if losses.__dict__[name]().logistic])
+@pytest.mark.parametrize("name", [name for name in catalog.LOSSES if loss_of(name).logistic])
 @pytest.mark.parametrize("amount", [0.1, 0.3])
 def test_smoothed_labels_are_the_cross_entropy_with_a_lower_target(name, amount):
     loss = catalog.builder("loss", catalog.LOSSES, name)()
@@ -65,9 +70,9 @@ def test_smoothed_labels_are_the_cross_entropy_with_a_lower_target(name, amount)
 
 
 def test_only_relative_losses_need_real_images_for_the_generator():
-    assert [name for name in catalog.LOSSES if losses.__dict__[name]().paired] == ["relativistic"]
+    assert [name for name in catalog.LOSSES if loss_of(name).paired] == ["relativistic"]
     with pytest.raises(ValueError, match="real images"):
-        losses.relativistic().generator(FAKE, None)
+        score_losses.relativistic().generator(FAKE, None)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +90,7 @@ def test_accuracy_with_fewer_fakes_than_real_images():
 def test_auxiliary_cross_entropy():
     # Softmax of (0, ln 3) is (1, 3) / 4.
     classes = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])
-    assert float(losses.auxiliary(classes, torch.tensor([1, 0]))) == pytest.approx(
+    assert float(regularisers.auxiliary(classes, torch.tensor([1, 0]))) == pytest.approx(
         -(math.log(3 / 4) + math.log(1 / 4)) / 2
     )
 
@@ -112,6 +117,6 @@ def test_madgan_smoothed_labels_share_the_rest_among_the_generators():
 
 
 def test_identity_looks_at_the_generators_only():
-    assert float(madgan.identity(LOGITS, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))
+    assert float(regularisers.generator_id(LOGITS, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))
     louder = LOGITS + torch.tensor([0.0, 0.0, 5.0])
-    assert float(madgan.identity(louder, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))
+    assert float(regularisers.generator_id(louder, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))

@@ -9,17 +9,22 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
+from training_setup import configured, method_with, networks_of
 
 from gangda.config import architectures, catalog
-from gangda.config.schema import Recipe
+from gangda.config.methods import AdversarialOptions, options_class
 from gangda.runtime.seeding import seed_device, torch_stream
-from gangda.training.adversarial.method import TwoPlayerGame
-from gangda.training.image_batches import ResidentImages
-from gangda.training.loop import make_game, new_state, steps
-from gangda.training.saved_model import build_networks
+from gangda.training.adversarial.batch import DiscriminatorBatch
+from gangda.training.image_batches import ResidentImages, batches
+from gangda.training.loop import steps
+from gangda.training.state import new_state
 
 SEED, BATCH = 7, 12
-TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).game]
+TRAINED = [
+    name
+    for name in catalog.ARCHITECTURES
+    if issubclass(options_class(architectures.spec_class(name).method), AdversarialOptions)
+]
 SMALL = {"width": 8, "d_width": 8}
 
 
@@ -31,20 +36,25 @@ class Doubled(ResidentImages):
         return x.double(), y
 
 
-def start(arch, images, context, options=None, double=False, **recipe):
-    """The state, and the loop with simultaneous steps; all in float64 where that is asked for."""
-    spec = architectures.spec_class(arch)(**(options or {}))
-    chosen = Recipe(**{**spec.recipe, "batch_size": BATCH, "simultaneous": True, **recipe})
-    torch.manual_seed(0)
-    networks = build_networks(arch, spec, images.image_shape, images.num_classes)
+def setup(arch, images, context, options=None, double=False, **values):
+    """State, method and batches of simultaneous steps; all in float64 where that is asked for."""
+    values = {"batch_size": BATCH, "simultaneous": True, **values}
+    config = configured(arch, options, max(images.image_shape[1:]), **values)
+    networks = networks_of(config, images)
     if double:
         for network in (networks.generator, networks.discriminator):
             network.double()
         draws = type(networks.generator).noise
         networks.generator.noise = lambda count, rng: draws(networks.generator, count, rng).double()
-    state = new_state(networks, chosen, context)
+    method = method_with(config, networks, images, context, SEED)
     resident = (Doubled if double else ResidentImages)(images, SEED, context)
-    return state, steps(state, make_game(spec, networks, chosen), resident, chosen, context)
+    return new_state(method, config), method, resident, config
+
+
+def start(arch, images, context, options=None, double=False, **values):
+    """The state, and the loop with simultaneous steps."""
+    state, method, resident, config = setup(arch, images, context, options, double, **values)
+    return state, steps(state, method, batches(resident, config), config, context)
 
 
 def take(loop, count):
@@ -125,11 +135,11 @@ def test_steps_are_those_of_a_plain_loop(name, blobs, context, monkeypatch):
         state, loop = start(
             arch, blobs, context, options, double=True, simultaneous=simultaneous, ema=0.0, **recipe
         )
-        players = (state.networks.generator, state.networks.discriminator)
+        players = (state.generator, state.modules["discriminator"])
         before, by_hand = weights(*players), copy.deepcopy(players)
         take(loop, 2)
         ways[simultaneous] = weights(*players) - before
-    chosen = Recipe(**{**architectures.spec_class(arch).recipe, **recipe})
+    chosen = configured(arch, options, **recipe).recipe
     for player in by_hand:
         player.train()
     tutorial(*by_hand, blobs, chosen, losses, context, 2)
@@ -144,25 +154,25 @@ def test_every_architecture_takes_simultaneous_steps(arch, blobs, context):
     state, loop = start(arch, blobs, context, r1_every=1)
     calls = {"judged": [], "made": []}
     for name, network in (
-        ("judged", state.networks.discriminator),
-        ("made", state.networks.generator),
+        ("judged", state.modules["discriminator"]),
+        ("made", state.generator),
     ):
         network.register_forward_hook(lambda m, inputs, out, name=name: calls[name].append(len(inputs[0])))
-    before = [weights(network) for network in (state.networks.generator, state.networks.discriminator)]
+    before = [weights(network) for network in (state.generator, state.modules["discriminator"])]
     record = take(loop, 1)[0]
     penalties = int("d_r1" in record) + int("d_gp" in record)
-    k = state.networks.generator.num_generators
+    k = state.generator.num_generators
     fakes = BATCH // k * k
     assert calls == {"judged": [BATCH, fakes, *[BATCH] * penalties], "made": [fakes]}
     assert all(np.isfinite(value) for value in record.values())
-    after = [weights(network) for network in (state.networks.generator, state.networks.discriminator)]
+    after = [weights(network) for network in (state.generator, state.modules["discriminator"])]
     assert not any(torch.equal(*pair) for pair in zip(before, after, strict=True))
 
 
 @pytest.mark.parametrize(
     ("arch", "loss"),
     [
-        *(("cdcgan", loss) for loss in TwoPlayerGame.known_losses),
+        *(("cdcgan", loss) for loss in catalog.LOSSES),
         ("madgan", "minimax"),
         ("madgan", "nonsaturating"),
     ],
@@ -177,11 +187,12 @@ def test_every_loss_takes_simultaneous_steps(arch, loss, blobs, context):
 def test_extra_turns_come_before_a_simultaneous_one(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, r1=0.0, d_steps=3)
     calls = []
-    state.networks.discriminator.register_forward_hook(lambda m, inputs, out: calls.append(len(inputs[0])))
+    state.modules["discriminator"].register_forward_hook(lambda m, inputs, out: calls.append(len(inputs[0])))
     take(loop, 1)
     assert calls == [2 * BATCH, 2 * BATCH, BATCH, BATCH]
     updates = [
-        next(iter(player.state.values()))["step"].item() for player in (state.optimizer_d, state.optimizer_g)
+        next(iter(player.state.values()))["step"].item()
+        for player in (state.optimizers["discriminator"], state.optimizers["generator"])
     ]
     assert updates == [3, 1]
 
@@ -190,7 +201,7 @@ def test_both_players_learn_from_the_same_changed_fakes(blobs, context):
     """DiffAugment is drawn once for each batch, and the generator's gradient goes through it."""
     state, loop = start("cdcgan", blobs, context, SMALL, r1=0.0, diffaugment=("cutout", "color"))
     seen = []
-    state.networks.discriminator.register_forward_hook(lambda m, inputs, out: seen.append(inputs[0]))
+    state.modules["discriminator"].register_forward_hook(lambda m, inputs, out: seen.append(inputs[0]))
     take(loop, 1)
     assert [images.requires_grad for images in seen] == [False, True]
 
@@ -198,7 +209,7 @@ def test_both_players_learn_from_the_same_changed_fakes(blobs, context):
 def test_weights_stay_within_the_clip(blobs, context):
     state, loop = start("cdcgan", blobs, context, SMALL, loss="wasserstein", clip=0.01, r1=0.0)
     take(loop, 2)
-    assert max(p.abs().max().item() for p in state.networks.discriminator.parameters()) <= 0.01 + 1e-8
+    assert max(p.abs().max().item() for p in state.modules["discriminator"].parameters()) <= 0.01 + 1e-8
 
 
 class ConvolutionGradients(TorchDispatchMode):
@@ -216,7 +227,7 @@ class ConvolutionGradients(TorchDispatchMode):
 
 def test_no_gradient_is_computed_twice_or_for_nothing(blobs, context):
     state, loop = start("dcgan-5x5", blobs, context, {"first_width": 16, "latent_dim": 8})
-    first, second = (tuple(down.weight.shape[:2]) for down in state.networks.discriminator.downs)
+    first, second = (tuple(down.weight.shape[:2]) for down in state.modules["discriminator"].downs)
     with ConvolutionGradients() as gradients:
         take(loop, 1)
     of_discriminator = {key: count for key, count in gradients.found.items() if key[0] in (first, second)}
@@ -233,23 +244,25 @@ def test_no_gradient_is_computed_twice_or_for_nothing(blobs, context):
 def test_alternating_steps_are_plain_backward_passes_in_turn(arch, blobs, context):
     """Bit for bit: that gradients are asked of one player's parameters only changes nothing there."""
     ours, loop = start(arch, blobs, context, simultaneous=False, ema=0.0, r1_every=1)
-    state, _ = start(arch, blobs, context, simultaneous=False, ema=0.0, r1_every=1)
+    state, method, resident, _ = setup(arch, blobs, context, simultaneous=False, ema=0.0, r1_every=1)
     take(loop, 2)
-    spec = architectures.spec_class(arch)()
-    recipe = Recipe(**{**spec.recipe, "batch_size": BATCH, "simultaneous": False, "ema": 0.0, "r1_every": 1})
-    generator, discriminator = state.networks.generator.train(), state.networks.discriminator.train()
-    game, resident = make_game(spec, state.networks, recipe), ResidentImages(blobs, SEED, context)
+    state.generator.train()
+    discriminator = state.modules["discriminator"].train()
     for step in range(2):
-        rng = torch_stream(SEED, "step", step)
-        seed_device(context.device, SEED, "dropout", step)
+        (draws,) = method.draws(step)
+        draws.seed_dropout()
         real, y = resident.batch(step, BATCH)
-        fake = generator(generator.noise(BATCH, rng), y)
-        descend(state.optimizer_d, game.discriminator_terms(real, y, fake.detach(), step, rng))
+        fake = method.fakes(y, draws)
+        on_real, on_fake = method.score_both(real, y, fake.detach(), draws)
+        batch = DiscriminatorBatch(real, y, fake.detach(), draws, on_real, on_fake)
+        descend(state.optimizers["discriminator"], method.discriminator_losses(batch))
         discriminator.requires_grad_(False)
-        descend(state.optimizer_g, game.generator_terms(real, y, fake, step, rng))
+        scores = method.score(fake, y[: len(fake)], draws)
+        batch = DiscriminatorBatch(real, y, fake, draws, scores, scores)
+        descend(state.optimizers["generator"], method.generator_losses(batch))
         discriminator.requires_grad_(True)
-    for mine, theirs in zip(ours.networks.__dict__.values(), state.networks.__dict__.values(), strict=True):
-        assert torch.equal(weights(mine), weights(theirs))
+    for name, module in ours.modules.items():
+        assert torch.equal(weights(module), weights(state.modules[name]))
 
 
 def descend(optimizer, terms):

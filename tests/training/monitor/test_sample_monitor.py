@@ -8,7 +8,7 @@ from gangda.training import metrics_logger
 from gangda.training.monitor import reference, sample_monitor
 from gangda.training.monitor.alarms import COLLAPSE, DEAD, UNTRAINED, Alarm
 from gangda.training.monitor.training_curve import TrainingCurve
-from gangda.training.saved_model import build_networks
+from gangda.zoo.networks import build_networks
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
 

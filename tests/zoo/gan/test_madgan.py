@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from gangda.config import architectures
 from gangda.training.adversarial import madgan
-from gangda.training.saved_model import build_networks
 from gangda.zoo.gan.madgan import OutputOfEach
+from gangda.zoo.networks import build_networks
 
 
 def build(shape=(1, 8, 8), **options):

@@ -6,13 +6,13 @@ import itertools
 import pytest
 import torch
 from torch import nn
+from training_setup import start
 
-from gangda.config import architectures, catalog, schema
+from gangda.config import architectures, catalog
 from gangda.errors import UsageError
-from gangda.training import loop
-from gangda.training.saved_model import build_networks
 from gangda.zoo.base import Generator
 from gangda.zoo.layers.options import HalfNorm, ReferenceGenerator, ReferenceNorm
+from gangda.zoo.networks import build_networks
 
 OPEN = [
     name
@@ -165,24 +165,22 @@ OPTIONS = {
 
 @pytest.mark.parametrize("option", list(OPTIONS))
 def test_a_resumed_run_is_the_uninterrupted_one(option, blobs, context):
-    spec, recipe = architectures.CdcganSpec(**OPTIONS[option]), schema.Recipe(batch_size=8, r1_every=2)
-
     def fresh():
-        torch.manual_seed(0)
-        networks = build_networks("cdcgan", spec, blobs.image_shape, blobs.num_classes)
-        return loop.new_state(networks, recipe, context)
+        return start("cdcgan", blobs, context, OPTIONS[option], batch_size=8, seed=0)
 
-    def train(state, count):
-        images = loop.ResidentImages(blobs, 0, context)
-        game = loop.make_game(spec, state.networks, recipe)
-        for _ in itertools.islice(loop.steps(state, game, images, recipe, context), count):
+    def train(run, count):
+        state, loop = run
+        for _ in itertools.islice(loop, count):
             pass
         return state
 
     whole = train(fresh(), 4).dump()
     half = copy.deepcopy(train(fresh(), 2).dump())
     resumed = fresh()
-    resumed.load(half)
+    resumed[0].load(half)
     again = train(resumed, 2).dump()
-    for player in ("generator", "discriminator", "ema"):
-        assert all(torch.equal(whole[player][name], again[player][name]) for name in whole[player])
+    for one, other in (
+        (whole["ema"], again["ema"]),
+        *zip(whole["modules"].values(), again["modules"].values(), strict=True),
+    ):
+        assert all(torch.equal(one[name], other[name]) for name in one)

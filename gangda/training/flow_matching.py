@@ -1,0 +1,102 @@
+"""Flow matching: a network learns the velocity of straight lines from images to noise."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gangda.config.methods import FlowMatchingOptions
+from gangda.config.schema import TrainConfig
+from gangda.data.images import LabelledImages
+from gangda.runtime.device import DeviceContext
+from gangda.training.draws import Draws, DrawStreams, detached
+from gangda.training.loop import optimizer_step
+from gangda.training.method import Batch, Losses
+from gangda.training.optimizers import adamw
+from gangda.training.rank_batches import share_of_batches
+from gangda.zoo.base import Generator, Networks
+from gangda.zoo.flow.generator import FlowGenerator
+
+LARGEST_SHIFT = 2  # pixels
+
+
+class FlowMatchingMethod:
+    """E |v(x_t, t, y) - (e - x)|^2 with x_t = (1 - t) x + t e, e standard normal and t = sigmoid(standard normal).
+
+    Source: Lipman 2023, equation 23 with sigma_min = 0 (time runs the other way here); Liu 2023, equation 1; for t,
+    Esser 2024, section 3.1. Images may be mirrored and shifted. The network is told, and told when sampling that
+    nothing was changed, so that samples show no such changes (Karras 2022, appendix F.2).
+    """
+
+    def __init__(
+        self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
+    ) -> None:
+        generator = networks.generator
+        assert isinstance(config.method, FlowMatchingOptions)
+        assert isinstance(generator, FlowGenerator)
+        self.generator, self.options, self.context = generator, config.method, context
+        self.optimizer = adamw(generator, config.recipe.lr, config.recipe, config.method.weight_decay)
+        self.share = share_of_batches(config.recipe.batch_size, self.modules(), context.ranks)
+        self.streams = DrawStreams(config.runtime.seed, context, self.share)
+        self.buffers: dict[str, Tensor] = {}
+        self.metrics: Losses = {}
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The velocity network."""
+        return {"generator": self.generator}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """AdamW."""
+        return {"generator": self.optimizer}
+
+    def set_schedules(self, step: int, average: Generator) -> None:
+        """Only the learning rate changes."""
+
+    def draws(self, step: int) -> list[Draws]:
+        """Those of the one batch."""
+        return [self.streams.draws("flow", step, "step", "dropout", step)]
+
+    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
+        """One step down the loss of one batch."""
+        ((images, y),), (drawn,) = batches, draws
+        drawn.seed_dropout()
+        losses = {"g_loss": self.loss(images, y, drawn)}
+        optimizer_step([(self.optimizer, losses)], self.context, clip=self.options.clip_gradient)
+        return detached(losses)
+
+    def loss(self, images: Tensor, y: Tensor, draws: Draws) -> Tensor:
+        """The mean squared error of the velocity. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
+        count = len(images)
+        noise = draws.take(torch.randn, (count, *images.shape[1:]))
+        t = torch.sigmoid(draws.take(torch.randn, (count,)))
+        nameless = draws.take(torch.rand, (count,)) < self.options.class_dropout
+        images, changes = self.changed(images, draws)
+        if not self.generator.conditional:
+            nameless = torch.ones_like(nameless)
+        y = torch.where(nameless, self.generator.num_classes, y)
+        share = t[:, None, None, None]
+        with self.context.autocast():
+            velocity = self.generator.velocity(torch.lerp(images, noise, share), t, y, changes)
+        return F.mse_loss(velocity.float(), noise - images)
+
+    def changed(self, images: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Images, some of them mirrored or shifted, and what the network is told: (B, 3) in [-1, 1].
+
+        A shift moves an image by up to two whole pixels and repeats the pixels of its edge.
+        """
+        count, height, width = len(images), *images.shape[2:]
+        mirrored = draws.take(torch.rand, (count,)) < self.options.mirror
+        shifted = draws.take(torch.rand, (count,)) < self.options.shift
+        by = (
+            draws.take(partial(torch.randint, -LARGEST_SHIFT, LARGEST_SHIFT + 1), (count, 2))
+            * shifted[:, None]
+        )
+        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+        rows = (torch.arange(height, device=images.device) - by[:, :1]).clamp(0, height - 1)
+        columns = (torch.arange(width, device=images.device) - by[:, 1:]).clamp(0, width - 1)
+        index = torch.arange(count, device=images.device)[:, None, None]
+        moved = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        told = torch.cat([mirrored[:, None].float(), by.float() / LARGEST_SHIFT], 1)
+        return moved, told

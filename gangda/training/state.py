@@ -1,0 +1,83 @@
+"""Everything that changes while a generator is trained."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from gangda.config.schema import TrainConfig
+from gangda.training.method import Method
+from gangda.zoo.base import Generator
+
+
+@dataclass(eq=False)
+class TrainState:
+    """Networks, optimizers, the generator's weight average and the place in the run.
+
+    Attributes:
+        modules, optimizers: by name; the generator is `generator`.
+        ema: the weight average of the generator, in eval mode; what is sampled.
+        step: training steps done; pretrained: steps of the pre-training done, which come before step 1.
+        buffers: further tensors that the method carries from step to step.
+    """
+
+    modules: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    ema: Generator
+    step: int = 0
+    pretrained: int = 0
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def generator(self) -> Generator:
+        """The network in training whose average is `ema`."""
+        return cast(Generator, self.modules["generator"])
+
+    def dump(self) -> dict[str, Any]:
+        """All state by reference: plain dicts of tensors and numbers, which load with `weights_only=True`."""
+        return {
+            "step": self.step,
+            "pretrained": self.pretrained,
+            "modules": {name: module.state_dict() for name, module in self.modules.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "ema": self.ema.state_dict(),
+            "buffers": dict(self.buffers),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        for name, module in self.modules.items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.ema.load_state_dict(state["ema"])
+        self.step, self.pretrained = int(state["step"]), int(state["pretrained"])
+        self.buffers.clear()
+        self.buffers.update(state["buffers"])
+
+
+def new_state(method: Method, config: TrainConfig) -> TrainState:
+    """The state before the first step."""
+    modules = method.modules()
+    average = cast(Generator, modules["generator"])
+    if config.method.averaged:
+        average = weight_average(average, config.recipe.ema)
+    return TrainState(modules, method.optimizers(), average, buffers=method.buffers)
+
+
+def weight_average(generator: Generator, ema: float) -> Generator:
+    """A copy of the generator, in eval mode; without an average, one that shares its tensors."""
+    average = copy.deepcopy(generator).requires_grad_(False).eval()
+    if not ema:
+        own, live = ([*net.parameters(), *net.buffers()] for net in (average, generator))
+        for mine, theirs in zip(own, live, strict=True):
+            if theirs.is_floating_point():
+                mine.data = theirs.data
+    return average
+
+
+def float_tensors(module: nn.Module) -> list[Tensor]:
+    """Weights and running statistics, sharing memory with the module: what the weight average covers."""
+    return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]

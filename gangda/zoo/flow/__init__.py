@@ -1,0 +1,1 @@
+"""Networks of flow matching, and the solvers that sample from them."""

@@ -1,0 +1,21 @@
+"""Networks of an architecture by its name in the catalog."""
+
+from gangda.config import catalog
+from gangda.config.architectures import ArchSpec
+from gangda.zoo.base import Networks
+from gangda.zoo.layers.options import equip
+
+
+def build_networks(
+    arch: str, spec: ArchSpec, image_shape: tuple[int, int, int], num_classes: int
+) -> Networks:
+    """Fresh networks, initialised from torch's global stream; image_shape: (C, H, W).
+
+    Raises:
+        UsageError: no such architecture, or images too small or too large for it.
+    """
+    spec = spec.resolved(max(image_shape[1:]))
+    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
+        spec, image_shape, num_classes
+    )
+    return equip(networks, spec) if networks.discriminator is not None else networks
