@@ -39,11 +39,11 @@ def compare(
         typer.Option("--jobs", min=0, help="cells at a time, never more than cores / threads; 0: only judge"),
     ] = None,
     cell: Annotated[
-        int | None, typer.Option("--cell", min=0, help="run this one cell and stop (for clusters)")
+        int | None, typer.Option("--cell", min=0, help="run this one cell (replicate) and stop, for clusters")
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option("--run", help="use this run's generator in every cell: conditional on this GAN"),
+        typer.Option("--run", help="use this run's generator in every cell: conditional on this generator"),
     ] = None,
     experiment: Annotated[
         str | None,
@@ -55,18 +55,19 @@ def compare(
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="with --experiment: a rehearsal in minutes; its figures mean nothing"),
+        typer.Option("--quick", help="with --experiment: a trial run in minutes; its numbers mean nothing"),
     ] = False,
     list_all: Annotated[bool, typer.Option("--list", help="list experiments and arms, and stop")] = False,
     calibrate: Annotated[
         bool,
         typer.Option(
             "--calibrate",
-            help="add arms that must come out as known: copies, shuffled labels, other real images",
+            help="add arms with a known answer: copies, shuffled labels, other real images",
         ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="experiment folder \\[default: experiments/DATA-ARCH-HASH]")
+        Path | None,
+        typer.Option("--out", help="folder of the comparison \\[default: experiments/DATA-ARCH-HASH]"),
     ] = None,
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
@@ -99,14 +100,14 @@ def _refuse_with_experiment(run: Path | None, calibrate: bool) -> None:
 
 
 def _calibrated(config: "ComparisonConfig") -> "ComparisonConfig":
-    """With the arms that test the judge."""
+    """With the arms whose answer is known."""
     more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
     wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
     return dataclasses.replace(config, compare=wider)
 
 
 def low_data(chosen: Settings) -> Settings:
-    """50 digits per class where nothing else is said: the question is about small sets."""
+    """50 digits per class by default: the question is about small sets."""
     data = chosen.data
     if data.source != "digits" or data.per_class is not None or data.class_counts is not None:
         return chosen

@@ -15,7 +15,7 @@ from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonC
 from gangda.data.images import IntArray, LabelledImages
 from gangda.sampling.filters import filter_class, in_order
 
-# What a ratio means, as `gangda augment` says it.
+# What a ratio means, as options of `gangda augment`.
 MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
     "add": lambda ratio, own: AugmentConfig(ratio=ratio, ratio_for=own),
     "replace": lambda ratio, own: AugmentConfig(replace=ratio, ratio_for=own),
@@ -43,7 +43,7 @@ def plan_of(
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
     """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
 
-    Of several ratios 0 is the real images alone: without that one a choice would say nothing of whether adding helps.
+    Of several ratios 0 is the real images alone: otherwise a choice would not tell whether adding helps.
     """
     if not arm.added or ratio is None:
         return False
@@ -55,7 +55,7 @@ def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: Labelle
 def most_made(
     mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
 ) -> IntArray:
-    """Added images of each class that the ratio needs that needs most, int64 (K,)."""
+    """The most added images of each class that any of the ratios needs, int64 (K,)."""
     most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
     return most
 
@@ -63,7 +63,7 @@ def most_made(
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
     """The ratios that an arm which adds images has to choose from, ascending: one, where it does not choose.
 
-    What is known of an arm beforehand, or read off it as off a ruler, needs one size in all seeds.
+    Arms with a known answer, and points of a learning curve, need one size in all seeds.
     """
     arm, own = find(name)[0], ratio_of(name)
     if own is not None:
@@ -110,7 +110,7 @@ def own_archs(arms: Sequence[str]) -> list[str]:
 
 
 def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
-    """How a cell trains: as the experiment says, or, for another architecture, as that one does by default."""
+    """How a cell trains: as the comparison is configured, or, for another architecture, by its defaults."""
     runtime = dataclasses.replace(config.runtime, seed=seed)
     if arch == config.arch:
         return TrainConfig(
@@ -122,7 +122,7 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
 
 
 def chooses(compare: CompareConfig) -> bool:
-    """Whether validation images are asked what an arm adds, or for how long it trains."""
+    """Whether validation images decide what an arm adds, or for how long it trains."""
     by_recall = any(find(name)[0].by_recall for name in compare.arms)
     return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
 

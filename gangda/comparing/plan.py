@@ -1,4 +1,4 @@
-"""What an experiment will do, fixed and hashed before its first cell runs: `plan.json`."""
+"""What a comparison will do, fixed and hashed before its first cell runs: `plan.json`."""
 
 import dataclasses
 import hashlib
@@ -36,14 +36,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """The experiment.
+    """The plan of a comparison.
 
     Attributes:
-        config: fully resolved: device, precision and threads are what will be used.
+        config: fully resolved: device, precision and threads are those that will be used.
         fingerprint: of the source.
         run: a run folder whose generator all cells share, or None: each cell trains its own.
         fixed: plain values that may not change once the folder exists; `hash` is their SHA-256 (16 digits).
-        cells: one per seed.
+        cells: one for each seed.
         extensions: earlier numbers of seeds, where some were added later.
     """
 
@@ -61,7 +61,7 @@ class ComparisonPlan:
 
     @property
     def judging(self) -> dict[str, Any]:
-        """How the cells are judged, all said before the first one runs: `n` leaves out seeds added later."""
+        """How the cells are judged, fixed before the first one runs: `n` leaves out seeds added later."""
         compare = self.config.compare
         return {
             **self.fixed["family"],
@@ -93,7 +93,7 @@ class ComparisonPlan:
     def as_dict(self) -> dict[str, Any]:
         """The content of `plan.json`."""
         return {
-            "kind": "experiment",
+            "kind": "comparison plan",
             "hash": self.hash,
             "fixed": self.fixed,
             "judging": self.judging,
@@ -108,10 +108,10 @@ class ComparisonPlan:
 def make_plan(
     config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
 ) -> ComparisonPlan:
-    """ComparisonPlan the cells. `card` says which generator `run` holds: arch, seed, steps and a hash of its weights.
+    """Plan the cells. `card`: of the generator that `run` holds: arch, seed, steps and a hash of its weights.
 
     Raises:
-        UsageError: arms, ratios or seeds that make no experiment.
+        UsageError: arms, ratios or seeds that cannot be compared.
     """
     check(config)
     config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
@@ -123,34 +123,34 @@ def make_plan(
 
 
 def resolve_runtime(runtime: Runtime) -> Runtime:
-    """`auto` made definite. One thread unless asked for more: small networks gain more from more cells."""
+    """The device, precision and threads to use; one thread by default: small networks gain more from more cells."""
     device = pick_device(runtime.device)
     precision = "fp32" if pick_dtype(runtime.precision, device).itemsize == 4 else "bf16"
     return dataclasses.replace(runtime, device=str(device), precision=precision, threads=runtime.threads or 1)
 
 
 def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
-    """Write `plan.json` and `config.yaml`, or take up the folder's own plan; added seeds are an extension.
+    """Write `plan.json` and `config.yaml`, or continue the folder's own plan; added seeds are an extension.
 
     Raises:
-        RunError: somebody else's folder, or a plan that differs; the difference is named.
+        RunError: a folder of something else, or a plan that differs; the difference is named.
     """
     path = out / "plan.json"
-    # The plan is looked for after the names are read: what a start at the same time put there came after it.
+    # The names are read before looking for the plan: another start may write its plan in between.
     if foreign_names(out, (".lock",), (path.name,)) and not path.exists():
-        raise RunError(f"{out}: not an experiment's folder, and not empty; choose another --out")
+        raise RunError(f"{out}: not a comparison's folder, and not empty; choose another --out")
     with lock_folder(out, wait=True):
         if path.exists():
-            plan = _taken_up(plan, path)
+            plan = _continued(plan, path)
         _write(plan, out)
     return plan
 
 
-def _taken_up(plan: ComparisonPlan, path: Path) -> ComparisonPlan:
+def _continued(plan: ComparisonPlan, path: Path) -> ComparisonPlan:
     """The plan with the extensions of the one on disk, which it must agree with."""
     there = read_json(path)
-    if there.get("kind") != "experiment":
-        raise RunError(f"{path}: not the plan of an experiment; choose another --out")
+    if there.get("kind") != "comparison plan":
+        raise RunError(f"{path}: not the plan of a comparison; choose another --out")
     numbers = (
         [there.get("seeds"), *there["extensions"]] if isinstance(there.get("extensions"), list) else [None]
     )
@@ -161,12 +161,12 @@ def _taken_up(plan: ComparisonPlan, path: Path) -> ComparisonPlan:
     added = (earlier,) if len(plan.cells) > earlier else ()
     plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
     if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
-        raise RunError(f"{path}: says another way of judging than it was made with; choose another --out")
+        raise RunError(f"{path}: was judged in another way; choose another --out")
     return plan
 
 
 def _write(plan: ComparisonPlan, out: Path) -> None:
-    """The plan first: with it the folder is ours. What is there already stays as it is."""
+    """Write the plan first: it marks the folder as this comparison's. Files that are there already stay as they are."""
     path, text = out / "config.yaml", resolve.dump(plan.config).encode()
     if not (out / "plan.json").exists() or read_json(out / "plan.json")["seeds"] != len(plan.cells):
         write_json(out / "plan.json", plan.as_dict())

@@ -1,4 +1,4 @@
-"""What makes no experiment, told from its configuration alone."""
+"""Configurations that cannot be compared."""
 
 from gangda.comparing.arm_sets import chooses, ratios_of
 from gangda.config import architectures, catalog
@@ -9,7 +9,7 @@ from gangda.statistics.families import family_of
 
 
 def check(config: ComparisonConfig) -> None:
-    """Refuse what makes no experiment.
+    """Refuse a configuration that cannot be compared.
 
     Raises:
         UsageError: see the messages.
@@ -42,7 +42,7 @@ def check(config: ComparisonConfig) -> None:
 
 
 def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
-    """What makes an arm another one: not how its architecture or ratio is spelt, nor that it is said at all."""
+    """What makes an arm another one: not how its architecture or ratio is spelt, or whether it is spelt out."""
     arm, arch = find(name)
     made_by = (arch or config.arch) if arm.generated else None
     return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
@@ -52,7 +52,7 @@ def _check_arms(config: ComparisonConfig) -> None:
     """Refuse arms that these data or this mode cannot have.
 
     Raises:
-        UsageError: real images held back where there are none, a share above 1, or nothing to share out.
+        UsageError: images held back where there are none, or a mode or ratio that the arm cannot have.
     """
     whole = config.data.per_class is None and config.data.class_counts is None
     for name in config.compare.arms:
@@ -70,7 +70,7 @@ def _check_arms(config: ComparisonConfig) -> None:
 
 
 def _check_second(first: str, compare: CompareConfig) -> None:
-    """Refuse a second classifier that would say nothing.
+    """Refuse a second classifier that tells nothing new.
 
     Raises:
         UsageError: an unknown name, the first one again, or no difference to fit it to.

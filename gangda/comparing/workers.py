@@ -1,4 +1,4 @@
-"""Several cells at a time, in processes of their own, stopped politely."""
+"""Several cells at a time, in processes of their own, which save their training when they are stopped."""
 
 import contextlib
 import multiprocessing
@@ -21,7 +21,7 @@ from gangda.errors import GangdaError, InterruptedByUserError, RunError, Stopped
 from gangda.runtime.progress import Reporter
 from gangda.runtime.signals import StopRequest, stop_request
 
-POLL = 0.2  # seconds between looks at the stop flag
+POLL = 0.2  # seconds between checks of the stop flag
 PATIENCE = 20.0  # seconds for a worker to save its generator's state before it is ended
 QUIET = 0.5  # seconds between a worker's progress messages
 
@@ -57,12 +57,12 @@ def _run_here(
 ) -> None:
     for done, cell in enumerate(cells):
 
-        def tell(share: float, info: str, done: int = done, cell: Cell = cell) -> None:
+        def report(share: float, info: str, done: int = done, cell: Cell = cell) -> None:
             reporter.step("cells", done + share, len(cells), f"seed {cell.seed}: {info}")
 
-        # Training saves itself; the rest of a cell is done again.
+        # Training saves its state; the rest of a cell is done again.
         with stop.at_once(_stopped(done, len(cells))):
-            work(plan, cell, out, tell)
+            work(plan, cell, out, report)
         reporter.step("cells", done + 1, len(cells), f"seed {cell.seed} done")
 
 
@@ -83,28 +83,28 @@ class _Pool:
             self._workers[ours] = process
 
     def run(self, cells: Sequence[Cell], reporter: Reporter, stop: StopRequest) -> None:
-        """Hand out all cells and wait for them."""
+        """Run all cells."""
         waiting, done = list(cells), 0
         try:
             for pipe in self._workers:
-                self._hand_out(pipe, waiting)
+                self._send_next(pipe, waiting)
             while self._busy:
                 if stop:
                     raise stop.error(_stopped(done, len(cells)))
                 for ready in wait(list(self._busy), timeout=POLL):
                     if isinstance(ready, Connection) and not stop:
-                        done += self._listen(ready, waiting, reporter, done, len(cells))
+                        done += self._receive(ready, waiting, reporter, done, len(cells))
         finally:
             self._end()
 
-    def _hand_out(self, pipe: Connection, waiting: list[Cell]) -> None:
+    def _send_next(self, pipe: Connection, waiting: list[Cell]) -> None:
         if waiting:
             self._busy[pipe] = waiting.pop(0)
             self._shares[pipe] = 0.0
-            with contextlib.suppress(OSError):  # a worker that is gone: `_listen` says how it ended
+            with contextlib.suppress(OSError):  # a worker that is gone: `_receive` reports how it ended
                 pipe.send(self._busy[pipe])
 
-    def _listen(
+    def _receive(
         self, pipe: Connection, waiting: list[Cell], reporter: Reporter, done: int, total: int
     ) -> int:
         """Take one message; 1 if it says that a cell is finished."""
@@ -120,7 +120,7 @@ class _Pool:
         finished = kind == "done"
         if finished:
             del self._busy[pipe], self._shares[pipe]
-            self._hand_out(pipe, waiting)
+            self._send_next(pipe, waiting)
         else:
             self._shares[pipe] = max(self._shares[pipe], float(value))
         share = done + finished + sum(self._shares.values())
@@ -149,7 +149,7 @@ def _stopped(done: int, total: int) -> str:
 
 
 def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
-    """Why a worker is gone. A scheduler may signal every process at once, and the worker be the first to go."""
+    """The error for a worker that ended. A scheduler may signal every process at once, and the worker end first."""
     process.join(10.0)
     code = process.exitcode
     if code in (-signal.SIGTERM, -getattr(signal, "SIGUSR1", signal.SIGTERM)):
@@ -160,10 +160,7 @@ def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:
 
 @contextlib.contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """What starts inside ignores Ctrl-C from its first instruction on.
-
-    The terminal sends it to every process, and it is the parent that must decide.
-    """
+    """Processes started inside ignore Ctrl-C, which the terminal sends to all of them: the parent decides."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -175,27 +172,27 @@ def _ignoring_interrupts() -> Iterator[None]:
 
 
 def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> None:
-    """A worker's life."""
-    os.setpgid(0, 0)  # training listens to Ctrl-C itself: in the terminal's group it would be told twice
-    teller = _Teller(pipe)
+    """Main loop of a worker: run the cells that come through the pipe."""
+    os.setpgid(0, 0)  # training handles Ctrl-C itself, and would get it twice in the terminal's group
+    progress = _PipeProgress(pipe)
     while (cell := _next(pipe)) is not None:
         try:
-            # Training hears of a signal first; where it needs no stop any more, the rest of the cell ends here.
+            # Training handles a signal first; one that comes at its end, or later, ends the cell here.
             with stop_request(patient=True) as stop, stop.at_once("stopped"):
-                work(plan, cell, out, teller)
+                work(plan, cell, out, progress)
         except (StoppedError, InterruptedByUserError):
-            teller.send("stopped", 0.0, "")
+            progress.send("stopped", 0.0, "")
             return
         except GangdaError as error:
-            teller.send("failed", error, "")
+            progress.send("failed", error, "")
             return
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             words = f"cell {cell.index} (seed {cell.seed}): out of memory: use fewer --jobs or a smaller --batch-size"
-            teller.send("failed", RunError(words), "")
+            progress.send("failed", RunError(words), "")
             return
-        teller.send("done", 1.0, "done")
+        progress.send("done", 1.0, "done")
 
 
 def _next(pipe: Connection) -> Cell | None:
@@ -206,8 +203,8 @@ def _next(pipe: Connection) -> Cell | None:
     return cell
 
 
-class _Teller:
-    """Sends progress now and then. When the parent has gone away, nobody waits for this cell: it stops."""
+class _PipeProgress:
+    """Sends progress to the parent, at most every `QUIET` seconds, and stops the cell when the parent is gone."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe, self._last = pipe, 0.0

@@ -5,6 +5,7 @@ list, one of booleans is packed eight to a byte; images (uint8), labels (uint16)
 """
 
 import base64
+import contextlib
 import dataclasses
 import functools
 import math
@@ -68,7 +69,8 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
     elif origin is np.ndarray:
         return _read_array(typing.get_args(args[1])[0], plain, where)
     elif kind is bytes and isinstance(plain, str):
-        return base64.b64decode(plain)
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(plain, validate=True)
     elif kind is float and plain is None:
         return math.nan
     elif kind is float and isinstance(plain, str) and plain in INFINITE:

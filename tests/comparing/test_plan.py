@@ -46,7 +46,7 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
         ({"mode": "replace", "ratios": (1.5,)}, "share"),
     ],
 )
-def test_what_makes_no_experiment(compare, said):
+def test_what_cannot_be_compared(compare, said):
     with pytest.raises(UsageError, match=said):
         check(experiment(**compare))
 
@@ -172,10 +172,10 @@ def test_added_seeds_are_an_extension_for_good(tmp_path):
 
 def test_somebody_elses_folder_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(RunError, match="not an experiment's folder"):
+    with pytest.raises(RunError, match="not a comparison's folder"):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text('{"format_version": 2, "kind": "wedding"}')
-    with pytest.raises(RunError, match="not the plan of an experiment"):
+    with pytest.raises(RunError, match="not the plan of a comparison"):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text("{")
     with pytest.raises(DataError, match="not readable JSON"):
@@ -193,7 +193,7 @@ def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path, left):
 
 def test_a_config_of_the_users_own_is_not_overwritten(tmp_path):
     (tmp_path / "config.yaml").write_text("mine: 1")
-    with pytest.raises(RunError, match="not an experiment's folder"):
+    with pytest.raises(RunError, match="not a comparison's folder"):
         publish(plan(), tmp_path)
     assert (tmp_path / "config.yaml").read_text() == "mine: 1"
 

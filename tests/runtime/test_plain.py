@@ -1,0 +1,83 @@
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from gangda.errors import DataError
+from gangda.runtime.arrays import BoolArray, FloatArray, IntArray, UInt8Array, UInt16Array
+from gangda.runtime.plain import from_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    count: int
+    share: float
+    limit: float | None
+    pair: tuple[int, str]
+    parts: Mapping[str, Part]
+    part: Part | None
+    images: UInt8Array
+    labels: UInt16Array
+    right: BoolArray
+    confusion: IntArray
+    recall: FloatArray
+    png: bytes
+
+
+WHOLE = Whole(
+    count=3,
+    share=math.nan,
+    limit=-math.inf,
+    pair=(1, "a"),
+    parts={"x": Part("p", (0.1, math.inf, 1.0))},
+    part=None,
+    images=np.arange(24, dtype=np.uint8).reshape(2, 3, 4, 1),
+    labels=np.array([0, 258, 65535], dtype=np.uint16),
+    right=np.arange(11) % 3 == 0,
+    confusion=np.arange(4).reshape(2, 2),
+    recall=np.array([0.5, np.nan]),
+    png=b"\x89PNG",
+)
+
+
+def test_what_is_written_as_json_is_read_back():
+    read = from_plain(Whole, json.loads(json.dumps(to_plain(WHOLE), allow_nan=False)))
+    for field in dataclasses.fields(Whole):
+        before, after = getattr(WHOLE, field.name), getattr(read, field.name)
+        if isinstance(before, np.ndarray):
+            assert after.dtype == before.dtype
+            assert np.array_equal(after, before, equal_nan=before.dtype == np.float64)
+        elif field.name != "share":
+            assert after == before
+    assert math.isnan(read.share)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"count": "3"}, r"Whole\.count is not of the type int"),
+        ({"count": True}, r"Whole\.count"),
+        ({"share": "much"}, r"Whole\.share is not of the type float"),
+        ({"pair": [1]}, r"Whole\.pair"),
+        ({"parts": {"x": {"name": "p"}}}, r"Whole\.parts\.x: missing or unknown: values"),
+        ({"part": 3}, r"Whole\.part is not an object"),
+        ({"more": 1}, "missing or unknown: more"),
+        ({"images": {"shape": [9], "base64": "AA=="}}, r"Whole\.images is not an array of uint8"),
+        ({"right": {"shape": [2], "bits": "zz"}}, r"Whole\.right is not an array of bool"),
+        ({"confusion": [[1, 2], [3]]}, r"Whole\.confusion is not an array of int64"),
+        ({"png": "\u00e9"}, r"Whole\.png is not of the type bytes"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(change, said):
+    with pytest.raises(DataError, match=said):
+        from_plain(Whole, {**to_plain(WHOLE), **change})
