@@ -181,12 +181,7 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
                 f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
                 f"{other.image_shape} with {list(other.class_names)} cannot be joined"
             )
-    weights = None
-    if any(part.weight is not None for part in sets):
-        ones = (np.ones(len(part), dtype=np.float32) for part in sets)
-        weights = np.concatenate(
-            [one if part.weight is None else part.weight for part, one in zip(sets, ones, strict=True)]
-        )
+    weights = [np.ones(len(part), np.float32) if part.weight is None else part.weight for part in sets]
     provenance: dict[int, dict[str, Any]] = {}
     offset = 0
     for part in sets:
@@ -198,6 +193,6 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
         class_names=first.class_names,
         row_id=np.concatenate([part.row_id for part in sets]),
         origin=np.concatenate([part.origin for part in sets]),
-        weight=weights,
+        weight=np.concatenate(weights) if any(part.weight is not None for part in sets) else None,
         provenance=provenance,
     )

@@ -87,7 +87,7 @@ def test_a_damaged_entry_is_made_again(place, suffix, damage):
     assert decode.calls == 2
 
 
-def test_without_a_place_it_still_decodes(tmp_path, monkeypatch):
+def test_without_a_cache_folder_it_still_decodes(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path / "file"))
     check(cached(["manifest"], 8, Decoder()))

@@ -32,7 +32,7 @@ def images(count: int, channels: int = 1):
     return real_images(pixels, np.arange(count) % 2, ["a", "b"])
 
 
-def test_only_large_arrays_are_mapped_and_their_file_has_no_name(tmp_path):
+def test_only_large_arrays_are_mapped_and_their_file_is_unlinked(tmp_path):
     small, big = memmap.empty((4096,)), memmap.empty((4097,))
     assert not isinstance(small, np.memmap)
     assert isinstance(big, np.memmap)
@@ -52,7 +52,7 @@ def test_taken_and_joined_images_are_the_same_and_mapped():
     assert not isinstance(whole.take(rows[:3]).pixels, np.memmap)
 
 
-def test_what_is_taken_of_a_set_in_a_file_is_mapped_sooner(monkeypatch):
+def test_images_taken_from_a_mapped_set_are_mapped_sooner(monkeypatch):
     monkeypatch.setattr(memmap, "PART", 1024)
     small, big = images(60), images(200)
     in_file = concatenate(big, big)
@@ -127,7 +127,7 @@ def put(path: Path, value: int, mode: str = "L") -> None:
     Image.new(mode, (8, 8), value if mode == "L" else (value, 0, 1)).save(path)
 
 
-def test_a_large_folder_is_mapped_through_and_through(tmp_path, monkeypatch):
+def test_a_large_folder_is_never_copied_into_memory(tmp_path, monkeypatch):
     for number in range(80):
         put(tmp_path / "set" / "a" / f"{number:02}.png", number)
         put(tmp_path / "set" / "b" / f"{number:02}.png", 100 + number)
@@ -145,7 +145,7 @@ def test_a_large_folder_is_mapped_through_and_through(tmp_path, monkeypatch):
     assert again.fingerprint == splits.fingerprint
 
 
-def test_colour_that_comes_late_is_kept_with_what_came_before(tmp_path, monkeypatch):
+def test_a_late_colour_image_makes_the_earlier_ones_rgb(tmp_path, monkeypatch):
     monkeypatch.setattr("gangda.data.sources.decode._CHUNK", 4)
     for number in range(10):
         put(tmp_path / f"{number}.png", number, "RGB" if number == 9 else "L")

@@ -17,7 +17,7 @@ def test_paths_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: pytes
     assert located(DataConfig(source="~/own")).source == str(tmp_path / "home" / "own")
 
 
-def test_the_data_folder_has_a_variable_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_folder_has_its_own_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANGDA_DATA", "mnist")  # that is --data
     monkeypatch.setenv("GANGDA_DATA_FOLDER", str(tmp_path))
     assert data_root() == tmp_path

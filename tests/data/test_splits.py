@@ -71,7 +71,7 @@ def test_subset_counts_training_and_validation_together():
     assert splits.validation.counts().tolist() == [4, 2, 0]
 
 
-def test_subset_depends_on_seed_and_grows_inside_itself():
+def test_a_subset_depends_on_the_seed_and_is_part_of_larger_ones():
     train = images_of([50, 50])
     small, large = (set(subset_rows(train, np.array([n, n]), 1).tolist()) for n in (5, 20))
     assert small < large
@@ -128,7 +128,7 @@ def test_a_single_image_cannot_be_split():
         draw_splits(source_of([5, 1]), DataConfig(), 0)
 
 
-def test_validation_share_of_nothing_is_nothing():
+def test_a_validation_share_of_zero_is_empty():
     assert len(validation_rows(images_of([50, 50]), 0.0, 0)) == 0
 
 

@@ -29,7 +29,7 @@ def test_ranks_of_one_machine_share_its_cores():
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "mps", "meta", "nonsense", "cuda:x"])
-def test_a_device_that_is_not_here_is_refused(name):
+def test_a_missing_device_is_refused(name):
     with pytest.raises(UsageError, match="--device"):
         device.pick_device(name)
 
@@ -67,7 +67,7 @@ def test_ranks_do_not_share_a_gpu(two_gpus):
     )  # one on each machine
 
 
-def test_ranks_do_without_mps(monkeypatch):
+def test_ranks_do_not_use_mps(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert device.pick_device("auto", DistributedEnv(0, 2, 0, 2)).type == "cpu"
@@ -102,7 +102,7 @@ def test_copies_to_a_gpu_are_pinned_and_not_waited_for(name, way):
 
 @pytest.mark.parametrize("name", ["cuda", "cpu"])
 @pytest.mark.filterwarnings("ignore:User provided device_type")
-def test_autocast_is_of_the_device(name):
+def test_autocast_is_that_of_the_device(name):
     found = device.DeviceContext(torch.device(name), torch.bfloat16, 1).autocast()
     assert (found.device, found.fast_dtype) == (name, torch.bfloat16)
 

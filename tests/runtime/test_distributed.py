@@ -96,7 +96,7 @@ def pair():
             process.kill()
 
 
-def test_two_share_numbers(pair):
+def test_two_ranks_average_and_exchange_state(pair):
     for found, *_ in pair:
         assert found["average"] == [[0.5], [2.0, 10.0]]
         assert found["mean"] == 0.5
@@ -104,7 +104,7 @@ def test_two_share_numbers(pair):
         assert found["state"] == [3, [0.0, 1.0, 2.0]]
 
 
-def test_they_succeed_together_or_the_first_that_failed_says_why(pair):
+def test_ranks_succeed_together_or_the_first_that_failed_reports_why(pair):
     first, second = (found["agreed"] for (found, *_) in pair)
     data, usage = ["DataError", 1, "mine"], ["UsageError", 2, "mine"]
     assert first == ["fine", data, ["WorkerExitError", 2, ""], data]
@@ -116,7 +116,7 @@ def test_whatever_ends_the_main_rank_ends_the_workers(pair):
     assert pair[1][0]["over"] == 75
 
 
-def test_a_signal_to_one_rank_is_no_death(pair):
+def test_a_signal_to_one_rank_stops_all_of_them(pair):
     stopped = ["StoppedError", 75, "stopped"]
     assert [found["stopped together"] for (found, *_) in pair] == [stopped, ["WorkerExitError", 75, ""]]
     assert [found["stopped alone"] for (found, *_) in pair] == [stopped, 75]
@@ -129,7 +129,7 @@ def test_a_dead_rank_is_noticed(pair):
     assert "\n" not in said
 
 
-def test_one_alone_needs_nobody():
+def test_a_single_process_connects_to_nothing():
     def nowhere():
         raise AssertionError("no device is asked for")
 

@@ -59,7 +59,7 @@ def test_a_damaged_file_is_made_again(tmp_path, compute, damage):
     assert np.load(path, allow_pickle=False).tolist() == [0, 1, 2]
 
 
-def test_where_it_cannot_write_work_goes_on(tmp_path, compute):
+def test_without_write_permission_nothing_is_kept(tmp_path, compute):
     (tmp_path / "file").write_text("in the way")
     assert FeatureCache(tmp_path / "file").get(("a",), compute).tolist() == [0, 1, 2]
 

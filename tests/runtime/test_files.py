@@ -78,7 +78,7 @@ def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_what_is_no_json_is_not_written(number, tmp_path):
+def test_nan_and_infinity_are_not_written(number, tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", {"x": [number]})
     assert os.listdir(tmp_path) == []

@@ -13,7 +13,7 @@ TWO = {
 }
 
 
-def test_a_process_is_alone_unless_torchrun_says_otherwise():
+def test_a_process_is_single_without_torchrun():
     assert distributed_env({}) == distributed_env({**TWO, "WORLD_SIZE": "1"}) == ONE_PROCESS
     assert distributed_env({**TWO, "TORCHELASTIC_RESTART_COUNT": "3"}) == DistributedEnv(
         1, 2, 1, 2, attempt=3
@@ -36,7 +36,7 @@ def test_a_process_is_alone_unless_torchrun_says_otherwise():
         {"MASTER_PORT": "65536"},
     ],
 )
-def test_half_a_launch_is_refused(wrong):
+def test_an_incomplete_environment_is_refused(wrong):
     with pytest.raises(UsageError, match="torchrun") as caught:
         distributed_env({**TWO, **wrong})
     assert next(iter(wrong)) in str(caught.value)
@@ -48,5 +48,5 @@ def test_all_that_is_missing_is_named():
         distributed_env({name: value for name, value in TWO.items() if not name.startswith("MASTER")})
 
 
-def test_who_is_not_the_first():
+def test_worker_ranks():
     assert (worker_rank({}), worker_rank(TWO), worker_rank({**TWO, "RANK": "0"})) == (0, 1, 0)

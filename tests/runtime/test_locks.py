@@ -50,7 +50,7 @@ def test_a_second_process_is_refused_until_the_first_is_killed(holder, tmp_path)
         pass
 
 
-def test_one_that_waits_goes_on_when_the_other_has_ended(holder, tmp_path):
+def test_a_waiting_process_continues_when_the_other_has_ended(holder, tmp_path):
     process = holder(0.3)
     with lock_folder(tmp_path / "run", wait=True):
         assert process.wait(10) == 0

@@ -24,7 +24,7 @@ def test_what_was_written_is_read(tmp_path):
         (lambda text: text.replace('"format_version": 2', '"format_version": 3'), "newer than this gangda"),
     ],
 )
-def test_a_damaged_result_is_refused_and_what_to_do_is_said(tmp_path, change, words):
+def test_a_damaged_result_is_refused_with_what_to_do(tmp_path, change, words):
     path = tmp_path / "out" / "scores.json"
     write_hashed_json(path, VALUES)
     path.write_text(change(path.read_text()))
@@ -34,7 +34,7 @@ def test_a_damaged_result_is_refused_and_what_to_do_is_said(tmp_path, change, wo
         finished_values(tmp_path / "out", "scores.json", "abc", "score", "samples")
 
 
-def test_a_damaged_result_of_a_command_is_mended_by_removing_its_folder(tmp_path):
+def test_a_damaged_result_is_replaced_by_removing_its_folder(tmp_path):
     write_hashed_json(tmp_path / "out" / "a.json", VALUES)
     path = tmp_path / "out" / "a.json"
     path.write_text(path.read_text().replace("0.1", "0.2"))

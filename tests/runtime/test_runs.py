@@ -35,7 +35,7 @@ def test_a_run_of_the_first_edition_is_refused_as_that(tmp_path):
         run.claim(CONFIG.replace("0.1", "0.2"))
 
 
-def test_a_folder_of_somebody_elses_is_refused(tmp_path):
+def test_a_folder_with_other_content_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("do not touch")
     with pytest.raises(RunError, match="choose another --out"):
         RunFolder(tmp_path).claim(CONFIG)
@@ -43,7 +43,7 @@ def test_a_folder_of_somebody_elses_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("left", [".config.yaml.k2_x9abc.gangda-part", ".run.json.k2_x9abc.gangda-part"])
-def test_what_a_killed_start_leaves_is_no_obstacle(tmp_path, left):
+def test_temporary_files_of_a_killed_start_do_not_matter(tmp_path, left):
     (tmp_path / left).write_text("hal")
     assert RunFolder(tmp_path).claim(CONFIG) is False
     assert RunFolder(tmp_path).claim(CONFIG) is True

@@ -19,7 +19,7 @@ def test_seeding_the_device_seeds_dropout():
     assert torch.equal(first, torch.nn.functional.dropout(torch.ones(50), 0.5))
 
 
-def test_the_gpu_in_use_is_seeded_and_not_the_current_one(monkeypatch):
+def test_the_gpu_in_use_is_seeded_not_the_current_one(monkeypatch):
     """Without a GPU: which one is current when the seed is set."""
     current, seeded = ["cuda:0"], []
 

@@ -27,7 +27,7 @@ def test_a_signal_becomes_a_request(number, kind, code):
     assert signal.getsignal(number) == before
 
 
-def test_the_outer_of_two_requests_hears_of_the_signal_too():
+def test_the_outer_of_two_requests_gets_the_signal_too():
     with stop_request() as outer:
         with stop_request():
             pass
@@ -37,7 +37,7 @@ def test_the_outer_of_two_requests_hears_of_the_signal_too():
         assert inner.signal == outer.signal == signal.SIGUSR1
 
 
-def test_work_done_at_once_ends_when_a_request_inside_it_has_heard_of_a_signal():
+def test_work_done_at_once_ends_after_a_nested_request_got_a_signal():
     reached = []
 
     def work(failing):

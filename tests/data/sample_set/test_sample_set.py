@@ -139,7 +139,7 @@ def test_torchvision_reads_the_class_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_metadata_is_what_imagefolder_of_hugging_face_wants(tmp_path: Path, n: int) -> None:
+def test_metadata_has_the_form_of_hugging_faces_imagefolder(tmp_path: Path, n: int) -> None:
     for i in range(1, n + 1):
         write(tmp_path / "set", "png", (i, n))
     lines = [json.loads(line) for line in (tmp_path / "set" / "metadata.jsonl").read_text().splitlines()]
@@ -184,7 +184,7 @@ def test_numpy_reads_npz(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_our_png_is_what_pillow_decodes(channels: int) -> None:
+def test_pillow_decodes_our_png(channels: int) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, 5, 7, channels), dtype=np.uint8)
     for image, data in zip(pixels, encode_png(pixels), strict=True):
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))).reshape(5, 7, channels), image)
@@ -342,7 +342,7 @@ def test_the_same_shard_is_found_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asked", [1, 2])
-def test_a_last_shard_killed_before_it_united_the_metadata_is_made_good(tmp_path: Path, asked: int) -> None:
+def test_metadata_that_the_last_shard_did_not_unite_are_united_later(tmp_path: Path, asked: int) -> None:
     out = tmp_path / "set"
     write(out, "png", (1, 2))
     write(out, "png", (2, 2))
@@ -353,7 +353,7 @@ def test_a_last_shard_killed_before_it_united_the_metadata_is_made_good(tmp_path
 
 
 @pytest.mark.parametrize("content", ["photo.jpg", "index.json"])
-def test_a_folder_of_anybody_else_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_folder_with_other_content_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / content).write_text("{}")
     with pytest.raises(RunError, match="choose another --out"):
         write(tmp_path, "png")
@@ -415,7 +415,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_first_shards_at_once_both_arrive(tmp_path: Path) -> None:
+def test_two_shards_that_finish_at_once_are_both_kept(tmp_path: Path) -> None:
     out = tmp_path / "set"
     with set_being_written(out, header("png", (1, 2))) as outer:
         for batch in batches()[0::2]:
@@ -424,7 +424,7 @@ def test_two_first_shards_at_once_both_arrive(tmp_path: Path) -> None:
     assert len(read_set(out).images) == 12
 
 
-def test_a_random_index_is_never_worse_than_refused(tmp_path: Path) -> None:
+def test_a_random_index_is_refused_or_read(tmp_path: Path) -> None:
     out = write(tmp_path / "set", "npz")
     good = json.loads((out / "index.json").read_text())
     rng = np.random.default_rng(0)

@@ -61,7 +61,7 @@ def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
     assert many < few + 2**19
 
 
-def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
+def test_lines_keep_their_order_with_many_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(png, "CHUNK", 3)
     monkeypatch.setattr(png, "MAX_THREADS", 8)
     monkeypatch.setattr(png, "available_cores", lambda: 8)
@@ -92,7 +92,7 @@ def test_lines_come_in_order_whatever_the_threads_do(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("short", [True, False])
-def test_a_disk_that_fills_up_under_the_threads_is_told(tmp_path, monkeypatch, short):
+def test_a_disk_that_fills_up_in_a_thread_is_an_error(tmp_path, monkeypatch, short):
     whole = os.write
 
     def full(handle: int, data: bytes) -> int:

@@ -30,7 +30,7 @@ def test_a_palette_is_looked_up(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_transparency_is_laid_on_white(tmp_path, mode):
+def test_transparency_becomes_white(tmp_path, mode):
     image = Image.fromarray(RAMP).convert(mode)
     image.putalpha(Image.fromarray(np.where(RAMP < 128, 0, 255).astype(np.uint8)))
     np.testing.assert_array_equal(decoded(image, tmp_path / "a.png")[..., 0], np.where(RAMP < 128, 255, RAMP))
@@ -134,7 +134,7 @@ def test_corrupt_files_are_named(tmp_path, data):
         decode_all([tmp_path / "bad.png"], 8)
 
 
-def test_bombs_and_unruly_values_are_refused(tmp_path, monkeypatch):
+def test_decompression_bombs_and_wide_values_are_refused(tmp_path, monkeypatch):
     Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(np.full((8, 8), 70000, dtype=np.int32)).save(tmp_path / "deep.tif")
     Image.new("L", (50, 50)).save(tmp_path / "bomb.png")

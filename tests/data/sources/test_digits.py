@@ -12,7 +12,7 @@ def bunch():
     return load_digits()
 
 
-def test_digits_are_scikit_learns_in_its_order(bunch):
+def test_digits_are_in_scikit_learns_order(bunch):
     decoded = load(DataConfig())
     assert decoded.pixels.shape == (1797, 8, 8, 1)
     np.testing.assert_array_equal(decoded.labels, bunch.target)
@@ -20,7 +20,7 @@ def test_digits_are_scikit_learns_in_its_order(bunch):
     assert decoded.pixels.max() == 255
 
 
-def test_test_split_is_360_images_whatever_happens(bunch):
+def test_the_test_split_is_always_the_same_360_images(bunch):
     rows = load(DataConfig()).test_rows
     assert rows is not None
     assert len(np.unique(rows)) == 360

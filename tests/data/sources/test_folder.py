@@ -68,7 +68,7 @@ def test_flat_folders_are_unlabelled(tmp_path):
     assert split.test_rows.tolist() == [4]
 
 
-def test_hidden_files_are_passed_over_and_others_counted(classes):
+def test_hidden_files_are_ignored_and_others_counted(classes):
     put(classes / ".thumbs" / "a.png")
     put(classes / "cat" / "._0.png")
     (classes / "cat" / "notes.txt").write_text("hello")

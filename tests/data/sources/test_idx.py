@@ -163,7 +163,7 @@ def test_unwritable_types_and_missing_files(tmp_path):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=40), st.integers(0, 20), st.booleans())
-def test_nothing_but_clear_errors_whatever_the_bytes(tmp_path, noise, where, zipped):
+def test_any_bytes_are_read_or_a_clear_error(tmp_path, noise, where, zipped):
     data = bytearray(header(2, 3, 3) + bytes(18))
     data[where : where + len(noise)] = noise
     path = tmp_path / ("fuzz.gz" if zipped else "fuzz")

@@ -56,7 +56,7 @@ def test_images_alone_are_unlabelled(save):
         ((6, 3, 9, 10), (0, 2, 3, 1)),
     ],
 )
-def test_layout_is_told_by_the_channels(save, shape, order):
+def test_layout_is_recognised_by_the_channels(save, shape, order):
     images = RNG.integers(0, 256, shape, np.uint8)
     expected = images if order is None else images.transpose(order)
     np.testing.assert_array_equal(read(save(images=images, labels=LABELS)).pixels, expected)
@@ -82,7 +82,7 @@ def test_every_range_gives_the_same_pixels(save, images):
     assert np.abs(pixels.astype(int) - GREY).max() <= tolerance
 
 
-def test_range_is_decided_over_all_parts(save):
+def test_the_value_range_is_that_of_all_parts(save):
     dark = np.full((3, 9, 10), 1.0)
     decoded = read(save(x_train=GREY.astype(float), y_train=LABELS, x_test=dark, y_test=LABELS[:3]))
     assert decoded.pixels[6:].max() == 1
@@ -177,7 +177,7 @@ def test_files_that_are_no_archives(tmp_path, save):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 1400), st.binary(min_size=1, max_size=12), st.booleans())
-def test_nothing_but_clear_errors_whatever_the_bytes(tmp_path, where, noise, packed):
+def test_any_bytes_are_read_or_a_clear_error(tmp_path, where, noise, packed):
     buffer = io.BytesIO()
     (np.savez_compressed if packed else np.savez)(buffer, images=GREY, labels=LABELS)
     data = bytearray(buffer.getvalue())
@@ -194,7 +194,7 @@ def test_nothing_but_clear_errors_whatever_the_bytes(tmp_path, where, noise, pac
     st.lists(st.integers(0, 4), max_size=5),
     st.lists(st.integers(0, 4), max_size=3),
 )
-def test_nothing_but_clear_errors_whatever_the_arrays(tmp_path, kind, label_kind, shape, label_shape):
+def test_any_arrays_are_read_or_a_clear_error(tmp_path, kind, label_kind, shape, label_shape):
     np.savez(tmp_path / "fuzz.npz", images=np.zeros(shape, kind), labels=np.zeros(label_shape, label_kind))
     with contextlib.suppress(GangdaError):
         read(tmp_path / "fuzz.npz")

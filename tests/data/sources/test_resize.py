@@ -25,7 +25,7 @@ def test_rectangles_are_centre_cropped():
     )
 
 
-def test_nothing_to_do_is_no_copy():
+def test_images_of_the_right_size_are_not_copied():
     pixels = np.zeros((2, 28, 28, 1), dtype=np.uint8)
     assert to_square(pixels, None) is to_square(pixels, 28) is pixels
 

@@ -40,12 +40,12 @@ def test_test_stacks_are_made_of_test_images_only():
     assert not set(made.test.row_id) & set(made.train.row_id)
 
 
-def test_without_a_test_split_the_fixed_fifth_is_kept_apart():
+def test_without_a_test_split_the_fixed_fifth_is_used():
     made = stacked.stack(source(test=False))
     assert not set(np.unique(made.test.pixels)) & set(np.unique(made.train.pixels))
 
 
-def test_all_modes_are_there_alike_and_the_set_is_always_the_same():
+def test_modes_have_equal_counts_and_the_set_is_always_the_same():
     made = stacked.stack(source(4))
     assert len(made.train) == 25_600
     assert len(made.test) == 6_400
@@ -53,12 +53,12 @@ def test_all_modes_are_there_alike_and_the_set_is_always_the_same():
     assert made.train.content_hash() == stacked.stack(source(4)).train.content_hash()
 
 
-def test_neighbouring_channels_are_drawn_apart():
+def test_channels_are_drawn_independently():
     values = stacked.stack(source()).train.pixels[:, 0, 0].astype(float)
     assert np.abs(np.corrcoef(values // 3, rowvar=False)[np.triu_indices(3, 1)]).max() < 0.03
 
 
-def test_channels_come_apart_again():
+def test_channels_can_be_separated_again():
     made = stacked.stack(source())
     apart = stacked.channels_apart(made.train)
     assert len(apart) == 3 * len(made.train)
