@@ -58,7 +58,7 @@ def share_of_batches(batch: int, modules: Mapping[str, nn.Module], ranks: Ranks)
         return None
     generators = int(getattr(modules["generator"], "num_generators", 1))
     groups = max(map(groups_of, modules.values()))
-    return deal(batch, generators, groups, ranks.launch.rank, ranks.launch.world)
+    return deal(batch, generators, groups, ranks.env.rank, ranks.env.world)
 
 
 def fits(batch: int, generators: int, groups: int, world: int) -> bool:
