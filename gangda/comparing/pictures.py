@@ -6,9 +6,10 @@ from gangda.comparing.added_images import AddedImages
 from gangda.comparing.cell_result import ArmImages, ClassImages, FilterSheet, NearestImages, Pictures
 from gangda.config.arms import find
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
+from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.inputs import subsample
-from gangda.metrics.judge import default_cache, measure, prepare_inputs
 from gangda.metrics.memorisation import closest_pairs
+from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.training.preview import COLUMNS
 
@@ -89,7 +90,7 @@ def _nearest(added: AddedImages, samples: LabelledImages) -> NearestImages:
         distances=_rounded(pairs.distances),
         of_samples=_rounded(np.sort(inputs.nearest_of_samples.pixels)),
         of_held_out=_rounded(np.sort(inputs.nearest_of_heldout.pixels)),
-        metrics=tuple(measure(inputs, ["memorisation"])),
+        metrics=tuple(evaluate_metrics(inputs, ["memorisation"])),
     )
 
 

@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 
-from gangda.data.images import FloatArray, IntArray
 from gangda.metrics.inputs import Features, MetricInputs, subsample
+from gangda.metrics.linear_probe import FOLDS, out_of_fold
 from gangda.metrics.result import MetricResult
 
 MOST = 2000  # images of each side: enough for an AUC to 0.02
-FOLDS = 4
 LEAST = 20
-ALARM = 0.9  # even the lower end of the interval is above: nearly every sample can be told
+ALARM = 0.9  # the lower end of the interval is above: nearly every sample is recognised
 
 
 def artefact(inputs: MetricInputs) -> list[MetricResult]:
@@ -28,25 +27,22 @@ def artefact(inputs: MetricInputs) -> list[MetricResult]:
         inputs.of_real("artefact", "randconv", lambda: _auc(inputs, inputs.floor.features("randconv"))[0])
     )
     interval = None if math.isnan(value) else auc_interval(value, count)
+    note = "too few images" if interval is None else ""
+    if interval is not None and interval[0] > ALARM:
+        note = "ALARM a small classifier tells samples from real images"
     return [
-        MetricResult(
-            name="artefact_auc",
-            value=value,
-            direction="lower",
+        inputs.result(
+            "artefact_auc",
+            "randconv",
+            value,
+            "lower",
             n_real=count,
             n_fake=count,
             interval=interval,
             floor=floor,
-            extractor=inputs.extractors["randconv"],
-            note=_note(interval),
+            note=note,
         )
     ]
-
-
-def _note(interval: tuple[float, float] | None) -> str:
-    if interval is None:
-        return "too few images"
-    return "ALARM a small classifier tells samples from real images" if interval[0] > ALARM else ""
 
 
 def auc_interval(auc: float, count: int) -> tuple[float, float]:
@@ -60,20 +56,6 @@ def auc_interval(auc: float, count: int) -> tuple[float, float]:
     return max(0.0, auc - half), min(1.0, auc + half)
 
 
-def held_out_scores(features: FloatArray, labels: IntArray, folds: IntArray) -> FloatArray:
-    """Decision value of each row of (N, F) from a fit on the other folds, float64 (N,)."""
-    from sklearn.linear_model import LogisticRegression
-
-    scores = np.empty(len(features))
-    for fold in np.unique(folds):
-        test = folds == fold
-        mean, deviation = features[~test].mean(axis=0), features[~test].std(axis=0)
-        scaled = (features - mean) / np.where(deviation > 0, deviation, 1.0)
-        model = LogisticRegression(C=0.01, max_iter=200).fit(scaled[~test], labels[~test])
-        scores[test] = model.decision_function(scaled[test])
-    return scores
-
-
 def _auc(inputs: MetricInputs, ours: Features) -> tuple[float, int]:
     from sklearn.metrics import roc_auc_score
 
@@ -84,7 +66,7 @@ def _auc(inputs: MetricInputs, ours: Features) -> tuple[float, int]:
     labels = np.repeat([1, 0], len(rows)).astype(np.int64)
     # Same position, same fold: every fold holds as many samples as real images.
     folds = np.tile(np.arange(len(rows), dtype=np.int64) % FOLDS, 2)
-    scores = held_out_scores(features, labels, folds)
+    scores = out_of_fold(features, labels, folds, "decision_function")
     # Decision values of different fits are not on one scale: the AUC is taken inside each fold.
     values = [roc_auc_score(labels[folds == fold], scores[folds == fold]) for fold in range(FOLDS)]
     return float(np.mean(values)), len(rows)

@@ -1,8 +1,8 @@
 """CAS: what can a classifier learn from the samples alone?"""
 
-from gangda.data.images import IntArray
+from gangda.classifying.evaluation import class_recalls
 from gangda.metrics.inputs import MetricInputs, matched_rows
-from gangda.metrics.intervals import recalls, wilson
+from gangda.metrics.intervals import wilson
 from gangda.metrics.result import MetricResult
 
 
@@ -21,7 +21,8 @@ def cas(inputs: MetricInputs) -> list[MetricResult]:
     reference = inputs.reference.images
     predicted = inputs.retrain(samples.take(fake_rows))
     value, ceiling = (
-        _accuracy(answer, reference.labels) for answer in (predicted, inputs.retrain(train.take(real_rows)))
+        float((answer == reference.labels).mean())
+        for answer in (predicted, inputs.retrain(train.take(real_rows)))
     )
     side = "below" if value < ceiling else "above"
     note = (
@@ -30,19 +31,16 @@ def cas(inputs: MetricInputs) -> list[MetricResult]:
     if len(fake_rows) < len(train):
         note += f"; {len(fake_rows)} samples against {len(train)} training images"
     return [
-        MetricResult(
-            name=f"cas_{inputs.scorer}",
-            value=value,
-            direction="higher",
+        inputs.result(
+            f"cas_{inputs.scorer}",
+            "",
+            value,
+            "higher",
             n_real=len(reference),
             n_fake=len(fake_rows),
             interval=wilson(value, len(reference)),
             floor=ceiling,
-            per_class=tuple(recalls(reference.labels, predicted, reference.num_classes).tolist()),
+            per_class=tuple(class_recalls(reference.labels, predicted, reference.num_classes).tolist()),
             note=note,
         )
     ]
-
-
-def _accuracy(predicted: IntArray, labels: IntArray) -> float:
-    return float((predicted == labels).mean())

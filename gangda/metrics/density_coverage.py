@@ -48,22 +48,18 @@ def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
     density_floor, coverage_floor = floors.tolist()
     small = f"n too small for {K} neighbours" if math.isnan(coverage) else ""
 
-    def result(name: str, value: float, floor: float, direction: str, note: str) -> MetricResult:
-        return MetricResult(
-            name=f"{name}_{kind}_{tag(inputs.n)}",
-            value=value,
-            direction=direction,
-            n_real=inputs.n,
-            n_fake=inputs.n,
-            interval=wilson(coverage, inputs.n) if name == "coverage" and not small else None,
-            floor=floor,
-            extractor=inputs.extractors[kind],
-            note=small or note,
-        )
-
+    n = inputs.n
     return [
-        result("density", density, density_floor, "target", ""),
-        result("coverage", coverage, coverage_floor, "higher", _alarm(coverage, coverage_floor, inputs.n)),
+        inputs.result(f"density_{kind}_{tag(n)}", kind, density, "target", floor=density_floor, note=small),
+        inputs.result(
+            f"coverage_{kind}_{tag(n)}",
+            kind,
+            coverage,
+            "higher",
+            interval=None if small else wilson(coverage, n),
+            floor=coverage_floor,
+            note=small or _alarm(coverage, coverage_floor, n),
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from gangda.data.images import FloatArray
+from gangda.data.images import FloatArray, IntArray
 from gangda.metrics.inputs import Features, MetricInputs, Side, subsample, tag
 from gangda.metrics.intervals import Z95
 from gangda.metrics.neighbours import squared_distances, together
@@ -57,10 +57,8 @@ class Ratio:
 def diversity(inputs: MetricInputs) -> list[MetricResult]:
     """Mean pairwise distance and Vendi score inside each class, over those of held-out images.
 
-    Label-free kinds (randconv, pca) raise the alarm; the scorer's own features are trained to suppress such
-    variation.
-
-    The alarm rings for the mean over classes and for any one class.
+    An ALARM, for the mean over classes or for any one class, is based on label-free features (randconv, pca): the
+    scorer's own are trained to suppress such variation.
 
     Source: the distance ratio is ours; Vendi score: Friedman and Dieng 2023, equation 1, with a Gaussian
     kernel whose width is the real images' median distance in that class.
@@ -88,32 +86,70 @@ def vendi(features: Features, width: float) -> float:
     (points,) = together(features)
     squared = torch.cat([part.double() for _, part in squared_distances(points, points)]).fill_diagonal_(0)
     kernel = torch.exp(-squared / (2 * width**2))
-    # torch's solver: NumPy's would bring a second pool of threads, and the two fight for the cores.
+    # torch's solver: NumPy's would start a second pool of threads that competes for the cores.
     shares = torch.linalg.eigvalsh((kernel + kernel.T) / (2 * len(kernel))).numpy()
     shares = shares[shares > 1e-12]
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
+def distance_ratio(
+    fake: Features, fake_labels: IntArray, real: Features, real_labels: IntArray, num_classes: int
+) -> Ratio:
+    """Mean pairwise distance inside each class of (N, F) features over that of (M, F) real ones; labels are int64."""
+    ratios, errors = np.full(num_classes, math.nan), np.full(num_classes, math.nan)
+    for label in range(num_classes):
+        ours, theirs = fake[fake_labels == label], real[real_labels == label]
+        if min(len(ours), len(theirs)) < LEAST:
+            continue
+        spread, variance = mean_distance(ours)
+        base, base_variance = mean_distance(theirs)
+        if base > 0:
+            ratios[label] = spread / base
+            errors[label] = math.sqrt(variance + ratios[label] ** 2 * base_variance) / base
+    return Ratio(ratios, errors)
+
+
 def _distances(inputs: MetricInputs, kind: str) -> MetricResult:
-    found = _distance_ratio(inputs.fake, inputs.real, kind)
-    floor = _floor(inputs, "diversity", kind, lambda: _distance_ratio(inputs.floor, inputs.real, kind))
-    names = inputs.real.images.class_names
-    suppressed = "the scorer's features suppress variation inside classes"
-    note = suppressed if kind == inputs.scorer else _note(found, floor, names)
+    def ratio(side: Side) -> Ratio:
+        real = inputs.real
+        return distance_ratio(
+            side.features(kind),
+            side.images.labels,
+            real.features(kind),
+            real.images.labels,
+            real.images.num_classes,
+        )
+
+    found, floor = ratio(inputs.fake), _floor(inputs, "diversity", kind, ratio)
+    note = _note(found, floor, inputs.real.images.class_names)
+    if kind == inputs.scorer:
+        note = "the scorer's features suppress variation inside classes"
     return _result(f"diversity_ratio_{kind}", inputs, kind, found, floor, note)
 
 
 def _vendi(inputs: MetricInputs, kind: str) -> MetricResult:
-    found = _vendi_ratio(inputs.fake, inputs.real, kind, inputs.seed)
-    floor = _floor(inputs, "vendi", kind, lambda: _vendi_ratio(inputs.floor, inputs.real, kind, inputs.seed))
-    return _result(f"vendi_{kind}", inputs, kind, found, floor, f"at most {VENDI_ROWS} images of each class")
+    def ratio(side: Side) -> Ratio:
+        ratios = np.full(inputs.real.images.num_classes, math.nan)
+        for label in range(len(ratios)):
+            ours, theirs = (
+                part.features(kind)[rows[subsample(len(rows), VENDI_ROWS, inputs.seed, "vendi", label)]]
+                for part, rows in ((side, side.of_class(label)), (inputs.real, inputs.real.of_class(label)))
+            )
+            width = _median_distance(theirs) if min(len(ours), len(theirs)) >= LEAST else 0.0
+            if width > 0:
+                ratios[label] = vendi(ours, width) / vendi(theirs, width)
+        return Ratio(ratios)
+
+    floor = _floor(inputs, "vendi", kind, ratio)
+    note = f"at most {VENDI_ROWS} images of each class"
+    return _result(f"vendi_{kind}", inputs, kind, ratio(inputs.fake), floor, note)
 
 
-def _floor(inputs: MetricInputs, what: str, kind: str, compute: Callable[[], Ratio]) -> Ratio:
-    """The training images' ratio, which no sample changes."""
+def _floor(inputs: MetricInputs, what: str, kind: str, ratio: Callable[[Side], Ratio]) -> Ratio:
+    """The training images' ratio, which does not depend on the samples."""
 
     def rows() -> list[FloatArray]:
-        found = compute()
+        found = ratio(inputs.floor)
         return [found.per_class] if found.errors is None else [found.per_class, found.errors]
 
     return Ratio(*inputs.of_real(what, kind, rows))
@@ -122,46 +158,16 @@ def _floor(inputs: MetricInputs, what: str, kind: str, compute: Callable[[], Rat
 def _result(
     name: str, inputs: MetricInputs, kind: str, found: Ratio, floor: Ratio, note: str
 ) -> MetricResult:
-    return MetricResult(
-        name=f"{name}_{tag(inputs.n)}",
-        value=found.value,
-        direction="target",
-        n_real=inputs.n,
-        n_fake=inputs.n,
+    return inputs.result(
+        f"{name}_{tag(inputs.n)}",
+        kind,
+        found.value,
+        "target",
         interval=found.interval,
         floor=floor.value,
-        extractor=inputs.extractors[kind],
         per_class=tuple(found.per_class.tolist()),
         note="too few images of each class" if math.isnan(found.value) else note,
     )
-
-
-def _distance_ratio(side: Side, real: Side, kind: str) -> Ratio:
-    num_classes = real.images.num_classes
-    ratios, errors = np.full(num_classes, math.nan), np.full(num_classes, math.nan)
-    for label in range(num_classes):
-        ours, theirs = side.of_class(label), real.of_class(label)
-        if min(len(ours), len(theirs)) < LEAST:
-            continue
-        spread, variance = mean_distance(side.features(kind)[ours])
-        base, base_variance = mean_distance(real.features(kind)[theirs])
-        if base > 0:
-            ratios[label] = spread / base
-            errors[label] = math.sqrt(variance + ratios[label] ** 2 * base_variance) / base
-    return Ratio(ratios, errors)
-
-
-def _vendi_ratio(side: Side, real: Side, kind: str, seed: int) -> Ratio:
-    ratios = np.full(real.images.num_classes, math.nan)
-    for label in range(len(ratios)):
-        ours, theirs = (
-            part.features(kind)[rows[subsample(len(rows), VENDI_ROWS, seed, "vendi", label)]]
-            for part, rows in ((side, side.of_class(label)), (real, real.of_class(label)))
-        )
-        width = _median_distance(theirs) if min(len(ours), len(theirs)) >= LEAST else 0.0
-        if width > 0:
-            ratios[label] = vendi(ours, width) / vendi(theirs, width)
-    return Ratio(ratios)
 
 
 def _median_distance(features: Features) -> float:

@@ -1,7 +1,6 @@
 """Features that no label has touched: fixed random convolutions, and principal components of pixels.
 
-A classifier's features suppress what varies inside a class; these do not, and so see a class collapse to one
-design.
+A classifier's features suppress variation inside a class; these do not, and so show a class that has collapsed.
 """
 
 import hashlib

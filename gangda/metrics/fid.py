@@ -37,13 +37,11 @@ def frechet(first: Features, second: Features) -> float:
 def _fid(inputs: MetricInputs, kind: str) -> MetricResult:
     real = inputs.real.features(kind)
     small = inputs.n <= 2 * real.shape[1]
-    return MetricResult(
-        name=f"fid_{kind}_{tag(inputs.n)}",
-        value=frechet(inputs.fake.features(kind), real),
-        direction="lower",
-        n_real=inputs.n,
-        n_fake=inputs.n,
+    return inputs.result(
+        f"fid_{kind}_{tag(inputs.n)}",
+        kind,
+        frechet(inputs.fake.features(kind), real),
+        "lower",
         floor=float(inputs.of_real("fid", kind, lambda: frechet(inputs.floor.features(kind), real))),
-        extractor=inputs.extractors[kind],
         note=f"n too small for {real.shape[1]} features: mostly bias, see KID" if small else "",
     )

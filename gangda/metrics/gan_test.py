@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from gangda.classifying.evaluation import class_recalls
 from gangda.metrics.inputs import MetricInputs
-from gangda.metrics.intervals import gap_error, recalls, wilson
+from gangda.metrics.intervals import gap_error, wilson
 from gangda.metrics.result import MetricResult
 
 HEALTHY = 0.01  # accuracy this far from real held-out images', on either side, is as it should be
@@ -14,7 +15,7 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
 
     The floor is its accuracy on held-out real images, weighted to the samples' class shares. Below it,
     samples are of the wrong class or no class; above it, they are too typical or memorised. On samples that a
-    classifier has sorted or filtered it is circular.
+    classifier has labelled or filtered it is circular.
 
     Source: Shmelkov 2018, section 3.2 (report R3 calls it inception score).
     """
@@ -24,16 +25,16 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
     value = float((predicted == images.labels).mean())
     floor = heldout_accuracy(inputs)
     return [
-        MetricResult(
-            name=f"gan_test_{inputs.scorer}",
-            value=value,
-            direction="target",
+        inputs.result(
+            f"gan_test_{inputs.scorer}",
+            inputs.scorer,
+            value,
+            "target",
             n_real=len(inputs.reference),
             n_fake=len(images),
             interval=wilson(value, len(images)),
             floor=floor,
-            extractor=inputs.extractors[inputs.scorer],
-            per_class=tuple(recalls(images.labels, predicted, images.num_classes).tolist()),
+            per_class=tuple(class_recalls(images.labels, predicted, images.num_classes).tolist()),
             note=_note(value, floor, inputs),
         )
     ]
@@ -42,7 +43,7 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
 def heldout_accuracy(inputs: MetricInputs) -> float:
     """The scorer's accuracy on held-out real images, with the samples' class shares (of classes held out)."""
     reference = inputs.reference
-    real = recalls(reference.images.labels, reference.predicted(), reference.images.num_classes)
+    real = class_recalls(reference.images.labels, reference.predicted(), reference.images.num_classes)
     shares = inputs.samples.images.counts() * ~np.isnan(real)
     if shares.sum() == 0:
         return float("nan")
@@ -51,7 +52,7 @@ def heldout_accuracy(inputs: MetricInputs) -> float:
 
 def _note(value: float, floor: float, inputs: MetricInputs) -> str:
     if inputs.circular:
-        return "circular: the samples were sorted or filtered by a classifier before"
+        return "circular: a classifier labelled or filtered the samples"
     gap = value - floor
     unsure = HEALTHY + gap_error(value, len(inputs.samples), floor, len(inputs.reference))
     points = f"{abs(100 * gap):.1f} points"

@@ -7,22 +7,22 @@ import numpy as np
 from torch import Tensor
 
 from gangda.data.images import IntArray, LabelledImages
-from gangda.metrics.inputs import Features, MetricInputs, Side, subsample
+from gangda.metrics.inputs import Features, MetricInputs, subsample
 from gangda.metrics.intervals import wilson
+from gangda.metrics.linear_probe import FOLDS, out_of_fold
 from gangda.metrics.neighbours import squared_distances, together
 from gangda.metrics.result import MetricResult
 
-LEAST = 20  # samples of a generator below which nothing is said
-MOST = 400  # samples of each generator that are looked at
-FOLDS = 4
+LEAST = 20  # samples of a generator below which there is no result
+MOST = 400  # samples used of each generator
 
 
 def generators(inputs: MetricInputs) -> list[MetricResult]:
     """Distance between the generators' samples, and how often a classifier tells whose a sample is.
 
-    Both on label-free features, and neither is better high or low in itself: generators that do the same are one
-    generator at a higher price; generators that share the data out between them must each be sampled in its turn.
-    The floor deals real training images out to as many hands. Nothing for samples of one generator.
+    Both on label-free features, and neither is better high or low in itself: generators that do the same cost more than
+    one for nothing; generators that each make a part of the data must all be sampled.
+    The floor divides real training images into as many parts. Nothing for samples of one generator.
 
     Source: Székely and Rizzo 2013 for the distance (its normalised form); Lopez-Paz and Oquab 2017 for the classifier.
     """
@@ -31,10 +31,38 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
     size = min(MOST, int(counts.min()), len(inputs.train) // len(counts)) if len(names) > 1 else 0
     if size < LEAST:
         return []
-    rows = [_some_of(np.flatnonzero(owner == name), size, inputs.seed, int(name)) for name in names]
+    chosen = [np.flatnonzero(owner == name) for name in names]
+    rows = [
+        own[subsample(len(own), size, inputs.seed, "generators", int(name))]
+        for own, name in zip(chosen, names, strict=True)
+    ]
     dealt = subsample(len(inputs.train), size * len(names), inputs.seed, "generators", "floor")
-    hands = [dealt[k :: len(names)] for k in range(len(names))]
-    return _results(inputs, _parts(inputs.samples, rows), _parts(inputs.train, hands))
+    ours = [inputs.samples.features("randconv")[part] for part in rows]
+    real = [inputs.train.features("randconv")[dealt[k :: len(names)]] for k in range(len(names))]
+    n, right = size * len(names), told_apart(ours)
+    return [
+        inputs.result(
+            f"generators_distance_randconv_{size}",
+            "randconv",
+            mean_energy(ours),
+            "target",
+            floor=mean_energy(real),
+            note=f"energy coefficient between {len(names)} generators, 0 to 1",
+            n_real=n,
+            n_fake=n,
+        ),
+        inputs.result(
+            f"generators_told_apart_{size}",
+            "randconv",
+            right,
+            "target",
+            interval=wilson(right, n),
+            floor=told_apart(real),
+            note=f"accuracy of naming the generator; chance {1 / len(names):.2f}",
+            n_real=n,
+            n_fake=n,
+        ),
+    ]
 
 
 def owners(images: LabelledImages) -> IntArray:
@@ -63,61 +91,13 @@ def mean_energy(parts: Sequence[Features]) -> float:
 
 def told_apart(parts: Sequence[Features]) -> float:
     """Out-of-fold share of right answers of a logistic regression on whose (n, F) rows are; chance is 1/K."""
-    from sklearn.linear_model import LogisticRegression
-
-    features = np.concatenate(parts).astype(np.float64)
     labels = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     folds = np.concatenate([np.arange(len(part)) % FOLDS for part in parts])
-    right = np.zeros(len(labels), dtype=bool)
-    for fold in range(FOLDS):
-        test = folds == fold
-        mean, deviation = features[~test].mean(axis=0), features[~test].std(axis=0)
-        scaled = (features - mean) / np.where(deviation > 0, deviation, 1.0)
-        model = LogisticRegression(C=0.01, max_iter=200).fit(scaled[~test], labels[~test])
-        right[test] = model.predict(scaled[test]) == labels[test]
-    return float(right.mean())
+    predicted = out_of_fold(np.concatenate(parts).astype(np.float64), labels, folds, "predict")
+    return float((predicted == labels).mean())
 
 
 def _mean_gap(a: Tensor, b: Tensor) -> float:
     """Mean Euclidean distance over all pairs of rows."""
     total = sum(float(part.sqrt().double().sum()) for _, part in squared_distances(a, b))
     return total / (len(a) * len(b))
-
-
-def _some_of(rows: IntArray, size: int, seed: int, name: int) -> IntArray:
-    return rows[subsample(len(rows), size, seed, "generators", name)]
-
-
-def _parts(side: Side, rows: Sequence[IntArray]) -> list[Features]:
-    features = side.features("randconv")
-    return [features[part] for part in rows]
-
-
-def _results(inputs: MetricInputs, ours: list[Features], real: list[Features]) -> list[MetricResult]:
-    size, count = len(ours[0]), len(ours)
-    right = told_apart(ours)
-    extractor = inputs.extractors["randconv"]
-    n = size * count
-    return [
-        MetricResult(
-            name=f"generators_distance_randconv_{size}",
-            value=mean_energy(ours),
-            floor=mean_energy(real),
-            note=f"energy coefficient between {count} generators, 0 to 1",
-            direction="target",
-            n_real=n,
-            n_fake=n,
-            extractor=extractor,
-        ),
-        MetricResult(
-            name=f"generators_told_apart_{size}",
-            value=right,
-            interval=wilson(right, n),
-            floor=told_apart(real),
-            note=f"accuracy of naming the generator; chance {1 / count:.2f}",
-            direction="target",
-            n_real=n,
-            n_fake=n,
-            extractor=extractor,
-        ),
-    ]

@@ -19,14 +19,12 @@ def inception_score(inputs: MetricInputs) -> list[MetricResult]:
     if not inputs.scorer:
         return []
     return [
-        MetricResult(
-            name=f"is_{inputs.scorer}_{tag(inputs.n)}",
-            value=score(inputs.fake.features("logits")),
-            direction="target",
-            n_real=inputs.n,
-            n_fake=inputs.n,
+        inputs.result(
+            f"is_{inputs.scorer}_{tag(inputs.n)}",
+            inputs.scorer,
+            score(inputs.fake.features("logits")),
+            "target",
             floor=score(inputs.real.features("logits")),
-            extractor=inputs.extractors[inputs.scorer],
             note=f"of the {inputs.scorer}, not Inception; floor: held-out images; blind inside classes",
         )
     ]

@@ -1,4 +1,4 @@
-"""What every metric is handed: three sets of images with their features, and how to ask for more.
+"""What every metric gets: samples, held-out and training images, with their features.
 
 A metric is a function of `MetricInputs` that returns a list of `MetricResult`. Everything costly is computed
 when the first metric asks for it, and once.
@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
+from gangda.data.images import FloatArray, IntArray, LabelledImages
+from gangda.metrics.extractors import Extractor
 from gangda.metrics.neighbours import Shortlist, shift_search, squared_radii
+from gangda.metrics.result import MetricResult
 from gangda.runtime.seeding import numpy_stream
 
 Features = npt.NDArray[np.float32]
-Embed = Callable[[UInt8Array], Features]
 Remember = Callable[[tuple[str, ...], Callable[[], FloatArray]], FloatArray]
 
 QUERIES = 1000  # images of a side whose neighbours are searched under shifts: seconds, and 1% shows
@@ -72,19 +73,18 @@ class MetricInputs:
     """Samples, held-out real images and training images, whole and matched.
 
     Attributes:
-        samples: all samples to judge.
+        samples: all samples to score.
         reference: all held-out real images.
         train: all real images the generator may have seen.
         fake, real, floor: subsets of the three above with the same number of images in every class: samples,
             held-out, and training images that take the samples' place in the real-vs-real floor.
-        extractors: kind of features -> hash of what computes them; "lenet" (or the scorer's name) is absent for
-            unlabelled data.
-        embed: kind -> function from pixels to features, for the kinds without labels.
+        extractors: kind of features -> what computes them; "lenet" (or the scorer's name) is absent for unlabelled
+            data.
         scorer: name of the classifier, "" for unlabelled data.
         retrain: trains the scorer's kind of classifier from scratch on a set and returns its predictions for
             `reference`, int64 (N,); None for unlabelled data.
         seed: of every subsample.
-        circular: the samples were sorted or filtered by a classifier before they came here.
+        circular: the samples were labelled or filtered by a classifier before.
         remember: key and computation -> its array, from an earlier score of other samples if there was one.
     """
 
@@ -94,8 +94,7 @@ class MetricInputs:
     fake: Side
     real: Side
     floor: Side
-    extractors: Mapping[str, str]
-    embed: Mapping[str, Embed]
+    extractors: Mapping[str, Extractor]
     scorer: str
     retrain: Callable[[LabelledImages], IntArray] | None
     seed: int
@@ -107,8 +106,36 @@ class MetricInputs:
 
         `what` names the metric; `compute` gives numbers of any shape, which come back as float64.
         """
-        key = (what, kind, self.extractors.get(kind, ""))
+        key = (what, kind, self.extractors[kind].fingerprint)
         return self.remember(key, lambda: np.asarray(compute(), dtype=np.float64))
+
+    def result(
+        self,
+        name: str,
+        kind: str,
+        value: float,
+        direction: str,
+        *,
+        floor: float | None,
+        note: str,
+        interval: tuple[float, float] | None = None,
+        per_class: tuple[float, ...] | None = None,
+        n_real: int | None = None,
+        n_fake: int | None = None,
+    ) -> MetricResult:
+        """A result on features of `kind` ("" or "pixels" for none); default n: that of the matched sets."""
+        return MetricResult(
+            name=name,
+            value=value,
+            direction=direction,
+            n_real=self.n if n_real is None else n_real,
+            n_fake=self.n if n_fake is None else n_fake,
+            interval=interval,
+            floor=floor,
+            extractor=self.extractors[kind].fingerprint if kind in self.extractors else "",
+            per_class=per_class,
+            note=note,
+        )
 
     @property
     def n(self) -> int:
@@ -151,7 +178,7 @@ class MetricInputs:
             self.train.images.pixels,
             self.train.features("randconv"),
             self.train.features("spectrum"),
-            self.embed["randconv"],
+            self.extractors["randconv"].embed,
             rows,
         )
 
@@ -163,24 +190,21 @@ def subsample(count: int, most: int, *key: int | str) -> IntArray:
     return np.sort(numpy_stream(*key).choice(count, most, replace=False)).astype(np.int64)
 
 
-def matched_rows(size_range: Sequence[LabelledImages], seed: int) -> list[IntArray]:
+def matched_rows(sets: Sequence[LabelledImages], seed: int) -> list[IntArray]:
     """Positions in each set such that all have the same number of images in every class, as many as can be.
 
     Equal n is what makes biased metrics comparable; equal class shares keep the user's choice of counts out
     of them. A set that already fits is taken whole, in its order.
     """
-    least = np.min([side.counts() for side in size_range], axis=0)
-    return [_rows_of(side, least, seed, index) for index, side in enumerate(size_range)]
-
-
-def _rows_of(side: LabelledImages, counts: IntArray, seed: int, index: int) -> IntArray:
-    rng = numpy_stream(seed, "matched", index)
-    rows = [
-        rng.choice(np.flatnonzero(side.labels == label), int(count), replace=False)
-        for label, count in enumerate(counts)
-        if count
-    ]
-    return np.sort(np.concatenate(rows)).astype(np.int64) if rows else np.zeros(0, dtype=np.int64)
+    least = np.min([images.counts() for images in sets], axis=0)
+    chosen = []
+    for index, images in enumerate(sets):
+        rng = numpy_stream(seed, "matched", index)
+        rows = [np.zeros(0, dtype=np.int64)]
+        for label in np.flatnonzero(least):
+            rows.append(rng.choice(np.flatnonzero(images.labels == label), int(least[label]), replace=False))
+        chosen.append(np.sort(np.concatenate(rows)))
+    return chosen
 
 
 def tag(count: int) -> str:

@@ -2,10 +2,6 @@
 
 import math
 
-import numpy as np
-
-from gangda.data.images import FloatArray, IntArray
-
 Z95 = 1.959963984540054
 
 
@@ -22,19 +18,10 @@ def wilson(share: float, count: int) -> tuple[float, float] | None:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def recalls(labels: IntArray, predicted: IntArray, num_classes: int) -> FloatArray:
-    """Share of right answers in each class, float64 (K,); NaN for a class without images."""
-    counts = np.bincount(labels, minlength=num_classes)
-    right = np.bincount(labels[labels == predicted], minlength=num_classes)
-    shares: FloatArray = np.divide(right, counts, out=np.full(num_classes, np.nan), where=counts > 0)
-    return shares
-
-
 def gap_error(share: float, count: int, other: float, other_count: int) -> float:
     """Half width of the 95% interval of the difference of two independent shares (plus-one smoothed)."""
-    return Z95 * math.sqrt(_variance(share, count) + _variance(other, other_count))
-
-
-def _variance(share: float, count: int) -> float:
-    smoothed = (share * count + 1) / (count + 2)
-    return smoothed * (1 - smoothed) / (count + 2)
+    variance = 0.0
+    for value, n in ((share, count), (other, other_count)):
+        smoothed = (value * n + 1) / (n + 2)
+        variance += smoothed * (1 - smoothed) / (n + 2)
+    return Z95 * math.sqrt(variance)

@@ -33,37 +33,31 @@ def distance(fake: Features, real: Features, subset: int) -> float:
     if subset < 2:
         return math.nan
     subsets = 1 if subset == len(fake) else SUBSETS
-    tensors = (torch.from_numpy(part.astype(np.float64)) for part in _scaled(fake, real))
+    scale = float(np.sqrt(np.mean(real.astype(np.float64) ** 2))) or 1.0
+    tensors = (torch.from_numpy((part / scale).astype(np.float64)) for part in (fake, real))
     answer = kid_features_to_metric(*tensors, kid_subsets=subsets, kid_subset_size=subset, verbose=False)
     return float(answer[KEY_METRIC_KID_MEAN])
-
-
-def _scaled(fake: Features, real: Features) -> tuple[Features, Features]:
-    scale = float(np.sqrt(np.mean(real.astype(np.float64) ** 2))) or 1.0
-    return fake / scale, real / scale
 
 
 def _kid(inputs: MetricInputs, kind: str) -> MetricResult:
     real = inputs.real.features(kind)
     subset = min(SUBSET_SIZE, inputs.n // 2)
-    return MetricResult(
-        name=f"kid_{kind}_{tag(inputs.n)}",
-        value=distance(inputs.fake.features(kind), real, subset),
-        direction="lower",
-        n_real=inputs.n,
-        n_fake=inputs.n,
+    return inputs.result(
+        f"kid_{kind}_{tag(inputs.n)}",
+        kind,
+        distance(inputs.fake.features(kind), real, subset),
+        "lower",
         floor=float(inputs.of_real("kid", kind, lambda: distance(inputs.floor.features(kind), real, subset))),
-        extractor=inputs.extractors[kind],
         per_class=_per_class(inputs, kind),
         note=f"subsets of {subset}" if subset >= 2 else "n too small",
     )
 
 
 def _per_class(inputs: MetricInputs, kind: str) -> tuple[float, ...]:
-    answers = []
+    distances = []
     for label in range(inputs.real.images.num_classes):
-        fake, real = (side.of_class(label)[:SUBSET_SIZE] for side in (inputs.fake, inputs.real))
-        answers.append(
-            distance(inputs.fake.features(kind)[fake], inputs.real.features(kind)[real], len(real))
+        fake, real = (
+            side.features(kind)[side.of_class(label)[:SUBSET_SIZE]] for side in (inputs.fake, inputs.real)
         )
-    return tuple(answers)
+        distances.append(distance(fake, real, len(real)))
+    return tuple(distances)

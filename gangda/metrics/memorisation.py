@@ -52,15 +52,15 @@ def closest_pairs(inputs: MetricInputs, count: int) -> Pairs:
 def _auth(inputs: MetricInputs, fake: Shortlist, real: Shortlist) -> MetricResult:
     value = _authentic(inputs, fake)
     floor = float(inputs.of_real("authentic", "randconv", lambda: _authentic(inputs, real)))
-    return MetricResult(
-        name="memorisation_auth_randconv",
-        value=value,
-        direction="target",
+    return inputs.result(
+        "memorisation_auth_randconv",
+        "randconv",
+        value,
+        "target",
         n_real=len(real.rows),
         n_fake=len(fake.rows),
         interval=wilson(value, len(fake.rows)),
         floor=floor,
-        extractor=inputs.extractors["randconv"],
         note="share of samples further from their nearest training image than that one is from its own",
     )
 
@@ -78,14 +78,14 @@ def _authentic(inputs: MetricInputs, found: Shortlist) -> float:
 
 def _ratio(inputs: MetricInputs, kind: str, ours: FloatArray, theirs: FloatArray) -> MetricResult:
     mean = float(theirs.mean())
-    return MetricResult(
-        name=f"memorisation_ratio_{kind}",
-        value=float(ours.mean()) / mean if mean > 0 else float("nan"),
-        direction="target",
+    return inputs.result(
+        f"memorisation_ratio_{kind}",
+        kind,
+        float(ours.mean()) / mean if mean > 0 else float("nan"),
+        "target",
         n_real=len(theirs),
         n_fake=len(ours),
         floor=1.0,
-        extractor=inputs.extractors.get(kind, ""),
         note=f"shifts up to {reach(inputs.train.images.pixels.shape[1])} px; the floor is held-out images",
     )
 
@@ -97,14 +97,14 @@ def _near(inputs: MetricInputs, kind: str, ours: FloatArray, theirs: FloatArray)
     enough = min(len(ours), len(theirs)) >= LEAST
     alarm = enough and interval is not None and interval[0] > ALARM
     note = "ALARM many samples nearly on training images: copies, or shrunken modes" if alarm else ""
-    return MetricResult(
-        name=f"memorisation_near_{kind}",
-        value=value,
-        direction="lower",
+    return inputs.result(
+        f"memorisation_near_{kind}",
+        kind,
+        value,
+        "lower",
         n_real=len(theirs),
         n_fake=len(ours),
         interval=interval,
         floor=float((theirs <= edge).mean()),
-        extractor=inputs.extractors.get(kind, ""),
         note=note if enough else f"n below {LEAST}: the tail is not defined",
     )

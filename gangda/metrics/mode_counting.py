@@ -10,6 +10,7 @@ from gangda.config.schema import ClassifierConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.sources.stacked import channel_classes, channels_apart, grey
 from gangda.metrics.extractors import Extractor, Features
+from gangda.metrics.scorer import fit_key
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
@@ -21,15 +22,14 @@ def mode_extractor(
     seed: int,
     context: DeviceContext,
     reporter: Reporter = SILENT,
-) -> dict[str, Extractor]:
-    """{"modes": the mode of each image, float32 (N, 1)}, for a stacked set; nothing for any other.
+) -> Extractor | None:
+    """The mode of each image, float32 (N, 1), for a stacked set; None for any other.
 
-    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first asked,
+    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first used,
     a user's own at once: its fingerprint is that of its weights.
     """
-    names = channel_classes(train.class_names)
-    if names is None:
-        return {}
+    if channel_classes(train.class_names) is None:
+        return None
     own = seed_for(seed, "modes")
 
     @cache
@@ -41,13 +41,12 @@ def mode_extractor(
 
     if classifier.classifier not in catalog.CLASSIFIERS:
         # The code of a user's own classifier may change under its name: only its weights say what it computes.
-        return {"modes": Extractor("modes", f"{fitted().fingerprint}-{context.precision}", embed)}
-    key = (train.content_hash(), classifier, context.device.type, context.precision, context.threads)
-    return {"modes": Extractor("modes", f"{seed_for(own, *map(repr, key)):016x}", embed)}
+        return Extractor("modes", f"{fitted().fingerprint}-{context.precision}", embed)
+    return Extractor("modes", fit_key(train, classifier, own, context), embed)
 
 
 def modes_of(classifier: FittedClassifier, pixels: UInt8Array) -> IntArray:
-    """Mode of each RGB image, m^2 a + m b + c from the grey classifier's answers to its channels, int64 (N,)."""
+    """Mode of each RGB image, m^2 a + m b + c from the grey classifier's predictions for its channels, int64 (N,)."""
     m = len(classifier.class_names)
     red, green, blue = classifier.predict(grey(pixels)).reshape(3, -1)
     modes: IntArray = (m * red + green) * m + blue

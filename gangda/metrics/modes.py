@@ -24,21 +24,19 @@ def modes(inputs: MetricInputs) -> list[MetricResult]:
     floor, floor_kl = modes_and_kl(_labels(inputs.train.features("modes"))[drawn], total)
     note = "circular: a classifier chose the samples" if inputs.circular else ""
 
-    def result(name: str, value: float, floor: float, direction: str) -> MetricResult:
-        return MetricResult(
-            name=f"{name}_{tag(count)}",
-            value=value,
-            direction=direction,
+    values = ((f"modes_of_{total}", found, floor, "higher"), ("modes_kl", kl, floor_kl, "lower"))
+    return [
+        inputs.result(
+            f"{name}_{tag(count)}",
+            "modes",
+            value,
+            direction,
+            floor=of_real,
+            note=note,
             n_real=count,
             n_fake=count,
-            floor=floor,
-            extractor=inputs.extractors["modes"],
-            note=note,
         )
-
-    return [
-        result(f"modes_of_{total}", found, floor, "higher"),
-        result("modes_kl", kl, floor_kl, "lower"),
+        for name, value, of_real, direction in values
     ]
 
 

@@ -14,15 +14,14 @@ Features = npt.NDArray[np.float32]
 
 CELLS = 1 << 21  # distances held at once: 8 MB, so that what follows finds them in the cache
 CANDIDATES = 10  # of each of the two shortlists
-VALUES = 1 << 22  # pixels of fixed images that are float at once: 16 MB
+VALUES = 1 << 22  # pixel values converted to float at once: 16 MB
 
 
 def together(*sets: Features) -> list[Tensor]:
     """Feature sets as float32 tensors around a common origin.
 
     The origin is the first row of the first set: that keeps rounding small where all features have a large
-    common part, and makes constant features exactly zero, so that `<=` between their distances is not an
-    accident.
+    common part, and makes constant features exactly zero, so that `<=` between their distances holds.
     """
     origin = sets[0][:1].astype(np.float64)
     return [torch.from_numpy((part - origin).astype(np.float32)) for part in sets]
@@ -58,7 +57,7 @@ def nearest(queries: Features, points: Features, k: int = 1) -> tuple[FloatArray
     k = min(k, len(b))
     found = [distances.topk(k, largest=False) for _, distances in squared_distances(a, b)]
     rows = torch.cat([part.indices for part in found]).numpy()
-    # Distances anew and exactly: the product form leaves about 1e-3 of the norm where a copy has 0.
+    # Distances again, exactly: the product form leaves about 1e-3 of the norm where a copy has 0.
     gaps = queries[:, None].astype(np.float64) - points[rows]
     return np.sqrt((gaps**2).sum(-1)), rows.astype(np.int64)
 
@@ -104,9 +103,7 @@ def shift_search(
     pixels = np.empty(candidates.shape)
     features = np.empty(candidates.shape)
     flat_train = train.reshape(len(train), -1)
-    for start in range(0, len(queries), 100):
-        part = slice(start, start + 100)
-        moved = np.stack(list(shifts(queries[part])), axis=1)  # (q, shifts, H, W, C)
+    for part, moved in _shifted_parts(queries):
         embedded = embed(moved.reshape(-1, *moved.shape[2:])).reshape(*moved.shape[:2], -1)
         pixels[part] = _closest(moved.reshape(*moved.shape[:2], -1), flat_train[candidates[part]])
         features[part] = _closest(embedded, train_features[candidates[part]])
@@ -122,10 +119,10 @@ def shift_search(
 
 
 class PixelSearch:
-    """The nearest of fixed images, by pixels, over small shifts of the query: prepared once, asked again and again.
+    """The nearest of fixed images, by pixels, over small shifts of the query; for many queries of the same images.
 
     As `shift_search`, but without features: candidates are the nearest in pixels and in Fourier magnitudes. The pixels
-    stay bytes, a part of them made float at a time.
+    stay uint8; a part of them is converted to float at a time.
     """
 
     def __init__(self, train: UInt8Array) -> None:
@@ -144,9 +141,7 @@ class PixelSearch:
         by_spectrum = _candidates(spectrum(queries), self._spectrum, wanted)
         rows = np.concatenate([by_pixels, by_spectrum], axis=1)
         least = np.empty(len(queries))
-        for start in range(0, len(queries), 100):
-            part = slice(start, start + 100)
-            moved = np.stack(list(shifts(queries[part])), axis=1)
+        for part, moved in _shifted_parts(queries):
             found = _closest(moved.reshape(*moved.shape[:2], -1), self._flat[rows[part]])
             if own is not None:
                 found[rows[part] == own[part, None]] = np.inf
@@ -183,6 +178,13 @@ def shifts(pixels: UInt8Array) -> Iterator[UInt8Array]:
     for top in range(2 * most + 1):
         for left in range(2 * most + 1):
             yield padded[:, top : top + height, left : left + width]
+
+
+def _shifted_parts(queries: UInt8Array) -> Iterator[tuple[slice, UInt8Array]]:
+    """A hundred queries at a time: their positions, and all their shifts, uint8 (q, shifts, H, W, C)."""
+    for start in range(0, len(queries), 100):
+        part = slice(start, start + 100)
+        yield part, np.stack(list(shifts(queries[part])), axis=1)
 
 
 def spectrum(pixels: UInt8Array) -> Features:

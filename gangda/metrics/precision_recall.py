@@ -49,15 +49,13 @@ def _both(inputs: MetricInputs, kind: str) -> list[MetricResult]:
     values = _shares(inputs.fake, inputs.real, kind)
     floors = inputs.of_real("precision_recall", kind, lambda: _shares(inputs.floor, inputs.real, kind))
     return [
-        MetricResult(
-            name=f"{name}_{kind}_{tag(inputs.n)}",
-            value=value,
-            direction="higher",
-            n_real=inputs.n,
-            n_fake=inputs.n,
+        inputs.result(
+            f"{name}_{kind}_{tag(inputs.n)}",
+            kind,
+            value,
+            "higher",
             interval=None if math.isnan(value) else wilson(value, inputs.n),
             floor=floor,
-            extractor=inputs.extractors[kind],
             note=f"n too small for {K} neighbours" if math.isnan(value) else "",
         )
         for name, value, floor in zip(("precision", "recall"), values, floors.tolist(), strict=True)

@@ -6,20 +6,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, ScoreConfig
+from gangda.classifying.evaluation import class_recalls
+from gangda.config import catalog
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
+from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.inputs import MetricInputs
-from gangda.metrics.intervals import recalls
-from gangda.metrics.judge import default_cache, measure, prepare_inputs
 from gangda.metrics.memorisation import closest_pairs
+from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.report import score_figures
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.runtime.files import whole_folder, without_nan, write_bytes
+from gangda.runtime.files import whole_folder, write_bytes
 from gangda.runtime.hashed_file import write_hashed_json
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import classifier_chose
@@ -39,7 +41,7 @@ def score(
     runtime: Runtime,
     out: Path | None,
     *,
-    metrics: Sequence[str] = ScoreConfig().metrics,
+    metrics: Sequence[str] | None = None,
     changed: Mapping[str, Any] = MappingProxyType({}),
     dry_run: bool = False,
     reporter: Reporter = SILENT,
@@ -50,19 +52,22 @@ def score(
     `changed` fields of its `DataConfig`.
 
     `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
-    classifier that judges is trained on the data's training split. `metrics` are names of the catalog; they come in
-    its order, and what none of them needs is not computed.
+    classifier that scores them is trained on the data's training split. `metrics` are names of the catalog (default:
+    all); they are computed in its order, and what none of them needs is not computed.
 
     Raises:
         DataError: samples or data that cannot be read or do not fit together.
-        UsageError: no metrics at all.
-        RunError: `out` of somebody else's, a full disk.
+        UsageError: no known metric.
+        RunError: `out` holds something else, a full disk.
     """
-    names = _ordered(metrics)
+    names = tuple(name for name in catalog.METRICS if metrics is None or name in metrics)
+    if not names:
+        raise UsageError(f"--metrics: names none; choose from {', '.join(catalog.METRICS)}")
     context = prepare(runtime)
     own = read_set(samples) if samples.is_dir() and is_set(samples) else None
     drawn = data_behind(samples, own, data, changed, runtime.seed)
-    images, splits = _aligned(samples, own, load_splits(*drawn))
+    splits = load_splits(*drawn)
+    images, splits = align(read_samples(samples, own, splits), splits, samples)
     about = _about(samples, images, own, drawn, splits, classifier, runtime, context, names)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
     finished = read_finished(out, about["id"])
@@ -82,22 +87,9 @@ def score(
         circular=own is not None and _circular(own),
         reporter=reporter,
     )
-    result = ScoreResult(tuple(measure(inputs, names, reporter)), about, out)
+    result = ScoreResult(tuple(evaluate_metrics(inputs, names, reporter)), about, out)
     _write(result, inputs, names)
     return result
-
-
-def _ordered(metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics in the catalog's order."""
-    names = tuple(name for name in ScoreConfig().metrics if name in metrics)
-    if not names:
-        raise UsageError(f"--metrics: names none; choose from {', '.join(ScoreConfig().metrics)}")
-    return names
-
-
-def _aligned(path: Path, own: SetOnDisk | None, splits: DataSplits) -> tuple[LabelledImages, DataSplits]:
-    """The samples, and the real images that they are compared with."""
-    return align(read_samples(path, own, splits), splits, path)
 
 
 def _about(
@@ -123,9 +115,8 @@ def _about(
         "classifier": asdict(classifier),
         "seed": runtime.seed,
         "machine": [context.device.type, context.precision, context.threads],
+        "metrics": names,
     }
-    if names != ScoreConfig().metrics:  # all of them: the score keeps the id it always had
-        request["metrics"] = names
     return {
         "id": request_key(request),
         "samples": str(path),
@@ -147,7 +138,7 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
     if own is None:
         return notes
     if _circular(own):
-        notes.append("a classifier sorted or filtered the samples: GAN-test is circular")
+        notes.append("a classifier labelled or filtered the samples: GAN-test is circular")
     if own.fingerprint and own.fingerprint != splits.fingerprint:
         notes.append("the samples were made from other data than this (or another --image-size)")
     elif own.data_config is not None:
@@ -162,16 +153,16 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
 
 
 def _circular(own: SetOnDisk) -> bool:
-    """Whether a classifier sorted or filtered the samples."""
+    """Whether a classifier labelled or filtered the samples."""
     return bool(own.index.sorting) or classifier_chose(own.index.provenance.get("labels"))
 
 
 def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:
-    """scores.json and the pictures, all at once."""
+    """scores.json and the pictures, as a whole folder."""
     with whole_folder(result.out) as folder:
         for name, picture in _pictures(inputs, names).items():
             write_bytes(folder / name, picture)
-        metrics = [without_nan(metric.as_dict()) for metric in result.metrics]
+        metrics = [metric.as_dict() for metric in result.metrics]
         write_hashed_json(folder / "scores.json", {**result.about, "metrics": metrics})
 
 
@@ -186,7 +177,7 @@ def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
         )
     if "gan_test" in names and inputs.scorer:
         heldout, ours = (
-            recalls(side.images.labels, side.predicted(), real.num_classes)
+            class_recalls(side.images.labels, side.predicted(), real.num_classes)
             for side in (inputs.reference, inputs.samples)
         )
         pictures["recall-by-class.png"] = score_figures.class_bars(real.class_names, heldout, ours)

@@ -1,12 +1,10 @@
-"""What a score gives, and how it is read again."""
+"""`ScoreResult`, and reading it from its folder."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gangda.metrics.result import MetricResult
-from gangda.runtime.files import without_nan
 from gangda.runtime.results import finished_values
 
 
@@ -28,9 +26,9 @@ class ScoreResult:
     reprinted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; None in place of NaN."""
+        """Plain values for JSON."""
         return {
-            "metrics": [without_nan(metric.as_dict()) for metric in self.metrics],
+            "metrics": [metric.as_dict() for metric in self.metrics],
             **self.about,
             "out": str(self.out),
             "dry_run": self.dry_run,
@@ -39,7 +37,7 @@ class ScoreResult:
 
 
 def read_finished(out: Path, identity: str) -> ScoreResult | None:
-    """The result that is in `out` already, None where there is none.
+    """The result that `out` holds already, None where there is none.
 
     Raises:
         RunError: `out` holds something else.
@@ -47,21 +45,5 @@ def read_finished(out: Path, identity: str) -> ScoreResult | None:
     values = finished_values(out, "scores.json", identity, "score", "samples")
     if values is None:
         return None
-    metrics = tuple(_metric(metric) for metric in values.pop("metrics"))
+    metrics = tuple(map(MetricResult.from_dict, values.pop("metrics")))
     return ScoreResult(metrics, values, out, reprinted=True)
-
-
-def _metric(values: dict[str, Any]) -> MetricResult:
-    """A metric as `without_nan` wrote it."""
-    interval, per_class = values["interval"], values["per_class"]
-    number = {None: math.nan}
-    return MetricResult(
-        **{
-            **values,
-            "value": number.get(values["value"], values["value"]),
-            "interval": None if interval is None else tuple(interval),
-            "per_class": None
-            if per_class is None
-            else tuple(number.get(share, share) for share in per_class),
-        }
-    )

@@ -62,8 +62,9 @@ def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[Label
         DataError: a class the data does not have, or images of another shape.
     """
     if not splits.labelled or images.class_names == (UNLABELLED,):
-        parts = {name: _one_class(getattr(splits, name)) for name in ("train", "validation", "test")}
-        images, splits = _one_class(images), replace(splits, **parts, labelled=False)
+        images = _one_class(images)
+        train, validation, test = map(_one_class, (splits.train, splits.validation, splits.test))
+        splits = replace(splits, train=train, validation=validation, test=test, labelled=False)
     return aligned(images, splits.train, str(path)), splits
 
 

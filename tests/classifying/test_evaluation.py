@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from gangda.classifying.evaluation import evaluate_predictions
+from gangda.classifying.evaluation import class_recalls, evaluate_predictions
 from gangda.errors import DataError
 
 
@@ -55,3 +55,9 @@ def test_plain_values_are_strict_json() -> None:
 def test_bad_inputs(true: list[int], answer: list[int], says: str) -> None:
     with pytest.raises(DataError, match=says):
         evaluate_predictions(true, answer, 3)
+
+
+def test_recalls_by_hand():
+    found = class_recalls(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0]), 3)
+    assert found[:2] == pytest.approx([1 / 2, 2 / 3])
+    assert np.isnan(found[2])

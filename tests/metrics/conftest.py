@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gangda.data.images import LabelledImages, generated_images, real_images
+from gangda.metrics.extractors import Extractor
 from gangda.metrics.inputs import Features, MetricInputs, Side
 
 MakeInputs = Callable[..., MetricInputs]
@@ -52,8 +53,10 @@ def make_inputs() -> MakeInputs:
             "fake": ours,
             "real": theirs,
             "floor": third,
-            "extractors": {"lenet": "l", "randconv": "r", "pca": "p", "logits": "l"},
-            "embed": {},
+            "extractors": {
+                kind: Extractor(kind, kind[0], lambda _: pytest.fail("all features are given"))
+                for kind in ("lenet", "randconv", "pca", "logits")
+            },
             "scorer": "lenet",
             "retrain": None,
             "seed": 0,

@@ -2,19 +2,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from gangda.metrics.intervals import gap_error, recalls, wilson
+from gangda.metrics.intervals import gap_error, wilson
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (359, 360), (10, 10)])
 def test_wilson_agrees_with_scipy(right, count):
     expected = binomtest(right, count).proportion_ci(method="wilson")
     assert wilson(right / count, count) == pytest.approx((expected.low, expected.high), abs=1e-9)
-
-
-def test_recalls_by_hand():
-    found = recalls(np.array([0, 0, 1, 1, 1]), np.array([0, 1, 1, 1, 0]), 3)
-    assert found[:2] == pytest.approx([1 / 2, 2 / 3])
-    assert np.isnan(found[2])
 
 
 def test_gap_error_covers_the_difference_of_equal_shares():

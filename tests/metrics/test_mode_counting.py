@@ -9,8 +9,9 @@ from gangda.config.schema import ClassifierConfig
 from gangda.data.images import generated_images, real_images
 from gangda.data.sources.stacked import stack
 from gangda.data.splits import DataSplits, SourceImages
-from gangda.metrics.judge import judge
+from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.mode_counting import mode_extractor
+from gangda.metrics.prepare import prepare_inputs
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,11 @@ def stacked():
 
 def test_modes_are_seen_channel_by_channel(stacked, context):
     config = ClassifierConfig(classifier_steps=60)
-    kinds = mode_extractor(stacked.train.take(np.arange(1600)), config, 0, context)
-    seen = kinds["modes"].embed(stacked.test.pixels[:400])[:, 0]
+    modes = mode_extractor(stacked.train.take(np.arange(1600)), config, 0, context)
+    seen = modes.embed(stacked.test.pixels[:400])[:, 0]
     assert (seen == stacked.test.labels[:400]).all()
     other = mode_extractor(stacked.train, config, 1, context)
-    assert other["modes"].fingerprint != kinds["modes"].fingerprint
+    assert other.fingerprint != modes.fingerprint
 
 
 def test_an_edited_classifier_of_ones_own_does_not_read_the_old_ones_features(
@@ -45,12 +46,12 @@ def test_an_edited_classifier_of_ones_own_does_not_read_the_old_ones_features(
     for more in ("", "", "nn.Dropout(), "):
         (tmp_path / "edited_net.py").write_text(code.format(more))
         sys.modules.pop("edited_net", None)  # as in a new process
-        prints.append(mode_extractor(stacked.train, config, 0, context)["modes"].fingerprint)
+        prints.append(mode_extractor(stacked.train, config, 0, context).fingerprint)
     assert prints[0] == prints[1] != prints[2]
 
 
 def test_other_sets_have_no_modes(blobs, context):
-    assert mode_extractor(blobs, ClassifierConfig(), 0, context) == {}
+    assert mode_extractor(blobs, ClassifierConfig(), 0, context) is None
 
 
 def test_score_counts_them(stacked, context):
@@ -58,13 +59,8 @@ def test_score_counts_them(stacked, context):
     samples = generated_images(few.pixels, few.labels, few.class_names)
     train, test = (part.take(np.arange(400)) for part in (stacked.train, stacked.test))
     splits = DataSplits("toy", "f", train, test, test)
-    found, kl = judge(
-        samples,
-        splits,
-        seed=0,
-        context=context,
-        classifier=ClassifierConfig(classifier_steps=60),
-        names=("modes",),
-    )
+    config = ClassifierConfig(classifier_steps=60)
+    inputs = prepare_inputs(samples, splits, seed=0, context=context, classifier=config)
+    found, kl = evaluate_metrics(inputs, ("modes",))
     assert (found.value, found.floor) == (3, 8)
     assert kl.value == pytest.approx(np.log(8 / 3), abs=0.1)

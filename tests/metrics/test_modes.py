@@ -36,7 +36,8 @@ def test_as_a_metric(make_inputs):
     uniform, one = labels[:, None].astype(float), np.zeros((80, 1))
     plain = make_inputs(one, uniform, uniform, labels)
     assert modes(plain) == []
-    inputs = dataclasses.replace(plain, extractors={**plain.extractors, "modes": "m"}, circular=True)
+    extractors = {**plain.extractors, "modes": plain.extractors["pca"]}
+    inputs = dataclasses.replace(plain, extractors=extractors, circular=True)
     found, kl = modes(inputs)
     assert (found.name, found.value, found.floor) == ("modes_of_8_80", 1, 8)
     assert kl.value == pytest.approx(math.log(8))

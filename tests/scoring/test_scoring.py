@@ -12,7 +12,7 @@ from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
 from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, GangdaError, RunError, UsageError
-from gangda.metrics.judge import measure
+from gangda.metrics.evaluate import evaluate_metrics
 from gangda.runtime.progress import Reporter
 from gangda.scoring import score
 
@@ -46,7 +46,9 @@ def samples(tmp_path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(scoring, "measure", lambda inputs, *_: measure(inputs, ("gan_test", "fid")))
+    monkeypatch.setattr(
+        scoring, "evaluate_metrics", lambda inputs, *_: evaluate_metrics(inputs, ("gan_test", "fid"))
+    )
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def test_only_what_is_asked_for_is_computed(samples, tmp_path, monkeypatch):
         asked.append("classifier")
         raise AssertionError("no metric here needs one")
 
-    monkeypatch.setattr("gangda.metrics.judge.cached_classifier", spy)
+    monkeypatch.setattr("gangda.metrics.lazy_features.cached_classifier", spy)
     result = run(samples, tmp_path / "free", metrics=("artefact",))
     assert [metric.name for metric in result.metrics] == ["artefact_auc"]
     assert not asked
@@ -104,7 +106,7 @@ def test_only_what_is_asked_for_is_computed(samples, tmp_path, monkeypatch):
         ScoreConfig(metrics=("kid", "fidd"))
 
 
-def test_a_score_of_all_metrics_keeps_the_name_it_had(samples, tmp_path, monkeypatch, plain):
+def test_the_order_of_the_metrics_does_not_change_the_folder(samples, tmp_path, monkeypatch, plain):
     monkeypatch.chdir(tmp_path)
     everything, one = run(samples, None), run(samples, None, metrics=("fid",))
     assert everything.out != one.out
@@ -287,3 +289,18 @@ def test_options_of_the_data_count_for_the_data_that_the_set_records(made, tmp_p
     values = run(own, tmp_path / "out", data=None, changed=changed, dry_run=True).as_dict()
     assert values["data"]["source"] == source
     assert values["n"]["train"] == sum(counts)
+
+
+def brightness(inputs):
+    """A metric of somebody else's."""
+    fake, real = (float(side.images.pixels.mean()) for side in (inputs.fake, inputs.real))
+    return [inputs.result("brightness", "", fake - real, "target", floor=0.0, note="")]
+
+
+def test_a_metric_is_one_function_and_one_line_of_the_catalog(samples, tmp_path, plain, monkeypatch):
+    monkeypatch.setattr(scoring, "evaluate_metrics", evaluate_metrics)
+    monkeypatch.setitem(catalog.METRICS, "brightness", catalog.Entry(f"{__name__}:brightness", "mean grey"))
+    result = run(samples, tmp_path / "out", metrics=("brightness",))
+    assert [(metric.name, metric.n_real) for metric in result.metrics] == [("brightness", 360)]
+    written = json.loads((tmp_path / "out" / "scores.json").read_text())["metrics"]
+    assert written[0]["value"] == result.metrics[0].value

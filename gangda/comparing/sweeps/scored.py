@@ -19,7 +19,8 @@ from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.experiments import RETRAINED
-from gangda.metrics.judge import default_cache, measure, prepare_inputs
+from gangda.metrics.evaluate import evaluate_metrics
+from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
 from gangda.sampling.filters import is_circular
@@ -114,11 +115,13 @@ def _result(
         reporter=listener,
     )
     inputs = prepared()
-    found = {name: measure(inputs, [name], listener) for name in metrics}
+    found = {name: evaluate_metrics(inputs, [name], listener) for name in metrics}
     empty = [name for name, results in found.items() if not results]
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
-    again = [measure(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)]
+    again = [
+        evaluate_metrics(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)
+    ]
     return ScoredCell(
         index=cell.index,
         seed=cell.seed,

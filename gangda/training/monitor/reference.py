@@ -9,7 +9,7 @@ from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages
 from gangda.metrics.extractors import Extractor, random_convolutions
-from gangda.metrics.judge import cached_classifier
+from gangda.metrics.scorer import cached_classifier
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
 

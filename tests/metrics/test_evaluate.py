@@ -10,9 +10,10 @@ from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.errors import DataError
-from gangda.metrics import fid, inputs, precision_recall
-from gangda.metrics import judge as judge_module
-from gangda.metrics.judge import judge, scorer_name
+from gangda.metrics import fid, inputs, precision_recall, prepare, scorer
+from gangda.metrics.evaluate import evaluate_metrics
+from gangda.metrics.prepare import prepare_inputs
+from gangda.metrics.scorer import scorer_name
 
 CLASSIFIER = ClassifierConfig(classifier_steps=300)
 CHEAP = (
@@ -49,12 +50,16 @@ def measure(splits, context, tmp_path_factory):
     cache = tmp_path_factory.mktemp("features")
 
     def run(samples, names=CHEAP, **more):
-        results = judge(
+        results = scored(
             samples, splits, seed=1, context=context, classifier=CLASSIFIER, names=names, cache=cache, **more
         )
         return {re.sub(r"_\d+$", "", result.name): result for result in results}
 
     return run
+
+
+def scored(samples, splits, *, names=None, **options):
+    return evaluate_metrics(prepare_inputs(samples, splits, **options), names)
 
 
 def alarms(results):
@@ -134,13 +139,14 @@ def test_features_are_read_from_the_cache_until_content_changes(
     fresh, splits, context, tmp_path, monkeypatch
 ):
     trained = []
-    fit = judge_module.fit_classifier
-    monkeypatch.setattr(
-        judge_module, "fit_classifier", lambda *args, **more: trained.append(1) or fit(*args, **more)
-    )
+    fit = scorer.fit_classifier
+    for module in (scorer, prepare):
+        monkeypatch.setattr(
+            module, "fit_classifier", lambda *args, **more: trained.append(1) or fit(*args, **more)
+        )
 
     def run(samples, seed=0):
-        return judge(
+        return scored(
             samples,
             splits,
             seed=seed,
@@ -162,7 +168,7 @@ def test_features_are_read_from_the_cache_until_content_changes(
 
 
 def test_validation_is_the_reference_while_developing(fresh, splits, context):
-    (result,) = judge(
+    (result,) = scored(
         fresh,
         splits,
         seed=0,
@@ -174,7 +180,7 @@ def test_validation_is_the_reference_while_developing(fresh, splits, context):
     assert result.n_real == len(splits.validation)
 
 
-def test_unlabelled_images_are_judged_without_a_scorer(fresh, splits, context):
+def test_unlabelled_images_are_scored_without_a_scorer(fresh, splits, context):
     def one_class(images):
         return replace(images, labels=np.zeros_like(images.labels), class_names=("unlabelled",))
 
@@ -185,7 +191,7 @@ def test_unlabelled_images_are_judged_without_a_scorer(fresh, splits, context):
         test=one_class(splits.test),
         labelled=False,
     )
-    results = judge(one_class(fresh), flat, seed=0, context=context, classifier=CLASSIFIER)
+    results = scored(one_class(fresh), flat, seed=0, context=context, classifier=CLASSIFIER)
     names = {result.name.split("_")[0] for result in results}
     assert names.isdisjoint({"gan", "cas", "is"})
     assert {"fid", "kid", "precision", "coverage", "diversity", "memorisation", "artefact"} <= names
@@ -194,7 +200,7 @@ def test_unlabelled_images_are_judged_without_a_scorer(fresh, splits, context):
 
 def test_samples_of_two_classes_and_a_handful_of_images(fresh, splits, context):
     rows = np.concatenate([np.flatnonzero(fresh.labels == label)[:3] for label in (2, 5)])
-    results = judge(
+    results = scored(
         fresh.take(rows),
         splits,
         seed=0,
@@ -215,7 +221,7 @@ def test_samples_of_two_classes_and_a_handful_of_images(fresh, splits, context):
 )
 def test_samples_that_do_not_fit_are_refused(fresh, splits, context, change, words):
     with pytest.raises(DataError, match=words):
-        judge(change(fresh), splits, seed=0, context=context, classifier=CLASSIFIER)
+        scored(change(fresh), splits, seed=0, context=context, classifier=CLASSIFIER)
 
 
 def test_a_classifier_of_the_users_own_is_called_custom():
@@ -228,7 +234,9 @@ def test_what_depends_on_real_images_alone_is_computed_once(splits, fresh, conte
     config = ClassifierConfig(classifier_steps=20)
 
     def run(samples, cache, seed=1):
-        return judge(samples, splits, seed=seed, context=context, classifier=config, names=names, cache=cache)
+        return scored(
+            samples, splits, seed=seed, context=context, classifier=config, names=names, cache=cache
+        )
 
     run(fresh, tmp_path)
     other = replace(fresh, pixels=np.flip(fresh.pixels, 2).copy())
