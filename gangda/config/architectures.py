@@ -62,7 +62,7 @@ class ArchSpec(Checked):
 
 @dataclass(frozen=True)
 class NetSpec(ArchSpec):
-    """Options that change the layers of any pair of networks; `zoo/equip.py` carries them out."""
+    """Options that change the layers of any pair of networks; applied by `zoo/layers/options.py`."""
 
     spectral_norm: bool = option(
         False, "spectral norm on every layer of the discriminator (sagan, biggan: of both networks)"

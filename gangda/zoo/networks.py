@@ -3,7 +3,7 @@
 from gangda.config import catalog
 from gangda.config.architectures import ArchSpec
 from gangda.zoo.base import Networks
-from gangda.zoo.layers.options import equip
+from gangda.zoo.layers.options import apply_layer_options
 
 
 def build_networks(
@@ -18,4 +18,4 @@ def build_networks(
     networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
         spec, image_shape, num_classes
     )
-    return equip(networks, spec) if networks.discriminator is not None else networks
+    return apply_layer_options(networks, spec) if networks.discriminator is not None else networks

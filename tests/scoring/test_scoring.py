@@ -301,6 +301,6 @@ def test_a_metric_is_one_function_and_one_line_of_the_catalog(samples, tmp_path,
     monkeypatch.setattr(scoring, "evaluate_metrics", evaluate_metrics)
     monkeypatch.setitem(catalog.METRICS, "brightness", catalog.Entry(f"{__name__}:brightness", "mean grey"))
     result = run(samples, tmp_path / "out", metrics=("brightness",))
-    assert [(metric.name, metric.n_real) for metric in result.metrics] == [("brightness", 360)]
+    assert [(metric.name, metric.n_real) for metric in result.metrics] == [("brightness", 180)]
     written = json.loads((tmp_path / "out" / "scores.json").read_text())["metrics"]
     assert written[0]["value"] == result.metrics[0].value

@@ -6,15 +6,15 @@ from torch.nn import functional as F
 
 from gangda.config.presets import CganSpec
 from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.layers.blocks import Maxout
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.layers.mlp import Maxout, init_small
 
 
 class MirzaGenerator(Generator):
     """z -> 200 units, label -> 1000 units, joined -> 1200 units, all ReLU -> tanh image.
 
     Source: Mirza 2014, section 4.1. Departures: z is normal, not uniform; tanh on [-1, 1], not a sigmoid on [0, 1]; no
-    dropout in the generator. Report R2's cGAN cites no widths, so that this is the paper's net standing in for it.
+    dropout in the generator. Report R2's cGAN cites no widths, so this is the paper's network.
     """
 
     conditional = True
@@ -48,28 +48,25 @@ class MirzaDiscriminator(Discriminator):
         self.num_classes, self.dropout = num_classes, spec.dropout
         self.from_image = Maxout(channels * height * width, 240, 5)
         self.from_label = Maxout(num_classes, 50, 5)
-        self.joined = Maxout(290, 240, 4)
+        self.joined = Maxout(290, 240, 4, spec.dropout)
         self.score = ScoreHead(240, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         label = self.from_label(F.one_hot(y, self.num_classes).to(x.dtype))
-        h = self._dropped(torch.cat([self.from_image(x.flatten(1)), label], dim=1))
-        h = self._dropped(self.joined(h))
+        both = torch.cat([self.from_image(x.flatten(1)), label], dim=1)
+        h = self.joined(F.dropout(both, self.dropout, self.training))
         return Scores(self.score(h), features=h)
-
-    def _dropped(self, h: Tensor) -> Tensor:
-        return F.dropout(h, self.dropout, self.training)
 
 
 def build(spec: CganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks; weights of std 0.05 at most, as in Goodfellow 2014's configuration, which keep maxout tame."""
+    """Fresh networks with small weights, and biases of 0."""
     networks = Networks(
         MirzaGenerator(spec, image_shape, num_classes), MirzaDiscriminator(spec, image_shape, num_classes)
     )
     for network in networks.modules().values():
+        init_small(network)
         for layer in network.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.normal_(layer.weight, 0.0, min(0.05, layer.weight.shape[1] ** -0.5))
                 nn.init.zeros_(layer.bias)
     return networks

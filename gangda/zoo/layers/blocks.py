@@ -61,7 +61,7 @@ class ConditionalBatchNorm(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Normalise over the batch, then scale and shift by class."""
         gain, bias = self._of_class(self.gain, y), self._of_class(self.bias, y)
-        if fused.fits(self.norm, x):
+        if fused.applies_to(self.norm, x):
             return fused.scaled_batch_norm(x, gain, bias, self.norm)
         shape = (x.shape[0], -1, 1, 1)
         normal = self.norm(x)
@@ -92,7 +92,7 @@ def batch_norm(channels: int, num_classes: int, conditional: bool) -> nn.Module:
 
 
 class MinibatchStdDev(nn.Module):
-    """Minibatch standard deviation: (B, F) -> (B, F + 1), the new feature saying how varied the images are.
+    """Minibatch standard deviation: (B, F) -> (B, F + 1), the new feature measures how varied the images are.
 
     Within groups of up to 4 rows (the largest of 4, 3, 2, 1 that divides B), the standard deviation of each feature,
     averaged over the features. A discriminator with it must see real and fake images in batches of their own.
@@ -154,20 +154,6 @@ class ScoreTrunk(nn.Module):
 def same_convs(channels: int, count: int) -> list[nn.Module]:
     """So many 3x3 convolutions that change neither the side nor the channels."""
     return [nn.Conv2d(channels, channels, 3, 1, 1) for _ in range(count)]
-
-
-class Maxout(nn.Module):
-    """The largest of several linear maps (Goodfellow 2013): (B, n_in) -> (B, n_out)."""
-
-    def __init__(self, n_in: int, n_out: int, pieces: int) -> None:
-        super().__init__()
-        self.pieces = pieces
-        self.linear = nn.Linear(n_in, n_out * pieces)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maximum over the pieces."""
-        pieces: Tensor = self.linear(x).unflatten(1, (-1, self.pieces))
-        return pieces.amax(2)
 
 
 def init_normal(module: nn.Module, std: float = 0.02) -> None:

@@ -6,23 +6,15 @@ import math
 import torch
 from torch import Tensor
 
+from gangda.zoo.layers.cpu import is_plain_cpu
+
 LARGEST = 12  # pixels a side; beyond, the filters' spectra no longer fit the caches
 
 
-def fits(x: Tensor, kernel: int) -> bool:
-    """Whether `convolution` of x (B, C, n, n) computes what `torch.conv2d` would, and is faster.
-
-    That is filters that cover a good part of a small square plane, in float32 on a CPU.
-    """
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-        and x.shape[2] == x.shape[3]
-        and 4 <= x.shape[2] <= LARGEST
-        and kernel >= 5
-        and kernel % 2 == 1
-    )
+def is_faster(x: Tensor, kernel: int) -> bool:
+    """Whether `convolution` is the faster way for x (B, C, n, n): filters that cover much of a small square plane."""
+    square = x.shape[2] == x.shape[3] and 4 <= x.shape[2] <= LARGEST
+    return square and kernel >= 5 and kernel % 2 == 1 and is_plain_cpu(x)
 
 
 def convolution(x: Tensor, filters: Tensor) -> Tensor:

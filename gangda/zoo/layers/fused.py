@@ -1,4 +1,4 @@
-"""Operations on the hot path, written with their own backward pass where autograd's walks the images too often."""
+"""Operations with a backward pass of their own, where autograd's reads the images too often."""
 
 from typing import Any
 
@@ -7,19 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gangda.zoo.layers.cpu import is_plain_cpu
 
-def fits(norm: nn.Module, x: Tensor) -> bool:
-    """Whether `scaled_batch_norm` computes what `norm` and a gain and bias for each row would, and is faster.
 
-    That is plain training-mode batch norm of float32 planes on a CPU; bf16 and accelerators have kernels of their own.
-    """
-    return (
-        type(norm) is nn.BatchNorm2d
-        and norm.training
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-    )
+def applies_to(norm: nn.Module, x: Tensor) -> bool:
+    """Whether `scaled_batch_norm` is equal to `norm` with a gain and bias for each row, and faster."""
+    return type(norm) is nn.BatchNorm2d and norm.training and is_plain_cpu(x)
 
 
 def scaled_batch_norm(x: Tensor, gain: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> Tensor:

@@ -1,6 +1,6 @@
 """Options that change the layers of any pair of networks, applied after it is built.
 
-`minibatch_stddev` is not among them: where the new feature goes in is the discriminator's own affair.
+`minibatch_stddev` is not among them: each discriminator adds the new feature where it belongs.
 """
 
 import contextlib
@@ -18,13 +18,19 @@ from gangda.zoo.layers.spectral_norm import add_spectral_norm
 REFERENCE = 32  # images of the reference batch
 
 
-def equip(networks: Networks, spec: ArchSpec) -> Networks:
+def apply_layer_options(networks: Networks, spec: ArchSpec) -> Networks:
     """The networks with the spec's spectral norm (discriminator) and virtual batch norm (generator)."""
     if not isinstance(spec, NetSpec):
         return networks
     if spec.spectral_norm and networks.discriminator is not None:
         add_spectral_norm(networks.discriminator)
-    return Networks(VIRTUAL[spec.virtual_batch_norm](networks.generator), networks.discriminator)
+    generator = networks.generator
+    if spec.virtual_batch_norm == "half":
+        _replace_batch_norms(generator, HalfNorm)
+    elif spec.virtual_batch_norm == "reference":
+        _replace_batch_norms(generator, ReferenceNorm)
+        generator = ReferenceGenerator(generator)
+    return Networks(generator, networks.discriminator)
 
 
 class AnyBatchNorm(nn.BatchNorm2d):
@@ -46,7 +52,7 @@ class HalfNorm(AnyBatchNorm):
         if not self.training or len(x) < 2:
             return super().forward(x)
         mean, square = moments(x.detach(), batch=True)
-        self._remember(mean.flatten(), (square - mean.square()).flatten(), x[:, 0].numel())
+        self._update_running(mean.flatten(), (square - mean.square()).flatten(), x[:, 0].numel())
         order = torch.randperm(len(x), device=x.device)
         one, other = order.tensor_split(2)
         by_other = normalise(x[one], *moments(x[other], batch=True), self)
@@ -54,7 +60,7 @@ class HalfNorm(AnyBatchNorm):
         return torch.cat([by_other, by_one])[order.argsort()]
 
     @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
+    def _update_running(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Update the running statistics as torch does (unbiased variance)."""
         rate = self.momentum or 0.0
         self.running_mean.lerp_(mean, rate)  # type: ignore[union-attr]
@@ -63,19 +69,19 @@ class HalfNorm(AnyBatchNorm):
 
 
 class ReferenceNorm(AnyBatchNorm):
-    """Batch norm by a reference batch and the image itself; the rest of the batch plays no part.
+    """Batch norm by a reference batch and the image itself; not by the rest of the batch.
 
-    While `keeping`, the input is the reference batch: normalised as in plain batch norm, its moments kept. After that,
-    each image is normalised by mean = c own + (1 - c) reference with c = 1 / (R + 1), and so for the mean square.
+    While `recording`, the input is the reference batch: normalised as in plain batch norm, its moments kept. After
+    that, each image is normalised by mean = c own + (1 - c) reference with c = 1 / (R + 1), and so for the mean square.
     Source: Salimans 2016, section 3.4, with the mixing of the authors' code.
     """
 
-    keeping = False
+    recording = False
     kept: tuple[Tensor, Tensor, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, ...) -> the same shape."""
-        if self.keeping:
+        if self.recording:
             mean, square = moments(x, batch=True)
             self.kept = mean, square, len(x)
             return normalise(x, mean, square, self)
@@ -114,24 +120,24 @@ class ReferenceGenerator(Wrapped):
         norms = [layer for layer in self.inner.modules() if isinstance(layer, ReferenceNorm)]
         try:
             for norm in norms:
-                norm.keeping = True
+                norm.recording = True
             self.inner(self.reference_z, self.reference_y)
             for norm in norms:
-                norm.keeping = False
+                norm.recording = False
             yield
         finally:
             for norm in norms:
-                norm.keeping, norm.kept = False, None
+                norm.recording, norm.kept = False, None
 
     def select(self, k: int) -> Generator:
-        """The k-th generator; all are computed for each of its images, since they share the reference batch."""
+        """The k-th generator; all K are computed for its images, since they share the reference batch."""
         if not 0 <= k < self.num_generators:
             raise IndexError(f"generator {k} of {self.num_generators}")
-        return self if self.num_generators == 1 else OneOf(self, k)
+        return self if self.num_generators == 1 else SelectedGenerator(self, k)
 
 
-class OneOf(Wrapped):
-    """Generator k of an ensemble that cannot be taken apart: makes K images for each one it shows."""
+class SelectedGenerator(Wrapped):
+    """Generator k of an ensemble that cannot be separated: makes the images of all K and returns its own."""
 
     def __init__(self, ensemble: Generator, k: int) -> None:
         super().__init__(ensemble)
@@ -164,28 +170,11 @@ def normalise(x: Tensor, mean: Tensor, square: Tensor, like: nn.BatchNorm2d) -> 
     return result
 
 
-def _swap(network: nn.Module, kind: type[nn.BatchNorm2d]) -> None:
-    """Turn every batch norm into the other kind, in place, with the same weights, buffers and names."""
+def _replace_batch_norms(network: nn.Module, kind: type[nn.BatchNorm2d]) -> None:
+    """Replace every batch norm by the other kind, in place, with the same weights, buffers and names."""
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
             if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
                 other = kind(layer.num_features, layer.eps, layer.momentum, layer.affine)
                 other.load_state_dict(layer.state_dict())
                 setattr(parent, name, other)
-
-
-def _halves(generator: Generator) -> Generator:
-    _swap(generator, HalfNorm)
-    return generator
-
-
-def _reference(generator: Generator) -> Generator:
-    _swap(generator, ReferenceNorm)
-    return ReferenceGenerator(generator)
-
-
-def _as_it_is(generator: Generator) -> Generator:
-    return generator
-
-
-VIRTUAL = {"none": _as_it_is, "half": _halves, "reference": _reference}

@@ -1,9 +1,9 @@
-"""Convolutions with TensorFlow's 'same' padding, and Glorot's initialisation: what nets from Keras are made of.
+"""Convolutions with TensorFlow's 'same' padding, and Glorot's initialisation, for networks that come from Keras.
 
-At stride 2 that padding is lopsided: on an even side a 5x5 convolution has one zero before and two after, which no
+At stride 2 that padding is asymmetric: on an even side a 5x5 convolution has one zero before and two after, which no
 option of PyTorch's gives. But PyTorch drops what is left over after the last stride, so that its padding of two on both
-sides is two before and one after: the same thing, seen in a mirror. So the layers here take and give planes that are
-mirrored in both directions, and mirror their filters, which are small; no plane need be padded, cropped or copied.
+sides is two before and one after: the same, mirrored. So the layers here take and give planes that are mirrored in both
+directions, and mirror their filters, which are small; no plane need be padded, cropped or copied.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gangda.zoo.layers import fourier_conv, narrow_conv
+from gangda.zoo.layers import few_channel_conv, fourier_conv
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -37,7 +37,7 @@ class MirroredConv2d(nn.Conv2d):
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, **options: Any) -> None:
-        _refuse(kernel, stride)
+        _check(kernel, stride)
         super().__init__(n_in, n_out, kernel, stride, padding=kernel // 2, **options)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class MirroredConvTranspose2d(nn.ConvTranspose2d):
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, groups: int = 1) -> None:
-        _refuse(kernel, stride)
+        _check(kernel, stride)
         super().__init__(n_in, n_out, kernel, stride, groups=groups, bias=False)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
@@ -67,16 +67,15 @@ class MirroredConvTranspose2d(nn.ConvTranspose2d):
     def _convolved(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
         """On CPUs the first and the last layer are reformulated; all ways give the same function."""
         (stride, _), padding = self.stride, self.kernel_size[0] // 2
-        if groups == 1 and stride == 1 and fourier_conv.fits(x, self.kernel_size[0]):
+        if groups == 1 and stride == 1 and fourier_conv.is_faster(x, self.kernel_size[0]):
             return fourier_conv.convolution(x, weight)  # this one mirrors the filters by itself
         filters = mirrored(weight)
-        if groups == 1 and narrow_conv.fits(x, filters.shape[1]):
-            return narrow_conv.transposed(x, filters, stride, padding)
+        if groups == 1 and few_channel_conv.is_faster(x, filters.shape[1]):
+            return few_channel_conv.transposed(x, filters, stride, padding)
         return F.conv_transpose2d(x, filters, None, stride, padding, stride - 1, groups)
 
 
-def _refuse(kernel: int, stride: int) -> None:
-    """Others would need more than a mirror."""
+def _check(kernel: int, stride: int) -> None:
     if kernel % 2 == 0 or stride not in (1, 2):
         raise ValueError(f"odd kernels and strides of 1 or 2 only, not {kernel} and {stride}")
 

@@ -56,7 +56,7 @@ def test_the_first_use_may_be_while_sampling():
     ids=["doubles", "not square", "large", "small filters", "even filters"],
 )
 def test_steps_aside_where_it_is_not_the_same_or_slower(x, kernel):
-    assert not fourier_conv.fits(x, kernel)
-    assert fourier_conv.fits(torch.zeros(1, 1, 7, 7), 5)
+    assert not fourier_conv.is_faster(x, kernel)
+    assert fourier_conv.is_faster(torch.zeros(1, 1, 7, 7), 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert not fourier_conv.fits(torch.zeros(1, 1, 7, 7), 5)
+        assert not fourier_conv.is_faster(torch.zeros(1, 1, 7, 7), 5)

@@ -53,8 +53,8 @@ def test_gradients_are_right_in_double_precision():
     ids=["sampling", "bf16", "another norm"],
 )
 def test_steps_aside_where_it_is_not_the_same(norm, x):
-    assert not fused.fits(norm, x)
-    assert fused.fits(nn.BatchNorm2d(2, affine=False), torch.zeros(2, 2, 1, 1))
+    assert not fused.applies_to(norm, x)
+    assert fused.applies_to(nn.BatchNorm2d(2, affine=False), torch.zeros(2, 2, 1, 1))
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

@@ -45,10 +45,10 @@ def test_reference_norm_by_hand():
     # Reference of two images, 1 and 3: mean 2, mean square 5. An image of 8 has c = 1/3: mean 2/3 * 2 + 1/3 * 8 = 4,
     # mean square 2/3 * 5 + 1/3 * 64 = 74/3, variance 74/3 - 16 = 26/3.
     norm = ReferenceNorm(1, eps=0.0)
-    norm.keeping = True
+    norm.recording = True
     reference = norm(torch.tensor([1.0, 3.0]).view(2, 1, 1, 1))
     assert reference.flatten().tolist() == pytest.approx([-1, 1])
-    norm.keeping = False
+    norm.recording = False
     image = norm(torch.tensor([8.0, 8.0, 2.0]).view(3, 1, 1, 1)).flatten()
     assert image[0].item() == image[1].item() == pytest.approx(4 / (26 / 3) ** 0.5)
 
@@ -68,7 +68,7 @@ def test_nothing_of_the_pass_stays_behind():
     copy.deepcopy(generator)
     norms = [layer for layer in generator.modules() if isinstance(layer, ReferenceNorm)]
     assert norms
-    assert all(norm.kept is None and not norm.keeping for norm in norms)
+    assert all(norm.kept is None and not norm.recording for norm in norms)
 
 
 @pytest.mark.parametrize("detached", [False, True])
@@ -77,7 +77,7 @@ def test_the_gradient_reaches_the_weights_through_the_reference_too(detached):
     scale = nn.Parameter(torch.ones(()))
 
     def forward(z, y):
-        factor = scale.detach() if detached and inner.norm.keeping else scale
+        factor = scale.detach() if detached and inner.norm.recording else scale
         return inner.norm(factor * z[:, :, None, None])
 
     inner.forward = forward

@@ -1,20 +1,16 @@
-"""Convolutions to very few channels as products of matrices, since kernels made for many waste most of their lanes."""
+"""Convolutions to very few channels as products of matrices: kernels made for many leave most SIMD lanes unused."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from gangda.zoo.layers.cpu import is_plain_cpu
 
 FEW = 3  # channels of an image
 
 
-def fits(x: Tensor, outs: int) -> bool:
-    """Whether `transposed` is the faster way from x (B, C, H, W) to so many channels: float32 on a CPU."""
-    return (
-        outs <= FEW
-        and x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_autocast_enabled("cpu")
-    )
+def is_faster(x: Tensor, outs: int) -> bool:
+    """Whether `transposed` is the faster way from x (B, C, H, W) to so many channels."""
+    return outs <= FEW and is_plain_cpu(x)
 
 
 def transposed(x: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
@@ -31,7 +27,7 @@ def transposed(x: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """(B, C, H, W) in that layout, told by its strides even where C is 1 and every layout looks the same.
+    """(B, C, H, W) in that layout, also by its strides where C is 1 and every layout is the same.
 
     Convolutions choose the layout of their result by the strides.
     """
