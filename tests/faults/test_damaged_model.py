@@ -1,4 +1,4 @@
-"""A damaged or missing model beside whole checkpoints: what is said of it helps, and the run stays as it was."""
+"""A damaged or missing model beside whole checkpoints: its message says how to repair it, and the run stays as it was."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from gangda.training.saved_model import load_discriminator, load_model
 
 @pytest.fixture(autouse=True, scope="module")
 def watched():
-    """Looks, and the last look, as in longer runs."""
+    """Evaluations as in longer runs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample_monitor, "FIRST", 2)
         patch.setattr(sample_monitor, "AT_THE_END", 1)
@@ -32,7 +32,7 @@ def watched():
 
 @pytest.fixture(scope="module")
 def finished(watched, tmp_path_factory):
-    """A run of three steps; with looks after the second and, as it is the last, the third."""
+    """A run of three steps; evaluated after the second and, as it is the last, the third."""
     run = tmp_path_factory.mktemp("damaged") / "run"
     train(tiny(3), run)
     return run
@@ -49,7 +49,7 @@ def flip(path):
     path.write_bytes(data)
 
 
-def as_told(error):
+def follow_advice(error):
     """Do what the message says; the folder and options are read from it."""
     config, out = re.search(r"gangda train --config (\S+) --out (\S+)\)", error).groups()
     return train(resolve({}, {}, Path(config)).pick(TrainConfig), Path(out))
@@ -66,14 +66,14 @@ def as_told(error):
         ("model.json", lambda path: path.unlink()),
     ],
 )
-def test_what_is_said_of_a_damaged_model_helps(run, finished, name, spoil):
+def test_the_message_about_a_damaged_model_helps(run, finished, name, spoil):
     spoil(run / "model" / name)
     which = "last" if name == "generator.safetensors" else "best"
     words = r"(damaged model \(|its model is missing; ).*goes on from its last whole checkpoint"
     with pytest.raises(RunError, match=words) as caught:
         load_model(run, which)
     assert "\n" not in str(caught.value)
-    as_told(str(caught.value))
+    follow_advice(str(caught.value))
     assert contents(run) == contents(finished)
 
 
@@ -92,24 +92,24 @@ def test_a_run_without_a_model_is_finished_or_not(run, state, says):
         load_model(run)
 
 
-def test_what_is_said_of_a_damaged_discriminator_helps(run, finished):
+def test_the_message_about_a_damaged_discriminator_helps(run, finished):
     flip(run / "model" / "discriminator.safetensors")
     with pytest.raises(RunError, match="its hash does not match") as caught:
         load_discriminator(load_model(run))
-    as_told(str(caught.value))
+    follow_advice(str(caught.value))
     (run / "model" / "discriminator.safetensors").unlink()
     with pytest.raises(RunError, match=f"^{run}: keeps no discriminator") as caught:
         load_discriminator(load_model(run))
-    as_told(str(caught.value))
+    follow_advice(str(caught.value))
     assert contents(run) == contents(finished)
 
 
-def test_without_checkpoints_it_is_trained_again_and_that_is_said(run, finished):
+def test_without_checkpoints_it_is_trained_again_and_reported(run, finished):
     shutil.rmtree(run / "checkpoints")
     flip(run / "model" / "generator.safetensors")
     with pytest.raises(RunError, match="trains it from the start") as caught:
         load_model(run, "last")
-    as_told(str(caught.value))
+    follow_advice(str(caught.value))
     assert contents(run) == contents(finished)
 
 
@@ -127,7 +127,7 @@ def test_a_finished_run_without_checkpoints_is_not_trained_again(run):
 
 
 def test_a_kill_while_the_model_is_written_leaves_no_line_twice(finished, tmp_path, monkeypatch):
-    """The last look is in the log already, and is made again."""
+    """The last evaluation is in the log already, and is made again."""
     here = tmp_path / "killed"
 
     def killed(*_):
@@ -142,8 +142,8 @@ def test_a_kill_while_the_model_is_written_leaves_no_line_twice(finished, tmp_pa
 
 
 @pytest.mark.parametrize("first", [2, 3])
-def test_a_longer_run_has_no_last_look_of_the_shorter(tmp_path, first):
-    """Whether or not there was a look at the step where the shorter one ended."""
+def test_a_longer_run_has_no_last_evaluation_of_the_shorter(tmp_path, first):
+    """Whether or not there was an evaluation at the step where the shorter one ended."""
     train(tiny(first), tmp_path / "a")
     longer = replace(tiny(5), budget=Budget(steps=5, checkpoint_every="1"))
     train(longer, tmp_path / "a", resume=True)

@@ -114,7 +114,7 @@ def test_blurred_samples_are_worse_but_no_noise(real, reference):
     assert check.distance > measure(*real, reference).distance + 0.05
 
 
-def test_without_labels_missing_classes_and_copies_are_seen(real, splits, unlabelled):
+def test_without_labels_missing_classes_and_copies_are_found(real, splits, unlabelled):
     names, zeros = unlabelled.images.class_names, np.zeros(500, dtype=np.int64)
     assert find_alarms(measure(real[0], zeros, unlabelled), names) == []
     rows = np.flatnonzero(splits.train.labels != 8)[:500]

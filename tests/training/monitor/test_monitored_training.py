@@ -1,4 +1,4 @@
-"""What the training engine does with what it sees: looks, the best step, stepping back, stopping."""
+"""Training with its sample monitor: evaluations, the best step, rollbacks, stopping."""
 
 import dataclasses
 import signal
@@ -24,7 +24,7 @@ COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
 
 @pytest.fixture(autouse=True)
 def early(monkeypatch):
-    """Look from the second step on, with a classifier of few steps; log every second step."""
+    """Evaluate from the second step on, with a classifier of few steps; log every second step."""
     monkeypatch.setattr(sample_monitor, "FIRST", 2)
     monkeypatch.setattr(sample_monitor, "AT_THE_END", 2)
     monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
@@ -36,13 +36,13 @@ def budget(**values):
     return dataclasses.replace(made, budget=dataclasses.replace(made.budget, **values))
 
 
-def test_looks_are_logged_and_the_best_step_is_kept(tmp_path):
+def test_evaluations_are_logged_and_the_best_step_is_kept(tmp_path):
     result = train(config(), tmp_path / "run")
-    looks = {line["step"]: line for line in lines(tmp_path / "run") if "evaluation" in line}
-    assert list(looks) == [2, 4, 6]
-    assert result.best_step == max(step for step in looks if looks[step]["best"])
-    assert looks[2]["best"]
-    assert set(looks[2]["evaluation"]) >= {
+    evaluations = {line["step"]: line for line in lines(tmp_path / "run") if "evaluation" in line}
+    assert list(evaluations) == [2, 4, 6]
+    assert result.best_step == max(step for step in evaluations if evaluations[step]["best"])
+    assert evaluations[2]["best"]
+    assert set(evaluations[2]["evaluation"]) >= {
         "gan_test",
         "gan_test_real",
         "diversity",
@@ -64,7 +64,7 @@ def planted_distances(monkeypatch, distances):
     )
 
 
-def test_best_and_last_are_told_apart(tmp_path, monkeypatch):
+def test_best_and_last_are_kept_apart(tmp_path, monkeypatch):
     planted_distances(monkeypatch, [0.5, 0.1, 0.9])
     run = tmp_path / "run"
     train(config(), run)
@@ -101,7 +101,7 @@ def test_of_steps_as_good_the_later_is_the_best(distances, best, tmp_path, monke
     assert train(config(), tmp_path / "run").best_step == best
 
 
-def test_a_stopped_run_sees_the_same(tmp_path):
+def test_a_stopped_run_finds_the_same(tmp_path):
     train(config(), tmp_path / "whole")
     with pytest.raises(StoppedError):
         train(config(), tmp_path / "stopped", reporter=Stopping(signal.SIGTERM))
@@ -113,7 +113,7 @@ def test_a_stopped_run_sees_the_same(tmp_path):
 
 def test_a_longer_run_is_the_same_run_whatever_its_stops(tmp_path):
     train(budget(steps=9), tmp_path / "longer")
-    train(budget(steps=5), tmp_path / "run")  # its last look is at a step where the longer run has none
+    train(budget(steps=5), tmp_path / "run")  # its last evaluation is at a step where the longer run has none
     train(budget(steps=9), tmp_path / "run", resume=True)
     best = [tmp_path / name / "model" / "best.safetensors" for name in ("longer", "run")]
     assert best[0].read_bytes() == best[1].read_bytes()
@@ -155,7 +155,7 @@ def test_going_back_is_the_same_wherever_the_run_stops(tmp_path, monkeypatch):
             if done == 5:
                 super().step(task, done, total, info)
 
-    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 1)  # so that the reporter hears of step 5
+    monkeypatch.setattr(metrics_logger, "LOG_EVERY", 1)  # so that step 5 is reported
     with pytest.raises(StoppedError, match="step 5"):
         train(config(), tmp_path / "stopped", reporter=StopAtFive(signal.SIGTERM))
     monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
@@ -180,11 +180,11 @@ def test_lost_weights_are_never_saved():
         metrics_logger.refuse_lost_weights({"generator": broken}, 3)
 
 
-def test_stop_when_collapsed_saves_all_and_goes_on_only_when_told(tmp_path, monkeypatch):
+def test_stop_when_collapsed_saves_all_and_goes_on_only_on_request(tmp_path, monkeypatch):
     monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
     monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_: [COLLAPSED])
     run, watched = tmp_path / "run", budget(stop_when_collapsed=True)
-    for _ in range(2):  # the same command again says the same
+    for _ in range(2):  # the same command again reports the same
         with pytest.raises(RunError, match="stopped at step 2: mode collapse"):
             train(watched, run)
     assert load_model(run).steps == 2
@@ -193,13 +193,13 @@ def test_stop_when_collapsed_saves_all_and_goes_on_only_when_told(tmp_path, monk
     assert (result.steps, result.alarms) == (6, (f"ALARM: {COLLAPSED.text}",))
 
 
-def test_an_alarm_is_told_once_and_its_end_too(tmp_path, monkeypatch):
-    class Listening(Stopping):
+def test_an_alarm_is_reported_once_and_so_is_its_end(tmp_path, monkeypatch):
+    class Recording(Stopping):
         def __init__(self):
-            self.said = []
+            self.texts = []
 
         def line(self, text):
-            self.said.append(text)
+            self.texts.append(text)
 
         def step(self, task, done, total, info=""):
             pass
@@ -207,10 +207,10 @@ def test_an_alarm_is_told_once_and_its_end_too(tmp_path, monkeypatch):
     found = chain([[COLLAPSED], [COLLAPSED]], repeat([]))
     monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
     monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_: next(found))
-    reporter = Listening()
+    reporter = Recording()
     result = train(config(), tmp_path / "run", reporter=reporter)
-    assert reporter.said.count(f"ALARM: {COLLAPSED.text}") == 1
-    assert reporter.said.count("no alarm any more") == 1
+    assert reporter.texts.count(f"ALARM: {COLLAPSED.text}") == 1
+    assert reporter.texts.count("no alarm any more") == 1
     assert result.alarms == ()
 
 
@@ -221,7 +221,7 @@ def test_tiny_sets_and_no_validation_go_on(tmp_path, blobs):
     assert model.checkpoint == "best"
 
 
-def test_a_run_that_ends_within_its_transition_says_so(tmp_path):
+def test_a_run_that_ends_within_its_warmup_raises_an_alarm(tmp_path):
     timed = config(budget=Budget(minutes=0.005), recipe={"conditioning_warmup": 100_000})
     result = train(timed, tmp_path / "run")
     (alarm,) = [text for text in result.alarms if "never conditional" in text]

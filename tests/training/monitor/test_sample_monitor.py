@@ -1,4 +1,4 @@
-"""When samples are judged, at the thresholds that users meet: tiny networks, no training."""
+"""When samples are evaluated and alarms raised, with the real thresholds: tiny networks, no training."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def monitored(blobs, context, tmp_path, monkeypatch):
     ("evaluations", "end", "alarmed"),
     [([500], 593, True), ([500], 500, True), ([], 200, True), ([], 199, False), ([1000], 1000, True)],
 )
-def test_the_end_of_a_short_run_is_judged(evaluations, end, alarmed, monitored):
+def test_a_short_run_is_evaluated_at_its_end(evaluations, end, alarmed, monitored):
     made = monitored(wrong=(COLLAPSED,))
     for step in evaluations:
         made.evaluate(step)
@@ -90,7 +90,7 @@ def test_evaluations_are_due_at_the_checkpoints_from_step_500_on():
     assert [step for step in range(1, 1501) if sample_monitor.is_due(step, 200)] == [600, 1000]
 
 
-def test_until_the_warmup_is_over_no_step_is_best_and_labels_are_not_judged(monitored):
+def test_until_the_warmup_is_over_no_step_is_best_and_labels_are_not_checked(monitored):
     made = monitored(conditioning_warmup=2000)
     made.evaluate(1000)
     made.evaluate(2000)  # this step was trained with a little less than the whole class
@@ -121,7 +121,7 @@ def test_the_best_step_of_a_run_that_fails_is_not_praised(wrong, praised, monito
     assert line.endswith(", the best so far") is praised
 
 
-def test_a_run_that_ended_before_the_generators_first_step_says_so(monitored):
+def test_a_run_that_ended_before_the_generators_first_step_raises_an_alarm(monitored):
     made = monitored(conditioning_warmup=2000)
     made.finish(0)
     (alarm,) = made.monitor.alarms

@@ -4,7 +4,7 @@ from gangda.training.monitor.alarms import DEAD, DIVERGING
 from gangda.training.monitor.training_curve import WINDOW, TrainingCurve
 
 
-def course(early, late, steps=WINDOW):
+def curve(early, late, steps=WINDOW):
     made = TrainingCurve()
     for figures in [early] * WINDOW + [late] * steps:
         made.add(figures)
@@ -32,30 +32,30 @@ HEALTHY = {
         ({"g_loss": -500.0}, [DIVERGING]),
     ],
 )
-def test_what_the_last_steps_say(late, kinds):
-    made = course(HEALTHY, {**HEALTHY, **late})
+def test_alarms_about_the_last_steps(late, kinds):
+    made = curve(HEALTHY, {**HEALTHY, **late})
     assert [alarm.kind for alarm in made.alarms()] == kinds
 
 
-def test_a_discriminator_dead_from_the_start_is_seen_too():
+def test_a_discriminator_dead_from_the_start_is_found_too():
     dead = {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}
-    assert [alarm.kind for alarm in course(dead, {**dead, "g_loss": 0.7}).alarms()] == [DEAD]
+    assert [alarm.kind for alarm in curve(dead, {**dead, "g_loss": 0.7}).alarms()] == [DEAD]
 
 
 def test_a_short_trouble_is_none():
     assert (
-        course(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}, steps=5).alarms() == []
+        curve(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}, steps=5).alarms() == []
     )
 
 
-def test_the_course_survives_a_checkpoint():
-    made = course(HEALTHY, {**HEALTHY, "g_loss": -500.0})
+def test_the_curve_survives_a_checkpoint():
+    made = curve(HEALTHY, {**HEALTHY, "g_loss": -500.0})
     again = TrainingCurve()
     again.load(made.dump())
     assert again.alarms() == made.alarms() != []
 
 
-def test_a_short_course_is_judged_by_its_halves():
+def test_a_short_run_is_judged_by_its_halves():
     made = TrainingCurve()
     assert made.alarms() == []
     for step in range(8):
