@@ -1,4 +1,4 @@
-"""A damaged or missing model beside whole checkpoints: its message says how to repair it, and the run stays as it was."""
+"""A damaged or missing model beside whole checkpoints: the message says how to repair it; the run stays as it was."""
 
 import json
 import re
