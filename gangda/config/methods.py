@@ -18,6 +18,8 @@ class MethodOptions(Checked):
     total_steps: ClassVar[int | None] = None  # of every run; None where the budget decides
     monitored: ClassVar[bool] = True  # samples are evaluated on the way: alarms, a best checkpoint
     averaged: ClassVar[bool] = True  # the generator has a weight average
+    against_collapse: ClassVar[str] = "train longer, or raise --batch-size"  # what alarms advise
+    against_divergence: ClassVar[str] = "lower --lr"
 
     @property
     def batches_per_step(self) -> int:
@@ -33,6 +35,9 @@ class MethodOptions(Checked):
 @dataclass(frozen=True)
 class AdversarialOptions(MethodOptions):
     """A generator against a discriminator (Goodfellow 2014)."""
+
+    against_collapse: ClassVar[str] = "raise --r1, or try --diffaugment translation"
+    against_divergence: ClassVar[str] = "lower --lr or raise --r1"
 
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
     lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)

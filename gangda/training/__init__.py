@@ -26,8 +26,14 @@ from gangda.training.saved_model import Model, load_model
 from gangda.training.worker_ranks import run_worker
 from gangda.zoo.networks import build_networks
 
-SCARCE = 20  # training images of a class below which generated ones are expected to harm
-BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")  # what --resume may change
+SCARCE = 20  # training images of a class below which generated images are expected to harm
+BUDGET = (
+    "steps",
+    "epochs",
+    "minutes",
+    "checkpoint_every",
+    "stop_when_collapsed",
+)  # --resume may change these
 
 
 def train(
@@ -41,14 +47,19 @@ def train(
 ) -> TrainResult:
     """Train the generator that `config` describes, or go on where it stopped.
 
-    The default folder is `runs/<data>-<arch>-<hash of the configuration>`. With `resume` the folder must hold a run
-    already, and its budget may be raised. `launch` tells of the processes that train together: the same command in
-    each of them. The run is that of one process, but for what batch norm sees: the same folder, configuration, data
-    order and batch, of which each process takes a part.
+    Args:
+        config: of the run.
+        out: the run folder; default `runs/<data>-<arch>-<hash of the configuration>`.
+        resume: the folder must hold a run already, and its budget may be raised.
+        dry_run: check everything and count parameters, but write nothing.
+        reporter: for messages and progress.
+        launch: the processes that train together, each with the same command. Each takes a part of each batch; but for
+            batch norm, which uses a process's own images, the run is that of one process.
 
     Raises:
-        GangdaError: data, options or folder cannot be used; StoppedError after a signal, with all work saved;
-            WorkerExitError at the end of every process but the first.
+        GangdaError: data, options or folder cannot be used.
+        StoppedError, InterruptedByUserError: a signal came; everything is saved.
+        WorkerExitError: always, at the end of every process but the first.
     """
     with process_group(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
         reporter = reporter if ranks.is_main else SILENT
@@ -76,8 +87,11 @@ def train(
             )
         if not ranks.is_main:
             raise WorkerExitError(0)
-        pick_device(config.runtime.device)  # a device that is not there is refused here too
-        return TrainResult(run, config.arch, parameters=_parameters(config, splits.train))
+        pick_device(config.runtime.device)  # refuses a device that is not there
+        networks = build_networks(
+            config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
+        )
+        return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()))
 
 
 def fit_generator(
@@ -141,7 +155,7 @@ def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
 
 
 def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
-    """Nothing left to be decided by the code: widths and steps as they follow from the images."""
+    """With the widths and the number of steps that follow from the images."""
     spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
     if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
         steps = config.method.total_steps or spec.steps_for(len(images))
@@ -165,7 +179,7 @@ def fit_run(
     reporter: Reporter,
     ranks: Ranks = ALONE,
 ) -> TrainResult:
-    """Fill the run folder; what is finished already is only reported. Only the leader of several ranks returns."""
+    """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns."""
     context = prepare(config.runtime, ranks=ranks)
     if not ranks.is_main:
         run_worker(config, images, context)
@@ -173,17 +187,17 @@ def fit_run(
     with ranks.ending_workers():
         folder.refuse_foreign()
         with folder.lock(), stop_request(patient=ranks.many) as stop:
-            _refuse_less(config, len(images), folder)
+            _refuse_smaller_budget(config, len(images), folder)
             folder.claim(resolve.dump(config), _open_to_change(config) if resume else (), fingerprint)
             training = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
             return training.fit()
 
 
-def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
-    """What is trained already cannot be taken back.
+def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) -> None:
+    """A resumed run cannot end before the steps that it has done.
 
     Raises:
-        RunError: the budget is below the steps that the run has done.
+        RunError: the budget is smaller.
     """
     wanted = step_budget(config, images).total_steps
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
@@ -195,12 +209,6 @@ def _refuse_less(config: TrainConfig, images: int, folder: RunFolder) -> None:
 
 
 def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
-    """What a resumed run may change: the budget, unless the learning rate follows from it."""
+    """Options that a resumed run may change: the budget, unless the learning rate depends on it."""
     fixed = ("steps", "epochs", "minutes") if config.recipe.lr_schedule == "cosine" else ()
     return tuple(name for name in BUDGET if name not in fixed)
-
-
-def _parameters(config: TrainConfig, images: LabelledImages) -> dict[str, int]:
-    """`count_parameters` of the networks that would be trained."""
-    networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-    return {name: count_parameters(module) for name, module in networks.modules().items()}

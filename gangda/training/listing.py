@@ -59,7 +59,7 @@ def parameters(name: str, shape: tuple[int, int, int], classes: int) -> dict[str
         networks = build_networks(name, kind(), shape, classes)
     except UsageError:
         return {"generator": None, "discriminator": None}
-    counts = {key: count_parameters(network) or None for key, network in networks.modules().items()}
+    counts = {key: count or None for key, count in count_parameters(networks.modules()).items()}
     return {"generator": None, "discriminator": None, **counts}
 
 

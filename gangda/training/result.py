@@ -67,6 +67,6 @@ class TrainResult:
         return cls(run=run, alarms=tuple(values["alarms"]), **{name: values[name] for name in names})
 
 
-def count_parameters(module: torch.nn.Module) -> int:
-    """Numbers in all the parameters of a network, frozen or not; buffers (running statistics) are none."""
-    return sum(parameter.numel() for parameter in module.parameters())
+def count_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, int]:
+    """Numbers in all the parameters of each network, frozen or not; buffers (running statistics) are none."""
+    return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}

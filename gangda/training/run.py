@@ -21,7 +21,7 @@ from gangda.training.checkpoints import CheckpointManager, Stateful
 from gangda.training.loop import StepRecord
 from gangda.training.method import make_method
 from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
-from gangda.training.monitor.sample_monitor import SampleMonitor, is_due
+from gangda.training.monitor.sample_monitor import SampleMonitor
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.saved_model import ModelCard, model_is_whole, save_model
 from gangda.training.state import TrainState, new_state
@@ -61,14 +61,13 @@ class TrainingRun:
         path, self.clock, self.rollbacks = self.folder.path, Stopwatch(), 0
         self.logger = MetricsLogger(path / "metrics.jsonl", len(self.images))
         self.monitor = SampleMonitor(
+            self.config,
             self.images,
             self.validation,
-            seed=self.config.runtime.seed,
-            context=self.context,
+            self.context,
             cache=path / "monitor",
             reporter=self.reporter,
             logger=self.logger,
-            conditioning_warmup=getattr(self.config.method, "conditioning_warmup", 0),
         )
 
     def fit(self) -> TrainResult:
@@ -198,7 +197,7 @@ class TrainingRun:
         """Check that all values are finite, save a grid, evaluate if that is due, save; stop here after a collapse."""
         refuse_lost_weights({**state.modules, "generator": state.ema}, state.step)
         self.logger.values(state.step)
-        evaluating = self.config.method.monitored and is_due(state.step, self.budget.checkpoint_every)
+        evaluating = self.monitor.is_due(state.step, self.budget.checkpoint_every)
         if state.step:  # grid first: a checkpoint without its grid could not be told from a finished save
             self._save_grid(state.ema, state.step)
         if evaluating:
@@ -219,7 +218,7 @@ class TrainingRun:
         if self.rollbacks:
             raise OutcomeError(
                 f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
-                "lower --lr or raise --r1 in another --out (the last good checkpoint is kept)"
+                f"{self.config.method.against_divergence} in another --out (the last good checkpoint is kept)"
             ) from None
         seconds = self.clock.seconds  # the lost steps have taken time all the same
         self.logger.close()
@@ -237,9 +236,8 @@ class TrainingRun:
 
     def _finish(self, state: TrainState) -> TrainResult:
         """Last evaluation, model and GIF. The checkpoint holds nothing of it, so that a longer run is the same run."""
-        if self.config.method.monitored:
-            with self.clock.paused():
-                self.monitor.finish(state.ema, state.step)
+        with self.clock.paused():
+            self.monitor.finish(state.ema, state.step)
         self._save_model(state)
         self._save_grid(state.ema, state.step)
         preview.save_animation(
@@ -294,7 +292,7 @@ class TrainingRun:
             seconds=self.clock.seconds,
             images=state.step * self.config.images_per_step,
             evaluation_seconds=self.monitor.seconds,
-            parameters={name: count_parameters(network) for name, network in state.modules.items()},
+            parameters=count_parameters(state.modules),
             alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
             best_step=self.monitor.best_step,
         )

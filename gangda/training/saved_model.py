@@ -24,7 +24,6 @@ from gangda.zoo.base import Generator
 from gangda.zoo.networks import build_networks
 
 WEIGHTS = {"last": "generator.safetensors", "best": "best.safetensors"}
-DISCRIMINATOR = "discriminator.safetensors"
 
 
 @dataclass(frozen=True)
@@ -185,25 +184,24 @@ def _read_card(folder: Path) -> ModelCard:
     return _checked(from_plain(ModelCard, values))
 
 
-def load_discriminator(model: Model) -> nn.Module:
-    """The discriminator that the model was trained against, as it was after the last step; eval mode, on the CPU.
+def load_network(model: Model, name: str) -> nn.Module:
+    """Another network that the model was trained with, as it was after the last step; eval mode, on the CPU.
 
     Raises:
-        RunError: none is kept in the run folder, or one that cannot be read.
+        RunError: none of this name is kept in the run folder, or it cannot be read.
     """
-    card = model.card
     if model.run is None:
-        raise RunError(f"{card.run}: keeps no discriminator; train again")
-    if not (model.run / "model" / DISCRIMINATOR).is_file():
-        raise RunError(f"{model.named}: keeps no discriminator; {again(model.run)}")
+        raise RunError(f"{model.card.run}: keeps no {name}; train again")
+    folder, file = model.run / "model", f"{name}.safetensors"
+    if not (folder / file).is_file():
+        raise RunError(f"{model.named}: keeps no {name}; {again(model.run)}")
     with refusing_damage(model.run):
-        tensors = load(_read(model.run / "model", DISCRIMINATOR, card))
-        network = _rebuild(card, tensors, "discriminator")
+        network = _rebuild(model.card, load(_read(folder, file, model.card)), name)
     return network.eval().requires_grad_(False)
 
 
 def loss_of(model: Model) -> str:
-    """The adversarial loss of its training, by the run's `config.yaml`; empty where nothing tells."""
+    """The adversarial loss that it was trained with, from the run's `config.yaml`; empty where there is none."""
     path = None if model.run is None else model.run / "config.yaml"
     if path is None or not path.is_file():
         return ""
@@ -211,10 +209,10 @@ def loss_of(model: Model) -> str:
 
 
 def _checked(card: ModelCard) -> ModelCard:
-    """The card, if all of it is of the right kind.
+    """The card, if all of its values have the right types.
 
     Raises:
-        ValueError, TypeError, GangdaError: it is not.
+        ValueError, TypeError, GangdaError: some have not.
     """
     texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
     numbers = (card.seed, card.steps, card.best_step or 0, *card.image_shape)

@@ -17,7 +17,7 @@ from gangda.sampling import sample
 from gangda.training import metrics_logger, train
 from gangda.training import run as training_run
 from gangda.training.monitor import sample_monitor
-from gangda.training.saved_model import load_discriminator, load_model
+from gangda.training.saved_model import load_model, load_network
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -95,11 +95,11 @@ def test_a_run_without_a_model_is_finished_or_not(run, state, says):
 def test_the_message_about_a_damaged_discriminator_helps(run, finished):
     flip(run / "model" / "discriminator.safetensors")
     with pytest.raises(RunError, match="its hash does not match") as caught:
-        load_discriminator(load_model(run))
+        load_network(load_model(run), "discriminator")
     follow_advice(str(caught.value))
     (run / "model" / "discriminator.safetensors").unlink()
     with pytest.raises(RunError, match=f"^{run}: keeps no discriminator") as caught:
-        load_discriminator(load_model(run))
+        load_network(load_model(run), "discriminator")
     follow_advice(str(caught.value))
     assert contents(run) == contents(finished)
 

@@ -19,7 +19,7 @@ from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import numpy_stream
 from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 from gangda.training.adversarial import losses, madgan
-from gangda.training.saved_model import load_discriminator
+from gangda.training.saved_model import load_network
 from gangda.zoo.draw import SampleBatch
 
 BURN_IN = 1024  # samples of a class from which the largest log odds and the shift are estimated
@@ -77,7 +77,7 @@ class DiscriminatorRejection:
     def build(filter_context: FilterContext) -> "DiscriminatorRejection":
         """Load the run's discriminator."""
         card = filter_context.model.card
-        network = place(load_discriminator(filter_context.model), filter_context.context)
+        network = place(load_network(filter_context.model, "discriminator"), filter_context.context)
         to_odds = LOG_ODDS[architectures.spec_class(card.arch).method]
         log_odds = functools.partial(_score, network, to_odds, filter_context.context)
         return DiscriminatorRejection(

@@ -48,21 +48,27 @@ class Alarm:
         return f"ALARM: {self.text}"
 
 
-def find_alarms(check: Check, class_names: Sequence[str], warming_up: bool = False) -> list[Alarm]:
+def find_alarms(
+    check: Check, class_names: Sequence[str], advice: str, *, warming_up: bool = False
+) -> list[Alarm]:
     """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
 
-    `warming_up`: the class has not its full effect yet (--conditioning-warmup), so labels are not checked.
+    Args:
+        check: the measurements.
+        class_names: in label order.
+        advice: what to do against mode collapse.
+        warming_up: the class has not its full effect yet (--conditioning-warmup), so labels are not checked.
     """
     if noise := _noise(check):
         return noise
     collapsed = np.flatnonzero(
         (check.diversity < MIN_DIVERSITY) | (check.distinct_modes < MIN_DISTINCT_MODES)
     )
-    within = _collapse_within(check, collapsed, class_names)
+    within = _collapse_within(check, collapsed, class_names, advice)
     if warming_up:
         return within
     labels = _wrong_labels(check, collapsed, class_names)
-    return [*within, *(labels or _collapse_across(check, class_names))]
+    return [*within, *(labels or _collapse_across(check, class_names, advice))]
 
 
 def never_conditional(step: int, conditioning_warmup: int) -> Alarm:
@@ -100,7 +106,7 @@ def _noise(check: Check) -> list[Alarm]:
 
 
 def _collapse_within(
-    check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]
+    check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str], advice: str
 ) -> list[Alarm]:
     """Groups whose samples are nearly alike, or repeat a few images."""
     if not len(collapsed):
@@ -110,12 +116,12 @@ def _collapse_within(
         f"mode collapse ({_listed(names, 8) if names else 'all images'}): samples differ "
         f"{check.diversity[collapsed].min():.2f} times as much as real images (least {MIN_DIVERSITY:g}) and have "
         f"{check.distinct_modes[collapsed].min():.2f} times as many distinct modes (least {MIN_DISTINCT_MODES:g}); "
-        "raise --r1, or try --diffaugment translation"
+        f"{advice}"
     )
     return [Alarm(COLLAPSE, names, text)]
 
 
-def _collapse_across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
+def _collapse_across(check: Check, class_names: Sequence[str], advice: str) -> list[Alarm]:
     """Classes that look alike; classes that an unconditional generator never makes."""
     if len(check.apart):
         return _alike(check, class_names)
@@ -129,7 +135,7 @@ def _collapse_across(check: Check, class_names: Sequence[str]) -> list[Alarm]:
     names = tuple(class_names[int(row)] for row in missing)
     text = (
         f"mode collapse: classes missing ({_listed(names, 8)}): at most {check.shares[0][missing].max():.1%} of the "
-        f"samples each, below {MISSING:.0%} of their share of the training images; raise --r1, or use a "
+        f"samples each, below {MISSING:.0%} of their share of the training images; {advice}, or use a "
         "class-conditional architecture"
     )
     return [Alarm(COLLAPSE, names, text)]

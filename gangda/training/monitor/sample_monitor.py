@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
@@ -39,11 +40,10 @@ class SampleMonitor:
     What it finds depends on the weights and the log alone, so that a resumed run finds the same.
 
     Attributes:
-        train, validation: the run's training images, and held-out ones of the same subset (may be none).
-        seed, context, cache: of the reference; `cache` is the folder that keeps its classifier.
+        config: of the run.
+        train, validation: its training images, and held-out ones of the same subset (may be none).
+        context, cache: of the reference; `cache` is the folder that keeps its classifier.
         reporter, logger: where messages and lines of the log go; the logger's training curve is checked too.
-        conditioning_warmup: steps over which the run becomes class-conditional. Until then labels are not checked
-            and no step is the best: the class has less effect in these samples than in the model's.
         alarms: those of the last evaluation.
         best_step, best: the best step so far and its weights; None and empty before the first evaluation.
         best_distance: the smallest distance so far.
@@ -51,14 +51,13 @@ class SampleMonitor:
         evaluated: the step of the last evaluation; None before the first.
     """
 
+    config: TrainConfig
     train: LabelledImages
     validation: LabelledImages
-    seed: int
     context: DeviceContext
     cache: Path
     reporter: Reporter
     logger: MetricsLogger
-    conditioning_warmup: int = 0
     alarms: tuple[Alarm, ...] = ()
     best_step: int | None = None
     best_distance: float = float("inf")
@@ -68,10 +67,22 @@ class SampleMonitor:
     _reference: Reference | None = None
     _last_check: tuple[int, Check] | None = None
 
+    def __post_init__(self) -> None:
+        # Steps over which the run becomes class-conditional. Until they are over labels are not checked and no step is
+        # the best: the class has less effect in these samples than in those of the finished model.
+        self.conditioning_warmup: int = getattr(self.config.method, "conditioning_warmup", 0)
+
     @property
     def collapsed(self) -> bool:
         """Whether the last evaluation found mode collapse."""
         return any(alarm.kind == COLLAPSE for alarm in self.alarms)
+
+    def is_due(self, step: int, every: int) -> bool:
+        """Whether to evaluate after this step: at checkpoints (`every` so many steps), from step `FIRST` on, and at
+        least as far apart.
+        """
+        spaced = step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST
+        return spaced and self.config.method.monitored
 
     def evaluate(self, generator: Generator, step: int) -> None:
         """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
@@ -83,6 +94,8 @@ class SampleMonitor:
 
     def finish(self, generator: Generator, step: int) -> None:
         """The last evaluation of a run: its alarms begin at step `AT_THE_END`. No step is measured twice."""
+        if not self.config.method.monitored:
+            return
         with self._timed():
             found: tuple[Alarm, ...] = ()
             line: dict[str, Any] = {}
@@ -116,13 +129,13 @@ class SampleMonitor:
                 self.train,
                 self.validation,
                 conditional=generator.conditional,
-                seed=self.seed,
+                seed=self.config.runtime.seed,
                 context=self.context,
                 cache=self.cache,
             )
             if self._reference.skipped:
                 self.reporter.line(f"evaluation of samples: {self._reference.skipped}")
-        check = check_samples(generator, self._reference, seed=self.seed, context=self.context)
+        check = check_samples(generator, self._reference, seed=self.config.runtime.seed, context=self.context)
         self._last_check, self.evaluated = (step, check), step
         # The class has its full effect only after the step numbered `conditioning_warmup`.
         best = check.distance <= self.best_distance + TIE and step > self.conditioning_warmup
@@ -133,8 +146,10 @@ class SampleMonitor:
         return check, {"evaluation": check.as_dict(), "best": best}
 
     def _alarms(self, check: Check, step: int) -> tuple[Alarm, ...]:
+        method, names = self.config.method, self.train.class_names
         warming_up = step <= self.conditioning_warmup
-        return (*find_alarms(check, self.train.class_names, warming_up), *self.logger.curve.alarms())
+        found = find_alarms(check, names, method.against_collapse, warming_up=warming_up)
+        return (*found, *self.logger.curve.alarms(method.against_divergence))
 
     def _report_check(self, step: int, check: Check, best: bool) -> None:
         """`best`: the best so far, and no alarm: the best step of a failing run is no good news."""
@@ -171,8 +186,3 @@ class SampleMonitor:
         self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
         self.best, self.seconds = dict(values["best"]), float(values["seconds"])
         self.evaluated = values["evaluated"]
-
-
-def is_due(step: int, every: int) -> bool:
-    """Whether to evaluate after this step: at checkpoints, from step `FIRST` on, and at least as far apart."""
-    return step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST

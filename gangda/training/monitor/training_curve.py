@@ -35,8 +35,11 @@ class TrainingCurve:
         self.last = [*self.last, row][-WINDOW:]
         self.count += 1
 
-    def alarms(self) -> list[Alarm]:
-        """What is wrong in the last window, compared with the first; of a short run, in its second half."""
+    def alarms(self, advice: str) -> list[Alarm]:
+        """What is wrong in the last window, compared with the first; of a short run, in its second half.
+
+        `advice`: what to do against divergence.
+        """
         window = min(WINDOW, self.count // 2)
         if not window:
             return []
@@ -49,7 +52,7 @@ class TrainingCurve:
         if last[LARGEST] > GROWN * before:
             text = (
                 f"diverging: loss terms are {last[LARGEST] / before:.0f} times as large as at the beginning, above "
-                f"{GROWN:g}; lower --lr or raise --r1"
+                f"{GROWN:g}; {advice}"
             )
             found.append(Alarm(DIVERGING, (), text))
         return found

@@ -19,8 +19,8 @@ from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import (
     ModelCard,
     build_networks,
-    load_discriminator,
     load_model,
+    load_network,
     loss_of,
     save_model,
 )
@@ -141,12 +141,12 @@ def test_a_run_without_discriminator_or_with_a_damaged_one(blobs: LabelledImages
     card = ModelCard("cdcgan", asdict(spec), blobs.image_shape, names, {}, "f", 0, 5, "fp32", "r7")
     save_model(tmp_path, networks.generator, card, blobs.row_id)
     with pytest.raises(RunError, match=f"{tmp_path}: keeps no discriminator"):
-        load_discriminator(load_model(tmp_path))
+        load_network(load_model(tmp_path), "discriminator")
     save_model(tmp_path, networks.generator, card, blobs.row_id, networks.discriminator)
     path = tmp_path / "model" / "discriminator.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(RunError, match="damaged model"):
-        load_discriminator(load_model(tmp_path))
+        load_network(load_model(tmp_path), "discriminator")
 
 
 def test_scores_that_are_no_log_odds_are_refused(blobs: LabelledImages, tmp_path: Path) -> None:

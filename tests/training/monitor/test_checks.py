@@ -14,6 +14,10 @@ from gangda.training.monitor.reference import make_reference
 from gangda.zoo.base import Generator
 
 
+def alarms_of(check, names, **options):
+    return find_alarms(check, names, "advice", **options)
+
+
 @pytest.fixture(scope="module")
 def splits():
     return load_splits(DataConfig(source="digits"), 0)
@@ -90,7 +94,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_planted_failures_are_told_apart(name, real, reference):
     plant, kind, words = PLANTED[name]
-    alarms = find_alarms(measure(*plant(real), reference), reference.images.class_names)
+    alarms = alarms_of(measure(*plant(real), reference), reference.images.class_names)
     assert [alarm.kind for alarm in alarms] == [kind]
     assert words in alarms[0].text
     assert "\n" not in alarms[0].text
@@ -100,7 +104,7 @@ def test_real_images_raise_nothing(real, splits, reference):
     held = splits.validation
     for pixels, labels in (real, (held.pixels, held.labels)):
         check = measure(pixels, labels, reference)
-        assert find_alarms(check, reference.images.class_names) == []
+        assert alarms_of(check, reference.images.class_names) == []
         assert check.distance < 0.03
         assert check.gan_test > 0.9
         assert check.gan_test_real > 0.9
@@ -110,18 +114,18 @@ def test_blurred_samples_are_worse_but_no_noise(real, reference):
     pixels = real[0].astype(np.float32)
     blurred = np.mean([np.roll(pixels, shift, axis) for axis in (1, 2) for shift in (-1, 0, 1)], axis=0)
     check = measure(blurred.astype(np.uint8), real[1], reference)
-    assert NOISE not in {alarm.kind for alarm in find_alarms(check, reference.images.class_names)}
+    assert NOISE not in {alarm.kind for alarm in alarms_of(check, reference.images.class_names)}
     assert check.distance > measure(*real, reference).distance + 0.05
 
 
 def test_without_labels_missing_classes_and_copies_are_found(real, splits, unlabelled):
     names, zeros = unlabelled.images.class_names, np.zeros(500, dtype=np.int64)
-    assert find_alarms(measure(real[0], zeros, unlabelled), names) == []
+    assert alarms_of(measure(real[0], zeros, unlabelled), names) == []
     rows = np.flatnonzero(splits.train.labels != 8)[:500]
-    (missing,) = find_alarms(measure(splits.train.pixels[rows], zeros, unlabelled), names)
+    (missing,) = alarms_of(measure(splits.train.pixels[rows], zeros, unlabelled), names)
     assert "classes missing (8)" in missing.text
     copies = real[0][np.arange(500) % 50 * 10]
-    assert "mode collapse (all images)" in find_alarms(measure(copies, zeros, unlabelled), names)[0].text
+    assert "mode collapse (all images)" in alarms_of(measure(copies, zeros, unlabelled), names)[0].text
 
 
 def thinned(images, label, count):
@@ -150,10 +154,10 @@ def test_a_rare_class_is_expected_as_often_as_it_is(count, splits, context):
     shares = reference.images.counts() / len(reference.images)
     assert shares == pytest.approx(train.counts() / len(train), abs=0.002)
     check = measure(*drawn(train), reference)
-    assert find_alarms(check, train.class_names) == []
+    assert alarms_of(check, train.class_names) == []
     even = measure(splits.train.pixels[:500], np.zeros(500, dtype=np.int64), reference)
     assert check.distance < even.distance
-    without = find_alarms(measure(*drawn(thinned(train, 9, 0)), reference), train.class_names)
+    without = alarms_of(measure(*drawn(thinned(train, 9, 0)), reference), train.class_names)
     assert ["classes missing (9)" in alarm.text for alarm in without] == ([True] if count == 60 else [])
 
 
@@ -178,7 +182,7 @@ def test_a_frozen_generator_is_caught(generators, splits, context, reference):
     check = check_samples(Still(splits.train, generators), reference, seed=0, context=context)
     assert check.samples == 500
     assert check.gan_test > 0.8  # the labels stay with their images, however the rows are dealt out
-    assert find_alarms(check, splits.train.class_names)[0].kind == COLLAPSE
+    assert alarms_of(check, splits.train.class_names)[0].kind == COLLAPSE
 
 
 def test_distance_is_the_energy_distance(real, unlabelled):
@@ -201,14 +205,14 @@ def test_two_images_of_a_class_are_enough_to_go_on(context):
     assert "no validation images" in reference.skipped
     pixels = np.repeat(splits.train.pixels, 5, axis=0)
     check = measure(pixels, np.repeat(splits.train.labels, 5), reference)
-    assert find_alarms(check, splits.train.class_names) == []
+    assert alarms_of(check, splits.train.class_names) == []
     assert check.distance == check.mixture
 
 
 def test_labels_are_not_checked_during_the_conditioning_warmup(real, reference):
     names = reference.images.class_names
     shuffled = measure(*shuffle(real), reference)
-    assert find_alarms(shuffled, names) != []
-    assert find_alarms(shuffled, names, warming_up=True) == []
+    assert alarms_of(shuffled, names) != []
+    assert alarms_of(shuffled, names, warming_up=True) == []
     copies = measure(*repeat(real, 1), reference)
-    assert [alarm.kind for alarm in find_alarms(copies, names, warming_up=True)] == [COLLAPSE]
+    assert [alarm.kind for alarm in alarms_of(copies, names, warming_up=True)] == [COLLAPSE]

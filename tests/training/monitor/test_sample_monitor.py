@@ -3,6 +3,8 @@
 import pytest
 
 from gangda.config import architectures
+from gangda.config.methods import AdversarialOptions, ClosedFormOptions
+from gangda.config.schema import TrainConfig
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import metrics_logger
 from gangda.training.monitor import reference, sample_monitor
@@ -30,20 +32,19 @@ class Monitored:
         monkeypatch.setattr(reference, "MIN_TRAINED", len(blobs))
         self.log, self.warming_up = Logger(), []
 
-        def find(check, names, warming_up):
+        def find(check, names, advice, warming_up):
             self.warming_up.append(warming_up)
             return wrong
 
         monkeypatch.setattr(sample_monitor, "find_alarms", find)
         self.monitor = sample_monitor.SampleMonitor(
+            TrainConfig(method=AdversarialOptions(conditioning_warmup=conditioning_warmup)),
             blobs,
             blobs.take([]),
-            seed=0,
-            context=context,
+            context,
             cache=tmp_path,
             reporter=SILENT,
             logger=self.log,
-            conditioning_warmup=conditioning_warmup,
         )
         spec = architectures.spec_class("cdcgan")(width=4, d_width=4).resolved(max(blobs.image_shape[1:]))
         networks = build_networks("cdcgan", spec, blobs.image_shape, blobs.num_classes)
@@ -85,9 +86,18 @@ def test_a_run_that_dies_early_is_reported_at_its_end(monitored):
     assert [alarm.kind for alarm in made.monitor.alarms] == [DEAD]
 
 
-def test_evaluations_are_due_at_the_checkpoints_from_step_500_on():
-    assert [step for step in range(1, 3001) if sample_monitor.is_due(step, 1000)] == [1000, 2000, 3000]
-    assert [step for step in range(1, 1501) if sample_monitor.is_due(step, 200)] == [600, 1000]
+def test_evaluations_are_due_at_the_checkpoints_from_step_500_on(monitored):
+    monitor = monitored().monitor
+    assert [step for step in range(3001) if monitor.is_due(step, 1000)] == [1000, 2000, 3000]
+    assert [step for step in range(1501) if monitor.is_due(step, 200)] == [600, 1000]
+
+
+def test_a_fit_in_closed_form_is_never_evaluated(monitored):
+    made = monitored()
+    made.monitor.config = TrainConfig(method=ClosedFormOptions())
+    assert not any(made.monitor.is_due(step, 500) for step in range(2001))
+    made.finish(1000)
+    assert made.log.events == []
 
 
 def test_until_the_warmup_is_over_no_step_is_best_and_labels_are_not_checked(monitored):

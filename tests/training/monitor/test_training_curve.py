@@ -34,17 +34,20 @@ HEALTHY = {
 )
 def test_alarms_about_the_last_steps(late, kinds):
     made = curve(HEALTHY, {**HEALTHY, **late})
-    assert [alarm.kind for alarm in made.alarms()] == kinds
+    assert [alarm.kind for alarm in made.alarms("advice")] == kinds
 
 
 def test_a_discriminator_dead_from_the_start_is_found_too():
     dead = {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}
-    assert [alarm.kind for alarm in curve(dead, {**dead, "g_loss": 0.7}).alarms()] == [DEAD]
+    assert [alarm.kind for alarm in curve(dead, {**dead, "g_loss": 0.7}).alarms("advice")] == [DEAD]
 
 
 def test_a_short_trouble_is_none():
     assert (
-        curve(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}, steps=5).alarms() == []
+        curve(HEALTHY, {**HEALTHY, "d_accuracy": 0.5, "discriminator_gradient": 0.0}, steps=5).alarms(
+            "advice"
+        )
+        == []
     )
 
 
@@ -52,12 +55,12 @@ def test_the_curve_survives_a_checkpoint():
     made = curve(HEALTHY, {**HEALTHY, "g_loss": -500.0})
     again = TrainingCurve()
     again.load(made.dump())
-    assert again.alarms() == made.alarms() != []
+    assert again.alarms("advice") == made.alarms("advice") != []
 
 
 def test_a_short_run_is_judged_by_its_halves():
     made = TrainingCurve()
-    assert made.alarms() == []
+    assert made.alarms("advice") == []
     for step in range(8):
         made.add({**HEALTHY, "g_loss": 0.8 if step < 4 else -500.0})
-    assert [alarm.kind for alarm in made.alarms()] == [DIVERGING]
+    assert [alarm.kind for alarm in made.alarms("advice")] == [DIVERGING]
