@@ -45,14 +45,14 @@ RULES: tuple[Rule, ...] = (
         "--cr-flip: there is nothing to flip; add --cr 10 or --bcr 10",
     ),
     Rule(
-        lambda plan: plan.options.generator_id_weight and (plan.generators < 2),
+        lambda plan: plan.generator_id_weight and plan.generators < 2,
         "--generator-id-weight {generator_id_weight:g}: needs several generators to tell apart; "
         "use --arch madgan --generators 3",
     ),
     Rule(
         lambda plan: (
             plan.options.simultaneous
-            and plan.options.generator_id_weight
+            and plan.generator_id_weight
             and not getattr(plan.config.spec, "tell_apart", True)
         ),
         "--simultaneous with --generator-id-weight {generator_id_weight:g}: the pass that {arch} "
@@ -96,6 +96,11 @@ class AdversarialPlan(Plan):
     def options(self) -> AdversarialOptions:
         """The method's options."""
         return cast(AdversarialOptions, self.config.method)
+
+    @property
+    def generator_id_weight(self) -> float:
+        """--generator-id-weight, which only the method with several generators has."""
+        return float(getattr(self.options, "generator_id_weight", 0.0))
 
     def facts(self) -> dict[str, object]:
         """What the words may name."""
