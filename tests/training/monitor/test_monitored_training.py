@@ -128,7 +128,7 @@ def spoil(monkeypatch, step, times):
             if record.step == step and left[0]:
                 left[0] -= 1
                 record = dataclasses.replace(
-                    record, terms={**record.terms, "g_loss": torch.tensor(float("nan"))}
+                    record, losses={**record.losses, "g_loss": torch.tensor(float("nan"))}
                 )
             yield record
 
