@@ -11,7 +11,8 @@ from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import DataError, UsageError
 from gangda.runtime.progress import Reporter
 from gangda.training import _open_to_change, check, train
-from gangda.training.option_rules import RULES, Plan
+from gangda.training.adversarial.option_rules import RULES, AdversarialPlan
+from gangda.training.option_rules import COMMON
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
 
@@ -46,7 +47,10 @@ REFUSED = [
     (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout"),
     (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
     (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
-    (config(generator_id_weight=0.1), "--generator-id-weight 0.1: .* --arch madgan"),
+    (
+        config("madgan", options={"generators": 1}, generator_id_weight=0.1),
+        "--generator-id-weight 0.1: .* --arch madgan",
+    ),
     (
         config("madgan", generator_id_weight=0.1, simultaneous=True),
         "--simultaneous with --generator-id-weight 0.1: .* back to the generators; add --tell-apart",
@@ -86,8 +90,10 @@ def test_refused_in_one_line(refused, words, blobs):
 
 
 def test_every_rule_has_its_case(blobs):
-    first = [next(i for i, rule in enumerate(RULES) if rule.broken(Plan(case, blobs))) for case, _ in REFUSED]
-    assert first == list(range(len(RULES)))
+    rules = (*COMMON, *RULES)
+    plans = [AdversarialPlan(case, blobs) for case, _ in REFUSED]
+    first = {next(i for i, rule in enumerate(rules) if rule.broken(plan)) for plan in plans}
+    assert first == set(range(len(rules)))
 
 
 @pytest.mark.parametrize(

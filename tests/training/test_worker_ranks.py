@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from gangda.cli.group import complain
+from gangda.cli.group import print_error
 from gangda.cli.main import app
 from gangda.config import architectures, resolve
 from gangda.config.schema import Budget, DataConfig, Recipe, Runtime, TrainConfig
@@ -168,9 +168,9 @@ def test_what_every_rank_meets_is_said_once(monkeypatch, capsys):
     for rank, said in (("0", "gangda: full\ngangda: wrong\n"), ("1", "gangda: rank 1: full\n")):
         for name, value in {**TWO, "RANK": rank}.items():
             monkeypatch.setenv(name, value)
-        assert complain("full", 1) == 1
-        assert complain("wrong", 2, everywhere=True) == 2
-        assert complain("", 75) == 75
+        print_error("full", on_all_ranks=False)
+        print_error("wrong", on_all_ranks=True)
+        print_error("", on_all_ranks=False)
         assert capsys.readouterr().err == said
 
 

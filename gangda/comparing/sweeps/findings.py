@@ -16,8 +16,9 @@ from gangda.data.images import FloatArray
 from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, without_nan, write_bytes, write_json
 from gangda.runtime.plain import to_plain
-from gangda.statistics.differences import TOO_FEW, Difference, against
+from gangda.statistics.differences import TOO_FEW, against
 from gangda.statistics.signflip import sign_flip, smallest_p
+from gangda.statistics.values import Difference
 
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
 
