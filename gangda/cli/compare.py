@@ -1,4 +1,4 @@
-"""`gangda compare`: the whole question, over paired seeds."""
+"""`gangda compare`: does generated data help a classifier? Paired seeds."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -149,7 +149,7 @@ class AddedImages:
         return self._models[key]
 
     def _train(self, key: str) -> Model:
-        """Train a generator; `LEAKY` on the whole training split: a mistake, to be seen for what it is.
+        """Train a generator; `LEAKY` on the whole training split: a mistake made on purpose.
 
         Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
         """

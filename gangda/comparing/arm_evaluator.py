@@ -249,8 +249,8 @@ class ArmEvaluator:
     def _images(self, arm: Arm, arch: str | None, candidate: Candidate) -> LabelledImages:
         real, filters = self._splits.train, candidate.filters
         if arm.replaces:
-            pool = self._added.of(arm.added, arch, filters)
-            return training_set(real, pool, plan_of("replace", 1.0, real), self._seed)
+            images = self._added.of(arm.added, arch, filters)
+            return training_set(real, images, plan_of("replace", 1.0, real), self._seed)
         if candidate.ratio is None or not self._adds(arm, candidate):
             return real
         compare = self._config.compare

@@ -84,7 +84,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         arm, arch = find(name)
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
-                added.of(arm.added, arch)  # what takes longest first, so that the bar moves evenly
+                added.of(arm.added, arch)  # the slowest part first, for an even progress bar
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress)
     arms = {}
     for name in config.compare.arms:

@@ -1,11 +1,11 @@
 """A picture of what filters did: samples that were kept above, rejected ones with the reason below."""
 
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from gangda.data.images import UInt8Array
+from gangda.report.png import new_figure, shorten, to_png
 
 MOST_CLASSES = 20  # rows of either part; with more classes, the first ones
 COLUMNS = 10
@@ -22,8 +22,6 @@ def kept_and_rejected(
 
     Images are uint8 (n, H, W, C), keyed by class.
     """
-    from matplotlib.figure import Figure
-
     labels = sorted(kept)[:MOST_CLASSES]
     if not labels:
         return b""
@@ -32,9 +30,9 @@ def kept_and_rejected(
     above = _canvas([kept[label] for label in labels], height, width, channels, 1)
     below = _canvas([rejected[label] for label in labels], height, width, channels, gap)
     inches = 9.0 * (len(above) + len(below)) / above.shape[1] + 1.0
-    figure = Figure(figsize=(10.0, inches), layout="constrained", facecolor="white")
+    figure = new_figure(10.0, inches)
     parts = figure.subplots(2, 1, height_ratios=(len(above), len(below)))
-    names = [_short(class_names[label]) for label in labels]
+    names = [shorten(class_names[label]) for label in labels]
     for axes, title, picture, step in zip(
         parts, ("kept", "rejected"), (above, below), (height + 1, height + gap), strict=True
     ):
@@ -49,10 +47,8 @@ def kept_and_rejected(
     for row, label in enumerate(labels):
         for column, reason in enumerate(reasons[label][:COLUMNS]):
             place = (column * (width + 1) + width / 2, row * (height + gap) + height + gap / 2)
-            parts[1].text(*place, _short(reason, 16), ha="center", va="center", fontsize=6)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=120, bbox_inches="tight", metadata={"Software": ""})
-    return file.getvalue()
+            parts[1].text(*place, shorten(reason, 16), ha="center", va="center", fontsize=6)
+    return to_png(figure, dpi=120)
 
 
 def _canvas(rows: Sequence[UInt8Array], height: int, width: int, channels: int, gap: int) -> UInt8Array:
@@ -64,7 +60,3 @@ def _canvas(rows: Sequence[UInt8Array], height: int, width: int, channels: int, 
             top, left = row * (height + gap), column * (width + 1)
             canvas[top : top + height, left : left + width] = image
     return canvas
-
-
-def _short(name: str, most: int = 18) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

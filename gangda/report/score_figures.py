@@ -1,16 +1,15 @@
 """Pictures of a score: recall by class, samples beside real images, samples nearest to training images."""
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gangda.data.images import FloatArray, LabelledImages, UInt8Array
+from gangda.report.png import new_figure, shorten, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 REAL_COLOUR, FAKE_COLOUR = "#6b7280", "#2563eb"
 MOST_CLASSES = 20  # rows of a grid; with more classes, the first ones
@@ -21,18 +20,18 @@ def class_bars(class_names: Sequence[str], real: FloatArray, fake: FloatArray) -
 
     `real` and `fake` are shares, float64 (K,); NaN draws no bar.
     """
-    figure = _figure(7.0, max(2.5, 0.32 * len(class_names) + 1))
+    figure = new_figure(7.0, max(2.5, 0.32 * len(class_names) + 1))
     axes = figure.add_subplot()
     rows = np.arange(len(class_names))
     axes.barh(rows - 0.2, np.nan_to_num(real), 0.38, color=REAL_COLOUR, label="held-out real")
     axes.barh(rows + 0.2, np.nan_to_num(fake), 0.38, color=FAKE_COLOUR, label="samples (GAN-test)")
-    axes.set_yticks(rows, [_short(name) for name in class_names])
+    axes.set_yticks(rows, [shorten(name) for name in class_names])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("share classified as intended")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    return _png(figure)
+    return to_png(figure)
 
 
 def real_and_generated(real: LabelledImages, fake: LabelledImages, columns: int = 8) -> bytes:
@@ -42,17 +41,17 @@ def real_and_generated(real: LabelledImages, fake: LabelledImages, columns: int 
         np.concatenate([_strip(part, label, columns) for part in (real, fake)], axis=1) for label in labels
     ]
     height, width = tiles[0].shape[:2]
-    figure = _figure(9.0, 9.0 * len(tiles) * height / width + 0.8)
+    figure = new_figure(9.0, 9.0 * len(tiles) * height / width + 0.8)
     axes = figure.add_subplot()
     _show(axes, np.concatenate(tiles))
     axes.set_yticks(
-        [(row + 0.5) * height for row in range(len(labels))], [_short(real.class_names[i]) for i in labels]
+        [(row + 0.5) * height for row in range(len(labels))], [shorten(real.class_names[i]) for i in labels]
     )
     axes.set_xticks([width / 4, 3 * width / 4], ["held-out real", "samples"])
     axes.xaxis.tick_top()
     axes.axvline(width / 2 - 0.5, color="white", linewidth=3)
     axes.tick_params(length=0)
-    return _png(figure)
+    return to_png(figure)
 
 
 def nearest_pairs(samples: UInt8Array, train: UInt8Array, distances: FloatArray) -> bytes:
@@ -62,7 +61,7 @@ def nearest_pairs(samples: UInt8Array, train: UInt8Array, distances: FloatArray)
     """
     columns = 8
     rows = -(-len(samples) // columns)
-    figure = _figure(9.0, 2.5 * rows + 0.4)
+    figure = new_figure(9.0, 2.5 * rows + 0.4)
     grid = figure.subplots(2 * rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -72,19 +71,7 @@ def nearest_pairs(samples: UInt8Array, train: UInt8Array, distances: FloatArray)
         _show(grid[2 * row + 1, column], train[pair])
         grid[2 * row, column].set_title(f"{distance:.1f}", fontsize=8)
     figure.suptitle("samples (above) and their nearest training images; distance in grey levels", fontsize=10)
-    return _png(figure)
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def _png(figure: "Figure") -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", metadata={"Software": ""})
-    return buffer.getvalue()
+    return to_png(figure)
 
 
 def _show(axes: "Axes", pixels: UInt8Array) -> None:
@@ -108,7 +95,3 @@ def _strip(images: LabelledImages, label: int, columns: int) -> UInt8Array:
     for column, row in enumerate(rows):
         strip[:, column * width : (column + 1) * width] = images.pixels[row]
     return strip
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 18 else name[:17] + "…"

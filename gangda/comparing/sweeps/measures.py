@@ -197,7 +197,7 @@ class Scored:
         return {
             "floors": {name: _mean([cell.values[name].floor for cell in cells]) for name in self.figures},
             "notes": sorted(note for note in notes if note.startswith("ALARM")),
-            "looks": [cell.evaluations for cell in cells],
+            "evaluations": [cell.evaluations for cell in cells],
             **self._spread(cells),
             "steps": cells[0].generator.steps if cells else None,
             "seconds": _mean([cell.seconds for cell in cells]),

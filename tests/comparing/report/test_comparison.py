@@ -72,7 +72,7 @@ def test_every_part_is_there(report):
     for part in (
         "Arms", "Differences", "Real and generated images", "Recall per class", "Confusion", "What it cost",
         "Make it again", "Configuration", "Limits and intended use", "gangda compare --config", "per_class: 50",
-        "Ratio that each seed was judged with", "Nearest training images", "How the generators were trained",
+        "Ratio that each seed was evaluated with", "Nearest training images", "How the generators were trained",
         report[2].hash,
     ):  # fmt: skip
         assert part in text
