@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.builder import fill, split_by_method
+from gangda.augmenting.decision import Decision, decide, decision_of
 from gangda.augmenting.plan import AugmentPlan
-from gangda.augmenting.selection import Decision, decision_of, is_open
 from gangda.augmenting.task import Task, header_of, provenance, task_of
 from gangda.config.schema import (
     AugmentConfig,
@@ -28,7 +28,7 @@ from gangda.sampling.filters import in_order
 from gangda.sampling.set_result import SetResult, timed_set
 from gangda.training.leaks import refuse_synthetic
 
-__all__ = ["AugmentResult", "augment", "is_open", "split_by_method"]
+__all__ = ["AugmentResult", "augment", "split_by_method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +94,9 @@ def augment(
     finished = finished_index(out, header)
     if finished is not None:
         return _reprinted(task, header, out, finished, dry_run)
-    decision = task.decide()
-    if decision.told:
-        header = replace(header, provenance={**header.provenance, "chosen": dict(decision.told)})
+    decision = decide(task)
+    if decision.record:
+        header = replace(header, provenance={**header.provenance, "chosen": dict(decision.record)})
     result = _result(task, header, out, decision, dry_run)
     return result if dry_run else _fill(result, task, decision)
 
@@ -123,7 +123,7 @@ def _reprinted(task: Task, header: SetHeader, out: Path, finished: SetIndex, dry
         RunError: it does not say any more what was chosen for it.
     """
     decision = Decision(task.config)
-    if is_open(task.config):
+    if task.config.is_open:
         decision = decision_of(
             finished.provenance.get("chosen"), task.config, len(header.class_names), str(out)
         )
@@ -133,7 +133,7 @@ def _reprinted(task: Task, header: SetHeader, out: Path, finished: SetIndex, dry
 def _fill(result: AugmentResult, task: Task, decision: Decision) -> AugmentResult:
     """Write the set, with its contact sheet and cost."""
     header = result.header
-    sampler = task.supply(in_order(decision.config.filter)) if result.generated.any() else None
+    sampler = task.sampler(in_order(decision.config.filter)) if result.generated.any() else None
     if sampler is not None:
         header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
     seed, method = task.runtime.seed, task.config.method

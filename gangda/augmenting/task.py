@@ -9,9 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from gangda.augmenting.builder import check_transforms, split_by_method
-from gangda.augmenting.candidates import Filters
 from gangda.augmenting.plan import make_plan
-from gangda.augmenting.selection import Decision, Trials, is_open, unseen_validation
+from gangda.augmenting.selection import Filters
 from gangda.classifying.networks import custom
 from gangda.config.schema import (
     AUTO,
@@ -22,6 +21,7 @@ from gangda.config.schema import (
     SamplerOptions,
     TransformConfig,
 )
+from gangda.data.images import LabelledImages
 from gangda.data.paths import located
 from gangda.data.sample_set import SetHeader
 from gangda.data.sample_set.index import request_key
@@ -41,52 +41,40 @@ PROTOCOL = 3  # raised when the same options would give other images
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be done, with what. `run` and `model` are None where nothing is generated."""
+    """What is to be done, with what.
+
+    Attributes:
+        run, model: None where nothing is generated.
+        unseen: the validation images that the generator was not trained on.
+    """
 
     splits: DataSplits
     config: AugmentConfig
     transforms: TransformConfig
     classifier: ClassifierConfig
-    sampler: SamplerOptions
+    options: SamplerOptions
     runtime: Runtime
     context: DeviceContext
     run: Path | None
     model: Model | None
+    unseen: LabelledImages
     reporter: Reporter
-    _supplies: dict[Filters, Sampler] = field(default_factory=dict)
+    _samplers: dict[Filters, Sampler] = field(default_factory=dict)
 
-    def supply(self, filters: Filters) -> Sampler:
-        """The generator's images behind filters, which are fitted once."""
-        if filters not in self._supplies:
-            self._supplies[filters] = make_sampler(
+    def sampler(self, filters: Filters) -> Sampler:
+        """The generator's sampler with these filters, which are fitted once."""
+        if filters not in self._samplers:
+            self._samplers[filters] = make_sampler(
                 cast(Model, self.model),
                 seed=self.runtime.seed,
                 context=self.context,
                 run=self.run,
-                options=self.sampler,
+                options=self.options,
                 filters=filters,
                 images=(self.splits.train, self.splits.validation),  # the run's own may be others
                 reporter=self.reporter,
             )
-        return self._supplies[filters]
-
-    def decide(self) -> Decision:
-        """What is made: as asked, or as the validation images say."""
-        if not is_open(self.config):
-            return Decision(self.config)
-        trials = Trials(
-            self.splits.train,
-            unseen_validation(self.splits, self.model),
-            self.config,
-            self.classifier,
-            self.transforms,
-            self.model,
-            self.supply,
-            self.runtime.seed,
-            self.context,
-            self.reporter,
-        )
-        return trials.decide()
+        return self._samplers[filters]
 
 
 def task_of(
@@ -109,9 +97,30 @@ def task_of(
         run, model = _generator(splits, run, config, sampler, reporter)
     else:
         run = None
-    if is_open(config):
-        unseen_validation(splits, model)
-    return Task(splits, config, transforms, classifier, sampler, runtime, context, run, model, reporter)
+    unseen = _unseen_validation(splits, model) if config.is_open else splits.validation
+    return Task(
+        splits, config, transforms, classifier, sampler, runtime, context, run, model, unseen, reporter
+    )
+
+
+def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImages:
+    """The validation images that the generator, if any, was not trained on: its own split may be another.
+
+    Raises:
+        UsageError: there are none, or nothing to tell apart.
+    """
+    asked = "--ratio, --filter auto and --allocate choose by validation images"
+    if splits.train.num_classes < 2:
+        raise UsageError(f"{asked} of two classes or more; {splits.name} has one")
+    if not len(splits.validation):
+        raise UsageError(f"{asked}, and there are none; give --validation above 0, or one --ratio")
+    seen = np.isin(splits.validation.row_id, [] if model is None else model.row_ids)
+    if model is not None and seen.all():
+        raise UsageError(
+            f"{asked}, and {model.named} was trained on all of them; train with --validation above 0, or give "
+            "one --ratio"
+        )
+    return splits.validation.take(np.flatnonzero(~seen))
 
 
 def _check_method(config: AugmentConfig, sampler: SamplerOptions) -> None:
@@ -154,9 +163,9 @@ def provenance(task: Task) -> dict[str, Any]:
     asked = asdict(replace(config, filter=filters))
     made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
     if task.run is not None and task.model is not None:
-        made_by |= model_summary(task.run, task.model, task.sampler)
+        made_by |= model_summary(task.run, task.model, task.options)
         made_by |= {"device": context.device.type, "precision": context.precision}
-    if is_open(config):
+    if config.is_open:
         name = task.classifier.classifier
         code = custom.code_of(name) if ":" in name else ""
         where = {"threads": context.threads, "device": context.device.type, "precision": context.precision}
@@ -171,9 +180,10 @@ def provenance(task: Task) -> dict[str, Any]:
 
 def _transforms_some(task: Task) -> bool:
     """Whether traditional images are made, or may be."""
-    if is_open(task.config):
+    if task.config.is_open:
         return task.config.method != "generated"
-    plan = Decision(task.config).plan(task.splits.train)
+    train = task.splits.train
+    plan = make_plan(train.counts(), train.class_names, task.config)
     return bool(split_by_method(plan.make, task.config.method)[1].any())
 
 

@@ -31,7 +31,7 @@ def augment(
     from gangda import augmenting
 
     chosen = call.settings
-    if not augmenting.is_open(chosen.augment):
+    if not chosen.augment.is_open:
         refuse_idle(call.typed)
     with call.terminal.reporter() as reporter:
         result = augmenting.augment(

@@ -177,11 +177,11 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
         )
     if chooses(config.compare) and len(splits.validation) == 0:
         raise UsageError(
-            "several --ratios, --filter auto, --tune-steps and arms by recall: "
+            "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall: "
             "too few images for validation, so nothing to choose by"
         )
-    for ratio in config.compare.ratios:
-        plan_of(config.compare.mode, ratio, splits.train, config.compare.ratio_for)
+    for ratio in config.compare.candidates:
+        plan_of(config.compare.at(ratio), splits.train)
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     for arm, arch in (find(name) for name in config.compare.arms):
         if arm.added in CHECKS:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.augmenting.candidates import Filters
+from gangda.augmenting.selection import Filters
 from gangda.comparing import controls
 from gangda.comparing.arm_sets import LEAKY, fixed_filters, generator_key, train_config, wanted
 from gangda.comparing.cell_result import FilterShares, GeneratorRecord, SampleRecord

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.candidates import (
+from gangda.augmenting.plan import error_rates
+from gangda.augmenting.selection import (
     REAL_ONLY,
     Candidate,
     Filters,
-    best,
     grid,
     recognised,
     same_steps,
     score_of,
+    select,
     training_set,
 )
-from gangda.augmenting.plan import error_rates
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import AddedImages
@@ -27,10 +27,9 @@ from gangda.comparing.arm_sets import adds_at, choices_of, plan_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
 from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.config.arms import ARMS, Arm, FitRule, find
-from gangda.config.schema import AUTO, ClassifierConfig, ComparisonConfig
+from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
-from gangda.errors import FilterError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
@@ -81,19 +80,22 @@ class ArmEvaluator:
         """Choose the ratio, and the filters, on validation; then evaluate that one on test, once."""
         arm, arch = find(name)
         candidates = self._candidates(name)
-        tried = [self._try(arm, arch, candidate) for candidate in candidates]
-        scores = [None if judged is None else self._score(judged) for judged, _ in tried]
-        place = best(scores)
-        chosen, judged = candidates[place], tried[place][0]
-        self._chosen[name] = chosen
+        compare = self._config.compare
+        best, trials = select(
+            candidates,
+            lambda candidate: self._on_validation(self._fit(arm, arch, candidate).classifier),
+            compare.score_by,
+            compare.filter,
+        )
+        chosen = self._chosen[name] = best.candidate
         fitted = self._fit(arm, arch, chosen)
         images = self._images(arm, arch, chosen)
         return ArmResult(
             ratio=chosen.ratio if arm.added and not arm.replaces else None,
             filters=self._chosen_filters(chosen),
             candidates=tuple(
-                Trial(one.ratio, self._chosen_filters(one), score, reason)
-                for one, score, (_, reason) in zip(candidates, scores, tried, strict=True)
+                Trial(one.candidate.ratio, self._chosen_filters(one.candidate), one.score, one.reason)
+                for one in trials
             ),
             n_train=len(images),
             n_generated=int((images.origin != REAL).sum()),
@@ -101,7 +103,7 @@ class ArmEvaluator:
             steps=fitted.classifier.steps,
             classifier=fitted.classifier.fingerprint,
             seconds=fitted.seconds,
-            validation_accuracy=None if judged is None else judged.accuracy,
+            validation_accuracy=None if best.evaluation is None else best.evaluation.accuracy,
             test=self.on_test(fitted),
         )
 
@@ -131,7 +133,8 @@ class ArmEvaluator:
 
     def on_validation(self, fitted: Fitted) -> float:
         """The score that arms are compared by, on the validation images, of which there are some."""
-        return self._score(evaluate(fitted.classifier, self._splits.validation))
+        evaluation = evaluate(fitted.classifier, self._splits.validation)
+        return score_of(evaluation, self._config.compare.score_by)
 
     def recognised(self) -> Recognised | None:
         """What the real-only classifier recognises; None without generated images, or without such a classifier."""
@@ -146,9 +149,6 @@ class ArmEvaluator:
             circular=is_circular(self._added.records[self._config.arch].samples.labels),
         )
 
-    def _score(self, evaluation: Evaluation) -> float:
-        return score_of(evaluation, self._config.compare.score_by)
-
     def _candidates(self, name: str) -> list[Candidate]:
         """The candidates of an arm: one, where it does not choose."""
         arm, arch = find(name)
@@ -161,20 +161,9 @@ class ArmEvaluator:
             return [Candidate(ratios[0], chosen) for chosen in filters]
         return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
 
-    def _try(self, arm: Arm, arch: str | None, candidate: Candidate) -> tuple[Evaluation | None, str]:
-        """A candidate on the validation images, if there are any, or the reason: its filter lets too little pass.
-
-        Raises:
-            FilterError: it was not `--filter auto` that brought the filter in.
-        """
-        try:
-            classifier = self._fit(arm, arch, candidate).classifier
-        except FilterError as error:
-            if not self._chosen_filters(candidate):
-                raise
-            return None, str(error)
-        validation = self._splits.validation
-        return evaluate(classifier, validation) if len(validation) else None, ""
+    def _on_validation(self, classifier: FittedClassifier) -> Evaluation | None:
+        """On the validation images, if there are any."""
+        return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
 
     def _chosen_filters(self, candidate: Candidate) -> Filters:
         """The candidate's filters where there was a choice of them."""
@@ -250,12 +239,12 @@ class ArmEvaluator:
         real, filters = self._splits.train, candidate.filters
         if arm.replaces:
             images = self._added.of(arm.added, arch, filters)
-            return training_set(real, images, plan_of("replace", 1.0, real), self._seed)
+            return training_set(real, images, plan_of(AugmentConfig(replace=1.0), real), self._seed)
         if candidate.ratio is None or not self._adds(arm, candidate):
             return real
         compare = self._config.compare
         errors = self._errors(arm) if arm.by_recall else None
-        plan = plan_of(compare.mode, candidate.ratio, real, compare.ratio_for, errors)
+        plan = plan_of(compare.at(candidate.ratio), real, errors)
         if compare.synthetic_passes > 1:
             plan = dataclasses.replace(
                 plan,

@@ -1,13 +1,13 @@
 """What each arm trains on: the real subset, plus (or with) added images."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from gangda.augmenting.candidates import Filters, filter_choices
 from gangda.augmenting.plan import AugmentPlan, make_plan
+from gangda.augmenting.selection import Filters, filter_choices
 from gangda.config import architectures
 from gangda.config.arms import Arm, find, ratio_of
 from gangda.config.methods import default_options
@@ -15,29 +15,18 @@ from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonC
 from gangda.data.images import IntArray, LabelledImages
 from gangda.sampling.filters import filter_class, in_order
 
-# What a ratio means, as options of `gangda augment`.
-MODES: Mapping[str, Callable[[float, tuple[str, ...]], AugmentConfig]] = {
-    "add": lambda ratio, own: AugmentConfig(ratio=ratio, ratio_for=own),
-    "replace": lambda ratio, own: AugmentConfig(replace=ratio, ratio_for=own),
-    "balance": lambda ratio, own: AugmentConfig(balance=True, ratio=ratio, ratio_for=own),
-}
-
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
 CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
 
 
 def plan_of(
-    mode: str,
-    ratio: float,
-    real: LabelledImages,
-    own: tuple[str, ...] = (),
-    errors: Sequence[Fraction] | None = None,
+    config: AugmentConfig, real: LabelledImages, errors: Sequence[Fraction] | None = None
 ) -> AugmentPlan:
-    """Real and added images of each class at this ratio.
+    """Real and added images of each class, from what `gangda augment` would be asked for: see `CompareConfig.at`.
 
-    `own`: classes with a ratio of their own, as NAME=R. `errors`: by which the classes share what is added.
+    `errors`: by which the classes share what is added.
     """
-    return make_plan(real.counts(), real.class_names, MODES[mode](ratio, own), errors)
+    return make_plan(real.counts(), real.class_names, config, errors)
 
 
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
@@ -47,17 +36,15 @@ def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: Labelle
     """
     if not arm.added or ratio is None:
         return False
-    if ratio == 0 and len(compare.ratios) > 1:
+    if ratio == 0 and len(compare.candidates) > 1:
         return False
-    return arm.replaces or bool(plan_of(compare.mode, ratio, real, compare.ratio_for).make.any())
+    return arm.replaces or bool(plan_of(compare.at(ratio), real).make.any())
 
 
-def most_made(
-    mode: str, ratios: tuple[float, ...], real: LabelledImages, own: tuple[str, ...] = ()
-) -> IntArray:
-    """The most added images of each class that any of the ratios needs, int64 (K,)."""
-    most: IntArray = np.max([plan_of(mode, ratio, real, own).make for ratio in ratios], axis=0)
-    return most
+def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledImages) -> IntArray:
+    """Added images of each class, int64 (K,), that are enough for each of the ratios, whatever the pass."""
+    most: IntArray = np.max([plan_of(compare.at(ratio), real).make for ratio in ratios], axis=0)
+    return compare.synthetic_passes * most
 
 
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
@@ -68,7 +55,7 @@ def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
     arm, own = find(name)[0], ratio_of(name)
     if own is not None:
         return (own,)
-    ratios = tuple(sorted(compare.ratios))
+    ratios = tuple(sorted(compare.candidates))
     return ratios[-1:] if arm.expected or arm.replaces or arm.added == "held back" else ratios
 
 
@@ -77,9 +64,7 @@ def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntA
     compare = config.compare
     if find(name)[0].replaces:
         return real.counts()
-    return compare.synthetic_passes * most_made(
-        compare.mode, ratios_of(compare, name), real, compare.ratio_for
-    )
+    return most_made(compare, ratios_of(compare, name), real)
 
 
 def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
@@ -93,9 +78,7 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
         for name in compare.arms
         if find(name)[0].sampled is generated and (ratio := ratio_of(name)) is not None
     )
-    most = compare.synthetic_passes * most_made(
-        compare.mode, (*compare.ratios, *own), real, compare.ratio_for
-    )
+    most = most_made(compare, (*compare.candidates, *own), real)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 
@@ -124,7 +107,7 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
 def chooses(compare: CompareConfig) -> bool:
     """Whether validation images decide what an arm adds, or for how long it trains."""
     by_recall = any(find(name)[0].by_recall for name in compare.arms)
-    return len(compare.ratios) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
+    return len(compare.candidates) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
 
 
 def fixed_filters(compare: CompareConfig) -> Filters:

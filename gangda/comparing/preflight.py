@@ -28,13 +28,11 @@ def check(config: ComparisonConfig) -> None:
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if compare.second_classifier is not None:
         _check_second(config.classifier.classifier, compare)
-    if not compare.ratios or len(set(compare.ratios)) != len(compare.ratios):
-        raise UsageError("--ratios: give at least one ratio, each once")
-    if compare.mode == "replace" and max(compare.ratios) > 1:
-        raise UsageError(f"--ratios {max(compare.ratios):g}: with --mode replace a ratio is a share, 0 to 1")
+    if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
+        raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")
     if chooses(compare) and config.data.validation == 0:
         raise UsageError(
-            "several --ratios, --filter auto, --tune-steps and arms by recall go by validation images; "
+            "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall go by validation images; "
             "give --validation above 0"
         )
     if len(compare.tune_steps) == 1 or len(set(compare.tune_steps)) < len(compare.tune_steps):
@@ -58,15 +56,17 @@ def _check_arms(config: ComparisonConfig) -> None:
     for name in config.compare.arms:
         if whole and find(name)[0].added.startswith("held back"):
             raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
-        if config.compare.mode != "add" and find(name)[0].by_recall:
-            raise UsageError(f"--arms {name}: shares out what is added; it goes with --mode add only")
-        if config.compare.mode != "replace":
+        if (config.compare.replace or config.compare.balance) and find(name)[0].by_recall:
+            raise UsageError(
+                f"--arms {name}: shares out what is added; it goes with neither --replace nor --balance"
+            )
+        if not config.compare.replace:
             continue
         ratio = ratio_of(name)
         if ratio is not None and ratio > 1:
-            raise UsageError(f"--arms {name}: with --mode replace a ratio is a share, 0 to 1")
+            raise UsageError(f"--arms {name}: with --replace a ratio is a share, 0 to 1")
         if find(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
-            raise UsageError(f"--arms {name}: leaves no real image to train on then; give --ratios below 1")
+            raise UsageError(f"--arms {name}: leaves no real image to train on then; give --replace below 1")
 
 
 def _check_second(first: str, compare: CompareConfig) -> None:

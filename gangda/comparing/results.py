@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import gangda
-from gangda.augmenting.candidates import FIGURES, words_of
+from gangda.augmenting.selection import FIGURES, words_of
 from gangda.comparing.analyses.calibration import calibrate
 from gangda.comparing.analyses.exchange_rate import exchange
 from gangda.comparing.analyses.second_classifier import second_opinion

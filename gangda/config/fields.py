@@ -61,7 +61,12 @@ class Checked:
                 if part is not None:
                     _check(field, part)
         for group in self.exclusive:
-            given = [flag_of(fields[name]) for name in group if is_given(getattr(self, name))]
+            values = {name: getattr(self, name) for name in group}
+            given = [
+                flag_of(fields[name])
+                for name, value in values.items()
+                if is_given(value) and value != fields[name].default
+            ]
             if len(given) > 1:
                 raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
 
@@ -75,7 +80,7 @@ def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
 
 def is_given(value: Any) -> bool:
     """Whether an option that excludes others is in use."""
-    return value is not None and value is not False
+    return value is not None and value is not False and value != ()
 
 
 def _check(field: "dataclasses.Field[Any]", value: Any) -> None:

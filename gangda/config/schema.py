@@ -183,6 +183,11 @@ class AugmentConfig(Checked):
         """The candidate ratios; one where there is no choice."""
         return self.ratio if isinstance(self.ratio, tuple) else (self.ratio,)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is to be found out on validation images."""
+        return len(self.ratios) > 1 or AUTO in self.filter or self.allocate is not None
+
     def at(self, ratio: float | None) -> "AugmentConfig":
         """The same with one of the ratios: of several, 0 is the real images alone, whatever `ratio_for` says."""
         alone = ratio == 0 and len(self.ratios) > 1
@@ -207,15 +212,23 @@ class ScoreConfig(Checked):
 class CompareConfig(Checked):
     """The protocol of a comparison: arms, paired seeds, ratios and tests."""
 
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("ratios", "replace"), ("balance", "replace"))
+
     arms: tuple[str, ...] = option(
         arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` explains them"
     )
-    mode: str = option("add", "what a ratio means", choices=("add", "replace", "balance"))
+    balance: bool = option(False, "spend the budget of a ratio on the smallest classes first")
     ratios: tuple[float, ...] = option(
         (1.0,),
         "ratio, auto (0,0.25,0.5,1,2) or several values: each seed takes the one that is best on its validation images",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
+    )
+    replace: tuple[float, ...] = option(
+        (),
+        "keep size and class shares, and make this share of each class synthetic; several values: as for --ratios",
+        minimum=0.0,
+        maximum=1.0,
     )
     ratio_for: tuple[str, ...] = ratio_for_option("ratio of one class in all arms that add images")
     seeds: int = option(
@@ -264,6 +277,17 @@ class CompareConfig(Checked):
         super().__post_init__()
         for name in self.arms:
             arms.find(name)
+
+    @property
+    def candidates(self) -> tuple[float, ...]:
+        """The ratios, or with `replace` the shares, that an arm chooses from; one where there is no choice."""
+        return self.replace or self.ratios
+
+    def at(self, ratio: float) -> AugmentConfig:
+        """What `gangda augment` is asked for at one of them."""
+        if self.replace:
+            return AugmentConfig(replace=ratio, ratio_for=self.ratio_for)
+        return AugmentConfig(balance=self.balance, ratio=ratio, ratio_for=self.ratio_for)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gangda.augmenting import AugmentResult, augment, split_by_method
-from gangda.augmenting.candidates import training_set
+from gangda.augmenting.selection import training_set
 from gangda.comparing.arm_sets import plan_of
 from gangda.config.schema import (
     AugmentConfig,
@@ -62,9 +62,9 @@ def test_generated_images_can_be_filtered(make_run: Any) -> None:
     plain, filtered = make(run=run, balance=True), make(run=run, balance=True, filter=("duplicates",))
     assert plain.out != filtered.out
     index = read_set(filtered.out).index
-    assert index["counts"] == list(read_set(plain.out).index.counts)
-    assert (np.array(index["filtering"]["drawn"]) >= filtered.generated).all()
-    assert index["provenance"]["augment"]["filter"] == ["duplicates"]
+    assert index.counts == read_set(plain.out).index.counts
+    assert (np.array(index.filtering["drawn"]) >= filtered.generated).all()
+    assert index.provenance["augment"]["filter"] == ["duplicates"]
     assert read_set(plain.out).index.provenance["augment"]["filter"] == []
     assert Path(filtered.as_dict()["contact_sheet"]).is_file()
     again = make(run=run, balance=True, filter=("duplicates",))
@@ -157,7 +157,7 @@ def test_replacing_keeps_size_and_draws_what_goes_by_seed(make_run: Any) -> None
     assert len(kept) == (train.counts() - np.ceil(train.counts() / 4)).sum()
     assert np.isin(kept, train.row_id).all()
     assert len(set(kept.tolist())) == len(kept)
-    plan = plan_of("replace", 0.25, train)
+    plan = plan_of(AugmentConfig(replace=0.25), train)
     compared = training_set(train, images.take(np.flatnonzero(images.origin == GENERATED)), plan, seed=0)
     assert sorted(kept) == sorted(compared.row_id[compared.origin == REAL]), "as `gangda compare` keeps them"
     only = read_set(make(run=run, replace=1.0).out).images
@@ -192,12 +192,12 @@ def test_dry_runs_write_nothing_and_the_same_again_reprints(make_run: Any) -> No
         make(run=run, ratio=0.5, out=Path("mine"))
 
 
-def test_a_sorted_generator_fills_the_plan(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pseudo_labels_fill_the_plan(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=200))
     run = make_run("replay", DATA)
     result = make(run=run, ratio=0.2)
     read = read_set(result.out)
-    assert read.index.provenance["labels"]["made"].startswith("sorted")
+    assert read.index.provenance["labels"]["made"].startswith("by lenet")
     assert (read.images.counts() == result.plan.want).all()
 
 

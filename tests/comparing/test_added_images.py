@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gangda import comparing
-from gangda.augmenting.candidates import Candidate
+from gangda.augmenting.selection import Candidate
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.controls import outside
@@ -139,7 +139,7 @@ def test_what_sets_added_images_against_real_ones_leaves_arms_without_real_ones_
 
 
 def test_no_real_image_left_to_recalibrate_on_is_no_crash(tmp_path):
-    config = experiment(arms=("real", "generated"), mode="replace", ratios=(1.0,), recalibrate=True)
+    config = experiment(arms=("real", "generated"), replace=(1.0,), recalibrate=True)
     config = dataclasses.replace(config, classifier=ClassifierConfig(classifier="resnet", classifier_steps=1))
     comparing.compare(config, tmp_path / "e", jobs=1)
     [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]

@@ -1,12 +1,10 @@
-import dataclasses
-
 import numpy as np
 import pytest
 
-from gangda.augmenting.candidates import training_set
-from gangda.comparing.arm_sets import MODES, check_filters, most_made, plan_of
+from gangda.augmenting.selection import training_set
+from gangda.comparing.arm_sets import check_filters, most_made, plan_of
 from gangda.config import architectures
-from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.config.schema import AugmentConfig, CompareConfig, ComparisonConfig
 from gangda.data.images import generated_images, real_images
 from gangda.errors import UsageError
 
@@ -19,14 +17,9 @@ def images(counts, make=real_images):
     return make(pixels, labels, [f"c{k}" for k in range(len(counts))])
 
 
-def test_every_mode_that_can_be_typed_is_known():
-    field = next(f for f in dataclasses.fields(CompareConfig) if f.name == "mode")
-    assert set(MODES) == set(field.metadata["choices"])
-
-
 def test_add_takes_the_first_generated_images_of_each_class():
     real, pool = images([4, 6]), images([10, 10], generated_images)
-    joined = training_set(real, pool, plan_of("add", 0.5, real), seed=0)
+    joined = training_set(real, pool, plan_of(AugmentConfig(ratio=0.5), real), seed=0)
     assert joined.counts().tolist() == [6, 9]
     assert joined.pixels[10:, 0, 0, 0].tolist() == [0, 1, 10, 11, 12]
     assert (joined.origin[:10] == 0).all()
@@ -35,7 +28,10 @@ def test_add_takes_the_first_generated_images_of_each_class():
 
 def test_replace_keeps_size_and_shares_and_draws_by_seed():
     real, pool = images([4, 6]), images([10, 10], generated_images)
-    sets = [training_set(real, pool, plan_of("replace", 0.5, real), seed=seed) for seed in (0, 0, 1, 2, 3)]
+    sets = [
+        training_set(real, pool, plan_of(CompareConfig(replace=(0.5, 0.7)).at(0.5), real), seed=seed)
+        for seed in (0, 0, 1, 2, 3)
+    ]
     for one in sets:
         assert one.counts().tolist() == [4, 6]
         assert (one.origin == 0).sum() == 5
@@ -46,18 +42,20 @@ def test_replace_keeps_size_and_shares_and_draws_by_seed():
 
 def test_replacing_all_leaves_no_real_image():
     real, pool = images([4, 6]), images([10, 10], generated_images)
-    assert (training_set(real, pool, plan_of("replace", 1.0, real), seed=0).origin == 2).all()
+    assert (training_set(real, pool, plan_of(AugmentConfig(replace=1.0), real), seed=0).origin == 2).all()
 
 
 def test_balance_spends_its_budget_on_the_smallest_class():
     real, pool = images([2, 6]), images([10, 10], generated_images)
-    assert training_set(real, pool, plan_of("balance", 0.5, real), seed=0).counts().tolist() == [6, 6]
+    assert training_set(
+        real, pool, plan_of(CompareConfig(balance=True).at(0.5), real), seed=0
+    ).counts().tolist() == [6, 6]
 
 
-@pytest.mark.parametrize(("mode", "most"), [("add", [8, 12]), ("balance", [11, 9])])
-def test_the_pool_is_large_enough_for_every_ratio(mode, most):
+@pytest.mark.parametrize(("balance", "most"), [(False, [8, 12]), (True, [11, 9])])
+def test_the_pool_is_large_enough_for_every_ratio(balance, most):
     real = images([4, 6])
-    assert most_made(mode, (0.5, 2.0, 1.0), real).tolist() == most
+    assert most_made(CompareConfig(balance=balance), (0.5, 2.0, 1.0), real).tolist() == most
 
 
 def test_filters_that_cannot_judge_an_arms_generator_are_refused():

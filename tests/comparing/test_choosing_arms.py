@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gangda import comparing
-from gangda.augmenting.candidates import Candidate
+from gangda.augmenting.selection import Candidate
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import arm_evaluator
 from gangda.comparing.added_images import SOURCES, AddedImages
@@ -218,7 +218,7 @@ def test_what_arms_choose_from():
     [
         ({"validation": 0.0}, {"filter": ("auto",)}, "--validation above 0"),
         ({"validation": 0.0}, {"arms": ("real", "generated-by-recall")}, "--validation above 0"),
-        ({}, {"arms": ("real", "generated-by-recall"), "mode": "replace"}, "--mode add only"),
+        ({}, {"arms": ("real", "generated-by-recall"), "replace": (1.0,)}, "neither --replace nor --balance"),
         ({}, {"filter": ("auto", "discriminator")}, "--arch pca has no discriminator"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gangda import comparing
-from gangda.augmenting.candidates import same_steps
+from gangda.augmenting.selection import same_steps
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import added_images, arm_evaluator
 from gangda.comparing.cells import run_cell

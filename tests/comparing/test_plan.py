@@ -40,10 +40,11 @@ def plan(fingerprint=PRINT, card=None, run=None, **options):
         ({"arms": ("real", "real")}, "at least two"),
         ({"arms": ("real", "generated", "generated@cdcgan")}, "there twice"),
         ({"arms": ("real", "generated", "generated:1")}, "there twice"),
-        ({"arms": ("real", "pretrained+traditional"), "mode": "replace"}, "no real image to train on"),
-        ({"ratios": ()}, "at least one ratio"),
+        ({"arms": ("real", "pretrained+traditional"), "replace": (1.0,)}, "no real image to train on"),
+        ({"ratios": ()}, "--ratios: give at least one"),
         ({"ratios": (1.0, 1.0)}, "each once"),
-        ({"mode": "replace", "ratios": (1.5,)}, "share"),
+        ({"replace": (0.5, 0.5)}, "--replace: give at least one, each once"),
+        ({"replace": (0.5,), "arms": ("real", "generated:1.5")}, "with --replace a ratio is a share"),
     ],
 )
 def test_what_cannot_be_compared(compare, said):
@@ -97,7 +98,7 @@ def test_a_cells_identity_is_what_determines_its_numbers():
     assert [cell.id for cell in plan(seeds=12).cells][:10] == ids
     assert plan(seed=1).cells[0].id == ids[1]
     for changed in (
-        plan(threads=2), plan(ratios=(0.5,)), plan(mode="replace"), plan(fingerprint="f" * 16),
+        plan(threads=2), plan(ratios=(0.5,)), plan(replace=(1.0,)), plan(fingerprint="f" * 16),
         plan(card={"seed": 0, "weights": "1"}),
     ):  # fmt: skip
         assert not set(ids) & {cell.id for cell in changed.cells}

@@ -190,9 +190,10 @@ def values_of(field):
 @st.composite
 def sections(draw, cls):
     values = {field.name: draw(values_of(field)) for field in files.fields_of(cls)}
+    defaults = {field.name: field.default for field in files.fields_of(cls)}
     for group in cls.exclusive:
         for name in group[1:]:
-            values[name] = False if isinstance(values[name], bool) else None
+            values[name] = defaults[name]
     if not getattr(cls, "batch_norm", True):
         values["virtual_batch_norm"] = "none"
     return cls(**values)

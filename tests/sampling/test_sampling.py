@@ -145,11 +145,11 @@ def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
     united = read_set(Path("parts"))
     assert np.array_equal(united.images.pixels, images.pixels)
     index = read_set(whole.out).index
-    assert united.index.filtering == index["filtering"]
-    assert list(index["filtering"]) == ["drawn", "kept", "agreement", "duplicates"]
-    assert 0 < index["filtering"]["kept"][7] < index["filtering"]["drawn"][7]
-    assert index["provenance"]["filter"] == ["agreement", "duplicates"]
-    assert index["provenance"]["labels"]["filters"]["agreement"]["least"] == 0.9
+    assert united.index.filtering == index.filtering
+    assert list(index.filtering) == ["drawn", "kept", "agreement", "duplicates"]
+    assert 0 < index.filtering["kept"][7] < index.filtering["drawn"][7]
+    assert index.provenance["filter"] == ["agreement", "duplicates"]
+    assert index.provenance["labels"]["filters"]["agreement"]["least"] == 0.9
     shares = whole.as_dict()["filtering"]["7"]
     assert shares["acceptance"] + sum(shares["rejected"].values()) == pytest.approx(1)
     again = sample(run, replace(config, filter=("agreement", "duplicates")), RUNTIME, Path("whole"))

@@ -73,7 +73,8 @@ def refusal(compare: CompareConfig) -> str | None:
             first = "traditional" if arm.rule.transforms else "real"
             return f"No exchange rate: it is counted from the real images alone; give the arm {first} too."
     settings = (
-        "mode",
+        "balance",
+        "replace",
         "ratio_for",
         "generated_weight",
         "anneal_synthetic_weight",

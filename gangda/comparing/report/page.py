@@ -17,15 +17,11 @@ from gangda.comparing.report.tables import (
 )
 from gangda.comparing.report.training_figures import ratio_figure, trainings
 from gangda.config import resolve
+from gangda.config.schema import CompareConfig
 from gangda.report.page import environment
 from gangda.statistics.values import Contrast
 from gangda.statistics.wording import bounds_text
 
-RATIO_WORDS = {
-    "add": "generated images added per real one",
-    "replace": "share of each class that is generated in place of real",
-    "balance": "generated images per real one, spent on the smallest classes first",
-}
 # Sections in their order: anchor, title, and the value of the page without which there is none.
 SECTIONS = (
     ("arms", "Arms", "arms"),
@@ -81,7 +77,7 @@ def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
         "exchange_figure": exchange_figure(exchange, judged.score) if exchange and exchange.worth else None,
         "ratios": ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
         "ratio_figure": ratios,
-        "ratio_words": RATIO_WORDS[config.compare.mode],
+        "ratio_words": _ratio_words(config.compare),
         "added": added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
         "filters": comparison.filters,
         "recall": recall_table(cells, names),
@@ -104,3 +100,11 @@ def word_of(main: Contrast | None, second: SecondOpinion | None) -> str:
     if second is None or second.agrees or not main.verdict.startswith(DECIDED):
         return main.verdict
     return f"{main.verdict}, but not with {second.classifier}"
+
+
+def _ratio_words(compare: CompareConfig) -> str:
+    """What a ratio is."""
+    if compare.replace:
+        return "share of each class that is generated in place of real"
+    added = ", spent on the smallest classes first" if compare.balance else " added"
+    return f"generated images per real one{added}"

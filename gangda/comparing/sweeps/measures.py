@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gangda import comparing
-from gangda.augmenting.candidates import FIGURES
+from gangda.augmenting.selection import FIGURES
 from gangda.comparing import job_count
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.plan import Cell, ComparisonPlan, publish

@@ -219,7 +219,7 @@ def test_fid_is_better_lower(tmp_path):
     [
         (("vary: {arch.components: [4, 8]}", "vary: {compare.seeds: [1, 2]}"), "different numbers of seeds"),
         (("[4, 8]}", "[4, 8]}\narm: traditional"), "none of real, generated"),
-        (("arch.components: [4, 8]", "compare.mode: [add, replace]"), "variant 'mode=replace'"),
+        (("arch.components: [4, 8]", "compare.replace: [[0.5], [0.7]]"), "--ratios and --replace exclude"),
         (("per_class: 12", "per_class: 1000"), "class"),
     ],
 )

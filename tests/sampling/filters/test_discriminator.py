@@ -119,7 +119,7 @@ def test_the_score_is_the_log_odds_of_the_runs_own_discriminator(
     networks = build_networks(arch, spec, blobs.image_shape, blobs.num_classes)
     names = blobs.class_names
     card = ModelCard(arch, asdict(spec), blobs.image_shape, names, {}, "f" * 16, 0, 5, "fp32", "run")
-    save_model(tmp_path, networks.generator, card, blobs.row_id, networks.discriminator)
+    save_model(tmp_path, networks.generator, card, blobs.row_id, {"discriminator": networks.discriminator})
     model = load_model(tmp_path)
     filter_context = FilterContext(
         model, UNIFORM.attempts, cast(Any, None), seed=0, fit_seed=0, context=context

@@ -1,0 +1,238 @@
+"""What an augmented set is made of: as asked, or, where that is left open, as the validation images say.
+
+A candidate is evaluated by a classifier trained, with the same seed and the same number of steps, on the very images
+that the set would hold. The validation images are of the subset that the generator was trained on, and it was trained
+on none of them. Test images are never looked at.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from gangda.augmenting.builder import split_by_method, traditional_pieces
+from gangda.augmenting.plan import AugmentPlan, error_rates, make_plan
+from gangda.augmenting.selection import (
+    REAL_ONLY,
+    Candidate,
+    Filters,
+    Trial,
+    filter_choices,
+    grid,
+    recognised,
+    same_steps,
+    select,
+    training_set,
+    words_of,
+)
+from gangda.augmenting.task import Task
+from gangda.classifying.evaluation import Evaluation
+from gangda.classifying.fit import evaluate, fit_classifier
+from gangda.config.schema import AugmentConfig
+from gangda.data.images import TRADITIONAL, LabelledImages, concatenate, generated_images
+from gangda.errors import FilterError, RunError, UsageError
+from gangda.sampling.filters import check_filters
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
+from gangda.sampling.writing import draw_images
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What is made in the end.
+
+    Attributes:
+        config: the options, with one ratio and without `auto`.
+        errors: error rate of each class, where the images are allocated by them.
+        record: how it was chosen, plain values for the set's index; empty where nothing was left open.
+    """
+
+    config: AugmentConfig
+    errors: tuple[Fraction, ...] | None = None
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def plan(self, train: LabelledImages) -> AugmentPlan:
+        """Images of each class."""
+        return make_plan(train.counts(), train.class_names, self.config, self.errors)
+
+
+def decide(task: Task) -> Decision:
+    """The best candidate, of equal ones that with the fewest images; what was asked, where nothing is left open.
+
+    Raises:
+        UsageError: a filter that cannot be used on the generator.
+        OutcomeError: too few samples of a class, other than behind a filter that `auto` brought in.
+    """
+    config, train = task.config, task.splits.train
+    if not config.is_open:
+        return Decision(config)
+    real_only, errors = None, None
+    if config.allocate is not None:
+        real_only = _evaluated(task, REAL_ONLY, train)
+        errors = error_rates(*recognised(real_only))
+    candidates = grid(
+        config.ratios,
+        _filter_choices(task),
+        lambda ratio: bool(_settled(config, Candidate(ratio), errors).plan(train).make.any()),
+    )
+    plans = {one: _settled(config, one, errors).plan(train) for one in candidates}
+    images = _CandidateImages(task, plans)
+    record: dict[str, Any] = {
+        "score": words_of(config.score_by),
+        "validation_images": len(task.unseen),
+        "candidates": [],
+    }
+    chosen = candidates[0]
+    if len(candidates) > 1:
+
+        def tried(one: Candidate) -> Evaluation:
+            known = None if plans[one].make.any() else real_only
+            return known or _evaluated(task, one, images.of(one))
+
+        best, trials = select(candidates, tried, config.score_by, config.filter)
+        chosen = best.candidate
+        record["candidates"] = [_row(trial, plans[trial.candidate], images) for trial in trials]
+    record |= {"ratio": chosen.ratio, "filter": list(chosen.filters)}
+    if real_only is not None:
+        right, seen = recognised(real_only)
+        record["allocation"] = {"right": right, "validation_images": seen}
+    record["sentence"] = sentence(record)
+    return dataclasses.replace(_settled(config, chosen, errors), record=record)
+
+
+def _filter_choices(task: Task) -> tuple[Filters, ...]:
+    model, smallest = task.model, int(task.splits.train.counts().min())
+    if model is None:
+        return ((),)
+    return filter_choices(task.config.filter, lambda name: check_filters(model, (name,), smallest))
+
+
+def _settled(config: AugmentConfig, candidate: Candidate, errors: tuple[Fraction, ...] | None) -> Decision:
+    return Decision(dataclasses.replace(config.at(candidate.ratio), filter=candidate.filters), errors)
+
+
+def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Evaluation:
+    """A classifier trained on these images, on the validation images."""
+    ratio = "" if candidate.ratio is None else f" at ratio {candidate.ratio:g}"
+    behind = f" behind {','.join(candidate.filters)}" if candidate.filters else ""
+    task.reporter.line(f"evaluating {len(images):,} images{ratio}{behind}")
+    fitted = fit_classifier(
+        images,
+        same_steps(task.classifier, len(task.splits.train)),
+        seed=task.runtime.seed,
+        context=task.context,
+        reporter=task.reporter,
+    )
+    return evaluate(fitted, task.unseen)
+
+
+class _CandidateImages:
+    """Images of the candidates: those with the same filters take the first of each class of what is drawn once."""
+
+    def __init__(self, task: Task, plans: Mapping[Candidate, AugmentPlan]) -> None:
+        self._task, self._plans = task, plans
+        self._drawn: dict[Filters, LabelledImages | FilterError | None] = {}
+        self.shares: dict[Filters, dict[str, Any]] = {}
+
+    def of(self, candidate: Candidate) -> LabelledImages:
+        """What the set would hold.
+
+        Raises:
+            FilterError: too few images pass the candidate's filters.
+        """
+        task, plan, train = self._task, self._plans[candidate], self._task.splits.train
+        generated, traditional = split_by_method(plan.make, task.config.method)
+        only = AugmentPlan(plan.have, plan.keep + generated, generated)
+        images = training_set(train, self._generated(candidate.filters), only, task.runtime.seed)
+        pieces = traditional_pieces(train, traditional, task.transforms, first=0, seed=task.runtime.seed)
+        made = [
+            generated_images(piece.pixels, piece.labels, train.class_names, TRADITIONAL) for piece in pieces
+        ]
+        return concatenate(images, *made)
+
+    def _generated(self, filters: Filters) -> LabelledImages | None:
+        """Enough for every candidate with these filters; None where none makes any."""
+        if filters not in self._drawn:
+            try:
+                self._drawn[filters] = self._draw(filters)
+            except FilterError as error:
+                self._drawn[filters] = error
+        found = self._drawn[filters]
+        if isinstance(found, FilterError):
+            raise found
+        return found
+
+    def _draw(self, filters: Filters) -> LabelledImages | None:
+        task, names = self._task, self._task.splits.train.class_names
+        made = [plan.make for one, plan in self._plans.items() if one.filters == filters]
+        counts = np.max([split_by_method(make, task.config.method)[0] for make in made], axis=0)
+        if not counts.any():
+            return None
+        statistics = SampleStatistics()
+        drawn = draw_images(task.sampler(filters), counts, names, task.reporter, statistics)
+        self.shares[filters] = filter_shares(statistics.filter_counts(len(names)), names)
+        return drawn
+
+
+def _row(trial: Trial, plan: AugmentPlan, images: _CandidateImages) -> dict[str, Any]:
+    """A trial in plain values."""
+    shares = images.shares.get(trial.candidate.filters)
+    return {
+        "ratio": trial.candidate.ratio,
+        "filter": list(trial.candidate.filters),
+        "made": int(plan.make.sum()),
+        "validation": trial.score,
+        "reason": trial.reason,
+        **({"filtering": shares} if shares else {}),
+    }
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """What was chosen, in words; empty where there was one candidate only."""
+    rows: Sequence[Mapping[str, Any]] = record["candidates"]
+    if not rows:
+        return ""
+    where = f"on {record['validation_images']:,} validation images"
+    picked = (record["ratio"], record["filter"])
+    chosen = next(row for row in rows if (row["ratio"], row["filter"]) == picked)
+    score = chosen["validation"]
+    if not chosen["made"]:
+        return (
+            f"augmentation did not help here: {where} none of the candidates has a higher {record['score']} than the "
+            f"real images alone ({score:.2%}); no synthetic image is made"
+        )
+    ratio = "" if record["ratio"] is None else f"ratio {record['ratio']:g}, "
+    filters = f"filter {','.join(record['filter'])}" if record["filter"] else "no filter"
+    return (
+        f"chosen {where}: {ratio}{filters} ({score:.2%} {record['score']}, the highest of {len(rows)} candidates and "
+        "so a flattering figure; `gangda classify` judges the set on test images)"
+    )
+
+
+def decision_of(record: Any, config: AugmentConfig, num_classes: int, where: str) -> Decision:
+    """The decision that a finished set records.
+
+    Raises:
+        RunError: it is damaged.
+    """
+    try:
+        if record["ratio"] not in config.ratios:
+            raise ValueError
+        chosen = dataclasses.replace(config.at(record["ratio"]), filter=tuple(record["filter"]))
+        errors = _recorded_errors(record["allocation"], num_classes) if config.allocate else None
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError):
+        raise RunError(
+            f"{where}: what was chosen for it is damaged; remove the set, or choose another --out"
+        ) from None
+    return Decision(chosen, errors, record)
+
+
+def _recorded_errors(counts: Mapping[str, Any], num_classes: int) -> tuple[Fraction, ...]:
+    right, seen = counts["right"], counts["validation_images"]
+    if not len(right) == len(seen) == num_classes or not all(
+        0 <= c <= n for c, n in zip(right, seen, strict=True)
+    ):
+        raise ValueError
+    return error_rates(right, seen)
