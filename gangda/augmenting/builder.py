@@ -22,10 +22,10 @@ CHUNK = 4096  # real images written at once
 
 
 def check_transforms(transforms: TransformConfig) -> None:
-    """Refuse what concerns a classifier's batches, not single images.
+    """Refuse mixup, which blends a classifier's batches.
 
     Raises:
-        UsageError: mixup.
+        UsageError: it is on.
     """
     if transforms.mixup:
         raise UsageError(
@@ -45,60 +45,56 @@ def fill(
     train: LabelledImages,
     plan: AugmentPlan,
     method: str,
-    supply: Sampler | None,
+    sampler: Sampler | None,
     transforms: TransformConfig,
     seed: int,
     reporter: Reporter = SILENT,
 ) -> None:
     """Write the images of a plan into a set.
 
-    `supply` may be None where none are generated. `seed` draws which real images stay, and the transforms.
+    `sampler` may be None where none are generated. `seed` draws which real images stay, and the transforms.
     """
     generated, traditional = split_by_method(plan.make, method)
     kept = kept_rows(train.labels, plan.keep, seed)
     for start in range(0, len(kept), CHUNK):
         images = train.take(kept[start : start + CHUNK])
         writer.write(make_batch(images.pixels, images.labels, start, REAL, row_id=images.row_id))
-    if supply is not None:
+    if sampler is not None:
         first_of_class = len(kept) + np.cumsum(generated) - generated
-        write_samples(writer, supply, blocks_of(generated), first_of_class, reporter)
+        write_samples(writer, sampler, blocks_of(generated), first_of_class, reporter)
     first = len(kept) + int(generated.sum())
-    for piece in traditional_pieces(
-        train, traditional, transforms, first=first, seed=seed, reporter=reporter
-    ):
-        writer.write(piece)
+    for batch in transformed_images(train, traditional, transforms, first, seed, reporter):
+        writer.write(batch)
 
 
-def traditional_pieces(
+def transformed_images(
     train: LabelledImages,
     counts: IntArray,
     transforms: TransformConfig,
-    *,
     first: int,
     seed: int,
     reporter: Reporter = SILENT,
 ) -> Iterator[ImageBatch]:
     """Transformed copies of real images: each class's images in turn, in an order drawn by seed.
 
-    `counts` is int64 (K,); the first image stands at `first` of the set. Parameters come from the stream (seed,
-    class, block).
+    Args:
+        counts: of each class, int64 (K,).
+        first: position of the first image in the set.
+        seed: of the streams (seed, class, block) that the parameters come from.
     """
-    change = batch_transform(transforms)
+    transform = batch_transform(transforms)
     done, total = 0, int(counts.sum())
     order = {
         label: numpy_stream(seed, "traditional", label).permutation(np.flatnonzero(train.labels == label))
         for label in np.flatnonzero(counts).tolist()
     }
     for label, block, count in blocks_of(counts):
-        turn = np.arange(count) + block * BLOCK
-        parents = order[label][turn % len(order[label])]
+        places = np.arange(count) + block * BLOCK
+        parents = order[label][places % len(order[label])]
         pixels = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
-        changed = (
-            change(pixels, torch_stream(seed, "traditional", label, block))
-            .permute(0, 2, 3, 1)
-            .contiguous()
-            .numpy()
+        changed = transform(pixels, torch_stream(seed, "traditional", label, block)).permute(0, 2, 3, 1)
+        yield make_batch(
+            changed.contiguous().numpy(), label, first + done, TRADITIONAL, parent=train.row_id[parents]
         )
-        yield make_batch(changed, label, first + done, TRADITIONAL, parent=train.row_id[parents])
         done += count
         reporter.step("transforming", done, total)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.builder import split_by_method, traditional_pieces
+from gangda.augmenting.builder import split_by_method, transformed_images
 from gangda.augmenting.plan import AugmentPlan, error_rates, make_plan
 from gangda.augmenting.selection import (
     REAL_ONLY,
@@ -34,7 +34,7 @@ from gangda.classifying.fit import evaluate, fit_classifier
 from gangda.config.schema import AugmentConfig
 from gangda.data.images import TRADITIONAL, LabelledImages, concatenate, generated_images
 from gangda.errors import FilterError, RunError, UsageError
-from gangda.sampling.filters import check_filters
+from gangda.sampling.build import check_request
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
 from gangda.sampling.writing import draw_images
 
@@ -106,7 +106,9 @@ def _filter_choices(task: Task) -> tuple[Filters, ...]:
     model, smallest = task.model, int(task.splits.train.counts().min())
     if model is None:
         return ((),)
-    return filter_choices(task.config.filter, lambda name: check_filters(model, (name,), smallest))
+    return filter_choices(
+        task.config.filter, lambda name: check_request(model, task.options, (name,), smallest=smallest)
+    )
 
 
 def _settled(config: AugmentConfig, candidate: Candidate, errors: tuple[Fraction, ...] | None) -> Decision:
@@ -146,9 +148,9 @@ class _CandidateImages:
         generated, traditional = split_by_method(plan.make, task.config.method)
         only = AugmentPlan(plan.have, plan.keep + generated, generated)
         images = training_set(train, self._generated(candidate.filters), only, task.runtime.seed)
-        pieces = traditional_pieces(train, traditional, task.transforms, first=0, seed=task.runtime.seed)
+        transformed = transformed_images(train, traditional, task.transforms, 0, task.runtime.seed)
         made = [
-            generated_images(piece.pixels, piece.labels, train.class_names, TRADITIONAL) for piece in pieces
+            generated_images(one.pixels, one.labels, train.class_names, TRADITIONAL) for one in transformed
         ]
         return concatenate(images, *made)
 

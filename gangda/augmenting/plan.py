@@ -15,7 +15,7 @@ from gangda.data.images import IntArray
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream
 
-MOST = 1_000_000_000  # images of one class: beyond any disk, and far from the edge of int64
+MAX_IMAGES = 1_000_000_000  # of one class: more than any disk holds, and far below the limit of int64
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +44,13 @@ def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:
     """ratio x counts, rounded up, int64 (K,); 0.1 x 30 is 3, whatever the last bits of the product.
 
     Raises:
-        UsageError: more than `MOST` images of a class.
+        UsageError: more than `MAX_IMAGES` images of a class.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         product = np.asarray(counts, dtype=np.float64) * np.asarray(ratio, dtype=np.float64)
-    if not np.all(product <= MOST):
+    if not np.all(product <= MAX_IMAGES):
         raise UsageError(
-            f"a ratio of {np.max(ratio):g} asks for over {MOST:,} images of a class; choose a smaller one"
+            f"a ratio of {np.max(ratio):g} asks for over {MAX_IMAGES:,} images of a class; choose a smaller one"
         )
     return np.ceil(np.round(product, 9)).astype(np.int64)
 
@@ -91,19 +91,19 @@ def _water_filling(have: IntArray, budget: int) -> IntArray:
     return make
 
 
-def error_rates(right: Sequence[int], seen: Sequence[int]) -> tuple[Fraction, ...]:
+def error_rates(correct: Sequence[int], images: Sequence[int]) -> tuple[Fraction, ...]:
     """How much a classifier gets wrong of each class, smoothed: (wrong + 1) / (images + 2).
 
-    That is 1 - recall with one right and one wrong answer added: of a few validation images, none wrong is not never
-    wrong, and one wrong is not hopeless. A class without any counts as 1/2.
+    That is 1 - recall with one right and one wrong answer added, since recall on few validation images is uncertain. A
+    class without any counts as 1/2.
 
     Args:
-        right: images of each class that were recognised.
-        seen: images of each class.
+        correct: right answers of each class.
+        images: of each class.
 
     Source: Laplace's rule of succession.
     """
-    return tuple(Fraction(n - c + 1, n + 2) for c, n in zip(right, seen, strict=True))
+    return tuple(Fraction(n - c + 1, n + 2) for c, n in zip(correct, images, strict=True))
 
 
 def apportion(total: int, weights: Sequence[Fraction]) -> IntArray:
@@ -156,21 +156,18 @@ def make_plan(
     ratios[list(overrides)] = list(overrides.values())
     plan = plan_replace(have, ratios) if config.replace is not None else plan_add(have, ratios)
     if config.balance and not own.all():
-        make = plan.make.copy()
-        make[~own] = plan_balance(have[~own], ratio, int(have.max())).make
-        plan = AugmentPlan(have, have + make, make)
-    if errors is not None:
-        plan = _allocated(plan, np.flatnonzero(~own & (have > 0)), errors)
-    _check_not_empty(plan, class_names)
+        plan.make[~own] = plan_balance(have[~own], ratio, int(have.max())).make
+        plan = AugmentPlan(have, have + plan.make, plan.make)
+    if errors is not None and len(labels := np.flatnonzero(~own & (have > 0))):
+        total = int(plan.make[labels].sum())
+        plan.make[labels] = apportion(total, [errors[label] for label in labels.tolist()])
+        plan = AugmentPlan(have, have + plan.make, plan.make)
+    for label in np.flatnonzero((have == 0) & (plan.make > 0)).tolist():
+        raise DataError(
+            f"class '{class_names[label]}' has no real training image to learn from; "
+            f"leave it out with --ratio-for '#{label}=0'"
+        )
     return plan
-
-
-def _allocated(plan: AugmentPlan, labels: IntArray, errors: Sequence[Fraction]) -> AugmentPlan:
-    """What the plan makes of these classes together, shared out among them by their error rates."""
-    make = plan.make.copy()
-    if len(labels):
-        make[labels] = apportion(int(make[labels].sum()), [errors[label] for label in labels.tolist()])
-    return AugmentPlan(plan.have, plan.have + make, make)
 
 
 def kept_rows(labels: IntArray, keep: IntArray, seed: int) -> IntArray:
@@ -197,14 +194,6 @@ def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
 
 
-def _check_not_empty(plan: AugmentPlan, class_names: Sequence[str]) -> None:
-    for label in np.flatnonzero((plan.have == 0) & (plan.make > 0)).tolist():
-        raise DataError(
-            f"class '{class_names[label]}' has no real training image to learn from; "
-            f"leave it out with --ratio-for '#{label}=0'"
-        )
-
-
 def read_ratios(
     items: Sequence[str], class_names: Sequence[str], largest: float = math.inf
 ) -> dict[int, float]:
@@ -216,7 +205,10 @@ def read_ratios(
     ratios: dict[int, float] = {}
     for item in items:
         label, text = read_assignment(item, class_names, "--ratio-for")
-        ratio = _number(text)
+        try:
+            ratio = float(text)
+        except ValueError:
+            ratio = math.nan
         if not 0 <= ratio <= largest or math.isinf(ratio):
             bounds = "at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
             raise UsageError(f"--ratio-for {item}: the ratio must be a number {bounds}")
@@ -224,11 +216,3 @@ def read_ratios(
             raise UsageError(f"--ratio-for {item}: class '{class_names[label]}' is already given a ratio")
         ratios[label] = ratio
     return ratios
-
-
-def _number(text: str) -> float:
-    """A float, NaN where the text is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

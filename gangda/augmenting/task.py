@@ -30,8 +30,8 @@ from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
-from gangda.sampling.build import check_choice, make_sampler, model_summary
-from gangda.sampling.filters import check_filters, in_order
+from gangda.sampling.build import check_request, make_sampler, model_summary
+from gangda.sampling.filters import in_order
 from gangda.sampling.sampler import Sampler
 from gangda.training.leaks import check_run
 from gangda.training.saved_model import Model, load_model
@@ -147,8 +147,7 @@ def _generator(
     model = load_model(run, config.checkpoint)
     reporter.line(f"{run}: {model.described()}")
     check_run(run, model, splits)
-    check_choice(model, None, 0.0, sampler)
-    check_filters(model, config.filter, int(splits.train.counts().min()))
+    check_request(model, sampler, config.filter, smallest=int(splits.train.counts().min()))
     seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
     if seen < len(splits.train):
         reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")

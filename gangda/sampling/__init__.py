@@ -18,8 +18,8 @@ from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.build import check_choice, make_sampler, model_summary
-from gangda.sampling.filters import check_filters, in_order
+from gangda.sampling.build import check_request, make_sampler, model_summary
+from gangda.sampling.filters import in_order
 from gangda.sampling.set_result import SetResult, timed_set
 from gangda.sampling.writing import blocks_of, write_samples
 from gangda.training.leaks import check_counts
@@ -66,8 +66,7 @@ def sample(
     counts = _counts(config, model)
     shard = read_shard(config.shard)
     check_counts(model, counts)
-    check_choice(model, config.generator, config.min_confidence, sampler)
-    check_filters(model, config.filter)
+    check_request(model, sampler, config.filter, which=config.generator, min_confidence=config.min_confidence)
     context = prepare(runtime)
     header = _header(run, model, config, sampler, counts, shard, runtime.seed, context)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"

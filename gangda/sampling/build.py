@@ -15,11 +15,11 @@ from gangda.data.images import LabelledImages
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.filters import check_filters, filter_class, in_order
+from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterContext
 from gangda.sampling.pseudo_labels import PseudoLabeler, images_of_run, pseudo_labeler_of_run
 from gangda.sampling.sampler import Sampler
-from gangda.training.saved_model import Model
+from gangda.training.saved_model import Model, loss_of
 from gangda.zoo.base import Generator
 
 
@@ -47,10 +47,9 @@ def make_sampler(
     Raises:
         UsageError: `which` is not one of the run's generators; a least confidence where no classifier chooses labels;
             options of another sampler; a filter that cannot be used on this model.
-        RunError: what pseudo-labels or a filter need is not there any more.
+        RunError: what pseudo-labels or a filter need is missing.
     """
-    check_choice(model, which, min_confidence, options)
-    check_filters(model, filters)
+    check_request(model, options, filters, which=which, min_confidence=min_confidence)
     layout = torch.channels_last if context.channels_last else torch.contiguous_format
     generator: Generator = model.generator.to(context.device, memory_format=layout)  # type: ignore[call-overload]
     if not needs_pseudo_labels(model):
@@ -96,16 +95,23 @@ def needs_pseudo_labels(model: Model) -> bool:
     return not model.conditional and len(model.card.class_names) > 1
 
 
-def check_choice(
+def check_request(
     model: Model,
-    which: int | None,
-    min_confidence: float,
-    options: SamplerOptions = SamplerOptions(),  # noqa: B008
+    options: SamplerOptions,
+    filters: Sequence[str],
+    *,
+    which: int | None = None,
+    min_confidence: float = 0.0,
+    smallest: int | None = None,
 ) -> None:
-    """Refuse what the model cannot do.
+    """Refuse what the model cannot do; see `make_sampler`.
+
+    Args:
+        smallest: training images of the smallest class, where they are known already.
 
     Raises:
-        UsageError: no such generator, nothing to be confident about, or options of another sampler.
+        UsageError: no such generator, no labels to be confident about, options of another sampler, or a filter that
+            cannot be used on its samples.
     """
     has = model.generator.num_generators
     if which is not None and which >= has:
@@ -117,6 +123,13 @@ def check_choice(
         )
     if options.given():
         options.check(sampler_options_of(model), model.named)
+    if filters and model.available is not None:
+        raise UsageError(
+            f"--filter {','.join(filters)}: {model.named} rebuilds training images and makes no new ones; leave it out"
+        )
+    for name in in_order(filters):
+        classes = len(model.card.class_names)
+        filter_class(name).check(model.card.arch, loss_of(model), classes, model.named, smallest)
 
 
 def sampler_options_of(model: Model) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, write_bytes
 from gangda.runtime.hashed_file import write_hashed_json
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.filters import classifier_chose
+from gangda.sampling.filters import is_circular
 from gangda.scoring.result import ScoreResult, read_finished
 from gangda.scoring.sample_loading import align, data_behind, read_samples
 
@@ -154,7 +154,7 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
 
 def _circular(own: SetOnDisk) -> bool:
     """Whether a classifier labelled or filtered the samples."""
-    return bool(own.index.sorting) or classifier_chose(own.index.provenance.get("labels"))
+    return bool(own.index.sorting) or is_circular(own.index.provenance.get("labels"))
 
 
 def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:

@@ -104,7 +104,7 @@ def test_where_nothing_helps_it_is_said_and_nothing_is_made(
 
 def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=5))
-    monkeypatch.setattr(agreement, "least_of", lambda classes: 1.1)  # passes nothing
+    monkeypatch.setattr(agreement, "threshold_of", lambda classes: 1.1)  # passes nothing
     run = make_run("pca", DATA)
     plain = read_set(make(run, ratio=0.5).out).images.pixels.tobytes()
     Answers(monkeypatch, lambda images: 0.8 if images.pixels.tobytes() == plain else 0.9)
@@ -147,7 +147,7 @@ def test_a_named_filter_that_passes_nothing_is_no_choice_of_ratios(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=5))
-    monkeypatch.setattr(agreement, "least_of", lambda classes: 1.1)  # passes nothing
+    monkeypatch.setattr(agreement, "threshold_of", lambda classes: 1.1)  # passes nothing
     Answers(monkeypatch, lambda images: 0.8)
     with pytest.raises(FilterError, match="pass --filter agreement"):
         make(make_run("pca", DATA), ratio=(0.5, 1.0), filter=("agreement",))

@@ -5,9 +5,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from gangda.config.schema import SamplerOptions
 from gangda.data.images import UInt8Array
 from gangda.errors import RunError, UsageError
-from gangda.sampling.filters import check_filters, classifier_chose, in_order
+from gangda.sampling.build import check_request
+from gangda.sampling.filters import in_order, is_circular
 from gangda.sampling.filters.base import Filter, Predicate, Reasons
 from gangda.sampling.sample_statistics import EXAMPLES, SampleStatistics, filter_shares
 from gangda.sampling.sampler import Sampler
@@ -120,10 +122,11 @@ def test_what_filters_did_to_a_set() -> None:
 
 
 def test_filters_that_asked_classifiers_are_known_by_what_they_say() -> None:
-    assert not classifier_chose(filtered().as_dict())
-    assert classifier_chose({"filters": {"agreement": {"classifiers": ["0"]}}})
+    assert not is_circular(filtered().as_dict())
+    assert is_circular({"filters": {"agreement": {"classifiers": ["0"]}}})
+    assert is_circular({"made": "by lenet", "classifier": "0"}), "pseudo-labels"
     for forged in (None, 3, {"filters": None}, {"filters": {"a": 3}}):
-        assert not classifier_chose(forged)
+        assert not is_circular(forged)
 
 
 def model(arch: str, generator: Generator | None = None, classes: Sequence[str] = ("x", "y")) -> Model:
@@ -131,12 +134,16 @@ def model(arch: str, generator: Generator | None = None, classes: Sequence[str] 
     return Model(generator or Generator(), card, np.arange(3))
 
 
-def test_what_a_filter_cannot_judge_is_refused() -> None:
-    check_filters(model("cdcgan"), ("agreement", "discriminator", "duplicates"))
+def check(model: Model, names: Sequence[str]) -> None:
+    check_request(model, SamplerOptions(), names)
+
+
+def test_what_a_filter_cannot_be_used_on_is_refused() -> None:
+    check(model("cdcgan"), ("agreement", "discriminator", "duplicates"))
     with pytest.raises(UsageError, match="r1 has no discriminator"):
-        check_filters(model("pca"), ("discriminator",))
+        check(model("pca"), ("discriminator",))
     with pytest.raises(UsageError, match="one class only"):
-        check_filters(model("dcgan", classes=("x",)), ("agreement",))
+        check(model("dcgan", classes=("x",)), ("agreement",))
 
 
 def test_rebuilt_training_images_are_not_filtered() -> None:
@@ -144,5 +151,5 @@ def test_rebuilt_training_images_are_not_filtered() -> None:
         available = (1, 2)
 
     with pytest.raises(UsageError, match="rebuilds training images"):
-        check_filters(model("pca", Rebuilt()), ("duplicates",))
-    check_filters(model("pca", Rebuilt()), ())
+        check(model("pca", Rebuilt()), ("duplicates",))
+    check(model("pca", Rebuilt()), ())

@@ -18,43 +18,44 @@ from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
 
 FOLDER = "agreement"  # inside the run folder
 FOLDS = 3
-FEWEST = 2  # training images of a class: one to train on, one to hold out
-LEAST = 0.1  # probability below which a sample is clearly not of its class, where there are up to ten classes
+MIN_IMAGES = 2  # training images of a class: one to train on, one to hold out
+THRESHOLD = 0.1  # probability below which a sample is clearly not of its class, with up to ten classes
 ROLES = tuple(f"fold-{fold}" for fold in range(FOLDS))
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """A sample stays if its class is not improbable: at least `least` in the mean prediction of K-fold classifiers.
+    """A sample stays if its class is not improbable: at least `threshold` in the mean prediction of K-fold classifiers.
 
     Each classifier is trained on the generator's training images but for one fold, with a seed of its own, apart from
-    any scorer and sorter. Their errors are shared with the generator to some extent: it saw the same images.
+    any scorer and pseudo-labeler. Their errors are shared with the generator to some extent: it saw the same images.
 
-    `least` is 0.1, or what chance gives where that is less: only the clearly wrong goes, since images near the border
-    of a class teach most. Source: Lampis 2023 (GaFi), who keep what the classifier gets right; we ask for less, of
-    several classifiers out of fold, since their one saw all images.
+    `threshold` is 0.1, or what chance gives where that is less: only what is clearly wrong is dropped, since images
+    near the border of a class are the most informative. Source: Lampis 2023 (GaFi), who keep what one classifier,
+    trained on all images, gets right.
 
     Attributes:
         members: the classifiers.
-        least: in [0, 1].
+        threshold: in [0, 1].
         real_kept: share of the real images that would pass: of validation images or, without any, of training images,
-            each judged by the one classifier that has not seen it (which keeps fewer than all together do).
+            each scored by the one classifier that was not trained on it (which keeps fewer than all together do).
     """
 
     members: tuple[FittedClassifier, ...]
-    least: float
+    threshold: float
     real_kept: float
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+    def check(arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
         """See `FilterClass.check`."""
         if num_classes < 2:
             raise UsageError(
                 f"--filter agreement: {where} has one class only, there is nothing to agree on; leave it out"
             )
-        if fewest is not None and fewest < FEWEST:
+        if smallest is not None and smallest < MIN_IMAGES:
+            count = f"{smallest} training image{'' if smallest == 1 else 's'}"
             raise UsageError(
-                f"--filter agreement: the smallest class has {fewest} training {'image' if fewest == 1 else 'images'}; "
+                f"--filter agreement: the smallest class has {count}; "
                 "it takes two to train on and to hold out; leave the filter out, or give more images"
             )
 
@@ -68,9 +69,9 @@ class Agreement:
             return _fit(filter_context, config)
 
         if filter_context.home is None:
-            panel = fit()
+            ensemble = fit()
         else:
-            panel = cached_ensemble(
+            ensemble = cached_ensemble(
                 filter_context.home / FOLDER,
                 ROLES,
                 config,
@@ -79,7 +80,9 @@ class Agreement:
                 filter_context.reporter,
                 shares={"real_kept": float},
             )
-        return Agreement(panel.members, least_of(len(panel.members[0].class_names)), panel.about["real_kept"])
+        return Agreement(
+            ensemble.members, threshold_of(len(ensemble.members[0].class_names)), ensemble.about["real_kept"]
+        )
 
     def predicate(self, label: int, block: int) -> Predicate:
         """See `Filter.predicate`: the reason is the class that a rejected sample looks like."""
@@ -87,7 +90,7 @@ class Agreement:
 
         def reasons(pixels: UInt8Array) -> Reasons:
             likely = mean_prediction(self.members, pixels)
-            wrong = likely[:, label] < self.least
+            wrong = likely[:, label] < self.threshold
             looks = np.array([f"like {name}" for name in names], dtype=object)[likely.argmax(axis=1)]
             return np.where(wrong, looks, "").astype(object)
 
@@ -98,14 +101,14 @@ class Agreement:
         return {
             "classifiers": [member.fingerprint for member in self.members],
             "trained": f"each on the training images but for one of {FOLDS} folds",
-            "least": self.least,
+            "threshold": self.threshold,
             "real_kept": self.real_kept,
         }
 
 
-def least_of(num_classes: int) -> float:
+def threshold_of(num_classes: int) -> float:
     """The probability below which a class is improbable."""
-    return min(LEAST, 1 / num_classes)
+    return min(THRESHOLD, 1 / num_classes)
 
 
 def mean_prediction(members: Sequence[FittedClassifier], pixels: UInt8Array) -> FloatArray:
@@ -133,14 +136,13 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
     """
     train, validation = filter_context.images()
     smallest = int(train.counts().argmin())
-    count = int(train.counts()[smallest])
-    if count < FEWEST:  # every classifier must see every class
+    if train.counts()[smallest] < MIN_IMAGES:
         raise DataError(
-            f"--filter agreement: class '{train.class_names[smallest]}' has {count} training image; "
+            f"--filter agreement: class '{train.class_names[smallest]}' has {train.counts()[smallest]} training image; "
             "it takes two to train on and to hold out; leave the filter out, or give more images"
         )
     folds = folds_of(train.labels, filter_context.fit_seed)
-    least, passed = least_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
+    threshold, passed = threshold_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
     members = []
     for fold, role in enumerate(ROLES):
         inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
@@ -151,16 +153,16 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
             context=filter_context.context,
             reporter=filter_context.reporter,
         )
-        passed[outside] = _passes([member], train.take(outside), least)
+        passed[outside] = _passes([member], train.take(outside), threshold)
         members.append(member)
     if len(validation):
-        passed = _passes(members, validation, least)
+        passed = _passes(members, validation, threshold)
     return ClassifierEnsemble(tuple(members), {"real_kept": float(passed.mean())})
 
 
 def _passes(
-    members: Sequence[FittedClassifier], images: LabelledImages, least: float
+    members: Sequence[FittedClassifier], images: LabelledImages, threshold: float
 ) -> npt.NDArray[np.bool_]:
     likely = mean_prediction(members, images.pixels)
-    passes: npt.NDArray[np.bool_] = likely[np.arange(len(likely)), images.labels] >= least
+    passes: npt.NDArray[np.bool_] = likely[np.arange(len(likely)), images.labels] >= threshold
     return passes

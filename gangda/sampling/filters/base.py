@@ -63,7 +63,7 @@ class Filter(Protocol):
 class FilterClass(Protocol):
     """What `catalog.FILTERS` names: the class of a filter."""
 
-    def check(self, arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+    def check(self, arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
         """Refuse generators whose samples it cannot be used on, before any work is done.
 
         Args:
@@ -71,7 +71,7 @@ class FilterClass(Protocol):
             loss: it was trained with.
             num_classes: of its images.
             where: names the run in the message.
-            fewest: training images of the smallest class; None where they are not known yet.
+            smallest: training images of the smallest class; None where they are not known yet.
 
         Raises:
             UsageError: with the reason.

@@ -18,7 +18,7 @@ from gangda.errors import FilterError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import numpy_stream
 from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
-from gangda.training.adversarial import losses, madgan
+from gangda.training.adversarial import madgan
 from gangda.training.saved_model import load_network
 from gangda.zoo.draw import SampleBatch
 
@@ -43,8 +43,8 @@ class DiscriminatorRejection:
 
     Source: Azadi 2019, equations 5-8 and algorithm 1; gamma as in their section 4.2. Departures: gamma comes from the
     burn-in once, not from each batch, and the maximum is forgotten at a block's end, so that a sample does not depend
-    on what was drawn beside it; the discriminator is as training left it, not trained further against the samples,
-    and may be of another step than the generator's best weights.
+    on the others that are drawn; the discriminator is that of the last training step, not trained further against the
+    samples, while the generator may have the weights of its best step.
 
     Attributes:
         log_odds: of uint8 (n, H, W, C) images of a class: float64 (n,).
@@ -62,15 +62,16 @@ class DiscriminatorRejection:
     _burnt_in: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str, fewest: int | None = None) -> None:
+    def check(arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
         """See `FilterClass.check`."""
         if architectures.spec_class(arch).method not in LOG_ODDS:
             raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
-        fit = [name for name in catalog.LOSSES if _is_log_odds(name)]
+        builders = {name: catalog.builder("loss", catalog.LOSSES, name) for name in catalog.LOSSES}
+        fit = [name for name, build in builders.items() if build().logistic]
         if loss and loss not in fit:
             raise UsageError(
-                f"--filter discriminator: under --loss {loss} the score of {where} is no log odds of 'real'; leave it "
-                f"out, or train with --loss {' or '.join(fit)}"
+                f"--filter discriminator: under --loss {loss} the score of {where} is no log odds of 'real'; leave "
+                f"it out, or train with --loss {' or '.join(fit)}"
             )
 
     @staticmethod
@@ -113,13 +114,11 @@ class DiscriminatorRejection:
             odds = np.concatenate(parts)
             if not len(odds):
                 raise FilterError(f"{self.run}: makes no samples of class number {label}; train longer")
-            self._burnt_in[label] = (float(odds.max()), self._shift(odds))
+            largest, gamma = float(odds.max()), 0.0
+            if self.percentile is not None:
+                gamma = float(np.percentile(shifted(odds, largest, 0.0), self.percentile))
+            self._burnt_in[label] = largest, gamma
         return self._burnt_in[label]
-
-    def _shift(self, odds: FloatArray) -> float:
-        if self.percentile is None:
-            return 0.0
-        return float(np.percentile(shifted(odds, float(odds.max()), 0.0), self.percentile))
 
     def as_dict(self) -> dict[str, Any]:
         """How it was set."""
@@ -138,14 +137,9 @@ def shifted(odds: FloatArray, largest: float, gamma: float) -> FloatArray:
 
 
 def acceptance(odds: FloatArray, largest: float, gamma: float) -> FloatArray:
-    """The probability of each sample to stay, float64 (n,)."""
+    """The probability that each sample stays, float64 (n,)."""
     chances: FloatArray = scipy.special.expit(shifted(odds, largest, gamma))
     return chances
-
-
-def _is_log_odds(name: str) -> bool:
-    loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, name)()
-    return loss.logistic
 
 
 def _score(
@@ -155,7 +149,7 @@ def _score(
     pixels: UInt8Array,
     label: int,
 ) -> npt.NDArray[np.float64]:
-    """Log odds of images of one class, all judged together; in float32 whatever the machine's number format."""
+    """Log odds of images of one class, all in one batch; in float32 whatever the precision of the context."""
     if not len(pixels):
         return np.zeros(0)
     y = torch.full((len(pixels),), label, dtype=torch.int64, device=context.device)

@@ -12,7 +12,7 @@ from gangda.data.splits import DataSplits
 from gangda.errors import DataError
 from gangda.runtime.device import DeviceContext
 from gangda.sampling.filters import agreement
-from gangda.sampling.filters.agreement import FOLDS, Agreement, folds_of, least_of
+from gangda.sampling.filters.agreement import FOLDS, Agreement, folds_of, threshold_of
 from gangda.sampling.filters.base import FilterContext
 
 
@@ -47,7 +47,7 @@ def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, context: Device
     assert np.mean(right) > 0.9
     assert np.mean(wrong) < 0.1
     about = chosen.as_dict()
-    assert about["least"] == 0.1
+    assert about["threshold"] == 0.1
     assert len(set(about["classifiers"])) == FOLDS
     assert 0.8 < about["real_kept"] <= 1
     assert len(chosen.predicate(0, 0)(test.pixels[:0])) == 0
@@ -65,8 +65,8 @@ def test_folds_are_even_in_every_class_and_no_classifier_sees_its_own(splits: Da
     assert not np.array_equal(folds, folds_of(labels, 1))
 
 
-def test_the_least_probability_is_never_above_chance() -> None:
-    assert [least_of(k) for k in (2, 10, 100)] == [0.1, 0.1, 0.01]
+def test_the_threshold_is_never_above_chance() -> None:
+    assert [threshold_of(k) for k in (2, 10, 100)] == [0.1, 0.1, 0.01]
 
 
 def test_what_is_kept_in_the_run_folder_is_the_same(

@@ -142,7 +142,7 @@ def test_a_run_without_discriminator_or_with_a_damaged_one(blobs: LabelledImages
     save_model(tmp_path, networks.generator, card, blobs.row_id)
     with pytest.raises(RunError, match=f"{tmp_path}: keeps no discriminator"):
         load_network(load_model(tmp_path), "discriminator")
-    save_model(tmp_path, networks.generator, card, blobs.row_id, networks.discriminator)
+    save_model(tmp_path, networks.generator, card, blobs.row_id, {"discriminator": networks.discriminator})
     path = tmp_path / "model" / "discriminator.safetensors"
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(RunError, match="damaged model"):

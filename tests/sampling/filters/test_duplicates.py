@@ -9,7 +9,7 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.sampling.filters import duplicates
 from gangda.sampling.filters.base import FilterContext
-from gangda.sampling.filters.duplicates import Duplicates, edges_of
+from gangda.sampling.filters.duplicates import Duplicates, min_distances_of
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_copies_go_and_new_images_stay(
 ) -> None:
     """Half of the samples are training images, moved by a pixel or not; the others are other real images."""
     train, test = splits.train, splits.test
-    monkeypatch.setattr(duplicates, "FEWEST_HELD", 100)
+    monkeypatch.setattr(duplicates, "MIN_HELD_OUT", 100)
     chosen = build(train, splits.validation if held else splits.validation.take(np.arange(50)))
     about = chosen.as_dict()
     assert about["reference"].startswith("validation" if held else "training")
@@ -64,14 +64,14 @@ def test_repeats_go_within_a_block(splits: DataSplits) -> None:
     assert (chosen.predicate(label, 1)(new)[fresh] == "").all(), "another block knows nothing of it"
 
 
-def test_edges_by_hand() -> None:
-    """Class b's images lie ten times as far apart as class a's: each class has an edge of its own."""
+def test_min_distances_by_hand() -> None:
+    """Class b's images lie ten times as far apart as class a's: each class has a distance of its own."""
     labels = np.repeat([0, 1], 100)
     images = real_images(np.zeros((200, 8, 8, 1), dtype=np.uint8), labels, ("a", "b", "none"))
     relative = np.tile(np.linspace(0.5, 1.5, 100), 2)
     distances = relative * np.where(labels == 0, 2.0, 20.0)
-    edges = edges_of(images, distances)
+    edges = min_distances_of(images, distances)
     assert edges[1] == pytest.approx(10 * edges[0])
     assert (distances <= edges[labels]).mean() == pytest.approx(0.01)
     assert edges[2] > 0
-    assert (edges_of(images, np.zeros(200)) == 0).all()
+    assert (min_distances_of(images, np.zeros(200)) == 0).all()
