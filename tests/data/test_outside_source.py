@@ -54,5 +54,5 @@ def test_the_command_line_takes_it_by_its_name(toy, capsys):
     out = capsys.readouterr().out
     assert end.value.code == 0, out
     found = json.loads(out)
-    assert (found["data"]["name"], found["data"]["train"]["n"]) == ("toy", 36)
+    assert (found["data"]["name"], found["data"]["train"]["n"]) == ("toy", 37)
     assert found["data_sets"]["toy"] == "built in"

@@ -163,7 +163,7 @@ def test_without_filters_a_set_is_as_it_was(make_run: Any) -> None:
     result = sample(make_run("pca", DATA), ask(per_class=2), RUNTIME, None)
     index = json.loads((result.out / "index.json").read_text())
     assert "filter" not in index["provenance"]
-    assert "filtering" not in index
+    assert index["filtering"] == {}
     assert result.as_dict()["contact_sheet"] is None
     assert [path.name for path in Path("samples").iterdir()] == [result.out.name]
 
