@@ -1,3 +1,3 @@
 """gangda: does generative data augmentation help this classifier on this data, and how much of it?"""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
