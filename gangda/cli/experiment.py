@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 
 def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, cell: int | None) -> None:
     """Run an experiment by its name or file; flags hold for all its variants."""
-    from gangda.comparing.sweeps import experiment
+    from gangda.comparing.sweeps import sweep
 
     asked = experiments.read(name, quick)
     configs = resolved(call, asked)
     with call.terminal.reporter() as reporter:
-        result = experiment(
-            asked, configs, out, jobs=jobs, cell=cell, dry_run=call.dry_run, reporter=reporter
-        )
+        result = sweep(asked, configs, out, jobs=jobs, cell=cell, dry_run=call.dry_run, reporter=reporter)
     call.terminal.result(result.as_dict(), show_result)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
-from gangda.comparing.plan import ComparisonPlan, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.preflight import check
 from gangda.comparing.results import collect
 from gangda.comparing.storage import failures_of, missing_of, read_cell
-from gangda.comparing.workers import run_cells
+from gangda.comparing.workers import Work, run_cells
 from gangda.config import architectures
 from gangda.config.arms import find
 from gangda.config.fields import from_plain
@@ -30,7 +31,7 @@ from gangda.training import check as check_training
 from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
 
-__all__ = ["CompareResult", "collect", "compare", "job_count", "planned"]
+__all__ = ["CompareResult", "collect", "compare", "job_count", "planned", "run_missing"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +111,26 @@ def compare(
     if dry_run:
         return CompareResult(out, plan, None, _finished(plan, out), cell, dry_run=True)
     plan = publish(plan, out)
-    missing = missing_of(wanted, out)
+    run_missing(plan, missing_of(wanted, out), out, jobs, reporter)
+    failed = failures_of(plan.cells, out)
+    comparison = None if cell is not None else collect(plan, out)
+    return CompareResult(out, plan, comparison, _finished(plan, out), cell, failed=failed)
+
+
+def run_missing(
+    plan: ComparisonPlan,
+    missing: Sequence[Cell],
+    out: Path,
+    jobs: int | None,
+    reporter: Reporter,
+    work: Work = run_cell,
+) -> None:
+    """Run these cells, as many at a time as `jobs` and the cores allow; none with `jobs` 0."""
     if missing and jobs != 0:
         at_once = job_count(jobs, plan)
         fewer = _fewer(jobs, at_once, plan)
         reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{fewer}")
-        run_cells(plan, missing, out, at_once, reporter, run_cell)
-    failed = failures_of(plan.cells, out)
-    comparison = None if cell is not None else collect(plan, out)
-    return CompareResult(out, plan, comparison, _finished(plan, out), cell, failed=failed)
+        run_cells(plan, missing, out, at_once, reporter, work)
 
 
 def job_count(jobs: int | None, plan: ComparisonPlan) -> int:

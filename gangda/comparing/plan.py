@@ -1,9 +1,10 @@
 """What a comparison will do, fixed and hashed before its first cell runs: `plan.json`."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO
 from gangda.statistics.verdicts import margin_rule
 
+PLAN, OWNER = "plan.json", "a comparison"
 PROTOCOL = 7  # raise it when cells of the same configuration would come out otherwise
 
 
@@ -93,7 +95,7 @@ class ComparisonPlan:
     def as_dict(self) -> dict[str, Any]:
         """The content of `plan.json`."""
         return {
-            "kind": "comparison plan",
+            "kind": f"plan of {OWNER}",
             "hash": self.hash,
             "fixed": self.fixed,
             "judging": self.judging,
@@ -135,59 +137,76 @@ def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
     Raises:
         RunError: a folder of something else, or a plan that differs; the difference is named.
     """
-    path = out / "plan.json"
-    # The names are read before looking for the plan: another start may write its plan in between.
-    if foreign_names(out, (".lock",), (path.name,)) and not path.exists():
-        raise RunError(f"{out}: not a comparison's folder, and not empty; choose another --out")
-    with lock_folder(out, wait=True):
-        if path.exists():
-            plan = _continued(plan, path)
+    with locked_plan(out, OWNER) as there:
+        if there is not None:
+            plan = _extended(plan, there, out)
         _write(plan, out)
     return plan
 
 
-def _continued(plan: ComparisonPlan, path: Path) -> ComparisonPlan:
+@contextlib.contextmanager
+def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
+    """The `plan.json` of a folder of `owner` ("a comparison"), None where there is none yet; no other process writes it meanwhile.
+
+    Raises:
+        RunError: a folder of something else, or a damaged plan.
+    """
+    path = out / PLAN
+    # The names are read before looking for the plan: another start may write its plan in between.
+    if foreign_names(out, (".lock",), (PLAN,)) and not path.exists():
+        raise RunError(f"{out}: not {owner}'s folder, and not empty; choose another --out")
+    with lock_folder(out, wait=True):
+        there = read_json(path) if path.exists() else None
+        if there is not None and there.get("kind") != f"plan of {owner}":
+            raise RunError(f"{path}: not the plan of {owner}; choose another --out")
+        if there is not None and not isinstance(there.get("fixed"), dict):
+            raise RunError(f"{path}: damaged; put it back, or choose another --out")
+        yield there
+
+
+def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> ComparisonPlan:
     """The plan with the extensions of the one on disk, which it must agree with."""
-    there = read_json(path)
-    if there.get("kind") != "comparison plan":
-        raise RunError(f"{path}: not the plan of a comparison; choose another --out")
-    numbers = (
-        [there.get("seeds"), *there["extensions"]] if isinstance(there.get("extensions"), list) else [None]
-    )
-    if not isinstance(there.get("fixed"), dict) or not all(type(number) is int for number in numbers):
-        raise RunError(f"{path}: damaged; put it back, or choose another --out")
-    _refuse_change(plan, there, path.parent)
+    extensions = there.get("extensions")
+    numbers = [there.get("seeds"), *(extensions if isinstance(extensions, list) else [None])]
+    if not all(type(number) is int for number in numbers):
+        raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
+    refuse_change(there["fixed"], plan.fixed, out)
     earlier = int(there["seeds"])
+    if len(plan.cells) < earlier:
+        raise RunError(
+            f"{out}: its plan has {earlier} seeds, this command {len(plan.cells)}; "
+            f"seeds can be added, not taken away: choose another --out"
+        )
     added = (earlier,) if len(plan.cells) > earlier else ()
     plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
     if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
-        raise RunError(f"{path}: was judged in another way; choose another --out")
+        raise RunError(f"{out / PLAN}: was judged in another way; choose another --out")
     return plan
 
 
 def _write(plan: ComparisonPlan, out: Path) -> None:
     """Write the plan first: it marks the folder as this comparison's. Files that are there already stay as they are."""
     path, text = out / "config.yaml", resolve.dump(plan.config).encode()
-    if not (out / "plan.json").exists() or read_json(out / "plan.json")["seeds"] != len(plan.cells):
-        write_json(out / "plan.json", plan.as_dict())
+    if not (out / PLAN).exists() or read_json(out / PLAN)["seeds"] != len(plan.cells):
+        write_json(out / PLAN, plan.as_dict())
     if not path.exists() or path.read_bytes() != text:
         write_bytes(path, text)
 
 
-def _refuse_change(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> None:
-    before, after = flatten(there["fixed"]), flatten(plan.fixed)
-    changed = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+def refuse_change(before: Mapping[str, Any], after: Mapping[str, Any], out: Path) -> None:
+    """Refuse to go on in a folder with other fixed values than its plan has.
+
+    Raises:
+        RunError: the first difference is named.
+    """
+    old, new = flatten(before), flatten(after)
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if changed:
         key = changed[0]
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise RunError(
-            f"{out}: its plan has {key} = {before.get(key)}, this command has {after.get(key)}{more}; "
+            f"{out}: its plan has {key} = {old.get(key)}, this command has {new.get(key)}{more}; "
             f"a plan is not changed once made: choose another --out"
-        )
-    if len(plan.cells) < there["seeds"]:
-        raise RunError(
-            f"{out}: its plan has {there['seeds']} seeds, this command {len(plan.cells)}; "
-            f"seeds can be added, not taken away: choose another --out"
         )
 
 

@@ -7,14 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from gangda import comparing
+from gangda import comparing, experiments
 from gangda.augmenting.selection import Candidate
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import arm_evaluator
 from gangda.comparing.added_images import SOURCES, AddedImages
 from gangda.comparing.arm_sets import choices_of, fixed_filters
 from gangda.comparing.plan import make_plan
-from gangda.comparing.sweeps.scored import score_plan
+from gangda.comparing.sweeps.scored import Scored
 from gangda.config.architectures import PcaSpec
 from gangda.config.schema import (
     Budget,
@@ -230,7 +230,7 @@ def test_what_cannot_be_chosen_is_refused_when_it_is_planned(tmp_path, change, c
 
 def test_scored_samples_have_nobody_who_chooses():
     with pytest.raises(UsageError, match="--filter auto: samples are scored here"):
-        score_plan(dataclasses.replace(experiment(filter=("auto",))))
+        Scored(experiments.read("capacity")).plan(experiment(filter=("auto",)))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gangda.comparing.added_images import SOURCES
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import finish_cell
 from gangda.comparing.storage import cell_path, failures_of, read_cell, write_cell
-from gangda.comparing.sweeps import experiment
+from gangda.comparing.sweeps import sweep
 from gangda.comparing.workers import run_cells
 from gangda.config import resolve
 from gangda.config.recipes import Budget
@@ -227,18 +227,18 @@ vary: {{arch.components: [2, 4, 6]}}
         return real(own, *rest)
 
     monkeypatch.setitem(SOURCES, "generator", sometimes)
-    result = experiment(asked, configs, tmp_path / "out", jobs=1)
+    result = sweep(asked, configs, tmp_path / "out", jobs=1)
     first, second, third = result.findings.rows
     assert (result.cells, result.finished) == (9, 5)
-    assert np.isnan(second["scores"]).tolist() == [False, True, False]
-    assert np.isnan(third["scores"]).all()
+    assert np.isnan(second.scores).tolist() == [False, True, False]
+    assert np.isnan(third.scores).all()
     [difference] = result.findings.differences
-    kept = np.delete(np.subtract(second["scores"], first["scores"]), 1)
+    kept = np.delete(np.subtract(second.scores, first.scores), 1)
     assert difference.deltas == pytest.approx(kept)
-    assert second["mean"] == pytest.approx(np.nanmean(second["scores"]))
+    assert second.mean == pytest.approx(np.nanmean(second.scores))
     assert "components=4: FAILED: 1 of 3 cells has no result" in result.findings.notes[0]
     assert result.findings.headline.endswith("components=6: Without cells 0, 1, 2, which failed.")
     page = (tmp_path / "out/report.html").read_text()
     assert "components=6: FAILED: 3 of 3" in page
-    again = experiment(asked, configs, tmp_path / "out", jobs=0)
-    assert again.findings.as_dict() == result.findings.as_dict()
+    again = sweep(asked, configs, tmp_path / "out", jobs=0)
+    assert again.as_dict() == result.as_dict()

@@ -11,7 +11,8 @@ from test_fuzz import depths, fuzz, refused_or_read
 from gangda.classifying import classify
 from gangda.classifying.ensemble import ClassifierEnsemble, cached_ensemble
 from gangda.classifying.fit import fit_classifier
-from gangda.comparing.sweeps.identity import Identity
+from gangda.comparing.plan import digest
+from gangda.comparing.sweeps import _claim
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data import cache
 from gangda.data.sources.raw import RawSource
@@ -126,16 +127,16 @@ def test_the_scores_that_ratings_are_set_against(tmp_path, depth, answers, sampl
 
 @depths
 def test_plan_of_an_experiment_over_settings(tmp_path, depth):
-    one = Identity("mine", {"measure": "score", "variants": [["a", "1"], ["b", "2"]]})
-    one.claim(tmp_path)
+    fixed = {"experiment": "mine", "measure": "score", "variants": {"00-a": {"name": "a", "plan": "1"}}}
+    _claim(fixed, tmp_path)
     path = tmp_path / "plan.json"
     good = path.read_bytes()
 
     def check(data):
         write(path, data)
         with refused_or_read:
-            one.claim(tmp_path)
-            assert json.loads(data)["hash"] == one.hash
+            _claim(fixed, tmp_path)
+            assert json.loads(data)["hash"] == digest(fixed)
         assert path.read_bytes() == data  # the folder of another experiment stays as it is
 
     fuzz(depth, spoilt(good), check)

@@ -1,36 +1,43 @@
-"""`gangda compare --experiment`: one question under several settings, each variant a folder of its own.
+"""`gangda compare --experiment`: one question under several settings, each variant in its own folder.
 
 plan.json            which experiment this is, fixed before anything runs
 experiment.json      everything found, and how settings differ
 report.html          the same for people
-variants/<n>-<name>/ of measure "compare": an experiment as `gangda compare` makes it, report and all;
+variants/<n>-<name>/ of measure "compare": a comparison as `gangda compare` makes it, report and all;
                      of measure "score": plan.json, config.yaml and a file for each seed
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
+from gangda.comparing.sweeps.compared import Compared
 from gangda.comparing.sweeps.findings import Findings, find, publish
-from gangda.comparing.sweeps.identity import Identity
-from gangda.comparing.sweeps.measures import MEASURES, Measure, Setting
+from gangda.comparing.sweeps.scored import Scored
+from gangda.comparing.sweeps.settings import Measure, Setting
 from gangda.config.schema import ComparisonConfig
-from gangda.errors import DataError, IncompleteError, OutcomeError, UsageError
+from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
+from gangda.runtime.files import write_json
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 
-__all__ = ["ExperimentResult", "experiment"]
+__all__ = ["SweepResult", "sweep"]
+
+OWNER = "an experiment"
+MEASURES: Mapping[str, Callable[[Experiment], Measure]] = {"compare": Compared, "score": Scored}
+NAMED = ("name", "title", "question", "origin", "measure", "varied")  # of the experiment, what results repeat
 
 
 @dataclass(frozen=True)
-class ExperimentResult:
+class SweepResult:
     """What `gangda compare --experiment` reports; `findings` is None for a rehearsal or a single cell."""
 
     out: Path
-    about: dict[str, Any]
+    about: Mapping[str, Any]
     findings: Findings | None
     cells: int
     finished: int
@@ -50,12 +57,12 @@ class ExperimentResult:
             "dry_run": self.dry_run,
             "cells": self.cells,
             "finished": self.finished,
-            **({} if self.findings is None else self.findings.as_dict()),
+            **({} if self.findings is None else to_plain(self.findings)),
         }
 
 
-def experiment(
-    asked: Experiment,
+def sweep(
+    experiment: Experiment,
     configs: Mapping[str, ComparisonConfig],
     out: Path | None,
     *,
@@ -63,133 +70,126 @@ def experiment(
     cell: int | None = None,
     dry_run: bool = False,
     reporter: Reporter = SILENT,
-) -> ExperimentResult:
+) -> SweepResult:
     """Run what is missing of every variant, and judge how they differ.
 
     Args:
-        asked: the experiment.
+        experiment: what is asked.
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
         jobs, cell, dry_run: as for `gangda compare`; cells are counted through all variants.
-        reporter: hears of progress.
+        reporter: receives progress.
 
     Raises:
         UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
-        RunError: `out` is another experiment's folder, or somebody else's.
+        RunError: `out` is another experiment's folder, or something else's.
         IncompleteError: `jobs` is 0 and cells are missing.
         OutcomeError: every cell of every variant failed.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
-    measure = MEASURES[asked.measure](asked)
-    plans = _planned(configs, measure)
-    identity = Identity.of(asked, plans, measure.figures[0])
-    out = Path("experiments") / f"{asked.name}-{identity.hash[:8]}" if out is None else out
-    settings = _settings(configs, plans, out)
-    about = _about(asked, settings)
-    if dry_run:
-        return ExperimentResult(out, about, None, *_count(settings, measure), dry_run=True)
-    if cell is not None:
-        _refuse_beyond(cell, settings)
-    identity.claim(out)
-    _run(settings, measure, jobs, cell, reporter)
-    cells, finished = _count(settings, measure)
-    if cell is not None:
-        return ExperimentResult(out, about, None, cells, finished)
-    lost = sum(len(measure.failed(setting)) for setting in settings)
-    if lost == cells:
-        raise OutcomeError(f"{out}: all {cells} cells failed; {measure.failed(settings[0])[0]}")
-    if finished + lost < cells:
-        raise IncompleteError(f"{out}: {_missing(settings, measure)}; run the same command without --jobs 0")
-    findings = find(asked, settings, measure)
-    publish(out, about, findings)
-    return ExperimentResult(out, about, findings, cells, finished)
+    measure = MEASURES[experiment.measure](experiment)
+    settings = _settings(configs, measure)
+    fixed = _fixed(experiment, settings)
+    out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
+    settings = [replace(one, folder=out / one.folder) for one in settings]
+    about = {
+        **to_plain({key: getattr(experiment, key) for key in NAMED}),
+        "variants": [one.name for one in settings],
+        "seeds": settings[0].config.compare.seeds,
+    }
+    cells = [(setting, index) for setting in settings for index in range(len(setting.plan.cells))]
+    if not dry_run:
+        if cell is not None and cell >= len(cells):
+            raise UsageError(f"--cell {cell}: the experiment has cells 0 to {len(cells) - 1}")
+        _claim(fixed, out)
+        if cell is not None:
+            setting, index = cells[cell]
+            measure.run(setting, 1, index, reporter)
+        else:
+            _run(settings, jobs, reporter)
+    finished = sum(len(setting.finished()) for setting in settings)
+    findings = None
+    if not dry_run and cell is None:
+        _refuse_incomplete(settings, out, len(cells))
+        findings = find(experiment, settings, measure)
+        publish(out, about, findings)
+    return SweepResult(out, about, findings, len(cells), finished, dry_run)
 
 
-def _settings(
-    configs: Mapping[str, ComparisonConfig], plans: Mapping[str, ComparisonPlan], out: Path
-) -> list[Setting]:
-    """The variants in their order, each with its folder."""
-    return [
-        Setting(name, config, out / "variants" / f"{index:02d}-{_slug(name)}", plans[name])
-        for index, (name, config) in enumerate(configs.items())
-    ]
-
-
-def _planned(configs: Mapping[str, ComparisonConfig], measure: Measure) -> dict[str, ComparisonPlan]:
-    """Every variant planned and checked, before any work.
+def _settings(configs: Mapping[str, ComparisonConfig], measure: Measure) -> list[Setting]:
+    """Every variant planned and checked, before any work; folders are relative to the experiment's.
 
     Raises:
         UsageError, DataError: the first one that cannot run, named.
     """
     if len({config.compare.seeds for config in configs.values()}) > 1:
         raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
-    plans = {}
-    for name, config in configs.items():
+    settings = []
+    for index, (name, config) in enumerate(configs.items()):
+        slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
         try:
-            plans[name] = measure.plan(config)
+            plan = measure.plan(config)
         except (UsageError, DataError) as error:
             raise type(error)(f"variant '{name}': {error}") from error
-    return plans
+        settings.append(Setting(name, config, Path("variants") / f"{index:02d}-{slug}", plan, measure))
+    return settings
 
 
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
+def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any]:
+    """What may not change once the folder exists: anything but the number of seeds.
 
-
-def _about(asked: Experiment, settings: Sequence[Setting]) -> dict[str, Any]:
+    Metrics beside the one that variants are compared in may be added later. The first variant is the reference.
+    """
     return {
-        "name": asked.name,
-        "title": asked.title,
-        "question": asked.question,
-        "origin": asked.origin,
-        "measure": asked.measure,
-        "varied": list(asked.varied),
-        "variants": [setting.name for setting in settings],
-        "seeds": settings[0].config.compare.seeds,
+        "experiment": experiment.name,
+        "measure": experiment.measure,
+        "figure": settings[0].measure.figures[0],
+        "between": experiment.between,
+        "repeats": experiment.repeats,
+        "variants": {one.folder.name: {"name": one.name, "plan": one.plan.hash} for one in settings},
     }
 
 
-def _count(settings: Sequence[Setting], measure: Measure) -> tuple[int, int]:
-    """Cells in all, and finished ones."""
-    done = [measure.finished(setting) for setting in settings]
-    return sum(len(setting.plan.cells) for setting in settings), sum(map(len, done))
+def _claim(fixed: Mapping[str, Any], out: Path) -> None:
+    """Write the experiment's `plan.json`, or check that it is the folder's.
+
+    Raises:
+        RunError: it is another experiment's, or something else's.
+    """
+    with locked_plan(out, OWNER) as there:
+        if there is None:
+            write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
+            return
+        refuse_change(there["fixed"], fixed, out)
+        if there.get("hash") != digest(fixed):
+            raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
 
 
-def _done(setting: Setting, measure: Measure) -> set[int]:
-    """Indices of its cells that have a result, or a reason for having none."""
-    return measure.finished(setting) | {failure.index for failure in measure.failed(setting)}
-
-
-def _refuse_beyond(cell: int, settings: Sequence[Setting]) -> None:
-    count = sum(len(setting.plan.cells) for setting in settings)
-    if cell >= count:
-        raise UsageError(f"--cell {cell}: the experiment has cells 0 to {count - 1}")
-
-
-def _run(
-    settings: Sequence[Setting], measure: Measure, jobs: int | None, cell: int | None, reporter: Reporter
-) -> None:
-    """One variant after the other; with `cell`, that one cell. Whole variants too: they may not be judged yet."""
-    if cell is not None:
-        each = len(settings[0].plan.cells)
-        measure.run(settings[cell // each], 1, cell % each, reporter)
-        return
+def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> None:
+    """One variant after the other; complete ones too: they may not be judged yet."""
     for number, setting in enumerate(settings, start=1):
-        whole = len(_done(setting, measure)) == len(setting.plan.cells)
-        if jobs == 0 and not whole:
-            continue  # what is missing is said of all variants together
-        if not whole:
-            reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
-        measure.run(setting, jobs, None, reporter)
-
-
-def _missing(settings: Sequence[Setting], measure: Measure) -> str:
-    """The missing cells, by variant."""
-    parts = []
-    for number, setting in enumerate(settings):
-        done = _done(setting, measure)
-        missing = [cell.index for cell in setting.plan.cells if cell.index not in done]
+        missing = bool(setting.missing())
+        if missing and jobs == 0:
+            continue  # what is missing is reported of all variants together
         if missing:
-            first = number * len(setting.plan.cells)
-            parts.append(f"'{setting.name}' lacks cells {', '.join(str(first + index) for index in missing)}")
-    return "; ".join(parts)
+            reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
+        setting.measure.run(setting, jobs, None, reporter)
+
+
+def _refuse_incomplete(settings: Sequence[Setting], out: Path, cells: int) -> None:
+    """Refuse to judge an experiment that lacks cells, or of which all cells failed.
+
+    Raises:
+        IncompleteError, OutcomeError: the cells are named, or the first one's reason.
+    """
+    failed = [failure for setting in settings for failure in setting.failed()]
+    if len(failed) == cells:
+        raise OutcomeError(f"{out}: all {cells} cells failed; {failed[0]}")
+    parts, before = [], 0
+    for setting in settings:
+        numbers = [str(before + cell.index) for cell in setting.missing()]
+        before += len(setting.plan.cells)
+        if numbers:
+            parts.append(f"'{setting.name}' lacks cells {', '.join(numbers)}")
+    if parts:
+        raise IncompleteError(f"{out}: {'; '.join(parts)}; run the same command without --jobs 0")

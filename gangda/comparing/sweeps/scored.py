@@ -1,4 +1,4 @@
-"""One scored cell: draw the subset, train its generator, score its samples; its result is one JSON file."""
+"""Measure "score": every cell draws a subset, trains its generator, and scores the samples."""
 
 import functools
 import time
@@ -7,23 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
+from gangda.comparing import run_missing
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
-from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.comparing.storage import read_cell, work_of
+from gangda.comparing.sweeps.settings import Setting
 from gangda.comparing.training_curves import read_evaluations
 from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
-from gangda.experiments import RETRAINED
+from gangda.experiments import RETRAINED, Experiment
 from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
+from gangda.runtime.progress import Reporter
 from gangda.sampling.filters import is_circular
+from gangda.statistics.components import components_of
 from gangda.training import check as check_training
 
 
@@ -52,26 +58,79 @@ class ScoredCell:
     seconds: float
 
 
-def score_plan(config: ComparisonConfig) -> ComparisonPlan:
-    """The cells of a scored variant, after everything was checked that can be checked before.
+@dataclass(frozen=True)
+class Scored:
+    """Metrics of the samples of each seed's generator."""
 
-    Raises:
-        UsageError, DataError: what cannot be trained.
-    """
-    splits = load_splits(config.data, config.runtime.seed)
-    plan = make_plan(config, splits.fingerprint, None, None)
-    if AUTO in config.compare.filter:
-        raise UsageError("--filter auto: samples are scored here and no classifier chooses; name the filter")
-    check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
-    check_training(train_config(plan.config, config.arch, config.runtime.seed), splits.train, splits.labelled)
-    return plan
+    experiment: Experiment
+    kind: ClassVar[type[ScoredCell]] = ScoredCell
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The experiment's metrics."""
+        return self.experiment.metrics
+
+    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
+        """One cell for each seed.
+
+        Raises:
+            UsageError, DataError: what cannot be trained.
+        """
+        splits = load_splits(config.data, config.runtime.seed)
+        plan = make_plan(config, splits.fingerprint, None, None)
+        if AUTO in config.compare.filter:
+            raise UsageError(
+                "--filter auto: samples are scored here and no classifier chooses; name the filter"
+            )
+        check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
+        trained = train_config(plan.config, config.arch, config.runtime.seed)
+        check_training(trained, splits.train, splits.labelled)
+        return plan
+
+    def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
+        """Train and score the generators of all seeds, or of one."""
+        plan = publish(setting.plan, setting.folder)
+        work = functools.partial(run_score, metrics=self.figures, repeats=self.experiment.repeats)
+        missing = [one for one in setting.missing() if cell in (None, one.index)]
+        run_missing(plan, missing, setting.folder, jobs, reporter, work)
+
+    def read(self, folder: Path, cell: Cell) -> ScoredCell | None:
+        """One with all metrics and repeats; else None."""
+        found, repeats = read_cell(folder, cell, ScoredCell), self.experiment.repeats
+        if found is None or not set(self.figures) <= set(found.values):
+            return None
+        return found if repeats == 1 or len(found.repeats) == repeats else None
+
+    def value(self, config: ComparisonConfig, result: ScoredCell, figure: str) -> float | None:
+        """The metric's first value, or the mean over its classifiers."""
+        if figure == RETRAINED and result.repeats:
+            return float(np.mean(result.repeats))
+        return result.values[figure].value
+
+    def direction(self, results: Sequence[ScoredCell]) -> str:
+        """Of the first metric."""
+        return results[0].values[self.figures[0]].direction
+
+    def details(self, setting: Setting) -> dict[str, Any]:
+        """Floors, alarms, evaluations during training, and where the spread comes from."""
+        cells: list[ScoredCell] = setting.finished()
+        notes = {metric.note for cell in cells for metric in cell.metrics}
+        spread = (
+            components_of([cell.repeats for cell in cells]) if self.experiment.repeats > 1 and cells else None
+        )
+        return {
+            "floors": {name: _mean([cell.values[name].floor for cell in cells]) for name in self.figures},
+            "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
+            "evaluations": tuple(cell.evaluations for cell in cells),
+            "spread": spread,
+            "steps": cells[0].generator.steps if cells else None,
+            "seconds": _mean([cell.seconds for cell in cells]),
+        }
 
 
-def read_score(folder: Path, cell: Cell, metrics: Sequence[str], repeats: int = 1) -> ScoredCell | None:
-    """A scored cell; None where it is missing, damaged, another's, or lacks one of the metrics or repeats."""
-    found = read_cell(folder, cell, ScoredCell)
-    whole = found is not None and set(metrics) <= set(found.values)
-    return found if whole and found is not None and (repeats == 1 or len(found.repeats) == repeats) else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
 
 
 def run_score(
@@ -83,7 +142,7 @@ def run_score(
     metrics: Sequence[str],
     repeats: int = 1,
 ) -> None:
-    """Train, draw and score; publish the result. The generator goes on where an earlier attempt stopped.
+    """Train, draw and score; write the result. The generator goes on where an earlier attempt stopped.
 
     `repeats`: classifiers that CAS trains; the first one's figures are the metric's.
 

@@ -13,7 +13,7 @@ from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import ratios_of
 from gangda.comparing.cells import splits_of
 from gangda.comparing.storage import read_comparison, write_cell
-from gangda.comparing.sweeps import experiment
+from gangda.comparing.sweeps import sweep
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig, Runtime
 from gangda.errors import UsageError
@@ -141,10 +141,10 @@ vary: {data.per_class: [8, 6]}
         one.name: resolve.resolve({}, {}, (one.name, one.sections)).pick(ComparisonConfig)
         for one in asked.variants
     }
-    rows = experiment(asked, configs, tmp_path / "out", jobs=1).findings.rows
+    rows = sweep(asked, configs, tmp_path / "out", jobs=1).findings.rows
     page = (tmp_path / "out/report.html").read_text()
     for row in rows:
-        [sentence] = row["worth"]
+        [sentence] = row.worth
         assert sentence.startswith(
             ("generated: its ", "No exchange rate beside real: more real images did not")
         )

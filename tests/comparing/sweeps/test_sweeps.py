@@ -10,10 +10,9 @@ import pytest
 
 from gangda import experiments
 from gangda.comparing.cells import run_cell
-from gangda.comparing.sweeps import experiment
-from gangda.comparing.sweeps.findings import _best
-from gangda.comparing.sweeps.measures import MEASURES, Scored
-from gangda.comparing.sweeps.scored import run_score
+from gangda.comparing.sweeps import MEASURES, sweep
+from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of
+from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
@@ -45,7 +44,7 @@ def read(tmp_path, text):
 
 
 def run(tmp_path, text, **options):
-    return experiment(*read(tmp_path, text), tmp_path / "out", **{"jobs": 1, **options})
+    return sweep(*read(tmp_path, text), tmp_path / "out", **{"jobs": 1, **options})
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +75,9 @@ def test_variants_that_are_not_compared_with_each_other_give_their_own_verdicts(
     result = run(tmp_path, text)
     rows, headline = result.findings.rows, result.findings.headline
     assert result.findings.differences == ()
-    assert all(row["verdict"].startswith("Underpowered: 2 seeds") for row in rows)
-    several = [f"{row['name']}: {row['verdict']}" for row in rows]
-    assert headline == " ".join(several if len(rows) > 1 else [rows[0]["verdict"]])
+    assert all(row.verdict.startswith("Underpowered: 2 seeds") for row in rows)
+    several = [f"{row.name}: {row.verdict}" for row in rows]
+    assert headline == " ".join(several if len(rows) > 1 else [rows[0].verdict])
 
 
 def test_the_report_is_one_page_that_says_so(compared):
@@ -140,8 +139,8 @@ def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
         result = run(tmp_path, more, jobs=0)
         assert result.finished == result.cells == 2 * seeds
         for row in result.findings.rows:
-            assert len(row["scores"]) == seeds
-            assert all(len(arm["scores"]) == seeds for arm in row.get("arms", ()))
+            assert len(row.scores) == seeds
+            assert all(len(arm.scores) == seeds for arm in row.arms)
 
 
 def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
@@ -154,11 +153,11 @@ def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
     [file] = (variant / "scores").iterdir()
     assert not list(variant.glob("work/*/gan/checkpoints"))
     whole = json.loads(file.read_text())
-    assert whole["finished"] is True
+    assert whole["seed"] == 0
     file.write_text(json.dumps({**whole, "seed": 7}))
     with pytest.raises(IncompleteError, match="lacks cells 0"):
         run(tmp_path, text, jobs=0)
-    assert run(tmp_path, text).findings.rows[0]["scores"] == first["scores"]
+    assert run(tmp_path, text).findings.rows[0].scores == first.scores
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
@@ -180,12 +179,13 @@ def test_images_that_changed_since_the_plan_are_refused(tmp_path, text):
     ],
 )
 def test_a_metric_without_a_value_is_left_untested(tmp_path, monkeypatch, lacking, note, tested):
-    real = Scored.read
+    real = Scored.value
 
-    def read(self, setting, figure):
-        return real(self, setting, figure) * (np.nan if setting.name == lacking else 1)
+    def value(self, config, result, figure):
+        found = real(self, config, result, figure)
+        return None if lacking == f"components={config.spec.components}" else found
 
-    monkeypatch.setattr(Scored, "read", read)
+    monkeypatch.setattr(Scored, "value", value)
     result = run(tmp_path, SCORED.replace("[4, 8]", "[4, 8, 16]").replace(", fid", ""))
     document = json.loads((tmp_path / "out/experiment.json").read_text())
     assert any(note in one for one in document["notes"])
@@ -202,15 +202,18 @@ def test_a_metric_without_a_value_is_left_untested(tmp_path, monkeypatch, lackin
 )
 def test_the_best_is_best_in_the_figures_own_direction(direction, share, best):
     means = {"a": 0.2, "b": 0.5, "c": 0.9, "none": float("nan")}
-    rows = [{"name": name, "mean": mean, "floors": {"x": 0.6}} for name, mean in means.items()]
-    assert _best(rows, "x", direction, share).startswith(f"Best mean: {best} (")
-    assert "No variant can be called best" in _best(rows[3:], "x", direction, share)
+    rows = tuple(
+        VariantRow(name, name, (mean,), mean, 0.0, None, {"x": mean}, (), floors={"x": 0.6})
+        for name, mean in means.items()
+    )
+    assert best_of(Findings("x", direction, share, 0.05, rows, (), ())).startswith(f"Best mean: {best} (")
+    assert "No variant can be called best" in best_of(Findings("x", direction, share, 0.05, rows[3:], (), ()))
 
 
 def test_fid_is_better_lower(tmp_path):
     result = run(tmp_path, SCORED.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1"))
-    best = min(result.findings.rows, key=lambda row: row["mean"])
-    assert result.findings.headline.startswith(f"Best mean: {best['name']}, ")
+    best = min(result.findings.rows, key=lambda row: row.mean)
+    assert result.findings.headline.startswith(f"Best mean: {best.name}, ")
     assert "lower is better" in (tmp_path / "out/report.html").read_text()
 
 
@@ -239,14 +242,14 @@ def test_a_folder_of_another_experiment_is_refused(compared, tmp_path, change):
     _, folder = compared
     before = sorted(folder.rglob("*"))
     asked, configs = read(tmp_path, COMPARED.replace(*change))
-    with pytest.raises(RunError, match="holds mine with other variants or settings") as error:
-        experiment(asked, configs, folder / "out", jobs=1)
+    with pytest.raises(RunError, match="its plan has (variants|figure)") as error:
+        sweep(asked, configs, folder / "out", jobs=1)
     assert "\n" not in str(error.value)
     renamed = dataclasses.replace(read(tmp_path, COMPARED)[0], name="other")
-    with pytest.raises(RunError, match="holds the experiment mine, not other"):
-        experiment(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
-    with pytest.raises(RunError, match="not the plan of such an experiment"):
-        experiment(*read(tmp_path, COMPARED), folder / "out/variants/00-components-4", jobs=1)
+    with pytest.raises(RunError, match="its plan has experiment = mine, this command has other"):
+        sweep(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
+    with pytest.raises(RunError, match="not the plan of an experiment over settings"):
+        sweep(*read(tmp_path, COMPARED), folder / "out/variants/00-components-4", jobs=1)
     assert sorted(folder.rglob("*")) == before
 
 
@@ -277,23 +280,23 @@ def test_the_spread_of_cas_is_taken_apart(tmp_path):
     )
     text = text.replace("per_class: 12", "per_class: 8")
     single = run(tmp_path, text).findings.rows[0]
-    again = experiment(*read(tmp_path, text + "repeats: 3\n"), tmp_path / "more", jobs=1).findings.rows[0]
+    again = sweep(*read(tmp_path, text + "repeats: 3\n"), tmp_path / "more", jobs=1).findings.rows[0]
     cells = [json.loads(path.read_text()) for path in (tmp_path / "more").rglob("scores/*.json")]
     cells.sort(key=lambda cell: cell["seed"])
     assert [len(set(cell["repeats"])) > 1 for cell in cells] == [True, True]
-    assert [cell["repeats"][0] for cell in cells] == pytest.approx(single["scores"])
-    assert again["scores"] == pytest.approx([np.mean(cell["repeats"]) for cell in cells])
-    spread = again["spread"]
-    assert (spread["groups"], spread["repeats"]) == (2, 3)
-    assert spread["within"] == pytest.approx(
+    assert [cell["repeats"][0] for cell in cells] == pytest.approx(single.scores)
+    assert again.scores == pytest.approx([np.mean(cell["repeats"]) for cell in cells])
+    spread = again.spread
+    assert (spread.groups, spread.repeats) == (2, 3)
+    assert spread.within == pytest.approx(
         np.sqrt(np.mean([np.var(cell["repeats"], ddof=1) for cell in cells]))
     )
-    assert "spread" not in single
+    assert single.spread is None
     page = (tmp_path / "more/report.html").read_text()
     assert "Where the spread comes from" in page
     assert page.count("<caption>") == page.count("<table>") == 2
-    with pytest.raises(RunError, match="other variants or settings"):
-        experiment(*read(tmp_path, text), tmp_path / "more", jobs=1)
+    with pytest.raises(RunError, match="its plan has repeats = 3, this command has 1"):
+        sweep(*read(tmp_path, text), tmp_path / "more", jobs=1)
 
 
 @pytest.mark.parametrize("line", ["repeats: 0", "repeats: true", "repeats: 101", "repeats: 2"])
