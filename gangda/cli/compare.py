@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gangda.comparing import CompareResult
-    from gangda.comparing.comparison import Comparison, TunedTable
+    from gangda.comparing.analyses.tuned_steps import TunedTable
+    from gangda.comparing.comparison import Comparison
     from gangda.config.schema import ComparisonConfig
     from gangda.statistics.values import Judgement
 
@@ -124,12 +125,13 @@ def show_result(out: "Console", result: "CompareResult") -> None:
         return
     show_arms(out, comparison)
     show_contrasts(out, comparison.judgement)
-    if comparison.tuned is not None:
-        show_tuned(out, comparison.tuned)
+    if "tuned_steps" in comparison.analyses:
+        show_tuned(out, comparison.analyses["tuned_steps"])
     show_compared_filters(out, comparison.filters)
     say(out, comparison.headline)
-    for sentence in comparison.exchange.sentences if comparison.exchange else ():
-        say(out, sentence)
+    for found in comparison.analyses.values():
+        for sentence in found.sentences:
+            say(out, sentence)
     for note in comparison.notes:
         say(out, note)
     say(out, f"report: {result.report}")

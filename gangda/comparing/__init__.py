@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.arm_sets import check_filters, chooses, plan_of, train_config
+from gangda.comparing.arm_sets import check_filters, plan_of, train_config
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
-from gangda.comparing.preflight import check
+from gangda.comparing.preflight import check, uses_validation
 from gangda.comparing.results import collect
 from gangda.comparing.storage import failures_of, missing_of, read_cell
 from gangda.comparing.workers import Work, run_cells
@@ -187,7 +187,7 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
         raise UsageError(
             f"--data {config.data.source}: a comparison of classifiers needs labelled images of two classes or more"
         )
-    if chooses(config.compare) and len(splits.validation) == 0:
+    if uses_validation(config) and len(splits.validation) == 0:
         raise UsageError(
             "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall: "
             "too few images for validation, so nothing to choose by"

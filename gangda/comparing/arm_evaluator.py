@@ -63,6 +63,7 @@ class ArmEvaluator:
         added: AddedImages,
         context: DeviceContext,
         progress: Progress,
+        other_fits: int = 0,
     ) -> None:
         self._config, self._seed, self._splits, self._added = config, seed, splits, added
         self._classifier = same_steps(config.classifier, len(splits.train))
@@ -71,10 +72,8 @@ class ArmEvaluator:
         self._teachers: list[FittedClassifier] = []
         self._chosen: dict[str, Candidate] = {}
         self._done = 0
-        arms = config.compare.arms
-        self._fits = sum(len(self._candidates(arm)) for arm in arms)  # for the progress bar
-        self._fits += 2 if config.compare.second_classifier else 0
-        self._fits += len(arms) * len(config.compare.tune_steps)
+        # For the progress bar; `other_fits` are those of `again`.
+        self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms) + other_fits
 
     def run(self, name: str) -> ArmResult:
         """Choose the ratio, and the filters, on validation; then evaluate that one on test, once."""

@@ -105,9 +105,9 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
 
 
 def chooses(compare: CompareConfig) -> bool:
-    """Whether validation images decide what an arm adds, or for how long it trains."""
+    """Whether validation images decide what an arm adds."""
     by_recall = any(find(name)[0].by_recall for name in compare.arms)
-    return len(compare.candidates) > 1 or AUTO in compare.filter or by_recall or bool(compare.tune_steps)
+    return len(compare.candidates) > 1 or AUTO in compare.filter or by_recall
 
 
 def fixed_filters(compare: CompareConfig) -> Filters:

@@ -147,44 +147,6 @@ class Recognised:
 
 
 @dataclass(frozen=True, eq=False)
-class SecondArm:
-    """An arm with the second classifier."""
-
-    ratio: float | None
-    seconds: float
-    test: Evaluation
-
-
-@dataclass(frozen=True, eq=False)
-class SecondFit:
-    """The arms of the first primary difference with the second classifier; no arms, but a reason, where it failed."""
-
-    classifier: str
-    contrast: str
-    arms: Mapping[str, SecondArm]
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class StepsTrial:
-    """A number of steps that an arm tried; where training failed it has a reason in place of a score."""
-
-    steps: int
-    validation: float | None = None
-    seconds: float | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class TunedFit:
-    """An arm with the steps that its validation images chose; neither steps nor a test where all of them failed."""
-
-    steps: int | None
-    candidates: tuple[StepsTrial, ...]
-    test: Evaluation | None
-
-
-@dataclass(frozen=True, eq=False)
 class ClassImages:
     """Images of one class, uint8 (n, H, W, C); `generated` is None where the arms need no generator."""
 
@@ -255,7 +217,8 @@ class CellResult:
         rows: of the splits "train", "validation" and "test".
         test_labels: uint16 (m,); empty in `comparison.json`, which has them once for all cells.
         generators: by architecture; `arm_sets.LEAKY` is one that saw too much.
-        arms, tuned: by arm name; `tuned` is None where no steps were to choose from.
+        arms: by name.
+        analyses: by name, what each found in the cell, in a type of its own (`Analysis.cell_type`).
         recognised: None where the arms need no generator, or `real` is none of them.
         pictures: of the first cells only; None in `comparison.json`.
     """
@@ -273,8 +236,7 @@ class CellResult:
     runtime: Runtime
     generators: Mapping[str, GeneratorRecord]
     arms: Mapping[str, ArmResult]
-    second: SecondFit | None
-    tuned: Mapping[str, TunedFit] | None
+    analyses: Mapping[str, Any]
     recognised: Recognised | None
     pictures: Pictures | None
     seconds: float

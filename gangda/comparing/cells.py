@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.analyses.second_classifier import fit_second
-from gangda.comparing.analyses.tuned_steps import fit_tuned
+from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.arm_sets import wanted_by
 from gangda.comparing.cell_result import CellResult, FailedCell, GeneratorRecord, SplitRows
@@ -85,11 +84,15 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.added, arch)  # the slowest part first, for an even progress bar
-    evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress)
+    planned = planned_analyses(config)
+    fits = sum(additions.fits for additions in planned.values())
+    evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)
     arms = {}
     for name in config.compare.arms:
         with _naming(name):
             arms[name] = evaluator.run(name)
+    known = load_analyses()
+    analyses = {name: known[name].run_in_cell(evaluator, config) for name in planned}
     return CellResult(
         index=cell.index,
         seed=cell.seed,
@@ -102,8 +105,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         runtime=config.runtime,
         generators={key: _with_curves(record, added.folder(key)) for key, record in added.records.items()},
         arms=arms,
-        second=fit_second(evaluator, config.compare),
-        tuned=fit_tuned(evaluator, config.compare),
+        analyses={name: part for name, part in analyses.items() if part is not None},
         recognised=evaluator.recognised(),
         pictures=pictures_of(added) if cell.index < PICTURED_CELLS else None,
         seconds=time.monotonic() - began,

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gangda.comparing.analyses.calibration import calibration_note
-from gangda.comparing.analyses.exchange_rate import refusal
 from gangda.comparing.cell_result import CellResult, FailedCell
-from gangda.comparing.comparison import CalibrationRow
 from gangda.comparing.plan import ComparisonPlan
 
 ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
@@ -27,10 +24,10 @@ def varied(plan: ComparisonPlan) -> str:
 def notes_of(
     plan: ComparisonPlan,
     cells: Sequence[CellResult],
-    calibration: Sequence[CalibrationRow] = (),
+    found: Sequence[str] = (),
     failed: Sequence[FailedCell] = (),
 ) -> tuple[str, ...]:
-    """Conditions and alarms, most important first."""
+    """Conditions and alarms, most important first; `found` are those of the analyses."""
     notes = [failure_note(failed, len(plan.cells))]
     if plan.run is not None:
         notes.append(
@@ -45,7 +42,7 @@ def notes_of(
         notes.append(
             "Every seed has the same real images (no --per-class): the verdict is about this training set."
         )
-    notes += [calibration_note(calibration), _collapse_alarm(cells), refusal(plan.config.compare)]
+    notes += [_collapse_alarm(cells), *found]
     return tuple(note for note in notes if note)
 
 

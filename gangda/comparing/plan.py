@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.classifying.networks import custom
+from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import own_archs, train_config
 from gangda.comparing.preflight import check
 from gangda.config import resolve
@@ -238,6 +239,7 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
         "others": {arch: _trained_as(config, arch) for arch in own_archs(config.compare.arms)},
+        "analyses": {name: dict(one.fixed) for name, one in planned_analyses(config).items() if one.fixed},
         "family": {
             "primary": list(family.primary),
             "procedure": PROCEDURES[family.procedure],
@@ -249,10 +251,9 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
 
 
 def _own_code(config: ComparisonConfig) -> dict[str, Any]:
-    """Hashes of the modules of the user's own classifiers: their code may change under its name."""
-    names = (config.classifier.classifier, config.compare.second_classifier)
-    own = {name: digest(custom.code_of(name)) for name in names if name and ":" in name}
-    return {"code": own} if own else {}
+    """Hash of the module of a user's own classifier: its code may change under its name."""
+    name = config.classifier.classifier
+    return {"code": {name: digest(custom.code_of(name))}} if ":" in name else {}
 
 
 def _trained_as(config: ComparisonConfig, arch: str) -> dict[str, Any]:
@@ -271,6 +272,4 @@ def _identity(fixed: Mapping[str, Any]) -> dict[str, Any]:
     compare = {key: value for key, value in fixed["compare"].items() if key not in judging}
     runtime = {key: value for key, value in fixed["runtime"].items() if key != "seed"}
     kept = {key: value for key, value in fixed.items() if key != "family"}
-    if compare["second_classifier"] is not None:
-        kept["second"] = fixed["family"]["primary"][:1]  # whose arms it is fitted to
     return {**kept, "compare": compare, "runtime": runtime}

@@ -1,9 +1,10 @@
 """Configurations that cannot be compared."""
 
+from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import chooses, ratios_of
-from gangda.config import architectures, catalog
+from gangda.config import architectures
 from gangda.config.arms import find, ratio_of
-from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 from gangda.statistics.families import family_of
 
@@ -26,17 +27,18 @@ def check(config: ComparisonConfig) -> None:
     archs = sorted({arch for arm, arch in found if arm.sampled})
     understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
-    if compare.second_classifier is not None:
-        _check_second(config.classifier.classifier, compare)
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
         raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")
-    if chooses(compare) and config.data.validation == 0:
+    if uses_validation(config) and config.data.validation == 0:
         raise UsageError(
             "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall go by validation images; "
             "give --validation above 0"
         )
-    if len(compare.tune_steps) == 1 or len(set(compare.tune_steps)) < len(compare.tune_steps):
-        raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
+
+
+def uses_validation(config: ComparisonConfig) -> bool:
+    """Whether validation images choose what an arm adds, or for how long it trains."""
+    return chooses(config.compare) or any(one.validation for one in planned_analyses(config).values())
 
 
 def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
@@ -67,20 +69,3 @@ def _check_arms(config: ComparisonConfig) -> None:
             raise UsageError(f"--arms {name}: with --replace a ratio is a share, 0 to 1")
         if find(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
             raise UsageError(f"--arms {name}: leaves no real image to train on then; give --replace below 1")
-
-
-def _check_second(first: str, compare: CompareConfig) -> None:
-    """Refuse a second classifier that tells nothing new.
-
-    Raises:
-        UsageError: an unknown name, the first one again, or no difference to fit it to.
-    """
-    second = str(compare.second_classifier)
-    if ":" not in second:  # else a classifier of the user's own
-        catalog.lookup("classifier", catalog.CLASSIFIERS, second)
-    if second == first:
-        raise UsageError(f"--second-classifier {second}: is --classifier already; give another")
-    if not family_of(compare.arms, compare.contrast).primary:
-        raise UsageError(
-            f"--second-classifier {second}: nothing is tested among these arms; give --contrast, or more --arms"
-        )

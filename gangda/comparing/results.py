@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 
 import gangda
-from gangda.augmenting.selection import FIGURES, words_of
-from gangda.comparing.analyses.calibration import calibrate
-from gangda.comparing.analyses.exchange_rate import exchange
-from gangda.comparing.analyses.second_classifier import second_opinion
-from gangda.comparing.analyses.tuned_steps import tuned_table
+from gangda.augmenting.selection import words_of
+from gangda.comparing.analyses import AnalysisResult, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
-from gangda.comparing.comparison import Comparison
+from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.comparing.notes import failure_words, notes_of, varied
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.rows import arm_row, filter_rows
@@ -48,31 +45,39 @@ def collect(plan: ComparisonPlan, out: Path) -> Comparison:
 def _compare(
     plan: ComparisonPlan, out: Path, cells: Sequence[CellResult], failed: Sequence[FailedCell]
 ) -> Comparison:
-    compare, arch = plan.config.compare, plan.config.arch
-    figure = FIGURES[compare.score_by]
+    arch = plan.config.arch
     judgement = _judge(plan, cells)
-    second = second_opinion(cells, judgement, compare.alpha, figure)
-    calibration = calibrate(compare.arms, judgement, compare.alpha)
-    arms = tuple(arm_row(cells, arm, arch) for arm in compare.arms)
-    headline = [judgement.headline, *([second.sentence] if second else [])]
+    arms = tuple(arm_row(cells, arm, arch) for arm in plan.config.compare.arms)
+    analyses = _analyse(plan, cells, judgement, arms)
+    headline = [judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
+    notes = [note for found in analyses.values() for note in found.notes]
     shared = f" --run {plan.run}" if plan.run else ""
     return Comparison(
         headline=" ".join(headline) + failure_words(failed),
-        notes=notes_of(plan, cells, calibration, failed),
+        notes=notes_of(plan, cells, notes, failed),
         varied=varied(plan),
         judgement=judgement,
         arms=arms,
         filters=filter_rows(cells, arch),
-        second=second,
-        tuned=tuned_table(cells, compare, figure),
-        calibration=calibration,
-        exchange=exchange(compare, judgement, arms, compare.alpha),
+        analyses=analyses,
         failed=tuple(failed),
         test_labels=cells[0].test_labels,
         cells=tuple(cells),
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
         versions=versions(),
     )
+
+
+def _analyse(
+    plan: ComparisonPlan, cells: Sequence[CellResult], judgement: Judgement, arms: Sequence[ArmRow]
+) -> dict[str, AnalysisResult]:
+    """What the analyses that are asked for found, by name."""
+    known = load_analyses()
+    found = {
+        name: known[name].judge([cell.analyses.get(name) for cell in cells], judgement, arms, plan.config)
+        for name in planned_analyses(plan.config)
+    }
+    return {name: result for name, result in found.items() if result is not None}
 
 
 def _judge(plan: ComparisonPlan, cells: Sequence[CellResult]) -> Judgement:

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 
+from gangda.comparing.analyses import read_parts
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import Cell, ComparisonPlan
@@ -57,6 +58,9 @@ def read_cell(out: Path, cell: Cell, kind: type[C]) -> C | None:
     """A cell's result of this kind; None where it is missing, damaged or another cell's."""
     try:
         result = from_plain(kind, read_hashed_json(cell_path(out, cell, kind)))
+        if isinstance(result, CellResult):
+            parts = read_parts(result.analyses, "cell_type")
+            result = dataclasses.replace(result, analyses=parts)
     except DataError:
         return None
     return result if result.id == cell.id else None
@@ -94,6 +98,11 @@ def read_comparison(out: Path) -> Comparison:
     plain = read_json(path)
     names = {field.name for field in dataclasses.fields(Comparison)}
     try:
-        return from_plain(Comparison, {name: plain[name] for name in plain if name in names})
+        found = from_plain(Comparison, {name: plain[name] for name in plain if name in names})
+        cells = tuple(
+            dataclasses.replace(cell, analyses=read_parts(cell.analyses, "cell_type")) for cell in found.cells
+        )
+        parts = read_parts(found.analyses, "result_type")
+        return dataclasses.replace(found, analyses=parts, cells=cells)
     except DataError as error:
         raise DataError(f"{path}: damaged ({error}); run the same command again") from None

@@ -289,6 +289,23 @@ METRICS: Mapping[str, Entry] = {
     "artefact": Entry("gangda.metrics.artefact:artefact", "AUC of a classifier that tells samples from real"),
 }
 
+# What a comparison finds beside the verdict, in the order of the report.
+ANALYSES: Mapping[str, Entry] = {
+    "second_classifier": Entry(
+        "gangda.comparing.analyses.second_classifier:SecondClassifier", "whether another classifier agrees"
+    ),
+    "tuned_steps": Entry(
+        "gangda.comparing.analyses.tuned_steps:TunedSteps", "every arm with steps chosen on validation images"
+    ),
+    "calibration": Entry(
+        "gangda.comparing.analyses.calibration:Calibration", "arms whose outcome is known beforehand"
+    ),
+    "exchange_rate": Entry(
+        "gangda.comparing.analyses.exchange_rate:ExchangeRateAnalysis",
+        "how many real images the added ones are worth",
+    ),
+}
+
 
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     """The entry called `name`; `kind` is the word for it in the message.

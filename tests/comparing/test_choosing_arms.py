@@ -1,7 +1,6 @@
 """Filters and shares of classes that the arms of a comparison choose on each seed's validation images."""
 
 import base64
-import dataclasses
 import json
 
 import numpy as np

@@ -171,7 +171,9 @@ def test_the_arm_that_failed_is_named_and_a_second_classifier_ends_no_cell(tmp_p
     monkeypatch.setattr(arm_evaluator, "fit_classifier", diverges)
     compare(small, tmp_path / "second", jobs=1)
     document = json.loads((tmp_path / "second/comparison.json").read_text())
-    assert [cell["second"]["reason"] for cell in document["cells"]] == ["the loss is NaN or infinite"] * 2
+    assert [cell["analyses"]["second_classifier"]["reason"] for cell in document["cells"]] == [
+        "the loss is NaN or infinite"
+    ] * 2
     assert "With logistic: failed in all 2 seeds" in document["headline"]
     first = dataclasses.replace(config(), arch="pca", spec=pca, classifier=ClassifierConfig("logistic", 2))
     with pytest.raises(OutcomeError, match=r"cell 0 \(seed 0\): arm real: the loss is NaN"):

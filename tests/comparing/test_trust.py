@@ -24,7 +24,8 @@ def outcomes(out, accuracy, seeds=10):
     finish(plan, out, accuracy)
     collect(plan, out)
     document = json.loads((out / "comparison.json").read_text())
-    return {row["arm"]: row["outcome"] for row in document["calibration"]}, " ".join(document["notes"])
+    rows = document["analyses"]["calibration"]["rows"]
+    return {row["arm"]: row["outcome"] for row in rows}, " ".join(document["notes"])
 
 
 def test_arms_with_a_known_answer_come_out_as_they_must(tmp_path):
@@ -73,25 +74,26 @@ def second_of(out, accuracy):
     plan = plan_for(out, second_classifier="resnet")
     finish(plan, out, accuracy)
     result = collect(plan, out)
-    return json.loads((out / "comparison.json").read_text())["second"], result
+    return json.loads((out / "comparison.json").read_text())["analyses"]["second_classifier"], result
 
 
 def test_the_second_classifier_agrees(tmp_path):
     second, result = second_of(tmp_path, ACCURACY)
     assert second["agrees"] is True
     assert second["mean"] == pytest.approx(0.04, abs=0.005)  # half of 8 points, by construction
-    assert result.headline.endswith(second["sentence"])
-    assert "the same sign" in second["sentence"]
+    assert result.headline.endswith(second["headline"])
+    assert "the same sign" in second["headline"]
 
 
 def test_the_second_classifier_disagrees(tmp_path):
     plan = plan_for(tmp_path, second_classifier="resnet")
     finish(plan, tmp_path, ACCURACY)
     for cell in plan.cells:
-        second = read_cell(tmp_path, cell, CellResult).second
+        second = read_cell(tmp_path, cell, CellResult).analyses["second_classifier"]
         names = ("traditional", "generated+traditional")
         swapped = dict(zip(names, (second.arms[name] for name in reversed(names)), strict=True))
-        change_cell(tmp_path, cell, second=dataclasses.replace(second, arms=swapped))
+        second = dataclasses.replace(second, arms=swapped)
+        change_cell(tmp_path, cell, analyses={"second_classifier": second})
     headline = collect(plan, tmp_path).headline
     assert "not the same sign, so this is no headline" in headline
     assert "Better, but not with resnet" in (tmp_path / "report.html").read_text()
@@ -102,11 +104,11 @@ def test_seeds_in_which_the_second_classifier_failed_are_left_out_of_its_say_alo
     plan = plan_for(tmp_path, second_classifier="resnet")
     finish(plan, tmp_path, ACCURACY)
     for cell in plan.cells[:lost]:
-        second = read_cell(tmp_path, cell, CellResult).second
+        second = read_cell(tmp_path, cell, CellResult).analyses["second_classifier"]
         failed = dataclasses.replace(second, arms={}, reason="the loss is NaN or infinite")
-        change_cell(tmp_path, cell, second=failed)
+        change_cell(tmp_path, cell, analyses={"second_classifier": failed})
     result = collect(plan, tmp_path)
-    second = json.loads((tmp_path / "comparison.json").read_text())["second"]
+    second = json.loads((tmp_path / "comparison.json").read_text())["analyses"]["second_classifier"]
     assert result.judgement.n == 10
     assert len(second["deltas"]) == 10 - lost
     assert second["agrees"] is (lost == 1)

@@ -2,10 +2,13 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gangda.classifying.evaluation import Evaluation, evaluate_predictions
+from gangda.comparing.analyses.second_classifier import SecondArm, SecondFit
+from gangda.comparing.analyses.tuned_steps import StepsTrial, TunedFit
 from gangda.comparing.cell_result import (
     ArmImages,
     ArmResult,
@@ -17,13 +20,9 @@ from gangda.comparing.cell_result import (
     Pictures,
     Recognised,
     SampleRecord,
-    SecondArm,
-    SecondFit,
     SplitRows,
-    StepsTrial,
     TrainingCurves,
     Trial,
-    TunedFit,
 )
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.storage import read_cell, write_cell
@@ -85,8 +84,7 @@ def cell_values(plan, cell, accuracy, recognised, sd, m) -> CellResult:
         test_labels=(np.arange(m) % 4).astype(np.uint16),
         runtime=plan.config.runtime,
         generators={"cdcgan": generator},
-        second=second(plan, accuracy, m, rng),
-        tuned=tuned(plan, accuracy, m, cell.seed),
+        analyses=analyses(plan, accuracy, m, rng, cell.seed),
         arms={
             arm: arm_values(arm, accuracy[arm] + rng.normal(0, sd), m, rng)
             for arm in plan.config.compare.arms
@@ -126,10 +124,18 @@ def evaluation(labels: np.ndarray, wrong: np.ndarray | slice) -> Evaluation:
     return dataclasses.replace(evaluate_predictions(labels, predicted, 4), train_accuracy=1.0)
 
 
-def second(plan, accuracy, m, rng) -> SecondFit | None:
+def analyses(plan, accuracy, m, rng, seed) -> dict[str, Any]:
+    """Parts of the analyses that are asked for."""
+    parts = {}
+    if plan.config.compare.second_classifier is not None:
+        parts["second_classifier"] = second(plan, accuracy, m, rng)
+    if plan.config.compare.tune_steps:
+        parts["tuned_steps"] = tuned(plan, accuracy, m, seed)
+    return parts
+
+
+def second(plan, accuracy, m, rng) -> SecondFit:
     """A ResNet on the first primary difference: half of what the usual classifier finds."""
-    if plan.config.compare.second_classifier is None:
-        return None
     names = ("generated+traditional", "traditional")
     half = {name: accuracy["traditional"] + (accuracy[name] - accuracy["traditional"]) / 2 for name in names}
     arms = {name: arm_values(name, half[name] + rng.normal(0, 0.002), m, rng) for name in names}
@@ -140,11 +146,9 @@ def second(plan, accuracy, m, rng) -> SecondFit | None:
     )
 
 
-def tuned(plan, accuracy, m, seed) -> dict[str, TunedFit] | None:
+def tuned(plan, accuracy, m, seed) -> dict[str, TunedFit]:
     """Every arm two points better, with more steps in every other seed."""
     numbers = plan.config.compare.tune_steps
-    if not numbers:
-        return None
     rng = np.random.default_rng(seed + 1000)
     trials = tuple(StepsTrial(steps, 0.8, 1.0) for steps in numbers)
     return {

@@ -1,1 +1,134 @@
-"""Analyses beside the verdict."""
+"""Analyses beside the verdict: each is one object, in a file of its own and with a line in `catalog.ANALYSES`.
+
+The plan, the cells, the results and the report go through all of them without naming any.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gangda.classifying.evaluation import Evaluation
+from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.config import catalog
+from gangda.config.schema import ComparisonConfig
+from gangda.errors import DataError
+from gangda.runtime.plain import from_plain
+from gangda.statistics.values import Judgement
+
+
+@dataclass(frozen=True)
+class Additions:
+    """What an analysis adds to a comparison's plan.
+
+    Attributes:
+        fits: classifiers that it trains in every cell, for the progress bar.
+        validation: whether it needs validation images.
+        fixed: plain values that its part of a cell depends on, beyond the configuration.
+    """
+
+    fits: int = 0
+    validation: bool = False
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisResult:
+    """What an analysis found over all cells; subclasses add their values.
+
+    Attributes:
+        headline: a sentence that is added to the verdict; empty for none.
+        objection: takes a decided verdict back, as in "not with resnet"; empty for none.
+        notes: what a reader must know.
+        sentences: shown in the terminal below the verdict.
+    """
+
+    headline: str = ""
+    objection: str = ""
+    notes: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Part of the report: `html` is what stands below the title."""
+
+    anchor: str
+    title: str
+    html: str
+
+
+class Evaluator(Protocol):
+    """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
+
+    def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Any:
+        """Train an arm's classifier again, with another classifier or other steps."""
+
+    def ratio_of(self, name: str) -> float | None:
+        """The ratio that an arm has chosen."""
+
+    def on_test(self, fitted: Any) -> Evaluation:
+        """A classifier from `again` on the test images."""
+
+    def on_validation(self, fitted: Any) -> float:
+        """Its score on the validation images."""
+
+
+class Analysis:
+    """One analysis; this base adds nothing anywhere.
+
+    `cell_type` and `result_type` are what `run_in_cell` and `judge` return: dataclasses, or mappings of them, that are
+    written to JSON and read back.
+    """
+
+    cell_type: Any = None
+    result_type: type[AnalysisResult] = AnalysisResult
+
+    def plan(self, config: ComparisonConfig) -> Additions | None:
+        """What it adds to the plan; None where it is not asked for.
+
+        Raises:
+            UsageError: it was asked for, and cannot be done.
+        """
+        return Additions()
+
+    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> Any:
+        """Its part of a cell's result; None for none."""
+        return None
+
+    def judge(
+        self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
+    ) -> AnalysisResult | None:
+        """What it found: `found` is its part of each finished cell, `arms` what each arm was."""
+        raise NotImplementedError
+
+    def section(self, result: Any, comparison: Comparison) -> Section | None:
+        """Its part of the report; None for none."""
+        return None
+
+
+def load_analyses() -> dict[str, Analysis]:
+    """One object of each entry of the catalog, by name."""
+    return {name: catalog.resolve(entry.target)() for name, entry in catalog.ANALYSES.items()}
+
+
+def planned_analyses(config: ComparisonConfig) -> dict[str, Additions]:
+    """What those that are asked for add to the plan.
+
+    Raises:
+        UsageError: one that cannot be done.
+    """
+    planned = {name: analysis.plan(config) for name, analysis in load_analyses().items()}
+    return {name: additions for name, additions in planned.items() if additions is not None}
+
+
+def read_parts(plain: Mapping[str, Any], attribute: str) -> dict[str, Any]:
+    """Values by analysis as they are read from JSON, in the types that the analyses have for them (`attribute`).
+
+    Raises:
+        DataError: an unknown analysis, or values of another type.
+    """
+    known = load_analyses()
+    if unknown := set(plain) - set(known):
+        raise DataError(f"unknown analysis: {', '.join(sorted(unknown))}")
+    return {name: from_plain(getattr(known[name], attribute), part) for name, part in plain.items()}

@@ -1,87 +1,135 @@
-"""How many real images are the added ones worth? Read off what `held-back` arms say of more real images."""
+"""How many real images are the added ones worth? Read off learning curves of real images (`held-back` arms)."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from gangda.comparing.comparison import ArmRow, ArmWorth, ExchangeRates, MeasuredCurve
+from gangda.comparing.analyses import Analysis, AnalysisResult, Section
+from gangda.comparing.analyses.exchange_figure import ArmExchange, CurvePoints, exchange_figure
+from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config.arms import Arm, FitRule, find
-from gangda.config.schema import CompareConfig
+from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.data.images import FloatArray
+from gangda.report.page import environment
 from gangda.statistics.exchange_rate import LearningCurve, exchange_rate, learning_curve
 from gangda.statistics.values import Judgement
 
 MORE_REAL = "held back"
-PLAIN = CompareConfig()
+# Options that change what other real images count too, so that these are no learning curve.
+SETTINGS = (
+    "balance",
+    "replace",
+    "ratio_for",
+    "generated_weight",
+    "anneal_synthetic_weight",
+    "synthetic_passes",
+    "recalibrate",
+)
+
+Points = dict[float, tuple[str, FloatArray]]  # of a curve: the arm and its scores, by size
 
 
-def exchange(
-    compare: CompareConfig, judgement: Judgement, table: Sequence[ArmRow], alpha: float
-) -> ExchangeRates | None:
-    """Learning curves, and what each arm's added images are worth; None without arms for a curve, or to read off one.
+@dataclass(frozen=True, kw_only=True)
+class ExchangeRates(AnalysisResult):
+    """Learning curves, and the arms read off them."""
+
+    curves: tuple[CurvePoints, ...] = ()
+    worth: tuple[ArmExchange, ...] = ()
+
+
+class ExchangeRateAnalysis(Analysis):
+    """What each arm's added images are worth, where arms measured more real images.
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
     `generated+traditional` off `traditional` and `held-back+traditional`. A curve begins with the real images alone;
-    an arm that added images in some seeds only is not read off, and nothing is off a curve that does not rise (`flat`
-    says so). `table`: what the arms were.
+    an arm that added images in some seeds only is not read off, and nothing is off a curve that does not rise.
     """
-    scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
-    sizes = {row.name: row.n_train for row in table}
-    added = {row.name: row.n_generated for row in table}
-    uneven = {row.name for row in table if len(set(row.ratios or ())) > 1}  # of no one size
-    if refusal(compare) is not None:
-        return None
-    points: dict[FitRule, dict[float, tuple[str, FloatArray]]] = {}
-    for name in compare.arms:
+
+    result_type = ExchangeRates
+
+    def judge(
+        self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
+    ) -> ExchangeRates | None:
+        """Curves and rates; a note where there can be none; None without arms for a curve, or to read off one."""
+        names = config.compare.arms
+        if not any(find(name)[0].added == MORE_REAL for name in names):
+            return None
+        if reason := refusal(config.compare):
+            return ExchangeRates(notes=(reason,))
+        scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
+        rows = {row.name: row for row in arms if len(set(row.ratios or ())) <= 1}  # those of one size
+        points = _points(rows, scores)
+        curves = {
+            rule: learning_curve(list(each), [score for _, score in each.values()])
+            for rule, each in points.items()
+        }
+        asked = {name: _way(find(name)[0]) for name in names if _is_read_off(find(name)[0])}
+        worth = tuple(
+            ArmExchange(
+                exchange_rate(name, scores[name], rows[name].n_generated, curves[rule], config.compare.alpha),
+                mean=float(scores[name].mean()),
+                real=float(curves[rule].sizes[0]),
+            )
+            for name, rule in asked.items()
+            if rule in curves and curves[rule].rises and name in rows and rows[name].n_generated > 0
+        )
+        flat = tuple(
+            f"No exchange rate beside {next(iter(points[rule].values()))[0]}: more real images did not do better here."
+            for rule, curve in curves.items()
+            if rule in asked.values() and not curve.rises
+        )
+        if not worth and not flat:
+            return None
+        return ExchangeRates(
+            sentences=(*(arm.rate.sentence for arm in worth), *flat),
+            curves=tuple(_plain(curves[rule], points[rule]) for rule in curves),
+            worth=worth,
+        )
+
+    def section(self, result: ExchangeRates, comparison: Comparison) -> Section | None:
+        """The sentences, and the figure and table where there is a rate."""
+        if not result.sentences:
+            return None
+        judged = comparison.judgement
+        html = (
+            environment("gangda.comparing")
+            .get_template("exchange_rate.html")
+            .render(
+                exchange=result,
+                judged=judged,
+                infinity=math.inf,
+                figure=exchange_figure(result.curves, result.worth, judged.score) if result.worth else None,
+            )
+        )
+        return Section("exchange", "What added images are worth", html)
+
+
+def _points(rows: Mapping[str, ArmRow], scores: Mapping[str, FloatArray]) -> dict[FitRule, Points]:
+    """Sizes and scores of each curve: two sizes or more, and among them the real images alone."""
+    points: dict[FitRule, Points] = {}
+    for name, row in rows.items():
         arm = find(name)[0]
-        if arm.added in ("", MORE_REAL) and name not in uneven:
-            points.setdefault(arm.rule, {}).setdefault(sizes[name], (name, scores[name]))
-    curves = {
-        rule: learning_curve(list(each), [score for _, score in each.values()])
+        if arm.added in ("", MORE_REAL):
+            points.setdefault(arm.rule, {}).setdefault(row.n_train, (name, scores[name]))
+    return {
+        rule: each
         for rule, each in points.items()
         if len(each) > 1 and any(not find(name)[0].added for name, _ in each.values())
     }
-    rising = {rule: curve for rule, curve in curves.items() if curve.rises}
-    worths = [
-        ArmWorth(
-            exchange_rate(name, scores[name], added[name], rising[rule], alpha),
-            mean=float(scores[name].mean()),
-            real=float(rising[rule].sizes[0]),
-        )
-        for name in compare.arms
-        if (rule := _way(find(name)[0])) in rising
-        and _is_read_off(find(name)[0])
-        and added[name] > 0
-        and name not in uneven
-    ]
-    drawn = [_plain(curves[rule], [name for name, _ in points[rule].values()]) for rule in curves]
-    asked = {_way(find(name)[0]) for name in compare.arms if _is_read_off(find(name)[0])}
-    falling = [rule for rule, curve in curves.items() if rule in asked and not curve.rises]
-    firsts = [next(iter(points[rule].values()))[0] for rule in falling]
-    flat = [f"No exchange rate beside {name}: more real images did not do better here." for name in firsts]
-    return ExchangeRates(tuple(drawn), tuple(worths), tuple(flat)) if worths or flat else None
 
 
 def refusal(compare: CompareConfig) -> str | None:
-    """Why more real images are no learning curve here; None where they are, or where there are none."""
-    if not any(find(name)[0].added == MORE_REAL for name in compare.arms):
-        return None
+    """Why more real images are no learning curve here; None where they are."""
     alone = {find(name)[0].rule for name in compare.arms if not find(name)[0].added}
     for arm in (find(name)[0] for name in compare.arms):
         if arm.added == MORE_REAL and arm.rule not in alone:
             first = "traditional" if arm.rule.transforms else "real"
             return f"No exchange rate: it is counted from the real images alone; give the arm {first} too."
-    settings = (
-        "balance",
-        "replace",
-        "ratio_for",
-        "generated_weight",
-        "anneal_synthetic_weight",
-        "synthetic_passes",
-        "recalibrate",
-    )
-    other = [name for name in settings if getattr(compare, name) != getattr(PLAIN, name)]
+    other = [name for name in SETTINGS if getattr(compare, name) != getattr(CompareConfig(), name)]
     if not other:
         return None
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in other)
@@ -97,7 +145,7 @@ def _is_read_off(arm: Arm) -> bool:
     return bool(arm.added) and arm.added != MORE_REAL and not arm.replaces and not arm.expected
 
 
-def _plain(curve: LearningCurve, names: Sequence[str]) -> MeasuredCurve:
-    """Plain values; `names` of the arms that the curve is made of."""
+def _plain(curve: LearningCurve, points: Points) -> CurvePoints:
     scores = tuple(map(tuple, curve.scores.T.tolist()))
-    return MeasuredCurve(tuple(names), tuple(curve.sizes.tolist()), scores, tuple(curve.means.tolist()))
+    names = tuple(name for name, _ in points.values())
+    return CurvePoints(names, tuple(curve.sizes.tolist()), scores, tuple(curve.means.tolist()))

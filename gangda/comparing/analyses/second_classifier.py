@@ -1,72 +1,136 @@
-"""Does another classifier say the same? The first primary difference once more, fitted with the second one."""
+"""Does another classifier agree? The first primary difference once more, with the second one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from gangda.comparing.arm_evaluator import ArmEvaluator
-from gangda.comparing.cell_result import CellResult, SecondArm, SecondFit
-from gangda.comparing.comparison import SecondOpinion
-from gangda.config.schema import CompareConfig
-from gangda.errors import OutcomeError
+from gangda.augmenting.selection import FIGURES
+from gangda.classifying.evaluation import Evaluation
+from gangda.classifying.networks import custom
+from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator
+from gangda.comparing.comparison import ArmRow
+from gangda.comparing.plan import digest
+from gangda.config import catalog
+from gangda.config.schema import ComparisonConfig
+from gangda.errors import OutcomeError, UsageError
 from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import Judgement
+from gangda.statistics.values import Interval, Judgement
 from gangda.statistics.wording import interval_text, points
 
 UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
 
 
-def fit_second(evaluator: ArmEvaluator, compare: CompareConfig) -> SecondFit | None:
-    """The first primary difference's arms with the second classifier, on the same images; None without one.
+@dataclass(frozen=True, eq=False)
+class SecondArm:
+    """An arm with the second classifier."""
 
-    Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
-    still stands: there are no `arms` then, and a `reason`.
-    """
-    name = compare.second_classifier
-    if name is None:
-        return None
-    contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
-    try:
-        return SecondFit(name, contrast, {arm: _second_arm(evaluator, arm, name) for arm, _ in terms})
-    except OutcomeError as error:
-        return SecondFit(name, contrast, {}, str(error))
+    ratio: float | None
+    seconds: float
+    test: Evaluation
 
 
-def _second_arm(evaluator: ArmEvaluator, arm: str, classifier: str) -> SecondArm:
-    fitted = evaluator.again(arm, classifier=classifier)
-    return SecondArm(evaluator.ratio_of(arm), fitted.seconds, evaluator.on_test(fitted))
+@dataclass(frozen=True, eq=False)
+class SecondFit:
+    """The arms of the first primary difference with the second classifier; no arms, but a reason, where it failed."""
+
+    classifier: str
+    contrast: str
+    arms: Mapping[str, SecondArm]
+    reason: str = ""
 
 
-def second_opinion(
-    cells: Sequence[CellResult], judgement: Judgement, alpha: float, figure: str = "accuracy"
-) -> SecondOpinion | None:
-    """What the second classifier says of the first primary difference; None where there is none.
+@dataclass(frozen=True, kw_only=True)
+class SecondOpinion(AnalysisResult):
+    """The first primary difference under the second classifier; its own interval is exploratory."""
 
-    `figure`: of an evaluation, what is compared.
+    classifier: str
+    contrast: str
+    deltas: tuple[float, ...]
+    mean: float | None
+    interval: Interval | None
+    agrees: bool
 
-    A headline needs the two to agree in sign; the second one's own interval is exploratory. Seeds in which it failed
-    are left out, and counted.
-    """
-    fits = [cell.second for cell in cells if cell.second is not None]
-    if len(fits) < len(cells):
-        return None
-    name, contrast = fits[0].classifier, fits[0].contrast
-    first = next(one for one in judgement.contrasts if one.name == contrast)
-    fitted = [fit.arms for fit in fits if fit.arms]
-    if not fitted:
-        sentence = f"With {name}: failed in all {len(cells)} seeds, so this is no headline."
-        return SecondOpinion(name, contrast, (), None, None, False, sentence)
-    plus, minus = ([getattr(arms[arm].test, figure) for arms in fitted] for arm in contrast.split(" - "))
-    deltas = np.subtract(plus, minus)
-    mean, interval = float(deltas.mean()), sign_flip(deltas).interval(alpha)
-    agrees = bool(np.sign(mean) == np.sign(first.mean) != 0)
-    seen = f", interval {interval_text(interval)}" if interval else ""
-    verdict = "the same sign" if agrees else "not the same sign, so this is no headline"
-    # What is equivalent, or undecided, has no sign to agree in.
-    said = "" if first.verdict in UNDECIDED else f"; {verdict}"
-    lost = len(cells) - len(fitted)
-    without = f" (without {lost} of {len(cells)} seeds, in which it failed)" if lost else ""
-    sentence = f"With {name}: {points(mean, signed=True)} points{seen}{without}{said}."
-    return SecondOpinion(name, contrast, tuple(deltas.tolist()), mean, interval, agrees, sentence)
+
+class SecondClassifier(Analysis):
+    """`--second-classifier`: a headline needs the two to agree in sign."""
+
+    cell_type, result_type = SecondFit, SecondOpinion
+
+    def plan(self, config: ComparisonConfig) -> Additions | None:
+        """Two more classifiers; the arms of the first primary difference, and the code of a user's own classifier."""
+        name, compare = config.compare.second_classifier, config.compare
+        if name is None:
+            return None
+        if ":" not in name:  # else a classifier of the user's own
+            catalog.lookup("classifier", catalog.CLASSIFIERS, name)
+        if name == config.classifier.classifier:
+            raise UsageError(f"--second-classifier {name}: is --classifier already; give another")
+        primary = list(family_of(compare.arms, compare.contrast).primary)
+        if not primary:
+            raise UsageError(
+                f"--second-classifier {name}: nothing is tested among these arms; give --contrast, or more --arms"
+            )
+        return Additions(
+            fits=2,
+            fixed={"contrast": primary[0], "code": digest(custom.code_of(name)) if ":" in name else ""},
+        )
+
+    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> SecondFit:
+        """The difference's arms with the second classifier, on the same images.
+
+        Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
+        still stands.
+        """
+        name, compare = str(config.compare.second_classifier), config.compare
+        contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
+        arms = {}
+        try:
+            for arm, _ in terms:
+                fitted = evaluator.again(arm, classifier=name)
+                arms[arm] = SecondArm(evaluator.ratio_of(arm), fitted.seconds, evaluator.on_test(fitted))
+        except OutcomeError as error:
+            return SecondFit(name, contrast, {}, str(error))
+        return SecondFit(name, contrast, arms)
+
+    def judge(
+        self,
+        found: Sequence[SecondFit],
+        judgement: Judgement,
+        arms: Sequence[ArmRow],
+        config: ComparisonConfig,
+    ) -> SecondOpinion:
+        """Whether the signs agree. Seeds in which the second classifier failed are left out, and counted."""
+        name, contrast = found[0].classifier, found[0].contrast
+        first = next(one for one in judgement.contrasts if one.name == contrast)
+        fitted = [fit.arms for fit in found if fit.arms]
+        mean, interval, deltas = None, None, np.zeros(0)
+        sentence = f"With {name}: failed in all {len(found)} seeds, so this is no headline."
+        if fitted:
+            figure = FIGURES[config.compare.score_by]
+            plus, minus = (
+                [getattr(each[arm].test, figure) for each in fitted] for arm in contrast.split(" - ")
+            )
+            deltas = np.subtract(plus, minus)
+            mean, interval = float(deltas.mean()), sign_flip(deltas).interval(config.compare.alpha)
+        agrees = mean is not None and bool(np.sign(mean) == np.sign(first.mean) != 0)
+        if mean is not None:
+            seen = f", interval {interval_text(interval)}" if interval else ""
+            lost = len(found) - len(fitted)
+            without = f" (without {lost} of {len(found)} seeds, in which it failed)" if lost else ""
+            sign = "the same sign" if agrees else "not the same sign, so this is no headline"
+            # What is equivalent, or undecided, has no sign to agree in.
+            verdict = "" if first.verdict in UNDECIDED else f"; {sign}"
+            sentence = f"With {name}: {points(mean, signed=True)} points{seen}{without}{verdict}."
+        return SecondOpinion(
+            classifier=name,
+            contrast=contrast,
+            deltas=tuple(deltas.tolist()),
+            mean=mean,
+            interval=interval,
+            agrees=agrees,
+            headline=sentence,
+            objection="" if agrees else f"not with {name}",
+        )

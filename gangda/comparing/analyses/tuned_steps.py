@@ -1,39 +1,130 @@
-"""Would the arms stand otherwise, had each been trained for as long as suits it? Its steps, by validation images.
+"""Would the arms compare otherwise, had each been trained for as long as suits it? Its steps, by validation images.
 
 The verdict compares arms after the same number of steps. Beside it stands this table: every arm tries the same
-numbers of steps, takes the one that its validation images like best, and is judged on the test images with that one.
-Its ratio and filter stay those that were chosen after the usual steps, and teachers were trained for as many.
+numbers of steps, takes the one that is best on its validation images, and is evaluated on the test images with that
+one. Its ratio and filter stay those that were chosen after the usual steps, and teachers were trained for as many.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.arm_evaluator import ArmEvaluator, Fitted
-from gangda.comparing.cell_result import CellResult, StepsTrial, TunedFit
-from gangda.comparing.comparison import TunedRow, TunedTable
-from gangda.config.schema import CompareConfig
-from gangda.errors import OutcomeError
+from gangda.augmenting.selection import FIGURES
+from gangda.classifying.evaluation import Evaluation
+from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Section
+from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.config.schema import ComparisonConfig
+from gangda.data.images import FloatArray
+from gangda.errors import OutcomeError, UsageError
+from gangda.report.page import environment
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
+from gangda.statistics.values import Interval, Judgement, standard_deviation
 
 
-def fit_tuned(evaluator: ArmEvaluator, compare: CompareConfig) -> dict[str, TunedFit] | None:
-    """Every arm with the steps that its validation images chose; None where there is nothing to choose from.
+@dataclass(frozen=True)
+class StepsTrial:
+    """A number of steps that an arm tried; where training failed it has a reason in place of a score."""
 
-    The images are those of the arm's own ratio and filter. Of equal scores the fewest steps are taken.
+    steps: int
+    validation: float | None = None
+    seconds: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TunedFit:
+    """An arm with the steps that its validation images chose; neither steps nor a test where all of them failed."""
+
+    steps: int | None
+    candidates: tuple[StepsTrial, ...]
+    test: Evaluation | None
+
+
+@dataclass(frozen=True)
+class TunedRow:
+    """An arm, or a difference of arms, with tuned steps.
+
+    Attributes:
+        n: seeds in which it did not fail.
+        mean, sd, interval: over these; None where there are none (sd: fewer than two).
+        chosen: seeds that chose each number of steps; empty for a difference.
     """
-    if not compare.tune_steps:
-        return None
-    return {name: _tuned(evaluator, name, sorted(compare.tune_steps)) for name in compare.arms}
+
+    name: str
+    n: int
+    mean: float | None
+    sd: float | None
+    interval: Interval | None
+    chosen: Mapping[str, int]
 
 
-def _tuned(evaluator: ArmEvaluator, name: str, numbers: Sequence[int]) -> TunedFit:
-    """One arm. Only the chosen number of steps is evaluated on the test images."""
+@dataclass(frozen=True, kw_only=True)
+class TunedTable(AnalysisResult):
+    """The arms with tuned steps, and the planned differences between them: all exploratory, without p."""
+
+    steps: tuple[int, ...]
+    arms: tuple[TunedRow, ...]
+    differences: tuple[TunedRow, ...]
+
+
+class TunedSteps(Analysis):
+    """`--tune-steps`: every arm once more, with the number of steps that its validation images choose."""
+
+    cell_type, result_type = Mapping[str, TunedFit], TunedTable
+
+    def plan(self, config: ComparisonConfig) -> Additions | None:
+        """A classifier for every arm and number of steps."""
+        numbers = config.compare.tune_steps
+        if not numbers:
+            return None
+        if len(numbers) == 1 or len(set(numbers)) < len(numbers):
+            raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
+        return Additions(fits=len(config.compare.arms) * len(numbers), validation=True)
+
+    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> dict[str, TunedFit]:
+        """Every arm, on the images of its own ratio and filter."""
+        numbers = sorted(config.compare.tune_steps)
+        return {name: _tuned(evaluator, name, numbers) for name in config.compare.arms}
+
+    def judge(
+        self,
+        found: Sequence[Mapping[str, TunedFit]],
+        judgement: Judgement,
+        arms: Sequence[ArmRow],
+        config: ComparisonConfig,
+    ) -> TunedTable:
+        """Means with intervals. Seeds in which an arm failed are left out of that arm and its differences."""
+        compare, figure = config.compare, FIGURES[config.compare.score_by]
+        fits = {name: [cell[name] for cell in found] for name in compare.arms}
+        scores = {
+            name: np.array([np.nan if fit.test is None else getattr(fit.test, figure) for fit in each])
+            for name, each in fits.items()
+        }
+        differences = [
+            _row(name, np.asarray(sum(sign * scores[arm] for arm, sign in terms)), compare.alpha)
+            for name, terms in family_of(compare.arms, compare.contrast).primary.items()
+        ]
+        return TunedTable(
+            steps=tuple(sorted(compare.tune_steps)),
+            arms=tuple(_row(name, scores[name], compare.alpha, fits[name]) for name in compare.arms),
+            differences=tuple(differences),
+        )
+
+    def section(self, result: TunedTable, comparison: Comparison) -> Section:
+        """Tables of the arms and of the differences."""
+        template = environment("gangda.comparing").get_template("tuned_steps.html")
+        html = template.render(tuned=result, comparison=comparison, judged=comparison.judgement)
+        return Section("tuned", "With steps chosen for each arm", html)
+
+
+def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:
+    """Of equal scores the fewest steps are taken; only the chosen classifier is evaluated on the test images."""
     tried: list[StepsTrial] = []
-    chosen: tuple[float, int, Fitted] | None = None
+    chosen: tuple[float, int, Any] | None = None
     for steps in numbers:
         try:
             fitted = evaluator.again(name, steps=steps)
@@ -49,39 +140,15 @@ def _tuned(evaluator: ArmEvaluator, name: str, numbers: Sequence[int]) -> TunedF
     return TunedFit(chosen[1], tuple(tried), evaluator.on_test(chosen[2]))
 
 
-def tuned_table(
-    cells: Sequence[CellResult], compare: CompareConfig, figure: str = "accuracy"
-) -> TunedTable | None:
-    """The arms with tuned steps, and the planned differences between them; None where nothing was tuned.
-
-    All of it is exploratory: means with intervals, no p. Seeds in which an arm failed are left out of that arm and
-    its differences, and counted (`n`).
-    """
-    if not compare.tune_steps:
-        return None
-    tuned = {name: [(cell.tuned or {})[name] for cell in cells] for name in compare.arms}
-    scores = {name: np.array([_score(one, figure) for one in each]) for name, each in tuned.items()}
-    arms = [_row(name, scores[name], compare.alpha, tuned[name]) for name in compare.arms]
-    differences = [
-        _row(name, sum(sign * scores[arm] for arm, sign in terms), compare.alpha)
-        for name, terms in family_of(compare.arms, compare.contrast).primary.items()
-    ]
-    return TunedTable(tuple(sorted(compare.tune_steps)), tuple(arms), tuple(differences))
-
-
-def _score(tuned: TunedFit, figure: str) -> float:
-    return float("nan") if tuned.test is None else float(getattr(tuned.test, figure))
-
-
-def _row(name: str, values: Any, alpha: float, tuned: Sequence[TunedFit] = ()) -> TunedRow:
-    """Mean, spread and interval over the seeds, of those that are numbers; and how many chose each number of steps."""
-    known = values[~np.isnan(values)]
-    counts = Counter(one.steps for one in tuned if one.steps is not None)
+def _row(name: str, scores: FloatArray, alpha: float, fits: Sequence[TunedFit] = ()) -> TunedRow:
+    """Over the seeds that have a score; and how many chose each number of steps."""
+    known = scores[~np.isnan(scores)]
+    counts = Counter(fit.steps for fit in fits if fit.steps is not None)
     return TunedRow(
         name=name,
         n=len(known),
         mean=float(known.mean()) if len(known) else None,
-        sd=float(known.std(ddof=1)) if len(known) > 1 else None,
+        sd=standard_deviation(known) if len(known) > 1 else None,
         interval=sign_flip(known).interval(alpha) if len(known) else None,
         chosen={str(steps): counts[steps] for steps in sorted(counts)},
     )

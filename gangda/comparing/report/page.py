@@ -1,12 +1,11 @@
 """The HTML report of a comparison: one file that loads nothing from a network."""
 
-import math
 from typing import Any
 
-from gangda.comparing.comparison import Comparison, SecondOpinion
+from gangda.comparing.analyses import Section, load_analyses
+from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report.dot_plots import DECIDED, arms_figure, contrasts_figure
-from gangda.comparing.report.exchange_figure import exchange_figure
 from gangda.comparing.report.images import image_grids
 from gangda.comparing.report.tables import (
     added_table,
@@ -26,9 +25,9 @@ from gangda.statistics.wording import bounds_text
 SECTIONS = (
     ("arms", "Arms", "arms"),
     ("differences", "Differences", "arms"),
-    ("tuned", "With steps chosen for each arm", "tuned"),
-    ("calibration", "Are the verdicts to be trusted?", "calibration"),
-    ("exchange", "What added images are worth", "exchange"),
+)
+# ... those of the analyses, and then:
+MORE_SECTIONS = (
     ("ratios", "Ratios", "ratios"),
     ("filters", "Filters", "filters"),
     ("recall", "Recall per class", "recall"),
@@ -54,7 +53,7 @@ def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
     judged, cells, config = comparison.judgement, comparison.cells, plan.config
     names = [arm.name for arm in judged.arms]
     main = next((contrast for contrast in judged.contrasts if contrast.primary), None)
-    exchange = comparison.exchange
+    sections = analysis_sections(comparison)
     grids = image_grids(cells)
     ratios = ratio_figure(cells, names, judged.score)
     page = {
@@ -63,7 +62,7 @@ def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
         "notes": comparison.notes,
         "judged": judged,
         "main": main,
-        "word": word_of(main, comparison.second),
+        "word": word_of(main, comparison),
         "bounds": bounds_text(judged.n, judged.n_test, judged.test_se, judged.resolution, judged.score),
         "arms": list(zip(judged.arms, comparison.arms, strict=True)),
         "arms_figure": arms_figure(judged.arms, judged.score),
@@ -71,10 +70,7 @@ def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
         "counts": cells[0].rows,
         "shape": cells[0].image_shape,
         "seeds": [cell.seed for cell in cells],
-        "tuned": comparison.tuned,
-        "calibration": comparison.calibration,
-        "exchange": exchange,
-        "exchange_figure": exchange_figure(exchange, judged.score) if exchange and exchange.worth else None,
+        "sections": sections,
         "ratios": ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
         "ratio_figure": ratios,
         "ratio_words": _ratio_words(config.compare),
@@ -88,18 +84,30 @@ def page_of(comparison: Comparison, plan: ComparisonPlan) -> dict[str, Any]:
         "nearest": any(grid["nearest"] for grid in grids),
         "costs": cost_rows(comparison.arms, config.classifier.classifier_batch),
         "config_yaml": resolve.dump(config),
-        "infinity": math.inf,
     }
-    return {**page, "contents": [(anchor, title) for anchor, title, needs in SECTIONS if page[needs]]}
+    contents = [
+        *((anchor, title) for anchor, title, needs in SECTIONS if page[needs]),
+        *((section.anchor, section.title) for section in sections),
+        *((anchor, title) for anchor, title, needs in MORE_SECTIONS if page[needs]),
+    ]
+    return {**page, "contents": contents}
 
 
-def word_of(main: Contrast | None, second: SecondOpinion | None) -> str:
-    """The verdict in a few words. A second classifier of another sign takes a decided one back."""
+def analysis_sections(comparison: Comparison) -> list[Section]:
+    """What each analysis has to show."""
+    known = load_analyses()
+    found = [known[name].section(result, comparison) for name, result in comparison.analyses.items()]
+    return [section for section in found if section is not None]
+
+
+def word_of(main: Contrast | None, comparison: Comparison) -> str:
+    """The verdict in a few words; an analysis may take a decided one back."""
     if main is None:
         return "no verdict"
-    if second is None or second.agrees or not main.verdict.startswith(DECIDED):
+    objections = [result.objection for result in comparison.analyses.values() if result.objection]
+    if not objections or not main.verdict.startswith(DECIDED):
         return main.verdict
-    return f"{main.verdict}, but not with {second.classifier}"
+    return f"{main.verdict}, but {' and '.join(objections)}"
 
 
 def _ratio_words(compare: CompareConfig) -> str:

@@ -65,12 +65,12 @@ class Compared:
             return {"headline": ALL_FAILED, "verdict": ALL_FAILED}
         found = read_comparison(setting.folder)
         first = next((one for one in found.judgement.contrasts if one.primary), None)
-        verdict = [one.sentence for one in (first, found.second) if one is not None]
+        added = [result.headline for result in found.analyses.values() if result.headline]
         return {
             "headline": found.headline,
-            "verdict": found.headline if first is None else " ".join(verdict),
+            "verdict": found.headline if first is None else " ".join([first.sentence, *added]),
             "notes": found.notes,
-            "worth": () if found.exchange is None else found.exchange.sentences,
+            "worth": tuple(text for result in found.analyses.values() for text in result.sentences),
             "arms": found.judgement.arms,
             "seconds": max(row.generator_seconds + row.classifier_seconds for row in found.arms),
             "report": f"variants/{setting.folder.name}/report.html",

@@ -45,30 +45,30 @@ def test_arms_are_read_off_the_curve_of_their_own_way(tmp_path):
     finish(plan, tmp_path)
     result = collect(plan, tmp_path)
     document = json.loads((tmp_path / "comparison.json").read_text())
-    plain, changed = document["exchange"]["curves"]
+    plain, changed = document["analyses"]["exchange_rate"]["curves"]
     assert plain["arms"] == ["real", "held-back:0.5", "held-back:1"]
     assert plain["sizes"] == [400, 600, 800]
     assert changed["arms"] == ["traditional", "held-back+traditional:1"]
-    generated, both = (one.rate for one in result.exchange.worth)
+    generated, both = (one.rate for one in result.analyses["exchange_rate"].worth)
     assert (generated.name, both.name) == ("generated", "generated+traditional")
     assert 200 < generated.extra < 400
     assert generated.per_thousand == pytest.approx(2.5 * generated.extra)
     assert both.extra == -np.inf
-    assert document["exchange"]["worth"][1]["rate"]["extra"] == "-inf"
-    assert read_comparison(tmp_path).exchange == result.exchange
+    assert document["analyses"]["exchange_rate"]["worth"][1]["rate"]["extra"] == "-inf"
+    assert read_comparison(tmp_path).analyses["exchange_rate"] == result.analyses["exchange_rate"]
     page = (tmp_path / "report.html").read_text()
     assert "What added images are worth" in page
     assert generated.sentence in page
     assert "<td>less than 0</td>" in page
     # Points of a curve are no test of the judge, and copies are read off nothing.
-    assert [row["arm"] for row in document["calibration"]] == ["copies"]
+    assert [row["arm"] for row in document["analyses"]["calibration"]["rows"]] == ["copies"]
 
 
 def test_without_the_real_images_alone_there_is_nothing_to_count_from(tmp_path):
     plan = plan_for(tmp_path, arms=tuple(arm for arm in ARMS if arm != "real"))
     finish(plan, tmp_path)
     result = collect(plan, tmp_path)
-    assert result.exchange is None
+    assert result.analyses["exchange_rate"].curves == ()
     assert any("give the arm real too" in note for note in result.notes)
 
 
@@ -78,10 +78,11 @@ def test_nothing_is_read_off_real_images_that_do_not_help(tmp_path):
         falling = {**MEANS, "held-back:0.5": 0.78, "held-back:1": 0.76}
         values = cell_values(plan, cell, falling, 0.8, 0.002, 4000)
         write_cell(tmp_path, cell, with_extra(values))
-    found = collect(plan, tmp_path).exchange
+    found = collect(plan, tmp_path).analyses["exchange_rate"]
     assert [one.rate.name for one in found.worth] == ["generated+traditional"]
-    assert found.flat == ("No exchange rate beside real: more real images did not do better here.",)
-    assert found.flat[0] in (tmp_path / "report.html").read_text()
+    flat = "No exchange rate beside real: more real images did not do better here."
+    assert found.sentences[-1] == flat
+    assert flat in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.parametrize("change", [{"generated_weight": 0.5}, {"recalibrate": True}])
@@ -89,7 +90,7 @@ def test_a_setting_that_weighs_added_images_leaves_no_curve(tmp_path, change):
     plan = plan_for(tmp_path, arms=ARMS, **change)
     finish(plan, tmp_path)
     result = collect(plan, tmp_path)
-    assert result.exchange is None
+    assert result.analyses["exchange_rate"].curves == ()
     flag = "--" + next(iter(change)).replace("_", "-")
     assert any(note.startswith(f"No exchange rate: {flag}") for note in result.notes)
 
@@ -101,7 +102,7 @@ def test_an_arm_of_several_sizes_is_no_point_of_a_curve(tmp_path):
         for name in EXTRA:
             ratio = 2.0 if cell.index == 0 or name == "held-back:1" else 0.5
             change_arm(tmp_path, cell, name, ratio=ratio)
-    [plain] = collect(plan, tmp_path).exchange.curves
+    [plain] = collect(plan, tmp_path).analyses["exchange_rate"].curves
     assert plain.arms == ("real", "held-back:1")
 
 
@@ -116,7 +117,7 @@ def test_without_more_real_images_nothing_is_said(tmp_path):
     for cell in plan.cells:
         write_cell(tmp_path, cell, cell_values(plan, cell, {**MEANS, "generated": 0.8}, 0.8, 0.002, 400))
     result = collect(plan, tmp_path)
-    assert result.exchange is None
+    assert "exchange_rate" not in result.analyses
     assert not any("exchange" in note for note in result.notes)
     assert "worth" not in (tmp_path / "report.html").read_text()
 
@@ -173,9 +174,9 @@ def test_an_arms_own_ratio_is_that_arms_alone(tmp_path):
         "generated": 2 * real, "generated:2": 3 * real, "other-real": real,
     }  # fmt: skip
     document = json.loads((tmp_path / "out/comparison.json").read_text())
-    assert document["exchange"]["curves"][0]["sizes"] == [90, 140, 180, 360]
-    assert [one["rate"]["added"] for one in document["exchange"]["worth"]] == [90, 180]
-    assert all(one["rate"]["interval"] is None for one in document["exchange"]["worth"])
+    assert document["analyses"]["exchange_rate"]["curves"][0]["sizes"] == [90, 140, 180, 360]
+    assert [one["rate"]["added"] for one in document["analyses"]["exchange_rate"]["worth"]] == [90, 180]
+    assert all(one["rate"]["interval"] is None for one in document["analyses"]["exchange_rate"]["worth"])
 
 
 def test_held_back_images_are_nobody_elses(tmp_path):

@@ -11,7 +11,8 @@ from gangda import comparing
 from gangda.classifying import fit
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import arm_evaluator
-from gangda.comparing.cell_result import CellResult, StepsTrial, TunedFit
+from gangda.comparing.analyses.tuned_steps import StepsTrial, TunedFit
+from gangda.comparing.cell_result import CellResult
 from gangda.comparing.plan import make_plan
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cell
@@ -48,8 +49,8 @@ def finished(tmp_path_factory):
 
 def test_every_arm_has_the_same_trials_and_takes_the_best_of_them(finished):
     for cell in finished[1]["cells"]:
-        assert list(cell["tuned"]) == list(cell["arms"])
-        for tuned in cell["tuned"].values():
+        assert list(cell["analyses"]["tuned_steps"]) == list(cell["arms"])
+        for tuned in cell["analyses"]["tuned_steps"].values():
             scores = {trial["steps"]: trial["validation"] for trial in tuned["candidates"]}
             assert list(scores) == [5, 10, 40]
             assert tuned["steps"] == max(scores, key=scores.get)  # of equal ones the fewest: the first
@@ -58,7 +59,7 @@ def test_every_arm_has_the_same_trials_and_takes_the_best_of_them(finished):
 
 def test_with_the_usual_steps_it_is_the_arm_itself(finished):
     for cell in finished[1]["cells"]:
-        for name, tuned in cell["tuned"].items():
+        for name, tuned in cell["analyses"]["tuned_steps"].items():
             same = next(trial for trial in tuned["candidates"] if trial["steps"] == 10)
             assert same["validation"] == cell["arms"][name]["validation_accuracy"]
             if tuned["steps"] == 10:
@@ -68,7 +69,7 @@ def test_with_the_usual_steps_it_is_the_arm_itself(finished):
 def test_the_verdict_does_not_know_of_it(finished, tmp_path):
     plain = comparing.compare(config(tune_steps=()), tmp_path / "exp", jobs=1)
     assert plain.comparison.judgement == finished[0].comparison.judgement
-    assert plain.comparison.tuned is None
+    assert "tuned_steps" not in plain.comparison.analyses
 
 
 def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
@@ -92,12 +93,12 @@ def test_steps_that_diverge_are_not_chosen_and_the_cell_stands(tmp_path, monkeyp
     monkeypatch.setattr(arm_evaluator, "fit_classifier", fit_classifier)
     result = comparing.compare(config((5, 40), seeds=1), tmp_path / "exp", jobs=1)
     [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
-    real, generated = cell["tuned"]["real"], cell["tuned"]["generated"]
+    real, generated = cell["analyses"]["tuned_steps"]["real"], cell["analyses"]["tuned_steps"]["generated"]
     assert [trial["validation"] is None for trial in real["candidates"]] == [False, True]
     assert real["steps"] == 5
     assert real["candidates"][1]["reason"] == "the loss is NaN or infinite"
     assert (generated["steps"], generated["test"]) == (None, None)
-    assert {row.name: row.n for row in result.comparison.tuned.arms}["generated"] == 0
+    assert {row.name: row.n for row in result.comparison.analyses["tuned_steps"].arms}["generated"] == 0
 
 
 def test_the_figure_that_is_compared_chooses_the_steps(tmp_path, monkeypatch):
@@ -118,14 +119,14 @@ def test_the_figure_that_is_compared_chooses_the_steps(tmp_path, monkeypatch):
         )
         comparing.compare(asked, tmp_path / score_by, jobs=1)
         [cell] = json.loads((tmp_path / score_by / "comparison.json").read_text())["cells"]
-        first[score_by] = cell["tuned"]["real"]["candidates"][0]["validation"]
+        first[score_by] = cell["analyses"]["tuned_steps"]["real"]["candidates"][0]["validation"]
     assert first["accuracy"] > first["balanced"] + 0.05
 
 
 def test_means_differences_and_counts(tmp_path):
     plan = plan_for(tmp_path, tune_steps=(1000, 4000))
     finish(plan, tmp_path)
-    tuned = collect(plan, tmp_path).tuned
+    tuned = collect(plan, tmp_path).analyses["tuned_steps"]
     assert tuned.steps == (1000, 4000)
     for row in tuned.arms:
         assert row.mean == pytest.approx(ACCURACY[row.name] + 0.02, abs=1e-9)
@@ -140,9 +141,10 @@ def test_a_seed_in_which_no_steps_worked_is_left_out_of_its_arm_alone(tmp_path):
     plan = plan_for(tmp_path, tune_steps=(1000, 4000))
     finish(plan, tmp_path)
     trials = tuple(StepsTrial(steps, reason="diverged") for steps in (1000, 4000))
-    others = read_cell(tmp_path, plan.cells[3], CellResult).tuned
-    change_cell(tmp_path, plan.cells[3], tuned={**others, "generated": TunedFit(None, trials, None)})
-    tuned = collect(plan, tmp_path).tuned
+    others = read_cell(tmp_path, plan.cells[3], CellResult).analyses["tuned_steps"]
+    failed = {**others, "generated": TunedFit(None, trials, None)}
+    change_cell(tmp_path, plan.cells[3], analyses={"tuned_steps": failed})
+    tuned = collect(plan, tmp_path).analyses["tuned_steps"]
     assert {row.name: row.n for row in tuned.arms} == {**dict.fromkeys(ACCURACY, 10), "generated": 9}
     assert [row.n for row in tuned.differences] == [10, 9, 9]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from fake_experiment import change_cell, finish, plan_for
 
-from gangda.comparing.comparison import SecondOpinion
+from gangda.comparing.analyses.second_classifier import SecondOpinion
 from gangda.comparing.report.page import word_of
 from gangda.comparing.results import collect
 
@@ -179,5 +179,14 @@ def test_a_page_without_generators_and_pictures(tmp_path):
     ],
 )
 def test_a_second_classifier_can_take_the_headline_back(verdict, agrees, word):
-    second = SecondOpinion("resnet", "a - b", (), None, None, agrees, "")
-    assert word_of(SimpleNamespace(verdict=verdict), second) == word
+    second = SecondOpinion(
+        classifier="resnet",
+        contrast="a - b",
+        deltas=(),
+        mean=None,
+        interval=None,
+        agrees=agrees,
+        objection="" if agrees else "not with resnet",
+    )
+    found = SimpleNamespace(analyses={"second_classifier": second})
+    assert word_of(SimpleNamespace(verdict=verdict), found) == word

@@ -1,23 +1,44 @@
 """The figure of exchange rates: learning curves of real images, and where on them the arms lie."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.comparison import ArmWorth, ExchangeRates, MeasuredCurve
 from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
+from gangda.statistics.exchange_rate import ExchangeRate
 
 STYLES = ("-", "--", ":", "-.")  # of curves, one after the other
 
 
-def exchange_figure(exchange: ExchangeRates, score: str) -> str:
+@dataclass(frozen=True)
+class CurvePoints:
+    """A learning curve of real images: the arms that measured it, their sizes, and scores (sizes, seeds)."""
+
+    arms: tuple[str, ...]
+    sizes: tuple[float, ...]
+    scores: tuple[tuple[float, ...], ...]
+    means: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class ArmExchange:
+    """What an arm's added images are worth, with its mean score and the real images it was trained on."""
+
+    rate: ExchangeRate
+    mean: float
+    real: float
+
+
+def exchange_figure(curves: Sequence[CurvePoints], arms: Sequence[ArmExchange], score: str) -> str:
     """Score over real training images: a line for each curve, a diamond with its interval for each arm."""
-    sizes = sorted({size for curve in exchange.curves for size in curve.sizes})
+    sizes = sorted({size for curve in curves for size in curve.sizes})
     with drawing("exchange"):
         fig, axes = figure(7.2, 3.6)
-        for number, curve in enumerate(exchange.curves):
+        for number, curve in enumerate(curves):
             _draw_curve(axes, curve, STYLES[number % len(STYLES)])
-        for arm in exchange.worth:
+        for arm in arms:
             _draw_arm(axes, arm, sizes[0], sizes[-1])
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
@@ -31,7 +52,7 @@ def exchange_figure(exchange: ExchangeRates, score: str) -> str:
         )
 
 
-def _draw_curve(axes: Any, curve: MeasuredCurve, style: str) -> None:
+def _draw_curve(axes: Any, curve: CurvePoints, style: str) -> None:
     for size, scores in zip(curve.sizes, curve.scores, strict=True):
         values = 100 * np.asarray(scores)
         axes.plot([size] * len(scores), values, "o", ms=3.5, alpha=0.4, color=CALM, mec="none")
@@ -40,7 +61,7 @@ def _draw_curve(axes: Any, curve: MeasuredCurve, style: str) -> None:
     _annotate(axes, curve.arms[0], curve.sizes[-1], means[-1], before=True)  # arms crowd at the first
 
 
-def _draw_arm(axes: Any, arm: ArmWorth, least: float, most: float) -> None:
+def _draw_arm(axes: Any, arm: ArmExchange, least: float, most: float) -> None:
     """At the arm's mean score; what lies beyond the curve (infinite) is drawn at its end."""
     height, rate = 100 * arm.mean, arm.rate
     place, *ends = np.clip([arm.real + extra for extra in (rate.extra, *(rate.interval or ()))], least, most)
