@@ -147,7 +147,9 @@ def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
 
 @contextlib.contextmanager
 def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
-    """The `plan.json` of a folder of `owner` ("a comparison"), None where there is none yet; no other process writes it meanwhile.
+    """The `plan.json` of a folder, None where there is none yet; no other process writes it meanwhile.
+
+    `owner`: whose folder it is, for messages, such as "a comparison".
 
     Raises:
         RunError: a folder of something else, or a damaged plan.

@@ -10,8 +10,9 @@ import pytest
 
 from gangda import experiments
 from gangda.comparing.cells import run_cell
+from gangda.comparing.report.experiment import _means
 from gangda.comparing.sweeps import MEASURES, sweep
-from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of
+from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
 from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ComparisonConfig
@@ -208,6 +209,23 @@ def test_the_best_is_best_in_the_figures_own_direction(direction, share, best):
     )
     assert best_of(Findings("x", direction, share, 0.05, rows, (), ())).startswith(f"Best mean: {best} (")
     assert "No variant can be called best" in best_of(Findings("x", direction, share, 0.05, rows[3:], (), ()))
+
+
+def test_figures_of_the_samples_during_training_are_drawn(tmp_path):
+    """At the steps that all seeds of a variant have."""
+    seeds = tuple(
+        ({"step": 10, "gan_test": level}, {"step": steps, "gan_test": level + 0.1, "distance": None})
+        for level, steps in ((0.5, 20), (0.7, 30))
+    )
+    row = VariantRow("a", "00-a", (0.5,), 0.5, 0.0, None, {"fid": 0.5}, (), evaluations=seeds)
+    findings = Findings("fid", "lower", False, 0.05, (row,), (), (), "It is found.")
+    about = {**dict.fromkeys(("title", "origin", "question", "name"), "x"), "measure": "score", "seeds": 2}
+    publish(tmp_path, {**about, "varied": []}, findings)
+    page = (tmp_path / "report.html").read_text()
+    assert '<section id="training"' in page
+    assert page.count("one line for each variant") == 1  # nothing was evaluated for the others
+    document = json.loads((tmp_path / "experiment.json").read_text())
+    assert _means(document["rows"][0]["evaluations"], "gan_test") == pytest.approx({10: 0.6})
 
 
 def test_fid_is_better_lower(tmp_path):
