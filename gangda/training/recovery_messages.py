@@ -1,4 +1,4 @@
-"""What is said of a model that is missing or damaged: what is wrong, and which command writes it anew."""
+"""Messages about a missing or damaged model: what is wrong, and which command writes it again."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def _is_finished(run: Path) -> bool:
 
 
 def again(run: Path) -> str:
-    """What writes the model of a run anew."""
+    """How to write the model of a run again, in words."""
     config = run / "config.yaml"
     if not config.is_file():
         return "train again"
@@ -36,10 +36,10 @@ def again(run: Path) -> str:
 
 @contextlib.contextmanager
 def refusing_damage(run: Path) -> Iterator[None]:
-    """Whatever a forged or damaged file may provoke becomes one line.
+    """Turn any error that a forged or damaged file causes into one line.
 
     Raises:
-        RunError: it did.
+        RunError: the model cannot be read.
     """
     try:
         yield
