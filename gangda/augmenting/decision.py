@@ -2,7 +2,7 @@
 
 A candidate is evaluated by a classifier trained, with the same seed and the same number of steps, on the very images
 that the set would hold. The validation images are of the subset that the generator was trained on, and it was trained
-on none of them. Test images are never looked at.
+on none of them. Test images are never used.
 """
 
 import dataclasses
@@ -96,8 +96,8 @@ def decide(task: Task) -> Decision:
         record["candidates"] = [_row(trial, plans[trial.candidate], images) for trial in trials]
     record |= {"ratio": chosen.ratio, "filter": list(chosen.filters)}
     if real_only is not None:
-        right, seen = recognised(real_only)
-        record["allocation"] = {"right": right, "validation_images": seen}
+        correct, images_of_class = recognised(real_only)
+        record["allocation"] = {"right": correct, "validation_images": images_of_class}
     record["sentence"] = sentence(record)
     return dataclasses.replace(_settled(config, chosen, errors), record=record)
 
@@ -232,9 +232,9 @@ def decision_of(record: Any, config: AugmentConfig, num_classes: int, where: str
 
 
 def _recorded_errors(counts: Mapping[str, Any], num_classes: int) -> tuple[Fraction, ...]:
-    right, seen = counts["right"], counts["validation_images"]
-    if not len(right) == len(seen) == num_classes or not all(
-        0 <= c <= n for c, n in zip(right, seen, strict=True)
+    correct, images = counts["right"], counts["validation_images"]
+    if not len(correct) == len(images) == num_classes or not all(
+        0 <= c <= n for c, n in zip(correct, images, strict=True)
     ):
         raise ValueError
-    return error_rates(right, seen)
+    return error_rates(correct, images)

@@ -1,4 +1,4 @@
-"""What one augmentation works on, and what its set says of itself before the first image."""
+"""Inputs of one augmentation, checked, and the header of its set."""
 
 import hashlib
 import json
@@ -87,7 +87,7 @@ def task_of(
     run: Path | None,
     reporter: Reporter,
 ) -> Task:
-    """Everything that can be refused before any work is done; the generator is read where it can be needed."""
+    """Check the request before any work is done, and load the generator if images may be generated."""
     check_transforms(transforms)
     _check_method(config, sampler)
     counts, names = splits.train.counts(), splits.train.class_names
@@ -124,7 +124,7 @@ def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImage
 
 
 def _check_method(config: AugmentConfig, sampler: SamplerOptions) -> None:
-    """Refuse what concerns generated images where none are made.
+    """Refuse options of generated images where none are made.
 
     Raises:
         UsageError: naming the option.
@@ -155,7 +155,7 @@ def _generator(
 
 
 def provenance(task: Task) -> dict[str, Any]:
-    """Who makes the images and how, plain values; what is left open, as it was left, and who decides."""
+    """How the images are made, plain values; with a choice on validation images, also the classifier that decides."""
     config, context = task.config, task.context
     left_open = (AUTO,) if AUTO in config.filter else ()
     filters = (*left_open, *in_order(config.filter))
@@ -187,9 +187,9 @@ def _transforms_some(task: Task) -> bool:
 
 
 def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:
-    """All but the images of each class, which may not be decided yet."""
+    """All but the number of images of each class, which may not be decided yet."""
     splits = task.splits
-    # The data is there by now: no reason to fetch it.
+    # The data has been downloaded by now.
     config_used = json.loads(json.dumps(asdict(replace(data, download=False))))
     real = {"config": config_used, "seed": task.runtime.seed, "fingerprint": splits.fingerprint}
     rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]

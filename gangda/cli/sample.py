@@ -52,6 +52,6 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
 
 
 def sorting_cells(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """How much of what was drawn was accepted as this class, where a classifier sorted."""
+    """Shares of the drawn images that the labeler accepted as this class, and that the verifier agreed on."""
     shares = sorting.get(name)
     return (percent(shares["acceptance"]), percent(shares["agreement"])) if shares else ()

@@ -1,4 +1,4 @@
-"""What became of the images that were drawn for a set: taken for a class or not, kept by filters or not."""
+"""Counts and examples of the images that were drawn: accepted for a class or not, kept by filters or not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ import numpy as np
 from gangda.data.images import IntArray, UInt8Array
 from gangda.sampling.filters.base import Reasons
 
-EXAMPLES = 10  # images of each class, kept and rejected ones, that are kept to be looked at
+EXAMPLES = 10  # images of each class, kept and rejected ones, for the contact sheet
 
 # What is counted of each class where a classifier chooses labels: images drawn; those it puts into the class; those of
 # them with enough confidence; those of these that the second classifier puts there too.

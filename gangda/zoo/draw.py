@@ -77,7 +77,7 @@ def draw_block(
 def draw_labels(
     generator: Generator, labels: IntArray, *key: int | str, context: DeviceContext
 ) -> UInt8Array:
-    """One sample of each label, uint8 (N, H, W, C), all from the stream of this key: to be looked at, not kept.
+    """One sample of each label, uint8 (N, H, W, C), all from the stream of this key: for the monitor, not for a set.
 
     labels: int64 (N,). An ensemble's rows are dealt out in turn, so that every class has samples of every generator.
     """

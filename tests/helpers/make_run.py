@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gangda.config import architectures, catalog
 from gangda.config.architectures import ArchSpec
+from gangda.config.fields import option
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.runtime.files import write_json
@@ -25,8 +26,8 @@ MakeRun = Callable[..., Path]
 @dataclass(frozen=True)
 class ReplaySpec(ArchSpec):
     conditional: ClassVar[bool] = False
-    rows: int = 0
-    generators: int = 1
+    rows: int = option(0, "images that it shows")
+    generators: int = option(1, "how many generators")
 
 
 class Replay(Generator):

@@ -85,14 +85,14 @@ class Agreement:
         )
 
     def predicate(self, label: int, block: int) -> Predicate:
-        """See `Filter.predicate`: the reason is the class that a rejected sample looks like."""
+        """See `Filter.predicate`: the reason is the likeliest class of a rejected sample."""
         names = self.members[0].class_names
 
         def reasons(pixels: UInt8Array) -> Reasons:
             likely = mean_prediction(self.members, pixels)
             wrong = likely[:, label] < self.threshold
-            looks = np.array([f"like {name}" for name in names], dtype=object)[likely.argmax(axis=1)]
-            return np.where(wrong, looks, "").astype(object)
+            likeliest = np.array([f"like {name}" for name in names], dtype=object)[likely.argmax(axis=1)]
+            return np.where(wrong, likeliest, "").astype(object)
 
         return reasons
 
