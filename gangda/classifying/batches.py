@@ -36,7 +36,7 @@ class Batch(NamedTuple):
 
 
 class ClassifierBatches:
-    """A training set on the device, in batches as the rule says; iterating gives one `Batch` for each of the steps."""
+    """A training set on the device, in batches by the rule; iterating gives one `Batch` for each of the steps."""
 
     def __init__(
         self,

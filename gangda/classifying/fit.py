@@ -46,8 +46,8 @@ def fit_classifier(
     """Train a classifier from scratch: AdamW, one cycle of the learning rate, a fixed number of steps.
 
     Cross-entropy, each image weighted by `train.weight` relative to the mean weight. With `transforms`, every
-    image is transformed anew each time it is seen; `rule` says what else an arm does differently, `teachers` are what
-    it distils from where it asks for that. The same arguments on the same machine give the same weights, bit for bit.
+    image is transformed anew each time it is seen; `rule` is what else an arm changes, `teachers` the classifiers
+    that it may distil from. The same arguments on the same machine give the same weights, bit for bit.
 
     Raises:
         DataError: no images, fewer than two classes, or unusable weights.

@@ -32,7 +32,7 @@ def evaluate(call: Call, files: Sequence[Path]) -> None:
     """Evaluate the files of raters."""
     from gangda.scoring import rating
 
-    call.terminal.result(rating.judge_ratings(files).as_dict(), show_ratings)
+    call.terminal.result(rating.summarise_ratings(files).as_dict(), show_ratings)
 
 
 def show_page(out: "Console", values: Mapping[str, Any]) -> None:

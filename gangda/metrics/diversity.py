@@ -14,7 +14,7 @@ from gangda.metrics.neighbours import squared_distances, together
 from gangda.metrics.result import MetricResult
 
 VENDI_ROWS = 300  # images per class of the Vendi score: its cost grows with the cube
-LEAST = 5  # images of a class below which its spread says nothing
+LEAST = 5  # images of a class below which there is no ratio
 ALARM = 0.9
 # Mode collapse during training, as ratios to real images: mean distance (one image per class has 0, two 0.5, healthy
 # samples above 0.7) and number of distinct modes (two images among fifty have 0.04, healthy samples above 0.9).

@@ -48,7 +48,7 @@ def score(
 ) -> ScoreResult:
     """Compare samples with the data's held-out test split; `out` defaults to scores/<samples>-<hash>.
 
-    Without `data`, it is the data, subset and all, that the set of samples says it was made from, but for the
+    Without `data`, it is the data that the set of samples records as its source, with the same subset, but for the
     `changed` fields of its `DataConfig`.
 
     `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
@@ -131,7 +131,7 @@ def _about(
 
 
 def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSplits) -> list[str]:
-    """What makes the numbers mean less than they seem to."""
+    """Reasons to trust the numbers less."""
     notes = []
     if not splits.labelled:
         notes.append("without labels there is no scorer: GAN-test, CAS and IS are left out")

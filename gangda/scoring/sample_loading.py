@@ -1,4 +1,4 @@
-"""Samples that somebody judges, a metric or a person, and the real images behind them."""
+"""Loading the samples that metrics or raters score, and the real images that they were made from."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ def data_behind(
     `changed` fields take the place of recorded ones, and of those that they exclude.
 
     Raises:
-        DataError: neither says.
+        DataError: neither is given.
     """
     if asked is not None:
         return asked, seed
@@ -38,10 +38,10 @@ def data_behind(
 
 
 def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
-    """The images to judge: those of a set that are not real, or all that a data path holds.
+    """The images to score: those of a set that are not real, or all that a data path holds.
 
     Raises:
-        DataError: nothing there to judge, or nothing that can be read.
+        DataError: no such images, or none that can be read.
     """
     if own is not None:
         made = np.flatnonzero(own.images.origin != REAL)

@@ -1,4 +1,4 @@
-"""Random Erasing (Zhong 2020): a rectangle of every image goes blank, whole batches at once."""
+"""Random Erasing (Zhong 2020) of whole batches: a rectangle of an image is set to 0."""
 
 import math
 
@@ -27,17 +27,15 @@ def erasing(config: TransformConfig) -> Part | None:
 
 
 def _rectangles(images: Tensor, probability: float, rng: torch.Generator) -> Tensor:
-    """Which pixels go: bool (B, 1, H, W)."""
-    size_range = torch.tensor(images.shape[2:])
+    """The pixels to erase: bool (B, 1, H, W)."""
+    sides = torch.tensor(images.shape[2:])
     hit, area, aspect, *place = torch.rand(5, len(images), generator=rng)
-    area = (AREA[0] + (AREA[1] - AREA[0]) * area) * size_range.prod()
+    area = (AREA[0] + (AREA[1] - AREA[0]) * area) * sides.prod()
     low, high = (math.log(value) for value in ASPECT)
     aspect = torch.exp(low + (high - low) * aspect)
-    long = (
-        torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(size_range.view(2, 1))
-    )
-    start = (torch.stack(place) * (size_range.view(2, 1) - long + 1)).floor()
-    rows, columns = (_between(start[axis], long[axis], int(size_range[axis])) for axis in (0, 1))
+    long = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(sides.view(2, 1))
+    start = (torch.stack(place) * (sides.view(2, 1) - long + 1)).floor()
+    rows, columns = (_between(start[axis], long[axis], int(sides[axis])) for axis in (0, 1))
     inside: Tensor = rows[:, :, None] & columns[:, None, :] & (hit < probability).view(-1, 1, 1)
     return inside.unsqueeze(1)
 

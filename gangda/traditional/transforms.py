@@ -1,8 +1,8 @@
-"""Rotation, translation, scaling, mirroring and blur: every image has parameters of its own; whole batches at once.
+"""Rotation, translation, scaling, mirroring and blur of whole batches, with random parameters for each image.
 
-What an image becomes given its parameters is what torchvision.transforms.v2's `affine` (bilinear, zero fill)
-and `gaussian_blur` make of it; only the loop over images is gone. Departures from v2.RandomAffine: shifts are
-not rounded to whole pixels (on 8x8 images that would turn most of them off), there is one rounding to uint8
+Given its parameters, an image is transformed as by torchvision.transforms.v2's `affine` (bilinear, zero fill) and
+`gaussian_blur`, without a loop over images. Departures from v2.RandomAffine: shifts are
+not rounded to whole pixels (on 8x8 images most would then do nothing), there is one rounding to uint8
 at the end instead of one after each transform, and the fill depends on the image: zeros where more than half
 of its border pixels are zero (digits and clothes on black), else reflection at the border (photographs).
 """
@@ -105,16 +105,17 @@ def blur(config: TransformConfig) -> Part | None:
     return Part(filter=apply) if config.blur > 0 else None
 
 
-def batch_transform(config: TransformConfig, names: Iterable[str] = tuple(catalog.TRANSFORMS)) -> Transform:
+def batch_transform(config: TransformConfig, names: Iterable[str] | None = None) -> Transform:
     """A function that transforms a batch: (uint8 (B, C, H, W), rng) -> uint8 (B, C, H, W), a new tensor.
 
-    `names` picks transforms from the catalog; those whose range in `config` is empty do nothing. All that
-    move pixels are one interpolation; the filters follow in the catalog's order. An image's result depends on
+    `names` picks transforms from the catalog (default: all); those whose range in `config` is empty do nothing. All
+    warps are one interpolation; the filters follow in the catalog's order. An image's result depends on
     its own parameters alone, drawn from `rng` (a CPU generator).
 
     Raises:
         UsageError: unknown name.
     """
+    names = catalog.TRANSFORMS if names is None else names
     built = [catalog.builder("transform", catalog.TRANSFORMS, name)(config) for name in names]
     parts: list[Part] = [part for part in built if part is not None]
     warps = [part.warp for part in parts if part.warp is not None]
@@ -137,7 +138,7 @@ def batch_transform(config: TransformConfig, names: Iterable[str] = tuple(catalo
 
 
 def affine(images: Tensor, warp: Warp) -> Tensor:
-    """Move the pixels of float32 (B, C, H, W) images, bilinear; the module says what fills the border."""
+    """Move the pixels of float32 (B, C, H, W) images, bilinear; see the module for the fill of the border."""
     height, width = images.shape[2:]
     half = torch.tensor([width / 2, height / 2])
     linear = warp.inverse * half / half.view(2, 1)  # pixels -> the [-1, 1] of affine_grid
@@ -163,7 +164,7 @@ def dark_border(images: Tensor) -> Tensor:
 
 
 def kernel_radius(largest_sigma: float) -> int:
-    """Pixels on either side that a blur of this sigma looks at: three sigmas, rounded up."""
+    """Radius of the kernel of a blur, in pixels: three sigmas, rounded up."""
     return math.ceil(3 * largest_sigma)
 
 
@@ -182,8 +183,8 @@ def _blur_along(images: Tensor, sigma: Tensor, radius: int, dim: int) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp_min(1e-3).view(-1, 1)) ** 2)
     kernel = (kernel / kernel.sum(dim=1, keepdim=True)).view(len(images), -1, 1, 1, 1)
-    size_range = [radius, radius, 0, 0] if dim == 3 else [0, 0, radius, radius]
-    padded = functional.pad(images, size_range, mode="reflect")
+    margins = [radius, radius, 0, 0] if dim == 3 else [0, 0, radius, radius]
+    padded = functional.pad(images, margins, mode="reflect")
     size = images.shape[dim]
     result = padded.narrow(dim, 0, size) * kernel[:, 0]
     for tap in range(1, 2 * radius + 1):

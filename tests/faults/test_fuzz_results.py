@@ -19,7 +19,7 @@ from gangda.data.sources.raw import RawSource
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT
 from gangda.scoring import score
-from gangda.scoring.rating import judge_ratings, make_page
+from gangda.scoring.rating import make_page, summarise_ratings
 from gangda.scoring.rating.answers import MARK, read_answers
 
 RUNTIME = Runtime(seed=3, threads=1, device="cpu", precision="fp32")
@@ -98,7 +98,7 @@ def test_ratings(tmp_path, depth, answers):
         write(path, data)
         with refused_or_read:
             assert {(answer.set[0], answer.label) for answer in read_answers(path)} <= right
-            json.dumps(judge_ratings([path], tmp_path).as_dict(), allow_nan=False)
+            json.dumps(summarise_ratings([path], tmp_path).as_dict(), allow_nan=False)
 
     fuzz(depth, spoilt(answers), check)
     words = answers.decode().splitlines()
@@ -113,11 +113,11 @@ def test_the_scores_that_ratings_are_set_against(tmp_path, depth, answers, sampl
     score(samples, DATA, TINY, RUNTIME, tmp_path / "scores" / "a", metrics=("diversity",))
     path = tmp_path / "scores" / "a" / "scores.json"
     good = path.read_bytes()
-    first = judge_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
+    first = summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
 
     def check(data):
         write(path, data)
-        found = judge_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
+        found = summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
         assert found["sets"] == first["sets"]
         assert found["notes"] == first["notes"] or f"passed over: {path}" in " ".join(found["notes"])
 

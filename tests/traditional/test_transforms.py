@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,12 +8,13 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as vision
 
+from gangda.classifying import classify
 from gangda.config import catalog
-from gangda.config.schema import TransformConfig
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.errors import UsageError
 from gangda.runtime.seeding import torch_stream
 from gangda.traditional import transforms
-from gangda.traditional.transforms import Warp, affine, batch_transform, gaussian_blur
+from gangda.traditional.transforms import Part, Warp, affine, batch_transform, gaussian_blur
 
 OFF = TransformConfig(rotation=0, translation=0, scaling=(1.0, 1.0), blur=0)
 ALONE = {
@@ -148,3 +150,26 @@ def test_blur_of_tiny_images_fits_the_border() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean 'rotation'"):
         batch_transform(OFF, ["rotatoin"])
+
+
+def darken(config: TransformConfig) -> Part:
+    """A transform from outside the package."""
+    return Part(filter=lambda images, rng: images / 2)
+
+
+def test_a_transform_is_one_function_and_one_line_of_the_catalog(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    few = ClassifierConfig(classifier="logistic", classifier_steps=3)
+    runtime = Runtime(device="cpu", precision="fp32", threads=1)
+
+    def weights(out: str) -> str:
+        result = classify("digits", None, DataConfig(per_class=5), few, OFF, 1, runtime, tmp_path / out)
+        return str(result.runs[0]["fingerprint"])
+
+    plain = weights("plain")
+    entry = catalog.Entry(f"{__name__}:darken", "half as bright")
+    monkeypatch.setitem(catalog.TRANSFORMS, "darken", entry)  # type: ignore[arg-type]
+    images = torch.full((2, 1, 8, 8), 100, dtype=torch.uint8)
+    assert batch_transform(OFF)(images, torch_stream(0)).unique().tolist() == [50]
+    assert weights("darker") != plain

@@ -1,4 +1,4 @@
-"""`gangda score --ratings`: what raters' answers say of each set, and whether the automatic scores agree."""
+"""`gangda score --ratings`: mean rating of each set, and its rank correlation with the automatic scores."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ ANSWERS: Mapping[str, Mapping[str, float]] = {
     QUALITY: {str(score): float(score) for score in range(11)},
     LABEL: {"yes": 1.0, "no": 0.0},
 }
-FEW_SETS, LEAST_SETS = 4, 3  # below, a rank correlation means little; below, it is none
+FEW_SETS, LEAST_SETS = 4, 3  # a rank correlation of fewer means little; of fewer, it is not computed
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class RatingResult:
         return self.values
 
 
-def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> RatingResult:
-    """Read what raters downloaded, and look for the sets' automatic scores in the folders of `scores`.
+def summarise_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> RatingResult:
+    """Read the files that raters downloaded, and the sets' automatic scores from the folders of `scores`.
 
     Raises:
         DataError: a file that no rating page made, damaged, or without answers.
@@ -70,11 +70,7 @@ def judge_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> Ratin
 
 
 def _refuse_twice(files: Sequence[Path]) -> None:
-    """Refuse a file that is given twice; two raters may well give the same answers in two files.
-
-    Raises:
-        DataError: it is named.
-    """
+    """Refuse a file that is given twice (two raters may give the same answers, in two files)."""
     seen: set[Path] = set()
     for file in files:
         if file.resolve() in seen:
@@ -157,7 +153,7 @@ def _set_row(one: tuple[str, str, str], answers: Sequence[Answer]) -> dict[str, 
 
 
 def _classes(answers: Sequence[Answer]) -> list[dict[str, Any]]:
-    """Of each class, the share of labels judged right; the real images are left out."""
+    """For each class, the share of labels that were rated right; the real images are left out."""
     asked = [answer for answer in answers if answer.question == LABEL]
     names = sorted({answer.label for answer in asked})
     values = {name: [answer.value for answer in asked if answer.label == name] for name in names}
@@ -224,7 +220,7 @@ def _notes(
     rows: Sequence[Mapping[str, Any]],
     found: Mapping[str, Any],
 ) -> list[str]:
-    """What makes the ratings mean less than they seem to."""
+    """Reasons to trust the ratings less."""
     notes = [note for file in dict.fromkeys(a.file for a in answers) if (note := _inattentive(file, answers))]
     scored = sum(row["content"] in found for row in rows)
     if scored < LEAST_SETS:

@@ -1,4 +1,4 @@
-"""Which image is whose: carried by the page and by its answers in a form that is not read by eye."""
+"""The set and label of each image, in the page and in its answers, encoded so that a rater cannot read them."""
 
 import base64
 import binascii
@@ -10,13 +10,13 @@ from typing import Any
 from gangda.errors import DataError
 
 FORMAT = 1
-MOST_BYTES = 1 << 24  # of a key that is believed
+MOST_BYTES = 1 << 24  # of a decoded key
 REAL_NAME = "held-out real"
 
 
 @dataclass(frozen=True)
 class Key:
-    """What a rater must not know.
+    """Set and label of each image, unknown to the rater.
 
     Attributes:
         sets: of each set `name`, `path` and `content` (hash of its images); the last one is the real images.

@@ -37,7 +37,7 @@ class PageResult:
 
 @dataclass(eq=False)
 class _Shown:
-    """What is on the page so far: the key, and the images by id."""
+    """Images on the page so far, with their key."""
 
     sets: list[dict[str, str]] = field(default_factory=list)
     images: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def _real_images(first: Path, data: DataConfig | None, changed: Mapping[str, Any
 
 
 def _page(shown: _Shown, splits: DataSplits, seed: int) -> str:
-    """The page, its images in an order that says nothing of the sets."""
+    """The HTML page, with the images of all sets in random order."""
     names = splits.train.class_names
     key = Key(tuple(shown.sets), names, shown.images).encoded()
     order = numpy_stream(seed, "rating order").permutation(sorted(shown.images)).tolist()
@@ -124,8 +124,8 @@ def _page(shown: _Shown, splits: DataSplits, seed: int) -> str:
 def spread_rows(labels: IntArray, count: int, rng: np.random.Generator) -> IntArray:
     """Up to `count` positions at random, as many of each class as can be: int64."""
     order = rng.permutation(len(labels))
-    turn = np.zeros(len(order), dtype=np.int64)
+    rank = np.zeros(len(order), dtype=np.int64)  # among the images of its class
     for label in np.unique(labels):
-        mine = labels[order] == label
-        turn[mine] = np.arange(mine.sum())
-    return np.asarray(order[np.argsort(turn, kind="stable")][:count], dtype=np.int64)
+        own = labels[order] == label
+        rank[own] = np.arange(own.sum())
+    return np.asarray(order[np.argsort(rank, kind="stable")][:count], dtype=np.int64)

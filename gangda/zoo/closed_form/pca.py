@@ -54,7 +54,7 @@ class PcaReconstructor(PcaGenerator):
     other z still give draws from the Gaussian.
     Buffers: codes (N, n), class after class in the order of the training set, and rows (N,), their row ids;
     ends (K,), where each class ends in them.
-    Source: report R3, which has a LeNet judge such images.
+    Source: report R3, which classifies such images with a LeNet.
     """
 
     sized_by_data = ("codes", "rows")

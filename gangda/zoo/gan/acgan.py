@@ -34,7 +34,7 @@ class LabelledNoiseGenerator(ConditionalGenerator):
 
 
 class AuxiliaryDiscriminator(Discriminator):
-    """Real or fake, and which class, from shared layers; it is not told the label.
+    """Real or fake, and which class, from shared layers; the label is not an input.
 
     Source: Odena 2017, equations 2-3 (training adds the class loss). Departure: no batch norm and no dropout, since the
     recipe's R1 penalty stabilises instead.

@@ -1,4 +1,4 @@
-"""BigGAN (Brock 2019), small: residual blocks that hear the class and a part of the noise at every layer."""
+"""BigGAN (Brock 2019), small: residual blocks with the class and a part of the noise as input of every block."""
 
 from itertools import pairwise
 from typing import cast
@@ -15,7 +15,7 @@ from gangda.zoo.layers.heads import Discriminator, ProjectionHead
 from gangda.zoo.layers.spectral_norm import add_spectral_norm
 
 
-class FedBatchNorm(nn.Module):
+class LinearConditionedBatchNorm(nn.Module):
     """Batch norm whose gain (1 + linear) and bias (linear) come from a condition vector.
 
     `forward(x, c)`: x (B, C, H, W), c (B, n) -> the shape of x. Source: Brock 2019, appendix B.
@@ -28,7 +28,7 @@ class FedBatchNorm(nn.Module):
         self.bias = nn.Linear(condition, channels, bias=False)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Normalise over the batch, then scale and shift as the condition says."""
+        """Normalise over the batch, then scale and shift by the condition."""
         normal = self.norm(x)
         gain, bias = (layer(c)[:, :, None, None].to(normal.dtype) for layer in (self.gain, self.bias))
         return torch.addcmul(normal + bias, normal, gain)
@@ -40,7 +40,10 @@ class UpBlock(nn.Module):
     def __init__(self, a: int, b: int, condition: int, up: bool) -> None:
         super().__init__()
         self.up = up
-        self.norm1, self.norm2 = FedBatchNorm(a, condition), FedBatchNorm(b, condition)
+        self.norm1, self.norm2 = (
+            LinearConditionedBatchNorm(a, condition),
+            LinearConditionedBatchNorm(b, condition),
+        )
         self.conv1, self.conv2 = nn.Conv2d(a, b, 3, 1, 1), nn.Conv2d(b, b, 3, 1, 1)
         self.skip = nn.Conv2d(a, b, 1)
 

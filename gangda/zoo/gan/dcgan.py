@@ -59,7 +59,7 @@ class DcganDiscriminator(Discriminator):
 
 
 def build(spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks, initialised as the paper says."""
+    """Fresh networks, initialised as in the paper."""
     networks = Networks(DcganGenerator(spec, image_shape, num_classes), DcganDiscriminator(spec, image_shape))
     for network in networks.modules().values():
         init_normal(network)

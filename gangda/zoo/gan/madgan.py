@@ -1,7 +1,7 @@
 """MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
 
-Both are the default's networks (`cdcgan.py`) with as little added as K generators need, so that what makes those better
-makes these better too, and `--generators 1` trains as the default does.
+Both are the default's networks (`cdcgan.py`) with as little added as K generators need; with `--generators 1` training
+is the default's.
 """
 
 import copy
@@ -29,12 +29,12 @@ class GeneratorEnsemble(ConditionalGenerator):
     def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.conditional, self.num_generators = spec.conditional, spec.generators
-        self.norms = self._of_each(self.norms)
+        self.norms = self._per_generator(self.norms)
         for convs in self.more:
-            convs.norms = self._of_each(cast(nn.ModuleList, convs.norms))
-        self.out = OutputOfEach(spec.generators, spec.channels[0], image_shape[0])
+            convs.norms = self._per_generator(cast(nn.ModuleList, convs.norms))
+        self.out = PerGeneratorOutput(spec.generators, spec.channels[0], image_shape[0])
 
-    def _of_each(self, norms: nn.ModuleList) -> nn.ModuleList:
+    def _per_generator(self, norms: nn.ModuleList) -> nn.ModuleList:
         """The same norms, with gains and biases of each generator's own."""
         widths = [cast(ConditionalBatchNorm, norm).norm.num_features for norm in norms]
         classes = self.num_classes if self.conditional else 1
@@ -52,7 +52,7 @@ class GeneratorEnsemble(ConditionalGenerator):
         alone = copy.deepcopy(self).requires_grad_(False)
         alone.num_generators = 1
         for layer in alone.modules():
-            if isinstance(layer, PerGeneratorBatchNorm | OutputOfEach):
+            if isinstance(layer, PerGeneratorBatchNorm | PerGeneratorOutput):
                 layer.keep(k)
         return alone
 
@@ -76,7 +76,7 @@ class PerGeneratorBatchNorm(ConditionalBatchNorm):
         self.own_gain, self.own_bias = (_part(own, k, generators) for own in (self.own_gain, self.own_bias))
 
 
-class OutputOfEach(nn.Conv2d):
+class PerGeneratorOutput(nn.Conv2d):
     """A 3x3 convolution for each of K generators: (K n, C, H, W) -> (K n, C', H, W); row k n + i is generator k's."""
 
     def __init__(self, k: int, channels: int, outs: int) -> None:
@@ -141,7 +141,7 @@ class IdentityDiscriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
         h = self.trunk(x)
-        # Frozen, on the generators' turn, it passes on their gradients (MGAN).
+        # In the generators' step it is frozen, and passes on their gradients (MGAN).
         shapes = self.tell_apart or not self.whose.weight.requires_grad
         whose = functional.log_softmax(self.whose(h if shapes else h.detach()).float(), dim=1)
         real = self.score(h).float()

@@ -1,4 +1,4 @@
-"""What the discriminators end in, and how they say that they judge images by their batch."""
+"""The last layers of the discriminators, and whether they score a batch as a whole."""
 
 from torch import Tensor, nn
 
@@ -9,11 +9,11 @@ BATCHWISE = (nn.BatchNorm1d, nn.BatchNorm2d, MinibatchStdDev)  # layers where im
 
 
 class Discriminator(nn.Module):
-    """Judges images: `forward(x, y)`, x (B, C, H, W) in [-1, 1], y int64 (B,) -> `Scores`."""
+    """Scores images: `forward(x, y)`, x (B, C, H, W) in [-1, 1], y int64 (B,) -> `Scores`."""
 
     @property
     def separate_batches(self) -> bool:
-        """Whether real and fake images must come in batches of their own, since a batch is judged as a whole."""
+        """Whether real and fake images must come in batches of their own, since a score depends on the whole batch."""
         return any(isinstance(layer, BATCHWISE) for layer in self.modules())
 
 

@@ -12,7 +12,7 @@ LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 class SpectralNorm(nn.Module):
     """W -> W / sigma(W), with W taken as a matrix of one row per output (per class for an embedding).
 
-    One power iteration per call from the kept left vector `u` (rows,), which moves on in training only. Unlike
+    One power iteration per call from the kept left vector `u` (rows,), which is updated in training only. Unlike
     torch's own parametrisation it iterates in evaluation too, so that a weight average, whose `u` is a mean of unit
     vectors and none itself, is normalised rightly. Source: Miyato 2018, algorithm 1.
     """
@@ -47,7 +47,7 @@ class SpectralNorm(nn.Module):
 
 
 def add_spectral_norm(network: nn.Module, embeddings: bool = True) -> None:
-    """Normalise every convolution and linear layer of a network, and the embeddings unless told not to, in place.
+    """Normalise every convolution and linear layer of a network, and (with `embeddings`) of embeddings, in place.
 
     A generator's embeddings are better left out: those of conditional batch norm are gains, which would shrink.
     A weight that starts as 0, as the embeddings of projection discriminators do, has no direction to keep: it starts

@@ -12,7 +12,7 @@ from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.runtime.hashed_file import write_hashed_json
 from gangda.scoring import rating
-from gangda.scoring.rating import judge_ratings, make_page
+from gangda.scoring.rating import make_page, summarise_ratings
 from gangda.scoring.rating.key import REAL_NAME, Key
 from gangda.scoring.rating.pages import spread_rows
 from gangda.scoring.sample_loading import align, read_samples
@@ -116,7 +116,7 @@ def test_means_spreads_and_labels_come_back(page, tmp_path):
         lambda which, label: "no" if label == 7 and which == 1 else "yes",
     )  # fmt: skip
     other = answers(tmp_path / "b.csv", data, lambda which, label: 9 - 2 * which if which < 4 else 10)
-    values = judge_ratings([file, other], tmp_path).as_dict()
+    values = summarise_ratings([file, other], tmp_path).as_dict()
     rows = {row["name"]: row for row in values["sets"]}
     assert [rows[f"cell{i}.npz"]["mean"] for i in range(4)] == [9.5, 7.5, 5.5, 3.5]
     assert rows["cell0.npz"]["n"] == 2 * IMAGES
@@ -143,21 +143,21 @@ def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
             {"hashes": {"samples": images.content_hash()}, "metrics": metrics},
         )
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 9 - 2 * which if which < 4 else 10)
-    values = judge_ratings([file], tmp_path / "scores").as_dict()
+    values = summarise_ratings([file], tmp_path / "scores").as_dict()
     found = {row["metric"]: row for row in values["agreement"]}
     assert found["gan_test_10"]["spearman"] == pytest.approx(1.0)
     assert found["fid_lenet_10"]["spearman"] == pytest.approx(-0.8)  # 1 - 6 * 2 / (4 * 15), turned round
     assert found["fid_lenet_10"]["n"] == 4
     one = tmp_path / "scores" / "2" / "scores.json"
     one.write_text(one.read_text().replace("0.7", "0.8", 1))  # GAN-test: a digit that flipped
-    values = judge_ratings([file], tmp_path / "scores").as_dict()
+    values = summarise_ratings([file], tmp_path / "scores").as_dict()
     assert {row["n"] for row in values["agreement"]} == {3}
     assert any(str(one) in note and "its hash does not match" in note for note in values["notes"])
 
 
 def test_too_few_scored_sets_and_a_rater_who_did_not_look_are_said(page, tmp_path):
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
-    values = judge_ratings([file], tmp_path).as_dict()
+    values = summarise_ratings([file], tmp_path).as_dict()
     assert values["agreement"] == []
     text = " ".join(values["notes"])
     assert "0 of 4 sets have automatic scores" in text
@@ -181,13 +181,13 @@ def test_damaged_answers_are_refused_with_the_line(page, tmp_path, change, compl
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
     file.write_text("\n".join(change(file.read_text().splitlines())) + "\n")
     with pytest.raises(DataError, match=complaint):
-        judge_ratings([file], tmp_path)
+        summarise_ratings([file], tmp_path)
 
 
 def test_a_file_that_is_given_twice_is_not_two_raters(page, tmp_path):
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
     with pytest.raises(DataError, match="given twice"):
-        judge_ratings([file, tmp_path / ".." / tmp_path.name / "a.csv"], tmp_path)
+        summarise_ratings([file, tmp_path / ".." / tmp_path.name / "a.csv"], tmp_path)
 
 
 def test_what_a_spreadsheet_makes_of_the_file_is_read(page, tmp_path):
