@@ -1,8 +1,7 @@
-"""Flags made from the configuration classes: a new field in `configs.py` is a new flag with no further edit.
+"""Flags made from the configuration classes: a new field of `gangda.config` is a new flag without further edits.
 
-A command is a function `body(call, own options...)`. `register` gives it, besides its own options, one flag
-for each field of the sections it names (and `--config --json --quiet --dry-run`), resolves them, and passes
-the result as `call`.
+A command is a function `body(call, own options...)`. `register` adds one flag for each field of the sections it names,
+and `--config --json --quiet --dry-run`; the `Call` resolves them.
 """
 
 import dataclasses
@@ -19,15 +18,13 @@ import typer
 from gangda.cli.group import Command
 from gangda.cli.output import Terminal
 from gangda.config import arms, catalog, files, schema
-from gangda.config import resolve as settings
 from gangda.config.field_types import type_of
 from gangda.config.fields import flag_of
+from gangda.config.resolve import Layer, Settings, resolve
 from gangda.errors import UsageError
 from gangda.runtime.launch import DistributedEnv, distributed_env
 
 Field = dataclasses.Field[Any]
-Body = Callable[..., None]
-Resolve = Callable[[Path | settings.Layer | None], settings.Settings]
 
 PANELS: Mapping[str, str] = {
     "data": "Data",
@@ -37,15 +34,16 @@ PANELS: Mapping[str, str] = {
     "budget": "Training budget",
     "transforms": "Traditional transforms",
     "classifier": "Classifier",
-    "sampler": "Sampler",
     "sample": "Samples",
+    "sampler": "Sampler",
     "augment": "Augmentation",
     "score": "Metrics",
     "compare": "Comparison",
     "runtime": "Device and seed",
 }
-OWNED = {"arch": files.spec_fields, "method": files.method_fields}  # sections whose options depend on --arch
-MOST_SHOWN = 40  # characters of a list of names; longer ones are left to completion and to messages
+# Sections whose options depend on --arch: option -> owner -> field.
+OWNED = {"arch": files.spec_fields, "method": files.method_fields}
+LONGEST_CHOICES = 40  # characters of choices in a metavar; longer lists are left to completion and messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
 COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str, arms.Arm]] = {
     ("data", "source"): catalog.SOURCES,
@@ -61,27 +59,27 @@ COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str,
 
 @dataclass(frozen=True)
 class Call:
-    """What a command works from.
+    """What a command gets.
 
     Attributes:
-        terminal: where to speak.
-        dry_run: whether it is only a rehearsal.
-        launch: with which other processes.
+        terminal: how to print.
+        dry_run: whether only to report what would be done.
+        launch: the processes that were started together.
+        resolve: flags and environment over a configuration: a file, or a name for messages and sections.
         config: the configuration file given, if any.
-        resolve: flags and environment over a configuration: a file, or what to call it and its sections.
         typed: options given as flags, as in "arch.generators".
     """
 
     terminal: Terminal
     dry_run: bool
     launch: DistributedEnv
+    resolve: Callable[[Path | Layer | None], Settings]
     config: Path | None
-    resolve: Resolve
     typed: frozenset[str]
 
     @functools.cached_property
-    def settings(self) -> settings.Settings:
-        """Everything resolved, when it is first asked for: an experiment brings configurations of its own."""
+    def settings(self) -> Settings:
+        """All sections, resolved at the first use: an experiment has configurations of its own."""
         return self.resolve(self.config)
 
 
@@ -93,25 +91,29 @@ class Flag:
     name: str
     parameter: inspect.Parameter
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """The key in `settings.resolve`'s flags."""
-        return self.section, self.name
-
 
 def register(
-    app: typer.Typer, body: Body, sections: Sequence[str], without: Sequence[str] = (), together: bool = False
+    app: typer.Typer,
+    body: Callable[..., None],
+    sections: Sequence[str],
+    without: Sequence[str] = (),
+    together: bool = False,
 ) -> None:
     """Add `body` to the app under its own name, with the flags of these sections.
 
     Args:
         app: the application.
         body: the command; its first parameter takes the `Call`, the others are its own options.
-        sections: names of configuration sections, in the order of the help panels.
-        without: "section.field" of flags that make no sense here.
+        sections: names of configuration sections, in the order of the help's headings.
+        without: "section.field" of flags that the command does not have.
         together: whether several processes that torchrun has started share the work; refused otherwise.
     """
-    flags = [flag for section in sections for flag in section_flags(section) if str_key(flag) not in without]
+    flags = [
+        flag
+        for section in sections
+        for flag in section_flags(section)
+        if f"{section}.{flag.name}" not in without
+    ]
     own = list(inspect.signature(body).parameters.values())[1:]
 
     def command(**given: Any) -> None:
@@ -121,18 +123,20 @@ def register(
                 f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "
                 "without torchrun (parts of the work: sample --shard, compare --jobs or --cell)"
             )
-        named = {flag.key: given[flag.parameter.name] for flag in flags}
-        typed = {key: value for key, value in named.items() if value is not None}
-
-        def resolve(file: Path | settings.Layer | None) -> settings.Settings:
-            return settings.resolve(typed, os.environ, file, used=sections)
-
-        terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
-        keys = frozenset(".".join(key) for key in typed)
-        call = Call(terminal, given["dry_run"], launch, given["config"], resolve, keys)
+        values = {(flag.section, flag.name): given[flag.parameter.name] for flag in flags}
+        typed = {key: value for key, value in values.items() if value is not None}
+        call = Call(
+            Terminal(json=given["as_json"], quiet=given["quiet"]),
+            given["dry_run"],
+            launch,
+            functools.partial(resolve, typed, os.environ, used=sections),
+            given["config"],
+            frozenset(map(".".join, typed)),
+        )
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
-    parameters = [*own, *(flag.parameter for flag in flags), *SHARED]
+    shared = inspect.signature(_shared).parameters.values()
+    parameters = [*own, *(flag.parameter for flag in flags), *shared]
     command.__doc__ = body.__doc__
     command.__name__ = body.__name__
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -140,47 +144,60 @@ def register(
     app.command(body.__name__, cls=Command)(command)
 
 
-def str_key(flag: Flag) -> str:
-    """A flag's key as in YAML, such as "data.per_class"."""
-    return f"{flag.section}.{flag.name}"
+_SHARED = "Output and configuration"
+
+
+def _shared(
+    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="YAML file of options, such as a run's config.yaml", rich_help_panel=_SHARED
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print one JSON document on stdout", rich_help_panel=_SHARED)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="no progress and no remarks on stderr", rich_help_panel=_SHARED)
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="print what would be done; write nothing", rich_help_panel=_SHARED),
+    ] = False,
+) -> None:
+    """The options of all commands."""
 
 
 def section_flags(section: str) -> Iterator[Flag]:
-    """The flags of a section; those of all architectures together for `arch`."""
+    """The flags of a section; those of all architectures together where they depend on --arch."""
     if section == "arch":
-        yield _arch_flag()
+        field = next(field for field in dataclasses.fields(schema.TrainConfig) if field.name == "arch")
+        yield _flag(section, "name", field, f"{field.metadata['help']}{_default_text(shown(field.default))}")
     if section in OWNED:
         for name, owners in OWNED[section]().items():
             yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
         return
     for field in files.fields_of(files.SECTIONS[section]):
-        yield _flag(section, field.name, field, str(field.metadata["help"]) + _default_text(field.default))
-
-
-def _arch_flag() -> Flag:
-    field = next(field for field in dataclasses.fields(schema.TrainConfig) if field.name == "arch")
-    text = "which architecture; `gangda train --list` tells them apart" + _default_text(field.default)
-    return _flag("arch", "name", field, text, "--arch")
+        text = f"{field.metadata['help']}{_default_text(shown(field.default))}"
+        yield _flag(section, field.name, field, text)
 
 
 def _owners_help(owners: Mapping[str, Field]) -> str:
-    """Help of an architecture's option: what it is, and its default for each architecture that has it."""
-    field = next(iter(owners.values()))
-    alike: dict[str, list[str]] = {}
-    for arch, own in owners.items():
-        alike.setdefault(shown(own.default), []).append(arch)
-    alike.pop("", None)
-    if not alike:
-        return str(field.metadata["help"])
-    if len(owners) > 1 and list(alike.values()) == [list(owners)]:
-        return f"{field.metadata['help']} \\[default: {next(iter(alike))}]"
-    defaults = "; ".join(f"{value} for {', '.join(archs)}" for value, archs in alike.items())
-    return f"{field.metadata['help']} \\[default: {defaults}]"
+    """Help of an option that depends on --arch: what it is, and its default for each owner."""
+    by_default: dict[str, list[str]] = {}
+    for owner, field in owners.items():
+        by_default.setdefault(shown(field.default), []).append(owner)
+    by_default.pop("", None)
+    text = "; ".join(f"{value} for {', '.join(names)}" for value, names in by_default.items())
+    if len(owners) > 1 and list(by_default.values()) == [list(owners)]:
+        text = next(iter(by_default))
+    return f"{next(iter(owners.values())).metadata['help']}{_default_text(text)}"
 
 
-def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> Flag:
-    kind, flag = type_of(field), flag or flag_of(field)
-    boolean, repeat = kind.base is bool, bool(field.metadata.get("repeat"))
+def _flag(section: str, name: str, field: Field, help: str) -> Flag:
+    kind, flag = type_of(field), flag_of(field)
+    boolean = kind.base is bool
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if boolean else flag,
         help=help,
@@ -189,42 +206,39 @@ def _flag(section: str, name: str, field: Field, help: str, flag: str = "") -> F
         autocompletion=None if boolean else _completer(section, name, field),
         show_default=False,
     )
-    annotation: Any = bool | None if boolean else list[str] | None if repeat else str | None
+    annotation: Any = bool if boolean else list[str] if field.metadata["repeat"] else str
     parameter = inspect.Parameter(
         f"{section}_{name}",
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[annotation, option],
+        annotation=Annotated[annotation | None, option],
     )
     return Flag(section, name, parameter)
 
 
 def _metavar(field: Field) -> str:
-    kind, choices = type_of(field), field.metadata.get("choices", ())
-    if choices and kind.length is None:
-        return "|".join(choices)
-    word = f"<{kind.base.__name__ if kind.base is not str else 'text'}>"
-    if choices and len("|".join(choices)) <= MOST_SHOWN:
-        word = "|".join(choices)
+    kind, choices = type_of(field), "|".join(field.metadata["choices"])
     single = kind.length is None and not kind.several
-    return word if single or field.metadata.get("repeat") else f"{word},..."
+    if not choices or (len(choices) > LONGEST_CHOICES and not single):
+        choices = "<text>" if kind.base is str else f"<{kind.base.__name__}>"
+    return choices if single or field.metadata["repeat"] else f"{choices},..."
 
 
 def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tuple[str, str]]]:
     table = COMPLETIONS.get((section, name), {})
-    options = [(key, entry.summary) for key, entry in table.items()]
-    options += [(choice, "") for choice in field.metadata.get("choices", ()) if choice not in table]
+    candidates = [(key, entry.summary) for key, entry in table.items()]
+    candidates += [(choice, "") for choice in field.metadata["choices"] if choice not in table]
+    several = type_of(field).length is not None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:
-        before = incomplete.rpartition(",")[0] if type_of(field).length is not None else ""
-        lead = before + "," if before else ""
-        return [(lead + value, text) for value, text in options if (lead + value).startswith(incomplete)]
+        before, comma, _ = incomplete.rpartition(",") if several else ("", "", "")
+        values = ((before + comma + value, text) for value, text in candidates)
+        return [(value, text) for value, text in values if value.startswith(incomplete)]
 
     return complete
 
 
-def _default_text(default: Any) -> str:
-    text = shown(default)
+def _default_text(text: str) -> str:
     return f" \\[default: {text}]" if text else ""
 
 
@@ -234,46 +248,6 @@ def shown(default: Any) -> str:
         return ""
     if isinstance(default, tuple):
         return ",".join(shown(part) for part in default)
-    if isinstance(default, bool):
+    if default is True:
         return "yes"
     return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-
-
-_PANEL = "Output and configuration"
-SHARED = (
-    _shared(
-        "config",
-        Annotated[
-            Path | None,
-            typer.Option("--config", help="YAML file; a run's config.yaml will do", rich_help_panel=_PANEL),
-        ],
-        None,
-    ),
-    _shared(
-        "as_json",
-        Annotated[
-            bool,
-            typer.Option("--json", help="one JSON document on stdout", rich_help_panel=_PANEL),
-        ],
-        False,
-    ),
-    _shared(
-        "quiet",
-        Annotated[
-            bool, typer.Option("--quiet", help="no progress, no remarks on stderr", rich_help_panel=_PANEL)
-        ],
-        False,
-    ),
-    _shared(
-        "dry_run",
-        Annotated[
-            bool,
-            typer.Option("--dry-run", help="tell what would be done; write nothing", rich_help_panel=_PANEL),
-        ],
-        False,
-    ),
-)

@@ -295,7 +295,7 @@ class TrainConfig:
     """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
 
     data: DataConfig = DataConfig()
-    arch: str = "cdcgan"
+    arch: str = option("cdcgan", "architecture; `gangda train --list` explains them", flag="--arch")
     spec: ArchSpec = CdcganSpec()
     recipe: Recipe = Recipe()
     method: MethodOptions = AdversarialOptions()
