@@ -41,7 +41,7 @@ class ArchSpec(Checked):
     def steps_for(self, images: int) -> int:
         """Generator steps for a training set of this size where no budget is given: small sets need fewer.
 
-        To change this rule, or `resolved`, is to change results: raise the comparing engine's PROTOCOL with it.
+        Changing this rule or `resolved` changes results: raise `PROTOCOL` in comparing/plan.py with it.
         """
         return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
 
@@ -73,7 +73,7 @@ class NetSpec(ArchSpec):
         choices=("none", "reference", "half"),
     )
     minibatch_stddev: bool = option(
-        False, "show the discriminator the spread inside the batch as one more feature"
+        False, "add the standard deviation inside the batch to the discriminator's features"
     )
 
     batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
@@ -138,9 +138,13 @@ class SizedSpec(NetSpec):
 
     @property
     def channels(self) -> tuple[int, int]:
-        """Width and d_width of options that are `resolved`; of others it is an error in the program to ask."""
+        """Width and d_width of `resolved` options.
+
+        Raises:
+            ValueError: the options are not resolved.
+        """
         if self.width is None or self.d_width is None:
-            raise ValueError("the widths depend on the image: build networks of `resolved` options")
+            raise ValueError("the widths depend on the image's side: build networks from `resolved` options")
         return self.width, self.d_width
 
 
@@ -174,15 +178,15 @@ class WganGpSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class AcganSpec(CdcganSpec):
-    """ACGAN (Odena 2017): the discriminator also names the class, and the label enters beside z."""
+    """ACGAN (Odena 2017): the discriminator also classifies, and the label is concatenated to z."""
 
 
 @dataclass(frozen=True)
 class SaganSpec(CdcganSpec):
     """SAGAN (Zhang 2019): self-attention in both networks, spectral norm, hinge loss.
 
-    The discriminator learns a little faster than the generator, and both much faster than in the paper (4e-4 and 1e-4),
-    as small networks and few minutes want it: spectral norm leaves the scores small, whatever the rate.
+    Departure: learning rates of 8e-4 (generator) and 1e-3 (the paper has 1e-4 and 4e-4), for small networks and short
+    runs; spectral norm keeps the scores small at any rate.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 8e-4, "lr_d": 1e-3}
@@ -192,9 +196,10 @@ class SaganSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class BigganSpec(CdcganSpec):
-    """BigGAN (Brock 2019), small: residual blocks, shared class embedding, a chunk of z for every block.
+    """BigGAN (Brock 2019), small: residual blocks, shared class embedding, a part of z for every block.
 
-    The rates are those of the paper (5e-5 and 2e-4 for batches of 2048) raised for small networks and few minutes.
+    Departure: learning rates of 2e-4 and 4e-4 (the paper has 5e-5 and 2e-4, for batches of 2048), for small networks
+    and short runs.
     """
 
     default_widths: ClassVar[tuple[int, int]] = (24, 32)
@@ -208,8 +213,8 @@ class BigganSpec(CdcganSpec):
 class MadganSpec(CdcganSpec):
     """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator.
 
-    Departure: which generator made an image does not shape the discriminator's features unless `tell_apart`, as in the
-    paper, asks for it. On small images and few minutes it cost accuracy and coverage in every run that was made.
+    Departure: the loss for identifying the generator does not train the discriminator's features unless `tell_apart`
+    is set, as in the paper. On small images and short runs it lowered accuracy and coverage in every run.
     """
 
     method: ClassVar[str] = "madgan"
@@ -217,7 +222,7 @@ class MadganSpec(CdcganSpec):
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
     tell_apart: bool = option(
-        False, "learning which generator made an image shapes the discriminator's features, as in the paper"
+        False, "let identifying the generator of an image train the discriminator's features, as in the paper"
     )
 
 
@@ -258,7 +263,7 @@ class PcaSpec(PpcaSpec):
     """Per-class PCA, sampled as a Gaussian in the space of the components."""
 
     reconstruct: bool = option(
-        False, "samples are the training images rebuilt from their components: to be judged, not added"
+        False, "samples are the training images rebuilt from their components: for scores, not for augmentation"
     )
 
 

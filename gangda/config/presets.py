@@ -1,4 +1,4 @@
-"""Options of the architectures that follow published reports and tutorials; recipes are theirs where they give one."""
+"""Options of the architectures that reproduce published reports and tutorials, with their recipes where known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ KERAS_RECIPE: Mapping[str, Any] = {
     "r1": 0.0,
     "ema": 0.0,
 }
-# What PyTorch tutorials take after Radford 2016. No report averages weights.
+# As in PyTorch tutorials after Radford 2016, without a weight average, which no report has.
 TUTORIAL_RECIPE: Mapping[str, Any] = {**RADFORD_RECIPE, "ema": 0.0}
 
-FIRST_WIDTHS = (256, 64)  # channels of the first layer of the nets of 5x5 kernels: generator, discriminator
+FIRST_WIDTHS = (256, 64)  # channels of the first layer of the 5x5 networks: generator, discriminator
 
 
 @dataclass(frozen=True)
 class FiveByFiveSpec(NetSpec):
-    """The Keras tutorial's DCGAN, as in report R4. What "width of the first layer" means in G is our reading.
+    """The Keras tutorial's DCGAN, as in report R4. "Width of the first layer" of the generator is our interpretation.
 
-    As in the tutorial's training step, both networks learn from the same passes.
+    As in the tutorial, both networks' gradients come from the same forward passes.
     """
 
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
@@ -49,10 +49,10 @@ class FiveByFiveSpec(NetSpec):
 
 @dataclass(frozen=True)
 class MadganSeparateSpec(NetSpec):
-    """Report R1's MAD-GAN: K whole generators. Loss: the report's; optimizer and batch are our reading."""
+    """Report R1's MAD-GAN: K whole generators. The loss is the report's; optimizer and batch size are our choice."""
 
     method: ClassVar[str] = "madgan"
-    min_batch_size: ClassVar[int] = 2  # batch norm of its own
+    min_batch_size: ClassVar[int] = 2  # each generator has its own batch norm
     first_widths: ClassVar[tuple[int, int]] = FIRST_WIDTHS
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}
 
@@ -63,7 +63,7 @@ class MadganSeparateSpec(NetSpec):
 
 @dataclass(frozen=True)
 class SaganBatchnormSpec(NetSpec):
-    """Report R2's self-attention GAN; it names no optimizer, so that the recipe is our reading."""
+    """Report R2's self-attention GAN. It names no optimizer: the recipe is our choice."""
 
     size_range: ClassVar[tuple[int, int]] = (8, 32)
     recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
@@ -104,7 +104,7 @@ class UpsampleSpec(NetSpec):
     latent_dim: int = option(100, "size of z", minimum=1)
     width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
     d_depth: int = option(
-        1, "discriminator convolutions at each side, one after the other", minimum=1, maximum=8
+        1, "discriminator convolutions at each resolution", minimum=1, maximum=8
     )
 
 
