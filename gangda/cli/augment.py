@@ -9,8 +9,8 @@ import typer
 from gangda.cli.filtering import show_filtering
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
-from gangda.config.fields import flag_of
-from gangda.config.files import SECTIONS, fields_of
+from gangda.config.fields import fields_of, flag_of
+from gangda.config.files import SECTIONS
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from gangda.cli.group import Command
 from gangda.cli.output import Terminal
 from gangda.config import arms, catalog, files, schema
 from gangda.config.field_types import type_of
-from gangda.config.fields import flag_of
+from gangda.config.fields import fields_of, flag_of
 from gangda.config.resolve import Layer, Settings, resolve
 from gangda.errors import UsageError
 from gangda.runtime.launch import DistributedEnv, distributed_env
@@ -172,13 +172,13 @@ def _shared(
 def section_flags(section: str) -> Iterator[Flag]:
     """The flags of a section; those of all architectures together where they depend on --arch."""
     if section == "arch":
-        field = next(field for field in dataclasses.fields(schema.TrainConfig) if field.name == "arch")
+        field = next(field for field in fields_of(schema.TrainConfig) if field.name == "arch")
         yield _flag(section, "name", field, f"{field.metadata['help']}{_default_text(shown(field.default))}")
     if section in OWNED:
         for name, owners in OWNED[section]().items():
             yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
         return
-    for field in files.fields_of(files.SECTIONS[section]):
+    for field in fields_of(files.SECTIONS[section]):
         text = f"{field.metadata['help']}{_default_text(shown(field.default))}"
         yield _flag(section, field.name, field, text)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from gangda import experiments
 from gangda.cli.main import COMMANDS, command
 from gangda.config import architectures, arms, catalog
-from gangda.config.files import fields_of
+from gangda.config.fields import names_of
 from gangda.errors import UsageError
 
 Rows = Iterable[Sequence[str]]
@@ -70,7 +70,7 @@ def _architectures() -> str:
     rows = []
     for name, entry in catalog.ARCHITECTURES.items():
         spec = architectures.spec_class(name)
-        either = any(field.name == "conditional" for field in fields_of(spec))
+        either = "conditional" in names_of(spec)
         labels = "either" if either else "yes" if spec.conditional else "no"
         least, largest = spec.size_range
         rows.append((f"`{name}`", entry.summary, entry.source, labels, f"{least} to {largest}"))

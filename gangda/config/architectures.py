@@ -273,5 +273,5 @@ def spec_class(arch: str) -> type[ArchSpec]:
     Raises:
         UsageError: unknown architecture.
     """
-    spec: type[ArchSpec] = catalog.resolve(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
+    spec: type[ArchSpec] = catalog.load_target(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
     return spec

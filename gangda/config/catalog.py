@@ -318,7 +318,7 @@ def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     raise UsageError(f"unknown {kind} '{name}': {suggestion(name, table)}choose one of {', '.join(table)}")
 
 
-def resolve(target: str) -> Any:
+def load_target(target: str) -> Any:
     """Import "module:attribute" and return the attribute."""
     module, _, attribute = target.partition(":")
     return getattr(importlib.import_module(module), attribute)
@@ -326,5 +326,5 @@ def resolve(target: str) -> Any:
 
 def builder(kind: str, table: Mapping[str, Entry], name: str) -> Callable[..., Any]:
     """The callable behind a catalog name."""
-    built: Callable[..., Any] = resolve(lookup(kind, table, name).target)
+    built: Callable[..., Any] = load_target(lookup(kind, table, name).target)
     return built

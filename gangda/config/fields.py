@@ -38,6 +38,16 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def fields_of(kind: Any) -> "tuple[dataclasses.Field[Any], ...]":
+    """The fields of a configuration or its class, in order."""
+    return dataclasses.fields(kind)
+
+
+def names_of(kind: Any) -> list[str]:
+    """The names of these fields."""
+    return [field.name for field in dataclasses.fields(kind)]
+
+
 def flag_of(field: "dataclasses.Field[Any]") -> str:
     """The long flag of a field, such as `--per-class`."""
     return field.metadata["flag"] or "--" + field.name.replace("_", "-")
@@ -54,7 +64,7 @@ class Checked:
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def __post_init__(self) -> None:
-        fields = {field.name: field for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        fields = {field.name: field for field in fields_of(self)}
         for name, field in fields.items():
             value = getattr(self, name)
             for part in value if isinstance(value, tuple) else (value,):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import typing
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from gangda.config import catalog, renamed, schema
 from gangda.config.architectures import spec_class
 from gangda.config.field_types import shortened
-from gangda.config.fields import Checked
+from gangda.config.fields import Checked, fields_of, names_of
 from gangda.config.methods import options_class
 from gangda.errors import UsageError
 
@@ -84,10 +83,13 @@ def check_sections(loaded: Any, where: str) -> Sections:
         raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
     check_keys(loaded, [*SECTIONS, "arch", "method"], where, "")
     sections = {name: _section(where, name, value) for name, value in loaded.items()}
-    for name, values in sections.items():
-        if name != "arch":
-            known = method_fields() if name == "method" else names_of(SECTIONS[name])
-            check_keys(values, known, where, f"{name}.")
+    known = {**{name: names_of(kind) for name, kind in SECTIONS.items()}, "method": list(method_fields())}
+    for name in sections.keys() & known.keys():
+        for key in sections[name]:
+            others = [other for other in ("recipe", "method", "sampler") if key in known[other]]
+            if others and key not in known[name]:
+                raise UsageError(f"{where}: unknown key {name}.{key}; did you mean {others[0]}.{key}?")
+        check_keys(sections[name], known[name], where, f"{name}.")
     return sections
 
 
@@ -119,16 +121,6 @@ def _owned(classes: Mapping[str, type[Checked]]) -> Owned:
         for field in fields_of(kind):
             found.setdefault(field.name, {})[owner] = field
     return found
-
-
-def names_of(cls: type[Checked]) -> list[str]:
-    """Names of the fields of a configuration class, in order."""
-    return [field.name for field in fields_of(cls)]
-
-
-def fields_of(cls: type[Checked]) -> "tuple[dataclasses.Field[Any], ...]":
-    """The fields of a configuration class, in order."""
-    return dataclasses.fields(typing.cast(Any, cls))
 
 
 def _section(where: str, name: str, value: Any) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Options of the training methods: one frozen dataclass each, named by the catalog's METHODS."""
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gangda.config import catalog
-from gangda.config.fields import Checked, option
+from gangda.config.fields import Checked, names_of, option
 from gangda.config.recipes import Recipe
 
 
@@ -142,7 +141,7 @@ def options_class(method: str) -> type[MethodOptions]:
     Raises:
         UsageError: no such method.
     """
-    kind: type[MethodOptions] = catalog.resolve(catalog.lookup("method", catalog.METHODS, method).spec)
+    kind: type[MethodOptions] = catalog.load_target(catalog.lookup("method", catalog.METHODS, method).spec)
     return kind
 
 
@@ -154,5 +153,5 @@ def default_options(recipe: Mapping[str, Any], method: str) -> tuple[Recipe, Met
 
 def preset(kind: type[Checked], values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of an architecture's preset values that belong to this section."""
-    own = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    own = names_of(kind)
     return {name: value for name, value in values.items() if name in own}

@@ -1,11 +1,10 @@
-"""Where every option's value comes from: flag > GANGDA_* > --config > preset > default, each recorded.
+"""The value of every option and where it comes from: flag > GANGDA_* > --config > preset > default.
 
-A configuration file is YAML with one section per configuration class (`SECTIONS`) and `arch`, a mapping with
-the architecture's `name` and its own options. `dump` writes what `resolve` reads: the `config.yaml` of a run
-folder is itself a valid `--config`.
+A configuration file is YAML with one section per configuration class (`SECTIONS`), `method`, and `arch`: a mapping
+with the architecture's `name` and its own options. `dump` writes what `resolve` reads: the `config.yaml` of a run
+folder is a valid `--config`.
 """
 
-import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +12,8 @@ from typing import Any
 
 from gangda.config import architectures, catalog, methods, renamed, schema
 from gangda.config.field_types import convert
-from gangda.config.fields import Checked, flag_of, is_given, variable_of
-from gangda.config.files import (
-    FORMAT_VERSION,
-    SECTIONS,
-    check_keys,
-    fields_of,
-    method_fields,
-    names_of,
-    read_config,
-    spec_fields,
-)
+from gangda.config.fields import Checked, fields_of, flag_of, is_given, names_of, variable_of
+from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, method_fields, read_config, spec_fields
 from gangda.errors import UsageError
 
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
@@ -51,8 +41,7 @@ class Settings:
 
     def pick(self, target: type[Any], **replaced: Any) -> Any:
         """A configuration made of several sections, such as `TrainConfig`, filled from here."""
-        names = [field.name for field in dataclasses.fields(target)]
-        return target(**{name: replaced.get(name, getattr(self, name)) for name in names})
+        return target(**{name: replaced.get(name, getattr(self, name)) for name in names_of(target)})
 
     @property
     def given_data(self) -> schema.DataConfig | None:
@@ -61,10 +50,9 @@ class Settings:
 
     def changed(self, section: str) -> dict[str, Any]:
         """The values of a section that come from elsewhere than its defaults, by field name."""
-        values = getattr(self, section)
-        names = [field.name for field in fields_of(type(values))]
+        values = vars(getattr(self, section))
         return {
-            name: getattr(values, name) for name in names if self.origins[f"{section}.{name}"] != "default"
+            name: value for name, value in values.items() if self.origins[f"{section}.{name}"] != "default"
         }
 
     def train_config(self) -> schema.TrainConfig:
@@ -100,26 +88,17 @@ def resolve(
     resolved: dict[str, Any] = {"arch": arch}
     origins = {"arch.name": arch_origin}
     for section, cls in {**SECTIONS, "method": method_class, "arch": spec_class}.items():
+        preset = methods.preset(cls, spec_class.recipe) if section in ("recipe", "method") else {}
         layers = [
             ("flag", _flag_layer(section, cls, flags)),
             ("environment", _environment_layer(cls, environ) if section in used else {}),
             (source, _file_layer(section, cls, arch, file, source)),
-            (
-                f"preset of {arch}",
-                methods.preset(cls, spec_class.recipe) if section in ("recipe", "method") else {},
-            ),
+            (f"preset of {arch}", preset),
         ]
         values, found = _merge(cls, layers)
         resolved["spec" if section == "arch" else section] = cls(**values)
-        origins.update(
-            {f"{section}.{field.name}": found.get(field.name, "default") for field in fields_of(cls)}
-        )
+        origins.update({f"{section}.{name}": found.get(name, "default") for name in names_of(cls)})
     return Settings(**resolved, origins=origins)
-
-
-def environment_name(field: "dataclasses.Field[Any]") -> str:
-    """The environment variable of a field, named after its flag: GANGDA_PER_CLASS for --per-class."""
-    return variable_of(flag_of(field))
 
 
 def dump(config: Any) -> str:
@@ -132,21 +111,19 @@ def dump(config: Any) -> str:
 
 def as_mapping(config: Any) -> dict[str, Any]:
     """The sections of a configuration as plain values; `arch` and `spec` become one mapping with a `name`."""
-    sections: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if field.name == "arch":
-            sections["arch"] = {"name": value, **sections.get("arch", {})}
-        elif field.name == "spec":
-            sections.setdefault("arch", {}).update(_plain(value))
-        elif field.name in SECTIONS or field.name == "method":
-            sections[field.name] = _plain(value)
+    values, sections = vars(config), {}
+    for name, value in values.items():
+        if name == "arch":
+            sections["arch"] = {"name": value, **_plain(values["spec"])}
+        elif name in SECTIONS or name == "method":
+            sections[name] = _plain(value)
     return sections
 
 
-def _plain(section: Any) -> dict[str, Any]:
-    values = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def _plain(section: Checked) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in vars(section).items()
+    }
 
 
 def _arch_name(
@@ -203,46 +180,39 @@ def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str]
 def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:
     if outdated := renamed.variable_message(environ, [flag_of(field) for field in fields_of(cls)]):
         raise UsageError(outdated)
-    found = {field: environ.get(environment_name(field), "") for field in fields_of(cls)}
+    variables = {variable_of(flag_of(field)): field for field in fields_of(cls)}
     return {
-        field.name: convert(field, text, environment_name(field)) for field, text in found.items() if text
+        field.name: convert(field, environ[variable], variable)
+        for variable, field in variables.items()
+        if environ.get(variable)
     }
 
 
 def _file_layer(
     section: str, cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
 ) -> dict[str, Any]:
-    """The file's values of a section; options of an architecture other than the chosen one are left out."""
-    values = dict(file.get(section, {}))
-    if section == "method":
-        values = _own_values(values, cls, arch, file, source)
+    """The file's values of a section. Options of an architecture (or method) other than the chosen one are left out.
+
+    Raises:
+        UsageError: an option that the file's own architecture, or its method, does not have.
+    """
+    values, known = dict(file.get(section, {})), {field.name: field for field in fields_of(cls)}
+    named = str(file.get("arch", {}).get("name") or arch)
     if section == "arch":
-        named = str(values.pop("name", arch))
-        fields = fields_of(architectures.spec_class(named))
-        check_keys(values, [field.name for field in fields], f"--config {source}", "arch.")
-        if named != arch:
-            return {}
-    known = {field.name: field for field in fields_of(cls)}
+        values.pop("name", None)
+        check_keys(values, names_of(architectures.spec_class(named)), f"--config {source}", "arch.")
+        values = values if named == arch else {}
+    if section == "method":
+        foreign = [name for name in values if name not in known]
+        if foreign and named == arch:
+            owners = ", ".join(_architectures_of("method", method_fields()[foreign[0]]))
+            raise UsageError(
+                f"--config {source}: method.{foreign[0]}: {arch} has no such option; it belongs to {owners}"
+            )
+        values = {name: value for name, value in values.items() if name in known}
     return {
         name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
     }
-
-
-def _own_values(
-    values: dict[str, Any], cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
-) -> dict[str, Any]:
-    """A file's method options. Those of another method are left out where the file is of another architecture.
-
-    Raises:
-        UsageError: an option that the chosen architecture's method does not have.
-    """
-    foreign = [name for name in values if name not in names_of(cls)]
-    if foreign and file.get("arch", {}).get("name", arch) == arch:
-        named = ", ".join(_architectures_of("method", method_fields()[foreign[0]]))
-        raise UsageError(
-            f"--config {source}: method.{foreign[0]}: {arch} has no such option; it belongs to {named}"
-        )
-    return {name: value for name, value in values.items() if name not in foreign}
 
 
 def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:

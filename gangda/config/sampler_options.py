@@ -1,11 +1,10 @@
 """How a trained generator is sampled: one section, `sampler`, shared by `sample`, `augment` and `compare`."""
 
-import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from gangda.config.fields import Checked, flag_of, option
+from gangda.config.fields import Checked, fields_of, flag_of, option
 from gangda.errors import UsageError
 
 
@@ -31,7 +30,7 @@ class SamplerOptions(Checked):
 
     def understood(self, names: Collection[str]) -> dict[str, Any]:
         """The values of these options, by name: what a sample depends on where a generator understands these."""
-        return {field.name: getattr(self, field.name) for field in _fields() if field.name in names}
+        return {field.name: getattr(self, field.name) for field in fields_of(self) if field.name in names}
 
     def only(self, names: Collection[str]) -> "SamplerOptions":
         """These options as they are, and the others at their defaults."""
@@ -41,7 +40,7 @@ class SamplerOptions(Checked):
         """The values that are not the defaults, by flag."""
         return {
             flag_of(field): getattr(self, field.name)
-            for field in _fields()
+            for field in fields_of(self)
             if getattr(self, field.name) != field.default
         }
 
@@ -55,12 +54,8 @@ class SamplerOptions(Checked):
         Raises:
             UsageError: another option is given; the message names those that could be.
         """
-        flags = [flag_of(field) for field in _fields() if field.name in names]
+        flags = [flag_of(field) for field in fields_of(self) if field.name in names]
         for flag, value in self.given().items():
             if flag not in flags:
                 instead = f", or give {' or '.join(flags)}" if flags else ""
                 raise UsageError(f"{flag} {value}: not an option of {where}; leave it out{instead}")
-
-
-def _fields() -> "tuple[dataclasses.Field[Any], ...]":
-    return dataclasses.fields(SamplerOptions)

@@ -3,14 +3,14 @@
 import pytest
 
 from gangda.config import files, renamed, resolve
-from gangda.config.fields import flag_of, variable_of
+from gangda.config.fields import fields_of, flag_of, variable_of
 from gangda.config.methods import MadganOptions
 from gangda.errors import UsageError
 
 CURRENT = {
     flag_of(field): (section, field.name)
     for section, cls in {**files.SECTIONS, "method": MadganOptions}.items()
-    for field in files.fields_of(cls)
+    for field in fields_of(cls)
 }
 
 
@@ -24,7 +24,7 @@ def test_only_names_that_are_gone_lead_to_names_that_exist(old):
 def test_environment_variable(old):
     new = " or ".join(map(variable_of, renamed.FLAGS[old]))
     with pytest.raises(UsageError, match=f"^{variable_of(old)} is now called {new}$"):
-        resolve.resolve({}, {variable_of(old): "1"})
+        resolve.resolve({("arch", "name"): "madgan"}, {variable_of(old): "1"})
     resolve.resolve({}, {variable_of(old): "1"}, used=("data",))
     resolve.resolve({}, {variable_of(old): ""})
 

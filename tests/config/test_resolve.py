@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gangda.config import architectures, arms, catalog, files, methods, resolve, schema
 from gangda.config.field_types import type_of
+from gangda.config.fields import fields_of
 from gangda.errors import UsageError
 
 WORDS = st.text(string.ascii_letters + string.digits + "-_./:# é=", min_size=1, max_size=12)
@@ -91,6 +92,7 @@ def test_one_source_that_contradicts_itself_is_refused(write):
     [
         ("recipe: {learning: 1}", "unknown key recipe.learning"),
         ("recipe: {batchsize: 8}", "did you mean recipe.batch_size?"),
+        ("recipe: {loss: hinge}", "unknown key recipe.loss; did you mean method.loss?"),
         ("reciepe: {lr: 1}", "unknown key reciepe; did you mean recipe?"),
         ("arch: {name: gan, generators: 3}", "unknown key arch.generators"),
         ("arch: {name: gun}", "unknown architecture 'gun': did you mean 'gan'?"),
@@ -189,8 +191,8 @@ def values_of(field):
 
 @st.composite
 def sections(draw, cls):
-    values = {field.name: draw(values_of(field)) for field in files.fields_of(cls)}
-    defaults = {field.name: field.default for field in files.fields_of(cls)}
+    values = {field.name: draw(values_of(field)) for field in fields_of(cls)}
+    defaults = {field.name: field.default for field in fields_of(cls)}
     for group in cls.exclusive:
         for name in group[1:]:
             values[name] = defaults[name]

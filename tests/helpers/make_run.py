@@ -59,10 +59,10 @@ def build_replay(spec: ReplaySpec, image_shape: tuple[int, int, int], num_classe
 def replay_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = catalog.Entry(f"{__name__}:build_replay", "replays", spec=f"{__name__}:ReplaySpec")
     targets = {entry.target: build_replay, entry.spec: ReplaySpec}
-    resolve = catalog.resolve
+    resolve = catalog.load_target
     monkeypatch.setitem(catalog.ARCHITECTURES, "replay", entry)  # type: ignore[arg-type]
     monkeypatch.setattr(
-        catalog, "resolve", lambda target: targets[target] if target in targets else resolve(target)
+        catalog, "load_target", lambda target: targets[target] if target in targets else resolve(target)
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gangda.config import architectures
-from gangda.config.catalog import METHODS, resolve
+from gangda.config.catalog import METHODS, load_target
 from gangda.config.methods import options_class
 from gangda.config.recipes import Budget, Recipe
 from gangda.config.schema import TrainConfig
@@ -59,7 +59,7 @@ def method_with(
     for module in (networks.generator, networks.discriminator):
         if module is not None:
             module.to(memory_format=torch.channels_last)
-    method: Method = resolve(METHODS[config.spec.method].target)(config, networks, images, context)
+    method: Method = load_target(METHODS[config.spec.method].target)(config, networks, images, context)
     method.streams.seed = seed
     return method
 
