@@ -64,7 +64,7 @@ COMMANDS: Mapping[str, Subcommand] = {
         ),
     ),
     "doctor": Subcommand(
-        "Tell what is installed and found here, what would be chosen, and why; with --data, what is in it.",
+        "Show what is installed and found here, what would be chosen, and why; with --data, what is in it.",
         ("data", "arch", "runtime"),
     ),
 }
