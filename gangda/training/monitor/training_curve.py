@@ -29,7 +29,8 @@ class TrainingCurve:
     def add(self, values: Mapping[str, float]) -> None:
         """Keep what matters of the loss terms and metrics of a logged step."""
         row = {name: value for name, value in values.items() if name.endswith(BESIDE_LOSS)}
-        row[LARGEST] = max(abs(value) for name, value in values.items() if name not in row)
+        losses = [abs(value) for name, value in values.items() if name not in row]
+        row[LARGEST] = max(losses, default=0.0)  # a closed form has none
         if len(self.first) < WINDOW:
             self.first.append(row)
         self.last = [*self.last, row][-WINDOW:]
