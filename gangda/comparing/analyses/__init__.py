@@ -109,7 +109,7 @@ class Analysis:
 
 def load_analyses() -> dict[str, Analysis]:
     """One object of each entry of the catalog, by name."""
-    return {name: catalog.resolve(entry.target)() for name, entry in catalog.ANALYSES.items()}
+    return {name: catalog.load_target(entry.target)() for name, entry in catalog.ANALYSES.items()}
 
 
 def planned_analyses(config: ComparisonConfig) -> dict[str, Additions]:
