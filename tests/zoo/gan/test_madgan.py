@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from gangda.config import architectures
-from gangda.training.adversarial import madgan
+from gangda.training.adversarial import madgan, regularisers
 from gangda.zoo.gan.madgan import PerGeneratorOutput
 from gangda.zoo.networks import build_networks
 
@@ -90,12 +90,12 @@ def test_one_generator_plays_the_default_game():
 def test_whose_learns_from_the_features_without_shaping_them():
     discriminator = build(generators=3, tell_apart=False).discriminator
     x, y = torch.randn(6, 1, 8, 8, requires_grad=True), torch.arange(6) % 5
-    functional.cross_entropy(discriminator(x, y).adversarial[:, :-1], torch.arange(6) % 3).backward()
+    regularisers.generator_id(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
     touched = {name for name, p in discriminator.named_parameters() if p.grad is not None and p.grad.any()}
     assert touched == {"whose.weight", "whose.bias"}
     discriminator.requires_grad_(False)
     x.grad = None
-    functional.cross_entropy(discriminator(x, y).adversarial[:, :-1], torch.arange(6) % 3).backward()
+    regularisers.generator_id(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
     assert x.grad.any()
 
 
