@@ -1,6 +1,7 @@
 """Adversarial training: a generator against a discriminator (Goodfellow 2014)."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +26,7 @@ from gangda.zoo.base import Generator, Networks, Scores, set_conditioning_scale
 
 
 class AdversarialMethod:
-    """Two networks with opposed losses. `metrics` has the discriminator's accuracy; see `Method` for the rest.
-
-    Attributes:
-        loss: the adversarial loss.
-        conditioning_scale: how much the class counts, 0 to 1 (Shahbazi 2022).
-    """
+    """Two networks with opposed losses; `conditioning_scale` (0 to 1) is how much the class counts (Shahbazi 2022)."""
 
     plan = AdversarialPlan
 
@@ -56,8 +52,7 @@ class AdversarialMethod:
 
     def make_loss(self) -> losses.Loss:
         """The loss that --loss names."""
-        loss: losses.Loss = catalog.builder("loss", catalog.LOSSES, self.options.loss)()
-        return loss
+        return cast(losses.Loss, catalog.builder("loss", catalog.LOSSES, self.options.loss)())
 
     def modules(self) -> dict[str, nn.Module]:
         """Both networks."""
@@ -115,8 +110,7 @@ class AdversarialMethod:
         count = len(y) // self.generator.num_generators * self.generator.num_generators
         with self.context.autocast():
             z = draws.take(lambda shape, generator: self.generator.noise(shape[0], generator), (count,))
-            fake: Tensor = self.generator(z, y[:count])
-        return fake
+            return cast(Tensor, self.generator(z, y[:count]))
 
     def alternately(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
         """The discriminator learns; then, frozen, it scores the same fakes for the generator.
@@ -165,11 +159,7 @@ class AdversarialMethod:
         return found
 
     def _adversarial(self, network: str, fake: Scores, real: Scores | None) -> Losses:
-        """The adversarial loss; with --conditioning-warmup the unconditional one and a share of the conditional.
-
-        Source: Shahbazi 2022 and the authors' loss.py: both networks minimise unconditional + scale * conditional, also
-        once the scale is 1.
-        """
+        """The adversarial loss; with --conditioning-warmup unconditional + scale * conditional (Shahbazi 2022, loss.py)."""
         whole = self._loss_of(network, fake.adversarial, real.adversarial if real else None)
         if not self.options.conditioning_warmup or fake.unconditional is None:
             return {f"{network}_loss": whole}
@@ -187,8 +177,7 @@ class AdversarialMethod:
         """The discriminator's scores, through DiffAugment where it is on."""
         if self.options.diffaugment:
             images = augment(images, self.options.diffaugment, draws)
-        scores: Scores = self.discriminator(images, y)
-        return scores
+        return cast(Scores, self.discriminator(images, y))
 
     def score_both(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> tuple[Scores, Scores]:
         """Scores of real and fake: one joined pass, or two where the batch's images must not mix."""

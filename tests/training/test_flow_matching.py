@@ -1,0 +1,96 @@
+"""Flow matching: the loss by hand in float64, what the network is told, and that it learns the classes."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from training_setup import configured, draws, method_with, networks_of, start
+
+from gangda.config.sampler_options import SamplerOptions
+from gangda.runtime.seeding import torch_stream
+
+SMALL = {"width": 8, "dropout": 0.0}
+
+
+def made(blobs, context, options=None, **values):
+    config = configured("flow", {**SMALL, **(options or {})}, batch_size=12, **values)
+    return method_with(config, networks_of(config, blobs), blobs, context, 7)
+
+
+def test_the_loss_by_hand(blobs, context):
+    method = made(blobs, context, class_dropout=0.5, mirror=0.5, shift=0.5)
+    asked = []
+
+    def velocity(x, t, y, changes):
+        asked.append((x, t, y, changes))
+        return 0.5 * x
+
+    method.generator.velocity = velocity
+    images = torch.rand(12, 1, 8, 8) * 2 - 1
+    y = torch.arange(12) % 4
+    loss = method.loss(images, y, draws())
+    rng = torch.Generator().manual_seed(0)  # the draws in their order
+    noise, times = torch.randn(12, 1, 8, 8, generator=rng), torch.randn(12, generator=rng).sigmoid()
+    nameless, mirrored, shifted = (torch.rand(12, generator=rng) < 0.5 for _ in range(3))
+    by = torch.randint(-2, 3, (12, 2), generator=rng) * shifted[:, None]
+    [(x, t, labels, changes)] = asked
+    total = 0.0
+    for i in range(12):
+        image = images[i, 0].double().numpy()
+        image = image[:, ::-1] if mirrored[i] else image
+        rows, columns = (np.clip(np.arange(8) - int(by[i, axis]), 0, 7) for axis in (0, 1))
+        image = image[rows][:, columns]
+        e, time = noise[i, 0].double().numpy(), times[i].double().item()
+        x_t = (1 - time) * image + time * e
+        assert np.allclose(x[i, 0].numpy(), x_t, atol=1e-6)
+        total += ((0.5 * x_t - (e - image)) ** 2).mean()
+        assert labels[i].item() == (4 if nameless[i] else i % 4)
+        assert changes[i].tolist() == [float(mirrored[i]), by[i, 0].item() / 2, by[i, 1].item() / 2]
+    assert loss.item() == pytest.approx(total / 12, rel=1e-5)
+    assert torch.equal(t, times)
+
+
+def test_an_unconditional_flow_sees_no_label(blobs, context):
+    method = made(blobs, context, {"conditional": False})
+    asked = []
+    method.generator.velocity = lambda x, t, y, changes: asked.append(y) or torch.zeros_like(x)
+    method.loss(torch.zeros(12, 1, 8, 8), torch.arange(12) % 4, draws())
+    assert asked[0].tolist() == [4] * 12
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"mirror": 0.5, "clip_gradient": 0.1, "weight_decay": 0.0, "ema": 0.0}]
+)
+def test_a_resumed_run_is_the_same_run(options, blobs, context):
+    whole, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+    log = [next(loop).numbers() for _ in range(4)]
+    half, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+    first = [next(loop).numbers() for _ in range(2)]
+    resumed, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+    saved = copy.deepcopy(half.dump())
+    resumed.load(saved)
+    assert first + [next(loop).numbers() for _ in range(2)] == log
+    for name, tensor in whole.ema.state_dict().items():
+        assert torch.equal(tensor, resumed.ema.state_dict()[name]), name
+
+
+def test_it_learns_the_classes(blobs, context):
+    options = {
+        "lr": 3e-3,
+        "lr_warmup_steps": 20,
+        "ema": 0.95,
+        "shift": 0.0,
+        "batch_size": 32,
+        "class_dropout": 0.0,
+    }
+    state, loop = start("flow", blobs, context, {"width": 16, "dropout": 0.0}, total_steps=150, **options)
+    for _ in range(150):
+        next(loop)
+    for label in range(4):
+        noise = state.ema.noise(16, torch_stream(0, "test", label))
+        with torch.inference_mode():
+            sampled = state.ema.sample(torch.full((16,), label), noise, SamplerOptions(sampler_steps=6))
+        mean = sampled.mean(0)[0]
+        quarters = [mean[r : r + 4, c : c + 4].mean() for r in (0, 4) for c in (0, 4)]
+        assert int(np.argmax(quarters)) == label
