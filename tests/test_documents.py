@@ -319,7 +319,10 @@ RUN = [
 LONG = [path for path in DOCUMENTS if any(block.mark == "long" for block in to_run(path, True))]
 
 
-@pytest.mark.parametrize("path", RUN, ids=str)
+SLOW = {Path("README.md"): pytest.mark.faults}  # trains a GAN for long enough to be worth a picture
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path, ()), id=str(path)) for path in RUN])
 def test_blocks_run(path, preloaded, tmp_path):
     reader = Reader(preloaded, tmp_path)
     for block in to_run(path, long=False):

@@ -23,6 +23,8 @@ from gangda.training import run as training_run
 from gangda.training.saved_model import load_model
 from gangda.zoo import draw
 
+pytestmark = pytest.mark.faults
+
 TRAINED = [
     name
     for name in catalog.ARCHITECTURES

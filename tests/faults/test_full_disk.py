@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from processes import contents, until_done, visible
 
+pytestmark = pytest.mark.faults
+
 long = pytest.mark.long
 TRAIN = (
     *("train", "--per-class", 20, "--width", 4, "--d-width", 4, "--batch-size", 16, "--threads", 1),

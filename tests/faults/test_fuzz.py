@@ -45,6 +45,8 @@ from gangda.sampling import sample
 from gangda.training import train
 from gangda.training.saved_model import load_model
 
+pytestmark = pytest.mark.faults
+
 refused_or_read = contextlib.suppress(GangdaError)
 depths = pytest.mark.parametrize(
     "depth", [few, pytest.param(many, marks=pytest.mark.long)], ids=["few", "many"]

@@ -22,6 +22,8 @@ from gangda.scoring import score
 from gangda.scoring.rating import make_page, summarise_ratings
 from gangda.scoring.rating.answers import MARK, read_answers
 
+pytestmark = pytest.mark.faults
+
 RUNTIME = Runtime(seed=3, threads=1, device="cpu", precision="fp32")
 DATA = DataConfig(per_class=6)
 TINY = ClassifierConfig(classifier_steps=2, classifier_batch=8)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from processes import contents, hidden, visible
 
+pytestmark = pytest.mark.faults
+
 NETS = ("--width", 4, "--d-width", 4, "--batch-size", 16, "--threads", 1)
 TRAIN = (
     "train",

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.faults
+
 ROOM = 800 << 20  # bytes of address space that a command may take beyond what it begins with
 HUGE = 1_000_000
 COMPARE = ("compare", "--batch-size", HUGE, "--steps", 1)

@@ -12,6 +12,8 @@ from processes import contents, hidden
 
 from gangda.data.sources.idx import write_idx
 
+pytestmark = pytest.mark.faults
+
 CODES = {signal.SIGTERM: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 PATIENCE = 5.0  # seconds
 TINY = ("--per-class", 20, "--width", 4, "--d-width", 4, "--batch-size", 16, "--threads", 1)
