@@ -120,7 +120,7 @@ def parse(words: list[str]) -> None:
     given = command(name).make_context(name, rest).params
     sections = COMMANDS[name].sections
     flags = [flag for section in sections for flag in section_flags(section)]
-    typed = {flag.key: given.get(flag.parameter.name) for flag in flags}
+    typed = {(flag.section, flag.name): given.get(flag.parameter.name) for flag in flags}
     resolve.resolve(
         {key: value for key, value in typed.items() if value is not None}, {}, None, used=sections
     )
