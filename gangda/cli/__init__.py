@@ -1,1 +1,1 @@
-"""The command line: one file per subcommand; engines are imported inside the command."""
+"""The command line: one file per subcommand; packages that need torch are imported inside it."""

@@ -40,7 +40,7 @@ class Warp:
 
 @dataclass(frozen=True)
 class Part:
-    """One transform: either moves pixels (`warp`) or filters them (`filter`).
+    """One transform: either warps the image (`warp`) or filters them (`filter`).
 
     Attributes:
         warp: (images, rng) -> a `Warp` with random parameters for each of the B images.

@@ -84,7 +84,7 @@ class FlowMatchingMethod:
     def changed(self, images: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Images, some of them mirrored or shifted, and what the network is told: (B, 3) in [-1, 1].
 
-        A shift moves an image by up to two whole pixels and repeats the pixels of its edge.
+        A shift is by up to two whole pixels and repeats the pixels of its edge.
         """
         count, height, width = len(images), *images.shape[2:]
         mirrored = draws.take(torch.rand, (count,)) < self.options.mirror

@@ -82,7 +82,7 @@ def optimizer_step(
     metrics: Losses | None = None,
     clip: float = 0.0,
 ) -> None:
-    """A step of each optimizer down the sum of its losses; all gradients are taken before any weight moves.
+    """A step of each optimizer down the sum of its losses; all gradients are taken before any update.
 
     Each sum is differentiated in its own optimizer's parameters only, through a graph that all may share. Of several
     ranks, gradients, losses and `metrics` become their means. `clip`: largest norm of the gradients; 0 for any.

@@ -159,7 +159,7 @@ class AdversarialMethod:
         return found
 
     def _adversarial(self, network: str, fake: Scores, real: Scores | None) -> Losses:
-        """The adversarial loss; with --conditioning-warmup unconditional + scale * conditional (Shahbazi 2022, loss.py)."""
+        """The adversarial loss; with --conditioning-warmup unconditional + scale * conditional (Shahbazi 2022)."""
         whole = self._loss_of(network, fake.adversarial, real.adversarial if real else None)
         if not self.options.conditioning_warmup or fake.unconditional is None:
             return {f"{network}_loss": whole}
