@@ -52,7 +52,7 @@ class ClassifierBatches:
     ) -> None:
         self.train, self.rule, self.batch_size, self.steps, self.seed = train, rule, batch_size, steps, seed
         self.context, self.transform = context, transform
-        self._teachers = [teacher.network for teacher in teachers] if rule.taught else []
+        self._teachers = [teacher.network for teacher in teachers] if rule.distilled else []
         pixels = to_device(train.pixels, context)
         # A contiguous copy is faster to gather from; memory-mapped pixels stay in their file.
         self._pixels = pixels if in_file(train.pixels) else pixels.contiguous()

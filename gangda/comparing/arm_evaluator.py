@@ -180,7 +180,7 @@ class ArmEvaluator:
     def _train(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
         images = self._images(arm, arch, candidate)
         rule = self._rule(arm, images)
-        teachers = self._trained_teachers() if rule.taught else ()
+        teachers = self._trained_teachers() if rule.distilled else ()
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         classifier = fit_classifier(
             images,

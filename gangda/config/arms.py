@@ -24,7 +24,7 @@ class FitRule:
         loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
         mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
         pretrained: the first half of the steps takes the added images only, the second half the real ones only.
-        taught: targets are half the label, half the predictions of teachers trained on the same real images.
+        distilled: targets are half the label, half the predictions of teachers trained on the same real images.
         added_weight: weight in the loss of an image that is not real, relative to a real one.
         annealed: ... falling to 0 over the last third of the steps.
         synthetic_passes: passes over the real images in which every added image comes once.
@@ -36,7 +36,7 @@ class FitRule:
     loss: str = ""
     mixup: float = 0.0
     pretrained: bool = False
-    taught: bool = False
+    distilled: bool = False
     added_weight: float = 1.0
     annealed: bool = False
     synthetic_passes: int = 1
@@ -105,7 +105,7 @@ ARMS: Mapping[str, Arm] = {
     "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
     "traditional+teacher": Arm(
         "traditional, labels softened by teachers: the control without a GAN",
-        rule=FitRule(transforms="traditional", taught=True),
+        rule=FitRule(transforms="traditional", distilled=True),
     ),
     "generated": Arm("real + generated images", "generator"),
     "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
@@ -127,7 +127,7 @@ ARMS: Mapping[str, Arm] = {
     "generated+traditional+teacher": Arm(
         "the transforms on real + generated, labels softened by teachers",
         "generator",
-        FitRule(transforms="traditional", taught=True),
+        FitRule(transforms="traditional", distilled=True),
     ),
     "pretrained+traditional": Arm(
         "first generated images alone, then real alone, both with the transforms",

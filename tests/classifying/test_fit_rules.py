@@ -184,7 +184,7 @@ def test_the_last_batch_of_a_recalibration_is_never_a_single_image(context: Devi
 def test_every_rule_trains_and_repeats_itself(context: DeviceContext, name: str) -> None:
     rule = ARMS[name].rule
     train = images([0, 0, 1, 1] * 4, [REAL, GENERATED] * 8)
-    teachers = [fit_classifier(train, FEW, seed=9, context=context)] if rule.taught else []
+    teachers = [fit_classifier(train, FEW, seed=9, context=context)] if rule.distilled else []
     transforms = TransformConfig() if rule.transforms == "traditional" else None
 
     def fingerprint(used: FitRule) -> str:

@@ -163,7 +163,7 @@ def _headline(findings: Findings, *, between: bool) -> str:
     arms were compared.
     """
     rows, differences = findings.rows, findings.differences
-    lost = "".join(f" {row.name}:{words}" for row in rows if (words := failure_words(row.failed)))
+    lost = "".join(f" {row.name}:{reason}" for row in rows if (reason := failure_words(row.failed)))
     if (not between or len(rows) == 1) and all(row.verdict for row in rows):
         words = [row.verdict if len(rows) == 1 else f"{row.name}: {row.verdict}" for row in rows]
         return " ".join(words) + lost
