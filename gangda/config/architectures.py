@@ -263,7 +263,8 @@ class PcaSpec(PpcaSpec):
     """Per-class PCA, sampled as a Gaussian in the space of the components."""
 
     reconstruct: bool = option(
-        False, "samples are the training images rebuilt from their components: for scores, not for augmentation"
+        False,
+        "samples are the training images rebuilt from their components: for scores, not for augmentation",
     )
 
 
@@ -273,5 +274,7 @@ def spec_class(arch: str) -> type[ArchSpec]:
     Raises:
         UsageError: unknown architecture.
     """
-    spec: type[ArchSpec] = catalog.load_target(catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec)
+    spec: type[ArchSpec] = catalog.load_target(
+        catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec
+    )
     return spec

@@ -103,9 +103,7 @@ class UpsampleSpec(NetSpec):
 
     latent_dim: int = option(100, "size of z", minimum=1)
     width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
-    d_depth: int = option(
-        1, "discriminator convolutions at each resolution", minimum=1, maximum=8
-    )
+    d_depth: int = option(1, "discriminator convolutions at each resolution", minimum=1, maximum=8)
 
 
 @dataclass(frozen=True)

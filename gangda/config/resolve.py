@@ -121,9 +121,7 @@ def as_mapping(config: Any) -> dict[str, Any]:
 
 
 def _plain(section: Checked) -> dict[str, Any]:
-    return {
-        name: list(value) if isinstance(value, tuple) else value for name, value in vars(section).items()
-    }
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(section).items()}
 
 
 def _arch_name(

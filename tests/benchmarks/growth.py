@@ -23,15 +23,19 @@ from environment import environment
 from memory import Peak
 
 from gangda.config import architectures
-from gangda.config.schema import DataConfig, Recipe, Runtime, SampleConfig
+from gangda.config.schema import DataConfig, Runtime, SampleConfig
 from gangda.data import memmap
 from gangda.data.images import real_images
 from gangda.data.splits import SourceImages, draw_splits
 from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT
 from gangda.sampling import sample
-from gangda.training.loop import ResidentImages, make_game, new_state, steps
-from gangda.training.saved_model import ModelCard, build_networks, save_model
+from gangda.training.image_batches import ResidentImages
+from gangda.training.saved_model import ModelCard, save_model
+from gangda.zoo.networks import build_networks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from training_setup import begin, configured
 
 STEPS = 20
 Work = Callable[[], None]
@@ -50,16 +54,11 @@ def source(count: int, classes: int, size: int) -> SourceImages:
 def training(images: SourceImages, arch: str = "cdcgan", **changed: object) -> Work:
     """`STEPS` steps of an architecture with its own recipe on all of the images."""
     context = prepare(Runtime())
-    spec_class = architectures.spec_class(arch)
-    spec = spec_class(**changed).resolved(images.train.image_shape[1])
-    recipe = Recipe(**spec_class.recipe)
-    networks = build_networks(arch, spec, images.train.image_shape, images.train.num_classes)
-    state = new_state(networks, recipe, context)
-    game = make_game(spec, state.networks, recipe)
+    config = configured(arch, changed, images.train.image_shape[1])
+    networks = build_networks(arch, config.spec, images.train.image_shape, images.train.num_classes)
 
     def work() -> None:
-        resident = ResidentImages(images.train, 0, context)
-        for _ in islice(steps(state, game, resident, recipe, context), STEPS):
+        for _ in islice(begin(config, networks, images.train, context, seed=0)[1], STEPS):
             pass
 
     return work

@@ -19,12 +19,14 @@ from environment import environment
 from torch import Tensor, nn
 
 from gangda.config import architectures
-from gangda.config.schema import Recipe, Runtime
+from gangda.config.schema import Runtime
 from gangda.data.images import LabelledImages, real_images
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.training.loop import ResidentImages, make_game, new_state, steps
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.networks import build_networks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from training_setup import begin, configured
 
 ROUNDS, STEPS = 7, 3
 KS, BATCHES, SEPARATE = (1, 3, 5, 8), (64, 32), 5
@@ -44,12 +46,10 @@ def training(
     change: Callable[[Networks], Networks] = lambda n: n,
 ) -> Iterator[object]:
     """The training loop of an architecture with K generators."""
-    train, kind = images(), architectures.spec_class(arch)
-    spec = kind(**({"generators": k} if k else {}))
-    recipe = Recipe(**{**spec.recipe, "batch_size": batch})
-    networks = change(build_networks(arch, spec, train.image_shape, 10))
-    state = new_state(networks, recipe, context)
-    return steps(state, make_game(spec, networks, recipe), ResidentImages(train, 0, context), recipe, context)
+    train = images()
+    config = configured(arch, {"generators": k} if k else {}, train.image_shape[1], batch_size=batch)
+    networks = change(build_networks(arch, config.spec, train.image_shape, 10))
+    return begin(config, networks, train, context, seed=0)[1]
 
 
 def alternate(loops: dict[str, Iterator[object]]) -> dict[str, list[float]]:

@@ -19,17 +19,19 @@ from environment import environment
 
 from gangda.classifying.fit import FittedClassifier, fit_classifier
 from gangda.config import architectures
-from gangda.config.schema import ClassifierConfig, DataConfig, Recipe, Runtime
+from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.sources.stacked import channels_apart
 from gangda.metrics.mode_counting import modes_of
 from gangda.metrics.modes import modes_and_kl
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.training.loop import ResidentImages, make_game, new_state, steps
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.draw import BLOCK, draw_block
 from gangda.zoo.networks import build_networks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from training_setup import begin, configured
 
 SAMPLES = 25_600
 SEEDS = (0, 1)
@@ -61,17 +63,13 @@ def train(
 ) -> tuple[Generator, int]:
     """The average generator after so many CPU seconds, and its steps."""
     arch, options, change = contestant
-    kind = architectures.spec_class(arch)
-    spec = kind(**options, **({"conditional": False} if arch == "madgan" else {}))
-    recipe = Recipe(**{**spec.recipe, "batch_size": 64})
+    unconditional = {"conditional": False} if arch == "madgan" else {}
+    config = configured(arch, {**options, **unconditional}, images.image_shape[1], batch_size=64)
     torch.manual_seed(seed)
     shape, classes = images.image_shape, images.num_classes
     dcgan = build_networks("dcgan", architectures.DcganSpec(), shape, classes)
-    networks = change(build_networks(arch, spec, shape, classes), dcgan)
-    state = new_state(networks, recipe, context)
-    loop = steps(
-        state, make_game(spec, networks, recipe), ResidentImages(images, seed, context), recipe, context
-    )
+    networks = change(build_networks(arch, config.spec, shape, classes), dcgan)
+    state, loop = begin(config, networks, images, context, seed=seed)
     stop = time.process_time() + seconds
     while time.process_time() < stop:
         next(loop)

@@ -25,13 +25,16 @@ import plain_loops
 import torch
 from environment import environment
 
-from gangda.config import architectures
-from gangda.config.schema import DataConfig, Recipe, Runtime
+from gangda.config.schema import DataConfig, Runtime
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.training.loop import ResidentImages, StepRecord, TrainState, make_game, new_state, steps
+from gangda.training.loop import StepRecord
+from gangda.training.state import TrainState
 from gangda.zoo.networks import build_networks
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+from training_setup import begin, configured
 
 ROUNDS, STEPS, WHOLE = 5, 2, 40
 MADGAN_BATCH = 60  # that five generators share evenly
@@ -45,11 +48,9 @@ def gangda_loop(
     arch: str, images: LabelledImages, context: DeviceContext, **recipe: object
 ) -> tuple[TrainState, Iterator[StepRecord]]:
     """The training loop as `gangda train` runs it, and what it trains."""
-    spec = architectures.spec_class(arch)()
-    chosen = Recipe(**{**spec.recipe, **recipe})
-    state = new_state(build_networks(arch, spec, images.image_shape, images.num_classes), chosen, context)
-    game = make_game(spec, state.networks, chosen)
-    return state, steps(state, game, ResidentImages(images, 0, context), chosen, context)
+    config = configured(arch, {}, images.image_shape[1], **recipe)
+    networks = build_networks(arch, config.spec, images.image_shape, images.num_classes)
+    return begin(config, networks, images, context, seed=0)
 
 
 def taking(loop: Iterator[object], context: DeviceContext) -> Take:

@@ -5,7 +5,13 @@ from sklearn.decomposition import PCA
 
 from gangda.config.architectures import PcaSpec
 from gangda.data.images import real_images
-from gangda.zoo.closed_form.pca import fit
+from gangda.zoo.closed_form.pca import build
+
+
+def fit(spec, images):
+    generator = build(spec, images.image_shape, images.num_classes).generator
+    generator.fit(images)
+    return generator
 
 
 def test_components_agree_with_scikit_learn(blobs):

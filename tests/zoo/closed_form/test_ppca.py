@@ -5,7 +5,13 @@ from sklearn.decomposition import PCA
 
 from gangda.config.architectures import PpcaSpec
 from gangda.data.images import real_images
-from gangda.zoo.closed_form.ppca import fit
+from gangda.zoo.closed_form.ppca import build
+
+
+def fit(spec, images):
+    generator = build(spec, images.image_shape, images.num_classes).generator
+    generator.fit(images)
+    return generator
 
 
 def gaussian_images(count=4000):
