@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 from gangda.config import arms, catalog
 from gangda.config.architectures import ArchSpec, CdcganSpec
 from gangda.config.fields import Checked, option
-from gangda.config.methods import AdversarialOptions, MethodOptions
+from gangda.config.methods import MethodOptions, options_class, preset
 from gangda.config.recipes import Budget as Budget
 from gangda.config.recipes import Recipe as Recipe
 from gangda.config.sampler_options import SamplerOptions as SamplerOptions
+from gangda.errors import UsageError
 
 AUTO = "auto"
 AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
@@ -290,6 +291,19 @@ class CompareConfig(Checked):
         return AugmentConfig(balance=self.balance, ratio=ratio, ratio_for=self.ratio_for)
 
 
+def _fill_in_method(config: "TrainConfig | ComparisonConfig") -> None:
+    """The default options of the architecture's method, where none are given.
+
+    Raises:
+        UsageError: options of another method.
+    """
+    kind = options_class(config.spec.method)
+    if config.method is None:
+        object.__setattr__(config, "method", kind(**preset(kind, config.spec.recipe)))
+    elif not isinstance(config.method, kind):
+        raise UsageError(f"{config.arch}: takes {kind.__name__}, not {type(config.method).__name__}")
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
@@ -298,9 +312,12 @@ class TrainConfig:
     arch: str = option("cdcgan", "architecture; `gangda train --list` explains them", flag="--arch")
     spec: ArchSpec = CdcganSpec()
     recipe: Recipe = Recipe()
-    method: MethodOptions = AdversarialOptions()
+    method: MethodOptions = None  # type: ignore[assignment]  # those of the architecture's method
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
+
+    def __post_init__(self) -> None:
+        _fill_in_method(self)
 
     @property
     def images_per_step(self) -> int:
@@ -320,10 +337,13 @@ class ComparisonConfig:
     arch: str = "cdcgan"
     spec: ArchSpec = CdcganSpec()
     recipe: Recipe = Recipe()
-    method: MethodOptions = AdversarialOptions()
+    method: MethodOptions = None  # type: ignore[assignment]  # those of the architecture's method
     budget: Budget = Budget()
     transforms: TransformConfig = TransformConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     sampler: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
     compare: CompareConfig = CompareConfig()
     runtime: Runtime = Runtime()
+
+    def __post_init__(self) -> None:
+        _fill_in_method(self)

@@ -3,6 +3,8 @@ import io
 from rich.console import Console
 
 from gangda.cli.filtering import show_compared_filters, show_filtering
+from gangda.comparing.cell_result import FilterShares
+from gangda.comparing.comparison import FilterRow
 
 
 def shown(**values):
@@ -33,12 +35,12 @@ def test_nothing_without_filters():
 
 def test_a_table_for_each_generator_of_a_comparison():
     out = Console(file=io.StringIO(), width=120)
-    classes = [{"class": "cat", "acceptance": 0.5, "rejected": {"duplicates": 0.5}}]
+    classes = {"cat": FilterShares(0.5, {"duplicates": 0.5})}
     show_compared_filters(
         out,
         [
-            {"key": "pca", "filter": "duplicates", "reason": "", "classes": classes},
-            {"key": "pca", "filter": "agreement", "reason": "0.1% pass", "classes": []},
+            FilterRow("pca", "duplicates", classes),
+            FilterRow("pca", "agreement", {}, "0.1% pass"),
         ],
     )
     text = out.file.getvalue()

@@ -186,7 +186,9 @@ def test_epochs_become_the_same_steps_for_every_arm():
 
 def shared_run(folder, data, seed=0, rows=None):
     splits = load_splits(data, seed)
-    generator = pca.fit(PcaSpec(components=8), splits.train)
+    shape, classes = splits.train.image_shape, splits.train.num_classes
+    generator = pca.build(PcaSpec(components=8), shape, classes).generator
+    generator.fit(splits.train)
     card = ModelCard(
         arch="pca", spec=dataclasses.asdict(PcaSpec(components=8)), image_shape=splits.train.image_shape,
         class_names=splits.train.class_names, data=dataclasses.asdict(data), fingerprint=splits.fingerprint,

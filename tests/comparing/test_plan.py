@@ -240,5 +240,5 @@ def test_a_plan_whose_number_of_seeds_was_edited_is_refused(tmp_path):
     publish(plan(), tmp_path)
     path = tmp_path / "plan.json"
     path.write_text(path.read_text().replace('"seeds": 10', '"seeds": 8'))
-    with pytest.raises(RunError, match="another way of judging"):
+    with pytest.raises(RunError, match="was judged in another way"):
         publish(plan(), tmp_path)

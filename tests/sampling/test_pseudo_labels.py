@@ -126,7 +126,7 @@ def test_where_they_cannot_be_kept_labels_are_still_made(run: tuple[Path, Model]
     (run[0] / "pseudo-labels").write_text("in the way")
     reporter = Memory()
     assert pseudo_labeler_of_run(*run, MACHINE, reporter).accuracy == 1.0
-    assert "not kept" in reporter.lines[-1]
+    assert "not saved" in reporter.lines[-1]
 
 
 def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

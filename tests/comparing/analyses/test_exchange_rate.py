@@ -166,7 +166,7 @@ def config(arms, per_class=10, **changes):
 def test_an_arms_own_ratio_is_that_arms_alone(tmp_path):
     arms = ("real", "held-back:0.5", "held-back", "held-back:3", "generated", "generated:2", "other-real")
     result = compare(config(arms, seeds=1), tmp_path / "out", jobs=1)
-    sizes = {row["name"]: round(row["n_train"]) for row in result.comparison.arms}
+    sizes = {row.name: round(row.n_train) for row in result.comparison.arms}
     real = sizes["real"]
     assert real == 90  # nine of ten to train on
     assert sizes == {

@@ -286,8 +286,10 @@ def test_samples_without_a_class_are_scored_as_they_come(tmp_path):
     run(tmp_path, text)
     [path] = (tmp_path / "out").rglob("scores/*.json")
     cell = json.loads(path.read_text())
-    assert sum(cell["generator"]["made"]) >= cell["n_train"]
-    assert min(cell["generator"]["made"]) < 5  # of some class hardly one, which is how it is scored
+    assert sum(cell["generator"]["samples"]["made"]) >= cell["n_train"]
+    assert (
+        min(cell["generator"]["samples"]["made"]) < 5
+    )  # of some class hardly one, which is how it is scored
     assert json.loads((tmp_path / "out/experiment.json").read_text())["rows"][0]["mean"] > 0
 
 
