@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -206,7 +207,9 @@ def test_a_run_that_saw_test_images_is_refused(make_run: Any) -> None:
     with (run / "model" / "rows.txt").open("a") as rows:
         rows.write(f"{load_splits(DATA, 0).test.row_id[0]}\n")
     card = run / "model" / "model.json"
-    card.write_text(json.dumps({**json.loads(card.read_text()), "hashes": {}}))
+    values = json.loads(card.read_text())
+    values["hashes"]["rows.txt"] = hashlib.sha256((run / "model" / "rows.txt").read_bytes()).hexdigest()
+    card.write_text(json.dumps(values))
     with pytest.raises(RunError, match="saw 1 of this set's test images"):
         make(run=run)
     assert not Path("augmented").exists()
