@@ -1,7 +1,7 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from gangda.config import arms, catalog
 from gangda.config.architectures import ArchSpec, CdcganSpec
@@ -297,11 +297,11 @@ def _fill_in_method(config: "TrainConfig | ComparisonConfig") -> None:
     Raises:
         UsageError: options of another method.
     """
-    kind = options_class(config.spec.method)
-    if config.method is None:
+    kind, given = options_class(config.spec.method), cast(Any, config.method)
+    if given is None:
         object.__setattr__(config, "method", kind(**preset(kind, config.spec.recipe)))
-    elif not isinstance(config.method, kind):
-        raise UsageError(f"{config.arch}: takes {kind.__name__}, not {type(config.method).__name__}")
+    elif not isinstance(given, kind):
+        raise UsageError(f"{config.arch}: takes {kind.__name__}, not {type(given).__name__}")
 
 
 @dataclass(frozen=True)
