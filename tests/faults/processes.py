@@ -176,7 +176,9 @@ def plain(value: object) -> object:
         return tuple(value.shape), value.numpy().tobytes()
     if isinstance(value, dict):
         return {
-            key: plain(entry) for key, entry in value.items() if not TIMES.search(str(key)) and key != "last_epoch"
+            key: plain(entry)
+            for key, entry in value.items()
+            if not TIMES.search(str(key)) and key != "last_epoch"
         }
     return [plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 

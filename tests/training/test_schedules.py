@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
-from gangda.config.methods import AdversarialOptions, ClosedFormOptions
+from gangda.config.architectures import PcaSpec
+from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import Recipe, TrainConfig
+from gangda.errors import UsageError
 from gangda.training import schedules
 from gangda.training.optimizers import adam
 
@@ -15,7 +17,9 @@ def test_batches_of_pretraining_and_extra_discriminator_steps_come_first():
     config = TrainConfig(method=AdversarialOptions(d_steps=3, d_pretrain=4))
     assert [config.batches_before(step) for step in range(4)] == [4, 7, 10, 13]
     assert [TrainConfig().batches_before(step) for step in range(3)] == [0, 1, 2]
-    assert TrainConfig(method=ClosedFormOptions()).batches_before(3) == 0
+    assert TrainConfig(arch="pca", spec=PcaSpec()).batches_before(3) == 0
+    with pytest.raises(UsageError, match="pca: takes ClosedFormOptions, not AdversarialOptions"):
+        TrainConfig(arch="pca", spec=PcaSpec(), method=AdversarialOptions())
 
 
 def share(step, total_steps, **options):
