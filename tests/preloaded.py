@@ -9,6 +9,9 @@ import json
 import os
 import runpy
 import sys
+
+sys.path.pop(0)  # this folder has packages with names of the standard library, such as statistics
+
 import traceback
 
 import numpy  # noqa: F401
