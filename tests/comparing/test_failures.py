@@ -160,7 +160,7 @@ def test_an_unconditional_generator_that_collapses_ends_its_cell_alone(tmp_path,
 
 def test_the_arm_that_failed_is_named_and_a_second_classifier_ends_no_cell(tmp_path, monkeypatch):
     pca = resolve.resolve({}, {}, ("test", {"arch": {"name": "pca"}})).pick(ComparisonConfig).spec
-    small = dataclasses.replace(config(second_classifier="logistic"), arch="pca", spec=pca)
+    small = dataclasses.replace(config(second_classifier="logistic"), arch="pca", spec=pca, method=None)
     fit = arm_evaluator.fit_classifier
 
     def diverges(images, asked, **more):
@@ -175,7 +175,7 @@ def test_the_arm_that_failed_is_named_and_a_second_classifier_ends_no_cell(tmp_p
         "the loss is NaN or infinite"
     ] * 2
     assert "With logistic: failed in all 2 seeds" in document["headline"]
-    first = dataclasses.replace(config(), arch="pca", spec=pca, classifier=ClassifierConfig("logistic", 2))
+    first = dataclasses.replace(small, compare=config().compare, classifier=ClassifierConfig("logistic", 2))
     with pytest.raises(OutcomeError, match=r"cell 0 \(seed 0\): arm real: the loss is NaN"):
         compare(first, tmp_path / "first", jobs=1)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from gangda.config import architectures
-from gangda.config.methods import AdversarialOptions, ClosedFormOptions
+from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import TrainConfig
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import metrics_logger
@@ -94,7 +94,7 @@ def test_evaluations_are_due_at_the_checkpoints_from_step_500_on(monitored):
 
 def test_a_fit_in_closed_form_is_never_evaluated(monitored):
     made = monitored()
-    made.monitor.config = TrainConfig(method=ClosedFormOptions())
+    made.monitor.config = TrainConfig(arch="pca", spec=architectures.PcaSpec())
     assert not any(made.monitor.is_due(step, 500) for step in range(2001))
     made.finish(1000)
     assert made.log.events == []
