@@ -266,18 +266,16 @@ FILTERS: Mapping[str, Entry] = {
 # The order is the order of the printed table.
 METRICS: Mapping[str, Entry] = {
     "gan_test": Entry(
-        "gangda.metrics.gan_test:gan_test", "real-trained classifier's accuracy on intended labels"
+        "gangda.metrics.classifier_scores:gan_test", "real-trained classifier's accuracy on intended labels"
     ),
-    "cas": Entry("gangda.metrics.cas:cas", "accuracy on real test images after training on samples only"),
-    "is": Entry("gangda.metrics.inception_score:inception_score", "exp E KL(p(y|x) || p(y))"),
-    "fid": Entry("gangda.metrics.fid:fid", "Frechet distance between feature Gaussians"),
-    "kid": Entry("gangda.metrics.kid:kid", "unbiased polynomial-kernel MMD between features"),
-    "precision_recall": Entry(
-        "gangda.metrics.precision_recall:precision_recall", "k-NN manifold precision, recall"
+    "cas": Entry(
+        "gangda.metrics.classifier_scores:cas", "accuracy on real test images after training on samples only"
     ),
-    "density_coverage": Entry(
-        "gangda.metrics.density_coverage:density_coverage", "k-NN density and coverage"
-    ),
+    "is": Entry("gangda.metrics.classifier_scores:inception_score", "exp E KL(p(y|x) || p(y))"),
+    "fid": Entry("gangda.metrics.distances:fid", "Frechet distance between feature Gaussians"),
+    "kid": Entry("gangda.metrics.distances:kid", "unbiased polynomial-kernel MMD between features"),
+    "precision_recall": Entry("gangda.metrics.manifolds:precision_recall", "k-NN manifold precision, recall"),
+    "density_coverage": Entry("gangda.metrics.manifolds:density_coverage", "k-NN density and coverage"),
     "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
     "generators": Entry(
         "gangda.metrics.generators:generators", "how much the generators of an ensemble differ"

@@ -1,13 +1,16 @@
 """Two-sample test: can a small classifier tell samples from real images?"""
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from gangda.data.images import FloatArray, IntArray
 from gangda.metrics.inputs import Features, MetricInputs, subsample
-from gangda.metrics.linear_probe import FOLDS, out_of_fold
 from gangda.metrics.result import MetricResult
 
+FOLDS = 4
 MOST = 2000  # images of each side: enough for an AUC to 0.02
 LEAST = 20
 ALARM = 0.9  # the lower end of the interval is above: nearly every sample is recognised
@@ -36,8 +39,7 @@ def artefact(inputs: MetricInputs) -> list[MetricResult]:
             "randconv",
             value,
             "lower",
-            n_real=count,
-            n_fake=count,
+            n=(count, count),
             interval=interval,
             floor=floor,
             note=note,
@@ -70,3 +72,17 @@ def _auc(inputs: MetricInputs, ours: Features) -> tuple[float, int]:
     # Decision values of different fits are not on one scale: the AUC is taken inside each fold.
     values = [roc_auc_score(labels[folds == fold], scores[folds == fold]) for fold in range(FOLDS)]
     return float(np.mean(values)), len(rows)
+
+
+def out_of_fold(features: FloatArray, labels: IntArray, folds: IntArray, method: str) -> npt.NDArray[Any]:
+    """Output of a logistic regression for each row of (N, F), fitted on the rows of the other folds, int64 (N,).
+
+    Features are standardised. `method`: "predict" for labels (N,), "decision_function" for scores (N,) of two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import PredefinedSplit, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    return np.asarray(cross_val_predict(model, features, labels, cv=PredefinedSplit(folds), method=method))

@@ -1,13 +1,13 @@
 """Spread inside each class, as a ratio to real images: finds classes of which every sample is alike."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from gangda.data.images import FloatArray, IntArray
+from gangda.data.images import FloatArray
 from gangda.metrics.inputs import Features, MetricInputs, Side, subsample, tag
 from gangda.metrics.intervals import Z95
 from gangda.metrics.neighbours import squared_distances, together
@@ -29,28 +29,24 @@ class Ratio:
 
     Attributes:
         per_class: float64 (K,); NaN for a class that is too small or does not vary.
-        errors: float64 (K,), standard errors; None where there are none.
+        errors: float64 (K,), standard errors; NaN where they are unknown.
     """
 
     per_class: FloatArray
-    errors: FloatArray | None = None
+    errors: FloatArray
 
     @property
     def value(self) -> float:
         """Mean over classes; NaN where there are none."""
-        return float(np.nanmean(self.per_class)) if self.known else math.nan
-
-    @property
-    def known(self) -> int:
-        """Classes with a ratio."""
-        return int((~np.isnan(self.per_class)).sum())
+        return math.nan if np.isnan(self.per_class).all() else float(np.nanmean(self.per_class))
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """95% interval of the mean."""
-        if self.errors is None or not self.known:
+        known = int((~np.isnan(self.errors)).sum())
+        if not known:
             return None
-        half = Z95 * float(np.sqrt(np.nansum(self.errors**2))) / self.known
+        half = Z95 * float(np.sqrt(np.nansum(self.errors**2))) / known
         return self.value - half, self.value + half
 
 
@@ -63,10 +59,84 @@ def diversity(inputs: MetricInputs) -> list[MetricResult]:
     Source: the distance ratio is ours; Vendi score: Friedman and Dieng 2023, equation 1, with a Gaussian
     kernel whose width is the real images' median distance in that class.
     """
-    results = []
-    for kind in inputs.spread_kinds:
-        results += [_distances(inputs, kind), _vendi(inputs, kind)]
-    return results
+    measures = {"diversity_ratio": _distance_ratio, "vendi": _vendi_ratio}
+    return [
+        _result(inputs, kind, name, ratio) for kind in inputs.spread_kinds for name, ratio in measures.items()
+    ]
+
+
+def _result(
+    inputs: MetricInputs, kind: str, name: str, ratio: Callable[[MetricInputs, Side, str], FloatArray]
+) -> MetricResult:
+    found = Ratio(*ratio(inputs, inputs.fake, kind))
+    floor = Ratio(*inputs.of_real(name, kind, lambda: ratio(inputs, inputs.floor, kind)))
+    if math.isnan(found.value):
+        note = "too few images of each class"
+    elif name == "vendi":
+        note = f"at most {VENDI_ROWS} images of each class"
+    elif kind == inputs.scorer:
+        note = "the scorer's features suppress variation inside classes"
+    else:
+        note = _note(found, floor, inputs.real.images.class_names)
+    return inputs.result(
+        f"{name}_{kind}_{tag(inputs.n)}",
+        kind,
+        found.value,
+        "target",
+        interval=found.interval,
+        floor=floor.value,
+        per_class=tuple(found.per_class.tolist()),
+        note=note,
+    )
+
+
+def _note(found: Ratio, floor: Ratio, class_names: tuple[str, ...]) -> str:
+    ideal = min(1.0, floor.value)
+    if found.value < ALARM * ideal and found.interval and found.interval[1] < ideal:
+        return "ALARM less varied inside classes than real images: mode collapse"
+    low = found.per_class + Z_CLASS * found.errors < ALARM * np.fmin(1.0, floor.per_class)
+    if low.any():
+        names = ", ".join(class_names[label] for label in np.flatnonzero(low)[:5])
+        return f"ALARM less varied than real images: {names}"
+    worst = int(np.nanargmin(found.per_class))
+    return f"least varied: {class_names[worst]} at {found.per_class[worst]:.2f}"
+
+
+def _distance_ratio(inputs: MetricInputs, side: Side, kind: str) -> FloatArray:
+    """Mean pairwise distance inside each class over that of real images, and standard errors: float64 (2, K)."""
+    found = np.full((2, inputs.real.images.num_classes), math.nan)
+    for label, ours, theirs in _by_class(inputs, side, kind):
+        spread, variance = mean_distance(ours)
+        base, base_variance = mean_distance(theirs)
+        if base > 0:
+            ratio = spread / base
+            found[:, label] = ratio, math.sqrt(variance + ratio**2 * base_variance) / base
+    return found
+
+
+def _vendi_ratio(inputs: MetricInputs, side: Side, kind: str) -> FloatArray:
+    """Vendi score of each class over that of real images, without standard errors: float64 (2, K)."""
+    found = np.full((2, inputs.real.images.num_classes), math.nan)
+    for label, ours, theirs in _by_class(inputs, side, kind, VENDI_ROWS):
+        squared = _all_distances(theirs).numpy()
+        width = float(np.median(np.sqrt(squared[np.triu_indices(len(squared), 1)])))
+        if width > 0:
+            found[0, label] = vendi(ours, width) / vendi(theirs, width)
+    return found
+
+
+def _by_class(
+    inputs: MetricInputs, side: Side, kind: str, most: int | None = None
+) -> Iterator[tuple[int, Features, Features]]:
+    """Label, features of the side and of real images (at most `most`), for each class with enough of both."""
+    for label in range(inputs.real.images.num_classes):
+        parts = []
+        for part in (side, inputs.real):
+            rows = part.of_class(label)
+            rows = rows[subsample(len(rows), most or len(rows), inputs.seed, "vendi", label)]
+            parts.append(part.features(kind)[rows])
+        if min(map(len, parts)) >= LEAST:
+            yield label, parts[0], parts[1]
 
 
 def mean_distance(features: Features) -> tuple[float, float]:
@@ -83,8 +153,7 @@ def mean_distance(features: Features) -> tuple[float, float]:
 
 def vendi(features: Features, width: float) -> float:
     """Effective number of different rows of (N, F): exp of the entropy of the kernel's eigenvalues."""
-    (points,) = together(features)
-    squared = torch.cat([part.double() for _, part in squared_distances(points, points)]).fill_diagonal_(0)
+    squared = _all_distances(features).double().fill_diagonal_(0)
     kernel = torch.exp(-squared / (2 * width**2))
     # torch's solver: NumPy's would start a second pool of threads that competes for the cores.
     shares = torch.linalg.eigvalsh((kernel + kernel.T) / (2 * len(kernel))).numpy()
@@ -92,99 +161,7 @@ def vendi(features: Features, width: float) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def distance_ratio(
-    fake: Features, fake_labels: IntArray, real: Features, real_labels: IntArray, num_classes: int
-) -> Ratio:
-    """Mean pairwise distance inside each class of (N, F) features over that of (M, F) real ones; labels are int64."""
-    ratios, errors = np.full(num_classes, math.nan), np.full(num_classes, math.nan)
-    for label in range(num_classes):
-        ours, theirs = fake[fake_labels == label], real[real_labels == label]
-        if min(len(ours), len(theirs)) < LEAST:
-            continue
-        spread, variance = mean_distance(ours)
-        base, base_variance = mean_distance(theirs)
-        if base > 0:
-            ratios[label] = spread / base
-            errors[label] = math.sqrt(variance + ratios[label] ** 2 * base_variance) / base
-    return Ratio(ratios, errors)
-
-
-def _distances(inputs: MetricInputs, kind: str) -> MetricResult:
-    def ratio(side: Side) -> Ratio:
-        real = inputs.real
-        return distance_ratio(
-            side.features(kind),
-            side.images.labels,
-            real.features(kind),
-            real.images.labels,
-            real.images.num_classes,
-        )
-
-    found, floor = ratio(inputs.fake), _floor(inputs, "diversity", kind, ratio)
-    note = _note(found, floor, inputs.real.images.class_names)
-    if kind == inputs.scorer:
-        note = "the scorer's features suppress variation inside classes"
-    return _result(f"diversity_ratio_{kind}", inputs, kind, found, floor, note)
-
-
-def _vendi(inputs: MetricInputs, kind: str) -> MetricResult:
-    def ratio(side: Side) -> Ratio:
-        ratios = np.full(inputs.real.images.num_classes, math.nan)
-        for label in range(len(ratios)):
-            ours, theirs = (
-                part.features(kind)[rows[subsample(len(rows), VENDI_ROWS, inputs.seed, "vendi", label)]]
-                for part, rows in ((side, side.of_class(label)), (inputs.real, inputs.real.of_class(label)))
-            )
-            width = _median_distance(theirs) if min(len(ours), len(theirs)) >= LEAST else 0.0
-            if width > 0:
-                ratios[label] = vendi(ours, width) / vendi(theirs, width)
-        return Ratio(ratios)
-
-    floor = _floor(inputs, "vendi", kind, ratio)
-    note = f"at most {VENDI_ROWS} images of each class"
-    return _result(f"vendi_{kind}", inputs, kind, ratio(inputs.fake), floor, note)
-
-
-def _floor(inputs: MetricInputs, what: str, kind: str, ratio: Callable[[Side], Ratio]) -> Ratio:
-    """The training images' ratio, which does not depend on the samples."""
-
-    def rows() -> list[FloatArray]:
-        found = ratio(inputs.floor)
-        return [found.per_class] if found.errors is None else [found.per_class, found.errors]
-
-    return Ratio(*inputs.of_real(what, kind, rows))
-
-
-def _result(
-    name: str, inputs: MetricInputs, kind: str, found: Ratio, floor: Ratio, note: str
-) -> MetricResult:
-    return inputs.result(
-        f"{name}_{tag(inputs.n)}",
-        kind,
-        found.value,
-        "target",
-        interval=found.interval,
-        floor=floor.value,
-        per_class=tuple(found.per_class.tolist()),
-        note="too few images of each class" if math.isnan(found.value) else note,
-    )
-
-
-def _median_distance(features: Features) -> float:
+def _all_distances(features: Features) -> torch.Tensor:
+    """Squared distances between all rows of (N, F): float32 (N, N)."""
     (points,) = together(features)
-    squared = np.concatenate([part.numpy() for _, part in squared_distances(points, points)])
-    return float(np.median(np.sqrt(squared[np.triu_indices(len(squared), 1)])))
-
-
-def _note(found: Ratio, floor: Ratio, class_names: tuple[str, ...]) -> str:
-    if found.interval is None or found.errors is None:
-        return ""
-    ideal = min(1.0, floor.value)
-    if found.value < ALARM * ideal and found.interval[1] < ideal:
-        return "ALARM less varied inside classes than real images: mode collapse"
-    low = found.per_class + Z_CLASS * found.errors < ALARM * np.fmin(1.0, floor.per_class)
-    if low.any():
-        names = ", ".join(class_names[label] for label in np.flatnonzero(low)[:5])
-        return f"ALARM less varied than real images: {names}"
-    worst = int(np.nanargmin(found.per_class))
-    return f"least varied: {class_names[worst]} at {found.per_class[worst]:.2f}"
+    return torch.cat([part for _, part in squared_distances(points, points)])

@@ -26,14 +26,19 @@ def evaluate_metrics(
 
 def _cross_check(results: list[MetricResult]) -> list[MetricResult]:
     """What several metrics say together: a good GAN-test with a low CAS means samples that are too much alike."""
-    tests = [result for result in results if result.name.startswith("gan_test")]
-    if not tests or tests[0].floor is None or not tests[0].value >= tests[0].floor - LOW_CAS:
+    test = next((result for result in results if result.name.startswith("gan_test")), None)
+    if test is None or not _near_floor(test):
         return results
-    return [_suspect(result) if result.name.startswith("cas") else result for result in results]
+    return [
+        replace(
+            result,
+            note=f"ALARM {result.note}; with a good GAN-test: memorised, collapsed inside classes, or too typical",
+        )
+        if result.name.startswith("cas") and not _near_floor(result)
+        else result
+        for result in results
+    ]
 
 
-def _suspect(cas: MetricResult) -> MetricResult:
-    if cas.floor is None or cas.value >= cas.floor - LOW_CAS:
-        return cas
-    note = f"ALARM {cas.note}; with a good GAN-test: memorised, collapsed inside classes, or too typical"
-    return replace(cas, note=note)
+def _near_floor(result: MetricResult) -> bool:
+    return result.floor is not None and result.value >= result.floor - LOW_CAS

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gangda.data.images import UInt8Array
 from gangda.runtime.device import DeviceContext, evaluating
@@ -58,7 +58,11 @@ def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContex
         nn.AdaptiveAvgPool2d(2),
         nn.Flatten(),
     )
-    first, second = _random_filters(channels)
+    rng = torch_stream("metrics", "random convolutions", channels)
+    first = torch.randn(32, channels, 5, 5, generator=rng)
+    first -= first.mean(dim=(1, 2, 3), keepdim=True)
+    first /= first.flatten(1).norm(dim=1)[:, None, None, None]
+    second = torch.randn(64, 32, 3, 3, generator=rng) * (2 / (32 * 9)) ** 0.5
     network.load_state_dict({"0.weight": first, "2.weight": second})
     fingerprint = _hash(first.numpy(), second.numpy(), stride)
     network = network.to(context.device).requires_grad_(False)
@@ -94,15 +98,6 @@ def pixel_components(pixels: UInt8Array) -> Extractor:
         return np.concatenate(parts)
 
     return Extractor("pca", _hash(mean, axes), embed)
-
-
-def _random_filters(channels: int) -> tuple[Tensor, Tensor]:
-    rng = torch_stream("metrics", "random convolutions", channels)
-    first = torch.randn(32, channels, 5, 5, generator=rng)
-    first -= first.mean(dim=(1, 2, 3), keepdim=True)
-    first /= first.flatten(1).norm(dim=1)[:, None, None, None]
-    second = torch.randn(64, 32, 3, 3, generator=rng) * (2 / (32 * 9)) ** 0.5
-    return first, second
 
 
 def _flat(pixels: UInt8Array) -> Features:

@@ -7,9 +7,9 @@ import numpy as np
 from torch import Tensor
 
 from gangda.data.images import IntArray, LabelledImages
+from gangda.metrics.artefact import FOLDS, out_of_fold
 from gangda.metrics.inputs import Features, MetricInputs, subsample
 from gangda.metrics.intervals import wilson
-from gangda.metrics.linear_probe import FOLDS, out_of_fold
 from gangda.metrics.neighbours import squared_distances, together
 from gangda.metrics.result import MetricResult
 
@@ -31,11 +31,10 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
     size = min(MOST, int(counts.min()), len(inputs.train) // len(counts)) if len(names) > 1 else 0
     if size < LEAST:
         return []
-    chosen = [np.flatnonzero(owner == name) for name in names]
-    rows = [
-        own[subsample(len(own), size, inputs.seed, "generators", int(name))]
-        for own, name in zip(chosen, names, strict=True)
-    ]
+    rows = []
+    for name in names:
+        own = np.flatnonzero(owner == name)
+        rows.append(own[subsample(len(own), size, inputs.seed, "generators", int(name))])
     dealt = subsample(len(inputs.train), size * len(names), inputs.seed, "generators", "floor")
     ours = [inputs.samples.features("randconv")[part] for part in rows]
     real = [inputs.train.features("randconv")[dealt[k :: len(names)]] for k in range(len(names))]
@@ -48,8 +47,7 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
             "target",
             floor=mean_energy(real),
             note=f"energy coefficient between {len(names)} generators, 0 to 1",
-            n_real=n,
-            n_fake=n,
+            n=(n, n),
         ),
         inputs.result(
             f"generators_told_apart_{size}",
@@ -59,8 +57,7 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
             interval=wilson(right, n),
             floor=told_apart(real),
             note=f"accuracy of naming the generator; chance {1 / len(names):.2f}",
-            n_real=n,
-            n_fake=n,
+            n=(n, n),
         ),
     ]
 

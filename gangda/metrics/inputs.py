@@ -5,8 +5,9 @@ when the first metric asks for it, and once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,28 +26,21 @@ QUERIES = 1000  # images of a side whose neighbours are searched under shifts: s
 MOST_NEIGHBOURS = 5  # the largest k of any metric: searched once for all
 
 
-@dataclass(frozen=True, eq=False)
 class Side:
-    """A set of images and its features of any kind, computed on demand and kept.
+    """A set of images and its features, computed on demand and kept.
 
     Attributes:
         images: the images.
-        lookup: kind -> float32 (N, F) features of exactly these images; kind "logits" gives (N, K).
+        features: kind -> float32 (N, F) features of exactly these images; kind "logits" gives (N, K).
     """
 
-    images: LabelledImages
-    lookup: Callable[[str], Features]
-    _kept: dict[str, Features] = field(default_factory=dict)
-    _radii: dict[str, Tensor] = field(default_factory=dict)
+    def __init__(self, images: LabelledImages, features: Callable[[str], Features]) -> None:
+        self.images = images
+        self.features = cache(features)
+        self._radii: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.images)
-
-    def features(self, kind: str) -> Features:
-        """float32 (N, F)."""
-        if kind not in self._kept:
-            self._kept[kind] = self.lookup(kind)
-        return self._kept[kind]
 
     def radii(self, kind: str, k: int) -> Tensor:
         """Squared distance of each image to its k-th nearest other one, k <= `MOST_NEIGHBOURS`: float32 (N,)."""
@@ -65,7 +59,7 @@ class Side:
 
     def of_class(self, label: int) -> IntArray:
         """Positions of one class, int64."""
-        return np.flatnonzero(self.images.labels == label).astype(np.int64)
+        return np.flatnonzero(self.images.labels == label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +72,8 @@ class MetricInputs:
         train: all real images the generator may have seen.
         fake, real, floor: subsets of the three above with the same number of images in every class: samples,
             held-out, and training images that take the samples' place in the real-vs-real floor.
-        extractors: kind of features -> what computes them; "lenet" (or the scorer's name) is absent for unlabelled
-            data.
+        extractors: kind of features -> what makes their extractor, once; "lenet" (or the scorer's name) is absent
+            for unlabelled data.
         scorer: name of the classifier, "" for unlabelled data.
         retrain: trains the scorer's kind of classifier from scratch on a set and returns its predictions for
             `reference`, int64 (N,); None for unlabelled data.
@@ -94,7 +88,7 @@ class MetricInputs:
     fake: Side
     real: Side
     floor: Side
-    extractors: Mapping[str, Extractor]
+    extractors: Mapping[str, Callable[[], Extractor]]
     scorer: str
     retrain: Callable[[LabelledImages], IntArray] | None
     seed: int
@@ -106,7 +100,7 @@ class MetricInputs:
 
         `what` names the metric; `compute` gives numbers of any shape, which come back as float64.
         """
-        key = (what, kind, self.extractors[kind].fingerprint)
+        key = (what, kind, self.extractors[kind]().fingerprint)
         return self.remember(key, lambda: np.asarray(compute(), dtype=np.float64))
 
     def result(
@@ -116,26 +110,15 @@ class MetricInputs:
         value: float,
         direction: str,
         *,
-        floor: float | None,
-        note: str,
-        interval: tuple[float, float] | None = None,
-        per_class: tuple[float, ...] | None = None,
-        n_real: int | None = None,
-        n_fake: int | None = None,
+        n: tuple[int, int] | None = None,
+        **more: Any,
     ) -> MetricResult:
-        """A result on features of `kind` ("" or "pixels" for none); default n: that of the matched sets."""
-        return MetricResult(
-            name=name,
-            value=value,
-            direction=direction,
-            n_real=self.n if n_real is None else n_real,
-            n_fake=self.n if n_fake is None else n_fake,
-            interval=interval,
-            floor=floor,
-            extractor=self.extractors[kind].fingerprint if kind in self.extractors else "",
-            per_class=per_class,
-            note=note,
-        )
+        """A result on features of `kind` ("" or "pixels" for none).
+
+        `n`: real images and samples, default those of the matched sets; `more`: other fields of `MetricResult`.
+        """
+        extractor = self.extractors[kind]().fingerprint if kind in self.extractors else ""
+        return MetricResult(name, value, direction, *(n or (self.n, self.n)), extractor=extractor, **more)
 
     @property
     def n(self) -> int:
@@ -160,15 +143,12 @@ class MetricInputs:
     @cached_property
     def nearest_of_heldout(self) -> Shortlist:
         """Nearest training images of as many held-out images."""
-        names = [field.name for field in fields(Shortlist)]
 
-        def columns() -> list[FloatArray]:
-            found = self._nearest(self.real)
-            return [np.asarray(getattr(found, name), dtype=np.float64) for name in names]
+        def found() -> FloatArray:
+            return np.stack([np.asarray(column, np.float64) for column in self._nearest(self.real)])
 
-        kept = dict(zip(names, self.of_real("nearest", "randconv", columns), strict=True))
-        rows = {name: kept[name].astype(np.int64) for name in ("rows", "nearest_pixels", "nearest_features")}
-        return Shortlist(**{**kept, **rows})
+        kept = self.of_real("nearest", "randconv", found)
+        return Shortlist(*kept[:3], *kept[3:].astype(np.int64))
 
     def _nearest(self, side: Side) -> Shortlist:
         rows = subsample(len(side), QUERIES, self.seed, "queries")
@@ -178,7 +158,7 @@ class MetricInputs:
             self.train.images.pixels,
             self.train.features("randconv"),
             self.train.features("spectrum"),
-            self.extractors["randconv"].embed,
+            self.extractors["randconv"]().embed,
             rows,
         )
 

@@ -26,11 +26,11 @@ def memorisation(inputs: MetricInputs) -> list[MetricResult]:
     Source: Alaa 2022, section 3 (authenticity); Stein 2023 on what such alarms are worth; `near` is ours.
     """
     fake, real = inputs.nearest_of_samples, inputs.nearest_of_heldout
-    distances = {"pixels": (fake.pixels, real.pixels), "randconv": (fake.features, real.features)}
-    results = [_auth(inputs, fake, real)]
-    for kind, (ours, theirs) in distances.items():
-        results += [_ratio(inputs, kind, ours, theirs), _near(inputs, kind, ours, theirs)]
-    return results
+    return [
+        _auth(inputs, fake, real),
+        *_distances(inputs, "pixels", fake.pixels, real.pixels),
+        *_distances(inputs, "randconv", fake.features, real.features),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,7 @@ def _auth(inputs: MetricInputs, fake: Shortlist, real: Shortlist) -> MetricResul
         "randconv",
         value,
         "target",
-        n_real=len(real.rows),
-        n_fake=len(fake.rows),
+        n=(len(real.rows), len(fake.rows)),
         interval=wilson(value, len(fake.rows)),
         floor=floor,
         note="share of samples further from their nearest training image than that one is from its own",
@@ -76,35 +75,34 @@ def _authentic(inputs: MetricInputs, found: Shortlist) -> float:
     return float((found.unshifted > own[where]).mean())
 
 
-def _ratio(inputs: MetricInputs, kind: str, ours: FloatArray, theirs: FloatArray) -> MetricResult:
-    mean = float(theirs.mean())
-    return inputs.result(
+def _distances(
+    inputs: MetricInputs, kind: str, ours: FloatArray, theirs: FloatArray
+) -> tuple[MetricResult, MetricResult]:
+    """`ratio` and `near` of the distances of samples and of held-out images to their nearest training images."""
+    mean, n = float(theirs.mean()), (len(theirs), len(ours))
+    ratio = inputs.result(
         f"memorisation_ratio_{kind}",
         kind,
         float(ours.mean()) / mean if mean > 0 else float("nan"),
         "target",
-        n_real=len(theirs),
-        n_fake=len(ours),
+        n=n,
         floor=1.0,
         note=f"shifts up to {reach(inputs.train.images.pixels.shape[1])} px; the floor is held-out images",
     )
-
-
-def _near(inputs: MetricInputs, kind: str, ours: FloatArray, theirs: FloatArray) -> MetricResult:
     edge = float(np.quantile(theirs, TAIL))
     value = float((ours <= edge).mean())
     interval = wilson(value, len(ours))
-    enough = min(len(ours), len(theirs)) >= LEAST
-    alarm = enough and interval is not None and interval[0] > ALARM
-    note = "ALARM many samples nearly on training images: copies, or shrunken modes" if alarm else ""
-    return inputs.result(
+    note = "" if min(n) >= LEAST else f"n below {LEAST}: the tail is not defined"
+    if not note and interval is not None and interval[0] > ALARM:
+        note = "ALARM many samples nearly on training images: copies, or shrunken modes"
+    near = inputs.result(
         f"memorisation_near_{kind}",
         kind,
         value,
         "lower",
-        n_real=len(theirs),
-        n_fake=len(ours),
+        n=n,
         interval=interval,
         floor=float((theirs <= edge).mean()),
-        note=note if enough else f"n below {LEAST}: the tail is not defined",
+        note=note,
     )
+    return ratio, near

@@ -1,11 +1,17 @@
 """Modes covered, and the divergence from covering all alike: for stacked sets, whose modes can be counted."""
 
+from functools import cache
+
 import numpy as np
 
-from gangda.data.images import IntArray
-from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.classifying.fit import FittedClassifier
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.sources.stacked import channel_classes, channels_apart, grey
+from gangda.metrics.extractors import Extractor, Features
+from gangda.metrics.inputs import MetricInputs, tag
 from gangda.metrics.result import MetricResult
-from gangda.runtime.seeding import numpy_stream
+from gangda.metrics.scorer import ClassifierTrainer
+from gangda.runtime.seeding import numpy_stream, seed_for
 
 
 def modes(inputs: MetricInputs) -> list[MetricResult]:
@@ -19,22 +25,16 @@ def modes(inputs: MetricInputs) -> list[MetricResult]:
     if "modes" not in inputs.extractors:
         return []
     total, count = inputs.reference.images.num_classes, len(inputs.samples)
-    found, kl = modes_and_kl(_labels(inputs.samples.features("modes")), total)
+    ours, real = (side.features("modes")[:, 0].astype(np.int64) for side in (inputs.samples, inputs.train))
+    found, kl = modes_and_kl(ours, total)
     drawn = numpy_stream(inputs.seed, "modes").integers(0, len(inputs.train), count)
-    floor, floor_kl = modes_and_kl(_labels(inputs.train.features("modes"))[drawn], total)
+    floor, floor_kl = modes_and_kl(real[drawn], total)
     note = "circular: a classifier chose the samples" if inputs.circular else ""
 
     values = ((f"modes_of_{total}", found, floor, "higher"), ("modes_kl", kl, floor_kl, "lower"))
     return [
         inputs.result(
-            f"{name}_{tag(count)}",
-            "modes",
-            value,
-            direction,
-            floor=of_real,
-            note=note,
-            n_real=count,
-            n_fake=count,
+            f"{name}_{tag(count)}", "modes", value, direction, n=(count, count), floor=of_real, note=note
         )
         for name, value, of_real, direction in values
     ]
@@ -47,5 +47,27 @@ def modes_and_kl(found: IntArray, total: int) -> tuple[int, float]:
     return len(shares), float((shares * np.log(shares * total)).sum())
 
 
-def _labels(features: Features) -> IntArray:
-    return features[:, 0].astype(np.int64)
+def mode_extractor(train: LabelledImages, trainer: ClassifierTrainer, seed: int) -> Extractor | None:
+    """The mode of each image, float32 (N, 1), for a stacked set; None for any other.
+
+    One grey classifier, trained on the channels of `train`, serves all three channels. It is trained when first used,
+    a user's own at once: its fingerprint is that of its weights.
+    """
+    if channel_classes(train.class_names) is None:
+        return None
+    own = seed_for(seed, "modes")
+    fitted = cache(lambda: trainer.fit(channels_apart(train), own))
+
+    def embed(pixels: UInt8Array) -> Features:
+        return modes_of(fitted(), pixels).astype(np.float32)[:, None]
+
+    fingerprint = trainer.key(train, own) or f"{fitted().fingerprint}-{trainer.context.precision}"
+    return Extractor("modes", fingerprint, embed)
+
+
+def modes_of(classifier: FittedClassifier, pixels: UInt8Array) -> IntArray:
+    """Mode of each RGB image, m^2 a + m b + c from the grey classifier's predictions for its channels, int64 (N,)."""
+    m = len(classifier.class_names)
+    red, green, blue = classifier.predict(grey(pixels)).reshape(3, -1)
+    modes: IntArray = (m * red + green) * m + blue
+    return modes

@@ -1,7 +1,7 @@
 """Nearest neighbours: exact, in chunks; and a search under small shifts on a shortlist."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,23 +62,22 @@ def nearest(queries: Features, points: Features, k: int = 1) -> tuple[FloatArray
     return np.sqrt((gaps**2).sum(-1)), rows.astype(np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class Shortlist:
+class Shortlist(NamedTuple):
     """The nearest training image of each query, over small shifts of the query.
 
     Attributes:
-        rows: int64 (Q,), which images of the side were searched.
         pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0 to
             255) and in features.
-        nearest_pixels: int64 (Q,), its position among the training images, by pixels.
         unshifted: float64 (Q,), feature distance without shifts; `nearest_features` int64 (Q,) its position.
+        rows: int64 (Q,), which images of the side were searched.
+        nearest_pixels: int64 (Q,), position of the nearest among the training images, by pixels.
     """
 
-    rows: IntArray
     pixels: FloatArray
     features: FloatArray
-    nearest_pixels: IntArray
     unshifted: FloatArray
+    rows: IntArray
+    nearest_pixels: IntArray
     nearest_features: IntArray
 
 
@@ -109,11 +108,11 @@ def shift_search(
         features[part] = _closest(embedded, train_features[candidates[part]])
     best = pixels.argmin(axis=1)
     return Shortlist(
-        rows=rows,
         pixels=pixels.min(axis=1) / np.sqrt(flat_train.shape[1]),
         features=features.min(axis=1),
-        nearest_pixels=candidates[np.arange(len(best)), best],
         unshifted=distance[:, 0],
+        rows=rows,
+        nearest_pixels=candidates[np.arange(len(best)), best],
         nearest_features=by_features[:, 0],
     )
 
@@ -170,21 +169,20 @@ def reach(side: int) -> int:
     return max(1, min(2, side // 14))
 
 
-def shifts(pixels: UInt8Array) -> Iterator[UInt8Array]:
-    """uint8 (N, H, W, C) moved by every whole number of pixels within `reach`, the border repeated."""
+def shifts(pixels: UInt8Array) -> UInt8Array:
+    """uint8 (N, H, W, C) moved by every whole number of pixels within `reach`, the border repeated: (N, S, H, W, C)."""
     most = reach(pixels.shape[1])
-    height, width = pixels.shape[1:3]
     padded = np.pad(pixels, ((0, 0), (most, most), (most, most), (0, 0)), mode="edge")
-    for top in range(2 * most + 1):
-        for left in range(2 * most + 1):
-            yield padded[:, top : top + height, left : left + width]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, pixels.shape[1:3], axis=(1, 2))
+    moved: UInt8Array = windows.transpose(0, 1, 2, 4, 5, 3).reshape(len(pixels), -1, *pixels.shape[1:])
+    return moved
 
 
 def _shifted_parts(queries: UInt8Array) -> Iterator[tuple[slice, UInt8Array]]:
-    """A hundred queries at a time: their positions, and all their shifts, uint8 (q, shifts, H, W, C)."""
+    """A hundred queries at a time: their positions, and all their shifts, uint8 (q, S, H, W, C)."""
     for start in range(0, len(queries), 100):
         part = slice(start, start + 100)
-        yield part, np.stack(list(shifts(queries[part])), axis=1)
+        yield part, shifts(queries[part])
 
 
 def spectrum(pixels: UInt8Array) -> Features:

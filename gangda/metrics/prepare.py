@@ -5,27 +5,31 @@ images are matched to the same number in every class; the training images take t
 floor.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from gangda.classifying.fit import fit_classifier
+from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
-from gangda.data.images import FloatArray, IntArray, LabelledImages
+from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.data.paths import cache_root
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError
-from gangda.metrics.inputs import Features, MetricInputs, Side, matched_rows
-from gangda.metrics.lazy_features import feature_extractors
-from gangda.metrics.scorer import fit_key, scorer_name
+from gangda.metrics.extractors import Extractor, Features, pixel_components, random_convolutions
+from gangda.metrics.inputs import MetricInputs, Side, matched_rows
+from gangda.metrics.modes import mode_extractor
+from gangda.metrics.neighbours import spectrum
+from gangda.metrics.scorer import ClassifierTrainer
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 
-REAL_SIDE = 1  # raised when the same real images would get another floor
+REAL_SIDE = 2  # raised when the same real images would get another floor
+PCA_LEAST = 200  # validation images below which principal components are fitted on the reference itself
 
 
 def default_cache() -> Path:
@@ -71,37 +75,40 @@ def prepare_inputs(
             "the samples have no class with images in the training and the held-out set; nothing to compare"
         )
     store = FeatureCache(cache)
-    extractors = feature_extractors(splits, heldout, classifier, seed, context, cache, reporter)
+    trainer = ClassifierTrainer(classifier, context, cache, reporter)
+    extractors = _extractors(splits, heldout, trainer, seed)
 
     def side(images: LabelledImages) -> Side:
         def lookup(kind: str) -> Features:
-            key = ("features", kind, extractors[kind].fingerprint, images.content_hash())
-            return store.get(key, lambda: extractors[kind].embed(images.pixels))
+            extractor = extractors[kind]()
+            key = ("features", kind, extractor.fingerprint, images.content_hash())
+            return store.get(key, lambda: extractor.embed(images.pixels))
 
         return Side(images, lookup)
 
-    def part(whole: Side, rows: IntArray) -> Side:
-        return whole if len(rows) == len(whole) else whole.take(rows)
-
-    whole, held = side(samples), side(heldout)
-    floor, real = side(splits.train.take(floor_rows)), part(held, real_rows)
+    whole, held, train = map(side, (samples, heldout, splits.train))
+    fake, real = (
+        part if len(rows) == len(part) else part.take(rows)
+        for part, rows in ((whole, fake_rows), (held, real_rows))
+    )
+    floor = side(splits.train.take(floor_rows))
 
     def remember(key: tuple[str, ...], compute: Callable[[], FloatArray]) -> FloatArray:
         numerics = (context.device.type, context.precision, context.threads)
-        contents = [images.content_hash() for images in (floor.images, real.images, splits.train)]
+        contents = [part.images.content_hash() for part in (floor, real, train)]
         return store.get(("real side", REAL_SIDE, seed, *numerics, *contents, *key), compute)
 
     own = seed_for(seed, "cas", repeat) if repeat else seed_for(seed, "cas")
     return MetricInputs(
         samples=whole,
         reference=held,
-        train=side(splits.train),
-        fake=part(whole, fake_rows),
+        train=train,
+        fake=fake,
         real=real,
         floor=floor,
         extractors=extractors,
-        scorer=scorer_name(classifier) if splits.labelled else "",
-        retrain=_retrainer(heldout, classifier, own, context, store, reporter) if splits.labelled else None,
+        scorer=trainer.name if splits.labelled else "",
+        retrain=functools.partial(_retrain, trainer, store, heldout, own) if splits.labelled else None,
         seed=seed,
         circular=circular,
         remember=remember,
@@ -125,27 +132,50 @@ def _check_fit(samples: LabelledImages, train: LabelledImages, heldout: Labelled
         )
 
 
-def _retrainer(
-    heldout: LabelledImages,
-    classifier: ClassifierConfig,
-    seed: int,
-    context: DeviceContext,
+def _extractors(
+    splits: DataSplits, heldout: LabelledImages, trainer: ClassifierTrainer, seed: int
+) -> Mapping[str, Callable[[], Extractor]]:
+    """What makes each extractor, once; the scorer's features (under its name) and logits, and the modes, need labels.
+
+    Principal components are fitted on images that were neither trained on nor scored, if there are enough.
+    """
+    other = splits.validation if len(splits.validation) >= PCA_LEAST else heldout
+    makers: dict[str, Callable[[], Extractor]] = {
+        "randconv": lambda: random_convolutions(splits.train.image_shape, trainer.context),
+        "pca": lambda: pixel_components(other.pixels),
+        "spectrum": lambda: Extractor("spectrum", "1", spectrum),
+    }
+    if splits.labelled:
+
+        @functools.cache
+        def scorer() -> FittedClassifier:
+            return trainer.fit_cached(splits.train, seed_for(seed, "scorer"))
+
+        def of_scorer(name: str, embed: Callable[[UInt8Array], Features]) -> Extractor:
+            return Extractor(name, f"{scorer().fingerprint}-{trainer.context.precision}", embed)
+
+        makers[trainer.name] = lambda: of_scorer(trainer.name, scorer().features)
+        makers["logits"] = lambda: of_scorer("logits", scorer().logits)
+        modes = mode_extractor(splits.train, trainer, seed)
+        if modes is not None:
+            makers["modes"] = lambda: modes
+    return {name: functools.cache(make) for name, make in makers.items()}
+
+
+def _retrain(
+    trainer: ClassifierTrainer,
     store: FeatureCache,
-    reporter: Reporter,
-) -> Callable[[LabelledImages], IntArray]:
-    """What CAS trains: images -> predictions for the held-out set, cached by content."""
+    heldout: LabelledImages,
+    seed: int,
+    images: LabelledImages,
+) -> IntArray:
+    """Train the scorer's kind of classifier on `images`: its predictions for the held-out set, cached by content."""
+    if np.count_nonzero(images.counts()) < 2:
+        return np.full(len(heldout), images.labels[0], dtype=np.int64)  # it would always name this class
+    images = replace(images, weight=None)
+    key = trainer.key(images, seed)
 
-    def retrain(images: LabelledImages) -> IntArray:
-        if np.count_nonzero(images.counts()) < 2:
-            return np.full(len(heldout), images.labels[0], dtype=np.int64)  # it would always name this class
-        images = replace(images, weight=None)
+    def predict() -> IntArray:
+        return trainer.fit(images, seed).predict(heldout.pixels)
 
-        def predict() -> IntArray:
-            fitted = fit_classifier(images, classifier, seed=seed, context=context, reporter=reporter)
-            return fitted.predict(heldout.pixels)
-
-        if scorer_name(classifier) == "custom":  # its code may change under its name
-            return predict()
-        return store.get(("cas", fit_key(images, classifier, seed, context), heldout.content_hash()), predict)
-
-    return retrain
+    return predict() if key is None else store.get(("cas", key, heldout.content_hash()), predict)

@@ -1,11 +1,6 @@
 """`MetricResult`: what every metric returns."""
 
-import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
-from gangda.runtime.files import without_nan
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -34,24 +29,3 @@ class MetricResult:
     extractor: str = ""
     per_class: tuple[float, ...] | None = None
     note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; None in place of NaN."""
-        plain: dict[str, Any] = without_nan(asdict(self))
-        return plain
-
-    @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> "MetricResult":
-        """The result that `as_dict` wrote."""
-        nan = math.nan
-        interval, per_class = plain["interval"], plain["per_class"]
-        return MetricResult(
-            **{
-                **plain,
-                "value": nan if plain["value"] is None else plain["value"],
-                "interval": None if interval is None else tuple(interval),
-                "per_class": None
-                if per_class is None
-                else tuple(nan if value is None else value for value in per_class),
-            }
-        )

@@ -23,6 +23,7 @@ from gangda.report import score_figures
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.files import whole_folder, write_bytes
 from gangda.runtime.hashed_file import write_hashed_json
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import is_circular
 from gangda.scoring.result import ScoreResult, read_finished
@@ -162,8 +163,7 @@ def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> N
     with whole_folder(result.out) as folder:
         for name, picture in _pictures(inputs, names).items():
             write_bytes(folder / name, picture)
-        metrics = [metric.as_dict() for metric in result.metrics]
-        write_hashed_json(folder / "scores.json", {**result.about, "metrics": metrics})
+        write_hashed_json(folder / "scores.json", {**result.about, "metrics": to_plain(result.metrics)})
 
 
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.metrics.result import MetricResult
+from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.results import finished_values
 
 
@@ -28,7 +29,7 @@ class ScoreResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
-            "metrics": [metric.as_dict() for metric in self.metrics],
+            "metrics": to_plain(self.metrics),
             **self.about,
             "out": str(self.out),
             "dry_run": self.dry_run,
@@ -45,5 +46,5 @@ def read_finished(out: Path, identity: str) -> ScoreResult | None:
     values = finished_values(out, "scores.json", identity, "score", "samples")
     if values is None:
         return None
-    metrics = tuple(map(MetricResult.from_dict, values.pop("metrics")))
+    metrics = tuple(from_plain(MetricResult, metric) for metric in values.pop("metrics"))
     return ScoreResult(metrics, values, out, reprinted=True)

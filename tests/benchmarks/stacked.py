@@ -23,8 +23,7 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.sources.stacked import channels_apart
-from gangda.metrics.mode_counting import modes_of
-from gangda.metrics.modes import modes_and_kl
+from gangda.metrics.modes import modes_and_kl, modes_of
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.draw import BLOCK, draw_block

@@ -1,5 +1,6 @@
 """Metric inputs from plain feature arrays: no classifier, no files."""
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -54,7 +55,9 @@ def make_inputs() -> MakeInputs:
             "real": theirs,
             "floor": third,
             "extractors": {
-                kind: Extractor(kind, kind[0], lambda _: pytest.fail("all features are given"))
+                kind: functools.partial(
+                    Extractor, kind, kind[0], lambda _: pytest.fail("all features are given")
+                )
                 for kind in ("lenet", "randconv", "pca", "logits")
             },
             "scorer": "lenet",

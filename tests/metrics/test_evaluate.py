@@ -10,10 +10,10 @@ from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.errors import DataError
-from gangda.metrics import fid, inputs, precision_recall, prepare, scorer
+from gangda.metrics import distances, inputs, manifolds, scorer
 from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.prepare import prepare_inputs
-from gangda.metrics.scorer import scorer_name
+from gangda.metrics.scorer import ClassifierTrainer
 
 CLASSIFIER = ClassifierConfig(classifier_steps=300)
 CHEAP = (
@@ -140,10 +140,9 @@ def test_features_are_read_from_the_cache_until_content_changes(
 ):
     trained = []
     fit = scorer.fit_classifier
-    for module in (scorer, prepare):
-        monkeypatch.setattr(
-            module, "fit_classifier", lambda *args, **more: trained.append(1) or fit(*args, **more)
-        )
+    monkeypatch.setattr(
+        scorer, "fit_classifier", lambda *args, **more: trained.append(1) or fit(*args, **more)
+    )
 
     def run(samples, seed=0):
         return scored(
@@ -224,9 +223,9 @@ def test_samples_that_do_not_fit_are_refused(fresh, splits, context, change, wor
         scored(change(fresh), splits, seed=0, context=context, classifier=CLASSIFIER)
 
 
-def test_a_classifier_of_the_users_own_is_called_custom():
-    assert scorer_name(ClassifierConfig(classifier="mine:net")) == "custom"
-    assert scorer_name(ClassifierConfig()) == "lenet"
+def test_a_classifier_of_the_users_own_is_called_custom(context):
+    assert ClassifierTrainer(ClassifierConfig(classifier="mine:net"), context).name == "custom"
+    assert ClassifierTrainer(ClassifierConfig(), context).name == "lenet"
 
 
 def test_what_depends_on_real_images_alone_is_computed_once(splits, fresh, context, tmp_path, monkeypatch):
@@ -242,7 +241,7 @@ def test_what_depends_on_real_images_alone_is_computed_once(splits, fresh, conte
     other = replace(fresh, pixels=np.flip(fresh.pixels, 2).copy())
     plain = run(other, None)
     computed = []
-    for module, function in ((fid, "frechet"), (precision_recall, "shares_inside"), (inputs, "shift_search")):
+    for module, function in ((distances, "frechet"), (manifolds, "shares_inside"), (inputs, "shift_search")):
         original = getattr(module, function)
         spy = lambda *a, original=original, name=function: (computed.append(name), original(*a))[1]  # noqa: E731
         monkeypatch.setattr(module, function, spy)

@@ -42,7 +42,7 @@ def by_generator(inputs, owner):
     """The same inputs, whose samples were made by these generators."""
     records = {row: {"generator": None if made_by < 0 else int(made_by)} for row, made_by in enumerate(owner)}
     images = dataclasses.replace(inputs.samples.images, provenance=records)
-    return dataclasses.replace(inputs, samples=Side(images, inputs.samples.lookup))
+    return dataclasses.replace(inputs, samples=Side(images, inputs.samples.features))
 
 
 def test_scores_of_an_ensemble(make_inputs):

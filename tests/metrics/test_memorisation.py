@@ -28,7 +28,7 @@ def inputs_with(context, copies):
     reference = side(DATA.pixels[HELDOUT], DATA.labels[HELDOUT], real_images)
     train = side(DATA.pixels[TRAIN], DATA.labels[TRAIN], real_images)
     return MetricInputs(
-        samples, reference, train, samples, reference, train, {"randconv": kind}, "", None, seed=0
+        samples, reference, train, samples, reference, train, {"randconv": lambda: kind}, "", None, seed=0
     )
 
 

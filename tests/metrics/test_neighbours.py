@@ -35,7 +35,7 @@ def test_pixel_search_finds_what_all_pairs_and_shifts_find():
     flat = train.reshape(len(train), -1).astype(np.float64)
     gaps = [
         np.sqrt(((moved.reshape(len(moved), 1, -1) - flat) ** 2).sum(-1)).min(1) / 8
-        for moved in shifts(queries)
+        for moved in shifts(queries).swapaxes(0, 1)
     ]
     exact = np.min(gaps, axis=0)
     found = neighbours.PixelSearch(train).distances(queries)
@@ -83,7 +83,7 @@ def test_a_copy_counts_as_a_neighbour_and_the_point_itself_does_not():
 
 def test_shifts_are_all_moves_and_repeat_the_border():
     image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1)
-    moved = list(shifts(image))
+    moved = shifts(image).swapaxes(0, 1)
     assert len(moved) == 9
     assert np.array_equal(moved[4], image)
     assert np.array_equal(moved[0][0, 1:, 1:], image[0, :-1, :-1])
@@ -104,7 +104,7 @@ def test_shortlist_finds_what_all_pairs_and_shifts_find(context):
     flat = train.reshape(len(train), -1).astype(np.float64)
     gaps = [
         np.sqrt(((moved.reshape(len(moved), 1, -1) - flat) ** 2).sum(-1)).min(1) / 8
-        for moved in shifts(queries)
+        for moved in shifts(queries).swapaxes(0, 1)
     ]
     exact = np.min(gaps, axis=0)
     assert (found.pixels >= exact - 1e-9).all()

@@ -89,7 +89,7 @@ def test_only_what_is_asked_for_is_computed(samples, tmp_path, monkeypatch):
         asked.append("classifier")
         raise AssertionError("no metric here needs one")
 
-    monkeypatch.setattr("gangda.metrics.lazy_features.cached_classifier", spy)
+    monkeypatch.setattr("gangda.metrics.scorer.fit_classifier", spy)
     result = run(samples, tmp_path / "free", metrics=("artefact",))
     assert [metric.name for metric in result.metrics] == ["artefact_auc"]
     assert not asked

@@ -9,7 +9,7 @@ from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages
 from gangda.metrics.extractors import Extractor, random_convolutions
-from gangda.metrics.scorer import cached_classifier
+from gangda.metrics.scorer import ClassifierTrainer
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
 
@@ -75,7 +75,7 @@ def make_reference(
         skipped.append(f"fewer than {MIN_TRAINED} training images per class: labels are not checked")
     else:
         classifier_seed = seed_for(seed, "watch", "classifier")
-        classifier = cached_classifier(train, CLASSIFIER, seed=classifier_seed, context=context, cache=cache)
+        classifier = ClassifierTrainer(CLASSIFIER, context, cache).fit_cached(train, classifier_seed)
         held_out = validation if len(validation) else train
         accuracy = float((classifier.predict(held_out.pixels) == held_out.labels).mean())
     if not len(validation):

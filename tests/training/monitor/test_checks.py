@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
-from gangda.training.monitor import reference as references
+from gangda.metrics.scorer import ClassifierTrainer
 from gangda.training.monitor.alarms import COLLAPSE, LABELS, NOISE, find_alarms
 from gangda.training.monitor.checks import check_samples, measure
 from gangda.training.monitor.reference import make_reference
@@ -137,7 +137,7 @@ def thinned(images, label, count):
 @pytest.fixture
 def borrowed(monkeypatch, unlabelled):
     """No classifier is trained: the one of the whole set answers."""
-    monkeypatch.setattr(references, "cached_classifier", lambda *args, **options: unlabelled.classifier)
+    monkeypatch.setattr(ClassifierTrainer, "fit_cached", lambda *_: unlabelled.classifier)
 
 
 def drawn(images, count=500):
