@@ -1,6 +1,7 @@
 """`gangda score --rating-page` and `--ratings`: rating samples by eye."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def make_page(call: Call, samples: Sequence[Path], page: Path) -> None:
+def write_page(call: Call, samples: Sequence[Path], page: Path) -> None:
     """Write the page that raters open."""
-    from gangda.scoring import rating
+    from gangda.scoring.rating_page import make_page
 
     settings = call.settings
-    result = rating.make_page(
+    result = make_page(
         samples,
         settings.given_data,
         settings.runtime,
@@ -25,14 +26,14 @@ def make_page(call: Call, samples: Sequence[Path], page: Path) -> None:
         changed=settings.changed("data"),
         dry_run=call.dry_run,
     )
-    call.terminal.result(result.as_dict(), show_page)
+    call.terminal.result(asdict(result), show_page)
 
 
 def evaluate(call: Call, files: Sequence[Path]) -> None:
     """Evaluate the files of raters."""
-    from gangda.scoring import rating
+    from gangda.scoring.ratings import summarise_ratings
 
-    call.terminal.result(rating.summarise_ratings(files).as_dict(), show_ratings)
+    call.terminal.result(asdict(summarise_ratings(files)), show_ratings)
 
 
 def show_page(out: "Console", values: Mapping[str, Any]) -> None:

@@ -45,7 +45,7 @@ def score(
     if ratings:
         rating.evaluate(call, ratings)
     elif rating_page:
-        rating.make_page(call, sets, rating_page)
+        rating.write_page(call, sets, rating_page)
     else:
         _score(call, sets[0], out)
 

@@ -11,7 +11,7 @@ from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
-from gangda.data.sample_set import SetOnDisk, is_set, read_set
+from gangda.data.sample_set import SetOnDisk
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
@@ -27,7 +27,7 @@ from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import is_circular
 from gangda.scoring.result import ScoreResult, read_finished
-from gangda.scoring.sample_loading import align, data_behind, read_samples
+from gangda.scoring.sample_loading import align, data_behind, open_set, read_samples
 
 __all__ = ["ScoreResult", "score"]
 
@@ -65,7 +65,7 @@ def score(
     if not names:
         raise UsageError(f"--metrics: names none; choose from {', '.join(catalog.METRICS)}")
     context = prepare(runtime)
-    own = read_set(samples) if samples.is_dir() and is_set(samples) else None
+    own = open_set(samples)
     drawn = data_behind(samples, own, data, changed, runtime.seed)
     splits = load_splits(*drawn)
     images, splits = align(read_samples(samples, own, splits), splits, samples)
@@ -104,31 +104,28 @@ def _about(
     context: DeviceContext,
     names: tuple[str, ...],
 ) -> dict[str, Any]:
-    hashes = {
-        "samples": images.content_hash(),
-        "data": splits.fingerprint,
-        "train": splits.train.content_hash(),
-        "test": splits.test.content_hash(),
-    }
-    request = {
-        "protocol": PROTOCOL,
-        "hashes": hashes,
-        "classifier": asdict(classifier),
-        "seed": runtime.seed,
-        "machine": [context.device.type, context.precision, context.threads],
-        "metrics": names,
-    }
-    return {
-        "id": request_key(request),
+    about = {
         "samples": str(path),
         "n": {"samples": len(images), "train": len(splits.train), "test": len(splits.test)},
         "data": {**asdict(drawn[0]), "seed": drawn[1]},
-        "hashes": hashes,
+        "hashes": {
+            "samples": images.content_hash(),
+            "data": splits.fingerprint,
+            "train": splits.train.content_hash(),
+            "test": splits.test.content_hash(),
+        },
         "seed": runtime.seed,
         "classifier": asdict(classifier),
         "labelled": splits.labelled,
         "notes": _notes(own, drawn, splits),
     }
+    request = {
+        "protocol": PROTOCOL,
+        "machine": [context.device.type, context.precision, context.threads],
+        "metrics": names,
+        **{name: about[name] for name in ("hashes", "classifier", "seed")},
+    }
+    return {"id": request_key(request), **about}
 
 
 def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSplits) -> list[str]:

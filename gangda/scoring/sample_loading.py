@@ -10,10 +10,15 @@ import numpy as np
 from gangda.config.schema import DataConfig
 from gangda.data.images import REAL, LabelledImages, aligned, concatenate
 from gangda.data.loading import load_source
-from gangda.data.sample_set import SetOnDisk
+from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources.raw import UNLABELLED
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, GangdaError
+
+
+def open_set(path: Path) -> SetOnDisk | None:
+    """The set of samples at `path`; None where it is anything else."""
+    return read_set(path) if path.is_dir() and is_set(path) else None
 
 
 def data_behind(
@@ -28,9 +33,9 @@ def data_behind(
     """
     if asked is not None:
         return asked, seed
-    recorded = own.data_config if own else None
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
+    recorded = own.data_config if own else None
     if own is None or recorded is None:
         raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
     excluded = {name: None for group in DataConfig.exclusive if set(group) & set(changed) for name in group}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from gangda.data.sources.raw import RawSource
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.progress import SILENT
 from gangda.scoring import score
-from gangda.scoring.rating import make_page, summarise_ratings
-from gangda.scoring.rating.answers import MARK, read_answers
+from gangda.scoring.rating_page import make_page
+from gangda.scoring.ratings import MARK, read_answers, summarise_ratings
 
 pytestmark = pytest.mark.faults
 
@@ -100,7 +101,7 @@ def test_ratings(tmp_path, depth, answers):
         write(path, data)
         with refused_or_read:
             assert {(answer.set[0], answer.label) for answer in read_answers(path)} <= right
-            json.dumps(summarise_ratings([path], tmp_path).as_dict(), allow_nan=False)
+            json.dumps(asdict(summarise_ratings([path], tmp_path)), allow_nan=False)
 
     fuzz(depth, spoilt(answers), check)
     words = answers.decode().splitlines()
@@ -115,11 +116,11 @@ def test_the_scores_that_ratings_are_set_against(tmp_path, depth, answers, sampl
     score(samples, DATA, TINY, RUNTIME, tmp_path / "scores" / "a", metrics=("diversity",))
     path = tmp_path / "scores" / "a" / "scores.json"
     good = path.read_bytes()
-    first = summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
+    first = asdict(summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores"))
 
     def check(data):
         write(path, data)
-        found = summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores").as_dict()
+        found = asdict(summarise_ratings([tmp_path / "a.csv"], tmp_path / "scores"))
         assert found["sets"] == first["sets"]
         assert found["notes"] == first["notes"] or f"passed over: {path}" in " ".join(found["notes"])
 

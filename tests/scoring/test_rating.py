@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -11,10 +12,8 @@ from gangda.config.schema import DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.runtime.hashed_file import write_hashed_json
-from gangda.scoring import rating
-from gangda.scoring.rating import make_page, summarise_ratings
-from gangda.scoring.rating.key import REAL_NAME, Key
-from gangda.scoring.rating.pages import spread_rows
+from gangda.scoring.rating_page import REAL_NAME, Key, make_page, spread_rows
+from gangda.scoring.ratings import read_answers, summarise_ratings
 from gangda.scoring.sample_loading import align, read_samples
 
 DATA = DataConfig(per_class=20)
@@ -116,7 +115,7 @@ def test_means_spreads_and_labels_come_back(page, tmp_path):
         lambda which, label: "no" if label == 7 and which == 1 else "yes",
     )  # fmt: skip
     other = answers(tmp_path / "b.csv", data, lambda which, label: 9 - 2 * which if which < 4 else 10)
-    values = summarise_ratings([file, other], tmp_path).as_dict()
+    values = asdict(summarise_ratings([file, other], tmp_path))
     rows = {row["name"]: row for row in values["sets"]}
     assert [rows[f"cell{i}.npz"]["mean"] for i in range(4)] == [9.5, 7.5, 5.5, 3.5]
     assert rows["cell0.npz"]["n"] == 2 * IMAGES
@@ -143,22 +142,22 @@ def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
             {"hashes": {"samples": images.content_hash()}, "metrics": metrics},
         )
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 9 - 2 * which if which < 4 else 10)
-    values = summarise_ratings([file], tmp_path / "scores").as_dict()
+    values = asdict(summarise_ratings([file], tmp_path / "scores"))
     found = {row["metric"]: row for row in values["agreement"]}
     assert found["gan_test_10"]["spearman"] == pytest.approx(1.0)
     assert found["fid_lenet_10"]["spearman"] == pytest.approx(-0.8)  # 1 - 6 * 2 / (4 * 15), turned round
     assert found["fid_lenet_10"]["n"] == 4
     one = tmp_path / "scores" / "2" / "scores.json"
     one.write_text(one.read_text().replace("0.7", "0.8", 1))  # GAN-test: a digit that flipped
-    values = summarise_ratings([file], tmp_path / "scores").as_dict()
+    values = asdict(summarise_ratings([file], tmp_path / "scores"))
     assert {row["n"] for row in values["agreement"]} == {3}
     assert any(str(one) in note and "its hash does not match" in note for note in values["notes"])
 
 
 def test_too_few_scored_sets_and_a_rater_who_did_not_look_are_said(page, tmp_path):
     file = answers(tmp_path / "a.csv", page[2], lambda which, label: 5)
-    values = summarise_ratings([file], tmp_path).as_dict()
-    assert values["agreement"] == []
+    values = asdict(summarise_ratings([file], tmp_path))
+    assert values["agreement"] == ()
     text = " ".join(values["notes"])
     assert "0 of 4 sets have automatic scores" in text
     assert "rated no better" in text
@@ -195,7 +194,7 @@ def test_what_a_spreadsheet_makes_of_the_file_is_read(page, tmp_path):
     rows = [line.split(",") for line in file.read_text().splitlines()]
     with (tmp_path / "b.csv").open("w", newline="", encoding="utf-8-sig") as out:
         csv.writer(out).writerows([[*row, "", ""][:3] for row in rows])
-    assert len(rating.answers.read_answers(tmp_path / "b.csv")) == len(rows) - 2
+    assert len(read_answers(tmp_path / "b.csv")) == len(rows) - 2
 
 
 def test_the_same_set_twice_is_refused(sets, tmp_path):
@@ -217,7 +216,7 @@ def test_sets_without_labels_are_rated_for_quality_alone(sets, tmp_path):
         np.savez(tmp_path / f"{number}.npz", images=np.load(sets[number])["images"])
     _, _, data = page_of([tmp_path / "0.npz", tmp_path / "1.npz"], tmp_path / "rating.html")
     assert len(data["images"]) == 3 * IMAGES
-    assert len(Key.decoded(data["key"]).class_names) == 1
+    assert len(Key.decoded(data["key"]).classes) == 1
 
 
 def test_a_rehearsal_writes_nothing(sets, tmp_path):

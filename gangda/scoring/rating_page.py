@@ -1,0 +1,158 @@
+"""`gangda score --rating-page`: samples of several sets, and real images among them, to be rated blind.
+
+The page is one HTML file without network: images in random order, scores by keyboard. A rater downloads the answers
+from it as CSV: the key to the images in the first line, then an answer a line.
+"""
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from gangda.config.schema import DataConfig, Runtime
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.loading import load_splits
+from gangda.errors import DataError, UsageError
+from gangda.report.rating import render
+from gangda.runtime.files import write_bytes
+from gangda.runtime.plain import from_plain, to_plain
+from gangda.runtime.seeding import numpy_stream
+from gangda.scoring.sample_loading import align, data_behind, open_set, read_samples
+
+KEY_FORMAT = 1
+MOST_BYTES = 1 << 24  # of a decoded key
+REAL_NAME = "held-out real"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Set and label of each image, encoded so that a rater cannot read them.
+
+    Attributes:
+        sets: of each set `name`, `path` and `content` (hash of its images); the last one is the real images.
+        classes: names, in label order.
+        images: id -> (position in `sets`, intended label).
+    """
+
+    sets: tuple[Mapping[str, str], ...]
+    classes: tuple[str, ...]
+    images: Mapping[str, tuple[int, int]]
+
+    def encoded(self) -> str:
+        """One word of text."""
+        text = json.dumps({"format": KEY_FORMAT, **to_plain(self)})
+        return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+    @staticmethod
+    def decoded(text: str) -> "Key":
+        """The key that `encoded` wrote.
+
+        Raises:
+            DataError: damaged, or of a newer format.
+        """
+        try:
+            packed = base64.b64decode(text, validate=True)
+            plain = json.loads(zlib.decompressobj().decompress(packed, MOST_BYTES))
+            newer = plain.pop("format") > KEY_FORMAT
+            key = None if newer else from_plain(Key, plain)
+        except (DataError, zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise DataError("its key is damaged; download the answers again") from None
+        if key is None:
+            raise DataError("its key is newer than this gangda reads; update gangda")
+        named = all({"name", "path", "content"} == set(one) for one in key.sets)
+        if not named or any(
+            not (0 <= number < len(key.sets) and 0 <= label < len(key.classes))
+            for number, label in key.images.values()
+        ):
+            raise DataError("its key is damaged; download the answers again")
+        return key
+
+
+@dataclass(frozen=True)
+class PageResult:
+    """A page that was written, or would be; `sets`: name, path and number of images of each."""
+
+    page: str
+    sets: tuple[dict[str, Any], ...]
+    dry_run: bool = False
+
+
+def make_page(
+    samples: Sequence[Path],
+    data: DataConfig | None,
+    runtime: Runtime,
+    page: Path,
+    *,
+    images: int,
+    changed: Mapping[str, Any] = MappingProxyType({}),
+    dry_run: bool = False,
+) -> PageResult:
+    """Write a page that shows images of each set, and as many held-out real ones, in random order.
+
+    Args:
+        samples: sample sets (or data paths) of the same classes and image size.
+        data, changed: the real images, as for `gangda score`; by default those behind the first set.
+        runtime: its seed draws the images and their order.
+        page: the HTML file; an older one is replaced.
+        images: of each set, spread over its classes.
+        dry_run: write nothing.
+
+    Raises:
+        DataError: sets that do not fit the data.
+        UsageError: the same set twice, or sets with labels beside sets without.
+    """
+    if len({path.resolve() for path in samples}) != len(samples):
+        raise UsageError("--rating-page: the same set is named twice; a blind page needs each once")
+    seed = runtime.seed
+    sets: list[dict[str, str]] = []
+    counts: list[int] = []
+    places: dict[str, tuple[int, int]] = {}
+    pixels: dict[str, UInt8Array] = {}
+
+    def show(name: str, path: str, found: LabelledImages) -> None:
+        number, content = len(sets), found.content_hash()
+        rows = spread_rows(found.labels, images, numpy_stream(seed, "rating", number)).tolist()
+        for row in rows:
+            word = hashlib.sha256(f"{seed} {number} {content} {row}".encode()).hexdigest()[:10]
+            places[word], pixels[word] = (number, int(found.labels[row])), found.pixels[row]
+        sets.append({"name": name, "path": path, "content": content})
+        counts.append(len(rows))
+
+    splits = real = load_splits(*data_behind(samples[0], open_set(samples[0]), data, changed, seed))
+    for path in samples:
+        found, fitted = align(read_samples(path, open_set(path), real), real, path)
+        if sets and fitted.labelled != splits.labelled:
+            raise UsageError(
+                f"--rating-page: of {samples[0]} and {path}, one has labels and one has none; rate them on pages apart"
+            )
+        splits = fitted
+        show(path.name, str(path), found)
+    if len(splits.test):
+        show(REAL_NAME, "", splits.test)
+    if not dry_run:
+        names = splits.train.class_names
+        order = numpy_stream(seed, "rating order").permutation(sorted(places)).tolist()
+        shown = [(word, names[places[word][1]], pixels[word]) for word in order]
+        text = render(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
+        write_bytes(page, text.encode())
+    rows = (
+        {"name": one["name"], "path": one["path"], "images": n} for one, n in zip(sets, counts, strict=True)
+    )
+    return PageResult(str(page), tuple(rows), dry_run)
+
+
+def spread_rows(labels: IntArray, count: int, rng: np.random.Generator) -> IntArray:
+    """Up to `count` positions at random, as many of each class as can be: int64."""
+    order = rng.permutation(len(labels))
+    rank = np.zeros(len(order), dtype=np.int64)  # among the images of its class
+    for label in np.unique(labels):
+        own = labels[order] == label
+        rank[own] = np.arange(own.sum())
+    return np.asarray(order[np.argsort(rank, kind="stable")][:count], dtype=np.int64)
