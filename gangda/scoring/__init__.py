@@ -19,20 +19,28 @@ from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.memorisation import closest_pairs
 from gangda.metrics.prepare import default_cache, prepare_inputs
+from gangda.metrics.result import MetricResult
 from gangda.report import score_figures
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.runtime.files import whole_folder, write_bytes
-from gangda.runtime.hashed_file import write_hashed_json
-from gangda.runtime.plain import to_plain
+from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.results import FolderResult
 from gangda.sampling.filters import is_circular
-from gangda.scoring.result import ScoreResult, read_finished
 from gangda.scoring.sample_loading import align, data_behind, open_set, read_samples
-
-__all__ = ["ScoreResult", "score"]
 
 PROTOCOL = 2  # raised when the same samples would get other numbers
 PAIRS = 16  # closest samples shown
+
+
+class ScoreResult(FolderResult):
+    """The metrics of a set of samples, and what was compared; `values["metrics"]` is empty in a dry run."""
+
+    file_name, what, of = "scores.json", "score", "samples"
+
+    @property
+    def metrics(self) -> tuple[MetricResult, ...]:
+        """In the catalog's order."""
+        return tuple(from_plain(MetricResult, metric) for metric in self.values["metrics"])
 
 
 def score(
@@ -71,13 +79,13 @@ def score(
     images, splits = align(read_samples(samples, own, splits), splits, samples)
     about = _about(samples, images, own, drawn, splits, classifier, runtime, context, names)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
-    finished = read_finished(out, about["id"])
+    finished = ScoreResult.find(out, about["id"])
     if finished is not None:
         return replace(finished, dry_run=dry_run)
     for note in about["notes"]:
         reporter.line(note)
     if dry_run:
-        return ScoreResult((), about, out, dry_run=True)
+        return ScoreResult({"metrics": [], **about}, out, dry_run=True)
     inputs = prepare_inputs(
         images,
         splits,
@@ -88,9 +96,8 @@ def score(
         circular=own is not None and _circular(own),
         reporter=reporter,
     )
-    result = ScoreResult(tuple(evaluate_metrics(inputs, names, reporter)), about, out)
-    _write(result, inputs, names)
-    return result
+    found = evaluate_metrics(inputs, names, reporter)
+    return ScoreResult({"metrics": to_plain(found), **about}, out).write(_pictures(inputs, names))
 
 
 def _about(
@@ -153,14 +160,6 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
 def _circular(own: SetOnDisk) -> bool:
     """Whether a classifier labelled or filtered the samples."""
     return bool(own.index.sorting) or is_circular(own.index.provenance.get("labels"))
-
-
-def _write(result: ScoreResult, inputs: MetricInputs, names: Sequence[str]) -> None:
-    """scores.json and the pictures, as a whole folder."""
-    with whole_folder(result.out) as folder:
-        for name, picture in _pictures(inputs, names).items():
-            write_bytes(folder / name, picture)
-        write_hashed_json(folder / "scores.json", {**result.about, "metrics": to_plain(result.metrics)})
 
 
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:

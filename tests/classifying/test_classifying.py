@@ -122,7 +122,7 @@ def test_the_same_command_again_reprints(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_transforms_are_part_of_a_result() -> None:
     plain, flipped = (
-        run(dry_run=True, transforms=one).about for one in (TransformConfig(), TransformConfig(flip=0.5))
+        run(dry_run=True, transforms=one).values for one in (TransformConfig(), TransformConfig(flip=0.5))
     )
     assert flipped["transforms"] == {**plain["transforms"], "flip": 0.5}
     assert plain["id"] != flipped["id"]

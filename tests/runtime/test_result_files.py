@@ -4,7 +4,12 @@ import pytest
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
-from gangda.runtime.results import finished_values
+from gangda.runtime.results import FolderResult
+
+
+class Score(FolderResult):
+    file_name, what, of = "scores.json", "score", "samples"
+
 
 VALUES = {"id": "abc", "share": 0.1, "counts": (1, 2), "by_label": {10: "ten", 9: "nine"}, "none": None}
 
@@ -31,15 +36,15 @@ def test_a_damaged_result_is_refused_with_what_to_do(tmp_path, change, words):
     with pytest.raises(DataError, match=words):
         read_hashed_json(path)
     with pytest.raises(RunError, match=rf"{words}.*choose another --out, and run the same command again"):
-        finished_values(tmp_path / "out", "scores.json", "abc", "score", "samples")
+        Score.find(tmp_path / "out", "abc")
 
 
 def test_a_damaged_result_is_replaced_by_removing_its_folder(tmp_path):
-    write_hashed_json(tmp_path / "out" / "a.json", VALUES)
-    path = tmp_path / "out" / "a.json"
+    write_hashed_json(tmp_path / "out" / "scores.json", VALUES)
+    path = tmp_path / "out" / "scores.json"
     path.write_text(path.read_text().replace("0.1", "0.2"))
     with pytest.raises(RunError) as error:
-        finished_values(tmp_path / "out", "a.json", "abc", "score", "samples")
+        Score.find(tmp_path / "out", "abc")
     assert str(error.value) == (
         f"{path}: its hash does not match; remove that folder, or choose another --out, and run the same "
         "command again"
@@ -47,12 +52,17 @@ def test_a_damaged_result_is_replaced_by_removing_its_folder(tmp_path):
 
 
 def test_the_result_of_this_request_only(tmp_path):
-    assert finished_values(tmp_path / "out", "a.json", "abc", "score", "samples") is None
-    write_hashed_json(tmp_path / "out" / "a.json", VALUES)
-    assert finished_values(tmp_path / "out", "a.json", "abc", "score", "samples") == read_hashed_json(
-        tmp_path / "out" / "a.json"
-    )
+    out = tmp_path / "out"
+    assert Score.find(out, "abc") is None
+    written = Score(VALUES, out).write({"a.png": b"picture"})
+    assert (out / "a.png").read_bytes() == b"picture"
+    found = Score.find(out, "abc")
+    assert found == Score(read_hashed_json(out / "scores.json"), out, reprinted=True)
+    assert found.as_dict().keys() == written.as_dict().keys()
+    with pytest.raises(RunError, match="already exists and is not empty"):
+        written.write({})
     with pytest.raises(RunError, match="holds the score of other samples"):
-        finished_values(tmp_path / "out", "a.json", "abd", "score", "samples")
+        Score.find(out, "abd")
+    (out / "scores.json").rename(out / "b.json")
     with pytest.raises(RunError, match="is not a score of gangda's"):
-        finished_values(tmp_path / "out", "b.json", "abc", "score", "samples")
+        Score.find(out, "abc")

@@ -13,6 +13,7 @@ from gangda.data.sample_set import SetHeader, set_being_written
 from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.metrics.evaluate import evaluate_metrics
+from gangda.runtime import results
 from gangda.runtime.progress import Reporter
 from gangda.scoring import score
 
@@ -144,7 +145,7 @@ def test_a_failure_leaves_no_half_written_output(samples, tmp_path, monkeypatch,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(scoring, "write_hashed_json", full)
+    monkeypatch.setattr(results, "write_hashed_json", full)
     with pytest.raises(RunError, match="disk is full"):
         run(samples, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["samples.npz"]
@@ -211,7 +212,7 @@ def test_samples_that_classifiers_filtered_make_gan_test_circular(made, tmp_path
         (path / "index.json").write_text(json.dumps(index))
         result = run(path, tmp_path / f"out-{name}")
         assert result.metrics[0].note.startswith("circular") == circular
-        assert any("circular" in note for note in result.about["notes"]) == circular
+        assert any("circular" in note for note in result.values["notes"]) == circular
 
 
 def test_classes_are_matched_by_name(made, tmp_path, plain):
@@ -228,7 +229,7 @@ def test_unlabelled_samples_are_scored_without_labels(made, tmp_path, quick):
     result = run(write_set(tmp_path / "flat", flat), tmp_path / "out")
     assert [metric.name.split("_")[0] for metric in result.metrics] == ["fid"]
     assert not (tmp_path / "out" / "recall-by-class.png").exists()
-    assert "left out" in result.about["notes"][0]
+    assert "left out" in result.values["notes"][0]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ def _short(error: Exception) -> str:
 
 
 def code_of(name: str) -> str:
-    """The text of the module behind "module:callable"; empty where there is none to read (compiled modules)."""
+    """The text of the module behind "module:callable"; empty for catalog names and compiled modules."""
+    if ":" not in name:
+        return ""
     find(name)
     try:
         return inspect.getsource(sys.modules[name.partition(":")[0]])

@@ -1,0 +1,122 @@
+"""Training and test images of a classification, checked to have none in common."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from gangda.config.schema import DataConfig
+from gangda.data.images import REAL, LabelledImages, aligned
+from gangda.data.loading import load_source, load_splits
+from gangda.data.sample_set import is_set
+from gangda.data.sample_set.index import read_indices, unite
+from gangda.data.sources.resize import to_square
+from gangda.data.splits import DataSplits, SourceImages, draw_splits
+from gangda.errors import DataError, GangdaError, UsageError
+
+# Share of the test images that may equal a training image. A source's own split may hold more: its row ids show that
+# these are different images, and public sets do hold duplicates.
+MOST_DUPLICATES = 0.1
+MOST_OWN_DUPLICATES = 0.5
+
+
+def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) -> DataSplits:
+    """The images to train and test on, with the fingerprint of the real data behind `set_path`; see `classify`.
+
+    Raises:
+        DataError: sets that cannot be read, do not fit together, or share images.
+        UsageError: options that do not fit the set.
+    """
+    config, path = replace(data, source=set_path), Path(set_path).expanduser()
+    try:
+        if path.is_dir() and is_set(path):
+            splits, image_size = _load_set(path, config)
+        else:
+            splits, image_size = load_splits(config, seed), config.image_size
+        if not splits.labelled:
+            raise DataError(f"{set_path}: has no class labels; there is nothing to classify")
+    except GangdaError as error:
+        raise type(error)(str(error).removeprefix("--data ")) from error
+    images, own = splits.test, True
+    if test is not None:
+        images, own = _load_test(test, splits, image_size, data.download)
+    elif not len(images):
+        notes = "; ".join(splits.notes)
+        raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
+    images = aligned(images, splits.train, test or set_path)
+    return replace(splits, test=images, notes=(*splits.notes, *_check_duplicates(splits.train, images, own)))
+
+
+def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
+    """A whole set, with test split, fingerprint and --image-size of the data that it was made from."""
+    if config.per_class is not None or config.class_counts is not None:
+        raise UsageError(
+            f"{path}: a sample set or augmented set is taken whole; leave out --per-class and --class-counts"
+        )
+    source = load_source(config)
+    train, nothing = source.train, source.train.take([])
+    test = nothing if source.test is None else source.test
+    if shared := _shared(train, test):
+        raise DataError(f"{path}: {shared:,} of its images are test images of its source; make the set again")
+    behind = unite(read_indices(path)).data
+    size = (behind.get("config") or {}).get("image_size")
+    fingerprint = str(behind.get("fingerprint", ""))
+    splits = DataSplits(source.name, fingerprint, train, nothing, test, source.labelled, source.notes)
+    return splits, size if isinstance(size, int) else None
+
+
+def _load_test(
+    test: str, splits: DataSplits, image_size: int | None, download: bool
+) -> tuple[LabelledImages, bool]:
+    """The test images that `--test` names, as large as the training images; and whether they are of the same source.
+
+    Of that source, its test split (its fixed fifth, where it has none of its own): the rest may have been trained on.
+    Of any other data its test split, or all of it where it has none.
+    """
+    size = splits.train.image_shape[1]
+    images = _load_source(test, image_size, download)
+    if images.fingerprint == splits.fingerprint:
+        own = draw_splits(images, DataConfig(source=test), 0).test
+        if not len(own):
+            raise DataError(
+                f"--test {test}: is what is trained on and holds nothing else; give another --test"
+            )
+        if shared := _shared(splits.train, own):
+            raise DataError(
+                f"--test {test}: {shared:,} of its {len(own):,} test images are among the images to train on; give "
+                "another --test"
+            )
+        return replace(own, pixels=to_square(own.pixels, size)), True
+    if images.train.image_shape[1] != size:
+        images = _load_source(test, size, download)
+    return images.test if images.test is not None else images.train, False
+
+
+def _load_source(test: str, image_size: int | None, download: bool) -> SourceImages:
+    try:
+        return load_source(DataConfig(source=test, image_size=image_size, download=download))
+    except GangdaError as error:
+        raise type(error)(str(error).replace("--data", "--test", 1)) from error
+
+
+def _shared(train: LabelledImages, test: LabelledImages) -> int:
+    """How many real training images are test images of the same source, by row id."""
+    return len(np.intersect1d(train.row_id[train.origin == REAL], test.row_id))
+
+
+def _check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:
+    """A note on test images that equal a training image pixel for pixel; `own`: both are splits of the same source.
+
+    Raises:
+        DataError: so many that the test set must hold what was trained on.
+    """
+    trained = {row.tobytes() for row in train.pixels}
+    count = sum(row.tobytes() in trained for row in test.pixels)
+    if count > len(test) * (MOST_OWN_DUPLICATES if own else MOST_DUPLICATES):
+        raise DataError(
+            f"{count:,} of {len(test):,} test images are among the images to train on, pixel for pixel; give "
+            "another --test"
+        )
+    if not count:
+        return ()
+    return (f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on",)
