@@ -90,11 +90,13 @@ def test_a_failing_cell_is_named_and_finished_ones_stay(plan, tmp_path):
     assert {"0", "1"} & set(numbers(tmp_path))  # cell 2 was handed out when one of these was done
 
 
+@pytest.mark.faults
 def test_a_worker_that_dies_is_one_line(plan, tmp_path):
     with pytest.raises(RunError, match=r"cell \d \(seed \d\): its worker ended \(exit code 9\)"):
         run_cells(plan, plan.cells, tmp_path, 2, Reporter(), die)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("work", [be_stopped, be_stopped_afterwards])
 def test_a_worker_that_was_asked_to_stop_is_a_stop(plan, tmp_path, work, first):
@@ -102,7 +104,7 @@ def test_a_worker_that_was_asked_to_stop_is_a_stop(plan, tmp_path, work, first):
         run_cells(plan, [plan.cells[first]] * 9, tmp_path, 2, Reporter(), work)
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.faults)])
 def test_a_signal_at_the_end_of_training_stops_the_rest_of_the_cell(plan, tmp_path, jobs):
     with pytest.raises(StoppedError, match="0 of 4 cells finished"):
         run_cells(plan, plan.cells, tmp_path, jobs, Reporter(), be_stopped_when_trained)

@@ -11,7 +11,7 @@ from gangda.statistics.families import ADJUST, PRIMARY
 from gangda.statistics.power import detectable_difference, power_of
 from gangda.statistics.verdicts import verdict_of
 
-ALPHA, NULLS, SEEDS = 0.05, 5000, 10
+ALPHA, NULLS, SEEDS = 0.05, 2000, 10
 ARMS = ("real", "traditional", "generated", "generated+traditional")
 DECIDED = (values.BETTER, values.WORSE)
 

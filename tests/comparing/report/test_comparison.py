@@ -10,6 +10,7 @@ from gangda.comparing.report.page import word_of
 from gangda.comparing.results import collect
 
 FIGURES = 7  # arms, differences, ratios, training, classes, and nearest images of two seeds
+DRAWS_FIGURES = True
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 
 
