@@ -319,7 +319,10 @@ RUN = [
 LONG = [path for path in DOCUMENTS if any(block.mark == "long" for block in to_run(path, True))]
 
 
-SLOW = {Path("README.md"): pytest.mark.faults}  # trains a GAN for long enough to be worth a picture
+# They train for long enough to be worth a picture, or start many processes.
+SLOW = dict.fromkeys(
+    map(Path, ("README.md", "gangda/README.md", "gangda/training/README.md")), pytest.mark.faults
+)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path, ()), id=str(path)) for path in RUN])

@@ -28,6 +28,8 @@ from gangda.errors import DataError, FilterError, OutcomeError, RunError, UsageE
 from gangda.runtime.device import prepare
 from gangda.runtime.plain import to_plain
 
+DRAWS_FIGURES = True
+
 
 def experiment(data=DataConfig(per_class=12), **compare):  # noqa: B008  (frozen)
     return ComparisonConfig(

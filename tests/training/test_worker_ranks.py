@@ -105,6 +105,7 @@ def weights(run, name="generator"):
     return load_file(run / "model" / f"{name}.safetensors")
 
 
+@pytest.mark.faults
 def test_two_ranks_make_the_run_of_one_and_one_goes_on_with_it(tmp_path):
     code, out, err = finish(start(config(4), tmp_path / "run", "--json"))
     assert code == 0, err
