@@ -7,9 +7,8 @@ import torch
 
 from gangda.augmenting.plan import AugmentPlan, kept_rows
 from gangda.config.schema import TransformConfig
-from gangda.data.images import REAL, TRADITIONAL, IntArray, LabelledImages
+from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, generated_images
 from gangda.data.sample_set import SetWriter
-from gangda.data.sample_set.batches import ImageBatch, make_batch
 from gangda.errors import UsageError
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import numpy_stream, torch_stream
@@ -57,29 +56,27 @@ def fill(
     generated, traditional = split_by_method(plan.make, method)
     kept = kept_rows(train.labels, plan.keep, seed)
     for start in range(0, len(kept), CHUNK):
-        images = train.take(kept[start : start + CHUNK])
-        writer.write(make_batch(images.pixels, images.labels, start, REAL, row_id=images.row_id))
+        writer.write(train.take(kept[start : start + CHUNK]), start)
     if sampler is not None:
         first_of_class = len(kept) + np.cumsum(generated) - generated
         write_samples(writer, sampler, blocks_of(generated), first_of_class, reporter)
     first = len(kept) + int(generated.sum())
-    for batch in transformed_images(train, traditional, transforms, first, seed, reporter):
-        writer.write(batch)
+    for images in transformed_images(train, traditional, transforms, seed, reporter):
+        writer.write(images, first)
+        first += len(images)
 
 
 def transformed_images(
     train: LabelledImages,
     counts: IntArray,
     transforms: TransformConfig,
-    first: int,
     seed: int,
     reporter: Reporter = SILENT,
-) -> Iterator[ImageBatch]:
+) -> Iterator[LabelledImages]:
     """Transformed copies of real images: each class's images in turn, in an order drawn by seed.
 
     Args:
         counts: of each class, int64 (K,).
-        first: position of the first image in the set.
         seed: of the streams (seed, class, block) that the parameters come from.
     """
     transform = batch_transform(transforms)
@@ -91,10 +88,9 @@ def transformed_images(
     for label, block, count in blocks_of(counts):
         places = np.arange(count) + block * BLOCK
         parents = order[label][places % len(order[label])]
-        pixels = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
-        changed = transform(pixels, torch_stream(seed, "traditional", label, block)).permute(0, 2, 3, 1)
-        yield make_batch(
-            changed.contiguous().numpy(), label, first + done, TRADITIONAL, parent=train.row_id[parents]
-        )
+        originals = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
+        changed = transform(originals, torch_stream(seed, "traditional", label, block)).permute(0, 2, 3, 1)
+        pixels, row_ids = changed.contiguous().numpy(), train.row_id[parents]
+        yield generated_images(pixels, label, train.class_names, TRADITIONAL, parent=row_ids)
         done += count
         reporter.step("transforming", done, total)

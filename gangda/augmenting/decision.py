@@ -32,7 +32,7 @@ from gangda.augmenting.task import Task
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import evaluate, fit_classifier
 from gangda.config.schema import AugmentConfig
-from gangda.data.images import TRADITIONAL, LabelledImages, concatenate, generated_images
+from gangda.data.images import LabelledImages, concatenate
 from gangda.errors import FilterError, RunError, UsageError
 from gangda.sampling.build import check_request
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
@@ -148,11 +148,8 @@ class _CandidateImages:
         generated, traditional = split_by_method(plan.make, task.config.method)
         only = AugmentPlan(plan.have, plan.keep + generated, generated)
         images = training_set(train, self._generated(candidate.filters), only, task.runtime.seed)
-        transformed = transformed_images(train, traditional, task.transforms, 0, task.runtime.seed)
-        made = [
-            generated_images(one.pixels, one.labels, train.class_names, TRADITIONAL) for one in transformed
-        ]
-        return concatenate(images, *made)
+        transformed = transformed_images(train, traditional, task.transforms, task.runtime.seed)
+        return concatenate(images, *transformed)
 
     def _generated(self, filters: Filters) -> LabelledImages | None:
         """Enough for every candidate with these filters; None where none makes any."""

@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -21,19 +21,33 @@ from gangda.runtime.arrays import UInt8Array as UInt8Array
 REAL, TRADITIONAL, GENERATED = 0, 1, 2
 ORIGINS = ("real", "traditional", "generated")
 
+# Columns of `LabelledImages`, which sets on disk have too.
+COLUMNS: Mapping[str, npt.DTypeLike] = {
+    "labels": np.int64,
+    "origin": np.uint8,
+    "row_id": np.int64,
+    "parent": np.int64,
+    "generator": np.int64,
+    "confidence": np.float32,
+}
+_NONE: Any = np.int64(-1)
+_NO_CONFIDENCE: Any = np.float32("nan")
+
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images with labels, names and where each came from.
+    """Images with labels, names and where each came from; a column given as one number has it for every image.
 
     Attributes:
         pixels: uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`).
         labels: int64 (N,) in [0, K).
         class_names: the K names, in label order.
-        row_id: int64 (N,), identity of each real image within its source; -1 for an image that is not real.
+        row_id: int64 (N,), identity of each real image within its source, else -1.
         origin: uint8 (N,), index into `ORIGINS`.
         weight: float32 (N,) loss weights, or None for all ones.
-        provenance: one plain dict for each image that is not real, keyed by position: run, generator, seed, confidence.
+        parent: int64 (N,), row id of the real image that another was made from, else -1.
+        generator: int64 (N,), which generator of the run made an image, else -1.
+        confidence: float32 (N,), of the pseudo-label; NaN if the label is not a pseudo-label.
 
     Raises:
         DataError: shapes, dtypes or ranges disagree.
@@ -45,7 +59,9 @@ class LabelledImages:
     row_id: IntArray
     origin: UInt8Array
     weight: npt.NDArray[np.float32] | None = None
-    provenance: dict[int, dict[str, Any]] = field(default_factory=dict)
+    parent: IntArray = _NONE
+    generator: IntArray = _NONE
+    confidence: npt.NDArray[np.float32] = _NO_CONFIDENCE
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3):
@@ -53,14 +69,21 @@ class LabelledImages:
                 f"pixels must be uint8 (N, H, W, 1 or 3), not {self.pixels.dtype} {self.pixels.shape}"
             )
         count = len(self.pixels)
-        for name in ("labels", "row_id", "origin"):
-            if getattr(self, name).shape != (count,):
-                raise DataError(f"{name} must have shape ({count},), not {getattr(self, name).shape}")
+        for name, dtype in COLUMNS.items():
+            column = getattr(self, name)
+            if column.ndim == 0:
+                object.__setattr__(self, name, np.broadcast_to(column, count))
+            elif column.shape != (count,) or column.dtype != dtype:
+                raise DataError(
+                    f"{name} must be {np.dtype(dtype)} ({count},), not {column.dtype} {column.shape}"
+                )
         if count and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()} but there are "
                 f"{len(self.class_names)} classes; labels must be 0 to {len(self.class_names) - 1}"
             )
+        if count and int(self.origin.max()) >= len(ORIGINS):
+            raise DataError(f"origins must be 0 to {len(ORIGINS) - 1}, not {self.origin.max()}")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -81,22 +104,12 @@ class LabelledImages:
         return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)
 
     def take(self, rows: Sequence[int] | IntArray) -> "LabelledImages":
-        """The images at these positions, in this order."""
+        """The images at these positions, in this order; the pixels of consecutive ones are a view."""
         index = np.asarray(rows, dtype=np.int64)
-        kept = {
-            new: self.provenance[old]
-            for new, old in enumerate(index.tolist() if self.provenance else ())
-            if old in self.provenance
-        }
-        return dataclasses.replace(
-            self,
-            pixels=memmap.take(self.pixels, index),
-            labels=self.labels[index],
-            row_id=self.row_id[index],
-            origin=self.origin[index],
-            weight=None if self.weight is None else self.weight[index],
-            provenance=kept,
-        )
+        columns: dict[str, Any] = {name: getattr(self, name)[index] for name in COLUMNS}
+        if self.weight is not None:
+            columns["weight"] = self.weight[index]
+        return dataclasses.replace(self, pixels=memmap.take(self.pixels, index), **columns)
 
     def content_hash(self) -> str:
         """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
@@ -128,26 +141,25 @@ def real_images(
 ) -> LabelledImages:
     """Real images of a source; row ids count up from `first_row`."""
     row_id = np.arange(first_row, first_row + len(pixels), dtype=np.int64)
-    return _images(pixels, labels, class_names, row_id, REAL)
+    return _images(pixels, labels, class_names, row_id=row_id, origin=np.uint8(REAL))
 
 
 def generated_images(
-    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], origin: int = GENERATED
+    pixels: UInt8Array,
+    labels: npt.ArrayLike,
+    class_names: Sequence[str],
+    origin: int = GENERATED,
+    **columns: npt.NDArray[Any] | None,
 ) -> LabelledImages:
-    """Images that are not real: row id -1 and the given origin."""
-    return _images(pixels, labels, class_names, np.full(len(pixels), -1, dtype=np.int64), origin)
+    """Images that are not real: row id -1 and the given origin. `labels` (N,), or one for all images."""
+    given = {name: column for name, column in columns.items() if column is not None}
+    return _images(pixels, labels, class_names, row_id=_NONE, origin=np.uint8(origin), **given)
 
 
 def _images(
-    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], row_id: IntArray, origin: int
+    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], **columns: Any
 ) -> LabelledImages:
-    return LabelledImages(
-        pixels=pixels,
-        labels=np.asarray(labels, dtype=np.int64),
-        class_names=tuple(class_names),
-        row_id=row_id,
-        origin=np.full(len(pixels), origin, dtype=np.uint8),
-    )
+    return LabelledImages(pixels, np.asarray(labels, dtype=np.int64), tuple(class_names), **columns)
 
 
 def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
@@ -181,18 +193,11 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
                 f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
                 f"{other.image_shape} with {list(other.class_names)} cannot be joined"
             )
-    weights = [np.ones(len(part), np.float32) if part.weight is None else part.weight for part in sets]
-    provenance: dict[int, dict[str, Any]] = {}
-    offset = 0
-    for part in sets:
-        provenance.update({offset + key: value for key, value in part.provenance.items()})
-        offset += len(part)
-    return LabelledImages(
-        pixels=memmap.join([part.pixels for part in sets]),
-        labels=np.concatenate([part.labels for part in sets]),
-        class_names=first.class_names,
-        row_id=np.concatenate([part.row_id for part in sets]),
-        origin=np.concatenate([part.origin for part in sets]),
-        weight=np.concatenate(weights) if any(part.weight is not None for part in sets) else None,
-        provenance=provenance,
-    )
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(part, name) for part in sets]) for name in COLUMNS
+    }
+    if any(part.weight is not None for part in sets):
+        weights = [np.ones(len(part), np.float32) if part.weight is None else part.weight for part in sets]
+        columns["weight"] = np.concatenate(weights)
+    pixels = memmap.join([part.pixels for part in sets])
+    return LabelledImages(pixels, class_names=first.class_names, **columns)

@@ -17,7 +17,7 @@ import numpy as np
 
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
-from gangda.data.images import IntArray, LabelledImages, real_images
+from gangda.data.images import LabelledImages, real_images
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked
@@ -110,8 +110,8 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     pixels = to_square(raw.pixels, config.image_size)
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.test_rows is not None:
-        test = _rows(train, raw.test_rows)
-        train = _rows(train, np.setdiff1d(train.row_id, raw.test_rows, assume_unique=True))
+        test = train.take(raw.test_rows)
+        train = train.take(np.setdiff1d(train.row_id, raw.test_rows, assume_unique=True))
     labelled = raw.class_names != (UNLABELLED,)
     _check_classes(train, labelled, f"--data {config.source}")
     notes = raw.notes
@@ -119,15 +119,6 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
-
-
-def _rows(images: LabelledImages, rows: IntArray) -> LabelledImages:
-    """`images.take(rows)`, without a copy if the rows are consecutive, so that a memory map stays one."""
-    if not len(rows) or rows[-1] - rows[0] + 1 != len(rows):
-        return images.take(rows)
-    run = slice(int(rows[0]), int(rows[-1]) + 1)
-    columns = {name: getattr(images, name)[run] for name in ("pixels", "labels", "row_id", "origin")}
-    return dataclasses.replace(images, **columns)
 
 
 def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:

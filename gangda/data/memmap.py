@@ -45,7 +45,12 @@ def _unlinked_file(shape: tuple[int, ...]) -> UInt8Array:
 
 
 def take(pixels: UInt8Array, rows: npt.NDArray[np.int64]) -> UInt8Array:
-    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a mapped set, in an array of `empty`."""
+    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a mapped set, in an array of `empty`.
+
+    Consecutive rows are a view.
+    """
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return pixels[rows[0] : rows[0] + len(rows)]
     shape, large = (len(rows), *pixels.shape[1:]), PART if in_file(pixels) else LARGE
     if math.prod(shape) <= large:
         return pixels[rows]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from gangda.data.images import IntArray, LabelledImages
 from gangda.metrics.artefact import FOLDS, out_of_fold
 from gangda.metrics.inputs import Features, MetricInputs, subsample
 from gangda.metrics.intervals import wilson
@@ -26,7 +25,7 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
 
     Source: Székely and Rizzo 2013 for the distance (its normalised form); Lopez-Paz and Oquab 2017 for the classifier.
     """
-    owner = owners(inputs.samples.images)
+    owner = inputs.samples.images.generator
     names, counts = np.unique(owner[owner >= 0], return_counts=True)
     size = min(MOST, int(counts.min()), len(inputs.train) // len(counts)) if len(names) > 1 else 0
     if size < LEAST:
@@ -60,15 +59,6 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
             n=(n, n),
         ),
     ]
-
-
-def owners(images: LabelledImages) -> IntArray:
-    """Which generator made each image, int64 (N,); -1 where its provenance does not say."""
-    owner = np.full(len(images), -1, dtype=np.int64)
-    for row, record in images.provenance.items():
-        made_by = record.get("generator")
-        owner[row] = -1 if made_by is None else int(made_by)
-    return owner
 
 
 def mean_energy(parts: Sequence[Features]) -> float:

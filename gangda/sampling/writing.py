@@ -8,7 +8,6 @@ import numpy as np
 from gangda.data.images import IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
 from gangda.data.sample_set import SetWriter
-from gangda.data.sample_set.batches import make_batch
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics
@@ -59,16 +58,15 @@ def write_samples(
     total, done, start = sum(count for _, _, count in units), 0, time.perf_counter()
     for label, block, count in units:
         batch = sampler.draw(label, block, count, statistics)
-        writer.write(
-            make_batch(
-                batch.pixels,
-                label,
-                int(first[label]) + block * BLOCK,
-                parent=batch.parent,
-                generator=batch.generator,
-                confidence=batch.confidence,
-            )
+        images = generated_images(
+            batch.pixels,
+            label,
+            sampler.class_names,
+            parent=batch.parent,
+            generator=batch.generator,
+            confidence=batch.confidence,
         )
+        writer.write(images, int(first[label]) + block * BLOCK)
         done += count
         reporter.step("sampling", done, total, f"{done / (time.perf_counter() - start):,.0f} images/s")
     writer.sorting = statistics.label_counts(len(first))

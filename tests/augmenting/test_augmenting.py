@@ -131,8 +131,8 @@ def test_test_and_validation_images_never_come_in(make_run: Any) -> None:
     splits = load_splits(DATA, 0)
     assert not np.isin(images.row_id, splits.test.row_id).any()
     assert not np.isin(images.row_id, splits.validation.row_id).any()
-    parents = [row["parent"] for row in images.provenance.values() if row["parent"] is not None]
-    assert parents
+    parents = images.parent[images.origin == TRADITIONAL]
+    assert len(parents)
     assert np.isin(parents, splits.train.row_id).all()
 
 
@@ -140,13 +140,12 @@ def test_traditional_images_take_each_real_one_in_turn(make_run: Any) -> None:
     make_run("pca", DATA)
     images = read_set(make(method="traditional", ratio=2.0).out).images
     train = load_splits(DATA, 0).train
-    parents = [row["parent"] for row in images.provenance.values()]
-    assert sorted(parents) == sorted([*train.row_id.tolist()] * 2)
+    made = images.take(np.flatnonzero(images.origin == TRADITIONAL))
+    assert sorted(made.parent) == sorted([*train.row_id.tolist()] * 2)
     labels = dict(zip(train.row_id.tolist(), train.labels.tolist(), strict=True))
-    assert all(labels[row["parent"]] == images.labels[at] for at, row in images.provenance.items())
-    copies = images.pixels[sorted(images.provenance)]
+    assert [labels[parent] for parent in made.parent.tolist()] == made.labels.tolist()
     originals = {row.tobytes() for row in train.pixels}
-    assert np.mean([row.tobytes() in originals for row in copies]) < 0.05
+    assert np.mean([row.tobytes() in originals for row in made.pixels]) < 0.05
 
 
 def test_replacing_keeps_size_and_draws_what_goes_by_seed(make_run: Any) -> None:

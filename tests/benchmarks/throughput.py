@@ -33,7 +33,6 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleCo
 from gangda.data.images import LabelledImages, generated_images, real_images, to_float
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import FORMATS, SetHeader, set_being_written
-from gangda.data.sample_set.batches import make_batch
 from gangda.data.sources import idx
 from gangda.runtime.device import DeviceContext, evaluating, prepare
 from gangda.sampling import sample
@@ -147,7 +146,7 @@ def writers(context: DeviceContext, folder: Path) -> dict[str, float]:
             with set_being_written(place, header(pool, kind)) as writer:
                 for first in range(0, len(pool), 128):
                     rows = slice(first, first + 128)
-                    writer.write(make_batch(pool.pixels[rows], pool.labels[rows], first, 2))
+                    writer.write(generated_images(pool.pixels[rows], pool.labels[rows], NAMES), first)
 
         return len(pool) / seconds(all_of_it)
 
@@ -211,7 +210,7 @@ def scoring(context: DeviceContext, folder: Path) -> dict[str, float]:
         pixels = (train.pixels[rows] + noise).clip(0, 255).astype(np.uint8)
         made, place = generated_images(pixels, train.labels[rows], train.class_names), folder / f"made-{seed}"
         with set_being_written(place, header(made, "npz")) as writer:
-            writer.write(make_batch(made.pixels, made.labels, 0, 2))
+            writer.write(made, 0)
         for again in ("", "-again"):
             out = folder / f"score-{seed}{again}"
             runtime = Runtime(threads=context.threads)
@@ -224,7 +223,7 @@ def million(context: DeviceContext, folder: Path) -> dict[str, dict[str, float]]
     """Folders of 28x28 PNG files (links to 1,000 of them): anonymous memory of decoding, loading again and training."""
     pool = images(1000)
     with set_being_written(folder / "pool", header(pool, "png")) as writer:
-        writer.write(make_batch(pool.pixels, pool.labels, 0, 2))
+        writer.write(generated_images(pool.pixels, pool.labels, NAMES), 0)
     files = sorted((folder / "pool").glob("*/*.png"))
     table = {}
     for count in (10_000, 1_000_000):

@@ -12,10 +12,9 @@ from gangda.augmenting import augment
 from gangda.classifying import ClassifyResult, classify
 from gangda.config import catalog
 from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
-from gangda.data.images import GENERATED, REAL
+from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
-from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.runtime.progress import Reporter
 
@@ -43,11 +42,10 @@ def write_set(out: Path, *, real: bool = True, leak: bool = False, source: str =
     chosen = splits.train.take(rows)
     made = np.repeat(np.arange(10), 5)
     pixels = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 1)).astype(np.uint8)
-    pieces = [make_batch(chosen.pixels, chosen.labels, 0, REAL, row_id=chosen.row_id)] if real else []
-    pieces.append(make_batch(pixels, made, 100 * real, GENERATED))
+    pieces = [chosen] if real else []
+    pieces.append(generated_images(pixels, made, chosen.class_names))
     if leak:
-        stolen = splits.test.take(np.arange(3))
-        pieces.append(make_batch(stolen.pixels, stolen.labels, 150, REAL, row_id=stolen.row_id))
+        pieces.append(splits.test.take(np.arange(3)))
     labels = np.concatenate([piece.labels for piece in pieces])
     header = SetHeader(
         kind="augmented",
@@ -60,7 +58,7 @@ def write_set(out: Path, *, real: bool = True, leak: bool = False, source: str =
     )
     with set_being_written(out, header) as writer:
         for piece in pieces:
-            writer.write(piece)
+            writer.write(piece, writer.count)
     return out
 
 

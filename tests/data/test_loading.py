@@ -7,10 +7,9 @@ from PIL import Image
 
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
-from gangda.data.images import GENERATED, REAL, LabelledImages
+from gangda.data.images import GENERATED, LabelledImages, generated_images
 from gangda.data.loading import found_sets, load_source, load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
-from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, UsageError
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -54,8 +53,8 @@ def put_set(
         data={"config": dataclasses.asdict(config), "seed": 0, "fingerprint": fingerprint},
     )
     with set_being_written(out, about) as writer:
-        writer.write(make_batch(images.pixels, images.labels, 0, REAL, row_id=images.row_id))
-        writer.write(make_batch(pixels, labels, len(images), GENERATED))
+        writer.write(images, 0)
+        writer.write(generated_images(pixels, labels, images.class_names), len(images))
     return out
 
 

@@ -34,9 +34,9 @@ from gangda.config.schema import (
     SampleConfig,
     TrainConfig,
 )
+from gangda.data.images import generated_images
 from gangda.data.loading import load_source
 from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_written
-from gangda.data.sample_set.batches import make_batch
 from gangda.data.sources import idx, npz
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed
@@ -141,7 +141,8 @@ def make_set(out, form):
         provenance={"run": "r", "seed": 1},
     )
     with set_being_written(out, header) as writer:
-        writer.write(make_batch(np.zeros((6, 8, 8, 1), dtype=np.uint8), np.arange(6) // 3, 0))
+        pixels = np.zeros((6, 8, 8, 1), dtype=np.uint8)
+        writer.write(generated_images(pixels, np.arange(6) // 3, header.class_names), 0)
     return out
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gangda.metrics.generators import generators, mean_energy, owners, told_apart
+from gangda.metrics.generators import generators, mean_energy, told_apart
 from gangda.metrics.inputs import Side
 
 
@@ -40,8 +40,7 @@ def test_the_classifier_knows_what_can_be_known():
 
 def by_generator(inputs, owner):
     """The same inputs, whose samples were made by these generators."""
-    records = {row: {"generator": None if made_by < 0 else int(made_by)} for row, made_by in enumerate(owner)}
-    images = dataclasses.replace(inputs.samples.images, provenance=records)
+    images = dataclasses.replace(inputs.samples.images, generator=owner.astype(np.int64))
     return dataclasses.replace(inputs, samples=Side(images, inputs.samples.features))
 
 
@@ -65,9 +64,3 @@ def test_nothing_is_said_of_one_generator_or_of_too_few_samples(make_inputs, own
     points = np.random.default_rng(2).normal(0, 1, (120, 4))
     assert generators(by_generator(make_inputs(points, points, points), owner)) == []
     assert generators(make_inputs(points, points, points)) == []
-
-
-def test_owners_come_from_the_provenance(make_inputs):
-    points = np.zeros((3, 2))
-    images = by_generator(make_inputs(points, points, points), [2, -1, 0]).samples.images
-    assert owners(images).tolist() == [2, -1, 0]

@@ -10,7 +10,6 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, ScoreCon
 from gangda.data.images import concatenate, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
-from gangda.data.sample_set.batches import make_batch
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.metrics.evaluate import evaluate_metrics
 from gangda.runtime import results
@@ -162,11 +161,7 @@ def write_set(path, images, sorting=None, fingerprint="", config=None):
         data={"fingerprint": fingerprint, "config": config, "seed": 0},
     )
     with set_being_written(path, header) as writer:
-        first = 0
-        for origin in np.unique(images.origin):
-            part = images.take(np.flatnonzero(images.origin == origin))
-            writer.write(make_batch(part.pixels, part.labels, first, int(origin), row_id=part.row_id))
-            first += len(part)
+        writer.write(images, 0)
         writer.sorting.update(sorting or {})
     return path
 

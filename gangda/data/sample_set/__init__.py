@@ -8,12 +8,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from gangda.config.fields import from_plain
 from gangda.config.schema import DataConfig
-from gangda.data.images import LabelledImages
-from gangda.data.sample_set.batches import ImageBatch, Writer, in_order, join, to_images
+from gangda.data.images import IntArray, LabelledImages, concatenate, generated_images
 from gangda.data.sample_set.idx import IdxWriter, read_idx_set
 from gangda.data.sample_set.index import (
     SetHeader,
@@ -51,12 +52,25 @@ __all__ = [
 ]
 
 
+class Writer(Protocol):
+    """Writes one shard in one format, into a folder that nobody reads yet."""
+
+    def write(self, images: LabelledImages, first: int) -> None:
+        """Add images, number `first`, `first` + 1, ... of the set; they need not come in order."""
+
+    def close(self) -> dict[str, str]:
+        """Finish all files; relative name -> hex SHA-256 of those that the index lists."""
+
+
 @dataclass(frozen=True)
 class Format:
-    """One way to store a set: `write(folder, header, open_files)` and `read(folder, index)` of one shard."""
+    """One way to store a set: `write(folder, header, open_files)` and `read(folder, index)` of one shard.
+
+    Images are read with the position of each in the set, int64 (n,).
+    """
 
     write: Callable[[Path, SetHeader, contextlib.ExitStack], Writer]
-    read: Callable[[Path, SetIndex], Iterator[ImageBatch]]
+    read: Callable[[Path, SetIndex], Iterator[tuple[IntArray, LabelledImages]]]
 
 
 FORMATS: Mapping[str, Format] = {
@@ -96,7 +110,7 @@ def contact_sheet(out: Path, header: SetHeader) -> Path:
 
 
 class SetWriter:
-    """Writes batches in the header's format; see `set_being_written`.
+    """Writes images in the header's format; see `set_being_written`.
 
     `sorting`, `filtering` and `cost` go into the index; `contact_sheet`, a PNG if any, beside the set.
     """
@@ -104,28 +118,27 @@ class SetWriter:
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._header = folder, header
         self._writer = FORMATS[header.format].write(folder, header, open_files)
-        self._counts = [0] * len(header.class_names)
+        self._counts = np.zeros(len(header.class_names), dtype=np.int64)
         self.sorting: dict[str, list[int]] = {}
         self.filtering: dict[str, list[int]] = {}
         self.cost: dict[str, Any] = {}
         self.contact_sheet = b""
 
-    def write(self, batch: ImageBatch) -> None:
-        """Add images."""
-        for label in batch.labels.tolist():
-            self._counts[label] += 1
-        self._writer.write(batch)
+    def write(self, images: LabelledImages, first: int) -> None:
+        """Add images, number `first`, `first` + 1, ... of the whole set."""
+        self._counts += images.counts()
+        self._writer.write(images, first)
 
     @property
     def count(self) -> int:
         """Images written so far."""
-        return sum(self._counts)
+        return int(self._counts.sum())
 
     def finish(self) -> None:
         """Close the files and write the index."""
         index = SetIndex(
             **vars(self._header),
-            counts=tuple(self._counts),
+            counts=tuple(self._counts.tolist()),
             files=self._writer.close(),
             sorting=self.sorting,
             filtering=self.filtering,
@@ -230,9 +243,16 @@ def read_set(path: Path) -> SetOnDisk:
     index = unite(indices)
     if index.format not in FORMATS:
         raise DataError(f"{path}: unknown format '{index.format}'; update gangda")
-    read = FORMATS[index.format].read
-    batch = in_order(join([batch for shard in indices for batch in read(path, shard)], index.image_shape))
-    images = to_images(batch, index.class_names, index.provenance)
+    read, (channels, height, width) = FORMATS[index.format].read, index.image_shape
+    none = generated_images(np.zeros((0, height, width, channels), np.uint8), [], index.class_names)
+    parts = [(np.zeros(0, np.int64), none), *(part for shard in indices for part in read(path, shard))]
+    positions = np.concatenate([position for position, _ in parts])
+    order = np.argsort(positions, kind="stable")
+    if not np.array_equal(positions[order], np.arange(len(order))):
+        raise DataError(
+            f"{path}: its images do not count up from 0 without gaps or repetitions; make it again"
+        )
+    images = concatenate(*(images for _, images in parts)).take(order)
     if tuple(images.counts().tolist()) != index.total:
         raise DataError(
             f"{path}: holds {images.counts().tolist()} images per class instead of {list(index.total)}; make it again"

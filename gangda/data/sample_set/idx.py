@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.data.images import UInt8Array
-from gangda.data.sample_set.batches import ImageBatch
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.idx import idx_header
@@ -64,11 +63,11 @@ class IdxWriter:
         self._labels = _IdxFile(folder / self._names[1], (), open_files)
         self._metadata = MetadataWriter(folder, header, open_files)
 
-    def write(self, batch: ImageBatch) -> None:
+    def write(self, images: LabelledImages, first: int) -> None:
         """Append the images."""
-        self._images.write(batch.pixels.reshape(len(batch), *self._item_shape))
-        self._labels.write(batch.labels.astype(np.uint8))
-        self._metadata.write(batch, [{}] * len(batch))
+        self._images.write(images.pixels.reshape(len(images), *self._item_shape))
+        self._labels.write(images.labels.astype(np.uint8))
+        self._metadata.write(images, first, [{}] * len(images))
 
     def close(self) -> dict[str, str]:
         """Finish the files."""
@@ -76,7 +75,7 @@ class IdxWriter:
         return {**dict(zip(self._names, digests, strict=True)), **self._metadata.close()}
 
 
-def read_idx_set(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
+def read_idx_set(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
     """The images of one shard, a thousand at a time.
 
     Raises:
@@ -99,7 +98,7 @@ def read_idx_set(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
         done += len(lines)
         if not np.array_equal(columns["labels"], right_labels[rows]):
             raise DataError(f"{folder}: labels and metadata disagree; make the set again")
-        yield ImageBatch(pixels=pixels[rows], **columns)
+        yield columns.pop("index"), LabelledImages(pixels[rows], class_names=index.class_names, **columns)
 
 
 def _payload(data: bytes, shape: tuple[int, ...], path: Path) -> UInt8Array:

@@ -3,19 +3,20 @@
 import contextlib
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gangda.data.images import ORIGINS, REAL
-from gangda.data.sample_set.batches import COLUMNS, ImageBatch, plain_rows
+from gangda.data.images import COLUMNS, ORIGINS, REAL, LabelledImages
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes, unite
 from gangda.errors import DataError
 from gangda.runtime.files import write_bytes
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # created once: that is half of the time of a line
+SET_COLUMNS = {"labels": np.int64, "index": np.int64, **COLUMNS}  # `index` is the position in the set
 _LINES = 1024  # read and decoded at once
 
 
@@ -28,16 +29,24 @@ class MetadataWriter:
         self._file = open_files.enter_context((folder / self._name).open("wb"))
         self._digest = hashlib.sha256()
 
-    def write(self, batch: ImageBatch, own: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, images: LabelledImages, first: int, own: Sequence[Mapping[str, Any]]) -> None:
         """One line per image; `own` holds further columns of each."""
-        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(batch, own)).encode()
+        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(images, first, own)).encode()
         self._digest.update(text)
         self._file.write(text)
 
-    def _lines(self, batch: ImageBatch, own: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _lines(
+        self, images: LabelledImages, first: int, own: Sequence[Mapping[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        """A column that does not apply to an image is null, but for `row_id`."""
         names, seed = self._header.class_names, self._header.provenance.get("seed")
-        columns = (batch.labels.tolist(), batch.origin.tolist(), batch.row_id.tolist(), batch.index.tolist())
-        for extra, made, label, origin, row_id, index in zip(own, plain_rows(batch), *columns, strict=True):
+        columns = (
+            getattr(images, name).tolist()
+            for name in ("labels", "origin", "row_id", "parent", "generator", "confidence")
+        )
+        for index, (extra, label, origin, row_id, parent, generator, confidence) in enumerate(
+            zip(own, *columns, strict=True), first
+        ):
             yield {
                 **extra,
                 "label": label,
@@ -45,7 +54,9 @@ class MetadataWriter:
                 "synthetic": origin != REAL,
                 "origin": ORIGINS[origin],
                 "seed": None if origin == REAL else seed,
-                **made,
+                "generator": generator if generator >= 0 else None,
+                "confidence": None if math.isnan(confidence) else round(confidence, 6),
+                "parent": parent if parent >= 0 else None,
                 "row_id": row_id,
                 "index": index,
             }
@@ -57,7 +68,7 @@ class MetadataWriter:
 
 
 def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """A thousand images at a time: their columns as arrays (all of `COLUMNS`), and the lines themselves.
+    """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines themselves.
 
     Raises:
         DataError: the file is missing, changed or damaged.
@@ -75,7 +86,7 @@ def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str,
                 "generator": [_or(row["generator"], -1) for row in rows],
                 "confidence": [_or(row["confidence"], np.nan) for row in rows],
             }
-            columns = {column: np.array(values[column], dtype=kind) for column, kind in COLUMNS.items()}
+            columns = {column: np.array(values[column], dtype=kind) for column, kind in SET_COLUMNS.items()}
             if any(column.shape != (len(rows),) for column in columns.values()):
                 raise ValueError("a list in place of a number")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

@@ -9,18 +9,18 @@ import contextlib
 import errno
 import io
 import os
+import re
 import struct
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from gangda.data.images import ORIGINS, UInt8Array
-from gangda.data.sample_set.batches import ImageBatch, class_folders
+from gangda.data.images import ORIGINS, IntArray, LabelledImages, UInt8Array
 from gangda.data.sample_set.index import SetHeader, SetIndex
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.npz import MALFORMED
@@ -48,28 +48,27 @@ class PngWriter:
         self._metadata = MetadataWriter(folder, header, open_files)
         self._threads = min(available_cores(), MAX_THREADS)
         self._pool = open_files.enter_context(ThreadPoolExecutor(self._threads))
-        self._waiting: deque[tuple[ImageBatch, Future[list[dict[str, str]]]]] = deque()
+        self._waiting: deque[tuple[LabelledImages, int, Future[list[dict[str, str]]]]] = deque()
 
-    def write(self, batch: ImageBatch) -> None:
+    def write(self, images: LabelledImages, first: int) -> None:
         """Let the threads write the images; waits while two parts per thread are waiting."""
-        for label in set(batch.labels.tolist()) - self._made:
+        for label in set(images.labels.tolist()) - self._made:
             (self._folder / self._folders[label]).mkdir()
             self._made.add(label)
-        for start in range(0, len(batch), CHUNK):
-            part = batch.part(slice(start, start + CHUNK))
-            self._waiting.append((part, self._pool.submit(self._write_images, part)))
+        for start in range(0, len(images), CHUNK):
+            part, number = images.take(range(start, min(start + CHUNK, len(images)))), first + start
+            self._waiting.append((part, number, self._pool.submit(self._write_images, part, number)))
             if len(self._waiting) > 2 * self._threads:
                 self._write_lines()
 
-    def _write_images(self, batch: ImageBatch) -> list[dict[str, str]]:
+    def _write_images(self, images: LabelledImages, first: int) -> list[dict[str, str]]:
         """Write the files; their name and hash, for the lines."""
         own = []
-        columns = (batch.index.tolist(), batch.origin.tolist(), batch.labels.tolist())
-        for data, index, origin, label in zip(encode_png(batch.pixels), *columns, strict=True):
+        columns = zip(encode_png(images.pixels), images.origin.tolist(), images.labels.tolist(), strict=True)
+        for index, (data, origin, label) in enumerate(columns, first):
             name = f"{self._folders[label]}/{_file_name(index, origin)}"
-            handle = os.open(
-                f"{self._folder}/{name}", _WRITE, 0o644
-            )  # a Path each takes longer than the hash
+            # A Path each takes longer than the hash.
+            handle = os.open(f"{self._folder}/{name}", _WRITE, 0o644)
             try:
                 if os.write(handle, data) < len(data):  # the disk is full
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -80,14 +79,37 @@ class PngWriter:
 
     def _write_lines(self) -> None:
         """Wait for the images of the oldest part, and write its lines."""
-        batch, written = self._waiting.popleft()
-        self._metadata.write(batch, written.result())
+        images, first, written = self._waiting.popleft()
+        self._metadata.write(images, first, written.result())
 
     def close(self) -> dict[str, str]:
         """Wait for all images and close the metadata, the only file that the index lists."""
         while self._waiting:
             self._write_lines()
         return self._metadata.close()
+
+
+def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
+    """One folder name per class, such that alphabetical order is label order (as ImageFolder assumes).
+
+    The class names themselves if they are in that order and valid on every file system; otherwise the label and the
+    name (`3-dress`), with `_` for each character other than letters, digits, space, `.`, `_`, `+`, `-`.
+    """
+    names = list(class_names)
+    distinct = len({name.casefold() for name in names}) == len(names)
+    if distinct and names == sorted(names) and all(map(_is_safe, names)):
+        return tuple(names)
+    width = len(str(len(names) - 1))
+    return tuple(f"{label:0{width}d}-{_safe(name)}" for label, name in enumerate(names))
+
+
+def _is_safe(name: str) -> bool:
+    return name == _safe(name) and name[:1].isalnum() and name == name.rstrip(" .")
+
+
+def _safe(name: str) -> str:
+    """At most 40 characters, each valid on every file system."""
+    return re.sub(r"[^\w .+-]", "_", name)[:40].rstrip(" .")
 
 
 def _file_name(index: int, origin: int) -> str:
@@ -116,7 +138,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def read_png(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
+def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
     """The images of one shard, a thousand at a time.
 
     Raises:
@@ -139,7 +161,7 @@ def read_png(folder: Path, index: SetIndex) -> Iterator[ImageBatch]:
                 # From checked columns, not from the line's own name: it cannot lead out of the set.
                 path = f"{folder}/{folders[label]}/{_file_name(index_, origin)}"
                 pixels[position] = _read_image(path, str(line.get("sha256")), shape)
-            yield ImageBatch(pixels=pixels, **columns)
+            yield columns.pop("index"), LabelledImages(pixels, class_names=index.class_names, **columns)
 
 
 def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Array:

@@ -16,7 +16,15 @@ import torchvision
 from PIL import Image
 
 from gangda.config.schema import DataConfig
-from gangda.data.images import GENERATED, REAL, TRADITIONAL, LabelledImages
+from gangda.data.images import (
+    COLUMNS,
+    GENERATED,
+    REAL,
+    TRADITIONAL,
+    LabelledImages,
+    generated_images,
+    real_images,
+)
 from gangda.data.sample_set import (
     FORMATS,
     SetHeader,
@@ -26,7 +34,6 @@ from gangda.data.sample_set import (
     read_set,
     set_being_written,
 )
-from gangda.data.sample_set.batches import make_batch
 from gangda.data.sample_set.png import encode_png
 from gangda.errors import DataError, GangdaError, InterruptedByUserError, RunError, StoppedError
 
@@ -55,7 +62,7 @@ def header(name: str, shard: tuple[int, int] = (1, 1), channels: int = 1) -> Set
     )
 
 
-def batches(channels: int = 1) -> list[Any]:
+def batches(channels: int = 1) -> list[LabelledImages]:
     """Twelve images, one each: real, traditional and generated ones."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (12, 9, 8, channels), dtype=np.uint8)
@@ -63,28 +70,30 @@ def batches(channels: int = 1) -> list[Any]:
     for position in range(12):
         columns: dict[str, Any] = {}
         origin = (REAL, TRADITIONAL, GENERATED)[position % 3]
-        if origin == REAL:
-            columns["row_id"] = np.array([100 + position])
         if origin == TRADITIONAL:
             columns["parent"] = np.array([200 + position])
         if origin == GENERATED:
             columns |= {"generator": np.array([position]), "confidence": np.array([0.75], dtype=np.float32)}
-        label = 0 if position < 5 else 2
-        made.append(make_batch(pixels[position : position + 1], label, position, origin, **columns))
+        one, label = pixels[position : position + 1], 0 if position < 5 else 2
+        made.append(
+            real_images(one, [label], NAMES, 100 + position)
+            if origin == REAL
+            else generated_images(one, label, NAMES, origin, **columns)
+        )
     return made
 
 
 def write(out: Path, name: str, shard: tuple[int, int] = (1, 1), channels: int = 1) -> Path:
     with set_being_written(out, header(name, shard, channels)) as writer:
-        for batch in batches(channels)[shard[0] - 1 :: shard[1]]:
-            writer.write(batch)
+        for position, batch in list(enumerate(batches(channels)))[shard[0] - 1 :: shard[1]]:
+            writer.write(batch, position)
     return out
 
 
 def same(a: LabelledImages, b: LabelledImages) -> bool:
-    columns = ("pixels", "labels", "row_id", "origin")
-    equal = all(np.array_equal(getattr(a, column), getattr(b, column)) for column in columns)
-    return equal and a.class_names == b.class_names and a.provenance == b.provenance
+    for name in ("pixels", *COLUMNS):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+    return a.class_names == b.class_names
 
 
 @formats
@@ -98,10 +107,9 @@ def test_round_trip(tmp_path: Path, name: str, channels: int) -> None:
     assert images.labels.tolist() == [0] * 5 + [2] * 7
     assert images.origin.tolist() == [0, 1, 2] * 4
     assert images.row_id.tolist() == [100, -1, -1, 103, -1, -1, 106, -1, -1, 109, -1, -1]
-    synthetic = {"run": "r1", "seed": 4}
-    assert images.provenance[1] == {**synthetic, "generator": None, "confidence": None, "parent": 201}
-    assert images.provenance[2] == {**synthetic, "generator": 2, "confidence": 0.75, "parent": None}
-    assert 0 not in images.provenance
+    assert images.parent.tolist() == [-1, 201, -1, -1, 204, -1, -1, 207, -1, -1, 210, -1]
+    assert images.generator.tolist() == [-1, -1, 2, -1, -1, 5, -1, -1, 8, -1, -1, 11]
+    np.testing.assert_array_equal(images.confidence, [np.nan, np.nan, 0.75] * 4)
     assert read.index.counts == TOTAL
     assert read.fingerprint == "f"
     assert read.data_seed == 3
@@ -119,6 +127,16 @@ def test_any_number_of_shards_in_any_order_gives_the_same_set(tmp_path: Path, na
             with pytest.raises(DataError, match=rf"shards 1 of {n} are not there yet"):
                 read_set(tmp_path / "parts")
     assert same(read_set(tmp_path / "parts").images, whole)
+
+
+@pytest.mark.parametrize("positions", [(0, 2), (0, 0), (1, 2)])
+def test_gaps_and_repetitions_are_refused(tmp_path: Path, positions: tuple[int, int]) -> None:
+    two = replace(header("npz"), total=(2, 0, 0))
+    with set_being_written(tmp_path / "set", two) as writer:
+        for batch, position in zip(batches(), positions, strict=False):
+            writer.write(batch, position)
+    with pytest.raises(DataError, match="without gaps"):
+        read_set(tmp_path / "set")
 
 
 def test_many_npz_files_give_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,8 +250,8 @@ def forge_metadata(out: Path, **values: Any) -> None:
 def test_filtering_is_added_up_over_shards(tmp_path: Path) -> None:
     for i in (1, 2):
         with set_being_written(tmp_path / "set", header("npz", (i, 2))) as writer:
-            for batch in batches()[i - 1 :: 2]:
-                writer.write(batch)
+            for position, batch in list(enumerate(batches()))[i - 1 :: 2]:
+                writer.write(batch, position)
             writer.filtering = {"drawn": [i, 0, 5], "kept": [i, 0, 3], "duplicates": [0, 0, 2]}
             writer.contact_sheet = b"picture"
     united = read_set(tmp_path / "set").index
@@ -379,7 +397,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_failure(tmp_path: Path, name: str) -> None:
     def broken() -> None:
         with set_being_written(tmp_path / "set", header(name)) as writer:
-            writer.write(batches()[0])
+            writer.write(batches()[0], 0)
             raise InterruptedByUserError("stop")
 
     with warnings.catch_warnings():
@@ -392,9 +410,9 @@ def test_nothing_is_left_of_a_failure(tmp_path: Path, name: str) -> None:
 def test_a_signal_stops_between_blocks_and_leaves_nothing(tmp_path: Path) -> None:
     def stopped() -> None:
         with set_being_written(tmp_path / "set", header("npz")) as writer:
-            writer.write(batches()[0])
+            writer.write(batches()[0], 0)
             os.kill(os.getpid(), signal.SIGTERM)
-            writer.write(batches()[1])
+            writer.write(batches()[1], 1)
 
     with pytest.raises(StoppedError, match="run the same command again"):
         stopped()
@@ -418,8 +436,8 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 def test_two_shards_that_finish_at_once_are_both_kept(tmp_path: Path) -> None:
     out = tmp_path / "set"
     with set_being_written(out, header("png", (1, 2))) as outer:
-        for batch in batches()[0::2]:
-            outer.write(batch)
+        for position, batch in list(enumerate(batches()))[0::2]:
+            outer.write(batch, position)
         write(out, "png", (2, 2))
     assert len(read_set(out).images) == 12
 

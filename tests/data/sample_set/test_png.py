@@ -1,8 +1,6 @@
-import numpy as np
 import pytest
 
-from gangda.data.sample_set.batches import class_folders, in_order, make_batch
-from gangda.errors import DataError
+from gangda.data.sample_set.png import class_folders
 
 
 @pytest.mark.parametrize(
@@ -29,11 +27,3 @@ def test_many_classes_get_numbers_of_one_width() -> None:
     folders = class_folders([f"class {label}" for label in range(100, 0, -1)])
     assert folders[0] == "00-class 100"
     assert list(folders) == sorted(folders)
-
-
-@pytest.mark.parametrize("index", [[0, 2], [0, 0], [1, 2], [-1, 0]])
-def test_gaps_and_repetitions_are_refused(index: list[int]) -> None:
-    batch = make_batch(np.zeros((2, 8, 8, 1), dtype=np.uint8), 0, 0)
-    batch.index[:] = index
-    with pytest.raises(DataError, match="without gaps"):
-        in_order(batch)
