@@ -3,9 +3,13 @@ import os
 # Small nets, many tests: one thread is fastest, and the results do not depend on the machine's cores.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from gangda.data.images import LabelledImages, real_images
 from gangda.runtime.device import DeviceContext
@@ -20,6 +24,20 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in [name for name in os.environ if name.startswith("GANGDA_") and name != "GANGDA_CACHE"]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="module")
+def empty_figures() -> Iterator[None]:
+    """SVG figures of pages are empty: drawing them is most of the time of a small comparison."""
+    save = Figure.savefig
+
+    def save_empty(figure: Figure, file: Any, **how: Any) -> Any:
+        empty = '<svg width="1" height="1" ></svg>'
+        return file.write(empty) if how["format"] == "svg" else save(figure, file, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", save_empty)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Pages from templates: one Jinja2 environment, and how numbers are written."""
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import markupsafe
 
 
+@functools.cache
 def environment(package: str = "gangda") -> "jinja2.Environment":
     """Templates of a package's folder `report`, and of this one: values are escaped, a missing name is an error."""
     import jinja2

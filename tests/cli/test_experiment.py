@@ -35,6 +35,7 @@ def test_the_list_has_every_experiment_and_arm(gangda):
         assert name in shown
 
 
+@pytest.mark.usefixtures("empty_figures")
 def test_an_experiment_of_ones_own(gangda, tmp_path, tiny):
     shown = gangda("compare", "--experiment", tiny, "--jobs", "1", "--out", str(tmp_path / "e"))
     assert shown.code == 0

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gangda.report.filter_figures import MOST_CLASSES, kept_and_rejected
+from gangda.report import filter_figures
+from gangda.report.filter_figures import kept_and_rejected
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -19,10 +20,11 @@ def test_kept_and_rejected_are_shown_by_class(channels):
     assert kept_and_rejected(("a", "b", "c"), kept, rejected, reasons) == png
 
 
-def test_nothing_filtered_is_no_picture_and_many_classes_are_the_first_ones():
+def test_nothing_filtered_is_no_picture_and_many_classes_are_the_first_ones(monkeypatch):
+    monkeypatch.setattr(filter_figures, "MOST_CLASSES", 3)
     assert kept_and_rejected(("a",), {}, {}, {}) == b""
-    tiles = {label: np.zeros((1, 8, 8, 1), dtype=np.uint8) for label in range(MOST_CLASSES + 9)}
+    tiles = {label: np.zeros((1, 8, 8, 1), dtype=np.uint8) for label in range(9)}
     names = [str(label) for label in tiles]
     reasons = dict.fromkeys(tiles, ("copy",))
-    few = {label: tiles[label] for label in range(MOST_CLASSES)}
+    few = {label: tiles[label] for label in range(3)}
     assert kept_and_rejected(names, tiles, tiles, reasons) == kept_and_rejected(names, few, few, reasons)

@@ -146,7 +146,7 @@ def test_family_wise_error_when_the_first_contrast_is_real(monkeypatch):
     """With a real first effect the gate is open: the second null still errs at most at alpha."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 10)  # "on this test set" or not is the same error here
     errors = 0
-    for seed in range(250):
+    for seed in range(120):
         correct = made_up((0.8, 0.8, 0.8, 0.9), m=400, n=7, sd=0.01, seed=seed)
         found, _ = verdicts(correct)
         decided = {values.BETTER, values.WORSE, values.BETTER_HERE, values.WORSE_HERE,
@@ -154,7 +154,7 @@ def test_family_wise_error_when_the_first_contrast_is_real(monkeypatch):
         errors += any(
             found[name].verdict in decided for name in ("generated - real", "generated - traditional")
         )
-    assert errors / 250 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 250)
+    assert errors / 120 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 120)
 
 
 def test_balanced_scores_are_mean_recalls():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -12,13 +13,13 @@ from gangda.zoo.networks import build_networks
 
 
 def saved(folder, arch, images):
-    spec = architectures.spec_class(arch)()
+    kind = architectures.spec_class(arch)
+    sizes = {field.name: 8 for field in dataclasses.fields(kind) if field.name in ("width", "d_width")}
+    spec = kind(**sizes)
     torch.manual_seed(0)
     generator = build_networks(arch, spec, images.image_shape, images.num_classes).generator
     if spec.method == "closed-form":
         generator.fit(images)
-    import dataclasses
-
     card = ModelCard(
         arch,
         dataclasses.asdict(spec),

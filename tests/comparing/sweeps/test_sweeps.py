@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from gangda import experiments
+from gangda.comparing import added_images
 from gangda.comparing.cells import run_cell
 from gangda.comparing.report.experiment import _means
 from gangda.comparing.sweeps import MEASURES, sweep
 from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
 from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
-from gangda.config.schema import ComparisonConfig
+from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
 
 BASE = """
@@ -278,8 +279,10 @@ def test_a_folder_of_others_is_left_alone(tmp_path):
         run(tmp_path, COMPARED)
 
 
-def test_samples_without_a_class_are_scored_as_they_come(tmp_path):
+def test_samples_without_a_class_are_scored_as_they_come(tmp_path, monkeypatch):
     """Two steps are a collapse: not a class of them may be there, and the variant must still get its figures."""
+    short = functools.partial(added_images.fit_pseudo_labeler, config=ClassifierConfig(classifier_steps=20))
+    monkeypatch.setattr(added_images, "fit_pseudo_labeler", short)
     text = SCORED.replace("arch: {name: pca, components: 4}", "arch: dcgan\n  budget: {steps: 2}")
     text = text.replace("vary: {arch.components: [4, 8]}", "vary: {recipe.lr: [0.0002]}")
     text = text.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1")
