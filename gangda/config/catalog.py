@@ -129,7 +129,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "gangda.config.architectures:PcaSpec",
     ),
     "ppca": Entry(
-        "gangda.zoo.closed_form.ppca:build",
+        "gangda.zoo.closed_form.pca:build_ppca",
         "probabilistic PCA of each class: components, and noise for what they leave out",
         "Tipping 1999",
         "gangda.config.architectures:PpcaSpec",
@@ -192,15 +192,15 @@ LOSSES: Mapping[str, Entry] = {
 # DiffAugment's: what may be changed in all that the discriminator sees.
 POLICIES: Mapping[str, Entry] = {
     "translation": Entry(
-        "gangda.training.adversarial.diffaugment:translation", "shift by whole pixels", "Zhao 2020"
+        "gangda.training.adversarial.diffaugment:translate", "shift by whole pixels", "Zhao 2020"
     ),
     "color": Entry(
-        "gangda.training.adversarial.diffaugment:color",
+        "gangda.training.adversarial.diffaugment:colour",
         "other brightness, saturation and contrast",
         "Zhao 2020",
     ),
     "cutout": Entry(
-        "gangda.training.adversarial.diffaugment:occasional_cutout",
+        "gangda.training.adversarial.diffaugment:cutout",
         "a square hole in some images",
         "Zhao 2020",
     ),

@@ -4,25 +4,22 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from gangda.config.methods import FlowMatchingOptions
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
-from gangda.training.draws import Draws, DrawStreams, detached
+from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
-from gangda.training.method import Batch, Losses
-from gangda.training.optimizers import adamw
-from gangda.training.rank_batches import share_of_batches
-from gangda.zoo.base import Generator, Networks
-from gangda.zoo.flow.generator import FlowGenerator
+from gangda.training.method import Batch, Losses, Method, adam
+from gangda.zoo.base import Networks
 
 LARGEST_SHIFT = 2  # pixels
 
 
-class FlowMatchingMethod:
+class FlowMatchingMethod(Method):
     """E |v(x_t, t, y) - (e - x)|^2 with x_t = (1 - t) x + t e, e standard normal and t = sigmoid(standard normal).
 
     Source: Lipman 2023, equation 23 with sigma_min = 0 (time runs the other way here); Liu 2023, equation 1; for t,
@@ -33,37 +30,21 @@ class FlowMatchingMethod:
     def __init__(
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
     ) -> None:
-        generator = networks.generator
+        super().__init__(config, networks, images, context)
         assert isinstance(config.method, FlowMatchingOptions)
-        assert isinstance(generator, FlowGenerator)
-        self.generator, self.options, self.context = generator, config.method, context
-        self.optimizer = adamw(generator, config.recipe.lr, config.recipe, config.method.weight_decay)
-        self.share = share_of_batches(config.recipe.batch_size, self.modules(), context.ranks)
-        self.streams = DrawStreams(config.runtime.seed, context, self.share)
-        self.buffers: dict[str, Tensor] = {}
-        self.metrics: Losses = {}
-
-    def modules(self) -> dict[str, nn.Module]:
-        """The velocity network."""
-        return {"generator": self.generator}
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """AdamW."""
-        return {"generator": self.optimizer}
-
-    def set_schedules(self, step: int, average: Generator) -> None:
-        """Only the learning rate changes."""
-
-    def draws(self, step: int) -> list[Draws]:
-        """Those of the one batch."""
-        return [self.streams.draws("flow", step, "step", "dropout", step)]
+        self.options, recipe = config.method, config.recipe
+        decay = self.options.weight_decay
+        optimizer = adam(self.generator, recipe.lr, recipe, torch.optim.AdamW, weight_decay=decay)
+        self.optimizers = {"generator": optimizer}
 
     def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
         """One step down the loss of one batch."""
         ((images, y),), (drawn,) = batches, draws
         drawn.seed_dropout()
         losses = {"g_loss": self.loss(images, y, drawn)}
-        optimizer_step([(self.optimizer, losses)], self.context, clip=self.options.clip_gradient)
+        optimizer_step(
+            [(self.optimizers["generator"], losses)], self.context, clip=self.options.clip_gradient
+        )
         return detached(losses)
 
     def loss(self, images: Tensor, y: Tensor, draws: Draws) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from gangda.config.schema import TrainConfig
 from gangda.runtime.distributed import Ranks
 from gangda.zoo.layers.blocks import MinibatchStdDev
 
@@ -52,13 +53,13 @@ def deal(batch: int, generators: int, groups: int, rank: int, world: int) -> Sha
     return Share(torch.cat([own, rest]), own, batch, fakes)
 
 
-def share_of_batches(batch: int, modules: Mapping[str, nn.Module], ranks: Ranks) -> Share | None:
-    """This rank's share of each batch; None where there is one rank only."""
-    if not ranks.many:
+def share_of_batches(config: TrainConfig, modules: Mapping[str, nn.Module], ranks: Ranks) -> Share | None:
+    """This rank's share of each batch; None where there is one rank only, or no batch."""
+    if not ranks.many or not config.images_per_step:
         return None
     generators = int(getattr(modules["generator"], "num_generators", 1))
     groups = max(map(groups_of, modules.values()))
-    return deal(batch, generators, groups, ranks.env.rank, ranks.env.world)
+    return deal(config.recipe.batch_size, generators, groups, ranks.env.rank, ranks.env.world)
 
 
 def fits(batch: int, generators: int, groups: int, world: int) -> bool:

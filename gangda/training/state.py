@@ -60,11 +60,10 @@ class TrainState:
 
 def new_state(method: Method, config: TrainConfig) -> TrainState:
     """The state before the first step."""
-    modules = method.modules()
-    average = cast(Generator, modules["generator"])
+    average: Generator = method.generator
     if config.method.averaged:
         average = weight_average(average, config.recipe.ema)
-    return TrainState(modules, method.optimizers(), average, buffers=method.buffers)
+    return TrainState(method.modules, method.optimizers, average, buffers=method.buffers)
 
 
 def weight_average(generator: Generator, ema: float) -> Generator:

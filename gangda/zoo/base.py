@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +35,8 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """The random inputs of n samples, drawn on the CPU.
+class Latents:
+    """The inputs of n samples, drawn on the CPU.
 
     Attributes:
         noise: float32 (n, ...), what `Generator.sample` takes.
@@ -55,8 +56,8 @@ class Generator(nn.Module):
 
     - `noise`, if its draws are not (B, latent_dim): those of a flow have the shape of images;
     - `sample`, if an image takes more than one pass, as the solver of a flow does;
-    - `draws`, if its samples start from stored training images: they are then the `parents`;
-    - `available`, if there are only so many different samples; `select`, if it holds several generators.
+    - `latents`, if its samples start from stored training images: they are then the `parents`;
+    - `available`, if there are only so many different samples; `alone`, if it holds several generators.
 
     Its `ArchSpec.sampler_options` names the fields of `SamplerOptions` that it understands: others are refused before
     anything is drawn, and these are part of a sample set's identity and metadata. A sample may depend on its draw, its
@@ -64,7 +65,7 @@ class Generator(nn.Module):
     given stream, so that a block of samples is the same wherever it is drawn.
 
     An ensemble of K > 1 generators takes B = K * n rows, the first n for generator 0 and so on (z may come as
-    (K, n, d)); `select(k)` gives one of them with B rows of its own.
+    (K, n, d)); `select(k)` gives one of them, which has all B rows.
     """
 
     latent_dim: int
@@ -72,6 +73,7 @@ class Generator(nn.Module):
     image_shape: tuple[int, int, int]
     conditional: bool = False
     num_generators: int = 1
+    __call__: Callable[..., Tensor]
 
     @property
     def available(self) -> tuple[int, ...] | None:
@@ -80,37 +82,33 @@ class Generator(nn.Module):
 
     def select(self, k: int) -> "Generator":
         """The k-th generator on its own; itself where there is only one."""
-        if k != 0 or self.num_generators != 1:
+        if not 0 <= k < self.num_generators:
             raise IndexError(f"generator {k} of {self.num_generators}")
-        return self
+        return self if self.num_generators == 1 else self.alone(k)
+
+    def alone(self, k: int) -> "Generator":
+        """The k-th of several generators as a network that shares no memory with the ensemble."""
+        raise NotImplementedError
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
         """`count` draws of z, standard normal, float32 (count, latent_dim) on the CPU."""
         return torch.randn(count, self.latent_dim, generator=rng)
 
-    def draws(
-        self,
-        label: int,
-        first: int,
-        count: int,
-        rng: torch.Generator,
-        options: SamplerOptions = DEFAULT_OPTIONS,
-    ) -> Draws:
-        """The draws of samples `first`, `first` + 1, ... of a class, all from `rng`.
+    def latents(self, label: int, rows: range, rng: torch.Generator, options: SamplerOptions) -> Latents:
+        """The inputs of samples number `rows` of a class, all from `rng`.
 
         With `truncation`, values of the noise beyond it are drawn again and the others stay. Source: Brock 2019,
         section 3.1 (the truncation trick).
         """
-        z = self.noise(count, rng)
+        z = self.noise(len(rows), rng)
         if options.truncation is not None:
             while (beyond := z.abs() > options.truncation).any():
-                z = torch.where(beyond, self.noise(count, rng), z)
-        return Draws(z)
+                z = torch.where(beyond, self.noise(len(rows), rng), z)
+        return Latents(z)
 
     def sample(self, y: Tensor, noise: Tensor, options: SamplerOptions = DEFAULT_OPTIONS) -> Tensor:
         """Labels int64 (B,) and their noise (B, ...), both on the generator's device -> (B, C, H, W) in [-1, 1]."""
-        images: Tensor = self(noise, y)
-        return images
+        return self(noise, y)
 
 
 class Wrapped(Generator):
@@ -129,8 +127,7 @@ class Wrapped(Generator):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
-        images: Tensor = self.inner(z, y)
-        return images
+        return self.inner(z, y)
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,24 @@ class Networks:
         return {name: module for name, module in vars(self).items() if module is not None}
 
 
-Build = Callable[..., Networks]  # build(spec, image_shape, num_classes) -> Networks
+Build = Callable[[Any, tuple[int, int, int], int], Networks]  # build(spec, image_shape, num_classes)
+
+
+def pair(
+    generator: type[Generator],
+    discriminator: type[nn.Module],
+    initialise: Callable[[nn.Module], None] = lambda network: None,
+) -> Build:
+    """The `build` of two classes that are made as kind(spec, image_shape, num_classes) and initialised alike."""
+
+    def build(spec: Any, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+        wanted = (spec, image_shape, num_classes)
+        networks = Networks(generator(*wanted), discriminator(*wanted))
+        for network in networks.modules().values():
+            initialise(network)
+        return networks
+
+    return build
 
 
 def set_conditioning_scale(module: nn.Module, value: float) -> int:

@@ -65,12 +65,12 @@ def draw_block(
     k = network.num_generators
     rng = torch_stream(seed, "sample", label, "all" if which is None else str(which), block, attempt)
     rows = -(-BLOCK // k) * k
-    draws = network.draws(label, block * BLOCK, rows, rng, options)
+    latents = network.latents(label, range(block * BLOCK, block * BLOCK + rows), rng, options)
     y = torch.full((rows,), label, dtype=torch.int64, device=context.device)
     with evaluating(network), context.autocast():
-        images = network.sample(y, draws.noise.to(context.device), options)
+        images = network.sample(y, latents.noise.to(context.device), options)
     made_by = np.arange(BLOCK, dtype=np.int64) % k if which is None else np.full(BLOCK, which, dtype=np.int64)
-    parents = None if draws.parents is None else _dealt(draws.parents, k)[:BLOCK].numpy()
+    parents = None if latents.parents is None else _dealt(latents.parents, k)[:BLOCK].numpy()
     return SampleBatch(to_uint8(_dealt(images, k)[:BLOCK]), made_by, parents)
 
 

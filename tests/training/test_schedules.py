@@ -10,7 +10,7 @@ from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import Recipe, TrainConfig
 from gangda.errors import UsageError
 from gangda.training import schedules
-from gangda.training.optimizers import adam
+from gangda.training.method import adam
 
 
 def test_batches_of_pretraining_and_extra_discriminator_steps_come_first():

@@ -18,6 +18,7 @@ from gangda.config.fields import option
 from gangda.config.methods import AdversarialOptions, MethodOptions, default_options
 from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.training.adversarial.losses import Loss
+from gangda.training.method import Method
 from gangda.training.saved_model import load_model
 from gangda.zoo.base import Generator, Networks, Scores
 
@@ -69,34 +70,14 @@ class MeanOptions(MethodOptions):
     pull: float = option(0.5, "how far each step goes", minimum=0.0, maximum=1.0)
 
 
-class MeanMethod:
+class MeanMethod(Method):
     """Pulls the last layer's bias towards the mean image of each batch."""
-
-    share = None
-
-    def __init__(self, config, networks, images, context):
-        from gangda.training.draws import DrawStreams
-
-        self.generator, self.pull = networks.generator, config.method.pull
-        self.streams, self.buffers, self.metrics = DrawStreams(config.runtime.seed, context), {}, {}
-
-    def modules(self):
-        return {"generator": self.generator}
-
-    def optimizers(self):
-        return {}
-
-    def set_schedules(self, step, average):
-        pass
-
-    def draws(self, step):
-        return []
 
     def step(self, step: int, batches: Sequence, draws: Sequence):
         bias = self.generator.layers[2].bias
         target = torch.atanh(batches[0][0].mean(0).flatten().clamp(-0.99, 0.99))
         with torch.no_grad():
-            bias.lerp_(target, self.pull)
+            bias.lerp_(target, self.config.method.pull)
         return {"g_loss": (bias - target).square().mean().detach()}
 
 

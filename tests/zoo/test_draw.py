@@ -5,7 +5,7 @@ import torch
 from gangda.config import architectures
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import to_float, to_uint8
-from gangda.zoo.base import Draws, Generator
+from gangda.zoo.base import Generator, Latents
 from gangda.zoo.draw import BLOCK, draw_block
 from gangda.zoo.networks import build_networks
 
@@ -56,9 +56,9 @@ def test_parents_are_dealt_with_their_rows(context):
     class FromStored(Generator):
         latent_dim, num_classes, image_shape, num_generators = 1, 1, (1, 8, 8), 3
 
-        def draws(self, label, first, count, rng, options):
-            parents = torch.arange(first, first + count)
-            return Draws((parents / 127.5 - 1)[:, None], parents)
+        def latents(self, label, rows, rng, options):
+            parents = torch.arange(rows.start, rows.stop)
+            return Latents((parents / 127.5 - 1)[:, None], parents)
 
         def forward(self, z, y):
             return z.view(-1, 1, 1, 1).expand(-1, 1, 8, 8)

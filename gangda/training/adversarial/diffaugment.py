@@ -56,11 +56,13 @@ def colour(images: Tensor, draws: Draws) -> Tensor:
     return mean + (images - mean) * (amount[2] + 0.5)
 
 
-def cutout(images: Tensor, draws: Draws, probability: float = 1.0, ratio: float = 0.5) -> Tensor:
+def cutout(images: Tensor, draws: Draws, probability: float | None = None, ratio: float = 0.5) -> Tensor:
     """Blacken (-1) a square of `ratio` of the side, anywhere (it may hang over the edge), in a share of the images.
 
-    Source: Zhao 2020, the authors' `rand_cutout` (which fills with 0, mid-grey, and holes every image).
+    `probability` of a hole: by default that of this discriminator step. Source: Zhao 2020, the authors' `rand_cutout`
+    (which fills with 0, mid-grey, and holes every image).
     """
+    probability = cutout_probability(draws.number) if probability is None else probability
     batch, _, height, width = images.shape
     place = draws.take(torch.rand, (3, batch, 1, 1, 1), images=1)
     rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)
@@ -78,18 +80,3 @@ def cutout_probability(number: int) -> float:
     not (Karras 2020, section 2.2: "p < 0.8"). The ramp is ours.
     """
     return CUTOUT_MOST * min(1.0, number / CUTOUT_STEPS)
-
-
-def translation(images: Tensor, draws: Draws) -> Tensor:
-    """The policy of this name: `translate`."""
-    return translate(images, draws)
-
-
-def color(images: Tensor, draws: Draws) -> Tensor:
-    """The policy of this name: `colour`."""
-    return colour(images, draws)
-
-
-def occasional_cutout(images: Tensor, draws: Draws) -> Tensor:
-    """The policy "cutout": `cutout` with the probability of this discriminator step."""
-    return cutout(images, draws, cutout_probability(draws.number))

@@ -1,4 +1,4 @@
-"""Adversarial losses on raw scores (logits; discriminators end without a sigmoid), and R1, which the default adds."""
+"""Adversarial losses on raw scores (logits; discriminators end without a sigmoid), and the slope penalty R1."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,18 +67,17 @@ def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
     return torch.stack([(real > threshold).float().mean(), (fake < threshold).float().mean()]).mean()
 
 
-def r1(score: Score, real: Tensor) -> Tensor:
-    """Half the mean squared gradient norm of the score at real images (B, C, H, W). Multiply by gamma.
+def slope_penalty(score: Score, images: Tensor) -> Tensor:
+    """Half the mean squared gradient norm of the score at images (B, C, H, W). Multiply by gamma.
 
-    Source: Mescheder 2018, equation 9.
+    Source: Mescheder 2018, equations 9 (R1, at real images) and 10 (R2, at fakes). With batch norm in the
+    discriminator it is approximate: the gradient is that of the batch's whole score.
     """
-    return 0.5 * slopes(score, real).square().sum(1).mean()
+    return 0.5 * slopes(score, images).square().sum(1).mean()
 
 
 def slopes(score: Score, images: Tensor) -> Tensor:
     """Gradient of each image's score in its pixels, float32 (B, C H W); differentiable in the weights.
-
-    Images are float32 here, whatever the number format of the network that made them.
 
     The batch is scored as one: with batch norm, where images mix, a row is the gradient of the sum of all scores.
     """

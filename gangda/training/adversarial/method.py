@@ -1,10 +1,11 @@
 """Adversarial training: a generator against a discriminator (Goodfellow 2014)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gangda.config import catalog
 from gangda.config.methods import AdversarialOptions
@@ -12,20 +13,17 @@ from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.training.adversarial import losses, regularisers
-from gangda.training.adversarial.batch import DiscriminatorBatch
 from gangda.training.adversarial.diffaugment import augment
 from gangda.training.adversarial.option_rules import AdversarialPlan
-from gangda.training.adversarial.simultaneous import simultaneously
-from gangda.training.draws import Draws, DrawStreams, detached
+from gangda.training.adversarial.regularisers import DiscriminatorBatch
+from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
-from gangda.training.method import Batch, Losses
-from gangda.training.optimizers import adam
-from gangda.training.rank_batches import share_of_batches
+from gangda.training.method import Batch, Losses, Method, adam
 from gangda.training.schedules import conditioning_scale
 from gangda.zoo.base import Generator, Networks, Scores, set_conditioning_scale
 
 
-class AdversarialMethod:
+class AdversarialMethod(Method):
     """Two networks with opposed losses; `conditioning_scale` (0 to 1) is how much the class counts (Shahbazi 2022)."""
 
     plan = AdversarialPlan
@@ -33,34 +31,20 @@ class AdversarialMethod:
     def __init__(
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
     ) -> None:
+        super().__init__(config, networks, images, context)
         assert isinstance(config.method, AdversarialOptions)
-        self.options, self.config, self.context = config.method, config, context
-        assert networks.discriminator is not None
-        self.generator, self.discriminator = networks.generator, networks.discriminator
-        recipe = config.recipe
-        lr_d = recipe.lr if self.options.lr_d is None else self.options.lr_d
-        self.optimizer_g = adam(self.generator, recipe.lr, recipe)
-        self.optimizer_d = adam(self.discriminator, lr_d, recipe)
-        self.share = share_of_batches(config.recipe.batch_size, self.modules(), context.ranks)
-        self.streams = DrawStreams(config.runtime.seed, context, self.share)
+        self.options, self.discriminator = config.method, self.modules["discriminator"]
+        lr = config.recipe.lr
+        lr_d = lr if self.options.lr_d is None else self.options.lr_d
+        self.optimizer_g = adam(self.generator, lr, config.recipe)
+        self.optimizer_d = adam(self.discriminator, lr_d, config.recipe)
+        self.optimizers = {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
         self.loss = self.make_loss()
-        self.d_terms = regularisers.asked_for(regularisers.DISCRIMINATOR, self.options)
-        self.g_terms = regularisers.asked_for(regularisers.GENERATOR, self.options)
         self.conditioning_scale = 1.0
-        self.buffers: dict[str, Tensor] = {}
-        self.metrics: Losses = {}
 
     def make_loss(self) -> losses.Loss:
         """The loss that --loss names."""
         return cast(losses.Loss, catalog.builder("loss", catalog.LOSSES, self.options.loss)())
-
-    def modules(self) -> dict[str, nn.Module]:
-        """Both networks."""
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        """An Adam for each."""
-        return {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
 
     def set_schedules(self, step: int, average: Generator) -> None:
         """The scale of the conditioning, which rises from 0 to 1 over --conditioning-warmup steps."""
@@ -94,8 +78,8 @@ class AdversarialMethod:
             return found
         (real, y), last = batches[-1], draws[-1]
         last.seed_dropout()
-        both = simultaneously if self.options.simultaneous else AdversarialMethod.alternately
-        return {**found, **both(self, real, y, self.fakes(y, last), last)}
+        both = self.simultaneously if self.options.simultaneous else self.alternately
+        return {**found, **both(real, y, self.fakes(y, last), last)}
 
     def extra_step(self, batch: Batch, draws: Draws) -> Losses:
         """A discriminator step with images and fakes of its own."""
@@ -129,6 +113,22 @@ class AdversarialMethod:
         self.discriminator.requires_grad_(True)
         return {**d_losses, **detached(g_losses)}
 
+    def simultaneously(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+        """Both networks learn from the same scores, which saves a pass over the fakes.
+
+        All gradients are taken before either network is updated. Source: Nowozin 2016 (f-GAN), algorithm 1; it is how
+        the Keras tutorial's DCGAN trains.
+        """
+        with self.context.autocast():
+            on_real, on_fake = self.score(real, y, draws), self.score(fake, y[: len(fake)], draws)
+            batch = DiscriminatorBatch(real, y, fake, draws, on_real, on_fake)
+            d_losses = self.discriminator_losses(replace(batch, fake=fake.detach()))
+            g_losses = self.generator_losses(batch)
+        networks = [(self.optimizer_d, d_losses), (self.optimizer_g, g_losses)]
+        optimizer_step(networks, self.context, self.metrics)
+        regularisers.clip_weights(self.discriminator, self.options.clip)
+        return detached({**d_losses, **g_losses})
+
     def discriminator_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
         """The discriminator learns from these images, `fake` detached."""
         with self.context.autocast():
@@ -139,13 +139,13 @@ class AdversarialMethod:
         return detached(found)
 
     def discriminator_losses(self, batch: DiscriminatorBatch) -> Losses:
-        """The adversarial loss, R1, and what else the options add."""
+        """The adversarial loss, R1 (at real images), R2 (at fakes), and what else the options add."""
         found = self._adversarial("d", batch.on_fake, batch.on_real)
-        if self.options.r1 and self.lazy_due(batch.draws.number):  # scaled up to keep its mean
-            weight = self.options.r1 * self.options.r1_every
-            found["d_r1"] = weight * losses.r1(self.scorer(batch.y, batch.draws), batch.real)
-        for term in self.d_terms:
-            found.update(term(self, batch))
+        if self.lazy_due(batch.draws.number):  # scaled up to keep their means
+            for name, images, y in (("r1", batch.real, batch.y), ("r2", batch.fake, batch.y_fake)):
+                if weight := getattr(self.options, name) * self.options.r1_every:
+                    found[f"d_{name}"] = weight * losses.slope_penalty(self.scorer(y, batch.draws), images)
+        self._add(found, regularisers.DISCRIMINATOR, batch)
         with torch.no_grad():
             real, fake = (self.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
             self.metrics = {"d_accuracy": losses.accuracy(real, fake, self.loss.threshold)}
@@ -154,9 +154,14 @@ class AdversarialMethod:
     def generator_losses(self, batch: DiscriminatorBatch) -> Losses:
         """The adversarial loss, and what the options add."""
         found = self._adversarial("g", batch.on_fake, batch.on_real if self.loss.paired else None)
-        for term in self.g_terms:
-            found.update(term(self, batch))
+        self._add(found, regularisers.GENERATOR, batch)
         return found
+
+    def _add(self, found: Losses, table: Mapping[str, regularisers.Term], batch: DiscriminatorBatch) -> None:
+        """Add the terms of the table whose option is not zero."""
+        for name, term in table.items():
+            if getattr(self.options, name, 0):
+                found.update(term(self, batch))
 
     def _adversarial(self, network: str, fake: Scores, real: Scores | None) -> Losses:
         """The adversarial loss; with --conditioning-warmup unconditional + scale * conditional (Shahbazi 2022)."""

@@ -4,124 +4,166 @@ Adding one is a small function here, a line in a table below and the option.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gangda.training.adversarial import consistency, gradient_penalties, lecam
-from gangda.training.adversarial.batch import DiscriminatorBatch
-from gangda.training.adversarial.gradient_penalties import clip_weights as clip_weights
+from gangda.training.adversarial.diffaugment import translate
+from gangda.training.adversarial.losses import Score, slopes
 from gangda.training.draws import Draws
 from gangda.zoo.base import Scores
 
 Losses = dict[str, Tensor]
+FEATURE_SHARE = 0.1  # of the distance between features in the CT term (Wei 2018, equation 4)
+ANCHOR_DECAY = 0.99  # of the anchors of LeCam regularisation, as in the paper
 
 
-class Scoring(Protocol):
-    """What a term asks of the method."""
+@dataclass(frozen=True, eq=False)
+class DiscriminatorBatch:
+    """Images and scores of one discriminator step, or of one generator step.
 
-    options: Any
-    context: Any
-    generator: Any
-    buffers: dict[str, Tensor]
-
-    def score(self, images: Tensor, y: Tensor, draws: Draws) -> Scores:
-        """The discriminator's scores."""
-
-    def scorer(self, y: Tensor, draws: Draws) -> Callable[[Tensor], Tensor]:
-        """A function of images with labels y: one number an image, (B,)."""
-
-    def real_score(self, adversarial: Tensor) -> Tensor:
-        """One number an image, the higher the more real: (B,)."""
-
-    def scaled(self, loss: Tensor) -> Tensor:
-        """A loss of the class, which counts as much as the class does."""
-
-    def lazy_due(self, number: int) -> bool:
-        """Whether a discriminator step has the lazy penalties."""
-
-
-Term = Callable[[Any, DiscriminatorBatch], Losses]
-
-
-def r2(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """gamma/2 |gradient|^2 at fakes, scaled up to keep its mean where it is lazy.
-
-    With batch norm in the discriminator an image's score depends on the others of the batch, so that the gradient is
-    that of the batch's whole score: R1 and R2 are approximate there, and in use all the same.
+    Attributes:
+        real: (B, C, H, W) in [-1, 1]; y: int64 (B,).
+        fake: (F, C, H, W) with F <= B, made for the first F labels of y.
+        draws: further randomness of this step; `draws.number` counts discriminator steps.
+        on_real, on_fake: the discriminator's scores. In a generator step `on_real` is that of the fakes unless the
+            loss is paired.
     """
-    if not method.lazy_due(batch.draws.number):
-        return {}
-    weight = method.options.r2 * method.options.r1_every
-    return {"d_r2": weight * gradient_penalties.r2(method.scorer(batch.y_fake, batch.draws), batch.fake)}
+
+    real: Tensor
+    y: Tensor
+    fake: Tensor
+    draws: Draws
+    on_real: Scores
+    on_fake: Scores
+
+    @property
+    def y_fake(self) -> Tensor:
+        """Labels that the fakes were made for, int64 (F,)."""
+        return self.y[: len(self.fake)]
 
 
-def gradient_penalty(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """Gulrajani's penalty between each fake and the real image of its row."""
+Term = Callable[[Any, DiscriminatorBatch], Losses]  # of an `AdversarialMethod` and a batch
+
+
+def gradient_penalty(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
+    """E (|gradient| - 1)^2 at random points between pairs of real and fake images, both (B, C, H, W).
+
+    One uniform share a pair, from `draws`. Multiply by lambda (10 in the paper). Source: Gulrajani 2017, equation 3.
+    """
+    share = draws.take(torch.rand, (len(real), 1, 1, 1))
+    between = torch.lerp(fake.detach().to(real.dtype), real, share)
+    lengths = torch.linalg.vector_norm(slopes(score, between), dim=1)
+    penalty: Tensor = (lengths - 1).square().mean()
+    return penalty
+
+
+def _gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
     real, score = batch.real[: len(batch.fake)], method.scorer(batch.y_fake, batch.draws)
-    penalty = gradient_penalties.gradient_penalty(score, real, batch.fake, batch.draws)
-    return {"d_gp": method.options.gp * penalty}
+    return {"d_gp": method.options.gp * gradient_penalty(score, real, batch.fake, batch.draws)}
 
 
-def consistency_term(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """Wei's CT term: the pass that the loss uses against one more, with other dropout."""
+def clip_weights(module: nn.Module, bound: float) -> None:
+    """Force every weight into [-bound, bound], in place; 0: none. Source: Arjovsky 2017, algorithm 1 (bound 0.01)."""
+    tensors: list[Tensor] = list(module.parameters()) if bound else []
+    if tensors:
+        with torch.no_grad():
+            torch._foreach_clamp_min_(tensors, -bound)
+            torch._foreach_clamp_max_(tensors, bound)
+
+
+def consistency_term(
+    score: Tensor, score_again: Tensor, features: Tensor, features_again: Tensor, margin: float = 0.0
+) -> Tensor:
+    """E max(0, d(D(x'), D(x'')) + 0.1 d(features', features'') - margin), over two passes with different dropout.
+
+    score: (B,); features: (B, F), of the last layer but one; d is the squared difference (mean over features), as in
+    the authors' code. Multiply by lambda (2). Source: Wei 2018 (CT-GAN), equation 4; its margin is 0 to 0.2.
+    """
+    apart = (score - score_again).square()
+    apart = apart + FEATURE_SHARE * (features.float() - features_again.float()).square().mean(1)
+    return F.relu(apart - margin).mean()
+
+
+def _consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
     again, once = method.score(batch.real, batch.y, batch.draws), batch.on_real
     if once.features is None or again.features is None:
         raise ValueError("the CT term needs the discriminator's features")
     first, second = method.real_score(once.adversarial), method.real_score(again.adversarial)
-    term = consistency.consistency_term(first, second, once.features, again.features)
-    return {"d_ct": method.options.ct * term}
+    return {"d_ct": method.options.ct * consistency_term(first, second, once.features, again.features)}
 
 
-def consistency_on_real(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """CR: real images and the same, changed."""
-    return {"d_cr": method.options.cr * _inconsistency(method, batch, real=True)}
+def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
+    """A random change that keeps what an image shows: a shift by up to 1/8 of the side and, if asked, a flip.
+
+    images: (B, C, H, W) in [-1, 1]. Source: Zhang 2020, section 3.1 (shift by up to 4 of 32 pixels, horizontal flip).
+    """
+    if flip:
+        mirrored = draws.take(torch.rand, (len(images), 1, 1, 1)) < 0.5
+        images = torch.where(mirrored, images.flip(3), images)
+    return translate(images, draws)
 
 
-def balanced_consistency(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """bCR: the same on real images and on fakes."""
-    real, fake = (_inconsistency(method, batch, real) for real in (True, False))
-    return {"d_bcr": method.options.bcr * (real + fake)}
+def inconsistency(method: Any, batch: DiscriminatorBatch, images: Tensor, scores: Scores) -> Tensor:
+    """E (D(x) - D(T(x)))^2 of the batch's real images or its fakes, whose scores are known.
+
+    Source: Zhang 2020 (CR), equation 6 with the final layer only, as their experiments have it; on real images. bCR
+    (Zhao 2021, algorithm 1) has the term on fakes as well.
+    """
+    changed = change(images, batch.draws, method.options.cr_flip)
+    score = method.scorer(batch.y[: len(images)], batch.draws)
+    return F.mse_loss(score(changed), method.real_score(scores.adversarial))
 
 
-def _inconsistency(method: Scoring, batch: DiscriminatorBatch, real: bool) -> Tensor:
-    images, y, scores = (
-        (batch.real, batch.y, batch.on_real) if real else (batch.fake, batch.y_fake, batch.on_fake)
-    )
-    changed = consistency.change(images, batch.draws, method.options.cr_flip)
-    score = method.scorer(y, batch.draws)
-    return consistency.consistency(method.real_score(scores.adversarial), score(changed))
+def _consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
+    return {"d_cr": method.options.cr * inconsistency(method, batch, batch.real, batch.on_real)}
 
 
-def lecam_term(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """LeCam: towards the anchors, which then move on; they are part of the run's state."""
+def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
+    real = inconsistency(method, batch, batch.real, batch.on_real)
+    return {"d_bcr": method.options.bcr * (real + inconsistency(method, batch, batch.fake, batch.on_fake))}
+
+
+def lecam(real: Tensor, fake: Tensor, anchors: Tensor) -> Tensor:
+    """E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2 for anchors (a_real, a_fake). Multiply by lambda (0.3).
+
+    Source: Tseng 2021, section 3 (R_LC). The authors' code cuts each difference off at 0; the paper does not.
+    """
+    return (real - anchors[1]).square().mean() + (fake - anchors[0]).square().mean()
+
+
+def _lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """The anchors are moving averages of both sides' mean scores; they begin as the first ones and are saved.
+
+    Source: Tseng 2021, section 3 (the authors' code starts from a constant and waits).
+    """
     real, fake = (method.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
-    now = method.context.ranks.mean(lecam.mean_scores(real, fake))
-    anchors = lecam.updated_anchors(method.buffers.get("lecam"), now)
+    now = method.context.ranks.mean(torch.stack([real.mean(), fake.mean()]).float())
+    before = method.buffers.get("lecam")
+    anchors = now if before is None else torch.lerp(now, before.to(now.device), ANCHOR_DECAY)
     method.buffers["lecam"] = anchors
-    return {"d_lecam": method.options.lecam * lecam.lecam(real, fake, anchors)}
+    return {"d_lecam": method.options.lecam * lecam(real, fake, anchors)}
 
 
 def auxiliary(classes: Tensor, y: Tensor) -> Tensor:
     """Cross-entropy of the auxiliary classifier, (B, num_classes) logits against int64 (B,) labels.
 
-    Source: Odena 2017 (ACGAN), equation 3; both players minimise it, on real images and on fakes.
+    Source: Odena 2017 (ACGAN), equation 3; both networks minimise it, on real images and on fakes.
     """
     return F.cross_entropy(classes.float(), y)
 
 
-def auxiliary_of_discriminator(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """The auxiliary classifier on real images and on fakes, where there is one (Odena 2017)."""
+def _auxiliary_of_discriminator(method: Any, batch: DiscriminatorBatch) -> Losses:
     if batch.on_real.classes is None or batch.on_fake.classes is None:
         return {}
     both = auxiliary(batch.on_real.classes, batch.y) + auxiliary(batch.on_fake.classes, batch.y_fake)
     return {"d_classes": method.scaled(method.options.aux_weight * both)}
 
 
-def auxiliary_of_generator(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """Fakes should be classified as the class that they were made for."""
+def _auxiliary_of_generator(method: Any, batch: DiscriminatorBatch) -> Losses:
     if batch.on_fake.classes is None:
         return {}
     loss = auxiliary(batch.on_fake.classes, batch.y_fake)
@@ -143,29 +185,18 @@ def generator_id(fake: Tensor, made_by: Tensor) -> Tensor:
     return F.cross_entropy(fake[:, :-1], made_by)
 
 
-def generator_id_term(method: Scoring, batch: DiscriminatorBatch) -> Losses:
-    """Each generator's images should be recognised as its own (Hoang 2018)."""
-    count = method.generator.num_generators
-    loss = generator_id(batch.on_fake.adversarial, made_by(batch.fake, count))
-    return {"g_identity": method.options.generator_id_weight * loss}
+def _generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
+    own = made_by(batch.fake, method.generator.num_generators)
+    return {"g_identity": method.options.generator_id_weight * generator_id(batch.on_fake.adversarial, own)}
 
 
 # Option -> term. The order is that of their draws from the step's stream: to change it changes results.
 DISCRIMINATOR: Mapping[str, Term] = {
-    "r2": r2,
-    "gp": gradient_penalty,
-    "ct": consistency_term,
-    "cr": consistency_on_real,
-    "bcr": balanced_consistency,
-    "lecam": lecam_term,
-    "aux_weight": auxiliary_of_discriminator,
+    "gp": _gradient_penalty,
+    "ct": _consistency_term,
+    "cr": _consistency,
+    "bcr": _balanced_consistency,
+    "lecam": _lecam,
+    "aux_weight": _auxiliary_of_discriminator,
 }
-GENERATOR: Mapping[str, Term] = {
-    "aux_weight": auxiliary_of_generator,
-    "generator_id_weight": generator_id_term,
-}
-
-
-def asked_for(table: Mapping[str, Term], options: object) -> list[Term]:
-    """The terms whose option is not zero."""
-    return [term for name, term in table.items() if getattr(options, name, 0)]
+GENERATOR: Mapping[str, Term] = {"aux_weight": _auxiliary_of_generator, "generator_id_weight": _generator_id}

@@ -1,50 +1,71 @@
-"""Per-class PCA as a generator: no network, no training steps; what a linear model of the pixels can do."""
+"""Generators that are fitted to each class in closed form, without training steps: PCA and probabilistic PCA."""
 
+import abc
 import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gangda.config.architectures import PcaSpec
+from gangda.config.architectures import PcaSpec, PpcaSpec
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
-from gangda.zoo.base import DEFAULT_OPTIONS, Draws, Generator, Networks
+from gangda.zoo.base import Generator, Latents, Networks
 
 
-class PcaGenerator(Generator):
-    """x = mean_y + sum_i z_i sigma_yi u_yi, clipped to [-1, 1], with z standard normal.
+class ComponentsGenerator(Generator, abc.ABC):
+    """Base: x = mean_y + sum_i z_i w_yi, clipped to [-1, 1], with z standard normal.
 
-    Buffers: mean (K, D), basis (K, n, D) whose rows are sigma_yi u_yi (zero rows where a class has too few images).
-    Source: principal components (Hotelling 1933); the Gaussian is ours.
+    Buffers: `mean` (K, D), and the w_yi (K, n, D) under the name of the subclass; rows that a class is too small for
+    are zero.
     """
 
     conditional = True
     mean: Tensor
-    basis: Tensor
+    directions: str  # name of the buffer of the w_yi
 
     def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         size = math.prod(image_shape)
-        self.latent_dim, self.num_classes, self.image_shape = min(components, size), num_classes, image_shape
+        self.components, self.num_classes, self.image_shape = min(components, size), num_classes, image_shape
+        self.latent_dim = self.components
         self.register_buffer("mean", torch.zeros(num_classes, size))
-        self.register_buffer("basis", torch.zeros(num_classes, self.latent_dim, size))
+        self.register_buffer(self.directions, torch.zeros(num_classes, self.components, size))
 
     def fit(self, images: LabelledImages) -> None:
-        """Take the components of each class from its own images in [-1, 1]; sigma with n - 1 in the denominator."""
+        """Fit each class to its own images in [-1, 1]; a class of n images has at most n - 1 components."""
         for label, x in enumerate(images_by_class(images)):
-            if len(x) == 0:
-                continue
-            self.mean[label] = x.mean(0)
-            _, sigma, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
-            count = min(self.latent_dim, len(x) - 1)
-            self.basis[label, :count] = (sigma[:count, None] * rows[:count]) / max(1, len(x) - 1) ** 0.5
+            if len(x):
+                self.mean[label] = x.mean(0)
+                _, singular, rows = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+                self.fit_class(label, singular, rows, min(self.components, len(x) - 1), len(x))
+
+    @abc.abstractmethod
+    def fit_class(self, label: int, singular: Tensor, rows: Tensor, count: int, n: int) -> None:
+        """Set `count` directions of a class of n images from the singular values and right vectors, float64."""
+
+    def combined(self, z: Tensor, y: Tensor) -> Tensor:
+        """z (B, n), y (B,) -> mean_y + sum_i z_i w_yi, (B, D)."""
+        directions: Tensor = getattr(self, self.directions)
+        return self.mean[y] + torch.bmm(z.unsqueeze(1), directions[y]).squeeze(1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
-        """(B, n), (B,) -> (B, C, H, W) in [-1, 1]."""
-        flat = self.mean[y] + torch.bmm(z.flatten(0, -2).unsqueeze(1), self.basis[y]).squeeze(1)
-        images: Tensor = flat.clamp(-1, 1).unflatten(1, self.image_shape)
-        return images
+        """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
+        return self.combined(z.flatten(0, -2), y).clamp(-1, 1).unflatten(1, self.image_shape)  # type: ignore[no-any-return]
+
+
+class PcaGenerator(ComponentsGenerator):
+    """w_yi = sigma_yi u_yi, the principal components scaled by their standard deviations (n - 1 in the denominator).
+
+    Source: principal components (Hotelling 1933); the Gaussian is ours.
+    """
+
+    directions = "basis"
+    basis: Tensor
+
+    def fit_class(self, label: int, singular: Tensor, rows: Tensor, count: int, n: int) -> None:
+        """See the base."""
+        self.basis[label, :count] = (singular[:count, None] * rows[:count]) / max(1, n - 1) ** 0.5
 
 
 class PcaReconstructor(PcaGenerator):
@@ -92,20 +113,13 @@ class PcaReconstructor(PcaGenerator):
         """Training images of each class."""
         return tuple(torch.diff(self.ends, prepend=self.ends.new_zeros(1)).tolist())
 
-    def draws(
-        self,
-        label: int,
-        first: int,
-        count: int,
-        rng: torch.Generator,
-        options: SamplerOptions = DEFAULT_OPTIONS,
-    ) -> Draws:
-        """The coordinates of training images `first`, ... of a class; after the last they begin again."""
+    def latents(self, label: int, rows: range, rng: torch.Generator, options: SamplerOptions) -> Latents:
+        """The coordinates of the class's training images number `rows`; after the last they begin again."""
         has = self.available[label]
         if has == 0:
-            return Draws(torch.zeros(count, self.latent_dim))
-        places = torch.arange(first, first + count, device=self.ends.device) % has + self.ends[label] - has
-        return Draws(self.codes[places].cpu(), self.rows[places].cpu())
+            return Latents(torch.zeros(len(rows), self.latent_dim))
+        places = torch.arange(rows.start, rows.stop, device=self.ends.device) % has + self.ends[label] - has
+        return Latents(self.codes[places].cpu(), self.rows[places].cpu())
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, n), (B,) -> (B, C, H, W) in [-1, 1], in full precision: what is lost is lost to the components."""
@@ -113,10 +127,51 @@ class PcaReconstructor(PcaGenerator):
             return super().forward(z, y)
 
 
+class PpcaGenerator(ComponentsGenerator):
+    """Probabilistic PCA: x = W_y z + mean_y + e, clipped to [-1, 1]; z and e / sigma_y are standard normal.
+
+    The generator's z holds both: the first n entries are the model's z, the other D its noise e / sigma_y. Clipping
+    halves the noise of pixels that are black (or white) in every image. Buffer: sigma (K,), too.
+    Source: Tipping and Bishop 1999, equation 2.
+    """
+
+    directions = "weight"
+    weight: Tensor
+    sigma: Tensor
+
+    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(components, image_shape, num_classes)
+        self.latent_dim = self.components + math.prod(image_shape)
+        self.register_buffer("sigma", torch.zeros(num_classes))
+
+    def fit_class(self, label: int, singular: Tensor, rows: Tensor, count: int, n: int) -> None:
+        """Maximise the likelihood of a class.
+
+        With the eigenvalues l_1 >= l_2 >= ... of the covariance (n in its denominator, as the likelihood has it),
+        sigma^2 is the mean of the D - q discarded ones, zeros included, and W = U (L - sigma^2)^(1/2), the rotation
+        left out. Source: Tipping and Bishop 1999, equations 7 and 8.
+        """
+        eigenvalues = singular.square() / n
+        variance = eigenvalues[count:].sum() / max(1, self.mean.shape[1] - count)
+        scale = (eigenvalues[:count] - variance).clamp(min=0).sqrt()
+        self.weight[label, :count] = scale[:, None] * rows[:count]
+        self.sigma[label] = variance.sqrt()
+
+    def combined(self, z: Tensor, y: Tensor) -> Tensor:
+        """z (B, n + D), y (B,) -> (B, D), the noise included."""
+        inner, noise = z[:, : self.components], z[:, self.components :]
+        return super().combined(inner, y) + self.sigma[y].unsqueeze(1) * noise
+
+
 def build(spec: PcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
     """A generator that is still to be fitted."""
     kind = PcaReconstructor if spec.reconstruct else PcaGenerator
     return Networks(kind(spec.components, image_shape, num_classes))
+
+
+def build_ppca(spec: PpcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """A generator that is still to be fitted."""
+    return Networks(PpcaGenerator(spec.components, image_shape, num_classes))
 
 
 def images_by_class(images: LabelledImages) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from gangda.config.architectures import AcganSpec
-from gangda.zoo.base import Networks, Scores
+from gangda.zoo.base import Scores, pair
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.blocks import ScoreTrunk
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
@@ -52,9 +52,4 @@ class AuxiliaryDiscriminator(Discriminator):
         return Scores(self.score(h), classes=self.classes(h).float(), features=h)
 
 
-def build(spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks for (C, H, W) images of `num_classes` classes."""
-    return Networks(
-        LabelledNoiseGenerator(spec, image_shape, num_classes),
-        AuxiliaryDiscriminator(spec, image_shape, num_classes),
-    )
+build = pair(LabelledNoiseGenerator, AuxiliaryDiscriminator)

@@ -145,8 +145,7 @@ class ResidualDiscriminator(Discriminator):
         for i, block in enumerate(self.blocks):
             x = block(x)
             x = self.attention(x) if i == self.attended else x
-        scores: Scores = self.head(F.relu(x).sum((2, 3)).float(), y)
-        return scores
+        return self.head(F.relu(x).sum((2, 3)).float(), y)
 
 
 def build(spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import CdcganSpec
-from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.base import Generator, Scores, pair
 from gangda.zoo.layers.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
 from gangda.zoo.layers.heads import Discriminator, ProjectionHead
 
@@ -35,23 +35,18 @@ class ConditionalGenerator(Generator):
             [batch_norm(width, num_classes, self.norms_know_class) for width in widths]
         )
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
-        self.more = nn.ModuleList([self._more_convs(b, spec.depth - 1) for b in widths[1:]])
-
-    def _more_convs(self, channels: int, count: int) -> "_MoreConvs":
-        return _MoreConvs(
-            [batch_norm(channels, self.num_classes, self.norms_know_class) for _ in range(count)], channels
+        self.more = nn.ModuleList(
+            [_MoreConvs(b, spec.depth - 1, num_classes, self.norms_know_class) for b in widths[1:]]
         )
 
     def first(self, z: Tensor, y: Tensor) -> Tensor:
         """The smallest plane, (B, 4w, base, base)."""
-        x: Tensor = self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))
-        return x
+        return self.linear(z.flatten(0, -2)).unflatten(1, (-1, self.base, self.base))  # type: ignore[no-any-return]
 
     def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
         """Double the side for the i-th time."""
         x = torch.relu_(self.norms[i + 1](self.ups[i](x), y))
-        more: Tensor = self.more[i](x, y)
-        return more
+        return self.more[i](x, y)  # type: ignore[no-any-return]
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
@@ -62,10 +57,11 @@ class ConditionalGenerator(Generator):
 
 
 class _MoreConvs(nn.Module):
-    """One 3x3 convolution with ReLU for each of the norms."""
+    """So many 3x3 convolutions, each with batch norm and ReLU."""
 
-    def __init__(self, norms: list[nn.Module], channels: int) -> None:
+    def __init__(self, channels: int, count: int, num_classes: int, conditional: bool) -> None:
         super().__init__()
+        norms = [batch_norm(channels, num_classes, conditional) for _ in range(count)]
         self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in norms])
         self.norms = nn.ModuleList(norms)
 
@@ -90,13 +86,7 @@ class ProjectionDiscriminator(Discriminator):
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
-        scores: Scores = self.head(self.trunk(x), y)
-        return scores
+        return self.head(self.trunk(x), y)
 
 
-def build(spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks for (C, H, W) images of `num_classes` classes."""
-    return Networks(
-        ConditionalGenerator(spec, image_shape, num_classes),
-        ProjectionDiscriminator(spec, image_shape, num_classes),
-    )
+build = pair(ConditionalGenerator, ProjectionDiscriminator)

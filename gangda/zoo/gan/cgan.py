@@ -1,11 +1,13 @@
 """The conditional GAN of Mirza and Osindero 2014, fully connected."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.presets import CganSpec
-from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.base import Generator, Scores, pair
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 from gangda.zoo.layers.mlp import Maxout, init_small
 
@@ -59,14 +61,4 @@ class MirzaDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build(spec: CganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks with small weights, and biases of 0."""
-    networks = Networks(
-        MirzaGenerator(spec, image_shape, num_classes), MirzaDiscriminator(spec, image_shape, num_classes)
-    )
-    for network in networks.modules().values():
-        init_small(network)
-        for layer in network.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.zeros_(layer.bias)
-    return networks
+build = pair(MirzaGenerator, MirzaDiscriminator, partial(init_small, zero_bias=True))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import DcganSpec
-from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.base import Generator, Scores, pair
 from gangda.zoo.layers.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 
@@ -41,7 +41,7 @@ class DcganGenerator(Generator):
 class DcganDiscriminator(Discriminator):
     """Strided 4x4 convolutions with LeakyReLU 0.2 and, but for the first, batch norm; then one score."""
 
-    def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.width, doublings - 1)]
@@ -58,9 +58,4 @@ class DcganDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build(spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks, initialised as in the paper."""
-    networks = Networks(DcganGenerator(spec, image_shape, num_classes), DcganDiscriminator(spec, image_shape))
-    for network in networks.modules().values():
-        init_normal(network)
-    return networks
+build = pair(DcganGenerator, DcganDiscriminator, init_normal)  # as in the paper

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gangda.config.architectures import MadganSpec
-from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.base import Generator, Scores, pair
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
 
@@ -45,10 +45,8 @@ class GeneratorEnsemble(ConditionalGenerator):
         images: Tensor = super().forward(z, y if self.conditional else torch.zeros_like(y))
         return images
 
-    def select(self, k: int) -> Generator:
-        """The k-th generator as a network of its own (it shares no memory with the ensemble)."""
-        if not 0 <= k < self.num_generators:
-            raise IndexError(f"generator {k} of {self.num_generators}")
+    def alone(self, k: int) -> Generator:
+        """The k-th generator as a network of its own."""
         alone = copy.deepcopy(self).requires_grad_(False)
         alone.num_generators = 1
         for layer in alone.modules():
@@ -152,9 +150,4 @@ class IdentityDiscriminator(nn.Module):
         return Scores(torch.cat([whose, real + match], dim=1), features=h, unconditional=unconditional)
 
 
-def build(spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks for (C, H, W) images of `num_classes` classes."""
-    return Networks(
-        GeneratorEnsemble(spec, image_shape, num_classes),
-        IdentityDiscriminator(spec, image_shape, num_classes),
-    )
+build = pair(GeneratorEnsemble, IdentityDiscriminator)

@@ -6,7 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gangda.config.architectures import SaganSpec
-from gangda.zoo.base import Networks, Scores
+from gangda.zoo.base import Scores, pair
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.attention import SelfAttention
 from gangda.zoo.layers.blocks import grid_plan, leaky, same_convs, stages
@@ -17,13 +17,15 @@ from gangda.zoo.layers.spectral_norm import add_spectral_norm
 class AttentiveGenerator(ConditionalGenerator):
     """Conditional batch norm, and attention after the first doubling: at 14x14 of 28, at 16x16 of 32 and 64.
 
-    Source: Zhang 2019, sections 3-4, where attention serves middle and high resolutions best. Departure: transposed
-    convolutions as in DCGAN, not residual blocks.
+    Spectral norm here too. Source: Zhang 2019, sections 3-4, where attention serves middle and high resolutions best.
+    Departure: transposed convolutions as in DCGAN, not residual blocks.
     """
 
     def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.attention = SelfAttention(cast(nn.ConvTranspose2d, self.ups[0]).out_channels, pool=2)
+        if spec.spectral_norm:
+            add_spectral_norm(self, embeddings=False)
 
     def stage(self, i: int, x: Tensor, y: Tensor) -> Tensor:
         """Double the side for the i-th time; attend after the first."""
@@ -58,13 +60,7 @@ class AttentiveDiscriminator(Discriminator):
                 x = self.attention(x)
             for conv in cast(nn.ModuleList, convs):
                 x = leaky(conv(x))
-        scores: Scores = self.head(x.sum((2, 3)).float(), y)
-        return scores
+        return self.head(x.sum((2, 3)).float(), y)
 
 
-def build(spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks; spectral norm in the generator too, as section 3 of the paper has it."""
-    generator = AttentiveGenerator(spec, image_shape, num_classes)
-    if spec.spectral_norm:
-        add_spectral_norm(generator, embeddings=False)
-    return Networks(generator, AttentiveDiscriminator(spec, image_shape, num_classes))
+build = pair(AttentiveGenerator, AttentiveDiscriminator)

@@ -1,5 +1,7 @@
 """The last layers of the discriminators, and whether they score a batch as a whole."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from gangda.zoo.base import Scores
@@ -10,6 +12,8 @@ BATCHWISE = (nn.BatchNorm1d, nn.BatchNorm2d, MinibatchStdDev)  # layers where im
 
 class Discriminator(nn.Module):
     """Scores images: `forward(x, y)`, x (B, C, H, W) in [-1, 1], y int64 (B,) -> `Scores`."""
+
+    __call__: Callable[..., Scores]
 
     @property
     def separate_batches(self) -> bool:
@@ -40,6 +44,8 @@ class ProjectionHead(nn.Module):
     `forward(h, y)`: h (B, F), y int64 (B,) -> `Scores` with adversarial, unconditional (B,), float32, and the features.
     Source: Miyato and Koyama 2018, equation 3.
     """
+
+    __call__: Callable[..., Scores]
 
     def __init__(self, features: int, num_classes: int, spread: bool = False) -> None:
         super().__init__()

@@ -52,8 +52,10 @@ class Maxout(nn.Module):
         return F.dropout(largest, self.dropout, self.training)
 
 
-def init_small(module: nn.Module) -> None:
+def init_small(module: nn.Module, zero_bias: bool = False) -> None:
     """Weights of linear layers from N(0, 0.05) at most, as in Goodfellow's configuration: maxout diverges otherwise."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, 0.0, min(0.05, layer.weight.shape[1] ** -0.5))
+            if zero_bias:
+                nn.init.zeros_(layer.bias)

@@ -129,11 +129,9 @@ class ReferenceGenerator(Wrapped):
             for norm in norms:
                 norm.recording, norm.kept = False, None
 
-    def select(self, k: int) -> Generator:
+    def alone(self, k: int) -> Generator:
         """The k-th generator; all K are computed for its images, since they share the reference batch."""
-        if not 0 <= k < self.num_generators:
-            raise IndexError(f"generator {k} of {self.num_generators}")
-        return self if self.num_generators == 1 else SelectedGenerator(self, k)
+        return SelectedGenerator(self, k)
 
 
 class SelectedGenerator(Wrapped):

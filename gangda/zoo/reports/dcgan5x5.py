@@ -58,12 +58,8 @@ class FiveByFiveGenerators(Generator):
         images = mirrored(torch.tanh(self.ups[-1](x))).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
         return crop(images, *self.image_shape[1:])
 
-    def select(self, k: int) -> Generator:
-        """The k-th generator as a network of its own (it shares no memory with the others)."""
-        if not 0 <= k < self.num_generators:
-            raise IndexError(f"generator {k} of {self.num_generators}")
-        if self.num_generators == 1:
-            return self
+    def alone(self, k: int) -> Generator:
+        """The k-th generator as a network of its own."""
         alone = FiveByFiveGenerators(self.latent_dim, self.first_width, self.image_shape, self.num_classes)
         state = {
             name: tensor.chunk(self.num_generators)[k] if tensor.ndim else tensor

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.presets import SaganBatchnormSpec
-from gangda.zoo.base import Generator, Networks, Scores
+from gangda.zoo.base import Generator, Scores, pair
 from gangda.zoo.layers.attention import SelfAttention
 from gangda.zoo.layers.blocks import crop, leaky, pad
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
@@ -46,7 +46,7 @@ class SaganBatchnormDiscriminator(Discriminator):
     Source: report R2 (128, 256, 512 channels).
     """
 
-    def __init__(self, spec: SaganBatchnormSpec, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, spec: SaganBatchnormSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__()
         widths = (image_shape[0], 128, 256, 512)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
@@ -63,9 +63,6 @@ class SaganBatchnormDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build(spec: SaganBatchnormSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """Fresh networks with PyTorch's own initialisation (the report names none)."""
-    return Networks(
-        SaganBatchnormGenerator(spec, image_shape, num_classes),
-        SaganBatchnormDiscriminator(spec, image_shape),
-    )
+build = pair(
+    SaganBatchnormGenerator, SaganBatchnormDiscriminator
+)  # PyTorch's initialisation: the report names none

@@ -1,12 +1,15 @@
 """DiffAugment, LeCam and consistency against values worked by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from training_setup import draws
 
 from gangda.config.catalog import POLICIES
-from gangda.training.adversarial import consistency, lecam
+from gangda.training.adversarial import regularisers
 from gangda.training.adversarial.diffaugment import augment, colour, cutout, cutout_probability, translate
+from gangda.zoo.base import Scores
 
 
 def test_translate_moves_whole_pixels_and_keeps_gradients():
@@ -72,34 +75,54 @@ def test_policies_keep_the_shape_draw_from_the_stream_and_let_gradients_through(
     assert images.grad.abs().sum() > 0
 
 
-def test_consistency_of_scores():
-    assert float(
-        consistency.consistency(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))
-    ) == pytest.approx((1 + 4) / 2)
-
-
 def test_change_flips_only_if_asked():
     images = torch.full((64, 1, 8, 8), -1.0)
     images[:, :, :, 1] = 1.0
     columns = lambda changed: set((changed[:, 0, 4] > 0).nonzero()[:, 1].tolist())  # noqa: E731
-    assert columns(consistency.change(images, draws())) == {0, 1, 2}
-    assert columns(consistency.change(images, draws(), flip=True)) == {0, 1, 2, 5, 6, 7}
+    assert columns(regularisers.change(images, draws())) == {0, 1, 2}
+    assert columns(regularisers.change(images, draws(), flip=True)) == {0, 1, 2, 5, 6, 7}
 
 
 def test_ct_term():
     # Rows: (1 - 0)^2 + 0.1 * (0 + 4) / 2 = 1.2 and (3 - 1)^2 + 0 = 4; margin 2 leaves (0 + 2) / 2.
     score, again = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0])
     features, others = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
-    assert float(consistency.consistency_term(score, again, features, others)) == pytest.approx((1.2 + 4) / 2)
-    assert float(consistency.consistency_term(score, again, features, others, 2.0)) == pytest.approx(1.0)
+    assert float(regularisers.consistency_term(score, again, features, others)) == pytest.approx(
+        (1.2 + 4) / 2
+    )
+    assert float(regularisers.consistency_term(score, again, features, others, 2.0)) == pytest.approx(1.0)
 
 
 def test_lecam_anchors_and_penalty():
+    method = SimpleNamespace(
+        options=SimpleNamespace(lecam=0.5),
+        context=draws().context,
+        buffers={},
+        real_score=lambda scores: scores,
+    )
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-1.0, -2.0])
-    first = lecam.updated_anchors(None, lecam.mean_scores(real, fake))
-    assert first.tolist() == [2.0, -1.5]
-    second = lecam.updated_anchors(first, lecam.mean_scores(real + 1, fake))
-    assert second.tolist() == pytest.approx([0.99 * 2 + 0.01 * 3, -1.5])
+
+    def term(real):
+        batch = SimpleNamespace(on_real=Scores(real), on_fake=Scores(fake))
+        return float(regularisers.DISCRIMINATOR["lecam"](method, batch)["d_lecam"])
+
     # Real scores to the fakes' anchor and the reverse.
     expected = ((1 + 1.5) ** 2 + (3 + 1.5) ** 2) / 2 + ((-1 - 2) ** 2 + (-2 - 2) ** 2) / 2
-    assert float(lecam.lecam(real, fake, first)) == pytest.approx(expected)
+    assert term(real) == pytest.approx(0.5 * expected)
+    assert method.buffers["lecam"].tolist() == [2.0, -1.5]
+    term(real + 1)
+    assert method.buffers["lecam"].tolist() == pytest.approx([0.99 * 2 + 0.01 * 3, -1.5])
+
+
+@pytest.mark.parametrize(("name", "expected"), [("cr", 0.25), ("bcr", 0.25 + 1.0)])
+def test_consistency_terms_compare_scores_of_changed_images(name, expected):
+    """A score that knows the batch alone: 0.5 for changed images, whose scores were 0 (real) and 1.5 (fake)."""
+    method = SimpleNamespace(
+        options=SimpleNamespace(cr=1.0, bcr=1.0, cr_flip=False),
+        scorer=lambda y, drawn: lambda images: torch.full((len(images),), 0.5),
+        real_score=lambda scores: scores,
+    )
+    images, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
+    scores = Scores(torch.zeros(4)), Scores(torch.full((2,), 1.5))
+    batch = regularisers.DiscriminatorBatch(images, y, images[:2], draws(), *scores)
+    assert float(regularisers.DISCRIMINATOR[name](method, batch)[f"d_{name}"]) == pytest.approx(expected)

@@ -14,7 +14,7 @@ from training_setup import configured, method_with, networks_of
 from gangda.config import architectures, catalog
 from gangda.config.methods import AdversarialOptions, options_class
 from gangda.runtime.seeding import seed_device, torch_stream
-from gangda.training.adversarial.batch import DiscriminatorBatch
+from gangda.training.adversarial.regularisers import DiscriminatorBatch
 from gangda.training.image_batches import ResidentImages, batches
 from gangda.training.loop import steps
 from gangda.training.state import new_state

@@ -5,6 +5,7 @@ from sklearn.decomposition import PCA
 
 from gangda.config.architectures import PcaSpec
 from gangda.data.images import real_images
+from gangda.zoo.base import DEFAULT_OPTIONS
 from gangda.zoo.closed_form.pca import build
 
 
@@ -48,11 +49,14 @@ def test_reconstructions_are_projections_on_the_leading_components(blobs):
         real = blobs.pixels[rows].reshape(-1, 64) / 127.5 - 1
         reference = PCA(6).fit(real)
         expected = reference.inverse_transform(reference.transform(real)).clip(-1, 1)
-        draws = generator.draws(label, 0, 40, torch.Generator())
+        draws = generator.latents(label, range(40), torch.Generator(), DEFAULT_OPTIONS)
         images = generator.sample(torch.full((40,), label), draws.noise)
         assert images.flatten(1).numpy() == pytest.approx(expected, abs=1e-4)
         assert draws.parents.tolist() == blobs.row_id[rows].tolist()
-    wrapped, all_ = generator.draws(2, 38, 4, None), generator.draws(2, 0, 40, None)
+    wrapped, all_ = (
+        generator.latents(2, range(38, 42), None, DEFAULT_OPTIONS),
+        generator.latents(2, range(40), None, DEFAULT_OPTIONS),
+    )
     assert torch.equal(wrapped.noise, all_.noise[[38, 39, 0, 1]])
     assert torch.equal(wrapped.parents, all_.parents[[38, 39, 0, 1]])
 
@@ -63,13 +67,13 @@ def test_all_components_give_the_images_back(blobs):
     assert generator.available == tuple(few.counts().tolist())
     for label in range(4):
         real = few.pixels[few.labels == label].transpose(0, 3, 1, 2) / 127.5 - 1
-        z = generator.draws(label, 0, len(real), None).noise
+        z = generator.latents(label, range(len(real)), None, DEFAULT_OPTIONS).noise
         assert generator(z, torch.full((len(real),), label)).numpy() == pytest.approx(real, abs=1e-4)
 
 
 def test_reconstructions_do_not_lose_to_short_numbers(blobs):
     generator = fit(PcaSpec(components=6, reconstruct=True), blobs)
-    z, y = generator.draws(0, 0, 8, None).noise, torch.zeros(8, dtype=torch.int64)
+    z, y = generator.latents(0, range(8), None, DEFAULT_OPTIONS).noise, torch.zeros(8, dtype=torch.int64)
     with torch.autocast("cpu", torch.bfloat16):
         short = generator(z, y)
     assert torch.equal(short, generator(z, y))

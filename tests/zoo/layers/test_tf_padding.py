@@ -11,8 +11,17 @@ from gangda.zoo.layers.tf_padding import (
     MirroredConvTranspose2d,
     init_glorot,
     mirrored,
-    same_padding,
 )
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Zeros before and after a side of `size` pixels, so that a convolution leaves ceil(size / stride).
+
+    Where the sum is odd the one more comes after: a 5x5 convolution of stride 2 on an even side has 1 and 2.
+    Source: TensorFlow's documentation of `tf.nn.convolution`, padding="SAME".
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def test_padding_as_tensorflow_documents_it():
