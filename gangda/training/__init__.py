@@ -27,13 +27,8 @@ from gangda.training.worker_ranks import run_worker
 from gangda.zoo.networks import build_networks
 
 SCARCE = 20  # training images of a class below which generated images are expected to harm
-BUDGET = (
-    "steps",
-    "epochs",
-    "minutes",
-    "checkpoint_every",
-    "stop_when_collapsed",
-)  # --resume may change these
+# What --resume may change.
+BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")
 
 
 def train(

@@ -26,17 +26,13 @@ class ResidentImages:
         self.labels = torch.tensor(images.labels).to(context.device)
         self.seed, self.epoch, self.order = seed, -1, torch.empty(0, dtype=torch.int64)
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Batch of step 0, 1, ...: float32 (size, C, H, W) in [-1, 1] and int64 (size,). Epochs run into each other."""
-        return self.take(self.rows(step, size))
-
     def rows(self, step: int, size: int) -> Tensor:
-        """The rows of that batch, int64 (size,)."""
+        """The rows of batch 0, 1, ... of so many images, int64 (size,). Epochs run into each other."""
         start = step * size
         return torch.cat(list(self._rows(start, start + size)))
 
     def take(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """These rows as a batch."""
+        """These rows as a batch: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
         return to_float(self.pixels[rows]), self.labels[rows]
 
     def _rows(self, start: int, stop: int) -> Iterator[Tensor]:
@@ -55,13 +51,8 @@ def batches(
     images: ResidentImages, config: TrainConfig, share: Share | None = None
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
     """Batch number 0, 1, ... of real images (`share`: a rank's part of it)."""
-    recipe = config.recipe
-    if share is None and not recipe.curriculum and recipe.class_sampling == "natural":
-        return lambda number: images.batch(number, recipe.batch_size)
     rows = _row_numbers(images, config)
-    if share is None:
-        return lambda number: images.take(rows(number))
-    own = share.real.to(images.labels.device)
+    own = slice(None) if share is None else share.real.to(images.labels.device)
     return lambda number: images.take(rows(number)[own])
 
 

@@ -1,13 +1,12 @@
 """Options that do not go together: refused before any work is done."""
 
-import dataclasses
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 from gangda.config import catalog
-from gangda.config.schema import Recipe, TrainConfig
+from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.errors import UsageError
 from gangda.training import rank_batches
@@ -22,22 +21,6 @@ class Plan:
 
     config: TrainConfig
     images: LabelledImages
-    rules: ClassVar["tuple[Rule, ...]"] = ()  # those of the method
-
-    def facts(self) -> dict[str, object]:
-        """What the words may name."""
-        options = {
-            field.name: getattr(section, field.name)
-            for section in (self.config.recipe, self.config.method)
-            for field in dataclasses.fields(section)
-        }
-        own = {"arch": self.config.arch, "generators": self.generators, "min_batch_size": self.min_batch_size}
-        return {**options, **own, "steps": self.steps, "half": max(1, self.steps // 2)}
-
-    @property
-    def recipe(self) -> Recipe:
-        """How it is to be trained."""
-        return self.config.recipe
 
     @cached_property
     def networks(self) -> Networks:
@@ -55,68 +38,57 @@ class Plan:
         """Images that a batch must have for every generator to learn."""
         return self.generators * self.config.spec.min_batch_size
 
-    @property
+    @cached_property
     def steps(self) -> float:
         """Generator steps of the budget, which is filled in; infinite where the clock decides."""
         wanted = step_budget(self.config, len(self.images)).total_steps
         return float("inf") if wanted is None else wanted
 
-
-@dataclass(frozen=True)
-class Rule:
-    """What is refused, and what to say: the option, the reason, the nearest valid choice. `{...}` is of `facts`."""
-
-    broken: Callable[[Any], object]
-    words: str
-
-
-COMMON: tuple[Rule, ...] = (
-    Rule(
-        lambda plan: plan.min_batch_size > plan.recipe.batch_size,
-        "--generators {generators}: --batch-size {batch_size} is too small for {arch}; give at least {min_batch_size}",
-    ),
-    Rule(
-        lambda plan: plan.recipe.curriculum >= plan.steps,
-        "--curriculum {curriculum}: the run has {steps:.0f} steps "
-        "and would never see all images; "
-        "give at most {half:.0f}",
-    ),
-    Rule(
-        lambda plan: plan.recipe.lr_schedule == "cosine" and plan.config.budget.minutes is not None,
-        "--lr-schedule cosine: its end must be known in steps; give --steps or --epochs in place of --minutes",
-    ),
-)
+    def complaints(self) -> Iterator[str]:
+        """What is wrong: the option, the reason, the nearest valid choice."""
+        recipe, arch = self.config.recipe, self.config.arch
+        if self.min_batch_size > recipe.batch_size:
+            yield (
+                f"--generators {self.generators}: --batch-size {recipe.batch_size} is too small for {arch}; "
+                f"give at least {self.min_batch_size}"
+            )
+        if recipe.curriculum >= self.steps:
+            yield (
+                f"--curriculum {recipe.curriculum}: the run has {self.steps:.0f} steps and would never see all images; "
+                f"give at most {max(1, self.steps // 2):.0f}"
+            )
+        if recipe.lr_schedule == "cosine" and self.config.budget.minutes is not None:
+            yield (
+                "--lr-schedule cosine: its end must be known in steps; give --steps or --epochs in place of --minutes"
+            )
 
 
 def refuse_misfits(config: TrainConfig, images: LabelledImages) -> None:
-    """Look through the table.
+    """Check the options against the images and each other.
 
     Raises:
-        UsageError: the first rule that is broken.
+        UsageError: with the first complaint.
     """
-    method = catalog.builder("method", catalog.METHODS, config.spec.method)
-    plan = getattr(method, "plan", Plan)(config, images)
-    for rule in (*COMMON, *plan.rules):
-        if rule.broken(plan):
-            raise UsageError(rule.words.format(**plan.facts()))
+    method: Any = catalog.builder("method", catalog.METHODS, config.spec.method)
+    for complaint in method.plan(config, images).complaints():
+        raise UsageError(complaint)
 
 
 def refuse_uneven_shares(config: TrainConfig, images: LabelledImages, ranks: int) -> None:
-    """See that so many ranks can share a batch evenly, each with enough images of every generator.
+    """Check that so many ranks can share a batch evenly, each with enough images of every generator.
 
     Raises:
         UsageError: naming the nearest batch that they can share.
     """
-    if ranks == 1 or "recipe" not in config.method.sections:
+    if ranks == 1 or not config.images_per_step:
         return
     plan, batch = Plan(config, images), config.recipe.batch_size
     groups = max(map(rank_batches.groups_of, plan.networks.modules().values()))
     least = ranks * max(2, plan.min_batch_size)  # batch norm wants two
-    if batch >= least and rank_batches.fits(batch, plan.generators, groups, ranks):
-        return
-    nearest = rank_batches.nearest(max(batch, least), plan.generators, groups, ranks)
-    whole = " in whole groups of --minibatch-stddev" if groups > 1 else ""
-    raise UsageError(
-        f"--batch-size {batch}: {ranks} ranks cannot share it evenly{whole}; give {nearest}, or start another number "
-        "of ranks"
-    )
+    if batch < least or not rank_batches.fits(batch, plan.generators, groups, ranks):
+        nearest = rank_batches.nearest(max(batch, least), plan.generators, groups, ranks)
+        whole = " in whole groups of --minibatch-stddev" if groups > 1 else ""
+        raise UsageError(
+            f"--batch-size {batch}: {ranks} ranks cannot share it evenly{whole}; give {nearest}, or start another "
+            "number of ranks"
+        )

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from gangda.runtime.plain import to_plain
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -47,14 +49,11 @@ class TrainResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        plain = {**dataclasses.asdict(self), "run": str(self.run), "alarms": list(self.alarms)}
-        return {**plain, "images_per_second": self.images_per_second}
+        return {**to_plain(self), "run": str(self.run), "images_per_second": self.images_per_second}
 
     def recorded(self) -> dict[str, Any]:
         """Plain values for `run.json`, in the folder that they are about."""
-        return {
-            name: value for name, value in self.as_dict().items() if name not in ("run", "images_per_second")
-        }
+        return {name: to_plain(getattr(self, name)) for name in _RECORDED}
 
     @classmethod
     def from_recorded(cls, run: Path, values: Mapping[str, Any]) -> "TrainResult":
@@ -63,8 +62,10 @@ class TrainResult:
         Raises:
             KeyError: something is missing.
         """
-        names = [field.name for field in dataclasses.fields(cls) if field.name not in ("run", "alarms")]
-        return cls(run=run, alarms=tuple(values["alarms"]), **{name: values[name] for name in names})
+        return cls(run, **{**{name: values[name] for name in _RECORDED}, "alarms": tuple(values["alarms"])})
+
+
+_RECORDED = tuple(field.name for field in dataclasses.fields(TrainResult) if field.name != "run")
 
 
 def count_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from gangda.runtime.seeding import seed_for
 from gangda.runtime.signals import StopRequest
 from gangda.training import preview
 from gangda.training.budget import Stopwatch, step_budget
-from gangda.training.checkpoints import CheckpointManager, Stateful
+from gangda.training.checkpoints import Stateful, restore
 from gangda.training.loop import StepRecord
 from gangda.training.method import make_method
 from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
@@ -33,13 +33,9 @@ from gangda.zoo.base import Generator
 class TrainingRun:
     """One process's session of training in a folder that it holds locked: train, log, evaluate, save, stop.
 
-    Attributes:
-        config, images, validation, folder, context, fingerprint, reporter, stop: of the run.
-        budget: when it saves and ends.
-        checkpoints, logger, monitor: save and restore it, write its log, evaluate its samples.
-        clock: training time, earlier sessions included.
-        rollbacks: how often it went back to a checkpoint because a value was NaN or infinite. It changes the random
-            streams, so that the same does not happen again.
+    `clock` has the training time, earlier sessions included. `rollbacks` counts how often the run went back to a
+    checkpoint because a value was NaN or infinite; it changes the random streams, so that the same does not happen
+    again.
     """
 
     config: TrainConfig
@@ -53,7 +49,6 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         self.budget = step_budget(self.config, len(self.images))
-        self.checkpoints = CheckpointManager(self.folder, self.budget.is_regular, self.reporter)
         self._reset()
 
     def _reset(self) -> None:
@@ -132,12 +127,18 @@ class TrainingRun:
         self._reset()
         self.method = make_method(self.config, self.images, self.context)
         state = new_state(self.method, self.config)
-        self.checkpoints.restore(self._parts(state), regular=regular)
+        wanted = self.budget.is_regular if regular else None
+        restore(self.folder, self._parts(state), self.reporter, wanted)
         return state
 
     def _parts(self, state: TrainState) -> dict[str, Stateful]:
         """What a checkpoint holds."""
         return {"state": state, "logger": self.logger, "monitor": self.monitor, "run": self}
+
+    def _write_checkpoint(self, state: TrainState) -> None:
+        """Of the older checkpoints, the last few at regular steps are kept."""
+        values = {name: part.dump() for name, part in self._parts(state).items()}
+        self.folder.save_checkpoint(state.step, values, lasting=self.budget.is_regular)
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint: what belongs to none of the other parts."""
@@ -203,7 +204,7 @@ class TrainingRun:
         if evaluating:
             with self.clock.paused():
                 self.monitor.evaluate(state.ema, state.step)
-        self.checkpoints.save(state.step, self._parts(state))
+        self._write_checkpoint(state)
         if evaluating and self.config.budget.stop_when_collapsed and self.monitor.collapsed:
             self._save_model(state)
             self._write_result(state, finished=False)
@@ -227,7 +228,7 @@ class TrainingRun:
         self.folder.drop_checkpoints(after=state.step)
         self.logger.open(state.step)
         self.logger.event(state.step, {"rollback": self.rollbacks, "reason": str(error)})
-        self.checkpoints.save(state.step, self._parts(state))
+        self._write_checkpoint(state)
         self.logger.close()
         self.reporter.line(
             f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"

@@ -1,7 +1,7 @@
 """Schedules, as functions of the recipe and the step: nothing here needs to be saved."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from torch.optim import Optimizer
 
@@ -11,9 +11,15 @@ from gangda.config.schema import Recipe
 def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> float:
     """The share of its initial value that a learning rate has at step 0, 1, ....
 
-    `total_steps` of the run, where they are known; only the cosine needs them.
+    The cosine goes to 0 at step `total_steps`, where that is known. Source: Loshchilov 2017, equation 5 without
+    restarts. The inverse square root depends on no number of steps, so that a run may be prolonged. Source: Karras 2024
+    (EDM2), equation 67.
     """
-    share = _SHARES[recipe.lr_schedule](recipe, step, total_steps)
+    share = 1.0
+    if recipe.lr_schedule == "inverse-sqrt":
+        share = 1 / math.sqrt(max(1.0, step / recipe.lr_constant_steps))
+    elif recipe.lr_schedule == "cosine" and total_steps is not None:
+        share = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
     warmup = recipe.lr_warmup_steps
     return share * min(1.0, (step + 1) / warmup) if warmup else share
 
@@ -26,27 +32,6 @@ def set_learning_rates(
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = share * group["initial_lr"]
-
-
-def _constant(recipe: Recipe, step: int, total_steps: int | None) -> float:
-    return 1.0
-
-
-def _inverse_sqrt(recipe: Recipe, step: int, total_steps: int | None) -> float:
-    """Independent of the number of steps, so that a run may be prolonged. Source: Karras 2024 (EDM2), equation 67."""
-    return 1 / math.sqrt(max(1.0, step / recipe.lr_constant_steps))
-
-
-def _cosine(recipe: Recipe, step: int, total_steps: int | None) -> float:
-    """To 0 at step `total_steps`. Source: Loshchilov 2017, equation 5 without restarts."""
-    return 1.0 if total_steps is None else 0.5 * (1 + math.cos(math.pi * min(1.0, step / total_steps)))
-
-
-_SHARES: dict[str, Callable[[Recipe, int, int | None], float]] = {
-    "constant": _constant,
-    "inverse-sqrt": _inverse_sqrt,
-    "cosine": _cosine,
-}
 
 
 def conditioning_scale(warmup: int, step: int) -> float:

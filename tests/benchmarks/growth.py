@@ -70,7 +70,8 @@ def splitting(count: int) -> Work:
 
     def work() -> None:
         splits = draw_splits(images, DataConfig(), 0)
-        ResidentImages(splits.train, 0, context).batch(0, 32)
+        resident = ResidentImages(splits.train, 0, context)
+        resident.take(resident.rows(0, 32))
 
     return work
 

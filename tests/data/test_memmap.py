@@ -109,7 +109,7 @@ def test_batches_and_classifiers_are_the_same_bytes(channels, context, monkeypat
 
     def answers(train):
         resident = ResidentImages(train, 3, context)
-        batches = [resident.batch(step, Recipe().batch_size) for step in range(6)]
+        batches = [resident.take(resident.rows(step, Recipe().batch_size)) for step in range(6)]
         fitted = fit_classifier(train, config, seed=1, context=context)
         return [x for x, _ in batches], fitted.fingerprint
 

@@ -3,7 +3,7 @@ import pytest
 from gangda.errors import RunError
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder
-from gangda.training.checkpoints import CheckpointManager
+from gangda.training.checkpoints import restore
 
 
 class Part:
@@ -19,24 +19,24 @@ class Part:
         self.value = values["value"]
 
 
-def manager(tmp_path, reporter=SILENT):
-    return CheckpointManager(RunFolder(tmp_path), lambda step: step % 10 == 0, reporter)
+def save(folder, step, **parts):
+    folder.save_checkpoint(step, {name: part.dump() for name, part in parts.items()})
 
 
 def test_parts_come_back_from_the_newest_or_the_newest_regular_step(tmp_path):
-    checkpoints = manager(tmp_path)
+    folder = RunFolder(tmp_path)
     for step in (10, 13):
-        checkpoints.save(step, {"a": Part(step), "b": Part(-step)})
+        save(folder, step, a=Part(step), b=Part(-step))
     a, b = Part(), Part()
-    checkpoints.restore({"a": a, "b": b})
+    restore(folder, {"a": a, "b": b}, SILENT)
     assert (a.value, b.value) == (13, -13)
-    checkpoints.restore({"a": a, "b": b}, regular=True)
+    restore(folder, {"a": a, "b": b}, SILENT, lambda step: step % 10 == 0)
     assert (a.value, b.value) == (10, -10)
 
 
 def test_without_checkpoints_nothing_changes(tmp_path):
     part = Part(7)
-    manager(tmp_path).restore({"a": part})
+    restore(RunFolder(tmp_path), {"a": part}, SILENT)
     assert part.value == 7
 
 
@@ -48,10 +48,9 @@ def test_without_checkpoints_nothing_changes(tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, parts, words):
-    checkpoints = manager(tmp_path)
-    checkpoints.save(10, {"a": Part(1)})
+    save(RunFolder(tmp_path), 10, a=Part(1))
     with pytest.raises(RunError, match=f"{words}; start again in another --out"):
-        checkpoints.restore(parts)
+        restore(RunFolder(tmp_path), parts, SILENT)
 
 
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(tmp_path):
@@ -61,13 +60,13 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(tmp_path):
         def line(self, text):
             lines.append(text)
 
-    checkpoints = manager(tmp_path, Recording())
+    folder = RunFolder(tmp_path)
     for step in (10, 20):
-        checkpoints.save(step, {"a": Part(step)})
+        save(folder, step, a=Part(step))
     path = tmp_path / "checkpoints" / "step-00000020.pt"
     path.write_bytes(path.read_bytes()[:-1])
     part = Part()
-    checkpoints.restore({"a": part})
+    restore(folder, {"a": part}, Recording())
     assert part.value == 10
     assert len(lines) == 1
     assert "step-00000020.pt: its hash does not match" in lines[0]

@@ -88,7 +88,7 @@ def test_the_average_follows_the_live_weights(blobs, context):
 
 def test_every_image_is_seen_once_an_epoch(blobs, context):
     resident = ResidentImages(blobs, 0, context)
-    seen = torch.cat([resident.batch(step, 16)[0] for step in range(10)])
+    seen = torch.cat([resident.take(resident.rows(step, 16))[0] for step in range(10)])
     assert len(seen) == len(blobs)
     as_pixels = ((seen + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     assert sorted(map(bytes, as_pixels)) == sorted(map(bytes, blobs.pixels))
@@ -244,7 +244,9 @@ def test_extra_turns_get_fresh_images_and_fresh_fakes(blobs, context):
     next(loop)
     assert len(seen) == 7
     resident = ResidentImages(blobs, 7, context)
-    assert all(torch.equal(batch[:12], resident.batch(turn, 12)[0]) for turn, batch in enumerate(seen))
+    assert all(
+        torch.equal(batch[:12], resident.take(resident.rows(turn, 12))[0]) for turn, batch in enumerate(seen)
+    )
 
 
 def test_terms_of_extra_turns_are_told(blobs, context):

@@ -5,14 +5,14 @@ labels, noise) and healthy samples (real images, runs that learn), with a wide m
 generator's samples are blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for a shorter run's end.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from gangda.metrics.diversity import MIN_DISTINCT_MODES, MIN_DIVERSITY
-from gangda.training.monitor.checks import Check
+from gangda.training.monitor.checks import Check, mean
 
 FROM_STEP = 1000  # alarms about samples begin here: before, healthy generators look the same
 AT_THE_END = 200  # the same for a run that ends there: what it has not learned by then it never will
@@ -25,15 +25,9 @@ SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look 
 MISSING = 0.1  # of the class's share of the training images
 MIN_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
 
-COLLAPSE, NOISE, LABELS, DEAD, DIVERGING, UNCONDITIONAL, UNTRAINED = (
-    "collapse",
-    "noise",
-    "wrong labels",
-    "dead discriminator",
-    "diverging",
-    "never conditional",
-    "never trained",
-)
+COLLAPSE, NOISE, LABELS = "collapse", "noise", "wrong labels"
+DEAD, DIVERGING = "dead discriminator", "diverging"
+UNCONDITIONAL, UNTRAINED = "never conditional", "never trained"
 
 
 @dataclass(frozen=True)
@@ -59,16 +53,17 @@ def find_alarms(
         advice: what to do against mode collapse.
         warming_up: the class has not its full effect yet (--conditioning-warmup), so labels are not checked.
     """
-    if noise := _noise(check):
+    if noise := list(_noise(check)):
         return noise
     collapsed = np.flatnonzero(
         (check.diversity < MIN_DIVERSITY) | (check.distinct_modes < MIN_DISTINCT_MODES)
     )
-    within = _collapse_within(check, collapsed, class_names, advice)
+    within = list(_collapse_within(check, collapsed, class_names, advice))
     if warming_up:
         return within
-    labels = _wrong_labels(check, collapsed, class_names)
-    return [*within, *(labels or _collapse_across(check, class_names, advice))]
+    labels = list(_wrong_labels(check, collapsed, class_names))
+    across = _alike(check, class_names) if len(check.apart) else _missing(check, class_names, advice)
+    return [*within, *(labels or across)]
 
 
 def never_conditional(step: int, conditioning_warmup: int) -> Alarm:
@@ -90,108 +85,94 @@ def never_trained() -> Alarm:
     return Alarm(UNTRAINED, (), text)
 
 
-def _noise(check: Check) -> list[Alarm]:
-    measured = (
-        ("distance to the nearest real image", check.novelty, MAX_NOVELTY),
-        ("difference between neighbouring pixels", check.roughness, MAX_ROUGHNESS),
-    )
-    for what, value, most in measured:
-        if value > most:
-            text = (
-                f"noise: samples are unlike any real image ({what} {value:.1f} times that of real images, "
-                f"above {most:g}); lower --lr, or train longer"
-            )
-            return [Alarm(NOISE, (), text)]
-    return []
+def _noise(check: Check) -> Iterator[Alarm]:
+    what, value, most = "distance to the nearest real image", check.novelty, MAX_NOVELTY
+    if not value > most:
+        what, value, most = "difference between neighbouring pixels", check.roughness, MAX_ROUGHNESS
+    if value > most:
+        text = (
+            f"noise: samples are unlike any real image ({what} {value:.1f} times that of real images, "
+            f"above {most:g}); lower --lr, or train longer"
+        )
+        yield Alarm(NOISE, (), text)
 
 
 def _collapse_within(
     check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str], advice: str
-) -> list[Alarm]:
+) -> Iterator[Alarm]:
     """Groups whose samples are nearly alike, or repeat a few images."""
-    if not len(collapsed):
-        return []
-    names = tuple(class_names[int(row)] for row in collapsed) if len(check.diversity) > 1 else ()
-    text = (
-        f"mode collapse ({_listed(names, 8) if names else 'all images'}): samples differ "
-        f"{check.diversity[collapsed].min():.2f} times as much as real images (least {MIN_DIVERSITY:g}) and have "
-        f"{check.distinct_modes[collapsed].min():.2f} times as many distinct modes (least {MIN_DISTINCT_MODES:g}); "
-        f"{advice}"
-    )
-    return [Alarm(COLLAPSE, names, text)]
-
-
-def _collapse_across(check: Check, class_names: Sequence[str], advice: str) -> list[Alarm]:
-    """Classes that look alike; classes that an unconditional generator never makes."""
-    if len(check.apart):
-        return _alike(check, class_names)
-    if not len(check.shares):
-        return []
-    expected = check.class_shares
-    enough = check.samples * expected >= MIN_EXPECTED
-    missing = np.flatnonzero(enough & (check.shares[0] < MISSING * expected))
-    if not len(missing):
-        return []
-    names = tuple(class_names[int(row)] for row in missing)
-    text = (
-        f"mode collapse: classes missing ({_listed(names, 8)}): at most {check.shares[0][missing].max():.1%} of the "
-        f"samples each, below {MISSING:.0%} of their share of the training images; {advice}, or use a "
-        "class-conditional architecture"
-    )
-    return [Alarm(COLLAPSE, names, text)]
-
-
-def _alike(check: Check, class_names: Sequence[str]) -> list[Alarm]:
-    upper = check.apart[np.triu_indices(len(check.apart), 1)]
-    known = upper[~np.isnan(upper)]
-    if len(known) and known.mean() < MIN_APART:
+    if len(collapsed):
+        names = tuple(class_names[row] for row in collapsed) if len(check.diversity) > 1 else ()
         text = (
-            f"mode collapse: classes alike: they differ {max(0.0, known.mean()):.2f} times as much as real ones, below "
+            f"mode collapse ({_listed(names, 8) if names else 'all images'}): samples differ "
+            f"{check.diversity[collapsed].min():.2f} times as much as real images (least {MIN_DIVERSITY:g}) and have "
+            f"{check.distinct_modes[collapsed].min():.2f} times as many distinct modes (least {MIN_DISTINCT_MODES:g}); "
+            f"{advice}"
+        )
+        yield Alarm(COLLAPSE, names, text)
+
+
+def _missing(check: Check, class_names: Sequence[str], advice: str) -> Iterator[Alarm]:
+    """Classes that an unconditional generator never makes."""
+    for shares in check.shares:  # one row, or none without a classifier
+        enough = check.samples * check.class_shares >= MIN_EXPECTED
+        missing = np.flatnonzero(enough & (shares < MISSING * check.class_shares))
+        if len(missing):
+            names = tuple(class_names[row] for row in missing.tolist())
+            text = (
+                f"mode collapse: classes missing ({_listed(names, 8)}): at most {shares[missing].max():.1%} of the "
+                f"samples each, below {MISSING:.0%} of their share of the training images; {advice}, or use a "
+                "class-conditional architecture"
+            )
+            yield Alarm(COLLAPSE, names, text)
+
+
+def _alike(check: Check, class_names: Sequence[str]) -> Iterator[Alarm]:
+    """Classes that differ less from each other than real ones: all on average, or some pairs."""
+    average = mean(check.apart[np.triu_indices(len(check.apart), 1)])
+    pairs = [(a, b) for a, b in np.argwhere(check.apart < MIN_PAIR_APART).tolist() if a < b]
+    if average < MIN_APART:
+        text = (
+            f"mode collapse: classes alike: they differ {max(0.0, average):.2f} times as much as real ones, below "
             f"{MIN_APART:g}; the label has little effect: check the labels of --data, train longer"
         )
-        return [Alarm(COLLAPSE, tuple(class_names), text)]
-    pairs = [(int(a), int(b)) for a, b in np.argwhere(check.apart < MIN_PAIR_APART) if a < b]
-    if not pairs:
-        return []
-    shown = ", ".join(f"{class_names[a]} and {class_names[b]}" for a, b in pairs[:5])
-    names = tuple(class_names[i] for i in sorted({i for pair in pairs for i in pair}))
-    text = (
-        f"mode collapse: classes alike ({shown}): they differ less than {MIN_PAIR_APART:g} times as much as real "
-        "ones; train longer, or check their labels"
-    )
-    return [Alarm(COLLAPSE, names, text)]
+        yield Alarm(COLLAPSE, tuple(class_names), text)
+    elif pairs:
+        shown = ", ".join(f"{class_names[a]} and {class_names[b]}" for a, b in pairs[:5])
+        text = (
+            f"mode collapse: classes alike ({shown}): they differ less than {MIN_PAIR_APART:g} times as much as real "
+            "ones; train longer, or check their labels"
+        )
+        yield Alarm(COLLAPSE, tuple(class_names[row] for row in np.unique(pairs).tolist()), text)
 
 
-def _wrong_labels(check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]) -> list[Alarm]:
+def _wrong_labels(
+    check: Check, collapsed: npt.NDArray[np.intp], class_names: Sequence[str]
+) -> Iterator[Alarm]:
     """Samples that look real but not like their class; a class that they look like instead is named."""
     if np.isnan(check.gan_test) or len(class_names) < 2:
-        return []
-    taken = {a: b for a, b in _taken_for(check).items() if a not in collapsed}  # one image proves nothing
+        return
+    winner = check.shares.argmax(axis=1)
+    taken = {  # classes whose samples are those of another class, by the distances and by the classifier
+        label: other
+        for label, other in enumerate(winner.tolist())
+        if other == check.mistaken[label] != label
+        and check.shares[label, other] > 0.5
+        and check.shares[label, label] < 0.25
+        and label not in collapsed  # one image proves nothing
+    }
     chance = 1 / len(class_names)
     above_chance = (check.gan_test - chance) / max(check.gan_test_real - chance, 1e-9)
     scattered = above_chance < MIN_ACCURACY and check.mixture < SAME_MIXTURE
-    if not taken and not scattered:
-        return []
-    pairs = _listed([f"{class_names[a]} looks like {class_names[b]}" for a, b in taken.items()], 5)
-    least = chance + MIN_ACCURACY * (check.gan_test_real - chance)
-    text = (
-        f"wrong labels{f' ({pairs})' if pairs else ''}: a classifier finds the intended class in "
-        f"{check.gan_test:.0%} of the samples, in {check.gan_test_real:.0%} of real images"
-        f"{f', below {least:.0%}' if scattered else ''}; check the labels of --data"
-    )
-    return [Alarm(LABELS, tuple(class_names[label] for label in taken), text)]
-
-
-def _taken_for(check: Check) -> dict[int, int]:
-    """Classes whose samples are those of another class, by the distances and by the classifier."""
-    winner = check.shares.argmax(axis=1)
-    return {
-        label: int(winner[label])
-        for label in range(len(winner))
-        if winner[label] == check.mistaken[label] != label
-        and check.shares[label, winner[label]] > 0.5
-        and check.shares[label, label] < 0.25
-    }
+    if taken or scattered:
+        pairs = _listed([f"{class_names[a]} looks like {class_names[b]}" for a, b in taken.items()], 5)
+        least = chance + MIN_ACCURACY * (check.gan_test_real - chance)
+        text = (
+            f"wrong labels{f' ({pairs})' if pairs else ''}: a classifier finds the intended class in "
+            f"{check.gan_test:.0%} of the samples, in {check.gan_test_real:.0%} of real images"
+            f"{f', below {least:.0%}' if scattered else ''}; check the labels of --data"
+        )
+        yield Alarm(LABELS, tuple(class_names[label] for label in taken), text)
 
 
 def _listed(names: Sequence[str], most: int) -> str:

@@ -1,6 +1,6 @@
 """A check: a few hundred samples of a generator, measured against real images in features that no label has touched."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,6 @@ from gangda.runtime.device import DeviceContext
 from gangda.training.monitor.reference import Reference
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_labels
-
-IN_LOG = (
-    "distance",
-    "mixture",
-    "gan_test",
-    "gan_test_real",
-    "novelty",
-    "roughness",
-    "diversity",
-    "distinct_modes",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +59,15 @@ class Check:
 
     def as_dict(self) -> dict[str, Any]:
         """What the log keeps: plain values, rounded; NaN where unknown."""
-        values: dict[str, Any] = {name: round(mean(np.array(getattr(self, name))), 4) for name in IN_LOG}
-        if len(self.diversity) > 1:
-            values["diversity_per_class"] = [round(float(value), 3) for value in self.diversity]
-            values["distinct_modes_per_class"] = [round(float(value), 3) for value in self.distinct_modes]
-        elif len(self.shares):
-            values["class_shares"] = [round(float(value), 3) for value in self.shares[0]]
+        single = [field.name for field in fields(self) if field.type is float]
+        values: dict[str, Any] = {name: round(getattr(self, name), 4) for name in single}
+        for name in ("diversity", "distinct_modes"):
+            groups = getattr(self, name)
+            values[name] = round(mean(groups), 4)
+            if len(groups) > 1:
+                values[f"{name}_per_class"] = [round(value, 3) for value in groups.tolist()]
+        if len(self.diversity) == 1 and len(self.shares):
+            values["class_shares"] = [round(value, 3) for value in self.shares[0].tolist()]
         return values
 
 
@@ -93,19 +85,20 @@ def measure(pixels: UInt8Array, labels: IntArray, reference: Reference) -> Check
     real_labels = real.labels if reference.conditional else np.zeros_like(real.labels)
     groups = real.num_classes if reference.conditional else 1
     fake_features, real_features = (reference.extractor.embed(part) for part in (pixels, real.pixels))
-    within_fake = pairwise_distances(fake_features, fake_features)
-    within_real = pairwise_distances(real_features, real_features)
-    between = pairwise_distances(fake_features, real_features)
-    fake_means = group_means(within_fake, labels, labels, groups, same=True)
-    real_means = group_means(within_real, real_labels, real_labels, groups, same=True)
-    energy = energy_distances(
-        group_means(between, labels, real_labels, groups), np.diag(fake_means), np.diag(real_means)
+    distances = (
+        pairwise_distances(fake_features, fake_features),
+        pairwise_distances(real_features, real_features),
+        pairwise_distances(fake_features, real_features),
     )
+    within_fake, within_real, between = distances
+    fake_means, real_means, energy = _group_distances(*distances, labels, real_labels, groups)
     enough = np.bincount(real_labels, minlength=groups) >= LEAST
     spread = np.where(enough & (np.diag(real_means) > 0), np.diag(real_means), np.nan)
     energy[:, ~enough] = np.nan
     real_means[~enough] = np.nan
-    mixture = _mixture_distance(within_fake, within_real, between)
+    # All classes in one group, whatever their labels.
+    _, whole, apart = _group_distances(*distances, np.zeros_like(labels), np.zeros_like(real_labels), 1)
+    mixture = float(_ratio(apart, whole)[0, 0])
     by_group = mean(np.diag(energy) / spread)
     shares = _shares(pixels, labels, groups, reference)
     return Check(
@@ -136,13 +129,19 @@ def _ratio(value: Any, base: Any) -> FloatArray:
         return np.asarray(np.divide(value, base), dtype=np.float64)
 
 
-def _mixture_distance(within_fake: FloatArray, within_real: FloatArray, between: FloatArray) -> float:
-    """Energy distance with everything in one group, as a share of the real images' spread."""
-    fake, real = (np.zeros(len(part), dtype=np.int64) for part in (within_fake, within_real))
-    fake_mean = group_means(within_fake, fake, fake, 1, same=True)
-    real_mean = group_means(within_real, real, real, 1, same=True)
-    energy = energy_distances(group_means(between, fake, real, 1), fake_mean[0], real_mean[0])
-    return float(_ratio(energy, real_mean)[0, 0])
+def _group_distances(
+    within_fake: FloatArray,
+    within_real: FloatArray,
+    between: FloatArray,
+    labels: IntArray,
+    real_labels: IntArray,
+    groups: int,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(groups, groups) mean distances within the samples and within the real images, and energy distances between."""
+    fake = group_means(within_fake, labels, labels, groups, same=True)
+    real = group_means(within_real, real_labels, real_labels, groups, same=True)
+    mixed = group_means(between, labels, real_labels, groups)
+    return fake, real, energy_distances(mixed, np.diag(fake), np.diag(real))
 
 
 def _closest(energy: FloatArray) -> IntArray:

@@ -31,6 +31,7 @@ FIRST = 500  # steps before the first evaluation, and between two at least
 # Distances (shares of the real spread) that differ by less are equal, and of equals the later step is the better. On
 # Fashion-MNIST step 6,000 of 8,693 was the nearest by 0.002, and its CAS was 0.65 points below the last one's.
 TIE = 0.01
+SAVED = ("best_step", "best_distance", "best", "seconds", "evaluated")
 
 
 @dataclass(eq=False)
@@ -40,13 +41,11 @@ class SampleMonitor:
     What it finds depends on the weights and the log alone, so that a resumed run finds the same.
 
     Attributes:
-        config: of the run.
-        train, validation: its training images, and held-out ones of the same subset (may be none).
-        context, cache: of the reference; `cache` is the folder that keeps its classifier.
-        reporter, logger: where messages and lines of the log go; the logger's training curve is checked too.
+        validation: held-out images of the subset of `train`; may be none.
+        cache: the folder that keeps the reference's classifier.
+        logger: its training curve is checked too.
         alarms: those of the last evaluation.
-        best_step, best: the best step so far and its weights; None and empty before the first evaluation.
-        best_distance: the smallest distance so far.
+        best_step, best, best_distance: the best step so far, its weights and the smallest distance so far.
         seconds: time spent here, in all processes that worked on the run.
         evaluated: the step of the last evaluation; None before the first.
     """
@@ -88,9 +87,7 @@ class SampleMonitor:
         """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
         with self._timed():
             check, line = self._check(generator, step)
-            found = self._alarms(check, step) if step >= FROM_STEP else ()
-            self._report_check(step, check, line["best"] and not found)
-            self._raise(step, found, line)
+            self._conclude(step, self._alarms(check, step) if step >= FROM_STEP else (), check, line)
 
     def finish(self, generator: Generator, step: int) -> None:
         """The last evaluation of a run: its alarms begin at step `AT_THE_END`. No step is measured twice."""
@@ -98,23 +95,17 @@ class SampleMonitor:
             return
         with self._timed():
             found: tuple[Alarm, ...] = ()
+            check: Check | None = None
             line: dict[str, Any] = {}
             if step >= AT_THE_END:
-                if self._last_check is not None and self._last_check[0] == step:
-                    check = self._last_check[1]
-                else:
-                    logged = self.evaluated == step  # by a process that ended at this step
-                    check, line = self._check(generator, step)
-                    line = {} if logged else line
+                check, line = self._check(generator, step)
                 found = self._alarms(check, step)
-                if line:
-                    self._report_check(step, check, line["best"] and not found)
             if not step:
                 found = (*found, never_trained())
             elif self.conditioning_warmup and step <= self.conditioning_warmup:
                 found = (*found, never_conditional(step, self.conditioning_warmup))
             if line or found != self.alarms:
-                self._raise(step, found, line)
+                self._conclude(step, found, check, line)
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
@@ -123,19 +114,23 @@ class SampleMonitor:
         self.seconds += time.monotonic() - began
 
     def _check(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
-        """A check and its line of the log; keeps the weights if they are the best."""
+        """A check and its line of the log, empty if that is written; keeps the weights if they are the best."""
+        if self._last_check is not None and self._last_check[0] == step:
+            return self._last_check[1], {}
+        logged = self.evaluated == step  # by a process that ended at this step
+        seed, context = self.config.runtime.seed, self.context
         if self._reference is None:
             self._reference = make_reference(
                 self.train,
                 self.validation,
                 conditional=generator.conditional,
-                seed=self.config.runtime.seed,
-                context=self.context,
+                seed=seed,
+                context=context,
                 cache=self.cache,
             )
             if self._reference.skipped:
                 self.reporter.line(f"evaluation of samples: {self._reference.skipped}")
-        check = check_samples(generator, self._reference, seed=self.config.runtime.seed, context=self.context)
+        check = check_samples(generator, self._reference, seed=seed, context=context)
         self._last_check, self.evaluated = (step, check), step
         # The class has its full effect only after the step numbered `conditioning_warmup`.
         best = check.distance <= self.best_distance + TIE and step > self.conditioning_warmup
@@ -143,7 +138,7 @@ class SampleMonitor:
             self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
-        return check, {"evaluation": check.as_dict(), "best": best}
+        return check, {} if logged else {"evaluation": check.as_dict(), "best": best}
 
     def _alarms(self, check: Check, step: int) -> tuple[Alarm, ...]:
         method, names = self.config.method, self.train.class_names
@@ -151,20 +146,20 @@ class SampleMonitor:
         found = find_alarms(check, names, method.against_collapse, warming_up=warming_up)
         return (*found, *self.logger.curve.alarms(method.against_divergence))
 
-    def _report_check(self, step: int, check: Check, best: bool) -> None:
-        """`best`: the best so far, and no alarm: the best step of a failing run is no good news."""
-        accuracy = (
-            f"GAN-test {check.gan_test:.1%} (real {check.gan_test_real:.1%}), " if check.gan_test >= 0 else ""
-        )
-        diversity = mean(check.diversity)
-        spread = f"diversity {diversity:.2f} of real, " if diversity >= 0 else ""
-        self.reporter.line(
-            f"step {step:,}: {accuracy}{spread}distance to real {check.distance:.3f}"
-            f"{', the best so far' if best else ''}"
-        )
-
-    def _raise(self, step: int, found: tuple[Alarm, ...], line: Mapping[str, Any]) -> None:
-        """Log all alarms; report those that are new, and the end of the last."""
+    def _conclude(
+        self, step: int, found: tuple[Alarm, ...], check: Check | None, line: Mapping[str, Any]
+    ) -> None:
+        """Log and report the check, unless its line is written, all alarms, and the end of the last one."""
+        if line and check is not None:
+            accuracy, diversity = "", mean(check.diversity)
+            if check.gan_test >= 0:
+                accuracy = f"GAN-test {check.gan_test:.1%} (real {check.gan_test_real:.1%}), "
+            spread = f"diversity {diversity:.2f} of real, " if diversity >= 0 else ""
+            # Of a failing run the best step is no good news.
+            best = ", the best so far" if line["best"] and not found else ""
+            self.reporter.line(
+                f"step {step:,}: {accuracy}{spread}distance to real {check.distance:.3f}{best}"
+            )
         self.logger.event(step, {**line, "alarms": [alarm.text for alarm in found]})
         before = {(alarm.kind, alarm.classes) for alarm in self.alarms}
         for alarm in found:
@@ -177,12 +172,10 @@ class SampleMonitor:
     def dump(self) -> dict[str, Any]:
         """Plain values and tensors for a checkpoint."""
         alarms = [[alarm.kind, list(alarm.classes), alarm.text] for alarm in self.alarms]
-        best = {"best_step": self.best_step, "best_distance": self.best_distance, "best": self.best}
-        return {"alarms": alarms, **best, "seconds": self.seconds, "evaluated": self.evaluated}
+        return {"alarms": alarms, **{name: getattr(self, name) for name in SAVED}}
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
         self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
-        self.best_step, self.best_distance = values["best_step"], float(values["best_distance"])
-        self.best, self.seconds = dict(values["best"]), float(values["seconds"])
-        self.evaluated = values["evaluated"]
+        for name in SAVED:
+            setattr(self, name, values[name])

@@ -60,12 +60,11 @@ class TrainingCurve:
 
     def dump(self) -> dict[str, Any]:
         """Plain values for a checkpoint."""
-        return {"first": self.first, "last": self.last, "count": self.count}
+        return dict(vars(self))
 
     def load(self, values: Mapping[str, Any]) -> None:
         """Take over what `dump` gave."""
-        self.first, self.last = list(values["first"]), list(values["last"])
-        self.count = int(values["count"])
+        self.first, self.last, self.count = values["first"], values["last"], values["count"]
 
 
 def _medians(rows: list[Values]) -> Values:

@@ -92,7 +92,7 @@ def tutorial(generator, discriminator, images, recipe, losses, context, count):
     )
     resident = Doubled(images, SEED, context)
     for step in range(count):
-        real, y = resident.batch(step, BATCH)
+        real, y = resident.take(resident.rows(step, BATCH))
         rng = torch_stream(SEED, "step", step)
         seed_device(context.device, SEED, "dropout", step)
         fake = generator(torch.randn(BATCH, generator.latent_dim, generator=rng).double(), y)
@@ -251,7 +251,7 @@ def test_alternating_steps_are_plain_backward_passes_in_turn(arch, blobs, contex
     for step in range(2):
         (draws,) = method.draws(step)
         draws.seed_dropout()
-        real, y = resident.batch(step, BATCH)
+        real, y = resident.take(resident.rows(step, BATCH))
         fake = method.fakes(y, draws)
         on_real, on_fake = method.score_both(real, y, fake.detach(), draws)
         batch = DiscriminatorBatch(real, y, fake.detach(), draws, on_real, on_fake)
