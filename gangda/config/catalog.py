@@ -75,7 +75,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "gangda.config.architectures:MadganSpec",
     ),
     "gan-mlp": Entry(
-        "gangda.zoo.reports.gan_mlp:build",
+        "gangda.zoo.gan.gan:build_tutorial",
         "fully connected GAN with batch norm, as tutorials build it; unconditional",
         "Goodfellow 2014",
         "gangda.config.presets:GanMlpSpec",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gangda.training.curriculum import Curriculum, difficulty, ranks
+from gangda.training.image_batches import Curriculum, difficulty, ranks
 
 
 @pytest.fixture(scope="module")

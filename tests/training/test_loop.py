@@ -16,8 +16,7 @@ from gangda.config.schema import Recipe, TrainConfig
 from gangda.runtime.device import DeviceContext
 from gangda.training.adversarial.losses import slope_penalty
 from gangda.training.adversarial.regularisers import DiscriminatorBatch
-from gangda.training.curriculum import Curriculum
-from gangda.training.image_batches import ResidentImages, batches
+from gangda.training.image_batches import Curriculum, ResidentImages, batches
 from gangda.training.state import float_tensors
 from gangda.zoo.base import Scores
 

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from gangda.config.presets import CganSpec
 from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.gan.gan import Maxout, init_small
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
-from gangda.zoo.layers.mlp import Maxout, init_small
 
 
 class MirzaGenerator(Generator):

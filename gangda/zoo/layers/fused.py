@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gangda.zoo.layers.cpu import is_plain_cpu
+from gangda.zoo.layers.cpu_convolutions import is_plain_cpu
 
 
 def applies_to(norm: nn.Module, x: Tensor) -> bool:

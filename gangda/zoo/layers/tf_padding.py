@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gangda.zoo.layers import few_channel_conv, fourier_conv
+from gangda.zoo.layers import cpu_convolutions
 
 
 def mirrored(planes: Tensor) -> Tensor:
@@ -57,11 +57,11 @@ class MirroredConvTranspose2d(nn.ConvTranspose2d):
     def _convolved(self, x: Tensor, weight: Tensor, groups: int) -> Tensor:
         """On CPUs the first and the last layer are reformulated; all ways give the same function."""
         (stride, _), padding = self.stride, self.kernel_size[0] // 2
-        if groups == 1 and stride == 1 and fourier_conv.is_faster(x, self.kernel_size[0]):
-            return fourier_conv.convolution(x, weight)  # this one mirrors the filters by itself
+        if groups == 1 and stride == 1 and cpu_convolutions.fourier_is_faster(x, self.kernel_size[0]):
+            return cpu_convolutions.fourier_convolution(x, weight)  # this one mirrors the filters by itself
         filters = mirrored(weight)
-        if groups == 1 and few_channel_conv.is_faster(x, filters.shape[1]):
-            return few_channel_conv.transposed(x, filters, stride, padding)
+        if groups == 1 and cpu_convolutions.few_channels_are_faster(x, filters.shape[1]):
+            return cpu_convolutions.few_channels_transposed(x, filters, stride, padding)
         return F.conv_transpose2d(x, filters, None, stride, padding, stride - 1, groups)
 
 

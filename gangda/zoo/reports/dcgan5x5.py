@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from gangda.config.presets import FiveByFiveSpec, MadganSeparateSpec
 from gangda.zoo.base import Generator, Networks, Scores
 from gangda.zoo.layers.blocks import crop, leaky
-from gangda.zoo.layers.few_channel_conv import channels_last
+from gangda.zoo.layers.cpu_convolutions import channels_last
 from gangda.zoo.layers.fused import leaky_dropout
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 from gangda.zoo.layers.tf_padding import MirroredConv2d, MirroredConvTranspose2d, init_glorot, mirrored

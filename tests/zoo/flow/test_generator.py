@@ -7,8 +7,7 @@ import torch
 
 from gangda.config.architectures import FlowSpec
 from gangda.config.sampler_options import SamplerOptions
-from gangda.zoo.flow.generator import FlowGenerator
-from gangda.zoo.flow.solvers import SOLVERS, solve
+from gangda.zoo.flow.generator import SOLVERS, FlowGenerator, solve
 from gangda.zoo.flow.unet import UNet
 
 MEAN, SPREAD = 3.0, 0.5

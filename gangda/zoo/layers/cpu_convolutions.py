@@ -1,23 +1,57 @@
-"""Convolutions of small planes as products in frequency space: the same function for a fraction of the arithmetic."""
+"""Convolutions reformulated for CPUs: the same functions. Accelerators and bf16 have fast kernels of their own."""
 
 import functools
 import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from gangda.zoo.layers.cpu import is_plain_cpu
-
+FEW = 3  # channels of an image
 LARGEST = 12  # pixels a side; beyond, the filters' spectra no longer fit the caches
 
 
-def is_faster(x: Tensor, kernel: int) -> bool:
-    """Whether `convolution` is the faster way for x (B, C, n, n): filters that cover much of a small square plane."""
+def is_plain_cpu(x: Tensor) -> bool:
+    """Whether x is float32 on a CPU, and no autocast is active."""
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+
+
+def few_channels_are_faster(x: Tensor, outs: int) -> bool:
+    """Whether `few_channels_transposed` is the faster way from x (B, C, H, W) to so many channels."""
+    return outs <= FEW and is_plain_cpu(x)
+
+
+def few_channels_transposed(x: Tensor, filters: Tensor, stride: int, padding: int) -> Tensor:
+    """What `conv_transpose2d(x, filters, None, stride, padding, stride - 1)` gives, with 2 padding = k - 1.
+
+    x: (B, C, H, W); filters: (C, C', k, k) -> (B, C', stride H, stride W). Each pixel's k x k stamps in one product,
+    then laid over each other (kernels made for many channels leave most SIMD lanes unused); sums are in another order.
+    Differentiable any number of times.
+    """
+    rows, channels, height, width = x.shape
+    kernel = filters.shape[2]
+    stamps = x.permute(0, 2, 3, 1).reshape(-1, channels) @ filters.reshape(channels, -1)
+    stamps = stamps.view(rows, height * width, -1).transpose(1, 2)
+    return F.fold(stamps, (stride * height, stride * width), kernel, padding=padding, stride=stride)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """(B, C, H, W) in that layout, also by its strides where C is 1 and every layout is the same.
+
+    Convolutions choose the layout of their result by the strides.
+    """
+    rows, channels, height, width = x.shape
+    flat = x.permute(0, 2, 3, 1).reshape(rows, -1)
+    return flat.view(rows, height, width, channels).permute(0, 3, 1, 2)
+
+
+def fourier_is_faster(x: Tensor, kernel: int) -> bool:
+    """Whether `fourier_convolution` is faster for x (B, C, n, n): filters that cover much of a small square plane."""
     square = x.shape[2] == x.shape[3] and 4 <= x.shape[2] <= LARGEST
     return square and kernel >= 5 and kernel % 2 == 1 and is_plain_cpu(x)
 
 
-def convolution(x: Tensor, filters: Tensor) -> Tensor:
+def fourier_convolution(x: Tensor, filters: Tensor) -> Tensor:
     """What `conv2d(x, filters.transpose(0, 1), padding=k // 2)` gives, to about 1e-6 of the largest value.
 
     x: (B, C, n, n); filters: (C, C', k, k), k odd, the order that transposed convolutions keep them in -> (B, C', n, n)
