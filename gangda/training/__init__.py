@@ -64,7 +64,8 @@ def train(
                 reporter.line(note)
             config = check(config, splits.train, splits.labelled)
             refuse_uneven_shares(config, splits.train, launch.world)
-            run = out or default_folder(config, splits.name)
+            hashed = config_hash(resolve.dump(config))
+            run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
                 raise RunError(
                     f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
@@ -131,7 +132,11 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
         raise DataError(
             f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
         )
-    config = _filled_in(config, images)
+    spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
+    if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
+        steps = config.method.total_steps or spec.steps_for(len(images))
+        budget = dataclasses.replace(budget, steps=steps)
+    config = dataclasses.replace(config, spec=spec, budget=budget)
     refuse_misfits(config, images)
     return config
 
@@ -147,20 +152,6 @@ def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
         yield f"class '{name}' has only {least} training images: expect copies of them, and more harm than help"
     if "recipe" in config.method.sections and size > len(images):
         yield f"--batch-size {size:,} is more than the {len(images):,} training images: a batch repeats some"
-
-
-def _filled_in(config: TrainConfig, images: LabelledImages) -> TrainConfig:
-    """With the widths and the number of steps that follow from the images."""
-    spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
-    if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
-        steps = config.method.total_steps or spec.steps_for(len(images))
-        budget = dataclasses.replace(budget, steps=steps)
-    return dataclasses.replace(config, spec=spec, budget=budget)
-
-
-def default_folder(config: TrainConfig, name: str) -> Path:
-    """`runs/<data>-<arch>-<hash8>`, relative to the current folder."""
-    return Path("runs") / f"{name}-{config.arch}-{config_hash(resolve.dump(config))}"
 
 
 def fit_run(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gangda.config.schema import TrainConfig
 from gangda.runtime.device import DeviceContext
 from gangda.training.method import Batch, Losses, Method
 from gangda.training.rank_batches import average_over_ranks, running_statistics
@@ -35,12 +34,7 @@ class StepRecord:
 
 
 def steps(
-    state: TrainState,
-    method: Method,
-    batch: Callable[[int], Batch],
-    config: TrainConfig,
-    context: DeviceContext,
-    total_steps: int | None = None,
+    state: TrainState, method: Method, batch: Callable[[int], Batch], total_steps: int | None = None
 ) -> Iterator[StepRecord]:
     """Train without end, a record for each step: first the pre-training, if any, then the steps.
 
@@ -48,10 +42,9 @@ def steps(
         state: of the run; changed in place.
         method: what a step is.
         batch: batch number 0, 1, ... of real images.
-        config: recipe and options, with nothing left open.
-        context: where the networks run.
         total_steps: steps of the run, where they are known; only the cosine schedule needs them.
     """
+    config, context = method.config, method.context
     for module in state.modules.values():
         module.train()
     averaged, live = float_tensors(state.ema), float_tensors(state.generator)

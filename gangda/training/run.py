@@ -126,7 +126,7 @@ class TrainingRun:
         """
         self._reset()
         self.method = make_method(self.config, self.images, self.context)
-        state = new_state(self.method, self.config)
+        state = new_state(self.method)
         wanted = self.budget.is_regular if regular else None
         restore(self.folder, self._parts(state), self.reporter, wanted)
         return state
@@ -152,7 +152,7 @@ class TrainingRun:
         """The training loop from `state` on, in which the other ranks take part."""
         seed, ranks = self.config.runtime.seed, self.context.ranks
         stream_seed = seed_for(seed, "rollback", self.rollbacks) if self.rollbacks else seed
-        loop = training_steps(self.config, self.images, self.method, state, stream_seed, self.context)
+        loop = training_steps(self.method, state, stream_seed)
         if ranks.many:
             ranks.sync_signal(command=LOAD_STATE)
             ranks.broadcast({"state": state.dump(), "stream_seed": stream_seed})
@@ -170,7 +170,14 @@ class TrainingRun:
         self.logger.add(record)
         number = record.step or state.pretrained
         if done or is_logged(number):
-            self._log(state, record)
+            seconds, arch = self.clock.seconds, self.config.arch
+            self.logger.write(record, state.pretrained, state.modules, seconds)
+            if record.step:
+                speed = f"{record.images / max(seconds, 1e-9):,.0f} images/s"
+                self.reporter.step(f"training {arch}", *self.budget.progress(record.step, seconds), speed)
+            else:
+                pretraining = self.config.method.pretraining_steps
+                self.reporter.step(f"pre-training {arch}", state.pretrained, pretraining)
         stopping = bool(self.stop)  # read once: what is reported as saved must be saved
         if self.budget.is_regular(number) or done or stopping:
             self._save_checkpoint(state)
@@ -181,18 +188,6 @@ class TrainingRun:
         if not done:
             self.stop.set(self.context.ranks.sync_signal(signal=self.stop.signal or 0)[0])
         return done
-
-    def _log(self, state: TrainState, record: StepRecord) -> None:
-        """A line in the log, and the progress bar."""
-        seconds, arch = self.clock.seconds, self.config.arch
-        self.logger.write(record, state.pretrained, state.modules, seconds)
-        if not record.step:
-            self.reporter.step(f"pre-training {arch}", state.pretrained, self.config.method.pretraining_steps)
-            return
-        done, total = self.budget.progress(record.step, seconds)
-        self.reporter.step(
-            f"training {arch}", done, total, f"{record.images / max(seconds, 1e-9):,.0f} images/s"
-        )
 
     def _save_checkpoint(self, state: TrainState) -> None:
         """Check that all values are finite, save a grid, evaluate if that is due, save; stop here after a collapse."""

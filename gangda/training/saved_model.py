@@ -1,7 +1,7 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +11,14 @@ from safetensors.torch import load, save
 from torch import nn
 
 from gangda.config import architectures
-from gangda.config.fields import from_plain
+from gangda.config.fields import from_plain as options_from_plain
 from gangda.config.files import read_config
 from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray
 from gangda.errors import RunError
 from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
 from gangda.runtime.hashed_file import read_listed, sha256
+from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.staging import folder_beside
 from gangda.training.recovery_messages import again, no_model, refusing_damage
 from gangda.zoo.base import Generator
@@ -42,17 +43,17 @@ class ModelCard:
     """
 
     arch: str
-    spec: dict[str, Any]
+    spec: Mapping[str, Any]
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     fingerprint: str
     seed: int
     steps: int
     precision: str
     run: str
     best_step: int | None = None
-    hashes: dict[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +133,7 @@ def save_model(
     with clear_disk_errors(folder), folder_beside(folder) as temporary:
         for name, data in files.items():
             write_bytes(temporary / name, data)
-        write_json(temporary / "model.json", asdict(replace(card, hashes=hashes)))
+        write_json(temporary / "model.json", to_plain(replace(card, hashes=hashes)))
         folder.mkdir(exist_ok=True)
         (folder / "model.json").unlink(missing_ok=True)
         for name in (*files, "model.json"):
@@ -179,9 +180,23 @@ def model_is_whole(run: Path, steps: int) -> bool:
 
 
 def _read_card(folder: Path) -> ModelCard:
+    """The card in a model's folder.
+
+    Raises:
+        ValueError, TypeError, GangdaError: some of its values are not what they should be.
+    """
     values = read_json(folder / "model.json")
     values.pop("format_version")
-    return _checked(from_plain(ModelCard, values))
+    card = from_plain(ModelCard, values)
+    texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
+    "".join(texts).encode()  # not all that JSON can hold can be written
+    if min(card.seed, card.steps, card.best_step or 0, *card.image_shape) < 0 or card.image_shape[0] not in (
+        1,
+        3,
+    ):
+        raise ValueError("model.json: a value is of the wrong kind")
+    options_from_plain(DataConfig, card.data)
+    return card
 
 
 def load_network(model: Model, name: str) -> nn.Module:
@@ -208,28 +223,8 @@ def loss_of(model: Model) -> str:
     return str(read_config(path).get("method", {}).get("loss", ""))
 
 
-def _checked(card: ModelCard) -> ModelCard:
-    """The card, if all of its values have the right types.
-
-    Raises:
-        ValueError, TypeError, GangdaError: some have not.
-    """
-    texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
-    numbers = (card.seed, card.steps, card.best_step or 0, *card.image_shape)
-    right = all(isinstance(text, str) and text.encode() is not None for text in texts)
-    right = right and all(isinstance(number, int) and number >= 0 for number in numbers)
-    if not right or not isinstance(card.class_names, tuple) or card.image_shape[0] not in (1, 3):
-        raise ValueError("model.json: a value is of the wrong kind")
-    from_plain(DataConfig, card.data)
-    return card
-
-
 def _read(folder: Path, name: str, card: ModelCard) -> bytes:
-    """A file of the model, as it was written.
-
-    Raises:
-        DataError: it is missing, or its hash is not that on the card.
-    """
+    """A file of the model; DataError if it is missing, or its hash is not that on the card."""
     return read_listed(folder / name, card.hashes.get(name, ""), cure="")
 
 
@@ -239,7 +234,7 @@ def _rebuild(card: ModelCard, tensors: Mapping[str, torch.Tensor], name: str) ->
     Raises:
         ValueError: they do not.
     """
-    spec = from_plain(architectures.spec_class(card.arch), card.spec)
+    spec = options_from_plain(architectures.spec_class(card.arch), card.spec)
     asked = (card.arch, spec, card.image_shape, len(card.class_names))
     with torch.device("meta"):  # shapes without numbers
         network = build_networks(*asked).modules()[name]

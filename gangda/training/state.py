@@ -7,7 +7,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from gangda.config.schema import TrainConfig
 from gangda.training.method import Method
 from gangda.zoo.base import Generator
 
@@ -58,11 +57,11 @@ class TrainState:
         self.buffers.update(state["buffers"])
 
 
-def new_state(method: Method, config: TrainConfig) -> TrainState:
+def new_state(method: Method) -> TrainState:
     """The state before the first step."""
     average: Generator = method.generator
-    if config.method.averaged:
-        average = weight_average(average, config.recipe.ema)
+    if method.config.method.averaged:
+        average = weight_average(average, method.config.recipe.ema)
     return TrainState(method.modules, method.optimizers, average, buffers=method.buffers)
 
 

@@ -15,18 +15,11 @@ from gangda.training.method import Method, make_method
 from gangda.training.state import TrainState, new_state
 
 
-def training_steps(
-    config: TrainConfig,
-    images: LabelledImages,
-    method: Method,
-    state: TrainState,
-    stream_seed: int,
-    context: DeviceContext,
-) -> Iterator[StepRecord]:
+def training_steps(method: Method, state: TrainState, stream_seed: int) -> Iterator[StepRecord]:
     """The training loop from `state` on, with random streams of `stream_seed`."""
-    method.streams.seed = stream_seed
-    batch = batches(ResidentImages(images, stream_seed, context), config, method.share)
-    return steps(state, method, batch, config, context, step_budget(config, len(images)).total_steps)
+    config, images, method.streams.seed = method.config, method.images, stream_seed
+    batch = batches(ResidentImages(images, stream_seed, method.context), config, method.share)
+    return steps(state, method, batch, step_budget(config, len(images)).total_steps)
 
 
 def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> NoReturn:
@@ -48,7 +41,7 @@ def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceConte
             if word == LOAD_STATE:
                 received = ranks.broadcast(None)
                 method = make_method(config, images, context)
-                state = new_state(method, config)
+                state = new_state(method)
                 state.load(received["state"])
-                loop = training_steps(config, images, method, state, int(received["stream_seed"]), context)
+                loop = training_steps(method, state, int(received["stream_seed"]))
             next(loop)

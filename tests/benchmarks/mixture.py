@@ -91,8 +91,8 @@ def train(k: int, *, count: int = 1500, seed: int = 0, **recipe: object) -> Gene
         DeviceContext(torch.device("cpu"), torch.float32, 1),
     )
     method = method_with(config, networks, None, context, seed)
-    state, stream = new_state(method, config), Stream(seed)
-    loop = steps(state, method, lambda step: stream.batch(step, config.recipe.batch_size), config, context)
+    state, stream = new_state(method), Stream(seed)
+    loop = steps(state, method, lambda step: stream.batch(step, config.recipe.batch_size))
     for _ in itertools.islice(loop, count):
         pass
     return state.ema

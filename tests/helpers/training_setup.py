@@ -91,9 +91,9 @@ def begin(
 ) -> tuple[TrainState, Iterator[StepRecord]]:
     """The same for networks and a configuration of one's own."""
     method = method_with(config, networks, images, context, seed)
-    state = new_state(method, config)
+    state = new_state(method)
     batch = batches(ResidentImages(images, seed, context), config, method.share)
-    return state, steps(state, method, batch, config, context, total_steps)
+    return state, steps(state, method, batch, total_steps)
 
 
 def draws(number: int = 0) -> Draws:

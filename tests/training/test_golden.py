@@ -33,8 +33,8 @@ def test_three_steps_are_those_of_the_first_edition(arch, context):
     spec = kind().resolved(8)
     config = TrainConfig(data=data, arch=arch, spec=spec, recipe=recipe, method=method_options)
     method = make_method(config, images, context)
-    state = new_state(method, config)
-    loop = steps(state, method, batches(ResidentImages(images, 0, context), config), config, context, STEPS)
+    state = new_state(method)
+    loop = steps(state, method, batches(ResidentImages(images, 0, context), config), STEPS)
     records = [next(loop).numbers() for _ in range(method_options.total_steps or STEPS)]
     expected = GOLDEN[arch]
     for logged, record in zip(expected["losses"], (records[0], records[-1]), strict=False):

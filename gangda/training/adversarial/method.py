@@ -73,21 +73,16 @@ class AdversarialMethod(Method):
         """The discriminator's extra steps; then, but in pre-training, one batch of fakes serves both networks."""
         found, extra = Losses(), len(batches) if step < 0 else len(batches) - 1
         for batch, own in zip(batches[:extra], draws[:extra], strict=True):
-            found.update(self.extra_step(batch, own))
+            own.seed_dropout()
+            with torch.no_grad():
+                fake = self.fakes(batch[1], own)
+            found.update(self.discriminator_step(*batch, fake, own))
         if step < 0:
             return found
         (real, y), last = batches[-1], draws[-1]
         last.seed_dropout()
         both = self.simultaneously if self.options.simultaneous else self.alternately
         return {**found, **both(real, y, self.fakes(y, last), last)}
-
-    def extra_step(self, batch: Batch, draws: Draws) -> Losses:
-        """A discriminator step with images and fakes of its own."""
-        draws.seed_dropout()
-        real, y = batch
-        with torch.no_grad():
-            fake = self.fakes(y, draws)
-        return self.discriminator_step(real, y, fake, draws)
 
     def fakes(self, y: Tensor, draws: Draws) -> Tensor:
         """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""

@@ -48,13 +48,13 @@ def setup(arch, images, context, options=None, double=False, **values):
         networks.generator.noise = lambda count, rng: draws(networks.generator, count, rng).double()
     method = method_with(config, networks, images, context, SEED)
     resident = (Doubled if double else ResidentImages)(images, SEED, context)
-    return new_state(method, config), method, resident, config
+    return new_state(method), method, resident, config
 
 
 def start(arch, images, context, options=None, double=False, **values):
     """The state, and the loop with simultaneous steps."""
     state, method, resident, config = setup(arch, images, context, options, double, **values)
-    return state, steps(state, method, batches(resident, config), config, context)
+    return state, steps(state, method, batches(resident, config))
 
 
 def take(loop, count):
