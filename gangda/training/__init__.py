@@ -180,11 +180,7 @@ def fit_run(
 
 
 def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) -> None:
-    """A resumed run cannot end before the steps that it has done.
-
-    Raises:
-        RunError: the budget is smaller.
-    """
+    """A resumed run cannot end before the steps that it has done."""
     wanted = step_budget(config, images).total_steps
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
     if wanted is not None and wanted < done:

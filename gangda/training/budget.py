@@ -10,17 +10,11 @@ from gangda.config.schema import TrainConfig
 
 @dataclass(frozen=True)
 class StepBudget:
-    """The budget of a run in steps or seconds.
+    """The budget of a run."""
 
-    Attributes:
-        total_steps: None where the time decides.
-        max_seconds: of training; infinite where the steps decide.
-        checkpoint_every: steps between checkpoints.
-    """
-
-    total_steps: int | None
-    max_seconds: float
-    checkpoint_every: int
+    total_steps: int | None  # None where the time decides
+    max_seconds: float  # of training; infinite where the steps decide
+    checkpoint_every: int  # steps
 
     def spent(self, step: int, seconds: float) -> bool:
         """Whether training ends after this step."""

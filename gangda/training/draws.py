@@ -17,21 +17,13 @@ Order = list[tuple[Make, tuple[int, ...], int]]
 
 @dataclass(eq=False)
 class Draws:
-    """Random tensors of one step (or one discriminator step), taken in a fixed order.
+    """Random tensors of one step (or one discriminator step), taken in a fixed order."""
 
-    Attributes:
-        number: of the batch that they go with, counted from 0 over the whole run.
-        stream: what is drawn from while `drawn` is None; each draw is then noted in `order`.
-        order: the draws of a step of this kind.
-        drawn: the tensors, ready-made.
-        dropout: key of the device's own stream, from which dropout draws.
-    """
-
-    number: int
-    stream: torch.Generator
-    order: Order
-    drawn: Iterator[Tensor] | None
-    dropout: tuple[int | str, ...]
+    number: int  # of the batch that they go with, counted from 0 over the whole run
+    stream: torch.Generator  # is drawn from while `drawn` is None; each draw is then noted in `order`
+    order: Order  # the draws of a step of this kind
+    drawn: Iterator[Tensor] | None  # the tensors, ready-made
+    dropout: tuple[int | str, ...]  # key of the device's own stream, from which dropout draws
     context: DeviceContext
 
     def take(self, make: Make, shape: tuple[int, ...], images: int = 0) -> Tensor:
@@ -54,12 +46,8 @@ class DrawStreams:
     """Makes the draws of each step. The first step of a kind draws as it goes and notes the order; later steps of the
     same kind get all their tensors before they begin, so that a step is a function of its batch and its draws.
 
-    Dropout is the exception: its noise comes from the device's own stream, which the step seeds.
-
-    Attributes:
-        seed: of the streams.
-        context: where the tensors are put.
-        share: a rank's part of each batch, where several ranks train.
+    Dropout is the exception: its noise comes from the device's own stream, which the step seeds. `share` is a rank's
+    part of each batch, where several ranks train.
     """
 
     seed: int

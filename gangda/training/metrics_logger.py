@@ -29,8 +29,6 @@ class MetricsLogger:
     """Writes the log, and keeps what its next lines need.
 
     Attributes:
-        path: of the log.
-        epoch_images: images of an epoch.
         latest: the last value of each loss term and metric; those that are not computed at every step (R1) included.
         curve: the first and the last of the steps logged.
         last_epoch: epochs and training seconds at the last line with the time of an epoch.

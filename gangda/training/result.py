@@ -15,15 +15,9 @@ from gangda.runtime.plain import to_plain
 class TrainResult:
     """What `gangda train` reports.
 
-    Attributes:
-        run, arch: the run folder and the architecture.
-        finished: the budget is spent.
-        steps, seconds: generator steps and training time, of all processes that worked on the run.
-        images: real images shown in these steps, with repetition.
-        evaluation_seconds: time spent on evaluating samples, which is not training time.
-        parameters: `count_parameters` by network.
-        alarms: those of the last evaluation.
-        best_step: the step of the best checkpoint; None where none was chosen.
+    Steps, seconds and images (real ones shown, with repetition) are of all processes that worked on the run; the time
+    spent on evaluating samples is no training time. `alarms` are those of the last evaluation; `best_step` is None
+    where no best checkpoint was chosen.
     """
 
     run: Path

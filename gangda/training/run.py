@@ -17,14 +17,13 @@ from gangda.runtime.seeding import seed_for
 from gangda.runtime.signals import StopRequest
 from gangda.training import preview
 from gangda.training.budget import Stopwatch, step_budget
-from gangda.training.checkpoints import Stateful, restore
 from gangda.training.loop import StepRecord
 from gangda.training.method import make_method
 from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
 from gangda.training.monitor.sample_monitor import SampleMonitor
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.saved_model import ModelCard, model_is_whole, save_model
-from gangda.training.state import TrainState, new_state
+from gangda.training.state import Stateful, TrainState, new_state, restore
 from gangda.training.worker_ranks import training_steps
 from gangda.zoo.base import Generator
 
@@ -94,12 +93,7 @@ class TrainingRun:
                 self.logger.close()
 
     def _earlier_result(self) -> TrainResult | None:
-        """The result in `run.json`, if the budget is spent and the model undamaged.
-
-        Raises:
-            RunError: a finished run is to go on, and its checkpoints have been removed.
-            OutcomeError: its samples have collapsed, and it is to stop then.
-        """
+        """The result in `run.json`, if the budget is spent and the model undamaged."""
         recorded, path = self.folder.state(), self.folder.path
         if not recorded["finished"]:
             return None
@@ -119,11 +113,7 @@ class TrainingRun:
         return None
 
     def _restore(self, *, regular: bool = False) -> TrainState:
-        """The state of the newest checkpoint (`regular`: of those at regular steps), else that before the first step.
-
-        Raises:
-            RunError: the checkpoints cannot be used.
-        """
+        """The state of the newest checkpoint (`regular`: at a regular step), else that before the first step."""
         self._reset()
         self.method = make_method(self.config, self.images, self.context)
         state = new_state(self.method)
@@ -159,13 +149,7 @@ class TrainingRun:
         return loop
 
     def _after_step(self, state: TrainState, record: StepRecord) -> bool:
-        """Log, evaluate and save where that is due; whether the budget is spent.
-
-        Raises:
-            NotFiniteError: a value or weight is NaN or infinite.
-            OutcomeError: the samples have collapsed, and the run is to stop then.
-            StoppedError, InterruptedByUserError: a signal came; everything is saved.
-        """
+        """Log, evaluate and save where that is due; whether the budget is spent."""
         done = self.budget.spent(record.step, self.clock.seconds)
         self.logger.add(record)
         number = record.step or state.pretrained
@@ -206,11 +190,7 @@ class TrainingRun:
             self._refuse_collapse(state.step, collapsed=True)
 
     def _roll_back(self, error: NotFiniteError) -> TrainState:
-        """Go back to the last good checkpoint (or the start), once, and on from there with other random streams.
-
-        Raises:
-            OutcomeError: it was done before.
-        """
+        """Go back to the last good checkpoint (or the start), once, and on from there with other random streams."""
         if self.rollbacks:
             raise OutcomeError(
                 f"{self.folder.path}: {error}, and the run went back to a good checkpoint before; "
@@ -267,11 +247,7 @@ class TrainingRun:
         save_model(self.folder.path, state.ema, card, self.images.row_id, others, self.monitor.best or None)
 
     def _refuse_collapse(self, step: int, collapsed: bool) -> None:
-        """Stop where the user wants to.
-
-        Raises:
-            OutcomeError: the samples have collapsed, and --stop-when-collapsed is on.
-        """
+        """Stop where the user wants to."""
         if collapsed and self.config.budget.stop_when_collapsed:
             raise OutcomeError(
                 f"{self.folder.path}: stopped at step {step}: mode collapse, see metrics.jsonl; all is saved. "

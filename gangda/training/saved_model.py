@@ -32,12 +32,9 @@ class ModelCard:
     """What a generator is and what it was trained on; `model/model.json`.
 
     Attributes:
-        arch, spec: architecture name and its options.
         image_shape: (C, H, W) of its samples.
-        class_names: in label order.
         data: the `DataConfig` as plain values; `fingerprint` is the source's content hash.
-        seed, steps, precision: of the training run; `steps` are those of the last weights.
-        run: name of the run folder.
+        steps: those of the last weights.
         best_step: step of the best weights, kept beside the last; None where none were chosen.
         hashes: hex SHA-256 of the other files in `model/`, by name.
     """
@@ -180,11 +177,7 @@ def model_is_whole(run: Path, steps: int) -> bool:
 
 
 def _read_card(folder: Path) -> ModelCard:
-    """The card in a model's folder.
-
-    Raises:
-        ValueError, TypeError, GangdaError: some of its values are not what they should be.
-    """
+    """The card in a model's folder."""
     values = read_json(folder / "model.json")
     values.pop("format_version")
     card = from_plain(ModelCard, values)
@@ -229,11 +222,7 @@ def _read(folder: Path, name: str, card: ModelCard) -> bytes:
 
 
 def _rebuild(card: ModelCard, tensors: Mapping[str, torch.Tensor], name: str) -> nn.Module:
-    """A network of the card with these weights, built only if they fit: a forged card could fill the memory.
-
-    Raises:
-        ValueError: they do not.
-    """
+    """A network of the card with these weights, built only if they fit: a forged card could fill the memory."""
     spec = options_from_plain(architectures.spec_class(card.arch), card.spec)
     asked = (card.arch, spec, card.image_shape, len(card.class_names))
     with torch.device("meta"):  # shapes without numbers

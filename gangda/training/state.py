@@ -1,12 +1,16 @@
-"""Everything that changes while a generator is trained."""
+"""Everything that changes while a generator is trained, and how it is restored from a checkpoint."""
 
 import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
+from gangda.errors import RunError
+from gangda.runtime.progress import Reporter
+from gangda.runtime.runs import RunFolder
 from gangda.training.method import Method
 from gangda.zoo.base import Generator
 
@@ -79,3 +83,41 @@ def weight_average(generator: Generator, ema: float) -> Generator:
 def float_tensors(module: nn.Module) -> list[Tensor]:
     """Weights and running statistics, sharing memory with the module: what the weight average covers."""
     return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
+
+
+class Stateful(Protocol):
+    """A part of a run that a checkpoint holds under a name, as plain values and tensors."""
+
+    def dump(self) -> dict[str, Any]:
+        """What `load` needs."""
+
+    def load(self, values: dict[str, Any], /) -> None:
+        """Take over what `dump` gave."""
+
+
+def restore(
+    folder: RunFolder,
+    parts: Mapping[str, Stateful],
+    reporter: Reporter,
+    wanted: Callable[[int], bool] | None = None,
+) -> None:
+    """Load the newest undamaged checkpoint (of the `wanted` steps); without any, change nothing.
+
+    Raises:
+        RunError: the checkpoints are all damaged, of another version of gangda, or of other networks.
+    """
+    saved, complaints = folder.load_checkpoint(wanted)
+    for complaint in complaints:
+        reporter.line(complaint)
+    if saved is None:
+        return
+    try:
+        for name, part in parts.items():
+            part.load(saved[name])
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        made = (
+            "were made by another version of gangda"
+            if isinstance(error, KeyError)
+            else "are of other networks"
+        )
+        raise RunError(f"{folder.path}: its checkpoints {made}; start again in another --out") from error

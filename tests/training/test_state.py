@@ -3,7 +3,7 @@ import pytest
 from gangda.errors import RunError
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder
-from gangda.training.checkpoints import restore
+from gangda.training.state import restore
 
 
 class Part:
