@@ -18,40 +18,36 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
             test images, or images outside the subset.
     """
     card, train = model.card, splits.train
+    if model.available is not None:
+        raise RunError(
+            f"{run}: rebuilds its own training images (--reconstruct) and makes no new ones; name another --run, "
+            "or train one without --reconstruct"
+        )
+    if card.class_names != train.class_names:
+        raise RunError(
+            f"{run}: trained on other classes ({_some(card.class_names)}) than this set's "
+            f"({_some(train.class_names)}); choose another --run or --data"
+        )
+    if card.image_shape != train.image_shape:
+        raise RunError(
+            f"{run}: makes images of {_size(card.image_shape)}, this set's are {_size(train.image_shape)}; "
+            "choose another --run or set --image-size"
+        )
+    if card.fingerprint != splits.fingerprint:
+        raise RunError(
+            f"{run}: trained on other images ({card.data.get('source')}, not {splits.name}); choose another --run"
+        )
     tested = int(np.isin(model.row_ids, splits.test.row_id).sum())
-    outside = int((~np.isin(model.row_ids, np.append(train.row_id, splits.validation.row_id))).sum())
-    for wrong, reason in (
-        (
-            model.available is not None,
-            "rebuilds its own training images (--reconstruct) and makes no new ones; name another --run, or train one "
-            "without --reconstruct",
-        ),
-        (
-            card.class_names != train.class_names,
-            f"trained on other classes ({_some(card.class_names)}) than this set's ({_some(train.class_names)}); "
-            "choose another --run or --data",
-        ),
-        (
-            card.image_shape != train.image_shape,
-            f"makes images of {_size(card.image_shape)}, this set's are {_size(train.image_shape)}; choose another "
-            "--run or set --image-size",
-        ),
-        (
-            card.fingerprint != splits.fingerprint,
-            f"trained on other images ({card.data.get('source')}, not {splits.name}); choose another --run",
-        ),
-        (
-            tested > 0,
-            f"saw {tested} of this set's test images in training; a result with it would mean nothing",
-        ),
-        (
-            outside > 0,
-            f"saw {outside} images outside this subset of {splits.name}; give the --seed ({card.seed}) and "
-            "--per-class or --class-counts of its training, or train one on this subset",
-        ),
-    ):
-        if wrong:
-            raise RunError(f"{run}: {reason}")
+    if tested:
+        raise RunError(
+            f"{run}: saw {tested} of this set's test images in training; a result with it would mean nothing"
+        )
+    outside = ~np.isin(model.row_ids, np.concatenate([train.row_id, splits.validation.row_id]))
+    if outside.any():
+        raise RunError(
+            f"{run}: saw {int(outside.sum())} images outside this subset of {splits.name}; give the --seed "
+            f"({card.seed}) and --per-class or --class-counts of its training, or train one on this subset"
+        )
 
 
 def refuse_synthetic(splits: DataSplits) -> None:

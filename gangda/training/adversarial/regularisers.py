@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.training.adversarial.diffaugment import translate
-from gangda.training.adversarial.losses import Score, slopes
+from gangda.training.adversarial.losses import slopes
 from gangda.training.draws import Draws
 from gangda.zoo.base import Scores
 
@@ -49,21 +49,16 @@ class DiscriminatorBatch:
 Term = Callable[[Any, DiscriminatorBatch], Losses]  # of an `AdversarialMethod` and a batch
 
 
-def gradient_penalty(score: Score, real: Tensor, fake: Tensor, draws: Draws) -> Tensor:
-    """E (|gradient| - 1)^2 at random points between pairs of real and fake images, both (B, C, H, W).
+def gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """gp * E (|gradient| - 1)^2 at random points between each fake and the real image of its row.
 
-    One uniform share a pair, from `draws`. Multiply by lambda (10 in the paper). Source: Gulrajani 2017, equation 3.
+    One uniform share a pair. lambda is 10 in the paper. Source: Gulrajani 2017, equation 3.
     """
-    share = draws.take(torch.rand, (len(real), 1, 1, 1))
-    between = torch.lerp(fake.detach().to(real.dtype), real, share)
-    lengths = torch.linalg.vector_norm(slopes(score, between), dim=1)
-    penalty: Tensor = (lengths - 1).square().mean()
-    return penalty
-
-
-def _gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
     real, score = batch.real[: len(batch.fake)], method.scorer(batch.y_fake, batch.draws)
-    return {"d_gp": method.options.gp * gradient_penalty(score, real, batch.fake, batch.draws)}
+    share = batch.draws.take(torch.rand, (len(real), 1, 1, 1))
+    between = torch.lerp(batch.fake.detach().to(real.dtype), real, share)
+    lengths = torch.linalg.vector_norm(slopes(score, between), dim=1)
+    return {"d_gp": method.options.gp * (lengths - 1).square().mean()}
 
 
 def clip_weights(module: nn.Module, bound: float) -> None:
@@ -75,25 +70,18 @@ def clip_weights(module: nn.Module, bound: float) -> None:
             torch._foreach_clamp_max_(tensors, bound)
 
 
-def consistency_term(
-    score: Tensor, score_again: Tensor, features: Tensor, features_again: Tensor, margin: float = 0.0
-) -> Tensor:
-    """E max(0, d(D(x'), D(x'')) + 0.1 d(features', features'') - margin), over two passes with different dropout.
+def consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """ct * E d(D(x'), D(x'')) + 0.1 d(features', features''): the pass that the loss uses, and one with other dropout.
 
-    score: (B,); features: (B, F), of the last layer but one; d is the squared difference (mean over features), as in
-    the authors' code. Multiply by lambda (2). Source: Wei 2018 (CT-GAN), equation 4; its margin is 0 to 0.2.
+    Features (B, F) are those of the last layer but one; d is the squared difference (mean over features), as in the
+    authors' code. lambda is 2. Source: Wei 2018 (CT-GAN), equation 4, with margin 0.
     """
-    apart = (score - score_again).square()
-    apart = apart + FEATURE_SHARE * (features.float() - features_again.float()).square().mean(1)
-    return F.relu(apart - margin).mean()
-
-
-def _consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
     again, once = method.score(batch.real, batch.y, batch.draws), batch.on_real
     if once.features is None or again.features is None:
         raise ValueError("the CT term needs the discriminator's features")
-    first, second = method.real_score(once.adversarial), method.real_score(again.adversarial)
-    return {"d_ct": method.options.ct * consistency_term(first, second, once.features, again.features)}
+    apart = (method.real_score(once.adversarial) - method.real_score(again.adversarial)).square()
+    apart = apart + FEATURE_SHARE * (once.features.float() - again.features.float()).square().mean(1)
+    return {"d_ct": method.options.ct * apart.mean()}
 
 
 def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
@@ -127,25 +115,20 @@ def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
     return {"d_bcr": method.options.bcr * (real + inconsistency(method, batch, batch.fake, batch.on_fake))}
 
 
-def lecam(real: Tensor, fake: Tensor, anchors: Tensor) -> Tensor:
-    """E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2 for anchors (a_real, a_fake). Multiply by lambda (0.3).
+def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """lecam * (E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2) for anchors (a_real, a_fake), and moves the anchors.
 
-    Source: Tseng 2021, section 3 (R_LC). The authors' code cuts each difference off at 0; the paper does not.
-    """
-    return (real - anchors[1]).square().mean() + (fake - anchors[0]).square().mean()
-
-
-def _lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
-    """The anchors are moving averages of both sides' mean scores; they begin as the first ones and are saved.
-
-    Source: Tseng 2021, section 3 (the authors' code starts from a constant and waits).
+    They are moving averages of both sides' mean scores, saved with the run; they begin as the first ones. lambda is
+    0.3. Source: Tseng 2021, section 3 (R_LC). The authors' code starts from a constant, waits, and cuts each
+    difference off at 0; the paper does not.
     """
     real, fake = (method.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
     now = method.context.ranks.mean(torch.stack([real.mean(), fake.mean()]).float())
     before = method.buffers.get("lecam")
     anchors = now if before is None else torch.lerp(now, before.to(now.device), ANCHOR_DECAY)
     method.buffers["lecam"] = anchors
-    return {"d_lecam": method.options.lecam * lecam(real, fake, anchors)}
+    penalty = (real - anchors[1]).square().mean() + (fake - anchors[0]).square().mean()
+    return {"d_lecam": method.options.lecam * penalty}
 
 
 def auxiliary(classes: Tensor, y: Tensor) -> Tensor:
@@ -175,28 +158,24 @@ def made_by(fake: Tensor, generators: int) -> Tensor:
     return torch.arange(generators, device=fake.device).repeat_interleave(len(fake) // generators)
 
 
-def generator_id(fake: Tensor, made_by: Tensor) -> Tensor:
-    """-E log C_k(G_k(z)): each generator wants its images to be known as its own, which drives generators apart.
+def generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """-weight * E log C_k(G_k(z)): each generator's images should be known as its own, which drives them apart.
 
-    fake: (B, K+1) logits; made_by: int64 (B,). The classifier C is the softmax over the first K logits, which the
-    discriminator trains already. Source: Hoang 2018 (MGAN), the classifier's term of their objective; their C is a head
-    of its own on D's layers.
+    The classifier C is the softmax over the first K of the K+1 logits, which the discriminator trains already. Source:
+    Hoang 2018 (MGAN), the classifier's term of their objective; their C is a head of its own on D's layers.
     """
-    return F.cross_entropy(fake[:, :-1], made_by)
-
-
-def _generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
     own = made_by(batch.fake, method.generator.num_generators)
-    return {"g_identity": method.options.generator_id_weight * generator_id(batch.on_fake.adversarial, own)}
+    loss = F.cross_entropy(batch.on_fake.adversarial[:, :-1], own)
+    return {"g_identity": method.options.generator_id_weight * loss}
 
 
 # Option -> term. The order is that of their draws from the step's stream: to change it changes results.
 DISCRIMINATOR: Mapping[str, Term] = {
-    "gp": _gradient_penalty,
-    "ct": _consistency_term,
+    "gp": gradient_penalty,
+    "ct": consistency_term,
     "cr": _consistency,
     "bcr": _balanced_consistency,
-    "lecam": _lecam,
+    "lecam": lecam,
     "aux_weight": _auxiliary_of_discriminator,
 }
-GENERATOR: Mapping[str, Term] = {"aux_weight": _auxiliary_of_generator, "generator_id_weight": _generator_id}
+GENERATOR: Mapping[str, Term] = {"aux_weight": _auxiliary_of_generator, "generator_id_weight": generator_id}

@@ -84,13 +84,14 @@ def test_change_flips_only_if_asked():
 
 
 def test_ct_term():
-    # Rows: (1 - 0)^2 + 0.1 * (0 + 4) / 2 = 1.2 and (3 - 1)^2 + 0 = 4; margin 2 leaves (0 + 2) / 2.
-    score, again = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0])
-    features, others = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 0.0]])
-    assert float(regularisers.consistency_term(score, again, features, others)) == pytest.approx(
-        (1.2 + 4) / 2
+    # Rows: (1 - 0)^2 + 0.1 * (0 + 4) / 2 = 1.2 and (3 - 1)^2 + 0 = 4.
+    once = Scores(torch.tensor([1.0, 3.0]), features=torch.tensor([[1.0, 2.0], [0.0, 0.0]]))
+    again = Scores(torch.tensor([0.0, 1.0]), features=torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    method = SimpleNamespace(
+        options=SimpleNamespace(ct=2.0), score=lambda *of: again, real_score=lambda scores: scores
     )
-    assert float(regularisers.consistency_term(score, again, features, others, 2.0)) == pytest.approx(1.0)
+    batch = SimpleNamespace(real=None, y=None, draws=None, on_real=once)
+    assert float(regularisers.consistency_term(method, batch)["d_ct"]) == pytest.approx(1.2 + 4)
 
 
 def test_lecam_anchors_and_penalty():
@@ -104,7 +105,7 @@ def test_lecam_anchors_and_penalty():
 
     def term(real):
         batch = SimpleNamespace(on_real=Scores(real), on_fake=Scores(fake))
-        return float(regularisers.DISCRIMINATOR["lecam"](method, batch)["d_lecam"])
+        return float(regularisers.lecam(method, batch)["d_lecam"])
 
     # Real scores to the fakes' anchor and the reverse.
     expected = ((1 + 1.5) ** 2 + (3 + 1.5) ** 2) / 2 + ((-1 - 2) ** 2 + (-2 - 2) ** 2) / 2

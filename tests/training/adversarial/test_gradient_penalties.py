@@ -1,12 +1,14 @@
 """Gradient penalties against values worked by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 from training_setup import draws
 
 from gangda.training.adversarial.losses import slope_penalty
-from gangda.training.adversarial.regularisers import clip_weights, gradient_penalty
+from gangda.training.adversarial.regularisers import DiscriminatorBatch, clip_weights, gradient_penalty
 
 
 def test_slope_penalty_of_a_quadratic_score():
@@ -24,15 +26,17 @@ def test_slope_penalty_is_differentiable_in_the_weights():
     assert weight.grad.item() == pytest.approx(3 * 4)
 
 
+def penalty_of(score, real, fake):
+    method = SimpleNamespace(options=SimpleNamespace(gp=1.0), scorer=lambda y, drawn: score)
+    batch = DiscriminatorBatch(real, torch.zeros(len(real), dtype=torch.int64), fake, draws(), None, None)
+    return gradient_penalty(method, batch)["d_gp"]
+
+
 def test_gradient_penalty_of_a_linear_score():
     # Slope w in each of 4 pixels: norm 2w everywhere, so the penalty is (2w - 1)^2, with derivative 4 (2w - 1).
     weight = torch.tensor(3.0, requires_grad=True)
-    penalty = gradient_penalty(
-        lambda images: weight * images.sum((1, 2, 3)),
-        torch.ones(5, 1, 2, 2),
-        -torch.ones(5, 1, 2, 2),
-        draws(),
-    )
+    real = torch.ones(5, 1, 2, 2)
+    penalty = penalty_of(lambda images: weight * images.sum((1, 2, 3)), real, -real)
     penalty.backward()
     assert penalty.item() == pytest.approx(25)
     assert weight.grad.item() == pytest.approx(20)
@@ -45,7 +49,7 @@ def test_gradient_penalty_looks_between_pairs():
         seen.append(images.detach())
         return images.sum((1, 2, 3))
 
-    gradient_penalty(score, torch.ones(200, 1, 1, 2), torch.zeros(200, 1, 1, 2), draws())
+    penalty_of(score, torch.ones(200, 1, 1, 2), torch.zeros(200, 1, 1, 2))
     shares = seen[0][:, 0, 0]
     assert torch.equal(shares[:, 0], shares[:, 1])  # one share a pair
     assert 0 <= shares.min() < 0.05

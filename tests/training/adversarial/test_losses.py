@@ -1,12 +1,14 @@
 """Losses against values worked by hand."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from gangda.config import catalog
 from gangda.training.adversarial import losses, madgan, regularisers, score_losses
+from gangda.zoo.base import Scores
 
 
 def loss_of(name):
@@ -117,6 +119,14 @@ def test_madgan_smoothed_labels_share_the_rest_among_the_generators():
 
 
 def test_identity_looks_at_the_generators_only():
-    assert float(regularisers.generator_id(LOGITS, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))
-    louder = LOGITS + torch.tensor([0.0, 0.0, 5.0])
-    assert float(regularisers.generator_id(louder, torch.tensor([1]))) == pytest.approx(-math.log(2 / 3))
+    def identity(logits):
+        method = SimpleNamespace(
+            options=SimpleNamespace(generator_id_weight=1.0), generator=SimpleNamespace(num_generators=2)
+        )
+        both = logits.repeat(2, 1)  # of generator 0, then of generator 1
+        batch = SimpleNamespace(fake=both, on_fake=Scores(both))
+        return float(regularisers.generator_id(method, batch)["g_identity"])
+
+    expected = -(math.log(1 / 3) + math.log(2 / 3)) / 2
+    assert identity(LOGITS) == pytest.approx(expected)
+    assert identity(LOGITS + torch.tensor([0.0, 0.0, 5.0])) == pytest.approx(expected)
