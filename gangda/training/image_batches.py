@@ -128,7 +128,7 @@ def difficulty(pixels: Tensor, labels: Tensor) -> Tensor:
     return far
 
 
-def ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
+def difficulty_ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
     """The share of its class that is easier than each image, in [0, 1): float64 (N,)."""
     places = torch.empty(len(labels), dtype=torch.float64, device=labels.device)
     for label in labels.unique():
@@ -146,7 +146,7 @@ class Curriculum:
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, seed: int, batches: int) -> None:
-        places = ranks(difficulty(pixels, labels), labels)
+        places = difficulty_ranks(difficulty(pixels, labels), labels)
         self.order = places.argsort(stable=True)
         self.places = places[self.order]
         self.seed, self.batches = seed, batches

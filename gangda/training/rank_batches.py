@@ -100,7 +100,5 @@ def average_over_ranks(
 
 def running_statistics(*networks: nn.Module) -> list[Tensor]:
     """Running means and variances of batch norm, the only tensors that ranks change apart."""
-    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
-    layers = [layer for network in networks for layer in network.modules() if isinstance(layer, norms)]
-    found = [tensor for layer in layers for tensor in (layer.running_mean, layer.running_var)]
-    return [tensor for tensor in found if tensor is not None]
+    buffers = [named for network in networks for named in network.named_buffers()]
+    return [tensor for name, tensor in buffers if name.endswith(("running_mean", "running_var"))]

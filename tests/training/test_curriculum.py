@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gangda.training.image_batches import Curriculum, difficulty, ranks
+from gangda.training.image_batches import Curriculum, difficulty, difficulty_ranks
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,13 @@ def test_difficulty_is_the_distance_in_units_of_the_spread():
 
 def test_ranks_are_shares_of_the_class():
     labels = torch.tensor([0, 0, 1, 0, 0])
-    assert ranks(torch.tensor([3.0, 1.0, 9.0, 2.0, 4.0]), labels).tolist() == [0.5, 0.0, 0.0, 0.25, 0.75]
+    assert difficulty_ranks(torch.tensor([3.0, 1.0, 9.0, 2.0, 4.0]), labels).tolist() == [
+        0.5,
+        0.0,
+        0.0,
+        0.25,
+        0.75,
+    ]
 
 
 def test_the_pool_grows_and_keeps_the_classes_shares(images):
