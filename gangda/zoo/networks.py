@@ -15,7 +15,5 @@ def build_networks(
         UsageError: no such architecture, or images too small or too large for it.
     """
     spec = spec.resolved(max(image_shape[1:]))
-    networks: Networks = catalog.builder("architecture", catalog.ARCHITECTURES, arch)(
-        spec, image_shape, num_classes
-    )
-    return apply_layer_options(networks, spec) if networks.discriminator is not None else networks
+    build = catalog.builder("architecture", catalog.ARCHITECTURES, arch)
+    return apply_layer_options(build(spec, image_shape, num_classes), spec)
