@@ -17,8 +17,7 @@ from gangda.config import resolve
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
-from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
-from gangda.runtime.locks import lock_folder
+from gangda.runtime.files import foreign_names, lock_folder, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.power import stated_power
 from gangda.statistics.signflip import EXACT_UP_TO

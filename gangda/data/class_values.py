@@ -22,7 +22,11 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
     """
     counts = np.zeros(len(class_names), dtype=np.int64)
     seen: set[int] = set()
-    for item in _items(text):
+    try:
+        items = next(csv.reader([text], skipinitialspace=True, strict=True), [])
+    except csv.Error as error:
+        raise UsageError(f"--counts '{text[:60]}': cannot be split at its commas ({error})") from None
+    for item in items:
         label, number = read_assignment(item, class_names, "--counts")
         if not (number.isascii() and number.isdigit() and len(number) < 10):
             raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {LIMIT:,}")
@@ -33,13 +37,6 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
     if not counts.any():
         raise UsageError(f"--counts '{text}': asks for no image; write NAME=50,#3=200")
     return counts
-
-
-def _items(text: str) -> list[str]:
-    try:
-        return next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error as error:
-        raise UsageError(f"--counts '{text[:60]}': cannot be split at its commas ({error})") from None
 
 
 def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:

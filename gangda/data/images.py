@@ -111,6 +111,15 @@ class LabelledImages:
             columns["weight"] = self.weight[index]
         return dataclasses.replace(self, pixels=memmap.take(self.pixels, index), **columns)
 
+    def without(self, rows: IntArray) -> "LabelledImages":
+        """The images that are not at these positions, in order."""
+        return self.take(np.setdiff1d(np.arange(len(self)), rows, assume_unique=True))
+
+    def missing_class(self) -> str | None:
+        """The first class that has no images."""
+        counts = self.counts().tolist()
+        return next((name for name, count in zip(self.class_names, counts, strict=True) if not count), None)
+
     def content_hash(self) -> str:
         """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
         return self._content

@@ -13,8 +13,6 @@ import hashlib
 import importlib
 from pathlib import Path
 
-import numpy as np
-
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
 from gangda.data.images import LabelledImages, real_images
@@ -91,11 +89,7 @@ def _existing_path(typed: str) -> Path:
 
 
 def _read_path(path: Path, image_size: int | None) -> RawSource:
-    """The images of a path that is not a set of gangda's.
-
-    Raises:
-        DataError: unreadable, or of an unknown kind.
-    """
+    """The images of a path that is not a set of gangda's."""
     if path.is_dir():
         return idx.read_folder(path) if idx.find_parts(path) else folder.read(path, image_size)
     if path.suffix.lower() != ".npz":
@@ -110,8 +104,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     pixels = to_square(raw.pixels, config.image_size)
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.test_rows is not None:
-        test = train.take(raw.test_rows)
-        train = train.take(np.setdiff1d(train.row_id, raw.test_rows, assume_unique=True))
+        train, test = train.without(raw.test_rows), train.take(raw.test_rows)
     labelled = raw.class_names != (UNLABELLED,)
     _check_classes(train, labelled, f"--data {config.source}")
     notes = raw.notes
@@ -129,8 +122,8 @@ def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:
             f"{where}: has one class only ('{train.class_names[0]}'), it takes two; for unconditional "
             "training leave out labels and class folders"
         )
-    if (train.counts() == 0).any():
-        name = train.class_names[int(np.argmin(train.counts()))]
+    name = train.missing_class()
+    if name is not None:
         raise DataError(f"{where}: class '{name}' has no training images; add some or leave the class out")
 
 

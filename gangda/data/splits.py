@@ -11,6 +11,7 @@ The rules, per class of n images:
 Validation and test splits hold real images only.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,12 +30,8 @@ TEST_SHARE = 0.2
 class SourceImages:
     """All training images of a source and, if it has one, its test split.
 
-    Attributes:
-        name: as the user knows it.
-        fingerprint: hex hash of the content, image size included.
-        train, test: the images; row ids are unique over both.
-        labelled: False for images without classes (one class, "unlabelled").
-        notes: sentences a user should read: what was skipped, cropped or merged.
+    Row ids are unique over both. `fingerprint` is a hex hash of the content, image size included; `labelled` is False
+    for images without classes (one class, "unlabelled"); `notes` are sentences a user should read.
     """
 
     name: str
@@ -71,7 +68,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     train, test, notes = source.train, source.test, source.notes
     if test is None:
         rows = fixed_test_rows(train)
-        train, test = _without(train, rows), train.take(rows)
+        train, test = train.without(rows), train.take(rows)
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
         notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
     counts = subset_counts(train, config)
@@ -81,7 +78,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     return DataSplits(
         name=source.name,
         fingerprint=source.fingerprint,
-        train=_without(train, held),
+        train=train.without(held),
         validation=train.take(held),
         test=test,
         labelled=source.labelled,
@@ -176,10 +173,6 @@ def _first_of_each_class(
     return chosen
 
 
-def _without(images: LabelledImages, rows: IntArray) -> LabelledImages:
-    return images.take(np.setdiff1d(np.arange(len(images)), rows, assume_unique=True))
-
-
 def describe(splits: DataSplits) -> dict[str, Any]:
     """Sizes of the splits in plain JSON values, for `doctor`, dry runs and reports."""
     channels, height, _ = splits.train.image_shape
@@ -207,11 +200,8 @@ def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
     Raises:
         DataError: an empty or a repeated name.
     """
-    seen: set[str] = set()
-    for name in names:
-        if not name or name in seen:
-            raise DataError(
-                f"{where}: class name '{name}' is {'repeated' if name else 'empty'}; names must differ"
-            )
-        seen.add(name)
+    for name, count in Counter(names).items():
+        if not name or count > 1:
+            wrong = "repeated" if name else "empty"
+            raise DataError(f"{where}: class name '{name}' is {wrong}; names must differ")
     return tuple(names)

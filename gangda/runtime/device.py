@@ -20,12 +20,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 class DeviceContext:
     """Where the networks run.
 
-    Attributes:
-        device: the torch device.
-        dtype: the autocast type; float32 means no autocast.
-        threads: CPU threads of this process.
-        ranks: the processes that train together; only this one unless torchrun has started several.
-        channels_last: whether image tensors and convolutions use that layout.
+    `dtype` is the autocast type (float32: no autocast), `threads` the CPU threads of this process, and `ranks` the
+    processes that train together: only this one unless torchrun has started several.
     """
 
     device: torch.device
@@ -133,11 +129,7 @@ def pick_device(name: str, env: DistributedEnv = ONE_PROCESS) -> torch.device:
 
 
 def _of_rank(name: str, env: DistributedEnv) -> str:
-    """The device of one of several ranks.
-
-    Raises:
-        UsageError: they would have to share one.
-    """
+    """The device of one of several ranks."""
     if name == "mps":
         raise UsageError(
             "--device mps: several ranks cannot share it; use --device cpu, or start without torchrun"
@@ -168,18 +160,15 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
         if device.type == "mps":
             raise UsageError("--precision bf16: not supported on MPS; use fp32")
         return torch.bfloat16
-    return torch.bfloat16 if _has_fast_bf16(device) else torch.float32
-
-
-def _has_fast_bf16(device: torch.device) -> bool:
+    fast = False
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    elif device.type == "cpu":
         capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         # With AVX-512 BF16 but without AMX, convolutions ran at half to two thirds of the fp32 rate
         # (layers of the default networks, one thread of a Xeon, torch 2.15).
-        return bool(capabilities.get("amx_tile"))
-    return False
+        fast = bool(capabilities.get("amx_tile"))
+    return torch.bfloat16 if fast else torch.float32
 
 
 @contextlib.contextmanager

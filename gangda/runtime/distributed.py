@@ -196,11 +196,7 @@ def process_group(env: DistributedEnv, pick_device: Callable[[], torch.device]) 
 
 @contextlib.contextmanager
 def _connection() -> Iterator[None]:
-    """Turn torch's errors of a broken connection into one line.
-
-    Raises:
-        LostRankError: with what to do.
-    """
+    """Turn torch's errors of a broken connection into one line."""
     try:
         yield
     except RuntimeError as error:

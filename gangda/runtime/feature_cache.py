@@ -36,8 +36,9 @@ class FeatureCache:
         if self.folder is None:
             return compute()
         path = self.folder / (hashlib.sha256("/".join(map(str, key)).encode()).hexdigest()[:32] + ".npy")
-        kept = _read(path)
-        if kept is not None:
+        with contextlib.suppress(Exception):  # missing, or damaged in any way: it is computed again
+            kept: Array = np.load(io.BytesIO(read_hashed(path)), allow_pickle=False)
+            os.utime(path)
             return kept
         array = compute()
         buffer = io.BytesIO()
@@ -56,12 +57,3 @@ def prune(folder: Path, limit: int) -> None:
         total += path.stat().st_size
         if total > limit:
             path.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> Array | None:
-    try:
-        array: Array = np.load(io.BytesIO(read_hashed(path)), allow_pickle=False)
-        os.utime(path)
-    except Exception:  # missing, or damaged in any way: it is computed again
-        return None
-    return array

@@ -1,4 +1,4 @@
-"""Files and folders appear whole or not at all: written under a temporary name, synced, then renamed."""
+"""Files and folders appear whole or not at all: written under a temporary name, synced, then renamed. Locks."""
 
 import contextlib
 import errno
@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from filelock import lock_descriptor
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.staging import SUFFIX, folder_beside, named_beside
@@ -171,3 +173,28 @@ def whole_folder(place: Path) -> Iterator[Path]:
             temporary.chmod(0o755)
             temporary.replace(place)
         sync_folder(place.parent)
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Hold `folder/.lock`, which the system releases when the process ends; the folder is created if needed.
+
+    `wait` until another process that holds the lock has released it; otherwise that is an error.
+
+    Raises:
+        RunError: another process holds the lock, or the file system has no locks.
+    """
+    with clear_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    with file:
+        try:
+            locked = lock_descriptor(file.fileno(), blocking=wait)
+        except OSError as error:  # some network file systems
+            raise RunError(
+                f"{folder}: cannot be locked against other processes ({error.strerror or error}); "
+                "choose an --out on another file system"
+            ) from error
+        if not locked:
+            raise RunError(f"{folder}: another process is working in this folder; wait for it")
+        yield

@@ -54,18 +54,14 @@ def read_hashed(path: Path, cure: str = CURE) -> bytes:
 
 
 def read_listed(path: Path, digest: str, cure: str = CURE) -> bytes:
-    """The content of a file whose hex SHA-256 is listed elsewhere.
-
-    Raises:
-        DataError: as `read_hashed`.
-    """
+    """The content of a file whose hex SHA-256 is listed elsewhere; raises as `read_hashed`."""
     return verified(_read(path, cure), digest, path, cure)
 
 
 def write_hashed_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON object with `format_version` and `content`, atomically and durably."""
     plain = json.loads(json.dumps({key: values[key] for key in values if key not in _NOT_CONTENT}))
-    write_json(path, {**plain, "content": sha256(_canonical(plain))})
+    write_json(path, {**plain, "content": sha256(canonical(plain))})
 
 
 def read_hashed_json(path: Path, cure: str = CURE) -> dict[str, Any]:
@@ -77,15 +73,15 @@ def read_hashed_json(path: Path, cure: str = CURE) -> dict[str, Any]:
     values = read_json(path)
     plain = {key: value for key, value in values.items() if key not in _NOT_CONTENT}
     try:
-        data = _canonical(plain)
+        data = canonical(plain)
     except RecursionError:
         data = b""
     verified(data, values.get("content"), path, cure)
     return plain
 
 
-def _canonical(plain: Mapping[str, Any]) -> bytes:
-    """The same bytes whatever the order of the keys."""
+def canonical(plain: Mapping[str, Any]) -> bytes:
+    """Compact JSON: the same bytes whatever the order of the keys."""
     return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -10,12 +10,9 @@ NAMES = {"rank": "RANK", "world": "WORLD_SIZE", "local_rank": "LOCAL_RANK", "loc
 
 @dataclass(frozen=True)
 class DistributedEnv:
-    """The rank of this process among those that were started together.
+    """The rank of this process among the `world` that were started together; `local_...`: on this machine.
 
-    Attributes:
-        rank, world: its number and how many there are, over all machines.
-        local_rank, local_world: the same on this machine.
-        attempt: how often torchrun has restarted them (`--max-restarts`).
+    `attempt`: how often torchrun has restarted them (`--max-restarts`).
     """
 
     rank: int = 0

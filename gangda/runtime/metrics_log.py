@@ -43,11 +43,7 @@ class MetricsLog:
 
 
 def _step_of(path: Path, number: int, line: str) -> tuple[int, int]:
-    """Step and pre-training step of a line.
-
-    Raises:
-        RunError: it is damaged; the message names it.
-    """
+    """Step and pre-training step of a line."""
     try:
         record = json.loads(line)
         return int(record["step"]), int(record.get("pretraining_step", 0))

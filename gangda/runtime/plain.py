@@ -60,10 +60,10 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
         )
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, plain, where)
-    if origin is tuple and isinstance(plain, list):
-        kinds = [args[0]] * len(plain) if args[-1] is Ellipsis else args
+    if origin in (tuple, list) and isinstance(plain, list):
+        kinds = [args[0]] * len(plain) if origin is list or args[-1] is Ellipsis else args
         if len(kinds) == len(plain):
-            return tuple(_read(one, entry, where) for one, entry in zip(kinds, plain, strict=True))
+            return origin(_read(one, entry, where) for one, entry in zip(kinds, plain, strict=True))
     elif origin is Mapping and isinstance(plain, dict):
         return {key: _read(args[1], entry, f"{where}.{key}") for key, entry in plain.items()}
     elif origin is np.ndarray:

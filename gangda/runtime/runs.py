@@ -34,11 +34,11 @@ from gangda.runtime.files import (
     FormatVersionError,
     clear_disk_errors,
     foreign_names,
+    lock_folder,
     read_json,
     write_bytes,
     write_json,
 )
-from gangda.runtime.locks import lock_folder
 from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
@@ -84,21 +84,18 @@ class RunFolder:
             write_bytes(recorded, config_yaml.encode())
         if not (self.path / "run.json").is_file():
             write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
-        self._refuse_other_images(fingerprint)
-        return known
-
-    def _is_run(self) -> bool:
-        """Whether a run has begun here; `run.json` may be missing, as a damaged one is to be deleted."""
-        begun = any((self.path / name).exists() for name in ("run.json", "checkpoints"))
-        return begun and (self.path / "config.yaml").is_file()
-
-    def _refuse_other_images(self, fingerprint: str) -> None:
         before = self.state().get("fingerprint", fingerprint)
         if fingerprint and before != fingerprint:
             raise RunError(
                 f"{self.path}: its images have changed since it began (content {before[:16]}, now {fingerprint}); "
                 "use the same images, or choose another --out"
             )
+        return known
+
+    def _is_run(self) -> bool:
+        """Whether a run has begun here; `run.json` may be missing, as a damaged one is to be deleted."""
+        begun = any((self.path / name).exists() for name in ("run.json", "checkpoints"))
+        return begun and (self.path / "config.yaml").is_file()
 
     def refuse_foreign(self) -> None:
         """Check that the folder is empty or a run.
@@ -147,7 +144,10 @@ class RunFolder:
 
         There is a whole checkpoint at every moment, also where one of the same step is replaced.
         """
-        self._sync_log()
+        log = self.path / "metrics.jsonl"
+        if log.is_file():  # after a power cut it holds the lines of all steps of the checkpoint
+            with log.open("r+b") as file:
+                os.fsync(file.fileno())
         path = checkpoint_path(self.path / "checkpoints", step)
         write_checkpoint(path, state)
         older = [old for old in self.checkpoints() if old != path]
@@ -155,13 +155,6 @@ class RunFolder:
         for old in older:
             if old not in kept:
                 old.unlink(missing_ok=True)
-
-    def _sync_log(self) -> None:
-        """Make the log durable, so that after a power cut it holds the lines of all steps of the checkpoint."""
-        path = self.path / "metrics.jsonl"
-        if path.is_file():
-            with path.open("r+b") as file:
-                os.fsync(file.fileno())
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""

@@ -40,12 +40,7 @@ class Warp:
 
 @dataclass(frozen=True)
 class Part:
-    """One transform: either warps the image (`warp`) or filters them (`filter`).
-
-    Attributes:
-        warp: (images, rng) -> a `Warp` with random parameters for each of the B images.
-        filter: (float32 images, rng) -> images of the same shape, with random parameters for each.
-    """
+    """One transform of float32 images, with random parameters for each: either warps them or filters them."""
 
     warp: Callable[[Tensor, torch.Generator], Warp] | None = None
     filter: Transform | None = None
@@ -100,7 +95,7 @@ def blur(config: TransformConfig) -> Part | None:
 
     def apply(images: Tensor, rng: torch.Generator) -> Tensor:
         sigma = _uniform(len(images), 0.0, config.blur, rng)
-        return gaussian_blur(images, sigma.to(images.device), kernel_radius(config.blur))
+        return gaussian_blur(images, sigma.to(images.device), math.ceil(3 * config.blur))
 
     return Part(filter=apply) if config.blur > 0 else None
 
@@ -161,11 +156,6 @@ def dark_border(images: Tensor) -> Tensor:
     edges = [images[:, :, 0], images[:, :, -1], images[:, :, 1:-1, 0], images[:, :, 1:-1, -1]]
     border = torch.cat([edge.flatten(1) for edge in edges], dim=1)
     return (border == 0).float().mean(dim=1) > 0.5
-
-
-def kernel_radius(largest_sigma: float) -> int:
-    """Radius of the kernel of a blur, in pixels: three sigmas, rounded up."""
-    return math.ceil(3 * largest_sigma)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor, radius: int) -> Tensor:

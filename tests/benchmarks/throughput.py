@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from environment import environment
+from idx_files import write_idx
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
@@ -33,7 +34,6 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleCo
 from gangda.data.images import LabelledImages, generated_images, real_images, to_float
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import FORMATS, SetHeader, set_being_written
-from gangda.data.sources import idx
 from gangda.runtime.device import DeviceContext, evaluating, prepare
 from gangda.sampling import sample
 from gangda.scoring import score
@@ -123,7 +123,7 @@ def loading(context: DeviceContext, folder: Path) -> dict[str, float]:
         place = folder / f"idx{ending}"
         for part, rows in (("train", slice(60_000)), ("t10k", slice(60_000, None))):
             for name, array in (("images-idx3", pixels), ("labels-idx1", labels)):
-                idx.write_idx(place / f"{part}-{name}-ubyte{ending}", array[rows])
+                write_idx(place / f"{part}-{name}-ubyte{ending}", array[rows])
         (times[f"idx{ending}, seconds"],) = alternate(
             lambda place=place: load_source(DataConfig(source=str(place)))
         )

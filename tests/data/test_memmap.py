@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from idx_files import write_idx
 from PIL import Image
 
 from gangda.classifying.fit import fit_classifier
@@ -70,7 +71,7 @@ def test_large_idx_files_are_read_into_a_mapped_file(tmp_path, monkeypatch, endi
     monkeypatch.setattr(idx, "_CHUNK", 999)
     pixels = RNG.integers(0, 256, (100, 8, 8), np.uint8)
     path = tmp_path / f"train-images-idx3-ubyte{ending}"
-    idx.write_idx(path, pixels)
+    write_idx(path, pixels)
     read = idx.read_idx(path)
     assert isinstance(read, np.memmap)
     np.testing.assert_array_equal(read, pixels)

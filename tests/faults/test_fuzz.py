@@ -15,6 +15,7 @@ from damage import JUNK, as_json, few, many, other_values, spoilt, write
 from fake_experiment import finish, plan_for
 from hypothesis import given
 from hypothesis import strategies as st
+from idx_files import write_idx
 
 from gangda import experiments
 from gangda.classifying.fit import fit_classifier
@@ -37,7 +38,7 @@ from gangda.config.schema import (
 from gangda.data.images import generated_images
 from gangda.data.loading import load_source
 from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_written
-from gangda.data.sources import idx, npz
+from gangda.data.sources import npz
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed
 from gangda.runtime.runs import RunFolder
@@ -97,8 +98,8 @@ def test_idx(tmp_path, depth, ending):
         tmp_path / f"train-images-idx3-ubyte{ending}",
         tmp_path / f"train-labels-idx1-ubyte{ending}",
     )
-    idx.write_idx(images, np.zeros((6, 9, 9), dtype=np.uint8))
-    idx.write_idx(labels, (np.arange(6) % 3).astype(np.uint8))
+    write_idx(images, np.zeros((6, 9, 9), dtype=np.uint8))
+    write_idx(labels, (np.arange(6) % 3).astype(np.uint8))
     good = images.read_bytes()
 
     def check(data):

@@ -8,9 +8,8 @@ import time
 
 import numpy as np
 import pytest
+from idx_files import write_idx
 from processes import contents, hidden
-
-from gangda.data.sources.idx import write_idx
 
 pytestmark = pytest.mark.faults
 

@@ -8,12 +8,12 @@ import time
 import pytest
 
 from gangda.errors import RunError
-from gangda.runtime import locks
-from gangda.runtime.locks import lock_folder
+from gangda.runtime import files
+from gangda.runtime.files import lock_folder
 
 HOLDER = """
 import pathlib, sys, time
-from gangda.runtime.locks import lock_folder
+from gangda.runtime.files import lock_folder
 with lock_folder(pathlib.Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -62,6 +62,6 @@ def test_a_file_system_without_locks_is_one_line(wait, number, tmp_path, monkeyp
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(locks, "lock_descriptor", refuse)
+    monkeypatch.setattr(files, "lock_descriptor", refuse)
     with pytest.raises(RunError, match=f"cannot be locked .*{os.strerror(number)}.*another file system"):
         lock_folder(tmp_path / "run", wait).__enter__()

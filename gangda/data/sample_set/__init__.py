@@ -16,15 +16,10 @@ from gangda.config.fields import from_plain
 from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate, generated_images
 from gangda.data.sample_set.idx import IdxWriter, read_idx_set
-from gangda.data.sample_set.index import (
-    SetHeader,
-    SetIndex,
-    index_paths,
-    is_set,
-    read_index,
-    read_indices,
-    unite,
-)
+from gangda.data.sample_set.index import SetHeader as SetHeader
+from gangda.data.sample_set.index import SetIndex as SetIndex
+from gangda.data.sample_set.index import index_paths, read_index, read_indices, unite
+from gangda.data.sample_set.index import is_set as is_set
 from gangda.data.sample_set.metadata import unite_metadata
 from gangda.data.sample_set.npz import NpzWriter, read_npz
 from gangda.data.sample_set.png import PngWriter, read_png
@@ -39,17 +34,6 @@ from gangda.runtime.files import (
 )
 from gangda.runtime.signals import stop_request
 from gangda.runtime.staging import folder_beside
-
-__all__ = [
-    "SetHeader",
-    "SetIndex",
-    "SetOnDisk",
-    "SetWriter",
-    "finished_index",
-    "is_set",
-    "read_set",
-    "set_being_written",
-]
 
 
 class Writer(Protocol):

@@ -102,11 +102,7 @@ def read_idx_set(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labe
 
 
 def _payload(data: bytes, shape: tuple[int, ...], path: Path) -> UInt8Array:
-    """The array after an IDX header that must say `shape`.
-
-    Raises:
-        DataError: another header, or another number of bytes.
-    """
+    """The array after an IDX header that must say `shape`."""
     header = idx_header(shape)
     if not data.startswith(header) or len(data) - len(header) != math.prod(shape):
         raise DataError(f"{path}: its header does not fit the set's index; make the set again")

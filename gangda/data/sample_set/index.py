@@ -6,16 +6,15 @@ number, counts, files, tallies and cost; `unite` refuses the rest.
 
 import json
 import re
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from gangda.config.fields import from_plain
 from gangda.errors import DataError
 from gangda.runtime.files import read_json
-from gangda.runtime.hashed_file import read_listed, sha256
+from gangda.runtime.hashed_file import canonical, read_listed, sha256
+from gangda.runtime.plain import from_plain
 
 KINDS = ("samples", "augmented")
 MAX_SIDE = 1024  # pixels; an index that says more is damaged
@@ -28,11 +27,8 @@ class SetHeader:
     """What is known of a set before its first image.
 
     Attributes:
-        kind: "samples" or "augmented".
-        format: "png", "npz" or "idx".
+        kind, format: one of `KINDS`; "png", "npz" or "idx".
         key: hex hash of everything that determines the images; one key, one set.
-        class_names: in label order.
-        image_shape: (C, H, W).
         total: images per class in the whole set, over all shards.
         shard: (i, n), counting from 1.
         data: `config` (the `DataConfig` as plain values), `seed` and `fingerprint` of the real images behind it.
@@ -46,8 +42,8 @@ class SetHeader:
     image_shape: tuple[int, int, int]
     total: tuple[int, ...]
     shard: tuple[int, int] = (1, 1)
-    data: dict[str, Any] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def suffix(self) -> str:
@@ -64,30 +60,22 @@ class SetHeader:
 class SetIndex(SetHeader):
     """The header, and what was written: of one shard, or of the whole set.
 
-    Attributes:
-        counts: images per class.
-        files: hex SHA-256 by relative name.
-        sorting, filtering: tallies of pseudo-labels and filters, each with a number per class.
-        cost: what the images have cost; plain values.
+    `files` are the hex SHA-256 by relative name; `sorting` and `filtering` count pseudo-labels and filters per class.
     """
 
     counts: tuple[int, ...] = ()
-    files: dict[str, str] = field(default_factory=dict)
-    sorting: dict[str, list[int]] = field(default_factory=dict)
-    filtering: dict[str, list[int]] = field(default_factory=dict)
-    cost: dict[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    sorting: Mapping[str, list[int]] = field(default_factory=dict)
+    filtering: Mapping[str, list[int]] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
 
 
-_JSON_TYPES = {
-    name: {tuple: list}.get(typing.get_origin(kind) or kind, typing.get_origin(kind) or kind)
-    for name, kind in typing.get_type_hints(SetIndex).items()
-}
 _SHARED = tuple(column.name for column in fields(SetHeader) if column.name != "shard")
 
 
 def request_key(request: Mapping[str, Any]) -> str:
     """Hex SHA-256 (first 16 digits) of plain values: the `key` of the set that they determine."""
-    return sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode())[:16]
+    return sha256(canonical(request))[:16]
 
 
 def index_paths(folder: Path) -> list[Path]:
@@ -120,15 +108,14 @@ def read_index(path: Path) -> SetIndex:
         DataError: missing, damaged, of another version of gangda, or listing files outside the set.
     """
     values = read_json(path)
-    for name, kind in _JSON_TYPES.items():
-        if not isinstance(values.get(name), kind):
-            raise DataError(f"{path}: '{name}' is missing or damaged; {_AGAIN}")
-    index = from_plain(SetIndex, {name: values[name] for name in _JSON_TYPES})
+    try:
+        known = {column.name: values[column.name] for column in fields(SetIndex)}
+        index = from_plain(SetIndex, known)
+    except (KeyError, DataError) as error:
+        raise DataError(f"{path}: {error} is missing or damaged; {_AGAIN}") from None
     _check_values(path, index)
-    for name, digest in index.files.items():
+    for name in index.files:
         _inside(path.parent, name)
-        if not isinstance(digest, str):
-            raise DataError(f"{path}: the hash of '{name}' is damaged; {_AGAIN}")
     return index
 
 
@@ -136,20 +123,16 @@ def _check_values(path: Path, index: SetIndex) -> None:
     names, shape, shard = index.class_names, index.image_shape, index.shard
     if index.filtering and not {"drawn", "kept"} <= index.filtering.keys():
         raise DataError(f"{path}: 'filtering' is damaged; {_AGAIN}")
-    tallies: list[Any] = [*index.sorting.values(), *index.filtering.values()]
-    columns = [list(index.total), list(index.counts), *tallies]
-    if not all(isinstance(column, list) and len(column) == len(names) for column in columns):
+    columns = [index.total, index.counts, *index.sorting.values(), *index.filtering.values()]
+    if any(len(column) != len(names) for column in columns):
         raise DataError(f"{path}: its counts do not fit its classes; {_AGAIN}")
-    numbers = [*shape, *shard, *(number for column in columns for number in column)]
     right = (
         index.kind in KINDS
         and names
-        and all(isinstance(name, str) and _is_text(name) for name in (*names, *index.files))
-        and all(type(number) is int and number >= 0 for number in numbers)
-        and len(shape) == 3
+        and all(map(_is_text, (*names, *index.files)))
+        and all(min(column) >= 0 for column in columns)
         and shape[0] in (1, 3)
         and 0 < min(shape) <= max(shape) <= MAX_SIDE
-        and len(shard) == 2
         and 1 <= shard[0] <= shard[1]
     )
     if not right:
@@ -165,11 +148,7 @@ def _is_text(name: str) -> bool:
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """The file called `name` in a set's folder.
-
-    Raises:
-        DataError: the name leads out of the folder, by `..`, an absolute path or a link.
-    """
+    """The file called `name` in a set's folder."""
     path, parts = folder / name, Path(name).parts
     if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts:
         raise DataError(
@@ -247,8 +226,6 @@ def unite(indices: Sequence[SetIndex]) -> SetIndex:
 
 def _sums(tallies: Sequence[Mapping[str, list[int]]]) -> dict[str, list[int]]:
     """The sum over shards of each tally."""
-    sums: dict[str, list[int]] = {}
-    for tally in tallies:
-        for name, values in tally.items():
-            sums[name] = [a + b for a, b in zip(sums.get(name, [0] * len(values)), values, strict=True)]
-    return sums
+    names = dict.fromkeys(name for tally in tallies for name in tally)
+    columns = {name: [tally[name] for tally in tallies if name in tally] for name in names}
+    return {name: [sum(values) for values in zip(*columns[name], strict=True)] for name in names}

@@ -97,14 +97,10 @@ def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     names = list(class_names)
     distinct = len({name.casefold() for name in names}) == len(names)
-    if distinct and names == sorted(names) and all(map(_is_safe, names)):
+    if distinct and names == sorted(names) and all(n == _safe(n) and n[:1].isalnum() for n in names):
         return tuple(names)
     width = len(str(len(names) - 1))
     return tuple(f"{label:0{width}d}-{_safe(name)}" for label, name in enumerate(names))
-
-
-def _is_safe(name: str) -> bool:
-    return name == _safe(name) and name[:1].isalnum() and name == name.rstrip(" .")
 
 
 def _safe(name: str) -> str:
@@ -165,11 +161,7 @@ def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labelled
 
 
 def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Array:
-    """uint8 (H, W, C).
-
-    Raises:
-        DataError: missing, a link, changed, or of another shape.
-    """
+    """uint8 (H, W, C)."""
     from PIL import Image
 
     try:

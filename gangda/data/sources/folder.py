@@ -35,10 +35,9 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Files(Collection[Path]):
-    """Image files in order, by folder, the names of a folder in one text: a million paths would take a gigabyte.
+    """Image files in order: each folder and its file names, joined by the one character that no name can hold.
 
-    Attributes:
-        packed: each folder and its file names, joined by the one character that no name can hold.
+    A million paths would take a gigabyte.
     """
 
     packed: tuple[tuple[Path, str], ...] = ()
@@ -71,14 +70,9 @@ class _Content:
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The image files of a source: training images first, by class, then test images.
+    """The image files of a source: `num_train` training images, by class, then test images; labels are int64 (N,).
 
-    Attributes:
-        files: all of them, in order; a file's position is its row id.
-        labels: the class of each, int64 (N,).
-        class_names: K names.
-        num_train: how many of the files are for training; all of them where there is no test part.
-        notes: what was skipped or merged.
+    A file's position is its row id. `notes` say what was skipped or merged.
     """
 
     files: Files
@@ -179,11 +173,7 @@ def _scan(folder: Path) -> _Content:
 
 
 def _is_split(folders: list[Path]) -> bool:
-    """Whether the folders are train/, test/ and the like, rather than classes.
-
-    Raises:
-        DataError: train/ holds folders, but there are folders beside it that are not splits.
-    """
+    """Whether the folders are train/, test/ and the like, rather than classes."""
     training = [folder for folder in folders if _PARTS.get(folder.name.lower()) == "train"]
     strangers = [folder.name for folder in folders if folder.name.lower() not in _PARTS]
     if not training or (strangers and not any(_scan(folder).folders for folder in training)):

@@ -100,24 +100,15 @@ def _load(path: Path) -> dict[str, Array]:
 
 
 def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
-    """An array of an archive.
-
-    Raises:
-        ValueError: not an array; NumPy then returns bytes.
-        KeyError, and whatever else is in `MALFORMED`: missing or damaged.
-    """
+    """An array of an archive; raises what is in `MALFORMED` if it is missing or damaged."""
     array = archive[name]
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray):  # NumPy then returns bytes
         raise ValueError(f"{name} is no array")
     return array
 
 
 def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
-    """Refuse a decompression bomb: images are never compressed that much.
-
-    Raises:
-        DataError: it unpacks to more than `BOMB_BYTES`, and to more than `BOMB_RATIO` times its size.
-    """
+    """Refuse a decompression bomb: images are never compressed that much."""
     size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
     if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
         raise DataError(

@@ -27,12 +27,8 @@ def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
         return pixels
     resized = memmap.empty((len(pixels), size, size, channels))
     for start in range(0, len(pixels), _CHUNK):
-        resized[start : start + _CHUNK] = _resize(pixels[start : start + _CHUNK], size)
+        images = torch.tensor(pixels[start : start + _CHUNK]).permute(0, 3, 1, 2).float()
+        scaled = F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+        rounded = scaled.round().clamp(0, 255).to(torch.uint8)
+        resized[start : start + _CHUNK] = rounded.permute(0, 2, 3, 1).numpy()
     return resized
-
-
-def _resize(pixels: UInt8Array, size: int) -> UInt8Array:
-    images = torch.tensor(pixels).permute(0, 3, 1, 2).float()
-    scaled = F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-    array: UInt8Array = scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return array

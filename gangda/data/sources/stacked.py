@@ -38,9 +38,11 @@ def stack(inner: SourceImages) -> SourceImages:
     _check(inner, where)
     if test is None:
         held = fixed_test_rows(train)
-        train, test = train.take(np.setdiff1d(np.arange(len(train)), held)), train.take(held)
-    _check_classes(train, where)
-    _check_classes(test, where)
+        train, test = train.without(held), train.take(held)
+    for name in filter(None, (train.missing_class(), test.missing_class())):
+        raise DataError(
+            f"{where}: class '{name}' lacks training or test images; stacking takes some of every class"
+        )
     stacked = _stacks(train, TRAIN, "train"), _stacks(test, TEST, "test", TRAIN)
     note = f"three images of {inner.name} as red, green and blue: {stacked[0].num_classes:,} modes"
     return SourceImages(f"stacked-{inner.name}", "", *stacked, notes=(*inner.notes, note))
@@ -106,11 +108,3 @@ def _check(inner: SourceImages, where: str) -> None:
         raise DataError(f"{where}: holds images that are not real; stack the data it was made from")
     if any(JOINT in name for name in train.class_names):
         raise DataError(f"{where}: a class name holds a comma; rename the class to stack the set")
-
-
-def _check_classes(images: LabelledImages, where: str) -> None:
-    if (images.counts() == 0).any():
-        name = images.class_names[int(np.argmin(images.counts()))]
-        raise DataError(
-            f"{where}: class '{name}' lacks training or test images; stacking takes some of every class"
-        )

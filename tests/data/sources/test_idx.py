@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from idx_files import write_idx
 from torchvision.datasets import MNIST
 
-from gangda.data.sources.idx import FASHION_MNIST, read_folder, read_idx, write_idx
+from gangda.data.sources.idx import FASHION_MNIST, read_folder, read_idx
 from gangda.errors import DataError, GangdaError
 
 RNG = np.random.default_rng(0)
@@ -129,7 +130,7 @@ def header(*sizes, code=8):
         (truncate_gz, "train-images-idx3-ubyte.gz: truncated"),
         (overwrite(b""), "train-images-idx3-ubyte: truncated"),
         (overwrite(b"\x89PNG....."), "not an IDX file"),
-        (overwrite(header(2**31, 2**31, 2**31) + b"1"), "truncated: its header promises"),
+        (overwrite(header(2**31, 2**31, 2**31) + b"1"), r"truncated .*bytes expected"),
         (overwrite(header(6, 9, 9) + bytes(487)), "longer than its header says"),
         (overwrite(header(6, 9, 0)), "expected ubyte"),
         (overwrite(header(3, 9, 9, 2) + bytes(486)), "2 channels"),
@@ -154,9 +155,7 @@ def test_bad_folders_are_named(tmp_path, spoil, says):
         read_folder(tmp_path)
 
 
-def test_unwritable_types_and_missing_files(tmp_path):
-    with pytest.raises(DataError, match="cannot hold complex"):
-        write_idx(tmp_path / "a", np.zeros(3, dtype=complex))
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_idx(tmp_path / "a")
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from idx_files import write_idx
 from torchvision import datasets
 
 from gangda.config.schema import DataConfig
 from gangda.data.sources import torchvision_sets
-from gangda.data.sources.idx import FASHION_MNIST, write_idx
+from gangda.data.sources.idx import FASHION_MNIST
 from gangda.data.sources.torchvision_sets import find, load
 from gangda.errors import DataError
 
