@@ -10,7 +10,7 @@ from gangda.data.images import REAL, LabelledImages, aligned
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
-from gangda.data.sources.resize import to_square
+from gangda.data.sources.raw import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits
 from gangda.errors import DataError, GangdaError, UsageError
 

@@ -23,24 +23,19 @@ RULES = 1  # raise it when decoding changes: entries of before are then not foun
 
 def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], RawSource]) -> RawSource:
     """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached."""
-    place = cache_root() / "images" / _key(manifest, image_size)
+    key = hashlib.sha256(f"{RULES}\n{image_size}".encode())
+    for line in manifest:
+        key.update(f"\n{line}".encode("utf-8", "surrogateescape"))
+    place = cache_root() / "images" / key.hexdigest()[:32]
     kept = _read(place)
     if kept is not None:
         return kept
     decoded = decode()
-    with contextlib.suppress(
-        GangdaError, OSError
-    ):  # read-only home or full disk: work goes on without the cache
+    # Read-only home or full disk: work goes on without the cache.
+    with contextlib.suppress(GangdaError, OSError):
         _write(place, decoded)
         return _read(place) or decoded  # mapped from the file, so that the decoded array can be freed
     return decoded
-
-
-def _key(manifest: Iterable[str], image_size: int | None) -> str:
-    digest = hashlib.sha256(f"{RULES}\n{image_size}".encode())
-    for line in manifest:
-        digest.update(f"\n{line}".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:32]
 
 
 def _write(place: Path, decoded: RawSource) -> None:

@@ -19,8 +19,7 @@ from gangda.data.images import LabelledImages, real_images
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked
-from gangda.data.sources.raw import UNLABELLED, RawSource
-from gangda.data.sources.resize import to_square
+from gangda.data.sources.raw import UNLABELLED, RawSource, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits
 from gangda.errors import DataError, GangdaError
 

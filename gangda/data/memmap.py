@@ -13,17 +13,15 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from gangda.data.paths import cache_root
+from gangda.runtime.arrays import IntArray, UInt8Array
 
 LARGE = 256 * 2**20  # bytes: 340,000 grey images of 28x28, 22,000 RGB ones of 64x64
 PART = 16 * 2**20  # bytes, for images taken from a mapped set: several splits add up
 CHUNK = 4096  # images copied at once
-
-UInt8Array = npt.NDArray[np.uint8]
 
 
 def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
@@ -44,7 +42,7 @@ def _unlinked_file(shape: tuple[int, ...]) -> UInt8Array:
         return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
 
 
-def take(pixels: UInt8Array, rows: npt.NDArray[np.int64]) -> UInt8Array:
+def take(pixels: UInt8Array, rows: IntArray) -> UInt8Array:
     """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a mapped set, in an array of `empty`.
 
     Consecutive rows are a view.

@@ -15,7 +15,7 @@ from gangda.data.images import concatenate, real_images
 from gangda.data.loading import load_splits
 from gangda.data.sources import idx
 from gangda.data.sources.decode import decode_all
-from gangda.data.sources.resize import to_square
+from gangda.data.sources.raw import to_square
 from gangda.training.image_batches import ResidentImages
 
 RNG = np.random.default_rng(0)

@@ -25,8 +25,7 @@ from PIL import Image, ImageOps
 
 from gangda.data import memmap
 from gangda.data.images import UInt8Array
-from gangda.data.sources.raw import scale_16_bit
-from gangda.data.sources.resize import own_size
+from gangda.data.sources.raw import own_size, scale_16_bit
 from gangda.errors import DataError
 from gangda.runtime.device import available_cores
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch.nn import functional as F
 
 from gangda.data import memmap
 from gangda.data.images import IntArray, UInt8Array
@@ -15,6 +17,8 @@ from gangda.errors import DataError
 
 MAX_CLASSES = 10_000
 UNLABELLED = "unlabelled"
+SMALLEST, LARGEST = 8, 64
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,3 +101,30 @@ def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:
     """16-bit grey values to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
     scaled: UInt8Array = ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
     return scaled
+
+
+def own_size(height: int, width: int) -> int:
+    """The side of an image if none is requested: its shorter one, within 8 to 64 pixels."""
+    return min(max(min(height, width), SMALLEST), LARGEST)
+
+
+def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
+    """uint8 (N, H, W, C) -> (N, size, size, C): the longer side centre-cropped, then resized with antialiasing.
+
+    The same array if nothing has to be done.
+    """
+    _, height, width, channels = pixels.shape
+    size = size or own_size(height, width)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    if height != width:
+        pixels = pixels[:, top : top + side, left : left + side]
+    if side == size:
+        return pixels
+    resized = memmap.empty((len(pixels), size, size, channels))
+    for start in range(0, len(pixels), _CHUNK):
+        images = torch.tensor(pixels[start : start + _CHUNK]).permute(0, 3, 1, 2).float()
+        scaled = F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+        rounded = scaled.round().clamp(0, 255).to(torch.uint8)
+        resized[start : start + _CHUNK] = rounded.permute(0, 2, 3, 1).numpy()
+    return resized

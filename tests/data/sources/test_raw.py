@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gangda.data.sources.resize import own_size, to_square
+from gangda.data.sources.raw import own_size, to_square
 
 RNG = np.random.default_rng(0)
 
