@@ -165,7 +165,7 @@ def test_a_transform_is_one_function_and_one_line_of_the_catalog(
 
     def weights(out: str) -> str:
         result = classify("digits", None, DataConfig(per_class=5), few, OFF, 1, runtime, tmp_path / out)
-        return str(result.runs[0]["fingerprint"])
+        return str(result.values["runs"][0]["fingerprint"])
 
     plain = weights("plain")
     entry = catalog.Entry(f"{__name__}:darken", "half as bright")
