@@ -1,3 +1,24 @@
-"""gangda: does generative data augmentation help this classifier on this data, and how much of it?"""
+"""gangda: does generative data augmentation help this classifier on this data, and how much of it?
+
+The functions of `gangda.api` are attributes of the package, imported at the first use: `gangda.train(...)`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gangda.api import augment, classify, compare, load, sample, score, train
 
 __version__ = "0.2.0"
+__all__ = ["augment", "classify", "compare", "load", "sample", "score", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'gangda' has no attribute '{name}'")
+    from gangda import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

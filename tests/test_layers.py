@@ -30,6 +30,7 @@ ORDER = [
     "scoring",
     "augmenting",
     "comparing",
+    "api",
     "cli",
     "__main__",
 ]

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
-from gangda.cli.filtering import show_filtering
+from gangda import api
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
-from gangda.config.fields import fields_of, flag_of
+from gangda.cli.sample import show_filtering
+from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS
 from gangda.errors import UsageError
 
@@ -19,34 +20,13 @@ if TYPE_CHECKING:
 
 def augment(
     call: Call,
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", help="run folder \\[default: the newest finished one for this data]"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="folder of the set \\[default: augmented/DATA-METHOD-HASH]")
-    ] = None,
+    run: Annotated[Path | None, Option(help="run folder \\[default: the newest for this data]")] = None,
+    out: Annotated[Path | None, Option(help="set folder \\[default: augmented/DATA-METHOD-HASH]")] = None,
 ) -> None:
     """Add synthetic images to the real training images; writes an augmented set."""
-    from gangda import augmenting
-
-    chosen = call.settings
-    if not chosen.augment.is_open:
+    if not call.settings.augment.is_open:
         refuse_idle(call.typed)
-    with call.terminal.reporter() as reporter:
-        result = augmenting.augment(
-            chosen.data,
-            chosen.augment,
-            chosen.transforms,
-            chosen.runtime,
-            run=run,
-            out=out,
-            classifier=chosen.classifier,
-            sampler=chosen.sampler,
-            dry_run=call.dry_run,
-            reporter=reporter,
-        )
-    call.terminal.result(result.as_dict(), show_result)
+    call.run(api.augment, show_result, run=run, out=out)
 
 
 def refuse_idle(typed: Collection[str]) -> None:
@@ -63,8 +43,8 @@ def refuse_idle(typed: Collection[str]) -> None:
     idle = [
         flag_of(field)
         for section in ("classifier", "augment")
-        for field in fields_of(SECTIONS[section])
-        if f"{section}.{field.name}" in typed and (section == "classifier" or field.name == "score_by")
+        for name, field in fields_by_name(SECTIONS[section]).items()
+        if f"{section}.{name}" in typed and (section == "classifier" or name == "score_by")
     ]
     if idle:
         raise UsageError(

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
+from gangda import api
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
 
@@ -23,44 +24,16 @@ WIDEST_MATRIX = 12  # classes whose confusion matrix fits a terminal
 
 def classify(
     call: Call,
-    set_path: Annotated[
-        str,
-        typer.Argument(
-            metavar="SET", help="augmented set, sample set, or data as for --data of other commands"
-        ),
-    ],
-    test: Annotated[
-        str | None,
-        typer.Option("--test", help="test images \\[default: the held-out split of the set's own data]"),
-    ] = None,
+    set_path: Annotated[str, Argument(metavar="SET", help="augmented set, sample set, or what --data takes")],
+    test: Annotated[str | None, Option(help="test images \\[default: the set's held-out split]")] = None,
     transforms: Annotated[
-        bool, typer.Option("--transforms", help="apply the traditional transforms, drawn anew for each batch")
+        bool, Option("--transforms", help="apply the traditional transforms to each batch")
     ] = False,
-    repeats: Annotated[
-        int, typer.Option("--repeats", min=1, help="training runs, each with its own seed")
-    ] = 1,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="folder of the result \\[default: classifications/SET-HASH]")
-    ] = None,
+    repeats: Annotated[int, Option(min=1, help="training runs with different seeds")] = 1,
+    out: Annotated[Path | None, Option(help="result folder \\[default: classifications/SET-HASH]")] = None,
 ) -> None:
     """Train a classifier on SET and test it on held-out real images."""
-    from gangda import classifying
-
-    settings = call.settings
-    with call.terminal.reporter() as reporter:
-        result = classifying.classify(
-            set_path,
-            test,
-            settings.data,
-            settings.classifier,
-            settings.transforms if transforms else None,
-            repeats,
-            settings.runtime,
-            out,
-            dry_run=call.dry_run,
-            reporter=reporter,
-        )
-    call.terminal.result(result.as_dict(), show_result)
+    call.run(api.classify, show_result, set_path, test=test, transforms=transforms, repeats=repeats, out=out)
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:

@@ -1,19 +1,16 @@
 """`gangda compare`: does generated data help a classifier? Paired seeds."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
-from gangda import experiments
+from gangda import api, experiments
 from gangda.cli import experiment as experiment_command
-from gangda.cli.filtering import show_compared_filters
 from gangda.cli.options import Call
 from gangda.cli.output import draw, interval, number, percent, say
-from gangda.config import arms
-from gangda.config.resolve import Settings
+from gangda.cli.sample import draw_filters
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +18,7 @@ if TYPE_CHECKING:
 
     from gangda.comparing import CompareResult
     from gangda.comparing.analyses.tuned_steps import TunedTable
-    from gangda.comparing.comparison import Comparison
-    from gangda.config.schema import ComparisonConfig
+    from gangda.comparing.comparison import Comparison, FilterRow
     from gangda.statistics.values import Judgement
 
 
@@ -30,91 +26,50 @@ def _experiments(incomplete: str) -> list[str]:
     return [name for name in experiments.names() if name.startswith(incomplete)]
 
 
-DIGITS_PER_CLASS = 50  # all 1,797 digits leave no room for an effect
-
-
 def compare(
     call: Call,
     jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=0, help="cells at a time, never more than cores / threads; 0: only judge"),
+        int | None, Option(min=0, help="parallel cells, at most cores / threads; 0: only judge")
     ] = None,
-    cell: Annotated[
-        int | None, typer.Option("--cell", min=0, help="run this one cell (replicate) and stop, for clusters")
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", help="use this run's generator in every cell: conditional on this generator"),
-    ] = None,
+    cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate), for clusters")] = None,
+    run: Annotated[Path | None, Option(help="use this run's generator in every cell")] = None,
     experiment: Annotated[
-        str | None,
-        typer.Option(
-            "--experiment",
-            help="a shipped experiment by name, or a YAML file of your own; see --list",
-            autocompletion=_experiments,
-        ),
+        str | None, Option(help="shipped experiment or YAML file; see --list", autocompletion=_experiments)
     ] = None,
     quick: Annotated[
-        bool,
-        typer.Option("--quick", help="with --experiment: a trial run in minutes; its numbers mean nothing"),
+        bool, Option("--quick", help="with --experiment: a trial run whose numbers mean nothing")
     ] = False,
-    list_all: Annotated[bool, typer.Option("--list", help="list experiments and arms, and stop")] = False,
+    list_all: Annotated[bool, Option("--list", help="list experiments and arms, and stop")] = False,
     calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="add arms with a known answer: copies, shuffled labels, other real images",
-        ),
+        bool, Option("--calibrate", help="add arms with a known answer, such as shuffled labels")
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="folder of the comparison \\[default: experiments/DATA-ARCH-HASH]"),
-    ] = None,
+    out: Annotated[Path | None, Option(help="folder \\[default: experiments/DATA-ARCH-HASH]")] = None,
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
     if list_all:
         call.terminal.result(experiment_command.listed(), experiment_command.show_list)
         return
     if experiment is not None:
-        _refuse_with_experiment(run, calibrate)
+        if run is not None or calibrate:
+            raise UsageError(
+                f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out"
+            )
         experiment_command.run(call, experiment, quick, out, jobs, cell)
         return
     if quick:
         raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
-    from gangda import comparing
-    from gangda.config.schema import ComparisonConfig
-
-    config = low_data(call.settings).pick(ComparisonConfig)
-    if calibrate:
-        config = _calibrated(config)
     with call.terminal.reporter() as reporter:
-        result = comparing.compare(
-            config, out, jobs=jobs, run=run, cell=cell, dry_run=call.dry_run, reporter=reporter
+        result = api.compare(
+            out=out,
+            run=run,
+            jobs=jobs,
+            cell=cell,
+            calibrate=calibrate,
+            settings=call.settings,
+            dry_run=call.dry_run,
+            reporter=reporter,
         )
     call.terminal.result(result.as_dict(), lambda out, _: show_result(out, result))
-
-
-def _refuse_with_experiment(run: Path | None, calibrate: bool) -> None:
-    """Options of a single comparison."""
-    if run is not None or calibrate:
-        raise UsageError(f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out")
-
-
-def _calibrated(config: "ComparisonConfig") -> "ComparisonConfig":
-    """With the arms whose answer is known."""
-    more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
-    wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
-    return dataclasses.replace(config, compare=wider)
-
-
-def low_data(chosen: Settings) -> Settings:
-    """50 digits per class by default: the question is about small sets."""
-    data = chosen.data
-    if data.source != "digits" or data.per_class is not None or data.class_counts is not None:
-        return chosen
-    smaller = dataclasses.replace(data, per_class=DIGITS_PER_CLASS)
-    origins = {**chosen.origins, "data.per_class": "preset of compare"}
-    return dataclasses.replace(chosen, data=smaller, origins=origins)
 
 
 def show_result(out: "Console", result: "CompareResult") -> None:
@@ -127,7 +82,7 @@ def show_result(out: "Console", result: "CompareResult") -> None:
     show_contrasts(out, comparison.judgement)
     if "tuned_steps" in comparison.analyses:
         show_tuned(out, comparison.analyses["tuned_steps"])
-    show_compared_filters(out, comparison.filters)
+    show_filters(out, comparison.filters)
     say(out, comparison.headline)
     for found in comparison.analyses.values():
         for sentence in found.sentences:
@@ -207,6 +162,16 @@ def show_tuned(out: "Console", tuned: "TunedTable") -> None:
         for row in tuned.differences
     ]
     draw(out, "Differences with these steps, in points", ("contrast", "difference", "interval"), differences)
+
+
+def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
+    """What filters kept and rejected, mean over the seeds: a table for each generator and its filters."""
+    for row in rows:
+        title = f"Samples of {row.generator} behind {row.filters}"
+        if row.reason:
+            say(out, f"{title}: none. {row.reason}")
+        else:
+            draw_filters(out, title, {name: vars(shares) for name, shares in row.classes.items()})
 
 
 def points(difference: float) -> str:

@@ -26,11 +26,7 @@ def doctor(call: Call) -> None:
 
 
 def examine(call: Call) -> dict[str, Any]:
-    """All findings, as plain values.
-
-    Raises:
-        DataError, UsageError: as `load_splits`, if --data is given.
-    """
+    """All findings, as plain values."""
     import platform  # 10 ms that --help need not wait for
 
     from gangda.data.loading import found_sets, load_splits
@@ -39,7 +35,7 @@ def examine(call: Call) -> dict[str, Any]:
     from gangda.runtime.device import available_cores
 
     settings = call.settings
-    asked = settings.origins["data.source"] != "default"
+    data = settings.given_data
     return {
         "gangda": __version__,
         "python": sys.version.split()[0],
@@ -48,7 +44,7 @@ def examine(call: Call) -> dict[str, Any]:
         "cores": available_cores(),
         "memory_gib": memory_gib(),
         **chosen_device(call),
-        "data": describe(load_splits(settings.data, settings.runtime.seed)) if asked else None,
+        "data": describe(load_splits(data, settings.runtime.seed)) if data else None,
         "data_sets": dict(found_sets()),
         "folders": {"data": str(data_root()), "cache": str(cache_root())},
         "newest_runs": newest_runs(Path("runs")),
@@ -62,24 +58,18 @@ def chosen_device(call: Call) -> dict[str, Any]:
 
     runtime = call.settings.runtime
     context = prepare(runtime)
-    variables = [
+    set_by = [
         name for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS") if os.environ.get(name, "").isdigit()
     ]
     reasons = {
         "device": "the fastest kind here: CUDA, then MPS, then the CPU",
         "precision": "bf16 on CUDA and on CPUs with AMX, where it is faster; else fp32",
-        "threads": (*variables, "every core this process may use")[0],
+        "threads": (*set_by, "every core this process may use")[0],
     }
-    why = {
-        name: reason if getattr(runtime, name) in ("auto", None) else "asked for"
-        for name, reason in reasons.items()
-    }
-    return {
-        "device": str(context.device),
-        "precision": context.precision,
-        "threads": context.threads,
-        "why": why,
-    }
+    asked = {name for name in reasons if getattr(runtime, name) not in ("auto", None)}
+    why = {name: "asked for" if name in asked else reason for name, reason in reasons.items()}
+    chosen = {"device": str(context.device), "precision": context.precision, "threads": context.threads}
+    return {**chosen, "why": why}
 
 
 def installed(package: str) -> str | None:
@@ -94,7 +84,7 @@ def installed(package: str) -> str | None:
 
 def memory_gib() -> float | None:
     """Physical memory; None if unknown."""
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
         return None
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 

@@ -8,12 +8,11 @@ from gangda import experiments
 from gangda.cli.options import Call
 from gangda.cli.output import draw, duration, interval, number, percent, say
 from gangda.config import arms
+from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from gangda.config.schema import ComparisonConfig
 
 
 def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, cell: int | None) -> None:
@@ -27,37 +26,30 @@ def run(call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, 
     call.terminal.result(result.as_dict(), show_result)
 
 
-def resolved(call: Call, asked: experiments.Experiment) -> "dict[str, ComparisonConfig]":
+def resolved(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonConfig]:
     """Each variant's configuration under the flags and the environment.
 
     Raises:
         UsageError: a flag for what the experiment varies, or a variant whose configuration is wrong.
     """
-    from gangda.config.schema import ComparisonConfig
-
     options = any(key.startswith("arch.") for key in call.typed)  # of an architecture
     for key in asked.varied:
         other_arch = key.startswith("arch.") and "arch.name" in call.typed
         if key in call.typed or other_arch or (key == "arch.name" and options):
             raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
-    settings = {
-        one.name: call.resolve((f"{asked.source}: {one.name}", one.sections)) for one in asked.variants
-    }
-    return {name: each.pick(ComparisonConfig) for name, each in settings.items()}
+    layers = {one.name: (f"{asked.source}: {one.name}", one.sections) for one in asked.variants}
+    return {name: call.resolve(layer).pick(ComparisonConfig) for name, layer in layers.items()}
 
 
 def listed() -> dict[str, Any]:
     """Arms and shipped experiments."""
-    shipped = [experiments.read(name) for name in experiments.names()]
     keys = ("name", "title", "question", "origin", "measure")
+    shipped = [
+        {**{key: getattr(one, key) for key in keys}, "variants": [variant.name for variant in one.variants]}
+        for one in map(experiments.read, experiments.names())
+    ]
     return {
-        "experiments": [
-            {
-                **{key: getattr(one, key) for key in keys},
-                "variants": [variant.name for variant in one.variants],
-            }
-            for one in shipped
-        ],
+        "experiments": shipped,
         "arms": [{"name": name, "summary": arm.summary} for name, arm in arms.ARMS.items()],
     }
 
@@ -85,15 +77,6 @@ def show_arms(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
 
 def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
     """Standard deviations of CAS between generators and between classifiers, where there are several of both."""
-    head = (
-        "variant",
-        "generators",
-        "classifiers",
-        "mean",
-        "sd between generators",
-        "between classifiers",
-        "error",
-    )
     shown = [
         (
             row["name"],
@@ -104,7 +87,8 @@ def show_spread(out: "Console", rows: Sequence[Mapping[str, Any]]) -> None:
         if row.get("spread")
     ]
     if shown:
-        draw(out, "Spread of CAS", head, shown)
+        sds = ("sd between generators", "between classifiers", "error")
+        draw(out, "Spread of CAS", ("variant", "generators", "classifiers", "mean", *sds), shown)
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Command(TyperCommand):
     """One subcommand."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Own options and --help."""
+        """The command's options and --help."""
         return deferred(super().get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -52,25 +52,24 @@ class Command(TyperCommand):
         for param in self.get_params(ctx):
             if record := param.get_help_record(ctx):
                 heading = "Arguments" if param.param_type_name == "argument" else "Options"
-                listed = rows.setdefault(param.rich_help_panel or heading, [])
-                listed.append((record[0], record[1].replace("\\[", "[")))
+                typed, help = record
+                rows.setdefault(param.rich_help_panel or heading, []).append(
+                    (typed, help.replace("\\[", "["))
+                )
         return rows
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command.
-
-        Raises:
-            RunError: out of memory; the message names the options of this command that save some.
-        """
+        """Run the command; where memory runs out, the error names the options of this command that save some."""
         try:
             return super().invoke(ctx)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             own = {param.name for param in self.params}
-            advice = [words for name, words in SAVES_MEMORY.items() if name in own]
-            alternatives = ", or ".join(advice) or "another machine, or free some memory there"
-            raise RunError(f"out of memory: use {alternatives}") from error
+            advice = ", or ".join(words for name, words in SAVES_MEMORY.items() if name in own)
+            raise RunError(
+                f"out of memory: use {advice or 'another machine, or free some memory'}"
+            ) from error
 
 
 class Group(TyperGroup):

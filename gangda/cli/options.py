@@ -4,11 +4,10 @@ A command is a function `body(call, own options...)`. `register` adds one flag f
 and `--config --json --quiet --dry-run`; the `Call` resolves them.
 """
 
-import dataclasses
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,15 +15,14 @@ from typing import Annotated, Any
 import typer
 
 from gangda.cli.group import Command
-from gangda.cli.output import Terminal
-from gangda.config import arms, catalog, files, schema
-from gangda.config.field_types import type_of
-from gangda.config.fields import fields_of, flag_of
+from gangda.cli.output import Render, Terminal
+from gangda.config import arms, catalog
+from gangda.config.commands import Subcommand
+from gangda.config.fields import Field, flag_of, type_of
+from gangda.config.files import options_of
 from gangda.config.resolve import Layer, Settings, resolve
 from gangda.errors import UsageError
 from gangda.runtime.launch import DistributedEnv, distributed_env
-
-Field = dataclasses.Field[Any]
 
 PANELS: Mapping[str, str] = {
     "data": "Data",
@@ -41,8 +39,6 @@ PANELS: Mapping[str, str] = {
     "compare": "Comparison",
     "runtime": "Device and seed",
 }
-# Sections whose options depend on --arch: option -> owner -> field.
-OWNED = {"arch": files.spec_fields, "method": files.method_fields}
 LONGEST_CHOICES = 40  # characters of choices in a metavar; longer lists are left to completion and messages
 # What completes a flag whose field has no fixed choices: names of the catalog (paths are fine too).
 COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str, arms.Arm]] = {
@@ -62,8 +58,6 @@ class Call:
     """What a command gets.
 
     Attributes:
-        terminal: how to print.
-        dry_run: whether only to report what would be done.
         launch: the processes that were started together.
         resolve: flags and environment over a configuration: a file, or a name for messages and sections.
         config: the configuration file given, if any.
@@ -82,6 +76,12 @@ class Call:
         """All sections, resolved at the first use: an experiment has configurations of its own."""
         return self.resolve(self.config)
 
+    def run(self, function: Callable[..., Any], show: Render, *args: Any, **own: Any) -> None:
+        """Call a function of `gangda.api` with these settings, and print its result."""
+        with self.terminal.reporter() as reporter:
+            result = function(*args, settings=self.settings, dry_run=self.dry_run, reporter=reporter, **own)
+        self.terminal.result(result.as_dict(), show)
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -92,128 +92,84 @@ class Flag:
     parameter: inspect.Parameter
 
 
-def register(
-    app: typer.Typer,
-    body: Callable[..., None],
-    sections: Sequence[str],
-    without: Sequence[str] = (),
-    together: bool = False,
-) -> None:
-    """Add `body` to the app under its own name, with the flags of these sections.
+def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -> None:
+    """Add `body` to the app under its own name, with the flags of the command's sections.
 
-    Args:
-        app: the application.
-        body: the command; its first parameter takes the `Call`, the others are its own options.
-        sections: names of configuration sections, in the order of the help's headings.
-        without: "section.field" of flags that the command does not have.
-        together: whether several processes that torchrun has started share the work; refused otherwise.
+    The first parameter of `body` takes the `Call`; the others are its own options.
     """
-    flags = [
-        flag
-        for section in sections
-        for flag in section_flags(section)
-        if f"{section}.{flag.name}" not in without
-    ]
+    flags = [flag for section in command.sections for flag in section_flags(section)]
+    flags = [flag for flag in flags if f"{flag.section}.{flag.name}" not in command.without]
     own = list(inspect.signature(body).parameters.values())[1:]
 
-    def command(**given: Any) -> None:
+    def run(**given: Any) -> None:
         launch = distributed_env(os.environ)
-        if launch.world > 1 and not together:
+        if launch.world > 1 and not command.together:
             raise UsageError(
                 f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "
                 "without torchrun (parts of the work: sample --shard, compare --jobs or --cell)"
             )
         values = {(flag.section, flag.name): given[flag.parameter.name] for flag in flags}
         typed = {key: value for key, value in values.items() if value is not None}
-        call = Call(
-            Terminal(json=given["as_json"], quiet=given["quiet"]),
-            given["dry_run"],
-            launch,
-            functools.partial(resolve, typed, os.environ, used=sections),
-            given["config"],
-            frozenset(map(".".join, typed)),
-        )
+        terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
+        resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
+        names = frozenset(map(".".join, typed))
+        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
-    shared = inspect.signature(_shared).parameters.values()
-    parameters = [*own, *(flag.parameter for flag in flags), *shared]
-    command.__doc__ = body.__doc__
-    command.__name__ = body.__name__
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(body.__name__, cls=Command)(command)
+    parameters = [*own, *(flag.parameter for flag in flags), *SHARED]
+    run.__doc__ = body.__doc__
+    run.__name__ = body.__name__
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    app.command(body.__name__, cls=Command)(run)
 
 
-_SHARED = "Output and configuration"
+def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more: Any) -> inspect.Parameter:
+    option = typer.Option(flag, rich_help_panel=panel, **more)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
 
 
-def _shared(
-    *,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config", help="YAML file of options, such as a run's config.yaml", rich_help_panel=_SHARED
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="print one JSON document on stdout", rich_help_panel=_SHARED)
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="no progress and no remarks on stderr", rich_help_panel=_SHARED)
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="print what would be done; write nothing", rich_help_panel=_SHARED),
-    ] = False,
-) -> None:
-    """The options of all commands."""
+SHARED = [
+    _parameter(name, kind, default, flag, "Output and configuration", help=help)
+    for name, kind, default, flag, help in (
+        ("config", Path | None, None, "--config", "YAML file of options, such as a run's config.yaml"),
+        ("as_json", bool, False, "--json", "print one JSON document on stdout"),
+        ("quiet", bool, False, "--quiet", "no progress and no messages on stderr"),
+        ("dry_run", bool, False, "--dry-run", "print what would be done; write nothing"),
+    )
+]
 
 
 def section_flags(section: str) -> Iterator[Flag]:
     """The flags of a section; those of all architectures together where they depend on --arch."""
-    if section == "arch":
-        field = next(field for field in fields_of(schema.TrainConfig) if field.name == "arch")
-        yield _flag(section, "name", field, f"{field.metadata['help']}{_default_text(shown(field.default))}")
-    if section in OWNED:
-        for name, owners in OWNED[section]().items():
-            yield _flag(section, name, next(iter(owners.values())), _owners_help(owners))
-        return
-    for field in fields_of(files.SECTIONS[section]):
-        text = f"{field.metadata['help']}{_default_text(shown(field.default))}"
-        yield _flag(section, field.name, field, text)
+    for name, owners in options_of(section).items():
+        field = next(iter(owners.values()))
+        yield _flag(section, name, field, f"{field.metadata['help']}{_default_text(owners)}")
 
 
-def _owners_help(owners: Mapping[str, Field]) -> str:
-    """Help of an option that depends on --arch: what it is, and its default for each owner."""
+def _default_text(owners: Mapping[str, Field]) -> str:
+    """The default of an option, or its defaults with the owners of each."""
     by_default: dict[str, list[str]] = {}
     for owner, field in owners.items():
         by_default.setdefault(shown(field.default), []).append(owner)
     by_default.pop("", None)
     text = "; ".join(f"{value} for {', '.join(names)}" for value, names in by_default.items())
-    if len(owners) > 1 and list(by_default.values()) == [list(owners)]:
-        text = next(iter(by_default))
-    return f"{next(iter(owners.values())).metadata['help']}{_default_text(text)}"
+    if "" in owners or (len(owners) > 1 and list(by_default.values()) == [list(owners)]):
+        text = "".join(by_default)
+    return f" \\[default: {text}]" if text else ""
 
 
 def _flag(section: str, name: str, field: Field, help: str) -> Flag:
-    kind, flag = type_of(field), flag_of(field)
-    boolean = kind.base is bool
-    option = typer.Option(
-        f"{flag}/--no-{flag[2:]}" if boolean else flag,
-        help=help,
-        rich_help_panel=PANELS[section],
-        metavar=None if boolean else _metavar(field),
-        autocompletion=None if boolean else _completer(section, name, field),
-        show_default=False,
-    )
-    annotation: Any = bool if boolean else list[str] if field.metadata["repeat"] else str
-    parameter = inspect.Parameter(
-        f"{section}_{name}",
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[annotation | None, option],
-    )
-    return Flag(section, name, parameter)
+    flag, more = flag_of(field), {"help": help, "show_default": False}
+    annotation: Any = list[str] if field.metadata["repeat"] else str
+    if type_of(field).base is bool:
+        flag, annotation = f"{flag}/--no-{flag[2:]}", bool
+    else:
+        more |= {"metavar": _metavar(field), "autocompletion": _completer(section, name, field)}
+    key = f"{section}_{name}"
+    return Flag(section, name, _parameter(key, annotation | None, None, flag, PANELS[section], **more))
 
 
 def _metavar(field: Field) -> str:
@@ -236,10 +192,6 @@ def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tu
         return [(value, text) for value, text in values if value.startswith(incomplete)]
 
     return complete
-
-
-def _default_text(text: str) -> str:
-    return f" \\[default: {text}]" if text else ""
 
 
 def shown(default: Any) -> str:

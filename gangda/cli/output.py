@@ -1,7 +1,6 @@
-"""Results on stdout (tables, or one JSON document); progress and remarks on stderr."""
+"""Results on stdout (tables, or one JSON document); progress and messages on stderr."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +30,14 @@ class Terminal:
     def result(self, values: Mapping[str, Any], render: Render) -> None:
         """Print a result as JSON, or by `render`."""
         if self.json:
-            print(json.dumps(plain(values), indent=2, allow_nan=False), flush=True)
+            text = json.dumps(values, default=str)
+            finite = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN and no infinity
+            print(json.dumps(finite, indent=2, allow_nan=False), flush=True)
         else:
-            render(console(), values)
+            from rich.console import Console
+
+            width = None if sys.stdout.isatty() else REDIRECTED_WIDTH
+            render(Console(width=width, highlight=False), values)
             sys.stdout.flush()
 
     @contextmanager
@@ -49,17 +53,16 @@ class Terminal:
 
 
 class LineReporter(Reporter):
-    """Prints remarks at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
+    """Prints messages at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._printed: dict[str, float] = {}  # when a task's last line was printed
-        self._began: dict[
-            str, tuple[float, float]
-        ] = {}  # when a task was first reported, and how much was done then
+        # When a task was first reported, and how much was done then.
+        self._began: dict[str, tuple[float, float]] = {}
 
     def line(self, text: str) -> None:
-        """Print a remark."""
+        """Print a message."""
         print(text, file=sys.stderr, flush=True)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
@@ -76,14 +79,14 @@ class LineReporter(Reporter):
 
 
 class BarReporter(Reporter):
-    """Bars on a terminal, one for each task, and remarks above them."""
+    """Bars on a terminal, one for each task, and messages above them."""
 
     def __init__(self, bar: "Progress") -> None:
         self._bar = bar
         self._tasks: dict[str, TaskID] = {}
 
     def line(self, text: str) -> None:
-        """Print a remark above the bars."""
+        """Print a message above the bars."""
         self._bar.console.print(text, markup=False, highlight=False)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
@@ -109,20 +112,10 @@ def progress_bar() -> "Progress":
     )
 
 
-def console() -> "Console":
-    """Stdout for tables: as wide as the terminal, or `REDIRECTED_WIDTH`."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else REDIRECTED_WIDTH, highlight=False)
-
-
 def draw(
     out: "Console", title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
 ) -> None:
-    """Print a table; the first `left` columns are left-aligned (words), the others right-aligned (numbers).
-
-    Without any name of a column there is no head.
-    """
+    """Print a table; the first `left` columns are left-aligned, the others right-aligned. Empty names: no head."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -170,16 +163,3 @@ def duration(seconds: float | None) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def plain(value: Any) -> Any:
-    """JSON values: NaN and infinities become null, paths become text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    return str(value)

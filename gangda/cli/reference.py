@@ -1,21 +1,21 @@
 """Tables of names and options as Markdown, made from the catalog: `python -m gangda.cli.reference FILE...` renews them.
 
-A table stands between `<!-- table: NAME -->` and `<!-- end -->` of a document. NAME is a key of `TABLES`, or `flags
-COMMAND`.
+A table stands between `<!-- table: NAME -->` and `<!-- end -->` of a document. NAME is a key of `TABLES`.
 """
 
+import functools
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gangda import experiments
-from gangda.cli.main import COMMANDS, command
+from gangda.cli.main import command
 from gangda.config import architectures, arms, catalog
-from gangda.config.fields import names_of
+from gangda.config.commands import COMMANDS
+from gangda.config.fields import fields_by_name
 from gangda.errors import UsageError
 
-Rows = Iterable[Sequence[str]]
 MARKED = re.compile(r"(<!-- table: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 PENALTIES = (
     "--r1", "--r2", "--r1-every", "--gp", "--clip", "--ct", "--cr", "--bcr", "--cr-flip", "--lecam",
@@ -24,11 +24,7 @@ PENALTIES = (
 
 
 def renewed(text: str) -> str:
-    """A document with its marked tables as they are now.
-
-    Raises:
-        UsageError: no such table.
-    """
+    """A document with its marked tables as they are now."""
     return MARKED.sub(lambda found: f"{found[1]}{table(found[2])}{found[3]}", text)
 
 
@@ -38,82 +34,65 @@ def table(name: str) -> str:
     Raises:
         UsageError: no such table.
     """
-    kind, _, of_command = name.partition(" ")
-    if kind == "flags" and of_command in COMMANDS:
-        return _markdown(("option", "what it does"), _flags(of_command))
     if name not in TABLES:
-        known = [*TABLES, *(f"flags {listed}" for listed in COMMANDS)]
-        raise UsageError(f"no table is called '{name}'; choose from {', '.join(known)}")
+        raise UsageError(f"no table is called '{name}'; choose from {', '.join(TABLES)}")
     return TABLES[name]()
 
 
-def _markdown(columns: Sequence[str], rows: Rows) -> str:
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = (columns, ["---"] * len(columns), *rows)
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-def _entries(heading: str, entries: Mapping[str, catalog.Entry]) -> Callable[[], str]:
-    """A table of the catalog, with a column of papers where it knows some."""
-
-    def made() -> str:
-        papers = any(entry.source for entry in entries.values())
-        columns = (heading, "what it is", *(("paper",) if papers else ()))
-        return _markdown(
-            columns,
-            [(f"`{name}`", entry.summary, entry.source)[: len(columns)] for name, entry in entries.items()],
-        )
-
-    return made
+def _entries(heading: str, entries: Mapping[str, catalog.Entry | arms.Arm]) -> str:
+    """A table of the catalog, with a column of papers where there are any."""
+    rows = [[f"`{name}`", entry.summary, getattr(entry, "source", "")] for name, entry in entries.items()]
+    if any(source for _, _, source in rows):
+        return _markdown((heading, "what it is", "paper"), rows)
+    return _markdown((heading, "what it is"), [row[:2] for row in rows])
 
 
 def _architectures() -> str:
     rows = []
     for name, entry in catalog.ARCHITECTURES.items():
         spec = architectures.spec_class(name)
-        either = "conditional" in names_of(spec)
-        labels = "either" if either else "yes" if spec.conditional else "no"
+        labels = "either" if "conditional" in fields_by_name(spec) else "yes" if spec.conditional else "no"
         least, largest = spec.size_range
         rows.append((f"`{name}`", entry.summary, entry.source, labels, f"{least} to {largest}"))
     return _markdown(("`--arch`", "what it is", "paper", "class-conditional", "pixels"), rows)
 
 
-def _arms() -> str:
-    return _markdown(
-        ("`--arms`", "what it trains on"), [(f"`{name}`", arm.summary) for name, arm in arms.ARMS.items()]
-    )
-
-
 def _experiments() -> str:
     shipped = {name: experiments.read(name) for name in experiments.names()}
-    return _markdown(
-        ("`--experiment`", "question", "variants"),
-        [(f"`{name}`", one.question, str(len(one.variants))) for name, one in shipped.items()],
-    )
+    rows = [(f"`{name}`", one.question, str(len(one.variants))) for name, one in shipped.items()]
+    return _markdown(("`--experiment`", "question", "variants"), rows)
 
 
-def _flags(name: str, only: Sequence[str] = ()) -> Rows:
+def _flags(name: str, only: Sequence[str] = ()) -> str:
     """Options of a command under their headings; or only some of them, without."""
     built = command(name)
     with built.make_context(name, [], resilient_parsing=True) as context:
         panels = built.help_rows(context)
-    for heading, rows in panels.items():
-        if not only:
-            yield f"**{heading}**", ""
-        yield from ((f"`{typed}`", help) for typed, help in rows if not only or typed.split()[0] in only)
+    rows = []
+    for heading, options in panels.items():
+        rows += [] if only else [(f"**{heading}**", "")]
+        rows += [(f"`{typed}`", help) for typed, help in options if not only or typed.split()[0] in only]
+    return _markdown(("option", "what it does"), rows)
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "architectures": _architectures,
-    "losses": _entries("`--loss`", catalog.LOSSES),
-    "penalties": lambda: _markdown(("option", "what it does"), _flags("train", PENALTIES)),
-    "diffaugment": _entries("`--diffaugment`", catalog.POLICIES),
-    "sources": _entries("`--data`", catalog.SOURCES),
-    "classifiers": _entries("`--classifier`", catalog.CLASSIFIERS),
-    "transforms": _entries("transform", catalog.TRANSFORMS),
-    "filters": _entries("`--filter`", catalog.FILTERS),
-    "metrics": _entries("`--metrics`", catalog.METRICS),
-    "arms": _arms,
+    "losses": lambda: _entries("`--loss`", catalog.LOSSES),
+    "penalties": lambda: _flags("train", PENALTIES),
+    "diffaugment": lambda: _entries("`--diffaugment`", catalog.POLICIES),
+    "sources": lambda: _entries("`--data`", catalog.SOURCES),
+    "classifiers": lambda: _entries("`--classifier`", catalog.CLASSIFIERS),
+    "transforms": lambda: _entries("transform", catalog.TRANSFORMS),
+    "filters": lambda: _entries("`--filter`", catalog.FILTERS),
+    "metrics": lambda: _entries("`--metrics`", catalog.METRICS),
+    "arms": lambda: _entries("`--arms`", arms.ARMS),
     "experiments": _experiments,
+    **{f"flags {name}": functools.partial(_flags, name) for name in COMMANDS},
 }
 
 

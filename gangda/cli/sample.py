@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from gangda.cli.filtering import show_filtering
+from gangda import api
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
 
@@ -16,26 +16,11 @@ if TYPE_CHECKING:
 
 def sample(
     call: Call,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="run folder that `gangda train` wrote")],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="folder of the sample set \\[default: samples/RUN-HASH]")
-    ] = None,
+    run: Annotated[Path, Argument(metavar="RUN", help="run folder that `gangda train` wrote")],
+    out: Annotated[Path | None, Option(help="folder of the sample set \\[default: samples/RUN-HASH]")] = None,
 ) -> None:
     """Draw class-labelled samples from a trained generator; writes a sample set."""
-    config = call.settings.sample
-    from gangda import sampling
-
-    with call.terminal.reporter() as reporter:
-        result = sampling.sample(
-            run,
-            config,
-            call.settings.runtime,
-            out,
-            sampler=call.settings.sampler,
-            dry_run=call.dry_run,
-            reporter=reporter,
-        )
-    call.terminal.result(result.as_dict(), show_result)
+    call.run(api.sample, show_result, run, out=out)
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
@@ -55,3 +40,25 @@ def sorting_cells(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Shares of the drawn images that the labeler accepted as this class, and that the verifier agreed on."""
     shares = sorting.get(name)
     return (percent(shares["acceptance"]), percent(shares["agreement"])) if shares else ()
+
+
+def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
+    """What filters kept and rejected of each class, if there were any. Truncation rejects noise, not images."""
+    filtering, limit = values["filtering"], values["provenance"].get("sampler", {}).get("truncation")
+    if filtering:
+        beside = "" if limit is None else f" of samples truncated at {limit:g}"
+        draw_filters(out, f"Filters{beside}", filtering)
+        if values["contact_sheet"]:
+            say(out, f"kept and rejected: {values['contact_sheet']}")
+    elif limit is not None:
+        say(out, f"truncated: noise beyond {limit:g} is drawn again, for all classes alike")
+
+
+def draw_filters(out: "Console", title: str, classes: Mapping[str, Mapping[str, Any]]) -> None:
+    """The share of each class that was kept, and that each filter rejected; the first that rejects an image counts."""
+    filters = list(next(iter(classes.values()))["rejected"])
+    rows = [
+        (name, percent(shares["acceptance"]), *(percent(shares["rejected"][each]) for each in filters))
+        for name, shares in classes.items()
+    ]
+    draw(out, title, ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)

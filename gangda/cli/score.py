@@ -1,14 +1,15 @@
 """`gangda score`: compare samples with held-out real images."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
-from gangda.cli import rating
+from gangda import api
 from gangda.cli.options import Call
-from gangda.cli.output import draw, interval, number, say
+from gangda.cli.output import draw, interval, number, percent, say
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,22 +19,13 @@ if TYPE_CHECKING:
 def score(
     call: Call,
     samples: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="SAMPLES", help="sample set, augmented set or class folders"),
+        list[Path] | None, Argument(metavar="SAMPLES", help="sample set, augmented set or class folders")
     ] = None,
-    rating_page: Annotated[
-        Path | None,
-        typer.Option(
-            "--rating-page", help="write a web page for rating the SAMPLES (one set or several) by eye, blind"
-        ),
-    ] = None,
+    rating_page: Annotated[Path | None, Option(help="write a web page for blind rating of SAMPLES")] = None,
     ratings: Annotated[
-        list[Path] | None,
-        typer.Option("--ratings", help="evaluate a CSV file that a rating page has saved; repeatable"),
+        list[Path] | None, Option(help="evaluate the CSV file of a rating page; repeatable")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="folder of the result \\[default: scores/SAMPLES-HASH]")
-    ] = None,
+    out: Annotated[Path | None, Option(help="folder of the result \\[default: scores/SAMPLES-HASH]")] = None,
 ) -> None:
     """Compare samples with held-out real images; each metric is shown beside its value for real images.
 
@@ -43,11 +35,13 @@ def score(
     sets = samples or []
     _check(sets, out, rating_page, ratings or [])
     if ratings:
-        rating.evaluate(call, ratings)
+        from gangda.scoring.ratings import summarise_ratings
+
+        call.terminal.result(asdict(summarise_ratings(ratings)), show_ratings)
     elif rating_page:
-        rating.write_page(call, sets, rating_page)
+        _write_page(call, sets, rating_page)
     else:
-        _score(call, sets[0], out)
+        call.run(api.score, show_result, sets[0], out=out)
 
 
 def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: Sequence[Path]) -> None:
@@ -68,23 +62,20 @@ def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: S
         raise UsageError(f"{sets[1]}: one set is scored at a time (a --rating-page takes several)")
 
 
-def _score(call: Call, samples: Path, out: Path | None) -> None:
-    from gangda import scoring
+def _write_page(call: Call, samples: Sequence[Path], page: Path) -> None:
+    from gangda.scoring.rating_page import make_page
 
     settings = call.settings
-    with call.terminal.reporter() as reporter:
-        result = scoring.score(
-            samples,
-            settings.given_data,
-            settings.classifier,
-            settings.runtime,
-            out,
-            metrics=settings.score.metrics,
-            changed=settings.changed("data"),
-            dry_run=call.dry_run,
-            reporter=reporter,
-        )
-    call.terminal.result(result.as_dict(), show_result)
+    result = make_page(
+        samples,
+        settings.given_data,
+        settings.runtime,
+        page,
+        images=settings.score.rating_images,
+        changed=settings.changed("data"),
+        dry_run=call.dry_run,
+    )
+    call.terminal.result(asdict(result), show_page)
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
@@ -105,3 +96,43 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     for note in values["notes"]:
         say(out, note)
     say(out, f"scores: {values['out']}")
+
+
+def show_page(out: "Console", values: Mapping[str, Any]) -> None:
+    """The number of images of each set, and what to do next."""
+    draw(out, "Images to rate", ("set", "images"), [(one["name"], one["images"]) for one in values["sets"]])
+    if values["dry_run"]:
+        say(out, f"would write: {values['page']}")
+        return
+    say(out, f"page: {values['page']} (open it in a browser; no network is needed)")
+    say(out, "then: gangda score --ratings FILE, with the CSV that it downloads")
+
+
+def show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
+    """Ratings of each set, correct labels by class, agreement with the automatic scores, and notes."""
+    files = len(values["files"])
+    rows = [
+        (
+            row["name"],
+            number(row["mean"], 2),
+            number(row["sd"], 2),
+            row["n"],
+            percent(row["right"]) if row["labels"] else "-",
+            row["labels"],
+        )
+        for row in values["sets"]
+    ]
+    columns = ("set", "mean of 10", "sd", "n", "label right", "labels")
+    draw(out, f"Ratings of {files} rater{'s' if files != 1 else ''}", columns, rows)
+    if values["classes"]:
+        classes = [(row["name"], percent(row["right"]), row["labels"]) for row in values["classes"]]
+        draw(out, "Labels judged right, without real images", ("class", "right", "labels"), classes)
+    if values["agreement"]:
+        ranks = [
+            (row["metric"], number(row["spearman"], 2), row["better"], row["n"])
+            for row in values["agreement"]
+        ]
+        head = ("metric", "Spearman with the mean rating", "better", "sets")
+        draw(out, "Agreement with automatic scores", head, ranks)
+    for note in values["notes"]:
+        say(out, note)

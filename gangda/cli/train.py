@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from gangda.cli.options import Call, shown
 from gangda.cli.output import Render, draw, duration, number, say
 from gangda.config import resolve
+from gangda.config.schema import TrainConfig
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,15 +17,9 @@ if TYPE_CHECKING:
 
 def train(
     call: Call,
-    list_architectures: Annotated[
-        bool, typer.Option("--list", help="list the architectures and stop")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="continue from the last checkpoint of --out")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="run folder \\[default: runs/DATA-ARCH-HASH]")
-    ] = None,
+    list_architectures: Annotated[bool, Option("--list", help="list the architectures and stop")] = False,
+    resume: Annotated[bool, Option("--resume", help="continue from the last checkpoint of --out")] = False,
+    out: Annotated[Path | None, Option(help="run folder \\[default: runs/DATA-ARCH-HASH]")] = None,
 ) -> None:
     """Train a generator on real images; writes a run folder."""
     if list_architectures:
@@ -33,7 +28,7 @@ def train(
         return
     from gangda import training
 
-    config = call.settings.train_config()
+    config = call.settings.pick(TrainConfig)
     with call.terminal.reporter() as reporter:
         result = training.train(
             config, out, resume=resume, dry_run=call.dry_run, reporter=reporter, launch=call.launch
@@ -120,10 +115,14 @@ def show_rehearsal(out: "Console", values: Mapping[str, Any]) -> None:
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """The run's folder, time and speed."""
+    evaluation = [
+        ("evaluation of samples", duration(values["evaluation_seconds"])),
+        ("best step (used by default)", number(values["best_step"])),
+    ]
     rows = [
         ("steps", number(values["steps"])),
         ("time", duration(values["seconds"])),
-        *evaluation_rows(values),
+        *(evaluation if values["best_step"] is not None else ()),
         ("images/s", number(round(values["images_per_second"]))),
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
@@ -131,13 +130,3 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     for alarm in values["alarms"]:
         say(out, alarm)
     say(out, f"run: {values['run']}")
-
-
-def evaluation_rows(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Time spent on evaluating samples, beside that of training, and the best step."""
-    if values["best_step"] is None:
-        return []
-    return [
-        ("evaluation of samples", duration(values["evaluation_seconds"])),
-        ("best step (used by default)", number(values["best_step"])),
-    ]

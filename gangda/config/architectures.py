@@ -62,21 +62,20 @@ class ArchSpec(Checked):
 
 @dataclass(frozen=True)
 class NetSpec(ArchSpec):
-    """Options that change the layers of any pair of networks; applied by `zoo/layers/options.py`."""
+    """Options of any pair of networks; those of layers are applied by `zoo/layers/options.py`."""
 
+    batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
+
+    latent_dim: int = option(100, "size of z", minimum=1)
     spectral_norm: bool = option(
-        False, "spectral norm on every layer of the discriminator (sagan, biggan: of both networks)"
+        False, "spectral norm in the discriminator (sagan, biggan: in both networks)"
     )
     virtual_batch_norm: str = option(
         "none",
-        "normalise the generator by a fixed reference batch, or half of each batch by the other half",
+        "virtual batch norm in the generator, by a reference batch or by the other half of each batch",
         choices=("none", "reference", "half"),
     )
-    minibatch_stddev: bool = option(
-        False, "add the standard deviation inside the batch to the discriminator's features"
-    )
-
-    batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
+    minibatch_stddev: bool = option(False, "minibatch standard deviation as a feature of the discriminator")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,22 +90,20 @@ class NetSpec(ArchSpec):
 class GanSpec(NetSpec):
     """Fully connected GAN (Goodfellow 2014): two ReLU layers; maxout discriminator."""
 
-    batch_norm: ClassVar[bool] = False
-    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+    batch_norm = False
+    recipe = RADFORD_RECIPE
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
-    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+    dropout: float = option(0.5, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
 class DcganSpec(NetSpec):
     """DCGAN (Radford 2016) for 8 to 64 pixels."""
 
-    recipe: ClassVar[Mapping[str, Any]] = RADFORD_RECIPE
+    recipe = RADFORD_RECIPE
 
-    latent_dim: int = option(100, "size of z", minimum=1)
-    width: int = option(64, "channels of the layer next to the image", minimum=4)
+    width: int = option(64, "channels of the layer next to the image, in both networks", minimum=4)
 
 
 @dataclass(frozen=True)
@@ -117,21 +114,17 @@ class SizedSpec(NetSpec):
 
     width: int | None = option(
         None,
-        "channels of the generator's layer next to the image; default 32 (biggan 24), half of it below 16 pixels",
+        "channels of the generator's last hidden layer; default 32 (biggan 24), half below 16 pixels",
         minimum=4,
     )
     d_width: int | None = option(
         None,
-        "channels of the discriminator's first layer; default 64 (biggan 32), half of it below 16 pixels",
+        "channels of the discriminator's first layer; default 64 (biggan 32), half below 16 pixels",
         minimum=4,
     )
 
     def resolved(self, side: int) -> "SizedSpec":
-        """Full width from 16 pixels on, half of it below.
-
-        Raises:
-            UsageError: images too large or too small for the networks.
-        """
+        """Full widths from 16 pixels on, half of them below."""
         super().resolved(side)
         width, d_width = self.default_widths if side >= 16 else (full // 2 for full in self.default_widths)
         return dataclasses.replace(self, width=self.width or width, d_width=self.d_width or d_width)
@@ -152,10 +145,10 @@ class SizedSpec(NetSpec):
 class CdcganSpec(SizedSpec):
     """Class-conditional DCGAN: the tuned default."""
 
-    conditional: ClassVar[bool] = True
+    conditional = True
 
     latent_dim: int = option(64, "size of z", minimum=1)
-    depth: int = option(1, "convolutions at each resolution, in both networks", minimum=1, maximum=8)
+    depth: int = option(1, "convolutions at each resolution of both networks", minimum=1, maximum=8)
 
 
 @dataclass(frozen=True)
@@ -191,7 +184,7 @@ class SaganSpec(CdcganSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 8e-4, "lr_d": 1e-3}
 
-    spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
+    spectral_norm: bool = option(True, "spectral norm in both networks")
 
 
 @dataclass(frozen=True)
@@ -205,8 +198,8 @@ class BigganSpec(CdcganSpec):
     default_widths: ClassVar[tuple[int, int]] = (24, 32)
     recipe: ClassVar[Mapping[str, Any]] = {**HINGE_RECIPE, "lr": 2e-4, "lr_d": 4e-4}
 
-    spectral_norm: bool = option(True, "spectral norm on every layer of both networks")
-    embedding: int = option(32, "size of the class embedding that all layers share", minimum=1)
+    spectral_norm: bool = option(True, "spectral norm in both networks")
+    embedding: int = option(32, "size of the shared class embedding", minimum=1)
 
 
 @dataclass(frozen=True)
@@ -217,12 +210,12 @@ class MadganSpec(CdcganSpec):
     is set, as in the paper. On small images and short runs it lowered accuracy and coverage in every run.
     """
 
-    method: ClassVar[str] = "madgan"
+    method = "madgan"
 
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
     tell_apart: bool = option(
-        False, "let identifying the generator of an image train the discriminator's features, as in the paper"
+        False, "train the discriminator's features by identifying the generator, as in the paper"
     )
 
 
@@ -230,9 +223,9 @@ class MadganSpec(CdcganSpec):
 class FlowSpec(ArchSpec):
     """Flow-matching U-Net; the recipe is that of small sets and few minutes."""
 
-    method: ClassVar[str] = "flow-matching"
-    sampler_options: ClassVar[tuple[str, ...]] = ("sampler", "sampler_steps", "guidance")
-    steps: ClassVar[int] = 3000
+    method = "flow-matching"
+    sampler_options = ("sampler", "sampler_steps", "guidance")
+    steps = 3000
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
         "lr_schedule": "cosine",
@@ -242,19 +235,19 @@ class FlowSpec(ArchSpec):
     }
 
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
-    width: int = option(48, "channels at half the image's resolution; twice as many at a quarter", minimum=8)
-    dropout: float = option(0.1, "dropout in the residual blocks", minimum=0.0, maximum=0.95)
+    width: int = option(48, "channels at half the image's resolution; doubled at a quarter", minimum=8)
+    dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
 class PpcaSpec(ArchSpec):
     """Per-class probabilistic PCA, sampled with its noise."""
 
-    method: ClassVar[str] = "closed-form"
-    conditional: ClassVar[bool] = True
+    method = "closed-form"
+    conditional = True
 
     components: int = option(
-        64, "principal components per class (fewer where a class has fewer images)", minimum=1
+        64, "principal components per class; fewer for a class with fewer images", minimum=1
     )
 
 
@@ -263,8 +256,7 @@ class PcaSpec(PpcaSpec):
     """Per-class PCA, sampled as a Gaussian in the space of the components."""
 
     reconstruct: bool = option(
-        False,
-        "samples are the training images rebuilt from their components: for scores, not for augmentation",
+        False, "return reconstructed training images as samples: for scores, not for augmentation"
     )
 
 
@@ -274,7 +266,6 @@ def spec_class(arch: str) -> type[ArchSpec]:
     Raises:
         UsageError: unknown architecture.
     """
-    spec: type[ArchSpec] = catalog.load_target(
-        catalog.lookup("architecture", catalog.ARCHITECTURES, arch).spec
-    )
+    entry = catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
+    spec: type[ArchSpec] = catalog.load_target(entry.spec)
     return spec

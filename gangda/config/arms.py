@@ -7,7 +7,7 @@ line here, where its parts exist already.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gangda.config import catalog
 from gangda.errors import UsageError, suggestion
@@ -48,9 +48,8 @@ class Arm:
     """What an arm trains on, and how.
 
     Attributes:
-        summary: in a few words.
-        added: where the images beside the real ones come from; empty for none.
-            "generator": the cell's generator; others are sources of `comparing/controls.py`.
+        added: the source of the images beside the real ones; empty for none. "generator" is the cell's; others are
+            in `comparing/controls.py`.
         rule: how its classifier is trained.
         expected: for arms whose outcome is known: how they must compare with `real`.
         by_recall: of the same total, more images are added of the classes with lower recall on the validation images,
@@ -81,58 +80,45 @@ class Arm:
 
 # Added images that come from the cell's generator, as they are or damaged on purpose.
 GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
-
 REPLACING = ("generator only", "held back only")  # in place of all real ones
 
 _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
-_BALANCED = FitRule(transforms="traditional", balanced=True)
+_BALANCED = replace(_TRADITIONAL, balanced=True)
+_TEACHER = replace(_TRADITIONAL, distilled=True)
+_PRETRAINED = replace(_TRADITIONAL, pretrained=True)
+_MIXUP = FitRule(transforms="trivial", balanced=True, mixup=0.2)
+_WEIGHTS, _LOGITS = FitRule(loss="class-weights"), FitRule(loss="logit-adjusted")
+_RECALL = "more of the classes with lower recall on validation images"
 
 ARMS: Mapping[str, Arm] = {
     "real": Arm("the real training subset"),
     "traditional": Arm("real, with the traditional transforms on the fly", rule=_TRADITIONAL),
     "trivial": Arm("real, with TrivialAugment (Mueller 2021) on the fly", rule=_TRIVIAL),
     "oversampling": Arm("real, every class drawn equally often", rule=FitRule(balanced=True)),
-    "class-weights": Arm(
-        "real, classes weighted inversely to their size", rule=FitRule(loss="class-weights")
-    ),
-    "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=FitRule(loss="logit-adjusted")),
-    "balanced+trivial+mixup": Arm(
-        "real, classes equally often, TrivialAugment and mixup",
-        rule=FitRule(transforms="trivial", balanced=True, mixup=0.2),
-    ),
+    "class-weights": Arm("real, classes weighted inversely to their size", rule=_WEIGHTS),
+    "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=_LOGITS),
+    "balanced+trivial+mixup": Arm("real, classes equally often, TrivialAugment and mixup", rule=_MIXUP),
     "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
     "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
     "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
     "traditional+teacher": Arm(
-        "traditional, labels softened by teachers: the control without a GAN",
-        rule=FitRule(transforms="traditional", distilled=True),
+        "traditional, labels softened by teachers: a control without a GAN", rule=_TEACHER
     ),
     "generated": Arm("real + generated images", "generator"),
     "generated+traditional": Arm("the transforms on real + generated", "generator", _TRADITIONAL),
     "generated+balanced+traditional": Arm(
         "the transforms on real + generated, classes equally often", "generator", _BALANCED
     ),
-    "generated-by-recall": Arm(
-        "real + generated images, more of the classes with lower recall on validation images",
-        "generator",
-        by_recall=True,
-    ),
+    "generated-by-recall": Arm(f"real + generated images, {_RECALL}", "generator", by_recall=True),
     "generated-by-recall+traditional": Arm(
-        "the transforms on real + generated, more of the classes with lower recall on validation images",
-        "generator",
-        _TRADITIONAL,
-        by_recall=True,
+        f"the transforms on real + generated, {_RECALL}", "generator", _TRADITIONAL, by_recall=True
     ),
     "generated+trivial": Arm("TrivialAugment on real + generated", "generator", _TRIVIAL),
     "generated+traditional+teacher": Arm(
-        "the transforms on real + generated, labels softened by teachers",
-        "generator",
-        FitRule(transforms="traditional", distilled=True),
+        "the transforms on real + generated, labels softened by teachers", "generator", _TEACHER
     ),
     "pretrained+traditional": Arm(
-        "first generated images alone, then real alone, both with the transforms",
-        "generator",
-        FitRule(transforms="traditional", pretrained=True),
+        "first generated images alone, then real alone, both with the transforms", "generator", _PRETRAINED
     ),
     "generated-only": Arm("generated images in place of all real ones", "generator only"),
     "leaky": Arm("real + images of a generator trained on all of the source's training images", "leaked"),

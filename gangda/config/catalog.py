@@ -1,7 +1,7 @@
 """Every name a user can type, and where it is built. Nothing here imports torch or numpy.
 
-Adding a thing is one file (or one small function) and one line below; `--help`, completion, the
-README's tables and the parametrised checks read these tables.
+A new thing is one file (or one small function) and one line below; `--help`, completion, the tables in the documents
+and the parametrised tests read these tables.
 """
 
 import importlib
@@ -14,9 +14,9 @@ from gangda.errors import UsageError, suggestion
 
 @dataclass(frozen=True)
 class Entry:
-    """One name: what it is, where it lives, and where it comes from.
+    """One name: where it is built, what it is, and its paper.
 
-    `target` is "module:attribute"; so is `spec`, the dataclass of what has options of its own.
+    `target` is "module:attribute"; so is `spec`, the dataclass of its own options.
     """
 
     target: str
@@ -25,282 +25,209 @@ class Entry:
     spec: str = ""
 
 
+def _within(package: str, specs: str = "") -> Callable[..., Entry]:
+    """`Entry` with targets in a package (`build` unless named) and specs in the module `specs`."""
+
+    def entry(target: str, summary: str, source: str = "", spec: str = "") -> Entry:
+        target = target if ":" in target else f"{target}:build"
+        return Entry(f"{package}.{target}", summary, source, spec and f"{specs}:{spec}")
+
+    return entry
+
+
+_network = _within("gangda.zoo", "gangda.config.architectures")
+_report = _within("gangda.zoo", "gangda.config.presets")  # reproduces a published report or tutorial
+_method = _within("gangda.training", "gangda.config.methods")
+_adversarial = _within("gangda.training.adversarial")
+_source = _within("gangda.data.sources")
+_classifier = _within("gangda.classifying.networks")
+_transform = _within("gangda.traditional")
+_filter = _within("gangda.sampling.filters")
+_metric = _within("gangda.metrics")
+_analysis = _within("gangda.comparing.analyses")
+
 ARCHITECTURES: Mapping[str, Entry] = {
-    "cdcgan": Entry(
-        "gangda.zoo.gan.cdcgan:build",
-        "class-conditional DCGAN: conditional batch norm, projection discriminator (the default)",
+    "cdcgan": _network(
+        "gan.cdcgan",
+        "class-conditional DCGAN: conditional batch norm and a projection discriminator (the default)",
         "Mirza 2014; Radford 2016; Miyato 2018",
-        "gangda.config.architectures:CdcganSpec",
+        "CdcganSpec",
     ),
-    "acgan": Entry(
-        "gangda.zoo.gan.acgan:build",
-        "class-conditional, with a discriminator that also names the class",
-        "Odena 2017",
-        "gangda.config.architectures:AcganSpec",
+    "acgan": _network(
+        "gan.acgan", "class-conditional, with an auxiliary classifier", "Odena 2017", "AcganSpec"
     ),
-    "sagan": Entry(
-        "gangda.zoo.gan.sagan:build",
-        "class-conditional, with self-attention and spectral norm in both networks",
-        "Zhang 2019",
-        "gangda.config.architectures:SaganSpec",
+    "sagan": _network(
+        "gan.sagan", "class-conditional, self-attention, spectral norm", "Zhang 2019", "SaganSpec"
     ),
-    "biggan": Entry(
-        "gangda.zoo.gan.biggan:build",
-        "class-conditional residual networks, small: shared class embedding, z in every block, attention",
-        "Brock 2019",
-        "gangda.config.architectures:BigganSpec",
+    "biggan": _network(
+        "gan.biggan", "class-conditional, small residual networks", "Brock 2019", "BigganSpec"
     ),
-    "wgan-gp": Entry(
-        "gangda.zoo.gan.cdcgan:build",
-        "the default's layers under the Wasserstein loss with gradient penalty",
-        "Gulrajani 2017",
-        "gangda.config.architectures:WganGpSpec",
+    "wgan-gp": _network(
+        "gan.cdcgan", "cdcgan with Wasserstein loss and gradient penalty", "Gulrajani 2017", "WganGpSpec"
     ),
-    "dcgan": Entry(
-        "gangda.zoo.gan.dcgan:build",
-        "deep convolutional GAN, unconditional",
-        "Radford 2016",
-        "gangda.config.architectures:DcganSpec",
+    "dcgan": _network("gan.dcgan", "deep convolutional GAN, unconditional", "Radford 2016", "DcganSpec"),
+    "gan": _network(
+        "gan.gan", "original GAN: fully connected layers, unconditional", "Goodfellow 2014", "GanSpec"
     ),
-    "gan": Entry(
-        "gangda.zoo.gan.gan:build",
-        "the original GAN of fully connected layers, unconditional",
+    "madgan": _network(
+        "gan.madgan", "K generators, (K+1)-way discriminator; conditional or not", "Ghosh 2018", "MadganSpec"
+    ),
+    "gan-mlp": _report(
+        "gan.gan:build_tutorial",
+        "fully connected GAN with batch norm, unconditional",
         "Goodfellow 2014",
-        "gangda.config.architectures:GanSpec",
+        "GanMlpSpec",
     ),
-    "madgan": Entry(
-        "gangda.zoo.gan.madgan:build",
-        "K generators against one (K+1)-way discriminator; conditional or not",
-        "Ghosh 2018",
-        "gangda.config.architectures:MadganSpec",
+    "cgan": _report("gan.cgan", "original conditional GAN: fully connected layers", "Mirza 2014", "CganSpec"),
+    "dcgan-5x5": _report(
+        "reports.dcgan5x5", "DCGAN with 5x5 kernels (Keras), unconditional", "Radford 2016", "FiveByFiveSpec"
     ),
-    "gan-mlp": Entry(
-        "gangda.zoo.gan.gan:build_tutorial",
-        "fully connected GAN with batch norm, as tutorials build it; unconditional",
-        "Goodfellow 2014",
-        "gangda.config.presets:GanMlpSpec",
-    ),
-    "cgan": Entry(
-        "gangda.zoo.gan.cgan:build",
-        "the original conditional GAN of fully connected layers",
-        "Mirza 2014",
-        "gangda.config.presets:CganSpec",
-    ),
-    "dcgan-5x5": Entry(
-        "gangda.zoo.reports.dcgan5x5:build",
-        "DCGAN with 5x5 kernels as in Keras's tutorial, unconditional",
+    "dcgan-upsample": _report(
+        "reports.dcgan_upsample",
+        "DCGAN with upsampling layers, unconditional",
         "Radford 2016",
-        "gangda.config.presets:FiveByFiveSpec",
+        "UpsampleSpec",
     ),
-    "dcgan-upsample": Entry(
-        "gangda.zoo.reports.dcgan_upsample:build",
-        "DCGAN that upsamples and convolves; width and depth factors; unconditional",
-        "Radford 2016",
-        "gangda.config.presets:UpsampleSpec",
+    "ccgan": _report(
+        "reports.dcgan_upsample", "class-conditional dcgan-upsample", "Mirza 2014; Radford 2016", "CcganSpec"
     ),
-    "ccgan": Entry(
-        "gangda.zoo.reports.dcgan_upsample:build",
-        "dcgan-upsample with labels: one-hot for the generator, a plane for the discriminator",
-        "Mirza 2014; Radford 2016",
-        "gangda.config.presets:CcganSpec",
-    ),
-    "sagan-batchnorm": Entry(
-        "gangda.zoo.reports.sagan_batchnorm:build",
-        "self-attention GAN with batch norm for 32x32, unconditional",
+    "sagan-batchnorm": _report(
+        "reports.sagan_batchnorm",
+        "self-attention GAN with batch norm, unconditional",
         "Zhang 2019",
-        "gangda.config.presets:SaganBatchnormSpec",
+        "SaganBatchnormSpec",
     ),
-    "madgan-separate": Entry(
-        "gangda.zoo.reports.dcgan5x5:build_separate",
-        "MAD-GAN whose generators share nothing, unconditional",
+    "madgan-separate": _report(
+        "reports.dcgan5x5:build_separate",
+        "MAD-GAN without shared layers, unconditional",
         "Ghosh 2018",
-        "gangda.config.presets:MadganSeparateSpec",
+        "MadganSeparateSpec",
     ),
-    "flow": Entry(
-        "gangda.zoo.flow.unet:build",
-        "small flow-matching U-Net, class-conditional",
+    "flow": _network(
+        "flow.unet",
+        "flow-matching U-Net; conditional or not",
         "Lipman 2023; Liu 2023; Ronneberger 2015",
-        "gangda.config.architectures:FlowSpec",
+        "FlowSpec",
     ),
-    "pca": Entry(
-        "gangda.zoo.closed_form.pca:build",
-        "a Gaussian in each class's principal components: the non-neural control",
-        "Hotelling 1933",
-        "gangda.config.architectures:PcaSpec",
+    "pca": _network(
+        "closed_form.pca", "a Gaussian over each class's principal components", "Hotelling 1933", "PcaSpec"
     ),
-    "ppca": Entry(
-        "gangda.zoo.closed_form.pca:build_ppca",
-        "probabilistic PCA of each class: components, and noise for what they leave out",
-        "Tipping 1999",
-        "gangda.config.architectures:PpcaSpec",
+    "ppca": _network(
+        "closed_form.pca:build_ppca", "probabilistic PCA of each class", "Tipping 1999", "PpcaSpec"
     ),
 }
 
 METHODS: Mapping[str, Entry] = {
-    "adversarial": Entry(
-        "gangda.training.adversarial.method:AdversarialMethod",
-        "a generator (or a mixture) against a discriminator",
+    "adversarial": _method(
+        "adversarial.method:AdversarialMethod",
+        "a generator against a discriminator",
         "Goodfellow 2014",
-        "gangda.config.methods:AdversarialOptions",
+        "AdversarialOptions",
     ),
-    "madgan": Entry(
-        "gangda.training.adversarial.madgan:MadganMethod",
-        "K generators against a discriminator that says which of them made an image",
+    "madgan": _method(
+        "adversarial.madgan:MadganMethod",
+        "K generators against a (K+1)-way discriminator",
         "Ghosh 2018",
-        "gangda.config.methods:MadganOptions",
+        "MadganOptions",
     ),
-    "flow-matching": Entry(
-        "gangda.training.flow_matching:FlowMatchingMethod",
+    "flow-matching": _method(
+        "flow_matching:FlowMatchingMethod",
         "a network learns the velocity from noise to images",
         "Lipman 2023; Liu 2023",
-        "gangda.config.methods:FlowMatchingOptions",
+        "FlowMatchingOptions",
     ),
-    "closed-form": Entry(
-        "gangda.training.closed_form:ClosedFormMethod",
-        "a fit without training steps",
-        spec="gangda.config.methods:ClosedFormOptions",
+    "closed-form": _method(
+        "closed_form:ClosedFormMethod", "a fit without training steps", spec="ClosedFormOptions"
     ),
 }
 
 LOSSES: Mapping[str, Entry] = {
-    "nonsaturating": Entry(
-        "gangda.training.adversarial.losses:nonsaturating",
-        "-log D(G(z)) for the generator",
-        "Goodfellow 2014",
+    "nonsaturating": _adversarial(
+        "losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"
     ),
-    "minimax": Entry(
-        "gangda.training.adversarial.losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"
+    "minimax": _adversarial("losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
+    "hinge": _adversarial("score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+    "lsgan": _adversarial("score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
+    "wasserstein": _adversarial(
+        "score_losses:wasserstein", "difference of mean scores; needs --gp or --clip", "Arjovsky 2017"
     ),
-    "hinge": Entry(
-        "gangda.training.adversarial.score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"
-    ),
-    "lsgan": Entry(
-        "gangda.training.adversarial.score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"
-    ),
-    "wasserstein": Entry(
-        "gangda.training.adversarial.score_losses:wasserstein",
-        "difference of mean scores; wants --gp or --clip",
-        "Arjovsky 2017",
-    ),
-    "relativistic": Entry(
-        "gangda.training.adversarial.score_losses:relativistic",
-        "each fake against a real image; wants --r1, --r2",
-        "Huang 2024",
+    "relativistic": _adversarial(
+        "score_losses:relativistic", "each fake against a real one; use with --r1, --r2", "Huang 2024"
     ),
 }
 
-# DiffAugment's: what may be changed in all that the discriminator sees.
+# DiffAugment's changes of the discriminator's input.
 POLICIES: Mapping[str, Entry] = {
-    "translation": Entry(
-        "gangda.training.adversarial.diffaugment:translate", "shift by whole pixels", "Zhao 2020"
-    ),
-    "color": Entry(
-        "gangda.training.adversarial.diffaugment:colour",
-        "other brightness, saturation and contrast",
-        "Zhao 2020",
-    ),
-    "cutout": Entry(
-        "gangda.training.adversarial.diffaugment:cutout",
-        "a square hole in some images",
-        "Zhao 2020",
-    ),
+    "translation": _adversarial("diffaugment:translate", "random shift by whole pixels", "Zhao 2020"),
+    "color": _adversarial("diffaugment:colour", "random brightness, saturation and contrast", "Zhao 2020"),
+    "cutout": _adversarial("diffaugment:cutout", "a blank square in some images", "Zhao 2020"),
 }
 
 SOURCES: Mapping[str, Entry] = {
-    "digits": Entry(
-        "gangda.data.sources.digits:load", "1,797 handwritten digits, 8x8 grey, embedded (no download)"
-    ),
-    "mnist": Entry("gangda.data.sources.torchvision_sets:load", "70,000 handwritten digits, 28x28 grey"),
-    "fashion-mnist": Entry(
-        "gangda.data.sources.torchvision_sets:load", "70,000 articles of clothing, 28x28 grey"
-    ),
-    "cifar10": Entry(
-        "gangda.data.sources.torchvision_sets:load", "60,000 photographs, 32x32 RGB, 10 classes"
-    ),
-    "cifar100": Entry(
-        "gangda.data.sources.torchvision_sets:load", "60,000 photographs, 32x32 RGB, 100 classes"
-    ),
+    "digits": _source("digits:load", "1,797 handwritten digits, 8x8 grey, embedded (no download)"),
+    "mnist": _source("torchvision_sets:load", "70,000 handwritten digits, 28x28 grey"),
+    "fashion-mnist": _source("torchvision_sets:load", "70,000 articles of clothing, 28x28 grey"),
+    "cifar10": _source("torchvision_sets:load", "60,000 photographs, 32x32 RGB, 10 classes"),
+    "cifar100": _source("torchvision_sets:load", "60,000 photographs, 32x32 RGB, 100 classes"),
 }
 
 CLASSIFIERS: Mapping[str, Entry] = {
-    "lenet": Entry(
-        "gangda.classifying.networks.lenet:LeNet", "LeNet-5 with ReLU and max pooling", "LeCun 1998"
-    ),
-    "resnet": Entry(
-        "gangda.classifying.networks.resnet:ResNet", "small pre-activation residual network", "He 2016"
-    ),
-    "logistic": Entry(
-        "gangda.classifying.networks.logistic:Logistic", "logistic regression on pixels: a floor", "Cox 1958"
-    ),
+    "lenet": _classifier("lenet:LeNet", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
+    "resnet": _classifier("resnet:ResNet", "small pre-activation residual network", "He 2016"),
+    "logistic": _classifier("logistic:Logistic", "logistic regression on pixels, a baseline", "Cox 1958"),
 }
 
 TRANSFORMS: Mapping[str, Entry] = {
-    "rotation": Entry("gangda.traditional.transforms:rotation", "rotation by up to some degrees either way"),
-    "translation": Entry(
-        "gangda.traditional.transforms:translation", "shift by up to a fraction of the side"
-    ),
-    "scaling": Entry("gangda.traditional.transforms:scaling", "zoom by a factor from a range"),
-    "flip": Entry("gangda.traditional.transforms:flip", "mirroring left and right, at random"),
-    "blur": Entry("gangda.traditional.transforms:blur", "Gaussian blur with a random sigma"),
-    "erasing": Entry("gangda.traditional.erasing:erasing", "Random Erasing: a blank rectangle, at random"),
+    "rotation": _transform("transforms:rotation", "random rotation"),
+    "translation": _transform("transforms:translation", "random shift"),
+    "scaling": _transform("transforms:scaling", "random zoom"),
+    "flip": _transform("transforms:flip", "random horizontal flip"),
+    "blur": _transform("transforms:blur", "Gaussian blur with a random sigma"),
+    "erasing": _transform("erasing:erasing", "Random Erasing: a blank rectangle at random"),
 }
 
-# What may stay of the samples of a trained generator. A sample counts for the first, in this order, that rejects it.
+# A rejected sample counts for the first filter, in this order, that rejects it.
 FILTERS: Mapping[str, Entry] = {
-    "agreement": Entry(
-        "gangda.sampling.filters.agreement:Agreement",
-        "drop samples whose class classifiers trained on the same real images find improbable",
+    "agreement": _filter(
+        "agreement:Agreement",
+        "drop samples whose label is improbable for classifiers of real images",
         "Lampis 2023 (GaFi)",
     ),
-    "discriminator": Entry(
-        "gangda.sampling.filters.discriminator:DiscriminatorRejection",
-        "keep samples by chance, the likelier the more real the discriminator finds them",
-        "Azadi 2019",
+    "discriminator": _filter(
+        "discriminator:DiscriminatorRejection", "discriminator rejection sampling", "Azadi 2019"
     ),
-    "duplicates": Entry(
-        "gangda.sampling.filters.duplicates:Duplicates",
-        "drop copies of training images, shifted ones too, and repeats",
+    "duplicates": _filter(
+        "duplicates:Duplicates", "drop copies of training images, shifted ones too, and repeated samples"
     ),
 }
 
-# The order is the order of the printed table.
+# In the order of the printed table.
 METRICS: Mapping[str, Entry] = {
-    "gan_test": Entry(
-        "gangda.metrics.classifier_scores:gan_test", "real-trained classifier's accuracy on intended labels"
+    "gan_test": _metric(
+        "classifier_scores:gan_test", "accuracy on samples of a classifier trained on real images"
     ),
-    "cas": Entry(
-        "gangda.metrics.classifier_scores:cas", "accuracy on real test images after training on samples only"
+    "cas": _metric(
+        "classifier_scores:cas", "accuracy on real test images of a classifier trained on samples"
     ),
-    "is": Entry("gangda.metrics.classifier_scores:inception_score", "exp E KL(p(y|x) || p(y))"),
-    "fid": Entry("gangda.metrics.distances:fid", "Frechet distance between feature Gaussians"),
-    "kid": Entry("gangda.metrics.distances:kid", "unbiased polynomial-kernel MMD between features"),
-    "precision_recall": Entry("gangda.metrics.manifolds:precision_recall", "k-NN manifold precision, recall"),
-    "density_coverage": Entry("gangda.metrics.manifolds:density_coverage", "k-NN density and coverage"),
-    "diversity": Entry("gangda.metrics.diversity:diversity", "spread inside each class, as a ratio to real"),
-    "generators": Entry(
-        "gangda.metrics.generators:generators", "how much the generators of an ensemble differ"
-    ),
-    "modes": Entry("gangda.metrics.modes:modes", "modes covered, and KL to uniform; stacked sets only"),
-    "memorisation": Entry(
-        "gangda.metrics.memorisation:memorisation", "closeness to training images; an alarm"
-    ),
-    "artefact": Entry("gangda.metrics.artefact:artefact", "AUC of a classifier that tells samples from real"),
+    "is": _metric("classifier_scores:inception_score", "Inception Score, exp E KL(p(y|x) || p(y))"),
+    "fid": _metric("distances:fid", "Frechet distance between Gaussians fitted to features"),
+    "kid": _metric("distances:kid", "unbiased polynomial-kernel MMD between features"),
+    "precision_recall": _metric("manifolds:precision_recall", "k-NN precision and recall"),
+    "density_coverage": _metric("manifolds:density_coverage", "k-NN density and coverage"),
+    "diversity": _metric("diversity:diversity", "diversity within each class, as a ratio to real images"),
+    "generators": _metric("generators:generators", "how much the generators of an ensemble differ"),
+    "modes": _metric("modes:modes", "modes covered, and KL to uniform; stacked sets only"),
+    "memorisation": _metric("memorisation:memorisation", "closeness to training images; an alarm"),
+    "artefact": _metric("artefact:artefact", "AUC of a classifier that separates samples from real images"),
 }
 
-# What a comparison finds beside the verdict, in the order of the report.
+# Of a comparison, beside the verdict, in the order of the report.
 ANALYSES: Mapping[str, Entry] = {
-    "second_classifier": Entry(
-        "gangda.comparing.analyses.second_classifier:SecondClassifier", "whether another classifier agrees"
-    ),
-    "tuned_steps": Entry(
-        "gangda.comparing.analyses.tuned_steps:TunedSteps", "every arm with steps chosen on validation images"
-    ),
-    "calibration": Entry(
-        "gangda.comparing.analyses.calibration:Calibration", "arms whose outcome is known beforehand"
-    ),
-    "exchange_rate": Entry(
-        "gangda.comparing.analyses.exchange_rate:ExchangeRateAnalysis",
-        "how many real images the added ones are worth",
+    "second_classifier": _analysis("second_classifier:SecondClassifier", "whether another classifier agrees"),
+    "tuned_steps": _analysis("tuned_steps:TunedSteps", "every arm with steps chosen on validation images"),
+    "calibration": _analysis("calibration:Calibration", "arms whose outcome is known beforehand"),
+    "exchange_rate": _analysis(
+        "exchange_rate:ExchangeRateAnalysis", "how many real images the added ones are worth"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Options as dataclass fields: declaration, flag, environment variable, and the checks of values.
+"""Options as dataclass fields: declaration, flag, environment variable, type, conversion from text, and limits.
 
 A field is declared with `option(default, help)`. `minimum` and `maximum` are inclusive; they are checked when the
 value is set, whatever it came from.
@@ -7,13 +7,30 @@ value is set, whatever it came from.
 import dataclasses
 import math
 import re
+import reprlib
+import types
+import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 from gangda.errors import UsageError, suggestion
 
 T = TypeVar("T")
+Field = dataclasses.Field[Any]
+
+_BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+}
+_EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def option(
@@ -38,17 +55,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def fields_of(kind: Any) -> "tuple[dataclasses.Field[Any], ...]":
-    """The fields of a configuration or its class, in order."""
-    return dataclasses.fields(kind)
-
-
-def names_of(kind: Any) -> list[str]:
-    """The names of these fields."""
-    return [field.name for field in dataclasses.fields(kind)]
-
-
-def flag_of(field: "dataclasses.Field[Any]") -> str:
+def flag_of(field: Field) -> str:
     """The long flag of a field, such as `--per-class`."""
     return field.metadata["flag"] or "--" + field.name.replace("_", "-")
 
@@ -58,13 +65,14 @@ def variable_of(flag: str) -> str:
     return "GANGDA_" + flag[2:].replace("-", "_").upper()
 
 
+@dataclass(frozen=True)
 class Checked:
     """Base of the configurations: checks values against their fields' limits, and which exclude each other."""
 
     exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
 
     def __post_init__(self) -> None:
-        fields = {field.name: field for field in fields_of(self)}
+        fields = fields_by_name(self)
         for name, field in fields.items():
             value = getattr(self, name)
             for part in value if isinstance(value, tuple) else (value,):
@@ -81,6 +89,11 @@ class Checked:
                 raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
 
 
+def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:
+    """The fields of a configuration or its class, in order."""
+    return {field.name: field for field in dataclasses.fields(kind)}
+
+
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     """A configuration from plain values by field name, as read from JSON: lists become tuples."""
     return kind(
@@ -93,7 +106,7 @@ def is_given(value: Any) -> bool:
     return value is not None and value is not False and value != ()
 
 
-def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
+def _check(field: Field, value: Any) -> None:
     """Check a value, or one element of a tuple.
 
     Raises:
@@ -111,3 +124,86 @@ def _check(field: "dataclasses.Field[Any]", value: Any) -> None:
         if not low <= value <= high:  # NaN is not
             bounds = f"at least {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
             raise UsageError(f"{flag} {value}: must be {bounds}")
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """The type of a field.
+
+    Attributes:
+        base: bool, int, float or str: of the value, or of each element of a tuple.
+        optional: whether None is a value.
+        length: None for a single value, 0 for a tuple of any length, else the tuple's length.
+        several: whether a tuple can stand in place of the single value.
+    """
+
+    base: type
+    optional: bool = False
+    length: int | None = None
+    several: bool = False
+
+
+def type_of(field: Field) -> FieldType:
+    """The type of a field, from its annotation: `int | None`, `tuple[float, ...]`, `float | tuple[...]`."""
+    annotation: Any = field.type
+    optional, several = isinstance(annotation, types.UnionType), False
+    if optional:
+        kinds = [part for part in typing.get_args(annotation) if part is not types.NoneType]
+        annotation, several = kinds[0], len(kinds) > 1
+    if typing.get_origin(annotation) is not tuple:
+        return FieldType(annotation, optional, several=several)
+    parts = typing.get_args(annotation)
+    return FieldType(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
+
+
+def convert(field: Field, value: Any, where: str) -> Any:
+    """`value` (text from a flag or the environment, or a YAML value) as the field's type.
+
+    `where` begins the message: a flag, a variable's name, or a YAML key.
+
+    Raises:
+        UsageError: it is not of that type.
+    """
+    kind, words = type_of(field), field.metadata["words"]
+    if value is None and kind.optional:
+        return None
+    if isinstance(value, str) and value in words:
+        return words[value]
+    try:
+        if kind.length is None and not kind.several:
+            return _scalar(kind.base, value)
+        parts = value if isinstance(value, list | tuple) else [value]
+        if isinstance(value, str) and not field.metadata["repeat"]:
+            parts = [part.strip() for part in value.split(",")] if value.strip() else []
+        converted = tuple(_scalar(kind.base, part) for part in parts)
+        if (kind.several and not converted) or kind.length not in (None, 0, len(converted)):
+            raise ValueError
+        return converted[0] if kind.several and len(converted) == 1 else converted
+    except (ValueError, OverflowError):
+        expected = _EXPECTED[kind.base] + (", or several with commas" if kind.several else "")
+        if kind.length is not None:
+            expected = f"{kind.length or ''} comma-separated values, each {expected}".lstrip()
+        raise UsageError(f"{where} {shortened(value)}: expected {', or '.join((expected, *words))}") from None
+
+
+def shortened(value: Any) -> str:
+    """A value from a file for a message, short however long or deeply nested it is."""
+    try:
+        return repr(value) if isinstance(value, str) and len(value) <= 60 else reprlib.repr(value)
+    except ValueError:  # Python refuses to print integers of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _scalar(base: type, value: Any) -> Any:
+    if base is bool and isinstance(value, str):
+        value = _BOOLEANS.get(value.lower())
+    if (
+        not isinstance(value, str | int | float)
+        or isinstance(value, bool) != (base is bool)
+        or (base is int and isinstance(value, float) and value != int(value))
+    ):
+        raise ValueError
+    converted = base(value)
+    if base in (int, float) and not math.isfinite(converted):
+        raise ValueError
+    return converted

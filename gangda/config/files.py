@@ -1,6 +1,5 @@
 """Configuration files: YAML with one section per configuration class (`SECTIONS`), `arch` and `method`."""
 
-import dataclasses
 import difflib
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 from gangda.config import catalog, renamed, schema
 from gangda.config.architectures import spec_class
-from gangda.config.field_types import shortened
-from gangda.config.fields import Checked, fields_of, names_of
+from gangda.config.fields import Checked, Field, fields_by_name, shortened
 from gangda.config.methods import options_class
 from gangda.errors import UsageError
 
@@ -29,7 +27,6 @@ SECTIONS: Mapping[str, type[Checked]] = {
 }
 
 Sections = dict[str, dict[str, Any]]  # section -> key -> value
-Owned = dict[str, dict[str, "dataclasses.Field[Any]"]]  # option -> owner -> field
 
 
 def read_config(path: Path) -> Sections:
@@ -60,9 +57,7 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())[:150]
         raise UsageError(f"{where}: not readable as YAML ({reason})") from None
-    loaded = {} if loaded is None else loaded
-    if not isinstance(loaded, dict):
-        raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
+    loaded = _mapping(loaded, where)
     version = loaded.pop("format_version", FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
         raise UsageError(
@@ -77,13 +72,10 @@ def check_sections(loaded: Any, where: str) -> Sections:
     Raises:
         UsageError: an unknown section or key (the nearest is named).
     """
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
+    loaded = _mapping(loaded, where)
     check_keys(loaded, [*SECTIONS, "arch", "method"], where, "")
     sections = {name: _section(where, name, value) for name, value in loaded.items()}
-    known = {**{name: names_of(kind) for name, kind in SECTIONS.items()}, "method": list(method_fields())}
+    known = {name: list(options_of(name)) for name in (*SECTIONS, "method")}
     for name in sections.keys() & known.keys():
         for key in sections[name]:
             others = [other for other in ("recipe", "method", "sampler") if key in known[other]]
@@ -105,22 +97,30 @@ def merge_sections(
     return merged
 
 
-def spec_fields() -> Owned:
-    """Options of all architectures: field name -> {architecture: its field}, in the catalog's order."""
-    return _owned({arch: spec_class(arch) for arch in catalog.ARCHITECTURES})
+def options_of(section: str) -> dict[str, dict[str, Field]]:
+    """The options of a section: name -> {owner: its field}, in the catalog's order.
 
-
-def method_fields() -> Owned:
-    """Options of all training methods: field name -> {method: its field}, in the catalog's order."""
-    return _owned({method: options_class(method) for method in catalog.METHODS})
-
-
-def _owned(classes: Mapping[str, type[Checked]]) -> Owned:
-    found: Owned = {}
+    Owners are architectures ("arch") or training methods ("method"); "" where an option does not depend on --arch.
+    """
+    found: dict[str, dict[str, Field]] = {}
+    classes: dict[str, type[Checked]] = {}
+    if section == "arch":
+        found["name"] = {"": schema.ARCH}
+        classes.update((name, spec_class(name)) for name in catalog.ARCHITECTURES)
+    elif section == "method":
+        classes.update((name, options_class(name)) for name in catalog.METHODS)
+    else:
+        classes[""] = SECTIONS[section]
     for owner, kind in classes.items():
-        for field in fields_of(kind):
-            found.setdefault(field.name, {})[owner] = field
+        for name, field in fields_by_name(kind).items():
+            found.setdefault(name, {})[owner] = field
     return found
+
+
+def _mapping(loaded: Any, where: str) -> dict[str, Any]:
+    if loaded is not None and not isinstance(loaded, dict):
+        raise UsageError(f"{where}: expected sections such as data:, arch:, runtime:")
+    return loaded or {}
 
 
 def _section(where: str, name: str, value: Any) -> dict[str, Any]:

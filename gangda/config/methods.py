@@ -1,23 +1,74 @@
-"""Options of the training methods: one frozen dataclass each, named by the catalog's METHODS."""
+"""How a generator is trained: options that all methods share, and one frozen dataclass of options for each method."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gangda.config import catalog
-from gangda.config.fields import Checked, names_of, option
-from gangda.config.recipes import Recipe
+from gangda.config.fields import Checked, fields_by_name, option
+
+
+@dataclass(frozen=True)
+class Recipe(Checked):
+    """Options of every method that trains in steps. Architectures override some defaults (their `recipe`)."""
+
+    batch_size: int = option(32, "images per step", minimum=2, maximum=1_000_000)
+    lr: float = option(1e-3, "learning rate (Adam)", minimum=1e-8)
+    lr_schedule: str = option(
+        "inverse-sqrt",
+        "learning rate schedule; inverse-sqrt: decay after --lr-constant-steps; cosine: decay to 0",
+        choices=("constant", "inverse-sqrt", "cosine"),
+    )
+    lr_constant_steps: int = option(3000, "steps before the inverse-sqrt decay starts", minimum=1)
+    lr_warmup_steps: int = option(0, "steps of linear learning rate warmup", minimum=0)
+    beta1: float = option(0.0, "Adam's beta1", minimum=0.0, maximum=0.9999)
+    beta2: float = option(0.99, "Adam's beta2", minimum=0.0, maximum=0.99999)
+    class_sampling: str = option(
+        "natural",
+        "how often a class is drawn: by its size, by the square root of its size, or all equally",
+        choices=("natural", "sqrt", "balanced"),
+    )
+    curriculum: int = option(0, "steps over which training goes from easy images to all images", minimum=0)
+    ema: float = option(
+        0.999,
+        "decay of the exponential moving average of the generator's weights",
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    ema_ramp: float | None = option(
+        None,
+        "limit the half-life of the moving average to this fraction of the steps so far",
+        minimum=0.0001,
+        maximum=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class Budget(Checked):
+    """How long to train. At most one of steps, epochs, minutes; without any, the architecture's own steps."""
+
+    exclusive = (("steps", "epochs", "minutes"),)
+
+    steps: int | None = option(None, "generator steps", minimum=1)
+    epochs: int | None = option(None, "passes over the training images", minimum=1)
+    minutes: float | None = option(None, "training time in minutes; the run can be resumed", minimum=0.001)
+    checkpoint_every: str = option(
+        "1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints", pattern=r"[1-9]\d{0,8}[se]?"
+    )
+    stop_when_collapsed: bool = option(
+        False, "stop with exit code 1 and everything saved when the samples have collapsed"
+    )
 
 
 @dataclass(frozen=True)
 class MethodOptions(Checked):
     """Base of the methods' own options."""
 
-    sections: ClassVar[tuple[str, ...]] = ("recipe", "budget")  # shared sections that the method knows
+    sections: ClassVar[tuple[str, ...]] = ("recipe", "budget")  # shared sections that the method has
     total_steps: ClassVar[int | None] = None  # of every run; None where the budget decides
-    monitored: ClassVar[bool] = True  # samples are evaluated on the way: alarms, a best checkpoint
-    averaged: ClassVar[bool] = True  # the generator has a weight average
-    against_collapse: ClassVar[str] = "train longer, or raise --batch-size"  # what alarms advise
+    monitored: ClassVar[bool] = True  # samples are evaluated during training: alarms, a best checkpoint
+    averaged: ClassVar[bool] = True  # the generator has a moving average of its weights
+    against_collapse: ClassVar[str] = "train longer, or raise --batch-size"  # advice of alarms
     against_divergence: ClassVar[str] = "lower --lr"
 
     @property
@@ -35,44 +86,42 @@ class MethodOptions(Checked):
 class AdversarialOptions(MethodOptions):
     """A generator against a discriminator (Goodfellow 2014)."""
 
-    against_collapse: ClassVar[str] = "raise --r1, or try --diffaugment translation"
-    against_divergence: ClassVar[str] = "lower --lr or raise --r1"
+    against_collapse = "raise --r1, or try --diffaugment translation"
+    against_divergence = "lower --lr or raise --r1"
 
     loss: str = option("nonsaturating", "adversarial loss", choices=tuple(catalog.LOSSES))
-    lr_d: float | None = option(None, "the discriminator's own learning rate; default --lr", minimum=0.0)
-    r1: float = option(1.0, "R1 gradient penalty (on real images), gamma; 0 turns it off", minimum=0.0)
-    r2: float = option(0.0, "R2 gradient penalty (on fakes), gamma", minimum=0.0)
+    lr_d: float | None = option(None, "learning rate of the discriminator; default --lr", minimum=0.0)
+    r1: float = option(1.0, "gamma of the R1 gradient penalty (real images)", minimum=0.0)
+    r2: float = option(0.0, "gamma of the R2 gradient penalty (generated images)", minimum=0.0)
     r1_every: int = option(8, "steps between R1 and R2 penalties (lazy regularisation)", minimum=1)
-    gp: float = option(
-        0.0, "gradient penalty between real and fake (WGAN-GP), lambda; usually 10", minimum=0.0
+    gp: float = option(0.0, "lambda of the WGAN-GP gradient penalty; usually 10", minimum=0.0)
+    clip: float = option(
+        0.0, "clip the discriminator's weights to this absolute value (WGAN); usually 0.01", minimum=0.0
     )
-    clip: float = option(0.0, "clip the discriminator's weights to this (WGAN); usually 0.01", minimum=0.0)
-    ct: float = option(0.0, "CT term: like scores under other dropout, weight; usually 2", minimum=0.0)
-    cr: float = option(
-        0.0, "consistency: like scores for real images and shifted ones, weight; usually 10", minimum=0.0
+    ct: float = option(
+        0.0, "weight of the consistency term between dropout masks (CT-GAN); usually 2", minimum=0.0
     )
+    cr: float = option(0.0, "weight of consistency regularisation (real images); usually 10", minimum=0.0)
     bcr: float = option(
-        0.0, "balanced consistency: the same for real images and fakes, weight; usually 10", minimum=0.0
+        0.0, "weight of balanced consistency regularisation (real and generated); usually 10", minimum=0.0
     )
-    cr_flip: bool = option(False, "--cr and --bcr also mirror the images they shift")
-    lecam: float = option(0.0, "LeCam regularisation for few images, weight; usually 0.3", minimum=0.0)
+    cr_flip: bool = option(False, "also flip images for --cr and --bcr")
+    lecam: float = option(0.0, "weight of LeCam regularisation, for few images; usually 0.3", minimum=0.0)
     label_smoothing: float = option(
-        0.0, "lower the target of real images from 1 by this; usually 0.1", minimum=0.0, maximum=0.5
+        0.0, "one-sided label smoothing: real targets are 1 minus this; usually 0.1", minimum=0.0, maximum=0.5
     )
     aux_weight: float = option(
-        1.0, "weight of the class loss where the discriminator classifies too", minimum=0.0
+        1.0, "weight of the classification loss of an auxiliary classifier", minimum=0.0
     )
     d_steps: int = option(1, "discriminator steps per generator step", minimum=1)
-    simultaneous: bool = option(
-        False, "both networks' gradients from the same forward passes, before either is updated"
-    )
-    d_pretrain: int = option(0, "discriminator steps before the generator's first", minimum=0)
+    simultaneous: bool = option(False, "update both networks from the same forward passes")
+    d_pretrain: int = option(0, "discriminator steps before the first generator step", minimum=0)
     conditioning_warmup: int = option(
-        0, "steps over which an unconditional start turns class-conditional, for few images", minimum=0
+        0, "steps over which training goes from unconditional to class-conditional, for few images", minimum=0
     )
     diffaugment: tuple[str, ...] = option(
         (),
-        "DiffAugment policies for what the discriminator sees; for long runs on few images",
+        "DiffAugment policies for the discriminator's input; for long runs on few images",
         choices=tuple(catalog.POLICIES),
     )
 
@@ -93,7 +142,7 @@ class MadganOptions(AdversarialOptions):
 
     loss: str = option("nonsaturating", "adversarial loss", choices=("nonsaturating", "minimax"))
     generator_id_weight: float = option(
-        0.0, "reward each generator for images known as its own (MGAN), weight", minimum=0.0
+        0.0, "weight of the loss by which generators make their images identifiable (MGAN)", minimum=0.0
     )
 
 
@@ -101,10 +150,10 @@ class MadganOptions(AdversarialOptions):
 class ClosedFormOptions(MethodOptions):
     """A fit without training steps: no options."""
 
-    sections: ClassVar[tuple[str, ...]] = ()
-    total_steps: ClassVar[int | None] = 1
-    monitored: ClassVar[bool] = False
-    averaged: ClassVar[bool] = False
+    sections = ()
+    total_steps = 1
+    monitored = False
+    averaged = False
 
     @property
     def batches_per_step(self) -> int:
@@ -117,22 +166,22 @@ class FlowMatchingOptions(MethodOptions):
     """Flow matching (Lipman 2023; Liu 2023)."""
 
     class_dropout: float = option(
-        0.1, "share of images that are shown without their class, for --guidance", minimum=0.0, maximum=0.9
+        0.1, "fraction of training images without a label, for --guidance", minimum=0.0, maximum=0.9
     )
     mirror: float = option(
         0.0,
-        "share of images that are mirrored, which the network is told; not for digits",
+        "fraction of mirrored training images, told to the network; not for digits",
         minimum=0.0,
         maximum=1.0,
     )
     shift: float = option(
         0.5,
-        "share of images that are shifted by up to 2 pixels, which the network is told",
+        "fraction of training images shifted by up to 2 pixels, told to the network",
         minimum=0.0,
         maximum=1.0,
     )
-    weight_decay: float = option(0.01, "AdamW's weight decay", minimum=0.0, maximum=1.0)
-    clip_gradient: float = option(1.0, "largest norm of the gradient; 0 turns it off", minimum=0.0)
+    weight_decay: float = option(0.01, "weight decay of AdamW", minimum=0.0, maximum=1.0)
+    clip_gradient: float = option(1.0, "largest gradient norm; 0: no clipping", minimum=0.0)
 
 
 def options_class(method: str) -> type[MethodOptions]:
@@ -153,5 +202,5 @@ def default_options(recipe: Mapping[str, Any], method: str) -> tuple[Recipe, Met
 
 def preset(kind: type[Checked], values: Mapping[str, Any]) -> dict[str, Any]:
     """Those of an architecture's preset values that belong to this section."""
-    own = names_of(kind)
+    own = fields_by_name(kind)
     return {name: value for name, value in values.items() if name in own}

@@ -32,14 +32,13 @@ class FiveByFiveSpec(NetSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     first_width: int | None = option(
         None,
-        "channels of the first layer of both networks: of the generator's 7x7 plane and of the discriminator's "
-        f"first convolution; default {FIRST_WIDTHS[0]} and {FIRST_WIDTHS[1]}",
+        "channels of the generator's 7x7 layer and of the discriminator's first layer; "
+        f"default {FIRST_WIDTHS[0]} and {FIRST_WIDTHS[1]}",
         minimum=1,
     )
-    dropout: float = option(0.3, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+    dropout: float = option(0.3, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
     @property
     def first_widths(self) -> tuple[int, int]:
@@ -51,33 +50,30 @@ class FiveByFiveSpec(NetSpec):
 class MadganSeparateSpec(NetSpec):
     """Report R1's MAD-GAN: K whole generators. The loss is the report's; optimizer and batch size are our choice."""
 
-    method: ClassVar[str] = "madgan"
-    min_batch_size: ClassVar[int] = 2  # each generator has its own batch norm
-    first_widths: ClassVar[tuple[int, int]] = FIRST_WIDTHS
+    method = "madgan"
+    min_batch_size = 2  # each generator has its own batch norm
+    first_widths = FIRST_WIDTHS
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "loss": "minimax", "batch_size": 64}
 
     latent_dim: int = option(256, "size of z", minimum=1)
     generators: int = option(5, "number of generators, K", minimum=1, maximum=64)
-    dropout: float = option(0.3, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+    dropout: float = option(0.3, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
 class SaganBatchnormSpec(NetSpec):
     """Report R2's self-attention GAN. It names no optimizer: the recipe is our choice."""
 
-    size_range: ClassVar[tuple[int, int]] = (8, 32)
-    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
-
-    latent_dim: int = option(100, "size of z", minimum=1)
+    size_range = (8, 32)
+    recipe = TUTORIAL_RECIPE
 
 
 @dataclass(frozen=True)
 class GanMlpSpec(NetSpec):
     """Report R2's simple GAN, reconstructed."""
 
-    recipe: ClassVar[Mapping[str, Any]] = TUTORIAL_RECIPE
+    recipe = TUTORIAL_RECIPE
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(
         128, "units of the generator's first layer; the next three have 2, 4, 8 times as many", minimum=4
     )
@@ -87,12 +83,11 @@ class GanMlpSpec(NetSpec):
 class CganSpec(NetSpec):
     """Mirza 2014's conditional GAN; Adam in place of the paper's decaying SGD, batches of 100 as there."""
 
-    conditional: ClassVar[bool] = True
-    batch_norm: ClassVar[bool] = False
+    conditional = True
+    batch_norm = False
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 100}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
-    dropout: float = option(0.5, "dropout in the discriminator", minimum=0.0, maximum=0.95)
+    dropout: float = option(0.5, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
@@ -101,8 +96,7 @@ class UpsampleSpec(NetSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 32, "lr": 2e-3}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
-    width_factor: int = option(1, "channels of all convolutions times this", minimum=1, maximum=8)
+    width_factor: int = option(1, "multiplier of the channels of all convolutions", minimum=1, maximum=8)
     d_depth: int = option(1, "discriminator convolutions at each resolution", minimum=1, maximum=8)
 
 
@@ -110,5 +104,5 @@ class UpsampleSpec(NetSpec):
 class CcganSpec(UpsampleSpec):
     """Report R3's class-conditional GAN with its best batch and its learning rate."""
 
-    conditional: ClassVar[bool] = True
+    conditional = True
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 64, "lr": 1e-4}

@@ -6,42 +6,31 @@ folder is a valid `--config`.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from gangda.config import architectures, catalog, methods, renamed, schema
-from gangda.config.field_types import convert
-from gangda.config.fields import Checked, fields_of, flag_of, is_given, names_of, variable_of
-from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, method_fields, read_config, spec_fields
+from gangda.config.fields import Checked, convert, fields_by_name, flag_of, is_given, variable_of
+from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
 from gangda.errors import UsageError
 
+T = TypeVar("T")
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(schema.ComparisonConfig):
     """Every section, resolved. `origins` says where each value came from, keyed as in "data.per_class"."""
 
-    data: schema.DataConfig
-    arch: str
-    spec: architectures.ArchSpec
-    recipe: schema.Recipe
-    method: methods.MethodOptions
-    budget: schema.Budget
-    transforms: schema.TransformConfig
-    classifier: schema.ClassifierConfig
-    sampler: schema.SamplerOptions
-    sample: schema.SampleConfig
-    augment: schema.AugmentConfig
-    score: schema.ScoreConfig
-    compare: schema.CompareConfig
-    runtime: schema.Runtime
-    origins: Mapping[str, str]
+    sample: schema.SampleConfig = schema.SampleConfig()
+    augment: schema.AugmentConfig = schema.AugmentConfig()
+    score: schema.ScoreConfig = schema.ScoreConfig()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
-    def pick(self, target: type[Any], **replaced: Any) -> Any:
+    def pick(self, target: type[T]) -> T:
         """A configuration made of several sections, such as `TrainConfig`, filled from here."""
-        return target(**{name: replaced.get(name, getattr(self, name)) for name in names_of(target)})
+        return target(**{field.name: getattr(self, field.name) for field in fields(cast(Any, target))})
 
     @property
     def given_data(self) -> schema.DataConfig | None:
@@ -54,11 +43,6 @@ class Settings:
         return {
             name: value for name, value in values.items() if self.origins[f"{section}.{name}"] != "default"
         }
-
-    def train_config(self) -> schema.TrainConfig:
-        """What determines a generator."""
-        config: schema.TrainConfig = self.pick(schema.TrainConfig)
-        return config
 
 
 def resolve(
@@ -78,10 +62,16 @@ def resolve(
     Raises:
         UsageError: an unknown key or value, options that exclude each other or are another architecture's.
     """
-    source, file = (
-        config if isinstance(config, tuple) else (str(config), read_config(config) if config else {})
+    if not isinstance(config, tuple):
+        config = (str(config), read_config(config) if config else {})
+    source, file = config
+    candidates = (
+        ("flag", flags.get(("arch", "name"))),
+        ("environment", environ.get("GANGDA_ARCH") if "arch" in used else None),
+        (source, file.get("arch", {}).get("name")),
+        ("default", schema.ARCH.default),
     )
-    arch, arch_origin = _arch_name(flags, environ if "arch" in used else {}, file, source)
+    arch_origin, arch = next((origin, str(name)) for origin, name in candidates if name)
     spec_class = architectures.spec_class(arch)
     method_class = methods.options_class(spec_class.method)
     _refuse_foreign_flags(arch, spec_class, method_class, flags)
@@ -97,7 +87,7 @@ def resolve(
         ]
         values, found = _merge(cls, layers)
         resolved["spec" if section == "arch" else section] = cls(**values)
-        origins.update({f"{section}.{name}": found.get(name, "default") for name in names_of(cls)})
+        origins.update({f"{section}.{name}": found.get(name, "default") for name in fields_by_name(cls)})
     return Settings(**resolved, origins=origins)
 
 
@@ -111,32 +101,15 @@ def dump(config: Any) -> str:
 
 def as_mapping(config: Any) -> dict[str, Any]:
     """The sections of a configuration as plain values; `arch` and `spec` become one mapping with a `name`."""
-    values, sections = vars(config), {}
-    for name, value in values.items():
-        if name == "arch":
-            sections["arch"] = {"name": value, **_plain(values["spec"])}
-        elif name in SECTIONS or name == "method":
-            sections[name] = _plain(value)
+    sections = {
+        "arch" if section == "spec" else section: {
+            name: list(value) if isinstance(value, tuple) else value for name, value in vars(values).items()
+        }
+        for section, values in vars(config).items()
+        if isinstance(values, Checked)
+    }
+    sections["arch"] = {"name": config.arch, **sections["arch"]}
     return sections
-
-
-def _plain(section: Checked) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(section).items()}
-
-
-def _arch_name(
-    flags: Mapping[tuple[str, str], Any],
-    environ: Mapping[str, str],
-    file: Mapping[str, dict[str, Any]],
-    source: str,
-) -> tuple[str, str]:
-    candidates = (
-        (flags.get(("arch", "name")), "flag"),
-        (environ.get("GANGDA_ARCH"), "environment"),
-        (file.get("arch", {}).get("name"), source),
-        (schema.TrainConfig().arch, "default"),
-    )
-    return next((str(name), origin) for name, origin in candidates if name)
 
 
 def _refuse_foreign_flags(
@@ -150,35 +123,38 @@ def _refuse_foreign_flags(
     Raises:
         UsageError: naming the architectures that have the option.
     """
-    others = {"arch": (spec, spec_fields()), "method": (method, method_fields())}
     for section, name in flags:
-        if section in others and (section, name) != ("arch", "name"):
-            kind, owners = others[section]
-            if name not in names_of(kind):
-                field = next(iter(owners[name].values()))
-                named = ", ".join(_architectures_of(section, owners[name]))
-                raise UsageError(f"{flag_of(field)}: {arch} has no such option; it belongs to --arch {named}")
-        elif section in ("recipe", "budget") and section not in method.sections:
-            field = next(field for field in fields_of(SECTIONS[section]) if field.name == name)
-            raise UsageError(f"{flag_of(field)}: {arch} is fitted at once, not trained; leave it out")
+        own = {"arch": spec, "method": method}.get(section)
+        if own is not None and name not in fields_by_name(own) and (section, name) != ("arch", "name"):
+            owners = options_of(section)[name]
+            flag, named = flag_of(next(iter(owners.values()))), _architectures_of(section, owners)
+            raise UsageError(f"{flag}: {arch} has no such option; it belongs to --arch {named}")
+        if section in ("recipe", "budget") and section not in method.sections:
+            flag = flag_of(fields_by_name(SECTIONS[section])[name])
+            raise UsageError(f"{flag}: {arch} is fitted at once, not trained; leave it out")
 
 
-def _architectures_of(section: str, owners: Collection[str]) -> list[str]:
-    """Architectures that have an option, by the architectures or methods that own it."""
+def _architectures_of(section: str, owners: Collection[str]) -> str:
+    """Architectures that have an option, by the architectures ("arch") or methods that own it."""
     if section == "arch":
-        return list(owners)
-    return [arch for arch in catalog.ARCHITECTURES if architectures.spec_class(arch).method in owners]
+        return ", ".join(owners)
+    methods = {arch: architectures.spec_class(arch).method for arch in catalog.ARCHITECTURES}
+    return ", ".join(arch for arch, method in methods.items() if method in owners)
 
 
 def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    given = {field: flags[section, field.name] for field in fields_of(cls) if (section, field.name) in flags}
-    return {field.name: convert(field, value, flag_of(field)) for field, value in given.items()}
+    return {
+        name: convert(field, flags[section, name], flag_of(field))
+        for name, field in fields_by_name(cls).items()
+        if (section, name) in flags
+    }
 
 
 def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:
-    if outdated := renamed.variable_message(environ, [flag_of(field) for field in fields_of(cls)]):
+    known = fields_by_name(cls)
+    if outdated := renamed.variable_message(environ, list(map(flag_of, known.values()))):
         raise UsageError(outdated)
-    variables = {variable_of(flag_of(field)): field for field in fields_of(cls)}
+    variables = {variable_of(flag_of(field)): field for field in known.values()}
     return {
         field.name: convert(field, environ[variable], variable)
         for variable, field in variables.items()
@@ -194,16 +170,16 @@ def _file_layer(
     Raises:
         UsageError: an option that the file's own architecture, or its method, does not have.
     """
-    values, known = dict(file.get(section, {})), {field.name: field for field in fields_of(cls)}
+    values, known = dict(file.get(section, {})), fields_by_name(cls)
     named = str(file.get("arch", {}).get("name") or arch)
     if section == "arch":
         values.pop("name", None)
-        check_keys(values, names_of(architectures.spec_class(named)), f"--config {source}", "arch.")
+        check_keys(values, fields_by_name(architectures.spec_class(named)), f"--config {source}", "arch.")
         values = values if named == arch else {}
     if section == "method":
         foreign = [name for name in values if name not in known]
         if foreign and named == arch:
-            owners = ", ".join(_architectures_of("method", method_fields()[foreign[0]]))
+            owners = _architectures_of("method", options_of("method")[foreign[0]])
             raise UsageError(
                 f"--config {source}: method.{foreign[0]}: {arch} has no such option; it belongs to {owners}"
             )

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from gangda.config.fields import Checked, fields_of, flag_of, option
+from gangda.config.fields import Checked, fields_by_name, flag_of, option
 from gangda.errors import UsageError
 
 
@@ -13,24 +13,17 @@ class SamplerOptions(Checked):
     """Options of all samplers. Which of them an architecture understands is in its `ArchSpec.sampler_options`."""
 
     truncation: float | None = option(
-        None,
-        "GANs, PCA: draw noise beyond this again: smaller is more typical, less varied; as in 1.0",
-        minimum=0.05,
+        None, "GANs, PCA: truncation threshold of z; lower is less varied; as in 1.0", minimum=0.05
     )
-    sampler: str = option(
-        "midpoint", "flows: solver of the differential equation", choices=("euler", "midpoint", "heun")
-    )
-    sampler_steps: int = option(20, "flows: steps of the solver", minimum=1, maximum=1000)
+    sampler: str = option("midpoint", "flows: ODE solver", choices=("euler", "midpoint", "heun"))
+    sampler_steps: int = option(20, "flows: solver steps", minimum=1, maximum=1000)
     guidance: float = option(
-        1.0,
-        "flows: weight of the class against no class; 1 leaves the flow as it is",
-        minimum=0.0,
-        maximum=20.0,
+        1.0, "flows: classifier-free guidance scale; 1: no guidance", minimum=0.0, maximum=20.0
     )
 
     def understood(self, names: Collection[str]) -> dict[str, Any]:
         """The values of these options, by name: what a sample depends on where a generator understands these."""
-        return {field.name: getattr(self, field.name) for field in fields_of(self) if field.name in names}
+        return {name: value for name, value in vars(self).items() if name in names}
 
     def only(self, names: Collection[str]) -> "SamplerOptions":
         """These options as they are, and the others at their defaults."""
@@ -38,23 +31,17 @@ class SamplerOptions(Checked):
 
     def given(self) -> dict[str, Any]:
         """The values that are not the defaults, by flag."""
-        return {
-            flag_of(field): getattr(self, field.name)
-            for field in fields_of(self)
-            if getattr(self, field.name) != field.default
-        }
+        fields = fields_by_name(self)
+        values = vars(self).items()
+        return {flag_of(fields[name]): value for name, value in values if value != fields[name].default}
 
     def check(self, names: Collection[str], where: str) -> None:
-        """Refuse options that nothing at hand understands.
-
-        Args:
-            names: options that are understood.
-            where: names the generator, or the architectures, in the message.
+        """Refuse options other than `names`. `where` is the generator, or the architectures, in the message.
 
         Raises:
             UsageError: another option is given; the message names those that could be.
         """
-        flags = [flag_of(field) for field in fields_of(self) if field.name in names]
+        flags = [flag_of(field) for name, field in fields_by_name(self).items() if name in names]
         for flag, value in self.given().items():
             if flag not in flags:
                 instead = f", or give {' or '.join(flags)}" if flags else ""

@@ -1,58 +1,36 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from gangda.config import arms, catalog
 from gangda.config.architectures import ArchSpec, CdcganSpec
 from gangda.config.fields import Checked, option
+from gangda.config.methods import Budget as Budget
 from gangda.config.methods import MethodOptions, options_class, preset
-from gangda.config.recipes import Budget as Budget
-from gangda.config.recipes import Recipe as Recipe
+from gangda.config.methods import Recipe as Recipe
 from gangda.config.sampler_options import SamplerOptions as SamplerOptions
 from gangda.errors import UsageError
 
 AUTO = "auto"
 AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen on validation images
 
-
-def checkpoint_option() -> Any:
-    """Which weights of a run are used."""
-    help = "weights of the step that is best on validation images, or of the last step"
-    return option("best", help, choices=("best", "last"))
-
-
-def ratio_for_option(help: str) -> Any:
-    """Ratios of single classes."""
-    return option((), f"{help}, as NAME=R or #INDEX=R; repeatable", repeat=True)
-
-
-def filter_option() -> Any:
-    """Filters of samples, and `AUTO`."""
-    help = (
-        "drop samples that a filter rejects; auto: none or one of them (of those named with it), "
-        "whichever is best on validation images"
-    )
-    return option((), help, choices=(*catalog.FILTERS, AUTO))
-
-
-def score_option(help: str) -> Any:
-    """The score of a classifier."""
-    return option(
-        "accuracy", f"{help}: accuracy or balanced accuracy (mean recall)", choices=("accuracy", "balanced")
-    )
+_CHECKPOINT = "weights of the best step on validation images, or of the last step"
+_FILTER = "drop samples that a filter rejects; auto: none or one of them, the best on validation images"
+_RATIO_FOR = "ratio of one class, as NAME=R or #INDEX=R; repeatable"
+_SCORES = ("accuracy", "balanced")
 
 
 @dataclass(frozen=True)
 class DataConfig(Checked):
     """Which images, how many of them, and at what size."""
 
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "class_counts"),)
+    exclusive = (("per_class", "class_counts"),)
 
     source: str = option(
         "digits",
-        "digits, mnist, fashion-mnist, cifar10, cifar100, or a path: folder of IDX files, class folders, NPZ file, "
-        "sample set; stacked:NAME makes RGB images of three grey ones",
+        f"{', '.join(catalog.SOURCES)}, or a path (IDX files, class folders, NPZ file, sample set); stacked:NAME "
+        "makes RGB images of three grey ones",
         flag="--data",
     )
     image_size: int | None = option(None, "side in pixels; default: as in the data", minimum=8, maximum=64)
@@ -60,9 +38,7 @@ class DataConfig(Checked):
     class_counts: tuple[int, ...] | None = option(
         None, "real images of each class, in order, as in 4000,2000,1000", minimum=0
     )
-    validation: float = option(
-        0.1, "share of the training images held out for validation", minimum=0.0, maximum=0.9
-    )
+    validation: float = option(0.1, "fraction of training images for validation", minimum=0.0, maximum=0.9)
     download: bool = option(False, "download a torchvision data set that is missing")
 
 
@@ -82,22 +58,13 @@ class Runtime(Checked):
 class TransformConfig(Checked):
     """Ranges of the traditional transforms; a zero (or 1,1 for scaling) turns one off."""
 
-    rotation: float = option(10.0, "rotate by up to this many degrees either way", minimum=0.0, maximum=180.0)
-    translation: float = option(0.07, "shift by up to this fraction of the side", minimum=0.0, maximum=0.5)
-    scaling: tuple[float, float] = option(
-        (0.9, 1.1), "range of zoom factors, as in 0.9,1.1", minimum=0.1, maximum=4.0
-    )
+    rotation: float = option(10.0, "largest rotation in degrees", minimum=0.0, maximum=180.0)
+    translation: float = option(0.07, "largest shift as a fraction of the side", minimum=0.0, maximum=0.5)
+    scaling: tuple[float, float] = option((0.9, 1.1), "range of zoom factors", minimum=0.1, maximum=4.0)
     blur: float = option(0.5, "largest sigma of the Gaussian blur, in pixels", minimum=0.0, maximum=10.0)
     flip: float = option(0.0, "probability of a horizontal flip; not for digits", minimum=0.0, maximum=1.0)
-    erasing: float = option(
-        0.0, "probability of Random Erasing (a blank rectangle)", minimum=0.0, maximum=1.0
-    )
-    mixup: float = option(
-        0.0,
-        "mixup of the images and labels of a batch: alpha of the Beta distribution; usually 0.2",
-        minimum=0.0,
-        maximum=10,
-    )
+    erasing: float = option(0.0, "probability of Random Erasing", minimum=0.0, maximum=1.0)
+    mixup: float = option(0.0, "mixup alpha (Beta distribution); usually 0.2", minimum=0.0, maximum=10)
 
 
 @dataclass(frozen=True)
@@ -120,7 +87,7 @@ class ClassifierConfig(Checked):
 class SampleConfig(Checked):
     """How many samples of which classes, in which format."""
 
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("per_class", "counts"),)
+    exclusive = (("per_class", "counts"),)
 
     per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
@@ -128,15 +95,10 @@ class SampleConfig(Checked):
     shard: str = option(
         "1/1", "write part i of n, as in 2/8; the images do not depend on n", pattern=r"[1-9]\d*/[1-9]\d*"
     )
-    checkpoint: str = checkpoint_option()
-    generator: int | None = option(
-        None, "only samples of this generator of an ensemble (0 to K-1)", minimum=0
-    )
+    checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
+    generator: int | None = option(None, "use only this generator of an ensemble (0 to K-1)", minimum=0)
     min_confidence: float = option(
-        0.0,
-        "unconditional generators: least confidence of the classifier that labels the samples",
-        minimum=0.0,
-        maximum=1.0,
+        0.0, "unconditional generators: least confidence of a pseudo-label", minimum=0.0, maximum=1.0
     )
     filter: tuple[str, ...] = option((), "drop samples that a filter rejects", choices=tuple(catalog.FILTERS))
 
@@ -145,7 +107,7 @@ class SampleConfig(Checked):
 class AugmentConfig(Checked):
     """What is added to the real set, or replaces a part of it. A ratio is synthetic images per real image."""
 
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (
+    exclusive = (
         ("ratio", "replace"),
         ("balance", "replace"),
         ("allocate", "replace"),
@@ -156,28 +118,30 @@ class AugmentConfig(Checked):
         "generated", "source of the synthetic images", choices=("generated", "traditional", "both")
     )
     balance: bool = option(
-        False, "fill every class to the largest (with --ratio: spend that many images on the smallest first)"
+        False, "fill every class to the largest; with --ratio: add that many images, smallest classes first"
     )
     ratio: float | tuple[float, ...] | None = option(
         None,
-        "synthetic images per real image; default 1 without --balance; of auto (0,0.25,0.5,1,2) or several values, "
-        "the one that is best on validation images",
+        "synthetic images per real image; default 1 without --balance; auto (0,0.25,0.5,1,2) or several values: "
+        "the best on validation images",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
     )
     replace: float | None = option(
-        None, "keep the size of each class, and make this share of it synthetic", minimum=0.0, maximum=1.0
+        None, "make this fraction of each class synthetic and keep its size", minimum=0.0, maximum=1.0
     )
-    ratio_for: tuple[str, ...] = ratio_for_option("ratio of one class")
-    checkpoint: str = checkpoint_option()
+    ratio_for: tuple[str, ...] = option((), _RATIO_FOR, repeat=True)
+    checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
     format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
-    filter: tuple[str, ...] = filter_option()
+    filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,
-        "recall: the same total, with more images of the classes of low recall on validation images",
+        "recall: same total, more images for classes with low recall on validation images",
         choices=("recall",),
     )
-    score_by: str = score_option("what is best on validation images")
+    score_by: str = option(
+        "accuracy", "score on validation images: accuracy or balanced accuracy", choices=_SCORES
+    )
 
     @property
     def ratios(self) -> tuple[float | None, ...]:
@@ -201,7 +165,7 @@ class ScoreConfig(Checked):
 
     metrics: tuple[str, ...] = option(
         tuple(catalog.METRICS),
-        "metrics to compute, comma-separated; work that only others need is skipped",
+        "metrics to compute, comma-separated",
         choices=tuple(catalog.METRICS),
     )
     rating_images: int = option(
@@ -213,63 +177,65 @@ class ScoreConfig(Checked):
 class CompareConfig(Checked):
     """The protocol of a comparison: arms, paired seeds, ratios and tests."""
 
-    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = (("ratios", "replace"), ("balance", "replace"))
+    exclusive = (("ratios", "replace"), ("balance", "replace"))
 
     arms: tuple[str, ...] = option(
         arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` explains them"
     )
-    balance: bool = option(False, "spend the budget of a ratio on the smallest classes first")
+    balance: bool = option(False, "add the images of a ratio to the smallest classes first")
     ratios: tuple[float, ...] = option(
         (1.0,),
-        "ratio, auto (0,0.25,0.5,1,2) or several values: each seed takes the one that is best on its validation images",
+        "synthetic images per real image; auto (0,0.25,0.5,1,2) or several values: each seed's best on validation",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
     )
     replace: tuple[float, ...] = option(
         (),
-        "keep size and class shares, and make this share of each class synthetic; several values: as for --ratios",
+        "make this fraction of each class synthetic and keep its size; several values: as for --ratios",
         minimum=0.0,
         maximum=1.0,
     )
-    ratio_for: tuple[str, ...] = ratio_for_option("ratio of one class in all arms that add images")
+    ratio_for: tuple[str, ...] = option((), _RATIO_FOR, repeat=True)
     seeds: int = option(
         10, "paired seeds, each with its own subset and its own generator", minimum=1, maximum=1000
     )
-    checkpoint: str = checkpoint_option()
+    checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
     generated_weight: float = option(
-        1.0, "weight of an added image in the loss, relative to a real one", minimum=0.0, maximum=100.0
+        1.0, "loss weight of an added image relative to a real one", minimum=0.0, maximum=100.0
     )
     anneal_synthetic_weight: bool = option(
         False, "lower --generated-weight to 0 over the last third of the classifier's steps"
     )
     synthetic_passes: int = option(
         1,
-        "add this many times as many images: each pass over the real images uses the next part of them",
+        "add this many times as many images; each pass over the real images uses the next part",
         minimum=1,
     )
-    filter: tuple[str, ...] = filter_option()
+    filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     recalibrate: bool = option(False, "recompute batch-norm statistics on the real images after training")
     second_classifier: str | None = option(
         None,
-        "also train this classifier on the arms of the first primary difference: a headline needs both to agree",
+        "also train this classifier on the arms of the first primary contrast; both must agree for a headline",
     )
     tune_steps: tuple[int, ...] = option(
         (),
-        "beside the verdict: each arm with the number of steps that is best on validation images, as in 1000,2000,4000",
+        "also evaluate each arm with its best number of steps on validation images, as in 1000,2000,4000",
         minimum=1,
     )
     contrast: tuple[str, ...] = option(
         (),
-        "difference to test in place of the default ones, as in 'generated - smote'; repeatable",
+        "contrast to test in place of the default ones, as in 'generated - smote'; repeatable",
         repeat=True,
     )
-    score_by: str = score_option("what is compared")
+    score_by: str = option(
+        "accuracy", "score that is compared: accuracy or balanced accuracy", choices=_SCORES
+    )
     multiplicity: str = option(
         "sequence",
-        "control of the error rate of several tests: fixed sequence, or Holm",
+        "correction for several tests: fixed sequence, or Holm",
         choices=("sequence", "holm"),
     )
-    alpha: float = option(0.05, "error rate of the verdict (alpha)", minimum=0.0001, maximum=0.5)
+    alpha: float = option(0.05, "significance level", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
         None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0
     )
@@ -327,6 +293,9 @@ class TrainConfig:
     def batches_before(self, step: int) -> int:
         """Batches of real images taken before step 0, 1, ...; those of pre-training come first."""
         return self.method.pretraining_steps + step * self.method.batches_per_step
+
+
+ARCH = TrainConfig.__dataclass_fields__["arch"]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.config import arms, catalog
-from gangda.config.field_types import shortened
+from gangda.config.fields import shortened
 from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections
 from gangda.errors import UsageError, suggestion
 

@@ -2,7 +2,8 @@ import io
 
 from rich.console import Console
 
-from gangda.cli.filtering import show_compared_filters, show_filtering
+from gangda.cli.compare import show_filters
+from gangda.cli.sample import show_filtering
 from gangda.comparing.cell_result import FilterShares
 from gangda.comparing.comparison import FilterRow
 
@@ -36,7 +37,7 @@ def test_nothing_without_filters():
 def test_a_table_for_each_generator_of_a_comparison():
     out = Console(file=io.StringIO(), width=120)
     classes = {"cat": FilterShares(0.5, {"duplicates": 0.5})}
-    show_compared_filters(
+    show_filters(
         out,
         [
             FilterRow("pca", "duplicates", classes),

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from gangda.cli import group, main, options
 from gangda.config import files, schema
+from gangda.config.commands import Subcommand
 from gangda.config.fields import option
 from gangda.errors import IncompleteError, RunError, StoppedError
 
@@ -76,7 +77,7 @@ def probe(sections, *words, body=None):
         if body:
             body()
 
-    options.register(small, look, sections)
+    options.register(small, look, Subcommand("", tuple(sections)))
     done = CliRunner().invoke(small, ["look", *words])
     return (seen[0] if seen else None), done
 

@@ -17,7 +17,7 @@ from gangda.comparing.storage import cell_path, failures_of, read_cell, write_ce
 from gangda.comparing.sweeps import sweep
 from gangda.comparing.workers import run_cells
 from gangda.config import resolve
-from gangda.config.recipes import Budget
+from gangda.config.methods import Budget
 from gangda.config.schema import (
     ClassifierConfig,
     CompareConfig,

@@ -3,14 +3,14 @@
 import pytest
 
 from gangda.config import files, renamed, resolve
-from gangda.config.fields import fields_of, flag_of, variable_of
+from gangda.config.fields import fields_by_name, flag_of, variable_of
 from gangda.config.methods import MadganOptions
 from gangda.errors import UsageError
 
 CURRENT = {
     flag_of(field): (section, field.name)
     for section, cls in {**files.SECTIONS, "method": MadganOptions}.items()
-    for field in fields_of(cls)
+    for field in fields_by_name(cls).values()
 }
 
 

@@ -8,8 +8,7 @@ from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 from gangda.config import architectures, arms, catalog, files, methods, resolve, schema
-from gangda.config.field_types import type_of
-from gangda.config.fields import fields_of
+from gangda.config.fields import fields_by_name, type_of
 from gangda.errors import UsageError
 
 WORDS = st.text(string.ascii_letters + string.digits + "-_./:# é=", min_size=1, max_size=12)
@@ -27,7 +26,7 @@ def write(tmp_path):
 
 def test_defaults_without_anything():
     found = resolve.resolve({}, {})
-    assert found.train_config() == schema.TrainConfig()
+    assert found.pick(schema.TrainConfig) == schema.TrainConfig()
     assert set(found.origins.values()) == {"default"}
 
 
@@ -191,8 +190,8 @@ def values_of(field):
 
 @st.composite
 def sections(draw, cls):
-    values = {field.name: draw(values_of(field)) for field in fields_of(cls)}
-    defaults = {field.name: field.default for field in fields_of(cls)}
+    values = {field.name: draw(values_of(field)) for field in fields_by_name(cls).values()}
+    defaults = {field.name: field.default for field in fields_by_name(cls).values()}
     for group in cls.exclusive:
         for name in group[1:]:
             values[name] = defaults[name]

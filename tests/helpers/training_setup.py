@@ -8,8 +8,7 @@ import torch
 
 from gangda.config import architectures
 from gangda.config.catalog import METHODS, load_target
-from gangda.config.methods import options_class
-from gangda.config.recipes import Budget, Recipe
+from gangda.config.methods import Budget, Recipe, options_class
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext

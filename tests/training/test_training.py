@@ -70,7 +70,7 @@ def test_what_a_run_folder_holds(tmp_path):
     assert sum(t.numel() for t in discriminator.values()) == result.parameters["discriminator"]
     gif = Image.open(run / "samples" / "training.gif")
     assert gif.n_frames >= 3
-    again = resolve.resolve({}, {}, run / "config.yaml").train_config()
+    again = resolve.resolve({}, {}, run / "config.yaml").pick(TrainConfig)
     assert again == config()
 
 
@@ -241,7 +241,7 @@ def test_dry_run_writes_nothing(tmp_path):
 def test_what_follows_from_the_images_is_written_down(tmp_path):
     open_config = dataclasses.replace(config(width=None, d_width=None), budget=Budget(epochs=1))
     train(open_config, tmp_path / "run")
-    recorded = resolve.resolve({}, {}, tmp_path / "run" / "config.yaml").train_config()
+    recorded = resolve.resolve({}, {}, tmp_path / "run" / "config.yaml").pick(TrainConfig)
     assert (recorded.spec.width, recorded.spec.d_width) == (16, 32)
 
 
