@@ -18,7 +18,7 @@ from gangda.config.commands import COMMANDS
 from gangda.config.fields import flag_of
 from gangda.config.files import options_of
 from gangda.config.resolve import Settings, resolve
-from gangda.config.schema import ComparisonConfig, TrainConfig
+from gangda.config.schema import AugmentationConfig, ComparisonConfig, TrainConfig
 from gangda.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -65,17 +65,7 @@ def augment(*, run: Place | None = None, out: Place | None = None, **options: An
     from gangda import augmenting
 
     chosen, how = _settings("augment", options)
-    return augmenting.augment(
-        chosen.data,
-        chosen.augment,
-        chosen.transforms,
-        chosen.runtime,
-        run=_path(run),
-        out=_path(out),
-        classifier=chosen.classifier,
-        sampler=chosen.sampler,
-        **how,
-    )
+    return augmenting.augment(chosen.pick(AugmentationConfig), _path(run), _path(out), **how)
 
 
 def classify(

@@ -8,27 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gangda.augmenting.builder import fill, split_by_method
-from gangda.augmenting.decision import Decision, decide, decision_of
-from gangda.augmenting.plan import AugmentPlan
-from gangda.augmenting.task import Task, header_of, provenance, task_of
-from gangda.config.schema import (
-    AugmentConfig,
-    ClassifierConfig,
-    DataConfig,
-    Runtime,
-    SamplerOptions,
-    TransformConfig,
-)
+from gangda.augmenting.builder import fill
+from gangda.augmenting.decision import decide, recorded_decision
+from gangda.augmenting.plan import AugmentPlan, split_by_method
+from gangda.augmenting.task import load_task
+from gangda.config.schema import AugmentationConfig
 from gangda.data.images import IntArray
-from gangda.data.loading import load_splits
-from gangda.data.sample_set import SetHeader, SetIndex, finished_index
+from gangda.data.sample_set import finished_index
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import in_order
 from gangda.sampling.set_result import SetResult, timed_set
-from gangda.training.leaks import refuse_synthetic
-
-__all__ = ["AugmentResult", "augment", "split_by_method"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,81 +51,49 @@ class AugmentResult(SetResult):
 
 
 def augment(
-    data: DataConfig,
-    config: AugmentConfig,
-    transforms: TransformConfig,
-    runtime: Runtime,
+    config: AugmentationConfig,
+    run: Path | None = None,
+    out: Path | None = None,
     *,
-    run: Path | None,
-    out: Path | None,
-    classifier: ClassifierConfig = ClassifierConfig(),  # noqa: B008  (frozen)
-    sampler: SamplerOptions = SamplerOptions(),  # noqa: B008
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> AugmentResult:
     """Make the plan and fill it; `out` defaults to augmented/<data>-<method>-<hash>.
 
-    `run` None takes the newest finished run for these images. The subset of real images is drawn by
-    `runtime.seed`. What the options leave open is chosen on validation images, by `classifier`; in a dry run too.
+    `run` None takes the newest finished run for these images. The subset of real images is drawn by the seed. What the
+    options leave open is chosen on validation images, by the classifier; in a dry run too.
 
     Raises:
         UsageError: options that exclude each other, an unknown class, nothing to choose by.
         DataError: the real images cannot be read, or lack a class.
         RunError: no run for these images, one that saw others, `out` of somebody else's, a full disk.
     """
-    splits = load_splits(data, runtime.seed)
-    refuse_synthetic(splits)
-    for note in splits.notes:
-        reporter.line(note)
-    task = task_of(splits, config, transforms, classifier, sampler, runtime, run, reporter)
-    header = header_of(task, data, provenance(task))
-    out = out or Path("augmented") / f"{splits.name}-{config.method}-{header.key[:8]}"
+    task, method = load_task(config, run, reporter), config.augment.method
+    train, header = task.splits.train, task.header()
+    out = out or Path("augmented") / f"{task.splits.name}-{method}-{header.key[:8]}"
     finished = finished_index(out, header)
-    if finished is not None:
-        return _reprinted(task, header, out, finished, dry_run)
-    decision = decide(task)
+    decision = decide(task) if finished is None else recorded_decision(finished, config.augment, out)
     if decision.record:
         header = replace(header, provenance={**header.provenance, "chosen": dict(decision.record)})
-    result = _result(task, header, out, decision, dry_run)
-    return result if dry_run else _fill(result, task, decision)
-
-
-def _result(task: Task, header: SetHeader, out: Path, decision: Decision, dry_run: bool) -> AugmentResult:
-    plan = decision.plan(task.splits.train)
-    generated, traditional = split_by_method(plan.make, task.config.method)
-    header = replace(header, total=tuple(plan.want.tolist()))
-    return AugmentResult(
+    plan = decision.plan(train)
+    generated, traditional = split_by_method(plan.make, method)
+    result = AugmentResult(
         out=out,
-        header=header,
+        header=replace(header, total=tuple(plan.want.tolist())),
         plan=plan,
         generated=generated,
         traditional=traditional,
-        run=task.run,
+        run=None if task.model is None else task.model.run,
         dry_run=dry_run,
     )
-
-
-def _reprinted(task: Task, header: SetHeader, out: Path, finished: SetIndex, dry_run: bool) -> AugmentResult:
-    """The set that is there already.
-
-    Raises:
-        RunError: it does not say any more what was chosen for it.
-    """
-    decision = Decision(task.config)
-    if task.config.is_open:
-        decision = decision_of(
-            finished.provenance.get("chosen"), task.config, len(header.class_names), str(out)
-        )
-    return _result(task, header, out, decision, dry_run).recorded(finished)
-
-
-def _fill(result: AugmentResult, task: Task, decision: Decision) -> AugmentResult:
-    """Write the set, with its contact sheet and cost."""
+    if finished is not None:
+        return result.recorded(finished)
+    if dry_run:
+        return result
     header = result.header
-    sampler = task.sampler(in_order(decision.config.filter)) if result.generated.any() else None
+    sampler = task.sampler(in_order(decision.config.filter)) if generated.any() else None
     if sampler is not None:
         header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
-    seed, method = task.runtime.seed, task.config.method
-    with timed_set(result.out, header) as writer:
-        fill(writer, task.splits.train, result.plan, method, sampler, task.transforms, seed, task.reporter)
+    with timed_set(out, header) as writer:
+        fill(writer, task, plan, sampler)
     return replace(result, header=header).written(writer)

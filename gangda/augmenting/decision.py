@@ -6,20 +6,20 @@ on none of them. Test images are never used.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.builder import split_by_method, transformed_images
-from gangda.augmenting.plan import AugmentPlan, error_rates, make_plan
+from gangda.augmenting.builder import transformed_images
+from gangda.augmenting.plan import AugmentPlan, error_rates, make_plan, split_by_method
 from gangda.augmenting.selection import (
     REAL_ONLY,
     Candidate,
     Filters,
-    Trial,
     filter_choices,
     grid,
     recognised,
@@ -33,6 +33,7 @@ from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import evaluate, fit_classifier
 from gangda.config.schema import AugmentConfig
 from gangda.data.images import LabelledImages, concatenate
+from gangda.data.sample_set import SetIndex
 from gangda.errors import FilterError, RunError, UsageError
 from gangda.sampling.build import check_request
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
@@ -65,41 +66,56 @@ def decide(task: Task) -> Decision:
         UsageError: a filter that cannot be used on the generator.
         OutcomeError: too few samples of a class, other than behind a filter that `auto` brought in.
     """
-    config, train = task.config, task.splits.train
+    config, train = task.config.augment, task.splits.train
     if not config.is_open:
         return Decision(config)
     real_only, errors = None, None
     if config.allocate is not None:
         real_only = _evaluated(task, REAL_ONLY, train)
         errors = error_rates(*recognised(real_only))
+
+    def settled(one: Candidate) -> Decision:
+        return Decision(dataclasses.replace(config.at(one.ratio), filter=one.filters), errors)
+
     candidates = grid(
         config.ratios,
         _filter_choices(task),
-        lambda ratio: bool(_settled(config, Candidate(ratio), errors).plan(train).make.any()),
+        lambda ratio: bool(settled(Candidate(ratio)).plan(train).make.any()),
     )
-    plans = {one: _settled(config, one, errors).plan(train) for one in candidates}
+    plans = {one: settled(one).plan(train) for one in candidates}
     images = _CandidateImages(task, plans)
+
+    def tried(one: Candidate) -> Evaluation:
+        known = None if plans[one].make.any() else real_only
+        return known or _evaluated(task, one, images.of(one))
+
+    chosen, rows = candidates[0], []
+    if len(candidates) > 1:
+        best, trials = select(candidates, tried, config.score_by, config.filter)
+        chosen = best.candidate
+        rows = [
+            {
+                "ratio": trial.candidate.ratio,
+                "filter": list(trial.candidate.filters),
+                "made": int(plans[trial.candidate].make.sum()),
+                "validation": trial.score,
+                "reason": trial.reason,
+                **({"filtering": shares} if (shares := images.shares.get(trial.candidate.filters)) else {}),
+            }
+            for trial in trials
+        ]
     record: dict[str, Any] = {
         "score": words_of(config.score_by),
         "validation_images": len(task.unseen),
-        "candidates": [],
+        "candidates": rows,
+        "ratio": chosen.ratio,
+        "filter": list(chosen.filters),
     }
-    chosen = candidates[0]
-    if len(candidates) > 1:
-
-        def tried(one: Candidate) -> Evaluation:
-            known = None if plans[one].make.any() else real_only
-            return known or _evaluated(task, one, images.of(one))
-
-        best, trials = select(candidates, tried, config.score_by, config.filter)
-        chosen = best.candidate
-        record["candidates"] = [_row(trial, plans[trial.candidate], images) for trial in trials]
-    record |= {"ratio": chosen.ratio, "filter": list(chosen.filters)}
     if real_only is not None:
         correct, images_of_class = recognised(real_only)
         record["allocation"] = {"right": correct, "validation_images": images_of_class}
     record["sentence"] = sentence(record)
-    return dataclasses.replace(_settled(config, chosen, errors), record=record)
+    return dataclasses.replace(settled(chosen), record=record)
 
 
 def _filter_choices(task: Task) -> tuple[Filters, ...]:
@@ -107,12 +123,9 @@ def _filter_choices(task: Task) -> tuple[Filters, ...]:
     if model is None:
         return ((),)
     return filter_choices(
-        task.config.filter, lambda name: check_request(model, task.options, (name,), smallest=smallest)
+        task.config.augment.filter,
+        lambda name: check_request(model, task.config.sampler, (name,), smallest=smallest),
     )
-
-
-def _settled(config: AugmentConfig, candidate: Candidate, errors: tuple[Fraction, ...] | None) -> Decision:
-    return Decision(dataclasses.replace(config.at(candidate.ratio), filter=candidate.filters), errors)
 
 
 def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Evaluation:
@@ -122,8 +135,8 @@ def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Eval
     task.reporter.line(f"evaluating {len(images):,} images{ratio}{behind}")
     fitted = fit_classifier(
         images,
-        same_steps(task.classifier, len(task.splits.train)),
-        seed=task.runtime.seed,
+        same_steps(task.config.classifier, len(task.splits.train)),
+        seed=task.config.runtime.seed,
         context=task.context,
         reporter=task.reporter,
     )
@@ -145,14 +158,13 @@ class _CandidateImages:
             FilterError: too few images pass the candidate's filters.
         """
         task, plan, train = self._task, self._plans[candidate], self._task.splits.train
-        generated, traditional = split_by_method(plan.make, task.config.method)
+        generated, traditional = split_by_method(plan.make, task.config.augment.method)
         only = AugmentPlan(plan.have, plan.keep + generated, generated)
-        images = training_set(train, self._generated(candidate.filters), only, task.runtime.seed)
-        transformed = transformed_images(train, traditional, task.transforms, task.runtime.seed)
-        return concatenate(images, *transformed)
+        images = training_set(train, self._generated(candidate.filters), only, task.config.runtime.seed)
+        return concatenate(images, *transformed_images(task, traditional))
 
     def _generated(self, filters: Filters) -> LabelledImages | None:
-        """Enough for every candidate with these filters; None where none makes any."""
+        """Enough for every candidate with these filters, drawn once; None where none makes any."""
         if filters not in self._drawn:
             try:
                 self._drawn[filters] = self._draw(filters)
@@ -164,33 +176,19 @@ class _CandidateImages:
         return found
 
     def _draw(self, filters: Filters) -> LabelledImages | None:
-        task, names = self._task, self._task.splits.train.class_names
+        task, names, statistics = self._task, self._task.splits.train.class_names, SampleStatistics()
         made = [plan.make for one, plan in self._plans.items() if one.filters == filters]
-        counts = np.max([split_by_method(make, task.config.method)[0] for make in made], axis=0)
+        counts = split_by_method(np.max(made, axis=0), task.config.augment.method)[0]
         if not counts.any():
             return None
-        statistics = SampleStatistics()
         drawn = draw_images(task.sampler(filters), counts, names, task.reporter, statistics)
         self.shares[filters] = filter_shares(statistics.filter_counts(len(names)), names)
         return drawn
 
 
-def _row(trial: Trial, plan: AugmentPlan, images: _CandidateImages) -> dict[str, Any]:
-    """A trial in plain values."""
-    shares = images.shares.get(trial.candidate.filters)
-    return {
-        "ratio": trial.candidate.ratio,
-        "filter": list(trial.candidate.filters),
-        "made": int(plan.make.sum()),
-        "validation": trial.score,
-        "reason": trial.reason,
-        **({"filtering": shares} if shares else {}),
-    }
-
-
 def sentence(record: Mapping[str, Any]) -> str:
     """What was chosen, in words; empty where there was one candidate only."""
-    rows: Sequence[Mapping[str, Any]] = record["candidates"]
+    rows = record["candidates"]
     if not rows:
         return ""
     where = f"on {record['validation_images']:,} validation images"
@@ -210,28 +208,28 @@ def sentence(record: Mapping[str, Any]) -> str:
     )
 
 
-def decision_of(record: Any, config: AugmentConfig, num_classes: int, where: str) -> Decision:
-    """The decision that a finished set records.
+def recorded_decision(index: SetIndex, config: AugmentConfig, out: Path) -> Decision:
+    """The decision that a finished set in `out` records.
 
     Raises:
         RunError: it is damaged.
     """
+    if not config.is_open:
+        return Decision(config)
     try:
+        record, errors = index.provenance["chosen"], None
         if record["ratio"] not in config.ratios:
             raise ValueError
         chosen = dataclasses.replace(config.at(record["ratio"]), filter=tuple(record["filter"]))
-        errors = _recorded_errors(record["allocation"], num_classes) if config.allocate else None
+        if config.allocate:
+            right, images = record["allocation"]["right"], record["allocation"]["validation_images"]
+            if not len(right) == len(images) == len(index.class_names):
+                raise ValueError
+            if not all(0 <= c <= n for c, n in zip(right, images, strict=True)):
+                raise ValueError
+            errors = error_rates(right, images)
     except (KeyError, TypeError, ValueError, AttributeError, UsageError):
         raise RunError(
-            f"{where}: what was chosen for it is damaged; remove the set, or choose another --out"
+            f"{out}: what was chosen for it is damaged; remove the set, or choose another --out"
         ) from None
     return Decision(chosen, errors, record)
-
-
-def _recorded_errors(counts: Mapping[str, Any], num_classes: int) -> tuple[Fraction, ...]:
-    correct, images = counts["right"], counts["validation_images"]
-    if not len(correct) == len(images) == num_classes or not all(
-        0 <= c <= n for c, n in zip(correct, images, strict=True)
-    ):
-        raise ValueError
-    return error_rates(correct, images)

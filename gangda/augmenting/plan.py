@@ -55,29 +55,21 @@ def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:
     return np.ceil(np.round(product, 9)).astype(np.int64)
 
 
-def plan_add(have: IntArray, ratio: npt.ArrayLike) -> AugmentPlan:
-    """Each class gains ratio x its own count. `ratio` is one number or one per class."""
-    make = share_of(have, ratio)
-    return AugmentPlan(have, have + make, make)
+def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
+    """How many of each class are generated, how many traditional; `both` halves, an odd one is generated."""
+    shares = {"generated": make, "traditional": np.zeros_like(make), "both": (make + 1) // 2}
+    return shares[method], make - shares[method]
 
 
-def plan_replace(have: IntArray, ratio: npt.ArrayLike) -> AugmentPlan:
-    """Size and class shares stay; a share `ratio` in [0, 1] of each class becomes synthetic."""
-    return AugmentPlan(have, have.copy(), share_of(have, ratio))
+def balancing(have: IntArray, ratio: float | None, largest: int) -> IntArray:
+    """Images to make of each class, int64 (K,), that fill it to the count `largest`.
 
-
-def plan_balance(have: IntArray, ratio: float | None = None, largest: int | None = None) -> AugmentPlan:
-    """Fill every class to the largest; with a ratio, spend ratio x N images on the smallest classes first.
-
-    The budget levels the smallest classes up together; what is left after full balance is spread evenly, and
-    single images that do not divide go to the lowest labels. `largest` is the level to fill to if it is not
-    max(have).
+    With a ratio, ratio x N images are spent on the smallest classes first: the budget levels them up together; what is
+    left after full balance is spread evenly, and single images that do not divide go to the lowest labels.
     """
     if ratio is None:
-        make = np.maximum((int(have.max()) if largest is None else largest) - have, 0)
-    else:
-        make = _water_filling(have, int(share_of(have.sum(keepdims=True), ratio)[0]))
-    return AugmentPlan(have, have + make, make)
+        return np.maximum(largest - have, 0)
+    return _water_filling(have, int(share_of(have.sum(keepdims=True), ratio)[0]))
 
 
 def _water_filling(have: IntArray, budget: int) -> IntArray:
@@ -92,14 +84,10 @@ def _water_filling(have: IntArray, budget: int) -> IntArray:
 
 
 def error_rates(correct: Sequence[int], images: Sequence[int]) -> tuple[Fraction, ...]:
-    """How much a classifier gets wrong of each class, smoothed: (wrong + 1) / (images + 2).
+    """How much a classifier gets wrong of each class, from right answers and images: (wrong + 1) / (images + 2).
 
     That is 1 - recall with one right and one wrong answer added, since recall on few validation images is uncertain. A
     class without any counts as 1/2.
-
-    Args:
-        correct: right answers of each class.
-        images: of each class.
 
     Source: Laplace's rule of succession.
     """
@@ -145,29 +133,23 @@ def make_plan(
         UsageError: an unknown class, a ratio out of range.
         DataError: images are wanted of a class that has no real one.
     """
-    overrides = read_ratios(
-        config.ratio_for, class_names, largest=1.0 if config.replace is not None else math.inf
-    )
+    replaces = config.replace is not None
+    overrides = read_ratios(config.ratio_for, class_names, largest=1.0 if replaces else math.inf)
     own = np.isin(np.arange(len(have)), list(overrides))
     (ratio,) = config.ratios
-    ratios = np.full(len(have), 1.0 if ratio is None else ratio)
-    if config.replace is not None:
-        ratios[:] = config.replace
+    ratios = np.full(len(have), config.replace if replaces else 1.0 if ratio is None else ratio)
     ratios[list(overrides)] = list(overrides.values())
-    plan = plan_replace(have, ratios) if config.replace is not None else plan_add(have, ratios)
+    make = share_of(have, ratios)
     if config.balance and not own.all():
-        plan.make[~own] = plan_balance(have[~own], ratio, int(have.max())).make
-        plan = AugmentPlan(have, have + plan.make, plan.make)
+        make[~own] = balancing(have[~own], ratio, int(have.max()))
     if errors is not None and len(labels := np.flatnonzero(~own & (have > 0))):
-        total = int(plan.make[labels].sum())
-        plan.make[labels] = apportion(total, [errors[label] for label in labels.tolist()])
-        plan = AugmentPlan(have, have + plan.make, plan.make)
-    for label in np.flatnonzero((have == 0) & (plan.make > 0)).tolist():
+        make[labels] = apportion(int(make[labels].sum()), [errors[label] for label in labels.tolist()])
+    for label in np.flatnonzero((have == 0) & (make > 0)).tolist():
         raise DataError(
             f"class '{class_names[label]}' has no real training image to learn from; "
             f"leave it out with --ratio-for '#{label}=0'"
         )
-    return plan
+    return AugmentPlan(have, have if replaces else have + make, make)
 
 
 def kept_rows(labels: IntArray, keep: IntArray, seed: int) -> IntArray:

@@ -1,39 +1,31 @@
-"""Inputs of one augmentation, checked, and the header of its set."""
+"""What is asked for, checked, with the images and the generator that it takes; and the header of the set."""
 
 import hashlib
-import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 
-from gangda.augmenting.builder import check_transforms, split_by_method
-from gangda.augmenting.plan import make_plan
+from gangda.augmenting.plan import make_plan, split_by_method
 from gangda.augmenting.selection import Filters
 from gangda.classifying.networks import custom
-from gangda.config.schema import (
-    AUTO,
-    AugmentConfig,
-    ClassifierConfig,
-    DataConfig,
-    Runtime,
-    SamplerOptions,
-    TransformConfig,
-)
+from gangda.config.schema import AUTO, AugmentationConfig
 from gangda.data.images import LabelledImages
+from gangda.data.loading import load_splits
 from gangda.data.paths import located
 from gangda.data.sample_set import SetHeader
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
 from gangda.sampling.sampler import Sampler
-from gangda.training.leaks import check_run
+from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
 
 PROTOCOL = 3  # raised when the same options would give other images
@@ -44,18 +36,13 @@ class Task:
     """What is to be done, with what.
 
     Attributes:
-        run, model: None where nothing is generated.
+        model: None where nothing is generated.
         unseen: the validation images that the generator was not trained on.
     """
 
+    config: AugmentationConfig
     splits: DataSplits
-    config: AugmentConfig
-    transforms: TransformConfig
-    classifier: ClassifierConfig
-    options: SamplerOptions
-    runtime: Runtime
     context: DeviceContext
-    run: Path | None
     model: Model | None
     unseen: LabelledImages
     reporter: Reporter
@@ -66,141 +53,112 @@ class Task:
         if filters not in self._samplers:
             self._samplers[filters] = make_sampler(
                 cast(Model, self.model),
-                seed=self.runtime.seed,
+                seed=self.config.runtime.seed,
                 context=self.context,
-                run=self.run,
-                options=self.options,
+                options=self.config.sampler,
                 filters=filters,
                 images=(self.splits.train, self.splits.validation),  # the run's own may be others
                 reporter=self.reporter,
             )
         return self._samplers[filters]
 
+    def header(self) -> SetHeader:
+        """All but the number of images of each class, which may not be decided yet."""
+        splits, made_by, method = self.splits, to_plain(self._provenance()), self.config.augment
+        used = to_plain(replace(self.config.data, download=False))  # it has been downloaded by now
+        real = {"config": used, "seed": self.config.runtime.seed, "fingerprint": splits.fingerprint}
+        rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
+        asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}
+        return SetHeader(
+            kind="augmented",
+            format=method.format,
+            key=request_key(asked),
+            class_names=splits.train.class_names,
+            image_shape=splits.train.image_shape,
+            total=(),
+            data={**real, "config": {**used, "source": located(self.config.data).source}},
+            provenance=made_by,
+        )
 
-def task_of(
-    splits: DataSplits,
-    config: AugmentConfig,
-    transforms: TransformConfig,
-    classifier: ClassifierConfig,
-    sampler: SamplerOptions,
-    runtime: Runtime,
-    run: Path | None,
-    reporter: Reporter,
-) -> Task:
-    """Check the request before any work is done, and load the generator if images may be generated."""
-    check_transforms(transforms)
-    _check_method(config, sampler)
+    def _provenance(self) -> dict[str, Any]:
+        """How the images are made; with a choice on validation images, also the classifier that chooses."""
+        config, context, classifier = self.config.augment, self.context, self.config.classifier
+        left_open = (AUTO,) if AUTO in config.filter else ()
+        asked = dict(vars(replace(config, filter=(*left_open, *in_order(config.filter)))))
+        where = {"device": context.device.type, "precision": context.precision}
+        made_by: dict[str, Any] = {"run": None, "seed": self.config.runtime.seed, "augment": asked}
+        if self.model is not None:
+            made_by |= model_summary(self.model, self.config.sampler) | where
+        if config.is_open:
+            code = custom.code_of(classifier.classifier)
+            made_by["judge"] = {**vars(classifier), "code": code, "threads": context.threads, **where}
+            transformed = config.method != "generated"
+        else:
+            del asked["score_by"]
+            plan = make_plan(self.splits.train.counts(), self.splits.train.class_names, config)
+            transformed = bool(split_by_method(plan.make, config.method)[1].any())
+        return made_by | ({"transforms": self.config.transforms} if transformed else {})
+
+
+def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) -> Task:
+    """Check the request before any work is done; load the images, and the generator if some may be generated."""
+    asked, splits = config.augment, load_splits(config.data, config.runtime.seed)
+    refuse_synthetic(splits)
+    for note in splits.notes:
+        reporter.line(note)
+    if config.transforms.mixup:
+        raise UsageError(
+            f"--mixup {config.transforms.mixup:g}: blends the batches of a classifier, a set holds single images; "
+            "leave it out (--mixup 0 where a configuration has it) and give it to classify --transforms, or to compare"
+        )
+    idle = ("--filter",) * bool(asked.filter) + tuple(config.sampler.given())
+    if idle and asked.method == "traditional":
+        raise UsageError(f"{idle[0]}: --method traditional makes no generated images; leave one of them out")
     counts, names = splits.train.counts(), splits.train.class_names
-    plans = [make_plan(counts, names, replace(config, ratio=ratio)) for ratio in config.ratios]
-    context, model = prepare(runtime), None
-    if any(split_by_method(plan.make, config.method)[0].any() for plan in plans):
-        run, model = _generator(splits, run, config, sampler, reporter)
-    else:
-        run = None
-    unseen = _unseen_validation(splits, model) if config.is_open else splits.validation
-    return Task(
-        splits, config, transforms, classifier, sampler, runtime, context, run, model, unseen, reporter
-    )
+    plans = [make_plan(counts, names, replace(asked, ratio=ratio)) for ratio in asked.ratios]
+    context, model = prepare(config.runtime), None
+    if any(split_by_method(plan.make, asked.method)[0].any() for plan in plans):
+        model = _load_generator(splits, run, config, reporter)
+    unseen = _unseen_validation(splits, model) if asked.is_open else splits.validation
+    return Task(config, splits, context, model, unseen, reporter)
+
+
+def _load_generator(
+    splits: DataSplits, run: Path | None, config: AugmentationConfig, reporter: Reporter
+) -> Model:
+    """That of the run given, or of the newest one that fits; checked for leaks, and for what filters need."""
+    if run is None:
+        allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
+        run = find_run(splits.fingerprint, allowed)
+        reporter.line(f"generator: {run} (the newest finished run for these images)")
+    model = load_model(run, config.augment.checkpoint)
+    reporter.line(f"{run}: {model.described()}")
+    check_run(run, model, splits)
+    smallest = int(splits.train.counts().min())
+    check_request(model, config.sampler, config.augment.filter, smallest=smallest)
+    seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
+    if seen < len(splits.train):
+        reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
+    return model
 
 
 def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImages:
     """The validation images that the generator, if any, was not trained on: its own split may be another.
 
     Raises:
-        UsageError: there are none, or nothing to tell apart.
+        UsageError: there are none, or only one class.
     """
     asked = "--ratio, --filter auto and --allocate choose by validation images"
     if splits.train.num_classes < 2:
         raise UsageError(f"{asked} of two classes or more; {splits.name} has one")
     if not len(splits.validation):
         raise UsageError(f"{asked}, and there are none; give --validation above 0, or one --ratio")
-    seen = np.isin(splits.validation.row_id, [] if model is None else model.row_ids)
-    if model is not None and seen.all():
+    if model is None:
+        return splits.validation
+    seen = np.isin(splits.validation.row_id, model.row_ids)
+    if seen.all():
         raise UsageError(
             f"{asked}, and {model.named} was trained on all of them; train with --validation above 0, or give "
             "one --ratio"
         )
     return splits.validation.take(np.flatnonzero(~seen))
-
-
-def _check_method(config: AugmentConfig, sampler: SamplerOptions) -> None:
-    """Refuse options of generated images where none are made.
-
-    Raises:
-        UsageError: naming the option.
-    """
-    for option in ("--filter",) * bool(config.filter) + tuple(sampler.given()):
-        if config.method == "traditional":
-            raise UsageError(
-                f"{option}: --method traditional makes no generated images; leave one of them out"
-            )
-
-
-def _generator(
-    splits: DataSplits, run: Path | None, config: AugmentConfig, sampler: SamplerOptions, reporter: Reporter
-) -> tuple[Path, Model]:
-    """The run given, or the newest one that fits; checked for leaks, and for what filters need."""
-    allowed = np.concatenate([splits.train.row_id, splits.validation.row_id])
-    if run is None:
-        run = find_run(splits.fingerprint, allowed)
-        reporter.line(f"generator: {run} (the newest finished run for these images)")
-    model = load_model(run, config.checkpoint)
-    reporter.line(f"{run}: {model.described()}")
-    check_run(run, model, splits)
-    check_request(model, sampler, config.filter, smallest=int(splits.train.counts().min()))
-    seen = int(np.isin(splits.train.row_id, model.row_ids).sum())
-    if seen < len(splits.train):
-        reporter.line(f"{run}: saw {seen:,} of these {len(splits.train):,} training images only")
-    return run, model
-
-
-def provenance(task: Task) -> dict[str, Any]:
-    """How the images are made, plain values; with a choice on validation images, also the classifier that decides."""
-    config, context = task.config, task.context
-    left_open = (AUTO,) if AUTO in config.filter else ()
-    filters = (*left_open, *in_order(config.filter))
-    asked = asdict(replace(config, filter=filters))
-    made_by: dict[str, Any] = {"run": None, "seed": task.runtime.seed, "augment": asked}
-    if task.run is not None and task.model is not None:
-        made_by |= model_summary(task.run, task.model, task.options)
-        made_by |= {"device": context.device.type, "precision": context.precision}
-    if config.is_open:
-        name = task.classifier.classifier
-        code = custom.code_of(name) if ":" in name else ""
-        where = {"threads": context.threads, "device": context.device.type, "precision": context.precision}
-        made_by["judge"] = {**asdict(task.classifier), "code": code, **where}
-    else:
-        del asked["score_by"]
-    if _transforms_some(task):
-        made_by["transforms"] = asdict(task.transforms)
-    plain: dict[str, Any] = json.loads(json.dumps(made_by))
-    return plain
-
-
-def _transforms_some(task: Task) -> bool:
-    """Whether traditional images are made, or may be."""
-    if task.config.is_open:
-        return task.config.method != "generated"
-    train = task.splits.train
-    plan = make_plan(train.counts(), train.class_names, task.config)
-    return bool(split_by_method(plan.make, task.config.method)[1].any())
-
-
-def header_of(task: Task, data: DataConfig, made_by: dict[str, Any]) -> SetHeader:
-    """All but the number of images of each class, which may not be decided yet."""
-    splits = task.splits
-    # The data has been downloaded by now.
-    config_used = json.loads(json.dumps(asdict(replace(data, download=False))))
-    real = {"config": config_used, "seed": task.runtime.seed, "fingerprint": splits.fingerprint}
-    rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
-    asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}
-    return SetHeader(
-        kind="augmented",
-        format=task.config.format,
-        key=request_key(asked),
-        class_names=splits.train.class_names,
-        image_shape=splits.train.image_shape,
-        total=(),
-        data={**real, "config": {**config_used, "source": located(data).source}},
-        provenance=made_by,
-    )

@@ -14,6 +14,7 @@ from gangda.config.methods import default_options
 from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
 from gangda.sampling.filters import filter_class, in_order
+from gangda.sampling.filters.base import FilterTarget
 
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
 CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
@@ -131,7 +132,7 @@ def choices_of(
     loss = getattr(train_config(config, made_by, config.runtime.seed).method, "loss", "")
 
     def check(name: str) -> None:
-        filter_class(name).check(made_by, loss, num_classes, f"--arch {made_by}", fewest)
+        filter_class(name).check(FilterTarget(made_by, loss, num_classes, f"--arch {made_by}", fewest))
 
     return filter_choices(config.compare.filter, check)
 
@@ -148,4 +149,4 @@ def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None
     for arch in sorted({arch for arm, arch in found if arm.sampled}):
         loss = getattr(train_config(config, arch, config.runtime.seed).method, "loss", "")
         for name in in_order(config.compare.filter):
-            filter_class(name).check(arch, loss, num_classes, f"--arch {arch}", fewest)
+            filter_class(name).check(FilterTarget(arch, loss, num_classes, f"--arch {arch}", fewest))

@@ -299,6 +299,18 @@ ARCH = TrainConfig.__dataclass_fields__["arch"]
 
 
 @dataclass(frozen=True)
+class AugmentationConfig:
+    """Everything that determines an augmented set, but for the run whose generator makes its images."""
+
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    transforms: TransformConfig = TransformConfig()
+    classifier: ClassifierConfig = ClassifierConfig()
+    sampler: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
+    runtime: Runtime = Runtime()
+
+
+@dataclass(frozen=True)
 class ComparisonConfig:
     """Everything that determines a comparison: the generators', the arms' and the protocol's configuration."""
 

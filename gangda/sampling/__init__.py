@@ -68,7 +68,7 @@ def sample(
     check_counts(model, counts)
     check_request(model, sampler, config.filter, which=config.generator, min_confidence=config.min_confidence)
     context = prepare(runtime)
-    header = _header(run, model, config, sampler, counts, shard, runtime.seed, context)
+    header = _header(model, config, sampler, counts, shard, runtime.seed, context)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
     units = blocks_of(counts)[shard[0] - 1 :: shard[1]]
     planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
@@ -82,7 +82,6 @@ def sample(
         model,
         seed=runtime.seed,
         context=context,
-        run=run,
         which=config.generator,
         min_confidence=config.min_confidence,
         options=sampler,
@@ -108,7 +107,6 @@ def read_shard(text: str) -> tuple[int, int]:
 
 
 def _header(
-    run: Path,
     model: Model,
     config: SampleConfig,
     sampler: SamplerOptions,
@@ -120,7 +118,7 @@ def _header(
     """The key is made of what determines the images: the weights, for one, and not the path of the run."""
     card = model.card
     made_by = {
-        **model_summary(run, model, sampler),
+        **model_summary(model, sampler),
         "seed": seed,
         "generator": config.generator,
         "min_confidence": config.min_confidence,

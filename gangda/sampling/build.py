@@ -1,7 +1,6 @@
 """The sampler of a trained run: checked, with the pseudo-labels and the filters that it needs."""
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +9,18 @@ from typing import Any, cast
 import torch
 
 from gangda.config import architectures
+from gangda.config.files import read_config
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
-from gangda.errors import RunError, UsageError
+from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
+from gangda.runtime.hashed_file import sha256_of_file
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import filter_class, in_order
-from gangda.sampling.filters.base import FilterContext
+from gangda.sampling.filters.base import FilterContext, FilterTarget
 from gangda.sampling.pseudo_labels import PseudoLabeler, images_of_run, pseudo_labeler_of_run
 from gangda.sampling.sampler import Sampler
-from gangda.training.saved_model import Model, loss_of
+from gangda.training.saved_model import Model
 from gangda.zoo.base import Generator
 
 
@@ -28,7 +29,6 @@ def make_sampler(
     *,
     seed: int,
     context: DeviceContext,
-    run: Path | None = None,
     labeler: PseudoLabeler | None = None,
     which: int | None = None,
     min_confidence: float = 0.0,
@@ -45,8 +45,7 @@ def make_sampler(
             the run's seed: then what is learned is kept in the run folder.
 
     Raises:
-        UsageError: `which` is not one of the run's generators; a least confidence where no classifier chooses labels;
-            options of another sampler; a filter that cannot be used on this model.
+        UsageError: as `check_request`.
         RunError: what pseudo-labels or a filter need is missing.
     """
     check_request(model, options, filters, which=which, min_confidence=min_confidence)
@@ -55,11 +54,7 @@ def make_sampler(
     if not needs_pseudo_labels(model):
         labeler = None
     elif labeler is None:
-        if run is None:
-            raise RunError(
-                f"{model.named}: makes images without labels, and has no run folder to label them by"
-            )
-        labeler = pseudo_labeler_of_run(run, model, context, reporter)
+        labeler = pseudo_labeler_of_run(model, context, reporter)
     sampler = Sampler(
         generator,
         model.card.class_names,
@@ -71,23 +66,18 @@ def make_sampler(
         min_confidence=min_confidence,
         run=model.named,
     )
-    if not filters:
-        return sampler
-    if images is None and run is None:
-        raise RunError(f"{model.named}: there is no run folder whose images --filter could go by")
     filter_context = FilterContext(
         model,
         sampler.attempts,
-        functools.cache(lambda: images or images_of_run(cast(Path, run), model)),
+        functools.cache(lambda: images or images_of_run(model)),
         seed=seed,
         fit_seed=model.card.seed if images is None else seed,
         context=context,
-        home=run if images is None else None,
+        home=model.run if images is None else None,
         reporter=reporter,
     )
-    return replace(
-        sampler, filters={name: filter_class(name).build(filter_context) for name in in_order(filters)}
-    )
+    fitted = {name: filter_class(name).build(filter_context) for name in in_order(filters)}
+    return replace(sampler, filters=fitted)
 
 
 def needs_pseudo_labels(model: Model) -> bool:
@@ -104,10 +94,7 @@ def check_request(
     min_confidence: float = 0.0,
     smallest: int | None = None,
 ) -> None:
-    """Refuse what the model cannot do; see `make_sampler`.
-
-    Args:
-        smallest: training images of the smallest class, where they are known already.
+    """Refuse what the model cannot do; `smallest`: training images of the smallest class, where they are known.
 
     Raises:
         UsageError: no such generator, no labels to be confident about, options of another sampler, or a filter that
@@ -127,9 +114,17 @@ def check_request(
         raise UsageError(
             f"--filter {','.join(filters)}: {model.named} rebuilds training images and makes no new ones; leave it out"
         )
+    target = FilterTarget(model.card.arch, loss_of(model), len(model.card.class_names), model.named, smallest)
     for name in in_order(filters):
-        classes = len(model.card.class_names)
-        filter_class(name).check(model.card.arch, loss_of(model), classes, model.named, smallest)
+        filter_class(name).check(target)
+
+
+def loss_of(model: Model) -> str:
+    """The adversarial loss that it was trained with, from the run's `config.yaml`; empty where there is none."""
+    path = None if model.run is None else model.run / "config.yaml"
+    if path is None or not path.is_file():
+        return ""
+    return str(read_config(path).get("method", {}).get("loss", ""))
 
 
 def sampler_options_of(model: Model) -> tuple[str, ...]:
@@ -139,11 +134,9 @@ def sampler_options_of(model: Model) -> tuple[str, ...]:
     return architectures.spec_class(model.card.arch).sampler_options
 
 
-def model_summary(run: Path, model: Model, options: SamplerOptions) -> dict[str, Any]:
+def model_summary(model: Model, options: SamplerOptions) -> dict[str, Any]:
     """Which generator it is and how it is sampled, in plain values; `weights` is a hex hash (16 digits) of them."""
-    card = model.card
-    with (run / "model" / model.weights_file).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    card, folder = model.card, cast(Path, model.run) / "model"
     return {
         "run": card.run,
         "arch": card.arch,
@@ -151,7 +144,7 @@ def model_summary(run: Path, model: Model, options: SamplerOptions) -> dict[str,
         "checkpoint": model.checkpoint,
         "steps": model.steps,
         "train_seed": card.seed,
-        "weights": weights,
+        "weights": sha256_of_file(folder / model.weights_file)[:16],
         "generators": model.generator.num_generators,
         "sampler": options.understood(sampler_options_of(model)),
     }

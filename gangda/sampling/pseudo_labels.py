@@ -7,7 +7,6 @@ means little once a classifier has chosen them.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,22 +89,22 @@ def fit_pseudo_labeler(
     return PseudoLabeler(labeler, verifier, accuracy)
 
 
-def pseudo_labeler_of_run(
-    run: Path, model: Model, context: DeviceContext, reporter: Reporter = SILENT
-) -> PseudoLabeler:
+def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Reporter = SILENT) -> PseudoLabeler:
     """The one kept in the run folder; trained and put there if there is none yet.
 
     One process trains it, others that want the same one wait for it.
 
     Raises:
-        RunError: the run's training images are not what they were.
+        RunError: there is no run folder, or its training images are not what they were.
         DataError: they cannot be read.
     """
-    config = ClassifierConfig()
+    run, config = model.run, ClassifierConfig()
+    if run is None:
+        raise RunError(f"{model.named}: makes images without labels, and has no run folder to label them by")
 
     def fit() -> ClassifierEnsemble:
         reporter.line(f"training the classifiers that choose labels for the samples of {run}")
-        train, validation = images_of_run(run, model)
+        train, validation = images_of_run(model)
         fitted = fit_pseudo_labeler(
             train, validation, seed=model.card.seed, context=context, config=config, reporter=reporter
         )
@@ -118,7 +117,7 @@ def pseudo_labeler_of_run(
     return PseudoLabeler(labeler, verifier, kept.about["validation_accuracy"])
 
 
-def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImages]:
+def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     """The images that a generator was trained on, and the validation images of the same subset.
 
     Raises:
@@ -127,9 +126,11 @@ def images_of_run(run: Path, model: Model) -> tuple[LabelledImages, LabelledImag
     splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
     if splits.fingerprint != model.card.fingerprint:
         raise RunError(
-            f"{run}: the images of {model.card.data['source']} have changed since it was trained; train again"
+            f"{model.named}: the images of {model.card.data['source']} have changed since it was trained; train again"
         )
     rows = np.flatnonzero(np.isin(splits.train.row_id, model.row_ids))
     if len(rows) != len(model.row_ids):
-        raise RunError(f"{run}: its training images are no longer those of its data options; train again")
+        raise RunError(
+            f"{model.named}: its training images are no longer those of its data options; train again"
+        )
     return splits.train.take(rows), splits.validation

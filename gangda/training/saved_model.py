@@ -12,7 +12,6 @@ from torch import nn
 
 from gangda.config import architectures
 from gangda.config.fields import from_plain as options_from_plain
-from gangda.config.files import read_config
 from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray
 from gangda.errors import RunError
@@ -206,14 +205,6 @@ def load_network(model: Model, name: str) -> nn.Module:
     with refusing_damage(model.run):
         network = _rebuild(model.card, load(_read(folder, file, model.card)), name)
     return network.eval().requires_grad_(False)
-
-
-def loss_of(model: Model) -> str:
-    """The adversarial loss that it was trained with, from the run's `config.yaml`; empty where there is none."""
-    path = None if model.run is None else model.run / "config.yaml"
-    if path is None or not path.is_file():
-        return ""
-    return str(read_config(path).get("method", {}).get("loss", ""))
 
 
 def _read(folder: Path, name: str, card: ModelCard) -> bytes:

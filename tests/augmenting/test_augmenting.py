@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gangda.augmenting import AugmentResult, augment, split_by_method
+from gangda.augmenting import AugmentResult, augment
+from gangda.augmenting.plan import split_by_method
 from gangda.augmenting.selection import training_set
 from gangda.comparing.arm_sets import plan_of
 from gangda.config.schema import (
+    AugmentationConfig,
     AugmentConfig,
     ClassifierConfig,
     DataConfig,
@@ -32,8 +34,12 @@ def make(
     data: DataConfig = DATA, run: Path | None = None, out: Path | None = None, **options: Any
 ) -> AugmentResult:
     runtime = replace(RUNTIME, seed=options.pop("seed", 0))
-    given = {name: options.pop(name) for name in ("dry_run", "sampler") if name in options}
-    return augment(data, AugmentConfig(**options), TransformConfig(), runtime, run=run, out=out, **given)
+    dry_run, given = options.pop("dry_run", False), {}
+    for name in ("sampler", "transforms"):
+        if name in options:
+            given[name] = options.pop(name)
+    config = AugmentationConfig(data, AugmentConfig(**options), runtime=runtime, **given)
+    return augment(config, run, out, dry_run=dry_run)
 
 
 @pytest.mark.parametrize("name", ["png", "npz", "idx"])
@@ -113,8 +119,7 @@ def test_images_of_a_set_are_not_blended() -> None:
 
 
 def provenance_of(transforms: TransformConfig) -> dict[str, Any]:
-    config = AugmentConfig(method="traditional", ratio=0.1)
-    made = augment(DATA, config, transforms, RUNTIME, run=None, out=None, dry_run=True)
+    made = make(method="traditional", ratio=0.1, transforms=transforms, dry_run=True)
     shown: dict[str, Any] = made.header.provenance["transforms"]
     return shown
 

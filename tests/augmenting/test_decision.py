@@ -13,11 +13,11 @@ from gangda.augmenting.plan import make_plan
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.config.schema import (
     AUTO_RATIOS,
+    AugmentationConfig,
     AugmentConfig,
     ClassifierConfig,
     DataConfig,
     Runtime,
-    TransformConfig,
 )
 from gangda.data.images import GENERATED, REAL
 from gangda.data.loading import load_splits
@@ -34,10 +34,8 @@ def make(
     run: Path | None, data: DataConfig = DATA, steps: int = 5, dry_run: bool = False, **options: Any
 ) -> AugmentResult:
     classifier = ClassifierConfig(classifier="logistic", classifier_steps=steps)
-    return augment(
-        data, AugmentConfig(**options), TransformConfig(), RUNTIME, run=run, out=None, classifier=classifier,
-        dry_run=dry_run,
-    )  # fmt: skip
+    config = AugmentationConfig(data, AugmentConfig(**options), classifier=classifier, runtime=RUNTIME)
+    return augment(config, run, dry_run=dry_run)
 
 
 class Answers:

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gangda.augmenting.plan import (
+    AugmentPlan,
     apportion,
+    balancing,
     error_rates,
     first_of_each,
     kept_rows,
     make_plan,
-    plan_add,
-    plan_balance,
-    plan_replace,
     share_of,
 )
 from gangda.config.schema import AugmentConfig
@@ -30,9 +29,13 @@ counts = st.lists(st.integers(0, 300), min_size=1, max_size=12).map(
 ratios = st.floats(0, 5, allow_nan=False)
 
 
-def plan(have: list[int], **options: object) -> list[int]:
+def whole_plan(have: np.ndarray, **options: object) -> AugmentPlan:
     names = [f"class {label}" for label in range(len(have))]
-    return make_plan(np.array(have), names, AugmentConfig(**options)).make.tolist()  # type: ignore[arg-type]
+    return make_plan(have, names, AugmentConfig(**options))  # type: ignore[arg-type]
+
+
+def plan(have: list[int], **options: object) -> list[int]:
+    return whole_plan(np.array(have), **options).make.tolist()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_plans_mean_what_the_options_say(
 
 @given(counts, ratios)
 def test_adding_gives_each_class_its_ratio_rounded_up(have: np.ndarray, ratio: float) -> None:
-    made = plan_add(have, ratio)
+    made = whole_plan(have, ratio=ratio)
     assert ((made.make >= ratio * have - 1e-6) & (made.make < ratio * have + 1)).all()
     assert (made.keep == have).all()
     assert (made.want == have + made.make).all()
@@ -78,7 +81,7 @@ def test_adding_gives_each_class_its_ratio_rounded_up(have: np.ndarray, ratio: f
 
 @given(counts, st.floats(0, 1))
 def test_replacing_keeps_size_and_shares(have: np.ndarray, ratio: float) -> None:
-    made = plan_replace(have, ratio)
+    made = whole_plan(have, replace=ratio)
     assert (made.want == have).all()
     assert (made.keep >= 0).all()
     assert (made.keep + made.make == have).all()
@@ -86,14 +89,16 @@ def test_replacing_keeps_size_and_shares(have: np.ndarray, ratio: float) -> None
 
 @given(counts)
 def test_balance_makes_all_classes_equal(have: np.ndarray) -> None:
-    assert set(plan_balance(have).want.tolist()) == {int(have.max())}
+    largest = int(have.max())
+    assert set((have + balancing(have, None, largest)).tolist()) == {largest}
 
 
 @given(counts, ratios)
 def test_a_balancing_budget_is_spent_whole_on_the_smallest_first(have: np.ndarray, ratio: float) -> None:
-    made = plan_balance(have, ratio)
-    assert made.make.sum() == share_of(have.sum(keepdims=True), ratio)[0]
-    filled, untouched = made.want[made.make > 0], made.want[made.make == 0]
+    make = balancing(have, ratio, int(have.max()))
+    assert make.sum() == share_of(have.sum(keepdims=True), ratio)[0]
+    want = have + make
+    filled, untouched = want[make > 0], want[make == 0]
     if len(filled):
         # Those that gained stand at one level (give or take the image that did not divide), no other below them.
         assert filled.max() - filled.min() <= 1
@@ -106,7 +111,7 @@ def test_a_balancing_budget_is_the_greedy_one(have: np.ndarray, ratio: float) ->
     level = have.copy()
     for _ in range(int(share_of(have.sum(keepdims=True), ratio)[0])):
         level[int(np.argmin(level))] += 1  # argmin takes the lowest label of several
-    assert sorted(plan_balance(have, ratio).want.tolist()) == sorted(level.tolist())
+    assert sorted((have + balancing(have, ratio, int(have.max()))).tolist()) == sorted(level.tolist())
 
 
 @pytest.mark.parametrize(

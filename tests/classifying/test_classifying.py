@@ -11,7 +11,14 @@ from gangda import classifying
 from gangda.augmenting import augment
 from gangda.classifying import ClassifyResult, classify
 from gangda.config import catalog
-from gangda.config.schema import AugmentConfig, ClassifierConfig, DataConfig, Runtime, TransformConfig
+from gangda.config.schema import (
+    AugmentationConfig,
+    AugmentConfig,
+    ClassifierConfig,
+    DataConfig,
+    Runtime,
+    TransformConfig,
+)
 from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetHeader, set_being_written
@@ -173,10 +180,9 @@ def test_of_the_data_behind_a_set_only_the_held_out_part_is_test(
     tmp_path: Path, image_size: int | None
 ) -> None:
     source = write_noise(tmp_path / "noise.npz")
-    made = augment(
-        DataConfig(source=str(source)), AugmentConfig(method="traditional"), TransformConfig(), CPU,
-        run=None, out=tmp_path / "set",
-    )  # fmt: skip
+    traditional = AugmentConfig(method="traditional")
+    config = AugmentationConfig(DataConfig(source=str(source)), traditional, runtime=CPU)
+    made = augment(config, out=tmp_path / "set")
     data = DataConfig(image_size=image_size)
     alone = run(str(made.out), data=data, dry_run=True).as_dict()
     named = run(str(made.out), str(source), data=data, dry_run=True).as_dict()

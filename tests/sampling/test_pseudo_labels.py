@@ -50,11 +50,11 @@ def labeler() -> PseudoLabeler:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Model]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Model:
     card = ModelCard("x", {}, (1, 8, 8), ("lying", "upright"), {}, "f", 0, 1, "fp32", "r")
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: QUICK)
-    monkeypatch.setattr(pseudo_labels, "images_of_run", lambda run, model: (stripes(64), stripes(20)))
-    return tmp_path, Model(Generator(), card, np.arange(64))
+    monkeypatch.setattr(pseudo_labels, "images_of_run", lambda model: (stripes(64), stripes(20)))
+    return Model(Generator(), card, np.arange(64), run=tmp_path)
 
 
 def test_confidence_is_the_softmax_of_the_class_chosen(labeler: PseudoLabeler) -> None:
@@ -74,39 +74,37 @@ def test_the_two_classifiers_differ_and_are_right(labeler: PseudoLabeler) -> Non
     assert agrees.all()
 
 
-def test_they_are_kept_in_the_run_folder(run: tuple[Path, Model]) -> None:
+def test_they_are_kept_in_the_run_folder(run: Model) -> None:
     reporter = Memory()
-    first = pseudo_labeler_of_run(*run, MACHINE, reporter)
-    again = pseudo_labeler_of_run(*run, MACHINE, reporter)
+    first = pseudo_labeler_of_run(run, MACHINE, reporter)
+    again = pseudo_labeler_of_run(run, MACHINE, reporter)
     assert again.as_dict() == first.as_dict()
     assert len(reporter.lines) == 1
 
 
-def test_a_damaged_one_is_trained_anew(run: tuple[Path, Model]) -> None:
-    first = pseudo_labeler_of_run(*run, MACHINE)
-    path = run[0] / "pseudo-labels" / "labeler.safetensors"
+def test_a_damaged_one_is_trained_anew(run: Model, tmp_path: Path) -> None:
+    first = pseudo_labeler_of_run(run, MACHINE)
+    path = tmp_path / "pseudo-labels" / "labeler.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    assert pseudo_labeler_of_run(*run, MACHINE).as_dict() == first.as_dict()
+    assert pseudo_labeler_of_run(run, MACHINE).as_dict() == first.as_dict()
 
 
-def test_one_without_its_accuracy_is_trained_anew(run: tuple[Path, Model]) -> None:
-    first = pseudo_labeler_of_run(*run, MACHINE)
-    path = run[0] / "pseudo-labels" / "pseudo-labels.json"
+def test_one_without_its_accuracy_is_trained_anew(run: Model, tmp_path: Path) -> None:
+    first = pseudo_labeler_of_run(run, MACHINE)
+    path = tmp_path / "pseudo-labels" / "pseudo-labels.json"
     path.write_text(path.read_text().replace("validation_accuracy", "accuracy"))
-    assert pseudo_labeler_of_run(*run, MACHINE).as_dict() == first.as_dict()
+    assert pseudo_labeler_of_run(run, MACHINE).as_dict() == first.as_dict()
 
 
-def test_one_of_another_configuration_is_trained_anew(
-    run: tuple[Path, Model], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = pseudo_labeler_of_run(*run, MACHINE)
+def test_one_of_another_configuration_is_trained_anew(run: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = pseudo_labeler_of_run(run, MACHINE)
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: replace(QUICK, classifier_steps=10))
-    second = pseudo_labeler_of_run(*run, MACHINE)
+    second = pseudo_labeler_of_run(run, MACHINE)
     assert (first.labeler.steps, second.labeler.steps) == (20, 10)
 
 
 def test_of_several_at_once_one_trains(
-    run: tuple[Path, Model], labeler: PseudoLabeler, monkeypatch: pytest.MonkeyPatch
+    run: Model, labeler: PseudoLabeler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[str] = []
 
@@ -117,15 +115,15 @@ def test_of_several_at_once_one_trains(
 
     monkeypatch.setattr(pseudo_labels, "fit_pseudo_labeler", slowly)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: pseudo_labeler_of_run(*run, MACHINE).as_dict(), range(3)))
+        found = list(pool.map(lambda _: pseudo_labeler_of_run(run, MACHINE).as_dict(), range(3)))
     assert trained == ["once"]
     assert found == [labeler.as_dict()] * 3
 
 
-def test_where_they_cannot_be_kept_labels_are_still_made(run: tuple[Path, Model]) -> None:
-    (run[0] / "pseudo-labels").write_text("in the way")
+def test_where_they_cannot_be_kept_labels_are_still_made(run: Model, tmp_path: Path) -> None:
+    (tmp_path / "pseudo-labels").write_text("in the way")
     reporter = Memory()
-    assert pseudo_labeler_of_run(*run, MACHINE, reporter).accuracy == 1.0
+    assert pseudo_labeler_of_run(run, MACHINE, reporter).accuracy == 1.0
     assert "not saved" in reporter.lines[-1]
 
 
@@ -133,10 +131,10 @@ def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.Monk
     data = {"source": "digits", "per_class": 10}
     card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
     with pytest.raises(RunError, match="have changed"):
-        pseudo_labels.images_of_run(Path("r"), Model(Generator(), card, np.arange(3)))
+        pseudo_labels.images_of_run(Model(Generator(), card, np.arange(3)))
     splits = load_splits(DataConfig(**data), 0)
     known = replace(card, fingerprint=splits.fingerprint)
     with pytest.raises(RunError, match="no longer those"):
-        pseudo_labels.images_of_run(Path("r"), Model(Generator(), known, np.array([10**6])))
-    train, _ = pseudo_labels.images_of_run(Path("r"), Model(Generator(), known, splits.train.row_id[:5]))
+        pseudo_labels.images_of_run(Model(Generator(), known, np.array([10**6])))
+    train, _ = pseudo_labels.images_of_run(Model(Generator(), known, splits.train.row_id[:5]))
     assert np.array_equal(train.row_id, splits.train.row_id[:5])

@@ -14,7 +14,7 @@ from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream, seed_for
-from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
+from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
 
 FOLDER = "agreement"  # inside the run folder
 FOLDS = 3
@@ -46,12 +46,13 @@ class Agreement:
     real_kept: float
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
+    def check(target: FilterTarget) -> None:
         """See `FilterClass.check`."""
-        if num_classes < 2:
+        if target.num_classes < 2:
             raise UsageError(
-                f"--filter agreement: {where} has one class only, there is nothing to agree on; leave it out"
+                f"--filter agreement: {target.named} has one class only, there is nothing to agree on; leave it out"
             )
+        smallest = target.smallest
         if smallest is not None and smallest < MIN_IMAGES:
             count = f"{smallest} training image{'' if smallest == 1 else 's'}"
             raise UsageError(

@@ -47,6 +47,23 @@ class FilterContext:
     reporter: Reporter = SILENT
 
 
+@dataclass(frozen=True)
+class FilterTarget:
+    """What is known of a generator before any work is done.
+
+    Attributes:
+        loss: the adversarial loss it is trained with; empty where there is none.
+        named: what messages call it.
+        smallest: training images of the smallest class; None where they are not known yet.
+    """
+
+    arch: str
+    loss: str
+    num_classes: int
+    named: str
+    smallest: int | None = None
+
+
 class Filter(Protocol):
     """Says which samples may stay, and why the others may not."""
 
@@ -63,15 +80,8 @@ class Filter(Protocol):
 class FilterClass(Protocol):
     """What `catalog.FILTERS` names: the class of a filter."""
 
-    def check(self, arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
+    def check(self, target: FilterTarget) -> None:
         """Refuse generators whose samples it cannot be used on, before any work is done.
-
-        Args:
-            arch: the generator's architecture.
-            loss: it was trained with.
-            num_classes: of its images.
-            where: names the run in the message.
-            smallest: training images of the smallest class; None where they are not known yet.
 
         Raises:
             UsageError: with the reason.

@@ -17,7 +17,7 @@ from gangda.data.images import FloatArray, UInt8Array, to_float
 from gangda.errors import FilterError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.seeding import numpy_stream
-from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
+from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
 from gangda.training.adversarial import madgan
 from gangda.training.saved_model import load_network
 from gangda.zoo.draw import SampleBatch
@@ -62,16 +62,16 @@ class DiscriminatorRejection:
     _burnt_in: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
+    def check(target: FilterTarget) -> None:
         """See `FilterClass.check`."""
-        if architectures.spec_class(arch).method not in LOG_ODDS:
-            raise UsageError(f"--filter discriminator: {where} has no discriminator; leave it out")
+        if architectures.spec_class(target.arch).method not in LOG_ODDS:
+            raise UsageError(f"--filter discriminator: {target.named} has no discriminator; leave it out")
         builders = {name: catalog.builder("loss", catalog.LOSSES, name) for name in catalog.LOSSES}
         fit = [name for name, build in builders.items() if build().logistic]
-        if loss and loss not in fit:
+        if target.loss and target.loss not in fit:
             raise UsageError(
-                f"--filter discriminator: under --loss {loss} the score of {where} is no log odds of 'real'; leave "
-                f"it out, or train with --loss {' or '.join(fit)}"
+                f"--filter discriminator: under --loss {target.loss} the score of {target.named} is no log odds of "
+                f"'real'; leave it out, or train with --loss {' or '.join(fit)}"
             )
 
     @staticmethod

@@ -10,7 +10,7 @@ from gangda.data.images import FloatArray, LabelledImages, UInt8Array
 from gangda.metrics.memorisation import TAIL
 from gangda.metrics.neighbours import PixelSearch
 from gangda.runtime.seeding import numpy_stream
-from gangda.sampling.filters.base import FilterContext, Predicate, Reasons
+from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
 
 MIN_HELD_OUT = 1000  # validation images; with fewer, the 1% quantile would rest on fewer than 10 images
 MAX_COMPARED = 2000  # held-out images from which the quantile is estimated
@@ -39,7 +39,7 @@ class Duplicates:
     compared: int
 
     @staticmethod
-    def check(arch: str, loss: str, num_classes: int, where: str, smallest: int | None = None) -> None:
+    def check(target: FilterTarget) -> None:
         """See `FilterClass.check`: any samples can be compared."""
 
     @staticmethod

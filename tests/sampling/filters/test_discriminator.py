@@ -12,7 +12,8 @@ from gangda.config import architectures
 from gangda.data.images import LabelledImages, UInt8Array, to_float
 from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
-from gangda.sampling.filters.base import FilterContext
+from gangda.sampling.build import loss_of
+from gangda.sampling.filters.base import FilterContext, FilterTarget
 from gangda.sampling.filters.discriminator import DiscriminatorRejection, acceptance, shifted
 from gangda.sampling.sample_statistics import SampleStatistics
 from gangda.sampling.sampler import Sampler
@@ -21,7 +22,6 @@ from gangda.training.saved_model import (
     build_networks,
     load_model,
     load_network,
-    loss_of,
     save_model,
 )
 from gangda.zoo.draw import BLOCK, SampleBatch
@@ -151,10 +151,10 @@ def test_a_run_without_discriminator_or_with_a_damaged_one(blobs: LabelledImages
 
 def test_scores_that_are_no_log_odds_are_refused(blobs: LabelledImages, tmp_path: Path) -> None:
     for loss in ("nonsaturating", "minimax", ""):
-        DiscriminatorRejection.check("cdcgan", loss, 10, "r")
+        DiscriminatorRejection.check(FilterTarget("cdcgan", loss, 10, "r"))
     for loss in ("wasserstein", "hinge", "lsgan", "relativistic"):
         with pytest.raises(UsageError, match=rf"under --loss {loss} .* --loss nonsaturating or minimax"):
-            DiscriminatorRejection.check("cdcgan", loss, 10, "r")
+            DiscriminatorRejection.check(FilterTarget("cdcgan", loss, 10, "r"))
     spec = architectures.spec_class("pca")()
     card = ModelCard("pca", asdict(spec), (1, 8, 8), ("a",), {}, "f", 0, 5, "fp32", "r7")
     from gangda.training.saved_model import Model
