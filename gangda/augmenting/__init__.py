@@ -14,10 +14,10 @@ from gangda.augmenting.plan import AugmentPlan, split_by_method
 from gangda.augmenting.task import load_task
 from gangda.config.schema import AugmentationConfig
 from gangda.data.images import IntArray
-from gangda.data.sample_set import finished_index
+from gangda.data.sample_set import SetIndex, finished_index
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import in_order
-from gangda.sampling.set_result import SetResult, timed_set
+from gangda.sampling.writing import SetResult, timed_set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class AugmentResult(SetResult):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""
-        rows = self.plan.as_dict(self.header.class_names)
+        rows = self.plan.as_dict(self.index.class_names)
         for row, generated, traditional in zip(
             rows, self.generated.tolist(), self.traditional.tolist(), strict=True
         ):
@@ -46,7 +46,7 @@ class AugmentResult(SetResult):
             **super().as_dict(),
             "plan": rows,
             "run": None if self.run is None else str(self.run),
-            "chosen": self.header.provenance.get("chosen"),
+            "chosen": self.index.provenance.get("chosen"),
         }
 
 
@@ -69,31 +69,32 @@ def augment(
         RunError: no run for these images, one that saw others, `out` of somebody else's, a full disk.
     """
     task, method = load_task(config, run, reporter), config.augment.method
-    train, header = task.splits.train, task.header()
+    header = task.header()
     out = out or Path("augmented") / f"{task.splits.name}-{method}-{header.key[:8]}"
-    finished = finished_index(out, header)
-    decision = decide(task) if finished is None else recorded_decision(finished, config.augment, out)
-    if decision.record:
-        header = replace(header, provenance={**header.provenance, "chosen": dict(decision.record)})
-    plan = decision.plan(train)
+    index = finished_index(out, header)
+    reprinted = index is not None
+    decision = decide(task) if index is None else recorded_decision(index, config.augment, out)
+    plan = decision.plan(task.splits.train)
     generated, traditional = split_by_method(plan.make, method)
-    result = AugmentResult(
+    chosen = {"chosen": dict(decision.record)} if decision.record else {}
+    want = tuple(plan.want.tolist())
+    header = replace(header, total=want, provenance={**header.provenance, **chosen})
+    if dry_run and not reprinted:
+        index = SetIndex(**vars(header), counts=want)
+    if index is None:
+        sampler = task.sampler(in_order(decision.config.filter)) if generated.any() else None
+        if sampler is not None:
+            header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
+        with timed_set(out, header) as writer:
+            fill(writer, task, plan, sampler)
+        index = writer.index
+    return AugmentResult(
         out=out,
-        header=replace(header, total=tuple(plan.want.tolist())),
+        index=index,
         plan=plan,
         generated=generated,
         traditional=traditional,
         run=None if task.model is None else task.model.run,
         dry_run=dry_run,
+        reprinted=reprinted,
     )
-    if finished is not None:
-        return result.recorded(finished)
-    if dry_run:
-        return result
-    header = result.header
-    sampler = task.sampler(in_order(decision.config.filter)) if generated.any() else None
-    if sampler is not None:
-        header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
-    with timed_set(out, header) as writer:
-        fill(writer, task, plan, sampler)
-    return replace(result, header=header).written(writer)

@@ -36,7 +36,7 @@ from gangda.data.images import LabelledImages, concatenate
 from gangda.data.sample_set import SetIndex
 from gangda.errors import FilterError, RunError, UsageError
 from gangda.sampling.build import check_request
-from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, table
 from gangda.sampling.writing import draw_images
 
 
@@ -182,7 +182,7 @@ class _CandidateImages:
         if not counts.any():
             return None
         drawn = draw_images(task.sampler(filters), counts, names, task.reporter, statistics)
-        self.shares[filters] = filter_shares(statistics.filter_counts(len(names)), names)
+        self.shares[filters] = filter_shares(table(statistics.filters, len(names)), names)
         return drawn
 
 

@@ -1,11 +1,9 @@
 """Classifiers that were trained for a run's samples, kept in the run folder for the next command."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any
 
 from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
@@ -18,39 +16,37 @@ from gangda.runtime.progress import Reporter
 
 @dataclass(frozen=True, eq=False)
 class ClassifierEnsemble:
-    """Classifiers, and what was measured when they were trained (plain values)."""
+    """Classifiers, and a share of images that was measured when they were trained: in [0, 1], or None."""
 
     members: tuple[FittedClassifier, ...]
-    about: dict[str, Any]
+    share: float | None
 
 
 def cached_ensemble(
     folder: Path,
     roles: Sequence[str],
+    measure: str,
     config: ClassifierConfig,
     context: DeviceContext,
     fit: Callable[[], ClassifierEnsemble],
     reporter: Reporter,
-    *,
-    shares: Mapping[str, type | UnionType],
 ) -> ClassifierEnsemble:
     """The ensemble of a folder, a file for each role; trained by `fit` and saved there if there is none yet.
 
-    `shares`: the entries of `about`, each in [0, 1] or None, and the type of each.
-
-    One process trains it, others that want the same one wait for it.
+    `measure` names the share in the folder's JSON file. One process trains, others that want the same ensemble wait.
     """
+    path = folder / f"{folder.name}.json"
 
     def load() -> ClassifierEnsemble | None:
         """None if there is none, a damaged one, or one of another configuration."""
         with contextlib.suppress(DataError):
-            about = read_hashed_json(folder / f"{folder.name}.json")
+            about = read_hashed_json(path)
             members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", context) for role in roles)
             prints = [member.fingerprint for member in members]
-            found = {name: about.get(name, ...) for name in shares}
+            share = about.get(measure, "missing")
             same = (about.get("config"), about.get("classifiers")) == (asdict(config), prints)
-            if same and all(_is_share(found[name], kind) for name, kind in shares.items()):
-                return ClassifierEnsemble(members, found)
+            if same and (share is None or (isinstance(share, float) and 0 <= share <= 1)):
+                return ClassifierEnsemble(members, share)
         return None
 
     if (kept := load()) is not None:
@@ -62,20 +58,11 @@ def cached_ensemble(
             return kept
         ensemble = fit()
         try:
-            _save(folder, roles, config, ensemble)
+            for role, member in zip(roles, ensemble.members, strict=True):
+                member.save(folder / f"{role}.safetensors")
+            prints = [member.fingerprint for member in ensemble.members]
+            values = {"classifiers": prints, measure: ensemble.share, "config": asdict(config)}
+            write_hashed_json(path, values)
         except RunError as error:  # a run folder that is read-only, say: only the next command trains again
             reporter.line(f"the classifiers are not saved for the next command: {error}")
     return ensemble
-
-
-def _is_share(value: Any, kind: type | UnionType) -> bool:
-    within = isinstance(value, float) and 0 <= value <= 1
-    return isinstance(value, kind) and (value is None or within)
-
-
-def _save(folder: Path, roles: Sequence[str], config: ClassifierConfig, ensemble: ClassifierEnsemble) -> None:
-    for role, member in zip(roles, ensemble.members, strict=True):
-        member.save(folder / f"{role}.safetensors")
-    prints = [member.fingerprint for member in ensemble.members]
-    values = {"classifiers": prints, **ensemble.about, "config": asdict(config)}
-    write_hashed_json(folder / f"{folder.name}.json", values)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,37 +20,42 @@ from gangda.data.memmap import as_tensor
 from gangda.errors import DataError, UsageError
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
+from gangda.runtime.plain import from_plain
 
 INFERENCE_BATCH = 1024
-# What a file describes beside the weights, and the types in JSON.
-ABOUT = {
-    **{"name": str, "class_names": list, "image_shape": list},
-    **{"n_train": int, "steps": int, "seed": int, "fingerprint": str},
-}
 
 FloatArray32 = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class FittedClassifier:
-    """A trained classifier in eval mode on its device.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassifierCard:
+    """What a classifier is and how it was trained: with the weights in its file.
 
     Attributes:
-        network: maps (B, C, H, W) in [-1, 1] to (B, K) logits.
         name: of the architecture, as in `ClassifierConfig.classifier`.
         class_names: the K names, in label order.
         image_shape: (C, H, W) it was trained on.
         n_train, steps, seed: images, optimizer steps and seed of its training.
-        context: device and precision it runs in.
     """
 
-    network: nn.Module
     name: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     n_train: int
     steps: int
     seed: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedClassifier(ClassifierCard):
+    """A trained classifier in eval mode on its device.
+
+    Attributes:
+        network: maps (B, C, H, W) in [-1, 1] to (B, K) logits.
+        context: device and precision it runs in.
+    """
+
+    network: nn.Module
     context: DeviceContext
 
     @property
@@ -96,8 +100,8 @@ class FittedClassifier:
 
     def save(self, path: Path) -> None:
         """Write weights and description to one safetensors file."""
-        about = {key: getattr(self, key) for key in ABOUT}
-        text = json.dumps({"format_version": FORMAT_VERSION, **about})
+        card = {field.name: getattr(self, field.name) for field in fields(ClassifierCard)}
+        text = json.dumps({"format_version": FORMAT_VERSION, **card, "fingerprint": self.fingerprint})
         write_bytes(path, save(self._tensors(), metadata={"gangda": text}))
 
     @staticmethod
@@ -107,20 +111,18 @@ class FittedClassifier:
         Raises:
             DataError: missing, damaged, or not a classifier of gangda's.
         """
-        about, tensors = _read(path)
-        names, shape = tuple(about["class_names"]), tuple(about["image_shape"])
+        card, fingerprint, tensors = _read(path)
         try:
             # By the catalog alone: a file must not say which code of the user's to run.
-            catalog.lookup("classifier", catalog.CLASSIFIERS, about["name"])
-            network = build_classifier(about["name"], len(names), shape)
+            catalog.lookup("classifier", catalog.CLASSIFIERS, card.name)
+            network = build_classifier(card.name, len(card.class_names), card.image_shape)
             network.load_state_dict(tensors)
         except (UsageError, RuntimeError, TypeError, ValueError) as error:
             raise DataError(
-                f"{path}: does not hold the weights of {about['name'][:40]}; train it again"
+                f"{path}: does not hold the weights of {card.name[:40]}; train it again"
             ) from error
-        context, fingerprint = context_for(network, context), about.pop("fingerprint")
-        described = about | {"class_names": names, "image_shape": shape}
-        fitted = FittedClassifier(network=place(network, context).eval(), context=context, **described)
+        context = context_for(network, context)
+        fitted = FittedClassifier(**vars(card), network=place(network, context).eval(), context=context)
         if fitted.fingerprint != fingerprint:
             raise DataError(f"{path}: its weights are damaged (their hash does not match); train it again")
         return fitted
@@ -163,8 +165,8 @@ def place(network: nn.Module, context: DeviceContext) -> nn.Module:
     return network.to(context.device, memory_format=memory_format(context))  # type: ignore[call-overload,no-any-return]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Description and weights of a file; the description has all of `ABOUT`, of the right types."""
+def _read(path: Path) -> tuple[ClassifierCard, str, dict[str, Tensor]]:
+    """Card, fingerprint and weights of a file."""
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
@@ -177,16 +179,11 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
     try:
         about = json.loads(metadata["gangda"])
-        described = {key: about[key] for key in ABOUT}
-    except (KeyError, TypeError, ValueError, RecursionError):
+        version, fingerprint = about.pop("format_version", None), about.pop("fingerprint")
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise DataError(f"{path}: not a classifier of gangda's; train it again") from None
-    check_version(about.get("format_version"), path)
-    names, shape = described["class_names"], described["image_shape"]
-    right = all(isinstance(described[key], kind) for key, kind in ABOUT.items())
-    if not right or len(shape) != 3 or not _all_are(str, names) or not _all_are(int, shape):
-        raise DataError(f"{path}: its description is damaged; train the classifier again")
-    return described, tensors
-
-
-def _all_are(kind: type, values: list[Any]) -> bool:
-    return all(isinstance(value, kind) for value in values)
+    check_version(version, path)
+    try:
+        return from_plain(ClassifierCard, about), fingerprint, tensors
+    except DataError as error:
+        raise DataError(f"{path}: its description is damaged ({error}); train the classifier again") from None

@@ -22,7 +22,7 @@ from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.sampling.build import make_sampler, needs_pseudo_labels, sampler_options_of
 from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler
-from gangda.sampling.sample_statistics import SampleStatistics, filter_shares
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, table
 from gangda.sampling.sampler import Sampler
 from gangda.sampling.writing import draw_images
 from gangda.training import fit_generator
@@ -185,7 +185,7 @@ def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
         images = _as_they_come(added, sampler, labeler)
     if statistics.filters:
         added.statistics[key, filters] = statistics
-    shares = filter_shares(statistics.filter_counts(images.num_classes), images.class_names)
+    shares = filter_shares(table(statistics.filters, images.num_classes), images.class_names)
     record = SampleRecord(
         labels=sampler.as_dict(),
         filtering={name: FilterShares(**of_class) for name, of_class in shares.items()},

@@ -4,7 +4,7 @@ The work is dealt out in units, (class, block), to the shards in turn. An image 
 generator, block) alone, so any number of shards gives the same images at the same places of the set.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,31 @@ import numpy as np
 from gangda.config.schema import Runtime, SampleConfig, SamplerOptions
 from gangda.data.class_values import read_counts
 from gangda.data.images import IntArray
-from gangda.data.sample_set import SetHeader, finished_index
+from gangda.data.sample_set import SetHeader, SetIndex, finished_index
 from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
-from gangda.sampling.set_result import SetResult, timed_set
-from gangda.sampling.writing import blocks_of, write_samples
+from gangda.sampling.writing import SetResult, blocks_of, timed_set, write_samples
 from gangda.training.leaks import check_counts
 from gangda.training.saved_model import Model, load_model
 
 PROTOCOL = 1  # raised when the same options would give other images
 
 
-@dataclass(frozen=True, kw_only=True)
 class SampleResult(SetResult):
-    """A sample set, or one shard of it; `counts` are the images per class in this shard."""
-
-    counts: tuple[int, ...]
+    """A sample set, or one shard of it."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; counts by class name."""
-        names = self.header.class_names
+        """Plain values; counts by class name: `counts` of this shard, `total` of the whole set."""
+        index = self.index
         return {
             **super().as_dict(),
-            "shard": list(self.header.shard),
-            "counts": dict(zip(names, self.counts, strict=True)),
-            "total": dict(zip(names, self.header.total, strict=True)),
+            "shard": list(index.shard),
+            "counts": dict(zip(index.class_names, index.counts, strict=True)),
+            "total": dict(zip(index.class_names, index.total, strict=True)),
         }
 
 
@@ -71,34 +67,34 @@ def sample(
     header = _header(model, config, sampler, counts, shard, runtime.seed, context)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
     units = blocks_of(counts)[shard[0] - 1 :: shard[1]]
-    planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
-    result = SampleResult(out=out, header=header, counts=planned, dry_run=dry_run)
-    finished = finished_index(out, header)
-    if finished is not None:
-        return result.recorded(finished)
-    if dry_run:
-        return result
-    source = make_sampler(
-        model,
-        seed=runtime.seed,
-        context=context,
-        which=config.generator,
-        min_confidence=config.min_confidence,
-        options=sampler,
-        filters=config.filter,
-        reporter=reporter,
-    )
-    header = replace(header, provenance={**header.provenance, "labels": source.as_dict()})
-    with timed_set(out, header) as writer:
-        write_samples(writer, source, units, np.cumsum(counts) - counts, reporter)
-    return replace(result, header=header).written(writer)
+    index = finished_index(out, header)
+    reprinted = index is not None
+    if dry_run and not reprinted:
+        planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
+        index = SetIndex(**vars(header), counts=planned)
+    if index is None:
+        source = make_sampler(
+            model,
+            seed=runtime.seed,
+            context=context,
+            which=config.generator,
+            min_confidence=config.min_confidence,
+            options=sampler,
+            filters=config.filter,
+            reporter=reporter,
+        )
+        header = replace(header, provenance={**header.provenance, "labels": source.as_dict()})
+        with timed_set(out, header) as writer:
+            write_samples(writer, source, units, np.cumsum(counts) - counts, reporter)
+        index = writer.index
+    return SampleResult(out=out, index=index, dry_run=dry_run, reprinted=reprinted)
 
 
 def read_shard(text: str) -> tuple[int, int]:
     """`i/n` (the configuration has checked its form) as (i, n), 1 <= i <= n.
 
     Raises:
-        UsageError: i is beyond n, or n beyond all sense.
+        UsageError: i is above n, or n above 999999.
     """
     i, _, n = text.partition("/")
     if max(len(i), len(n)) > 6 or int(i) > int(n):
@@ -127,20 +123,15 @@ def _header(
     }
     if config.filter:
         made_by["filter"] = list(in_order(config.filter))
-    asked = {
-        "kind": "samples",
-        "protocol": PROTOCOL,
-        "format": config.format,
-        "total": counts.tolist(),
-        **made_by,
-    }
+    total = counts.tolist()
+    asked = {"kind": "samples", "protocol": PROTOCOL, "format": config.format, "total": total, **made_by}
     return SetHeader(
         kind="samples",
         format=config.format,
         key=request_key(asked),
         class_names=card.class_names,
         image_shape=card.image_shape,
-        total=tuple(counts.tolist()),
+        total=tuple(total),
         shard=shard,
         data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
         provenance=made_by,
@@ -149,11 +140,10 @@ def _header(
 
 def _counts(config: SampleConfig, model: Model) -> IntArray:
     names = model.card.class_names
-    everything = model.available
-    if config.per_class is None and config.counts is None and everything is not None:
-        return everything
-    if config.per_class is None and config.counts is None:
-        raise UsageError("say how many samples: --per-class N, or --counts NAME=50,#3=200")
     if config.counts is not None:
         return read_counts(config.counts, names)
-    return np.full(len(names), config.per_class, dtype=np.int64)
+    if config.per_class is not None:
+        return np.full(len(names), config.per_class, dtype=np.int64)
+    if model.available is None:
+        raise UsageError("say how many samples: --per-class N, or --counts NAME=50,#3=200")
+    return model.available

@@ -108,13 +108,11 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
         fitted = fit_pseudo_labeler(
             train, validation, seed=model.card.seed, context=context, config=config, reporter=reporter
         )
-        return ClassifierEnsemble((fitted.labeler, fitted.verifier), {"validation_accuracy": fitted.accuracy})
+        return ClassifierEnsemble((fitted.labeler, fitted.verifier), fitted.accuracy)
 
-    kept = cached_ensemble(
-        run / FOLDER, ROLES, config, context, fit, reporter, shares={"validation_accuracy": float | None}
-    )
+    kept = cached_ensemble(run / FOLDER, ROLES, "validation_accuracy", config, context, fit, reporter)
     labeler, verifier = kept.members
-    return PseudoLabeler(labeler, verifier, kept.about["validation_accuracy"])
+    return PseudoLabeler(labeler, verifier, kept.share)
 
 
 def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:

@@ -103,8 +103,12 @@ class Sampler:
         chosen, confidence, agrees = labeler.label(batch.pixels)
         taken = (chosen == label) & (confidence >= self.min_confidence)
         if statistics is not None:
-            counts = [len(batch), (chosen == label).sum(), taken.sum(), agrees[taken].sum()]
-            statistics.count_labels(label, np.array(counts, dtype=np.int64))
+            statistics.labels[label].update(
+                drawn=len(batch),
+                chosen=int((chosen == label).sum()),
+                accepted=int(taken.sum()),
+                agreed=int(agrees[taken].sum()),
+            )
         return replace(batch, confidence=confidence).take(taken)
 
     def _too_few(self, label: int, taken: int, statistics: SampleStatistics) -> OutcomeError:

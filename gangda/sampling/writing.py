@@ -1,16 +1,20 @@
-"""Counts of images as blocks, drawn into memory or into a sample set."""
+"""Counts of images as blocks, drawn into memory or into a set; and what `gangda sample` and `augment` give back."""
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gangda.data.images import IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
-from gangda.data.sample_set import SetWriter
+from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, set_being_written
 from gangda.report.filter_figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
-from gangda.sampling.sample_statistics import SampleStatistics
+from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
 from gangda.sampling.sampler import Sampler
 from gangda.zoo.draw import BLOCK
 
@@ -69,8 +73,49 @@ def write_samples(
         writer.write(images, int(first[label]) + block * BLOCK)
         done += count
         reporter.step("sampling", done, total, f"{done / (time.perf_counter() - start):,.0f} images/s")
-    writer.sorting = statistics.label_counts(len(first))
-    writer.filtering = statistics.filter_counts(len(first))
+    writer.sorting = table(statistics.labels, len(first))
+    writer.filtering = table(statistics.filters, len(first))
     writer.contact_sheet = kept_and_rejected(
         sampler.class_names, statistics.kept, statistics.rejected, statistics.reasons
     )
+
+
+@contextlib.contextmanager
+def timed_set(out: Path, header: SetHeader) -> Iterator[SetWriter]:
+    """See `set_being_written`; the time that it took is the set's cost."""
+    start = time.perf_counter()
+    with set_being_written(out, header) as writer:
+        yield writer
+        seconds = time.perf_counter() - start
+        writer.cost = {"seconds": round(seconds, 3), "images_per_second": round(writer.count / seconds, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetResult:
+    """A set, or one shard of it, in the folder `out`.
+
+    Attributes:
+        index: as it was written; in a dry run, as far as it is known before.
+        dry_run, reprinted: nothing was written; the set was there already.
+    """
+
+    out: Path
+    index: SetIndex
+    dry_run: bool = False
+    reprinted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        index = self.index
+        return {
+            "out": str(self.out),
+            "format": index.format,
+            "image_shape": list(index.image_shape),
+            "provenance": index.provenance,
+            "sorting": label_shares(index.sorting, index.class_names),
+            "filtering": filter_shares(index.filtering, index.class_names),
+            "contact_sheet": str(contact_sheet(self.out, index)) if index.filtering else None,
+            "cost": dict(index.cost),
+            "dry_run": self.dry_run,
+            "reprinted": self.reprinted,
+        }

@@ -120,7 +120,7 @@ def test_images_of_a_set_are_not_blended() -> None:
 
 def provenance_of(transforms: TransformConfig) -> dict[str, Any]:
     made = make(method="traditional", ratio=0.1, transforms=transforms, dry_run=True)
-    shown: dict[str, Any] = made.header.provenance["transforms"]
+    shown: dict[str, Any] = made.index.provenance["transforms"]
     return shown
 
 
@@ -257,6 +257,6 @@ def test_the_source_is_recorded_so_that_it_is_found_from_anywhere(
     source = load_source(DataConfig(source=str(relative.out)))
     assert source.test is not None
     assert len(source.test) == 8
-    assert relative.header.data == absolute.header.data
-    asked_as_typed = make(DataConfig(source="../own.npz"), method="traditional", dry_run=True).header.key
-    assert asked_as_typed != relative.header.key, "the key is made of what was typed"
+    assert relative.index.data == absolute.index.data
+    asked_as_typed = make(DataConfig(source="../own.npz"), method="traditional", dry_run=True).index.key
+    assert asked_as_typed != relative.index.key, "the key is made of what was typed"

@@ -97,7 +97,7 @@ def test_where_nothing_helps_it_is_said_and_nothing_is_made(
     images = read_set(result.out).images
     assert (images.origin == REAL).all()
     assert len(images) == len(load_splits(DATA, 0).train)
-    assert result.filtering == {}
+    assert result.index.filtering == {}
 
 
 def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,10 +203,10 @@ def test_more_is_made_of_classes_that_are_recalled_worse(
 def test_where_the_judge_works_is_part_of_the_set(make_run: Any) -> None:
     """Without a generator too: another number format can choose otherwise."""
     result = make(None, method="traditional", ratio=(0.0, 1.0), dry_run=True)
-    judge = result.header.provenance["judge"]
+    judge = result.index.provenance["judge"]
     assert (judge["device"], judge["precision"], judge["threads"]) == ("cpu", "fp32", 1)
     fixed = make(None, method="traditional", ratio=1.0, dry_run=True)
-    assert "judge" not in fixed.header.provenance, "nobody judges, and the set keeps the key it had"
+    assert "judge" not in fixed.index.provenance, "nobody judges, and the set keeps the key it had"
 
 
 def test_images_that_the_generator_was_trained_on_choose_nothing(make_run: Any) -> None:

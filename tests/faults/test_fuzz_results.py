@@ -150,19 +150,19 @@ def test_plan_of_an_experiment_over_settings(tmp_path, depth):
 def test_a_cached_ensemble(tmp_path, depth, context, blobs):
     folder = tmp_path / "sorter"
     fitted = fit_classifier(blobs, TINY, seed=0, context=context)
-    fresh = ClassifierEnsemble((fitted,), {"agreement": 0.5})
+    fresh = ClassifierEnsemble((fitted,), 0.5)
 
     def asked(fit):
-        return cached_ensemble(folder, ("first",), TINY, context, fit, SILENT, shares={"agreement": float})
+        return cached_ensemble(folder, ("first",), "agreement", TINY, context, fit, SILENT)
 
     asked(lambda: fresh)
     path = folder / "sorter.json"
-    good, again = path.read_bytes(), ClassifierEnsemble((fitted,), {"agreement": 0.25})
+    good, again = path.read_bytes(), ClassifierEnsemble((fitted,), 0.25)
 
     def check(data):
         write(path, data)
         panel = asked(lambda: again)
-        assert panel is again or panel.about == fresh.about
+        assert panel is again or panel.share == fresh.share
         assert panel.members[0].fingerprint == fitted.fingerprint
 
     check(good)

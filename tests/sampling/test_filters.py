@@ -11,7 +11,7 @@ from gangda.errors import RunError, UsageError
 from gangda.sampling.build import check_request
 from gangda.sampling.filters import in_order, is_circular
 from gangda.sampling.filters.base import Filter, Predicate, Reasons
-from gangda.sampling.sample_statistics import EXAMPLES, SampleStatistics, filter_shares
+from gangda.sampling.sample_statistics import EXAMPLES, SampleStatistics, filter_shares, table
 from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import Model, ModelCard
 from gangda.zoo.base import Generator
@@ -31,7 +31,7 @@ class Noise(Sampler):
             rng = np.random.default_rng([label, block, number])
             pixels = rng.integers(0, 256, (self.size, 1, 1, 1), dtype=np.uint8)
             if statistics is not None:
-                statistics.count_labels(label, np.full(4, self.size))
+                statistics.labels[label].update(drawn=self.size)
             yield SampleBatch(pixels, np.arange(self.size) % 2)
 
 
@@ -73,7 +73,7 @@ def test_blocks_are_filled_with_what_all_filters_keep_and_all_is_counted() -> No
     assert counts["drawn"] % BLOCK == 0
     assert counts["kept"] / counts["drawn"] == pytest.approx(0.25, abs=0.05)
     assert counts["a"] / counts["drawn"] == pytest.approx(0.5, abs=0.06)
-    assert (statistics.labels[1] == counts["drawn"]).all(), "labels are counted as without filters"
+    assert statistics.labels[1] == {"drawn": counts["drawn"]}, "labels are counted as without filters"
     assert len(statistics.rejected[1]) == len(statistics.reasons[1]) == EXAMPLES
     for image, reason in zip(statistics.rejected[1][:, 0, 0, 0], statistics.reasons[1], strict=True):
         assert reason == ("dark" if image < 128 else "bright")
@@ -106,10 +106,10 @@ def test_too_few_are_told_with_class_share_and_filters() -> None:
 
 def test_what_filters_did_to_a_set() -> None:
     statistics, sampler = SampleStatistics(), filtered()
-    assert statistics.filter_counts(2) == {}
+    assert table(statistics.filters, 2) == {}
     for block in range(2):
         sampler.draw(1, block, BLOCK, statistics)
-    counts = statistics.filter_counts(2)
+    counts = table(statistics.filters, 2)
     assert list(counts) == ["drawn", "kept", "a", "b"]
     assert counts["drawn"][0] == 0
     assert counts["drawn"][1] == sum(counts[name][1] for name in ("kept", "a", "b"))

@@ -13,7 +13,7 @@ from gangda.errors import RunError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.sampling.build import make_sampler
 from gangda.sampling.pseudo_labels import PseudoLabeler
-from gangda.sampling.sample_statistics import SampleStatistics, label_shares
+from gangda.sampling.sample_statistics import SampleStatistics, label_shares, table
 from gangda.sampling.sampler import Sampler
 from gangda.sampling.writing import blocks_of, draw_images
 from gangda.training.saved_model import Model, ModelCard
@@ -80,13 +80,13 @@ def test_labelled_images_are_of_the_class_and_counted() -> None:
     batch = labelled().draw(1, 0, BLOCK, statistics)
     assert batch.pixels.shape == (BLOCK, 8, 8, 1)
     assert (batch.pixels >= 128).all()
-    drawn, chosen, accepted, agreed = statistics.labels[1].tolist()
+    drawn, chosen, accepted, agreed = statistics.labels[1].values()
     assert drawn % BLOCK == 0
     assert drawn >= chosen == accepted == agreed >= BLOCK
     assert chosen / drawn == pytest.approx(0.5, abs=0.1)
     labelled().draw(1, 1, BLOCK, statistics)
-    assert statistics.label_counts(3)["drawn"][0] == 0
-    assert statistics.label_counts(3)["drawn"][1] > drawn
+    assert table(statistics.labels, 3)["drawn"][0] == 0
+    assert table(statistics.labels, 3)["drawn"][1] > drawn
 
 
 def test_confidence_is_recorded_and_obeyed() -> None:
@@ -95,7 +95,7 @@ def test_confidence_is_recorded_and_obeyed() -> None:
     assert batch.confidence is not None
     assert (batch.confidence >= 0.8).all()
     assert np.allclose(batch.confidence, batch.pixels[:, 0, 0, 0] / 255)
-    assert statistics.labels[1][1] > statistics.labels[1][2]
+    assert statistics.labels[1]["chosen"] > statistics.labels[1]["accepted"]
 
 
 def test_fewer_images_are_the_first_of_the_block() -> None:
@@ -109,8 +109,8 @@ def test_fewer_images_are_the_first_of_the_block() -> None:
 def test_the_verifier_is_counted_apart() -> None:
     statistics = SampleStatistics()
     labelled(agrees=False).draw(0, 0, 10, statistics)
-    assert statistics.labels[0][2] > 0
-    assert statistics.labels[0][3] == 0
+    assert statistics.labels[0]["accepted"] > 0
+    assert statistics.labels[0]["agreed"] == 0
 
 
 def test_a_class_that_never_comes_is_named_with_its_share() -> None:

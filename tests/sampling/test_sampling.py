@@ -33,13 +33,13 @@ def test_counts_are_exact_and_any_number_of_shards_gives_the_same(make_run: Any,
     config = ask(counts="3=130,#7=257,0=1", format=name)
     whole = sample(run, config, RUNTIME, Path("whole"))
     images = read_set(whole.out).images
-    assert images.counts().tolist() == [1, 0, 0, 130, 0, 0, 0, 257, 0, 0] == list(whole.counts)
+    assert images.counts().tolist() == [1, 0, 0, 130, 0, 0, 0, 257, 0, 0] == list(whole.index.counts)
     sums = np.zeros(10, dtype=np.int64)
     for i in (2, 3, 1):
         part = sample(run, replace(config, shard=f"{i}/3"), RUNTIME, Path("parts"))
-        sums += part.counts
+        sums += part.index.counts
     united = read_set(Path("parts")).images
-    assert sums.tolist() == list(whole.counts)
+    assert sums.tolist() == list(whole.index.counts)
     assert np.array_equal(united.pixels, images.pixels)
     assert np.array_equal(united.labels, images.labels)
     for name in ("parent", "generator", "confidence"):

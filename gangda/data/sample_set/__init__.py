@@ -120,7 +120,7 @@ class SetWriter:
 
     def finish(self) -> None:
         """Close the files and write the index."""
-        index = SetIndex(
+        self.index = SetIndex(
             **vars(self._header),
             counts=tuple(self._counts.tolist()),
             files=self._writer.close(),
@@ -128,7 +128,7 @@ class SetWriter:
             filtering=self.filtering,
             cost=self.cost,
         )
-        write_json(self._folder / index.index_name, asdict(index))
+        write_json(self._folder / self.index.index_name, asdict(self.index))
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:

@@ -43,7 +43,7 @@ class Agreement:
 
     members: tuple[FittedClassifier, ...]
     threshold: float
-    real_kept: float
+    real_kept: float | None
 
     @staticmethod
     def check(target: FilterTarget) -> None:
@@ -63,27 +63,18 @@ class Agreement:
     @staticmethod
     def build(filter_context: FilterContext) -> "Agreement":
         """Train the classifiers, or take those that the run folder keeps."""
-        config = ClassifierConfig()
+        home, config, reporter = filter_context.home, ClassifierConfig(), filter_context.reporter
 
         def fit() -> ClassifierEnsemble:
-            filter_context.reporter.line(f"training {FOLDS} classifiers that filter the samples")
+            reporter.line(f"training {FOLDS} classifiers that filter the samples")
             return _fit(filter_context, config)
 
-        if filter_context.home is None:
-            ensemble = fit()
+        if home is None:
+            found = fit()
         else:
-            ensemble = cached_ensemble(
-                filter_context.home / FOLDER,
-                ROLES,
-                config,
-                filter_context.context,
-                fit,
-                filter_context.reporter,
-                shares={"real_kept": float},
-            )
-        return Agreement(
-            ensemble.members, threshold_of(len(ensemble.members[0].class_names)), ensemble.about["real_kept"]
-        )
+            context = filter_context.context
+            found = cached_ensemble(home / FOLDER, ROLES, "real_kept", config, context, fit, reporter)
+        return Agreement(found.members, threshold_of(len(found.members[0].class_names)), found.share)
 
     def predicate(self, label: int, block: int) -> Predicate:
         """See `Filter.predicate`: the reason is the likeliest class of a rejected sample."""
@@ -158,7 +149,7 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
         members.append(member)
     if len(validation):
         passed = _passes(members, validation, threshold)
-    return ClassifierEnsemble(tuple(members), {"real_kept": float(passed.mean())})
+    return ClassifierEnsemble(tuple(members), float(passed.mean()))
 
 
 def _passes(

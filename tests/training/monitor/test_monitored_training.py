@@ -80,11 +80,11 @@ def test_best_and_last_are_kept_apart(tmp_path, monkeypatch):
     for name in ("best", "last"):
         options = SampleConfig(per_class=2, format="npz", checkpoint=name)
         made = sample(run, options, config().runtime, tmp_path / name)
-        assert (made.header.provenance["checkpoint"], made.header.provenance["steps"]) == (
+        assert (made.index.provenance["checkpoint"], made.index.provenance["steps"]) == (
             name,
             {"best": 4, "last": 6}[name],
         )
-        weights_of.add(made.header.provenance["weights"])
+        weights_of.add(made.index.provenance["weights"])
     assert len(weights_of) == 2
 
 
