@@ -38,13 +38,13 @@ class AugmentResult(SetResult):
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""
         rows = self.plan.as_dict(self.index.class_names)
-        for row, generated, traditional in zip(
-            rows, self.generated.tolist(), self.traditional.tolist(), strict=True
-        ):
-            row |= {"generated": generated, "traditional": traditional}
+        made = zip(self.generated.tolist(), self.traditional.tolist(), strict=True)
         return {
             **super().as_dict(),
-            "plan": rows,
+            "plan": [
+                {**row, "generated": generated, "traditional": traditional}
+                for row, (generated, traditional) in zip(rows, made, strict=True)
+            ],
             "run": None if self.run is None else str(self.run),
             "chosen": self.index.provenance.get("chosen"),
         }

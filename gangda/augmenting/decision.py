@@ -1,4 +1,4 @@
-"""What an augmented set is made of: as asked, or, where that is left open, as the validation images say.
+"""What an augmented set is made of: as asked, or, where that is left open, what is best on validation images.
 
 A candidate is evaluated by a classifier trained, with the same seed and the same number of steps, on the very images
 that the set would hold. The validation images are of the subset that the generator was trained on, and it was trained

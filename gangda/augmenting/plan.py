@@ -1,5 +1,6 @@
 """How many synthetic images each class gets. A ratio is synthetic images per real image; counts round up."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,11 +34,9 @@ class AugmentPlan:
 
     def as_dict(self, class_names: Sequence[str]) -> list[dict[str, Any]]:
         """One plain row per class, for tables and JSON."""
-        columns = zip(class_names, self.have, self.want, self.make, self.keep, strict=True)
-        return [
-            {"class": name, "have": int(have), "want": int(want), "make": int(make), "keep": int(keep)}
-            for name, have, want, make, keep in columns
-        ]
+        columns = {name: getattr(self, name).tolist() for name in ("have", "want", "make", "keep")}
+        rows = zip(class_names, *columns.values(), strict=True)
+        return [dict(zip(("class", *columns), row, strict=True)) for row in rows]
 
 
 def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:
@@ -176,9 +175,7 @@ def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
     return np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
 
 
-def read_ratios(
-    items: Sequence[str], class_names: Sequence[str], largest: float = math.inf
-) -> dict[int, float]:
+def read_ratios(items: Sequence[str], class_names: Sequence[str], largest: float) -> dict[int, float]:
     """`NAME=R` and `#i=R` items as label -> ratio.
 
     Raises:
@@ -187,10 +184,9 @@ def read_ratios(
     ratios: dict[int, float] = {}
     for item in items:
         label, text = read_assignment(item, class_names, "--ratio-for")
-        try:
+        ratio = math.nan
+        with contextlib.suppress(ValueError):
             ratio = float(text)
-        except ValueError:
-            ratio = math.nan
         if not 0 <= ratio <= largest or math.isinf(ratio):
             bounds = "at least 0" if math.isinf(largest) else f"between 0 and {largest:g}"
             raise UsageError(f"--ratio-for {item}: the ratio must be a number {bounds}")

@@ -40,12 +40,9 @@ REAL_ONLY = Candidate(0.0)
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What the validation images say of a candidate.
+    """A candidate's evaluation on validation images, and the score that is compared, in [0, 1].
 
-    Attributes:
-        evaluation: of a classifier trained on the candidate's images; None where there is none.
-        score: the figure that is compared, in [0, 1]; None without an evaluation.
-        reason: why a candidate whose filter lets too few images pass has none.
+    Both are None without validation images, and where a filter lets too few images pass: `reason` says so.
     """
 
     candidate: Candidate
@@ -60,15 +57,12 @@ def select(
     score_by: str,
     names: Sequence[str],
 ) -> tuple[Trial, list[Trial]]:
-    """The best of the candidates, and the trials of all: the highest score, the first of equal ones.
+    """The best of the candidates, and the trials of all: the highest score; of equal ones, or without any, the first.
 
-    The candidates of `grid` begin with the fewest images: of equally good ways, that one is taken. If none has a score,
-    the first is taken.
+    The candidates of `grid` begin with the fewest images.
 
     Args:
-        candidates: what there is to choose from.
         evaluate: trains a classifier on a candidate's images and evaluates it on the validation images, if any.
-        score_by: the figure that is compared, see `FIGURES`.
         names: of the filters, as typed.
 
     Raises:
@@ -105,14 +99,10 @@ def recognised(evaluation: Evaluation) -> tuple[list[int], list[int]]:
 def filter_choices(names: Sequence[str], check: Callable[[str], None]) -> tuple[Filters, ...]:
     """What `--filter` leaves to choose from: one choice, or with `auto` no filter and each one alone.
 
-    Filters named beside `auto` are the ones to choose from; without any, all that can be used on the generator at hand.
-
-    Args:
-        names: as typed.
-        check: raises `UsageError` for a filter that cannot be used on it.
+    Filters named beside `auto` are the ones to choose from; without any, all that can be used on the generator.
 
     Raises:
-        UsageError: such a filter was named.
+        UsageError: by `check`: a filter was named that cannot be used on the generator.
     """
     named = in_order(names)
     for name in named:
@@ -147,14 +137,9 @@ def same_steps(config: ClassifierConfig, real: int) -> ClassifierConfig:
 def training_set(
     real: LabelledImages, generated: LabelledImages | None, plan: AugmentPlan, seed: int
 ) -> LabelledImages:
-    """The real images that stay and the first generated ones of each class.
+    """The real images that stay, drawn by seed, and the first generated ones of each class, as many as planned.
 
-    Args:
-        real: the training subset.
-        generated: enough of each class; None where the plan makes none.
-        plan: which of the real ones are kept (`keep`, drawn by seed where fewer than there are), and how many images
-            are added.
-        seed: of the subset.
+    `generated` holds enough of each class, or is None where the plan makes none.
     """
     kept = real if (plan.keep == plan.have).all() else real.take(kept_rows(real.labels, plan.keep, seed))
     if generated is None or not plan.make.any():

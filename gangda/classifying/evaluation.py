@@ -36,25 +36,16 @@ class Evaluation:
     seed: int = 0
     train_accuracy: float | None = None
 
-    @property
-    def n_test(self) -> int:
-        """N, the images evaluated."""
-        return len(self.correct)
-
-    @property
-    def gap(self) -> float | None:
-        """Train accuracy less test accuracy, where the former was measured."""
-        return None if self.train_accuracy is None else self.train_accuracy - self.accuracy
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: no NaN (None instead), and `correct` as a string of 0 and 1."""
+        gap = None if self.train_accuracy is None else self.train_accuracy - self.accuracy
         return {
             **asdict(self),
             "recall": [None if np.isnan(value) else float(value) for value in self.recall],
             "confusion": self.confusion.tolist(),
             "correct": "".join("1" if right else "0" for right in self.correct),
-            "n_test": self.n_test,
-            "train_test_gap": self.gap,
+            "n_test": len(self.correct),
+            "train_test_gap": gap,
         }
 
 

@@ -1,8 +1,7 @@
 """Train a classifier on labelled images, and evaluate it."""
 
-import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -61,7 +60,9 @@ def fit_classifier(
         transform = trivial_augment
     if transforms is not None and transforms.mixup:
         rule = replace(rule, mixup=transforms.mixup)
-    with _own_global_stream(context, seed):
+    # Inside, torch's global stream (initialisation, dropout) is this fit's own; afterwards it is as before.
+    with torch.random.fork_rng(devices=[context.device] if context.device.type == "cuda" else []):
+        torch.manual_seed(seed_for(seed, "classifier", "init"))
         network = build_classifier(config.classifier, train.num_classes, train.image_shape)
         context = context_for(network, context)
         place(network, context).train()
@@ -155,15 +156,6 @@ def _loss(logits: Tensor, target: Tensor, weight: Tensor | None, shift: Tensor |
     if weight is None:
         return nn.functional.cross_entropy(logits, target)
     return (nn.functional.cross_entropy(logits, target, reduction="none") * weight).mean()
-
-
-@contextlib.contextmanager
-def _own_global_stream(context: DeviceContext, seed: int) -> Iterator[None]:
-    """Inside, torch's global stream (initialisation, dropout) is this fit's own; afterwards as it was."""
-    devices = [context.device] if context.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed_for(seed, "classifier", "init"))
-        yield
 
 
 def _check_train(train: LabelledImages) -> None:

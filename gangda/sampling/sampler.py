@@ -25,12 +25,10 @@ class Sampler:
 
     Image j of a block depends on (seed, class, block) alone, not on how many are drawn: blocks of `BLOCK` images are
     drawn, of which the labeler and the filters take some, until one is full. Filters are fitted before the first image,
-    and what they remember they forget at a block's end.
+    and keep no state beyond a block.
 
     Attributes:
         generator: on the device of `context`.
-        class_names: of the generator's classes.
-        options: of the sampler; the generator must understand those that are given.
         which: the one generator of an ensemble that draws; None for all.
         labeler: puts images into classes, for a generator that does not know them; None for others.
         min_confidence: the labeler's least confidence, in [0, 1].
@@ -158,10 +156,5 @@ def _passing(
 
 
 def _join(parts: Sequence[SampleBatch]) -> SampleBatch:
-    """All images, one after the other."""
-
-    def column(name: str) -> Any:
-        columns = [getattr(part, name) for part in parts]
-        return None if columns[0] is None else np.concatenate(columns)
-
-    return SampleBatch(column("pixels"), column("generator"), column("parent"), column("confidence"))
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return SampleBatch(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]

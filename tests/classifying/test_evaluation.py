@@ -20,7 +20,7 @@ def test_agrees_with_scikit_learn() -> None:
     assert ours.macro_f1 == pytest.approx(metrics.f1_score(true, answer, average="macro"))
     assert ours.recall == pytest.approx(metrics.recall_score(true, answer, average=None))
     assert np.array_equal(ours.correct, true == answer)
-    assert ours.n_test == 500
+    assert ours.as_dict()["n_test"] == 500
 
 
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")

@@ -52,7 +52,7 @@ def test_it_learns_and_is_judged(context: DeviceContext) -> None:
     assert judged.accuracy > 0.95
     assert judged.train_accuracy is not None
     assert judged.train_accuracy > 0.97
-    assert (judged.n_train, judged.n_test, judged.steps, judged.seed) == (200, 100, 150, 0)
+    assert (judged.n_train, len(judged.correct), judged.steps, judged.seed) == (200, 100, 150, 0)
     assert steps == [100, 150]
     assert fitted.features(test.pixels).shape == (100, 84)
     assert fitted.logits(test.pixels[:0]).shape == (0, 2)

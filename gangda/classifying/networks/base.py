@@ -1,5 +1,7 @@
 """What LeNet and the residual network share."""
 
+import abc
+
 from torch import Tensor, nn
 
 from gangda.errors import UsageError
@@ -7,7 +9,7 @@ from gangda.errors import UsageError
 SMALLEST, LARGEST = 8, 64
 
 
-class FeatureNetwork(nn.Module):
+class FeatureNetwork(nn.Module, abc.ABC):
     """A network whose linear layer `output` follows its `features`, for square images of 8 to 64 pixels.
 
     Initialised from torch's global stream.
@@ -26,9 +28,9 @@ class FeatureNetwork(nn.Module):
                 "set --image-size"
             )
 
+    @abc.abstractmethod
     def features(self, x: Tensor) -> Tensor:
         """Activations before the output layer: (B, C, H, W) in [-1, 1] -> (B, F), not negative."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Class logits: (B, C, H, W) in [-1, 1] -> (B, K)."""

@@ -14,6 +14,13 @@ from gangda.errors import UsageError
 Build = Callable[[int, int, int], nn.Module]
 
 
+def _refusal(name: str, reason: str, error: Exception | None = None) -> UsageError:
+    """Why a classifier cannot be used, with kind and first line of an error."""
+    if error is not None:
+        reason += f": {type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+    return UsageError(f"--classifier {name}: {reason}")
+
+
 def find(name: str) -> Build:
     """The callable behind "module:callable"; modules of the current directory can be imported too.
 
@@ -26,24 +33,20 @@ def find(name: str) -> Build:
     """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
-        raise UsageError(f"--classifier {name}: give module:callable, as in my_networks:build")
+        raise _refusal(name, "give module:callable, as in my_networks:build")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         build = getattr(importlib.import_module(module_name), attribute)
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"--classifier {name}: no module '{error.name}' here or among the installed ones"
-        ) from None
+        raise _refusal(name, f"no module '{error.name}' here or among the installed ones") from None
     except AttributeError:
-        raise UsageError(f"--classifier {name}: module {module_name} has no '{attribute}'") from None
+        raise _refusal(name, f"module {module_name} has no '{attribute}'") from None
     except Exception as error:
-        raise UsageError(f"--classifier {name}: importing it failed: {_short(error)}") from error
+        raise _refusal(name, "importing it failed", error) from error
     if not callable(build):
-        raise UsageError(
-            f"--classifier {name}: must be callable(num_classes, channels, size), not {type(build).__name__}"
-        )
+        raise _refusal(name, f"must be callable(num_classes, channels, size), not {type(build).__name__}")
     found: Build = build
     return found
 
@@ -51,45 +54,30 @@ def find(name: str) -> Build:
 def build(name: str, num_classes: int, channels: int, size: int) -> nn.Module:
     """The user's network, tried on a batch of two blank images.
 
+    It is tried in eval mode, so that batch statistics and dropout streams stay as they were.
+
     Raises:
         UsageError: it fails, is no module, or answers with another shape.
     """
-    maker = find(name)
+    maker, shape = find(name), (2, channels, size, size)
     try:
         network = maker(num_classes, channels, size)
     except Exception as error:
-        raise UsageError(
-            f"--classifier {name}: {name}({num_classes}, {channels}, {size}) failed: {_short(error)}"
-        ) from error
+        raise _refusal(name, f"{name}({num_classes}, {channels}, {size}) failed", error) from error
     if not isinstance(network, nn.Module):
-        raise UsageError(f"--classifier {name}: must return a torch.nn.Module, not {type(network).__name__}")
+        raise _refusal(name, f"must return a torch.nn.Module, not {type(network).__name__}")
     if not any(parameter.requires_grad for parameter in network.parameters()):
-        raise UsageError(f"--classifier {name}: the network has no parameters to train")
-    _try(name, network, num_classes, channels, size)
-    return network
-
-
-def _try(name: str, network: nn.Module, num_classes: int, channels: int, size: int) -> None:
-    """One forward pass in eval mode, so that batch statistics and dropout streams stay as they were."""
+        raise _refusal(name, "the network has no parameters to train")
     network.eval()
     try:
         with torch.inference_mode():
-            logits = network(torch.zeros(2, channels, size, size))
+            logits = network(torch.zeros(shape))
     except Exception as error:
-        shape = f"(2, {channels}, {size}, {size})"
-        raise UsageError(f"--classifier {name}: fails on images of shape {shape}: {_short(error)}") from error
-    finally:
-        network.train()
+        raise _refusal(name, f"fails on images of shape {shape}", error) from error
     if not isinstance(logits, torch.Tensor) or tuple(logits.shape) != (2, num_classes):
-        shape = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise UsageError(
-            f"--classifier {name}: must answer logits of shape (B, {num_classes}), gave {shape} for B = 2"
-        )
-
-
-def _short(error: Exception) -> str:
-    """First line of an error, with its kind."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:120]}"
+        gave = f"shape {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise _refusal(name, f"must answer logits of shape (B, {num_classes}), gave {gave} for B = 2")
+    return network.train()
 
 
 def code_of(name: str) -> str:

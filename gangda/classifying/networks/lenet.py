@@ -39,6 +39,6 @@ class LeNet(FeatureNetwork):
         self.output = nn.Linear(FEATURES, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Activations before the output layer: (B, C, H, W) in [-1, 1] -> (B, 84), not negative."""
+        """See `FeatureNetwork.features`; F = 84."""
         hidden: Tensor = self.hidden(self.convolutions(x))
         return hidden

@@ -51,5 +51,5 @@ class ResNet(FeatureNetwork):
         self.output = nn.Linear(FEATURES, num_classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Mean activations before the output layer: (B, C, H, W) in [-1, 1] -> (B, 128), not negative."""
+        """See `FeatureNetwork.features`; F = 128, means over the plane."""
         return torch.relu(self.norm(self.blocks(self.stem(x)))).mean((2, 3))

@@ -1,8 +1,4 @@
-"""What a filter is, and what it may know.
-
-A filter is one file with a class that has the methods of `FilterClass` and `Filter`, and one line of
-`catalog.FILTERS`.
-"""
+"""What a filter is: a class with the methods of `FilterClass` and `Filter`, and one line of `catalog.FILTERS`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,14 +23,10 @@ class FilterContext:
     """What a filter may go by: never a test image.
 
     Attributes:
-        model: the generator's; its folder may hold the discriminator.
         attempts: (label, block) -> the samples of a class before any filter, attempt by attempt.
-        images: gives the training images, and the validation images of the same subset, that may be learned from.
-        seed: of the samples.
-        fit_seed: of what the filter trains itself.
-        context: where it runs.
+        images: gives the training images, and the validation images of the same subset.
+        seed, fit_seed: of the samples, and of what the filter trains itself.
         home: run folder in which what was trained is kept for the next time; None keeps nothing.
-        reporter: of progress.
     """
 
     model: Model

@@ -48,10 +48,8 @@ class DiscriminatorRejection:
 
     Attributes:
         log_odds: of uint8 (n, H, W, C) images of a class: float64 (n,).
-        attempts: where the samples of the burn-in come from, see `FilterContext.attempts`.
-        seed: of the chances.
+        attempts: the samples of the burn-in, see `FilterContext.attempts`.
         percentile: 0 to 100; None for gamma = 0.
-        run: named in messages.
     """
 
     log_odds: Callable[[UInt8Array, int], FloatArray]
@@ -77,13 +75,11 @@ class DiscriminatorRejection:
     @staticmethod
     def build(filter_context: FilterContext) -> "DiscriminatorRejection":
         """Load the run's discriminator."""
-        card = filter_context.model.card
-        network = place(load_network(filter_context.model, "discriminator"), filter_context.context)
-        to_odds = LOG_ODDS[architectures.spec_class(card.arch).method]
-        log_odds = functools.partial(_score, network, to_odds, filter_context.context)
-        return DiscriminatorRejection(
-            log_odds, filter_context.attempts, filter_context.seed, run=filter_context.model.named
-        )
+        model, context = filter_context.model, filter_context.context
+        network = place(load_network(model, "discriminator"), context)
+        to_odds = LOG_ODDS[architectures.spec_class(model.card.arch).method]
+        log_odds = functools.partial(_score, network, to_odds, context)
+        return DiscriminatorRejection(log_odds, filter_context.attempts, filter_context.seed, run=model.named)
 
     def predicate(self, label: int, block: int) -> Predicate:
         """See `Filter.predicate`."""
