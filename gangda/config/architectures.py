@@ -62,11 +62,10 @@ class ArchSpec(Checked):
 
 @dataclass(frozen=True)
 class NetSpec(ArchSpec):
-    """Options of any pair of networks; those of layers are applied by `zoo/layers/options.py`."""
+    """Options that change the layers of any pair of networks; applied by `zoo/layers/options.py`."""
 
     batch_norm: ClassVar[bool] = True  # whether the generator has batch norm to replace
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     spectral_norm: bool = option(
         False, "spectral norm in the discriminator (sagan, biggan: in both networks)"
     )
@@ -93,6 +92,7 @@ class GanSpec(NetSpec):
     batch_norm = False
     recipe = RADFORD_RECIPE
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(1200, "units of each hidden layer of the generator", minimum=1)
     dropout: float = option(0.5, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
@@ -103,6 +103,7 @@ class DcganSpec(NetSpec):
 
     recipe = RADFORD_RECIPE
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(64, "channels of the layer next to the image, in both networks", minimum=4)
 
 

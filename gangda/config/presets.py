@@ -32,6 +32,7 @@ class FiveByFiveSpec(NetSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     first_width: int | None = option(
         None,
         "channels of the generator's 7x7 layer and of the discriminator's first layer; "
@@ -67,6 +68,8 @@ class SaganBatchnormSpec(NetSpec):
     size_range = (8, 32)
     recipe = TUTORIAL_RECIPE
 
+    latent_dim: int = option(100, "size of z", minimum=1)
+
 
 @dataclass(frozen=True)
 class GanMlpSpec(NetSpec):
@@ -74,6 +77,7 @@ class GanMlpSpec(NetSpec):
 
     recipe = TUTORIAL_RECIPE
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(
         128, "units of the generator's first layer; the next three have 2, 4, 8 times as many", minimum=4
     )
@@ -87,6 +91,7 @@ class CganSpec(NetSpec):
     batch_norm = False
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 100}
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     dropout: float = option(0.5, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
 
@@ -96,6 +101,7 @@ class UpsampleSpec(NetSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 32, "lr": 2e-3}
 
+    latent_dim: int = option(100, "size of z", minimum=1)
     width_factor: int = option(1, "multiplier of the channels of all convolutions", minimum=1, maximum=8)
     d_depth: int = option(1, "discriminator convolutions at each resolution", minimum=1, maximum=8)
 
