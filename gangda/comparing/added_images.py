@@ -230,10 +230,9 @@ def _as_they_come(added: AddedImages, sampler: Sampler, labeler: PseudoLabeler) 
 
 Source = Callable[[AddedImages, str, Filters], LabelledImages]
 
-# By what `Arm.added` says: images from the cell, the generator's key, and filters. A test holds the two together.
+# By `Arm.source`: images from the cell, the generator's key, and filters. A test holds the two together.
 SOURCES: Mapping[str, Source] = {
     "generator": _samples,
-    "generator only": lambda added, key, filters: added.of("generator", key, filters),
     "leaked": _samples,
     "permuted labels": lambda added, key, _: controls.next_label(
         added.exactly(key, added.filters, np.roll(added.wanted, -1))
@@ -244,5 +243,4 @@ SOURCES: Mapping[str, Source] = {
     "copies": lambda added, *_: controls.copies(added.splits.train, added.wanted_otherwise),
     "shuffled": lambda added, *_: controls.shuffled(added.of("copies"), added.cell.seed),
     "held back": lambda added, *_: controls.held_back(added.plan.config, added.splits, added.cell.seed),
-    "held back only": lambda added, *_: added.of("held back"),
 }

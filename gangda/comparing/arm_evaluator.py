@@ -172,7 +172,15 @@ class ArmEvaluator:
         """Arms that train on the same in the same way share a classifier: where nothing is added, with real ones."""
         key: tuple[Any, ...] = (arm.rule,)
         if self._adds(arm, candidate):
-            key = (arm.rule, candidate.ratio, arm.added, arch, candidate.filters, arm.by_recall)
+            key = (
+                arm.rule,
+                candidate.ratio,
+                arm.source,
+                arm.replaces,
+                arch,
+                candidate.filters,
+                arm.by_recall,
+            )
         if key not in self._fitted:
             self._fitted[key] = self._train(arm, arch, candidate, self._classifier)
         return self._fitted[key]
@@ -237,7 +245,7 @@ class ArmEvaluator:
     def _images(self, arm: Arm, arch: str | None, candidate: Candidate) -> LabelledImages:
         real, filters = self._splits.train, candidate.filters
         if arm.replaces:
-            images = self._added.of(arm.added, arch, filters)
+            images = self._added.of(arm.source, arch, filters)
             return training_set(real, images, plan_of(AugmentConfig(replace=1.0), real), self._seed)
         if candidate.ratio is None or not self._adds(arm, candidate):
             return real
@@ -252,11 +260,11 @@ class ArmEvaluator:
             )
         if arm.by_recall:
             return training_set(real, self._added.exactly(arch, filters, plan.make), plan, self._seed)
-        return training_set(real, self._added.of(arm.added, arch, filters), plan, self._seed)
+        return training_set(real, self._added.of(arm.source, arch, filters), plan, self._seed)
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         """Error rates of the classes on validation images, under the arm's rule without added images."""
-        without = dataclasses.replace(arm, added="", by_recall=False)
+        without = dataclasses.replace(arm, added="", altered="", by_recall=False)
         real_only = evaluate(self._fit(without, None, REAL_ONLY).classifier, self._splits.validation)
         return error_rates(*recognised(real_only))
 

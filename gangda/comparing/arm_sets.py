@@ -17,7 +17,6 @@ from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
 
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
-CHOOSING = ("generator", "generator only", "leaked")  # added images that `--filter auto` chooses a filter for
 
 
 def plan_of(
@@ -126,7 +125,7 @@ def choices_of(
     Raises:
         UsageError: a filter was named that cannot judge the arm's generator.
     """
-    if arm.added not in CHOOSING:
+    if not arm.sampled or arm.altered:
         return (fixed_filters(config.compare),)
     made_by = arch or config.arch
     loss = getattr(train_config(config, made_by, config.runtime.seed).method, "loss", "")

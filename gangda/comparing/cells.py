@@ -83,7 +83,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         arm, arch = find(name)
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
-                added.of(arm.added, arch)  # the slowest part first, for an even progress bar
+                added.of(arm.source, arch)  # the slowest part first, for an even progress bar
     planned = planned_analyses(config)
     fits = sum(additions.fits for additions in planned.values())
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)

@@ -86,7 +86,7 @@ def _check_enough(
     config: ComparisonConfig, real: LabelledImages, whole: LabelledImages, rows: IntArray
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
-    for arm in (name for name in config.compare.arms if find(name)[0].added.startswith("held back")):
+    for arm in (name for name in config.compare.arms if find(name)[0].added == "held back"):
         if find(arm)[0].replaces:
             cause = "--per-class"
         elif config.compare.synthetic_passes > 1:
@@ -159,5 +159,4 @@ def _rng(seed: int, purpose: str) -> np.random.Generator:
 CHECKS: Mapping[str, Callable[[ComparisonConfig, DataSplits], object]] = {
     "smote": lambda *_: _smote_class(),
     "held back": _check_held_back,
-    "held back only": _check_held_back,
 }

@@ -59,7 +59,7 @@ def _added(added: AddedImages) -> tuple[ArmImages, ...]:
     sets: dict[int, LabelledImages] = {}
     for name in added.plan.config.compare.arms:
         arm, arch = find(name)
-        images = added.already_made(arm.added, arch)
+        images = added.already_made(arm.source, arch)
         if images is not None and images is not own:
             sets[id(images)] = images
             arms_of.setdefault(id(images), []).append(name)

@@ -56,7 +56,7 @@ def _check_arms(config: ComparisonConfig) -> None:
     """
     whole = config.data.per_class is None and config.data.class_counts is None
     for name in config.compare.arms:
-        if whole and find(name)[0].added.startswith("held back"):
+        if whole and find(name)[0].added == "held back":
             raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
         if (config.compare.replace or config.compare.balance) and find(name)[0].by_recall:
             raise UsageError(

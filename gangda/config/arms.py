@@ -48,9 +48,11 @@ class Arm:
     """What an arm trains on, and how.
 
     Attributes:
-        added: the source of the images beside the real ones; empty for none. "generator" is the cell's; others are
-            in `comparing/controls.py`.
+        added: the source of the images beside the real ones; empty for none. "generator" is the cell's, "leaked" one
+            trained on all of the source's training images; others are in `comparing/controls.py`.
         rule: how its classifier is trained.
+        altered: what is done to these images before they are added: another source, made of `added`.
+        replaces: whether they take the place of all real ones.
         expected: for arms whose outcome is known: how they must compare with `real`.
         by_recall: of the same total, more images are added of the classes with lower recall on the validation images,
             under the classifier of the same rule without added ones.
@@ -59,28 +61,26 @@ class Arm:
     summary: str
     added: str = ""
     rule: FitRule = FitRule()
+    altered: str = ""
+    replaces: bool = False
     expected: str = ""
     by_recall: bool = False
 
     @property
-    def replaces(self) -> bool:
-        """Whether the added images take the place of all real ones."""
-        return self.added in REPLACING
+    def source(self) -> str:
+        """The source of its added images, a key of `comparing.added_images.SOURCES`; empty for none."""
+        return self.altered or self.added
 
     @property
     def generated(self) -> bool:
-        """Whether it needs a trained generator."""
-        return self.added in GENERATED
+        """Whether it needs the cell's generator."""
+        return self.added == "generator"
 
     @property
     def sampled(self) -> bool:
-        """Whether its images come from any generator: the cell's, or one trained on too much."""
-        return self.generated or self.added == "leaked"
+        """Whether its images come from any generator: the cell's, or the leaky one."""
+        return self.added in ("generator", "leaked")
 
-
-# Added images that come from the cell's generator, as they are or damaged on purpose.
-GENERATED = ("generator", "generator only", "permuted labels", "wrong range", "wrong size")
-REPLACING = ("generator only", "held back only")  # in place of all real ones
 
 _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
 _BALANCED = replace(_TRADITIONAL, balanced=True)
@@ -120,15 +120,19 @@ ARMS: Mapping[str, Arm] = {
     "pretrained+traditional": Arm(
         "first generated images alone, then real alone, both with the transforms", "generator", _PRETRAINED
     ),
-    "generated-only": Arm("generated images in place of all real ones", "generator only"),
+    "generated-only": Arm("generated images in place of all real ones", "generator", replaces=True),
     "leaky": Arm("real + images of a generator trained on all of the source's training images", "leaked"),
-    "permuted-labels": Arm("real + generated images under wrong labels", "permuted labels"),
-    "wrong-range": Arm("real + generated images in half the value range", "wrong range"),
-    "wrong-size": Arm("real + generated images shrunk into a corner", "wrong size"),
+    "permuted-labels": Arm(
+        "real + generated images under wrong labels", "generator", altered="permuted labels"
+    ),
+    "wrong-range": Arm("real + generated images in half the value range", "generator", altered="wrong range"),
+    "wrong-size": Arm("real + generated images shrunk into a corner", "generator", altered="wrong size"),
     "copies": Arm("real + exact copies", "copies", expected="equal"),
-    "shuffled": Arm("real + copies under shuffled labels", "shuffled", expected="worse"),
+    "shuffled": Arm("real + copies under shuffled labels", "copies", altered="shuffled", expected="worse"),
     "held-back": Arm("real + other real images", "held back", expected="better"),
-    "other-real": Arm("other real images in place of the real ones", "held back only", expected="equal"),
+    "other-real": Arm(
+        "other real images in place of the real ones", "held back", replaces=True, expected="equal"
+    ),
     "held-back+traditional": Arm("the transforms on real + other real images", "held back", _TRADITIONAL),
 }
 

@@ -10,7 +10,7 @@ import re
 import reprlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
@@ -78,15 +78,20 @@ class Checked:
             for part in value if isinstance(value, tuple) else (value,):
                 if part is not None:
                     _check(field, part)
-        for group in self.exclusive:
-            values = {name: getattr(self, name) for name in group}
-            given = [
-                flag_of(fields[name])
-                for name, value in values.items()
-                if is_given(value) and value != fields[name].default
-            ]
-            if len(given) > 1:
-                raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
+        changed = [name for name, field in fields.items() if getattr(self, name) != field.default]
+        refuse_both(type(self), [name for name in changed if is_given(getattr(self, name))])
+
+
+def refuse_both(cls: type[Checked], given: Collection[str]) -> None:
+    """Refuse options, by name, of which two exclude each other.
+
+    Raises:
+        UsageError: with their flags.
+    """
+    for group in cls.exclusive:
+        flags = [flag_of(field) for name, field in fields_by_name(cls).items() if name in group and name in given]
+        if len(flags) > 1:
+            raise UsageError(f"{' and '.join(flags)} exclude each other: give one of them")
 
 
 def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:

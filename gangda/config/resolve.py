@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gangda.config import architectures, catalog, methods, renamed, schema
-from gangda.config.fields import Checked, convert, fields_by_name, flag_of, is_given, variable_of
+from gangda.config.fields import Checked, convert, fields_by_name, flag_of, is_given, refuse_both, variable_of
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
 from gangda.errors import UsageError
 
@@ -190,10 +190,16 @@ def _file_layer(
 
 
 def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict."""
+    """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict.
+
+    Raises:
+        UsageError: two flags that exclude each other, even where one gives the default.
+    """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:
+        if origin == "flag":
+            refuse_both(cls, [name for name, value in layer.items() if is_given(value)])
         taken = {name for name, value in values.items() if is_given(value)}
         blocked = {name for group in cls.exclusive if taken.intersection(group) for name in group}
         for name, value in layer.items():

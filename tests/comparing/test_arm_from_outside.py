@@ -27,18 +27,39 @@ def mirrored(added: AddedImages, key: str, filters: tuple[str, ...]) -> Labelled
     return dataclasses.replace(images, pixels=images.pixels[:, :, ::-1])
 
 
-def test_an_arm_from_outside_takes_part(tmp_path, monkeypatch):
-    monkeypatch.setitem(SOURCES, "mirrored", mirrored)
-    monkeypatch.setitem(ARMS, "mirrored", Arm("real + mirrored real images", "mirrored"))
-    config = ComparisonConfig(
+def darkened(added: AddedImages, key: str, filters: tuple[str, ...]) -> LabelledImages:
+    """Samples of the cell's generator at half their brightness."""
+    images = added.of("generator", key)
+    return dataclasses.replace(images, pixels=images.pixels // 2)
+
+
+def config_of(*names: str) -> ComparisonConfig:
+    return ComparisonConfig(
         data=DataConfig(per_class=12),
         arch="pca",
         spec=PcaSpec(components=8),
         budget=Budget(steps=1),
         classifier=ClassifierConfig(classifier="logistic", classifier_steps=8),
-        compare=CompareConfig(seeds=2, arms=("real", "generated", "mirrored", "mirrored:2")),
+        compare=CompareConfig(seeds=2, arms=names),
         runtime=Runtime(device="cpu", precision="fp32", threads=1),
     )
+
+
+def test_an_arm_that_alters_samples_may_have_its_own_ratio(tmp_path, monkeypatch):
+    """As many samples are drawn as the largest ratio needs, though no shipped arm asks for so many."""
+    monkeypatch.setitem(SOURCES, "darkened", darkened)
+    monkeypatch.setitem(ARMS, "darkened", Arm("real + dark samples", "generator", altered="darkened"))
+    result = comparing.compare(config_of("real", "darkened:3"), tmp_path, jobs=1)
+    found = read_cell(tmp_path, result.plan.cells[0], CellResult)
+    assert found.arms["darkened:3"].n_generated == 3 * found.rows["train"].count
+    assert found.generators["pca"].samples.made == (33,) * 10
+    assert result.comparison.arms[1].draw_rate > 0
+
+
+def test_an_arm_from_outside_takes_part(tmp_path, monkeypatch):
+    monkeypatch.setitem(SOURCES, "mirrored", mirrored)
+    monkeypatch.setitem(ARMS, "mirrored", Arm("real + mirrored real images", "mirrored"))
+    config = config_of("real", "generated", "mirrored", "mirrored:2")
     result = comparing.compare(config, tmp_path / "out", jobs=1)
     for cell in result.plan.cells:
         found = read_cell(tmp_path / "out", cell, CellResult)

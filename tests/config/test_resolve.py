@@ -86,6 +86,11 @@ def test_one_source_that_contradicts_itself_is_refused(write):
         resolve.resolve({}, {}, write("budget: {steps: 5, minutes: 2}"))
 
 
+def test_two_flags_that_exclude_each_other_are_refused_where_one_gives_the_default():
+    with pytest.raises(UsageError, match=r"^--ratios and --replace exclude each other: give one of them$"):
+        resolve.resolve({("compare", "ratios"): "1", ("compare", "replace"): "0.5"}, {})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

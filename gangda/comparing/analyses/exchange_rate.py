@@ -18,7 +18,6 @@ from gangda.report.page import environment
 from gangda.statistics.exchange_rate import LearningCurve, exchange_rate, learning_curve
 from gangda.statistics.values import Judgement
 
-MORE_REAL = "held back"
 # Options that change what other real images count too, so that these are no learning curve.
 SETTINGS = (
     "balance",
@@ -56,7 +55,7 @@ class ExchangeRateAnalysis(Analysis):
     ) -> ExchangeRates | None:
         """Curves and rates; a note where there can be none; None without arms for a curve, or to read off one."""
         names = config.compare.arms
-        if not any(find(name)[0].added == MORE_REAL for name in names):
+        if not any(_is_more_real(find(name)[0]) for name in names):
             return None
         if reason := refusal(config.compare):
             return ExchangeRates(notes=(reason,))
@@ -113,7 +112,7 @@ def _points(rows: Mapping[str, ArmRow], scores: Mapping[str, FloatArray]) -> dic
     points: dict[FitRule, Points] = {}
     for name, row in rows.items():
         arm = find(name)[0]
-        if arm.added in ("", MORE_REAL):
+        if not arm.added or _is_more_real(arm):
             points.setdefault(arm.rule, {}).setdefault(row.n_train, (name, scores[name]))
     return {
         rule: each
@@ -126,7 +125,7 @@ def refusal(compare: CompareConfig) -> str | None:
     """Why more real images are no learning curve here; None where they are."""
     alone = {find(name)[0].rule for name in compare.arms if not find(name)[0].added}
     for arm in (find(name)[0] for name in compare.arms):
-        if arm.added == MORE_REAL and arm.rule not in alone:
+        if _is_more_real(arm) and arm.rule not in alone:
             first = "traditional" if arm.rule.transforms else "real"
             return f"No exchange rate: it is counted from the real images alone; give the arm {first} too."
     other = [name for name in SETTINGS if getattr(compare, name) != getattr(CompareConfig(), name)]
@@ -141,8 +140,12 @@ def _way(arm: Arm) -> FitRule:
     return dataclasses.replace(arm.rule, pretrained=False)
 
 
+def _is_more_real(arm: Arm) -> bool:
+    return arm.added == "held back" and not arm.replaces
+
+
 def _is_read_off(arm: Arm) -> bool:
-    return bool(arm.added) and arm.added != MORE_REAL and not arm.replaces and not arm.expected
+    return bool(arm.added) and not _is_more_real(arm) and not arm.replaces and not arm.expected
 
 
 def _plain(curve: LearningCurve, points: Points) -> CurvePoints:
