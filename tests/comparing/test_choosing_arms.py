@@ -231,7 +231,7 @@ def test_what_cannot_be_chosen_is_refused_when_it_is_planned(tmp_path, change, c
 
 def test_scored_samples_have_nobody_who_chooses():
     with pytest.raises(UsageError, match="--filter auto: samples are scored here"):
-        Scored(experiments.read("capacity")).plan(experiment(filter=("auto",)))
+        Scored.plan_of(experiments.read("capacity"), experiment(filter=("auto",)))
 
 
 @pytest.mark.parametrize(

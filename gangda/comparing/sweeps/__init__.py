@@ -8,7 +8,7 @@ variants/<n>-<name>/ of measure "compare": a comparison as `gangda compare` make
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
 from gangda.comparing.sweeps.compared import Compared
 from gangda.comparing.sweeps.findings import Findings, find, publish
 from gangda.comparing.sweeps.scored import Scored
-from gangda.comparing.sweeps.settings import Measure, Setting
+from gangda.comparing.sweeps.settings import Setting
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
@@ -28,7 +28,7 @@ from gangda.runtime.progress import SILENT, Reporter
 __all__ = ["SweepResult", "sweep"]
 
 OWNER = "an experiment"
-MEASURES: Mapping[str, Callable[[Experiment], Measure]] = {"compare": Compared, "score": Scored}
+MEASURES: Mapping[str, type[Setting]] = {"compare": Compared, "score": Scored}
 NAMED = ("name", "title", "question", "origin", "measure", "varied")  # of the experiment, what results repeat
 
 
@@ -87,15 +87,14 @@ def sweep(
         OutcomeError: every cell of every variant failed.
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
-    measure = MEASURES[experiment.measure](experiment)
-    settings = _settings(configs, measure)
+    settings = _settings(experiment, configs)
     fixed = _fixed(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
     about = {
         **to_plain({key: getattr(experiment, key) for key in NAMED}),
         "variants": [one.name for one in settings],
-        "seeds": settings[0].config.compare.seeds,
+        "seeds": len(settings[0].plan.cells),
     }
     cells = [(setting, index) for setting in settings for index in range(len(setting.plan.cells))]
     if not dry_run:
@@ -104,19 +103,19 @@ def sweep(
         _claim(fixed, out)
         if cell is not None:
             setting, index = cells[cell]
-            measure.run(setting, 1, index, reporter)
+            setting.run(1, index, reporter)
         else:
             _run(settings, jobs, reporter)
     finished = sum(len(setting.finished()) for setting in settings)
     findings = None
     if not dry_run and cell is None:
         _refuse_incomplete(settings, out, len(cells))
-        findings = find(experiment, settings, measure)
+        findings = find(experiment, settings)
         publish(out, about, findings)
     return SweepResult(out, about, findings, len(cells), finished, dry_run)
 
 
-def _settings(configs: Mapping[str, ComparisonConfig], measure: Measure) -> list[Setting]:
+def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -> list[Setting]:
     """Every variant planned and checked, before any work; folders are relative to the experiment's.
 
     Raises:
@@ -124,14 +123,14 @@ def _settings(configs: Mapping[str, ComparisonConfig], measure: Measure) -> list
     """
     if len({config.compare.seeds for config in configs.values()}) > 1:
         raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
-    settings = []
+    kind, settings = MEASURES[experiment.measure], []
     for index, (name, config) in enumerate(configs.items()):
         slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
         try:
-            plan = measure.plan(config)
+            plan = kind.plan_of(experiment, config)
         except (UsageError, DataError) as error:
             raise type(error)(f"variant '{name}': {error}") from error
-        settings.append(Setting(name, config, Path("variants") / f"{index:02d}-{slug}", plan, measure))
+        settings.append(kind(experiment, name, Path("variants") / f"{index:02d}-{slug}", plan))
     return settings
 
 
@@ -143,7 +142,7 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
     return {
         "experiment": experiment.name,
         "measure": experiment.measure,
-        "figure": settings[0].measure.figures[0],
+        "figure": settings[0].figures[0],
         "between": experiment.between,
         "repeats": experiment.repeats,
         "variants": {one.folder.name: {"name": one.name, "plan": one.plan.hash} for one in settings},
@@ -173,7 +172,7 @@ def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> N
             continue  # what is missing is reported of all variants together
         if missing:
             reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
-        setting.measure.run(setting, jobs, None, reporter)
+        setting.run(jobs, None, reporter)
 
 
 def _refuse_incomplete(settings: Sequence[Setting], out: Path, cells: int) -> None:

@@ -1,16 +1,13 @@
-"""Measure "compare": every variant is a comparison; variants are compared in the score of one arm."""
+"""Measure "compare": every variant is a comparison; variants are compared in the test score of one arm."""
 
 import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from gangda import comparing
 from gangda.augmenting.selection import FIGURES
 from gangda.comparing.cell_result import CellResult
-from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.comparing.storage import read_cell, read_comparison
+from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.storage import read_comparison
 from gangda.comparing.sweeps.settings import Setting
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import OutcomeError, UsageError
@@ -20,21 +17,15 @@ from gangda.runtime.progress import Reporter
 ALL_FAILED = "Every cell failed."
 
 
-@dataclass(frozen=True)
-class Compared:
-    """Test score of the experiment's arm: the variants need not have the other arms in common."""
+class Compared(Setting):
+    """The variants need not have other arms in common than the experiment's."""
 
-    experiment: Experiment
-    kind: ClassVar[type[CellResult]] = CellResult
+    kind = CellResult
 
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """The arm."""
-        return (self.experiment.arm,)
-
-    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
+    @staticmethod
+    def plan_of(experiment: Experiment, config: ComparisonConfig) -> ComparisonPlan:
         """As `gangda compare` plans it."""
-        arm, arms = self.experiment.arm, config.compare.arms
+        arm, arms = experiment.arm, config.compare.arms
         if arm not in arms:
             raise UsageError(
                 f"variants are compared in the arm {arm}, none of {', '.join(arms)}; "
@@ -42,28 +33,25 @@ class Compared:
             )
         return comparing.planned(config, None)
 
-    def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The arm."""
+        return (self.experiment.arm,)
+
+    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
         """As `gangda compare` runs it: finished cells are not run again, and complete variants are judged again."""
         with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and reported with the variant
-            comparing.compare(setting.config, setting.folder, jobs=jobs, cell=cell, reporter=reporter)
+            comparing.compare(self.plan.config, self.folder, jobs=jobs, cell=cell, reporter=reporter)
 
-    def read(self, folder: Path, cell: Cell) -> CellResult | None:
-        """As the comparison reads it."""
-        return read_cell(folder, cell, CellResult)
-
-    def value(self, config: ComparisonConfig, result: CellResult, figure: str) -> float:
+    def value(self, result: CellResult, figure: str) -> float:
         """Test accuracy of the arm, or the other score that the comparison is by."""
-        return float(getattr(result.arms[figure].test, FIGURES[config.compare.score_by]))
+        return float(getattr(result.arms[figure].test, FIGURES[self.plan.config.compare.score_by]))
 
-    def direction(self, results: Sequence[CellResult]) -> str:
-        """Of any score of classifiers."""
-        return "higher"
-
-    def details(self, setting: Setting) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
         """The variant's own verdict and arms, and what added images are worth; nothing where every cell failed."""
-        if len(setting.failed()) == len(setting.plan.cells):
+        if len(self.failed()) == len(self.plan.cells):
             return {"headline": ALL_FAILED, "verdict": ALL_FAILED}
-        found = read_comparison(setting.folder)
+        found = read_comparison(self.folder)
         first = next((one for one in found.judgement.contrasts if one.primary), None)
         added = [result.headline for result in found.analyses.values() if result.headline]
         return {
@@ -73,5 +61,5 @@ class Compared:
             "worth": tuple(text for result in found.analyses.values() for text in result.sentences),
             "arms": found.judgement.arms,
             "seconds": max(row.generator_seconds + row.classifier_seconds for row in found.arms),
-            "report": f"variants/{setting.folder.name}/report.html",
+            "report": f"variants/{self.folder.name}/report.html",
         }

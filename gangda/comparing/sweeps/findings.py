@@ -12,7 +12,7 @@ import numpy as np
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.notes import failure_note, failure_words
 from gangda.comparing.results import versions
-from gangda.comparing.sweeps.settings import Measure, Setting
+from gangda.comparing.sweeps.settings import Setting
 from gangda.data.images import FloatArray
 from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
@@ -90,10 +90,10 @@ class Findings:
     headline: str = ""
 
 
-def find(experiment: Experiment, settings: Sequence[Setting], measure: Measure) -> Findings:
+def find(experiment: Experiment, settings: Sequence[Setting]) -> Findings:
     """Read all variants, and judge how they differ from the first."""
-    figure, compare = measure.figures[0], settings[0].config.compare
-    direction = measure.direction([result for setting in settings for result in setting.finished()])
+    figure, compare = settings[0].figures[0], settings[0].plan.config.compare
+    direction = settings[0].direction([result for setting in settings for result in setting.finished()])
     rows = tuple(_row(setting, compare.alpha) for setting in settings)
     notes = [f"{row.name}: {note}" for row in rows if (note := failure_note(row.failed, compare.seeds))]
     differences: list[Difference] = []
@@ -113,9 +113,9 @@ def find(experiment: Experiment, settings: Sequence[Setting], measure: Measure) 
 
 
 def _row(setting: Setting, alpha: float) -> VariantRow:
-    failed, measure = setting.failed(), setting.measure
-    values = {figure: setting.values(figure) for figure in measure.figures}
-    scores = values[measure.figures[0]]
+    failed = setting.failed()
+    values = {figure: setting.values(figure) for figure in setting.figures}
+    scores = values[setting.figures[0]]
     known = scores[np.isfinite(scores)]
     complete = len(known) > 0 and _complete(scores, failed)
     return VariantRow(
@@ -127,7 +127,7 @@ def _row(setting: Setting, alpha: float) -> VariantRow:
         interval=sign_flip(known).interval(alpha) if complete else None,
         figures={figure: _mean(each, failed) for figure, each in values.items()},
         failed=failed,
-        **measure.details(setting),
+        **setting.details(),
     )
 
 

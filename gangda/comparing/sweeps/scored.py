@@ -58,24 +58,14 @@ class ScoredCell:
     seconds: float
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Metrics of the samples of each seed's generator."""
+class Scored(Setting):
+    """Variants are compared in the first of the experiment's metrics."""
 
-    experiment: Experiment
-    kind: ClassVar[type[ScoredCell]] = ScoredCell
+    kind = ScoredCell
 
-    @property
-    def figures(self) -> tuple[str, ...]:
-        """The experiment's metrics."""
-        return self.experiment.metrics
-
-    def plan(self, config: ComparisonConfig) -> ComparisonPlan:
-        """One cell for each seed.
-
-        Raises:
-            UsageError, DataError: what cannot be trained.
-        """
+    @staticmethod
+    def plan_of(experiment: Experiment, config: ComparisonConfig) -> ComparisonPlan:
+        """One cell for each seed."""
         splits = load_splits(config.data, config.runtime.seed)
         plan = make_plan(config, splits.fingerprint, None, None)
         if AUTO in config.compare.filter:
@@ -87,21 +77,26 @@ class Scored:
         check_training(trained, splits.train, splits.labelled)
         return plan
 
-    def run(self, setting: Setting, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
-        """Train and score the generators of all seeds, or of one."""
-        plan = publish(setting.plan, setting.folder)
-        work = functools.partial(run_score, metrics=self.figures, repeats=self.experiment.repeats)
-        missing = [one for one in setting.missing() if cell in (None, one.index)]
-        run_missing(plan, missing, setting.folder, jobs, reporter, work)
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The experiment's metrics."""
+        return self.experiment.metrics
 
-    def read(self, folder: Path, cell: Cell) -> ScoredCell | None:
+    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
+        """Train and score the generators of all seeds, or of one."""
+        plan = publish(self.plan, self.folder)
+        work = functools.partial(run_score, metrics=self.figures, repeats=self.experiment.repeats)
+        missing = [one for one in self.missing() if cell in (None, one.index)]
+        run_missing(plan, missing, self.folder, jobs, reporter, work)
+
+    def read(self, cell: Cell) -> ScoredCell | None:
         """One with all metrics and repeats; else None."""
-        found, repeats = read_cell(folder, cell, ScoredCell), self.experiment.repeats
+        found, repeats = read_cell(self.folder, cell, ScoredCell), self.experiment.repeats
         if found is None or not set(self.figures) <= set(found.values):
             return None
         return found if repeats == 1 or len(found.repeats) == repeats else None
 
-    def value(self, config: ComparisonConfig, result: ScoredCell, figure: str) -> float | None:
+    def value(self, result: ScoredCell, figure: str) -> float | None:
         """The metric's first value, or the mean over its classifiers."""
         if figure == RETRAINED and result.repeats:
             return float(np.mean(result.repeats))
@@ -111,18 +106,16 @@ class Scored:
         """Of the first metric."""
         return results[0].values[self.figures[0]].direction
 
-    def details(self, setting: Setting) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
         """Floors, alarms, evaluations during training, and where the spread comes from."""
-        cells: list[ScoredCell] = setting.finished()
+        cells: list[ScoredCell] = self.finished()
         notes = {metric.note for cell in cells for metric in cell.metrics}
-        spread = (
-            components_of([cell.repeats for cell in cells]) if self.experiment.repeats > 1 and cells else None
-        )
+        repeated = self.experiment.repeats > 1 and cells
         return {
             "floors": {name: _mean([cell.values[name].floor for cell in cells]) for name in self.figures},
             "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
             "evaluations": tuple(cell.evaluations for cell in cells),
-            "spread": spread,
+            "spread": components_of([cell.repeats for cell in cells]) if repeated else None,
             "steps": cells[0].generator.steps if cells else None,
             "seconds": _mean([cell.seconds for cell in cells]),
         }
