@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gangda.comparing import CompareResult
-    from gangda.comparing.analyses.tuned_steps import TunedTable
     from gangda.comparing.comparison import Comparison, FilterRow
     from gangda.statistics.values import Judgement
 
@@ -74,14 +73,18 @@ def compare(
 
 def show_result(out: "Console", result: "CompareResult") -> None:
     """Arms, differences, the verdict, and what limits it."""
+    from gangda.comparing.analyses import load_analyses
+
     comparison = result.comparison
     if comparison is None:
         show_cells(out, result)
         return
     show_arms(out, comparison)
     show_contrasts(out, comparison.judgement)
-    if "tuned_steps" in comparison.analyses:
-        show_tuned(out, comparison.analyses["tuned_steps"])
+    for name, analysis in load_analyses().items():
+        if name in comparison.analyses:
+            for table in analysis.tables(comparison.analyses[name]):
+                draw(out, table.title, table.head, table.rows)
     show_filters(out, comparison.filters)
     say(out, comparison.headline)
     for found in comparison.analyses.values():
@@ -142,26 +145,6 @@ def show_contrasts(out: "Console", judged: "Judgement") -> None:
     ]
     title = f"Differences in points (verdicts at {judged.alpha:g}; margin {100 * judged.margin:.2f})"
     draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
-
-
-def show_tuned(out: "Console", tuned: "TunedTable") -> None:
-    """Arms and differences once more, with the steps that each arm's validation images chose."""
-    rows = [
-        (
-            row.name,
-            percent(row.mean, 2),
-            percent(row.sd, 2),
-            ", ".join(f"{steps} ({seeds})" for steps, seeds in row.chosen.items()),
-        )
-        for row in tuned.arms
-    ]
-    title = f"Steps chosen on validation, {len(tuned.steps)} trials for each arm (no test of its own)"
-    draw(out, title, ("arm", "mean", "sd", "steps (seeds)"), rows)
-    differences = [
-        (row.name, "-" if row.mean is None else points(row.mean), interval(row.interval, points))
-        for row in tuned.differences
-    ]
-    draw(out, "Differences with these steps, in points", ("contrast", "difference", "interval"), differences)
 
 
 def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:

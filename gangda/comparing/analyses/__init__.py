@@ -4,6 +4,7 @@ The plan, the cells, the results and the report go through all of them without n
 """
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import DataError
+from gangda.report.page import environment
 from gangda.runtime.plain import from_plain
 from gangda.statistics.values import Judgement
 
@@ -58,6 +60,15 @@ class Section:
     html: str
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table for the terminal."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
 class Evaluator(Protocol):
     """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
 
@@ -74,8 +85,8 @@ class Evaluator(Protocol):
         """Its score on the validation images."""
 
 
-class Analysis:
-    """One analysis; this base adds nothing anywhere.
+class Analysis(ABC):
+    """One analysis; what a subclass leaves out adds nothing.
 
     `cell_type` and `result_type` are what `run_in_cell` and `judge` return: dataclasses, or mappings of them, that are
     written to JSON and read back.
@@ -96,15 +107,28 @@ class Analysis:
         """Its part of a cell's result; None for none."""
         return None
 
+    @abstractmethod
     def judge(
         self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
     ) -> AnalysisResult | None:
         """What it found: `found` is its part of each finished cell, `arms` what each arm was."""
-        raise NotImplementedError
 
     def section(self, result: Any, comparison: Comparison) -> Section | None:
         """Its part of the report; None for none."""
         return None
+
+    def limit(self, result: Any | None) -> str:
+        """A sentence for the limits in the report, whether it ran or not (None); empty for none."""
+        return ""
+
+    def tables(self, result: Any) -> Sequence[Table]:
+        """What the terminal shows of it beside its sentences."""
+        return ()
+
+
+def rendered(template: str, **values: Any) -> str:
+    """HTML of a template in `comparing/report`."""
+    return environment("gangda.comparing").get_template(template).render(**values)
 
 
 def load_analyses() -> dict[str, Analysis]:

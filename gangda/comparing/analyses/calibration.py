@@ -1,36 +1,20 @@
 """Are the verdicts to be trusted? Arms whose outcome is known beforehand, against the real images alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.analyses import Analysis, AnalysisResult, Section
+from gangda.comparing.analyses import Analysis, AnalysisResult, Section, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config.arms import find, ratio_of
 from gangda.config.schema import ComparisonConfig
-from gangda.report.page import environment
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval, Judgement
 
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
-
-Rule = Callable[[Interval, float, float], bool]
-
-# From the difference's interval, its mean and the margin: whether it came out as it must, and whether it did not.
-# What is neither is undecided: an interval that holds both comes from too few seeds.
-MUST: Mapping[str, Rule] = {
-    "equal": lambda interval, mean, margin: interval[0] <= 0 <= interval[1] or abs(mean) <= margin,
-    "worse": lambda interval, mean, margin: interval[1] < 0,
-    "better": lambda interval, mean, margin: interval[0] > 0,
-}
-MUST_NOT: Mapping[str, Rule] = {
-    "equal": lambda interval, mean, margin: interval[0] > margin or interval[1] < -margin,
-    "worse": lambda interval, mean, margin: interval[0] >= 0,
-    "better": lambda interval, mean, margin: interval[1] <= 0,
-}
 
 
 @dataclass(frozen=True)
@@ -83,15 +67,27 @@ class Calibration(Analysis):
 
     def section(self, result: CalibrationTable, comparison: Comparison) -> Section:
         """A table."""
-        template = environment("gangda.comparing").get_template("calibration.html")
-        html = template.render(rows=result.rows, judged=comparison.judgement)
+        html = rendered("calibration.html", rows=result.rows, judged=comparison.judgement)
         return Section("calibration", "Are the verdicts to be trusted?", html)
+
+    def limit(self, result: CalibrationTable | None) -> str:
+        """Whether there were such arms."""
+        if result is None:
+            return "The procedure was not tested on arms with a known outcome here; --calibrate does that."
+        return "The procedure was tested on arms with a known outcome, above."
 
 
 def outcome_of(expected: str, interval: Interval | None, mean: float, margin: float) -> str:
-    """Whether an arm's difference to `real` is as it must be; undecided where it may be either."""
+    """Whether an arm's difference to `real` is as it must be, by its interval and its mean.
+
+    An interval that holds both outcomes comes from too few seeds.
+    """
     if interval is None:
         return TOO_FEW
-    if MUST[expected](interval, mean, margin):
-        return AS_IT_MUST
-    return NOT_SO if MUST_NOT[expected](interval, mean, margin) else TOO_FEW
+    low, high = interval
+    as_it_must, not_so = {
+        "equal": (low <= 0 <= high or abs(mean) <= margin, low > margin or high < -margin),
+        "worse": (high < 0, low >= 0),
+        "better": (low > 0, high <= 0),
+    }[expected]
+    return AS_IT_MUST if as_it_must else NOT_SO if not_so else TOO_FEW

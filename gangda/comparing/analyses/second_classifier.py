@@ -134,3 +134,9 @@ class SecondClassifier(Analysis):
             headline=sentence,
             objection="" if agrees else f"not with {name}",
         )
+
+    def limit(self, result: SecondOpinion | None) -> str:
+        """How many classifiers the verdict rests on."""
+        if result is None:
+            return "One classifier was used; confirm the result with another (--second-classifier)."
+        return f"A second classifier was trained for the first difference. {result.headline}"

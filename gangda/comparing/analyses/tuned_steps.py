@@ -14,15 +14,16 @@ import numpy as np
 
 from gangda.augmenting.selection import FIGURES
 from gangda.classifying.evaluation import Evaluation
-from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Section
+from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Section, Table, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config.schema import ComparisonConfig
 from gangda.data.images import FloatArray
 from gangda.errors import OutcomeError, UsageError
-from gangda.report.page import environment
+from gangda.report.page import percent
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval, Judgement, standard_deviation
+from gangda.statistics.wording import interval_text, points
 
 
 @dataclass(frozen=True)
@@ -116,9 +117,35 @@ class TunedSteps(Analysis):
 
     def section(self, result: TunedTable, comparison: Comparison) -> Section:
         """Tables of the arms and of the differences."""
-        template = environment("gangda.comparing").get_template("tuned_steps.html")
-        html = template.render(tuned=result, comparison=comparison, judged=comparison.judgement)
-        return Section("tuned", "With steps chosen for each arm", html)
+        values = {"tuned": result, "comparison": comparison, "judged": comparison.judgement}
+        return Section("tuned", "With steps chosen for each arm", rendered("tuned_steps.html", **values))
+
+    def tables(self, result: TunedTable) -> tuple[Table, Table]:
+        """The same two."""
+        title = f"Steps chosen on validation, {len(result.steps)} trials for each arm (no test of its own)"
+        arms = [
+            (
+                row.name,
+                percent(row.mean),
+                percent(row.sd),
+                ", ".join(f"{n} ({k})" for n, k in row.chosen.items()),
+            )
+            for row in result.arms
+        ]
+        differences = [
+            (
+                row.name,
+                "-" if row.mean is None else points(row.mean, signed=True),
+                interval_text(row.interval),
+            )
+            for row in result.differences
+        ]
+        return (
+            Table(title, ("arm", "mean %", "sd %", "steps (seeds)"), arms),
+            Table(
+                "Differences with these steps, in points", ("contrast", "difference", "interval"), differences
+            ),
+        )
 
 
 def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gangda.comparing.analyses import rendered
 from gangda.comparing.report.dot_plots import settings_figure
-from gangda.report.page import environment
 from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
 
-TEMPLATE = "experiment.html"
 OF_SAMPLES = {
     "gan_test": "GAN-test on validation images",
     "diversity": "diversity inside classes, ratio to real",
@@ -25,16 +24,16 @@ BETTER = {
 
 def render(document: Mapping[str, Any]) -> str:
     """The page of `experiment.json`'s content."""
-    template = environment("gangda.comparing").get_template(TEMPLATE)
     drawn = [training_curve(document["rows"], key, words) for key, words in OF_SAMPLES.items()]
     curves = [svg for svg in drawn if svg is not None]
     spread = [row for row in document["rows"] if row.get("spread")]
     differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
-    text: str = template.render(
+    return rendered(
+        "experiment.html",
+        contents=[],
         document=document,
         notes=document["notes"],
         better=BETTER[document["direction"]],
-        contents=_contents(document, bool(curves), bool(spread)),
         spread=spread,
         figure=settings_figure(_drawn(document["rows"]), document["figure"], document["share"]),
         differences=settings_figure(differences, "difference", document["share"], zero=True)
@@ -42,21 +41,6 @@ def render(document: Mapping[str, Any]) -> str:
         else None,
         curves=curves,
     )
-    return text
-
-
-def _contents(document: Mapping[str, Any], curves: bool, spread: bool) -> list[tuple[str, str]]:
-    """Anchors and titles of the sections that are there."""
-    scored = document["measure"] == "score"
-    sections = (
-        ("variants", "Variants", True),
-        ("spread", "Where the spread comes from", spread),
-        ("differences", f"Differences from {document['rows'][0]['name']}", bool(document["differences"])),
-        ("found", "What each variant found", not scored),
-        ("training", "During training", curves),
-        ("alarms", "Alarms", scored and any(row["notes"] for row in document["rows"])),
-    )
-    return [(anchor, title) for anchor, title, there in sections if there]
 
 
 def _drawn(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
