@@ -1,8 +1,7 @@
 """How much of a spread comes from where: from the generators, or from the classifiers that judge one."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,10 +24,6 @@ class Components:
     between: float
     within: float
     error: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
 
 
 def components_of(scores: Sequence[Sequence[float]]) -> Components | None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gangda.data.images import FloatArray
+from gangda.runtime.arrays import BoolArray
 from gangda.statistics.families import ADJUST, Adjusted
 from gangda.statistics.power import detectable_difference
 from gangda.statistics.signflip import SignFlip, passes, sign_flip, smallest_p
@@ -17,13 +18,7 @@ HIGHER, LOWER, UNDECIDED, TOO_FEW = "higher", "lower", "undecided", "too few see
 
 @dataclass(frozen=True, eq=False)
 class PairedTest:
-    """The test of one difference.
-
-    Attributes:
-        deltas: of each seed, float64 (n,).
-        flips: their sign-flip test.
-        adjusted: its p, as the family's procedure adjusts it.
-    """
+    """The test of one difference: `deltas` of each seed, float64 (n,), and p as the family's procedure adjusts it."""
 
     deltas: FloatArray
     flips: SignFlip
@@ -63,6 +58,19 @@ def paired_tests(deltas: Mapping[str, FloatArray], procedure: str, alpha: float)
     flips = {name: sign_flip(each) for name, each in deltas.items()}
     adjusted = ADJUST[procedure]([test.p() for test in flips.values()], alpha)
     return {name: PairedTest(deltas[name], flips[name], p) for name, p in zip(deltas, adjusted, strict=True)}
+
+
+def mcnemar_p(first: BoolArray, second: BoolArray) -> float:
+    """Two-sided exact p of equal accuracy of two classifiers, from per-image correctness, bool (m,) each.
+
+    Source: McNemar 1947, by the binomial test on the images that only one of them gets right.
+    """
+    from scipy.stats import binomtest
+
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
 def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float) -> list[Difference]:

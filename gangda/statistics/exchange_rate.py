@@ -4,10 +4,9 @@ Scores of the real images alone at several sizes are a learning curve. It is tak
 logarithm of the size between the sizes that were measured: nothing is read off beyond them. An arm's mean score is
 looked up on the mean curve; single seeds' curves are too rough to be inverted, and often have no such size.
 
-The interval holds every number of extra images e for which the sign-flip test of "the arm scores as the curve at
-n + e", paired by seed, is not significant, and so has its level at any number of seeds. At e = 0 the curve is the real
-images' own scores, also where the mean curve was made monotone there: whether the arm is above or below them is
-decided by these alone, and 0 is left out exactly where the arm was shown to differ from the real images.
+The interval holds every number e of extra images for which the sign-flip test of "the arm scores as the curve at
+n + e", paired by seed, is not significant. At e = 0 the curve is the real images' own scores, also where the mean
+curve was made monotone there: 0 is left out exactly where the arm was shown to differ from the real images.
 
 Source: Sun 2017, "Revisiting unreasonable effectiveness of data" (scores grow with the logarithm of the size); Barlow
 1972 (monotone means); Fieller 1954 (interval of a ratio by inverting a test), here with sign flips in place of the
@@ -16,8 +15,7 @@ normal law. Departure: the bootstrap of seeds, which is more usual, has too narr
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -98,9 +96,7 @@ def learning_curve(sizes: Sequence[float], scores: Sequence[FloatArray]) -> Lear
     order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
     table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
     means = table.mean(axis=0)
-    blocks: list[
-        list[int]
-    ] = []  # neighbouring sizes whose averaged means do not fall from one block to the next
+    blocks: list[list[int]] = []  # neighbouring sizes; the blocks' means never fall
     for position in range(len(means)):
         blocks.append([position])
         while len(blocks) > 1 and means[blocks[-2]].mean() > means[blocks[-1]].mean():
@@ -132,19 +128,6 @@ class ExchangeRate:
     def per_thousand(self) -> float:
         """Real images that a thousand added ones are worth, where as many were added as here."""
         return THOUSAND * self.extra / self.added
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; what is beyond the curve is None, and `beyond` gives the side."""
-        ends, rate = self.interval, self.per_thousand
-        return {
-            **asdict(self),
-            "extra": _finite(self.extra),
-            "interval": None if ends is None else [_finite(end) for end in ends],
-            "beyond": _side(self.extra),
-            "beyond_interval": None if ends is None else [_side(end) for end in ends],
-            "per_thousand": _finite(rate),
-            "sentence": self.sentence,
-        }
 
     @property
     def sentence(self) -> str:
@@ -193,9 +176,7 @@ def _ends(size: float, curve: LearningCurve, accepted: Callable[[float], bool]) 
     start = float(np.clip(size, curve.sizes[0], curve.sizes[-1]))
     below = [float(other) for other in curve.sizes[::-1] if other < start]
     above = [float(other) for other in curve.sizes if other > start]
-    if not accepted(start) and not any(
-        accepted(other) for other in below
-    ):  # the whole curve lies on one side
+    if not any(map(accepted, (start, *below))):  # the whole curve lies on one side
         return size, size
     low, high = _last_accepted(start, below, accepted), _last_accepted(start, above, accepted)
     return -math.inf if low is None else low, math.inf if high is None else high
@@ -215,12 +196,3 @@ def _last_accepted(start: float, beyond: Sequence[float], accepted: Callable[[fl
         middle = math.sqrt(good * bad)
         good, bad = (middle, bad) if accepted(middle) else (good, middle)
     return good
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _side(value: float) -> str | None:
-    """On which side of the curve a value lies; None where on it."""
-    return None if math.isfinite(value) else ("below" if value < 0 else "above")

@@ -1,7 +1,6 @@
 """Results of the tests, as values. Scores and differences are fractions (0.01 is one point)."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from gangda.data.images import FloatArray
 
@@ -24,8 +23,7 @@ class ArmSummary:
     """One arm over the seeds.
 
     Attributes:
-        name: the arm's name.
-        scores: test accuracy (or balanced accuracy) of each seed, in seed order.
+        scores: test accuracy (or balanced accuracy) of each seed.
         mean, sd: over the seeds; sd with n - 1, 0 for one seed.
         interval: sign-flip interval of the centre at 1 - alpha; None where n is too small for one.
     """
@@ -43,14 +41,12 @@ class Difference:
 
     Attributes:
         name: such as "generated - real", or the variant that was compared with the reference.
-        deltas: the difference of each seed.
-        mean, sd: of the deltas.
+        deltas: of each seed.
         p, adjusted_p: exact two-sided sign-flip p, and the same adjusted for the family; None where nothing was tested,
             or where n is too small for any. The verdict follows from the adjusted p alone.
         interval: inversion of the same test at 1 - the level at which the procedure decided it (1 - alpha in a
             sequence and where exploratory); None where not tested, or where n is too small for one.
         detectable: true difference found with 80% power at this n and spread; None where alpha cannot be reached.
-        verdict: in a few words.
     """
 
     name: str
@@ -88,7 +84,7 @@ class Judgement:
     """The arms of a comparison and the differences between them.
 
     Attributes:
-        arms, contrasts: primary contrasts first, in the family's order.
+        contrasts: primary ones first, in the family's order.
         n: paired seeds.
         n_test: images of the test set that all seeds share.
         alpha: error rate of the family of primary differences; equivalence is controlled per contrast.
@@ -114,7 +110,3 @@ class Judgement:
     resolution: float
     test_se: float
     headline: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
+from gangda.runtime.arrays import BoolArray
 from gangda.statistics import values
 from gangda.statistics.bootstrap import crossed_interval
-from gangda.statistics.differences import PairedTest, paired_tests
+from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests
 from gangda.statistics.families import Adjusted, Family, Terms, family_of
-from gangda.statistics.mcnemar import BoolArray, mcnemar_p
 from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
 from gangda.statistics.values import ArmSummary, Contrast, Interval, Judgement, standard_deviation
 from gangda.statistics.wording import bounds_text, headline_of, sentence_of
@@ -123,6 +123,7 @@ def _contrast(
 ) -> Contrast:
     tested = test.adjusted.p is not None
     equivalence = test.flips.equivalence_p(margin) if tested else None
+    shown = test.values() if tested or not primary else {**test.values(), "interval": None}
     contrast = Contrast(
         name=name,
         primary=primary,
@@ -130,10 +131,8 @@ def _contrast(
         crossed_interval=crossed,
         mcnemar_p=tuple(map(mcnemar_p, *arms)) if primary and test.reachable else (),
         verdict=verdict_of(test, equivalence, crossed, alpha) if primary else values.EXPLORATORY,
-        **test.values(),
+        **shown,
     )
-    if primary and not tested:
-        contrast = dataclasses.replace(contrast, interval=None)
     return dataclasses.replace(contrast, sentence=sentence_of(contrast, alpha, margin))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.analyses import rendered
-from gangda.comparing.report.dot_plots import settings_figure
-from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
+from gangda.comparing.report.dot_plots import Dots, dots_figure
+from gangda.report.svg import ACCENT, CALM, INK, drawing, to_svg
+from gangda.report.svg import figure as new_figure
 
 OF_SAMPLES = {
     "gan_test": "GAN-test on validation images",
@@ -27,7 +28,10 @@ def render(document: Mapping[str, Any]) -> str:
     drawn = [training_curve(document["rows"], key, words) for key, words in OF_SAMPLES.items()]
     curves = [svg for svg in drawn if svg is not None]
     spread = [row for row in document["rows"] if row.get("spread")]
-    differences = [{**difference, "scores": difference["deltas"]} for difference in document["differences"]]
+    rows = [_dots(row, "scores") for row in document["rows"]]
+    differences = [_dots(row, "deltas") for row in document["differences"]]
+    share, figure = document["share"], document["figure"]
+    scale = 100 if share else 1
     return rendered(
         "experiment.html",
         contents=[],
@@ -35,17 +39,31 @@ def render(document: Mapping[str, Any]) -> str:
         notes=document["notes"],
         better=BETTER[document["direction"]],
         spread=spread,
-        figure=settings_figure(_drawn(document["rows"]), document["figure"], document["share"]),
-        differences=settings_figure(differences, "difference", document["share"], zero=True)
+        figure=dots_figure(
+            f"settings-{figure}",
+            rows,
+            figure + (", per cent" if share else ""),
+            f"{figure} of each setting",
+            scale=scale,
+        ),
+        differences=dots_figure(
+            "settings-difference",
+            differences,
+            "difference" + (", points" if share else ""),
+            "difference of each setting",
+            scale=scale,
+            margin=0.0,
+        )
         if differences
         else None,
         curves=curves,
     )
 
 
-def _drawn(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with NaN, which draws nothing, for a mean that has no value."""
-    return [{**row, "mean": math.nan if row["mean"] is None else row["mean"]} for row in rows]
+def _dots(row: Mapping[str, Any], values: str) -> Dots:
+    """NaN, which draws nothing, stands for a mean or a value that there is not."""
+    mean = math.nan if row["mean"] is None else row["mean"]
+    return Dots(row["name"], row[values], mean, row["interval"])
 
 
 def training_curve(rows: Sequence[Mapping[str, Any]], key: str, words: str) -> str | None:
@@ -57,7 +75,7 @@ def training_curve(rows: Sequence[Mapping[str, Any]], key: str, words: str) -> s
     if not any(curves.values()):
         return None
     with drawing(f"course-{key}"):
-        fig, axes = figure(7.2, 3.2)
+        fig, axes = new_figure(7.2, 3.2)
         shades = np.linspace(0.35, 1.0, max(1, len(rows)))
         for number, (name, means) in enumerate(curves.items()):
             style = {"color": ACCENT if number == 0 else CALM, "alpha": shades[number]}

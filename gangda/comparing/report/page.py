@@ -3,7 +3,7 @@
 from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
-from gangda.comparing.report.dot_plots import DECIDED, arms_figure, contrasts_figure
+from gangda.comparing.report.dot_plots import Dots, dots_figure
 from gangda.comparing.report.images import image_grids
 from gangda.comparing.report.tables import (
     added_table,
@@ -17,6 +17,8 @@ from gangda.config import resolve
 from gangda.config.schema import CompareConfig
 from gangda.statistics.values import Contrast
 from gangda.statistics.wording import bounds_text
+
+DECIDED = ("better", "worse")
 
 
 def render(comparison: Comparison, plan: ComparisonPlan) -> str:
@@ -40,8 +42,22 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         word=word_of(main, comparison),
         bounds=bounds_text(judged.n, judged.n_test, judged.test_se, judged.resolution, judged.score),
         arms=list(zip(judged.arms, comparison.arms, strict=True)),
-        arms_figure=arms_figure(judged.arms, judged.score),
-        contrasts_figure=contrasts_figure(judged.contrasts, judged.margin, judged.score),
+        arms_figure=dots_figure(
+            "arms",
+            [Dots(arm.name, arm.scores, arm.mean, arm.interval) for arm in judged.arms],
+            f"{judged.score} on the test set, per cent",
+            f"{judged.score.capitalize()} of each arm",
+        ),
+        contrasts_figure=dots_figure(
+            "contrasts",
+            [
+                Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
+                for one in judged.contrasts
+            ],
+            f"difference in {judged.score}, points; the band is the equivalence margin",
+            "Differences between arms",
+            margin=judged.margin,
+        ),
         counts=cells[0].rows,
         shape=cells[0].image_shape,
         seeds=[cell.seed for cell in cells],
