@@ -73,12 +73,9 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
     `generated`: of those that come from generators, or of the others; an arm's own ratio counts for its kind alone.
     """
     compare = config.compare
-    own = tuple(
-        ratio
-        for name in compare.arms
-        if find(name)[0].sampled is generated and (ratio := ratio_of(name)) is not None
-    )
-    most = most_made(compare, (*compare.candidates, *own), real)
+    own = [ratio_of(name) for name in compare.arms if find(name)[0].sampled is generated]
+    ratios = (*compare.candidates, *(ratio for ratio in own if ratio is not None))
+    most = most_made(compare, ratios, real)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 
@@ -87,9 +84,9 @@ def generator_key(added: str, arch: str) -> str:
     return LEAKY if added == "leaked" else arch
 
 
-def own_archs(arms: Sequence[str]) -> list[str]:
-    """Architectures that arms ask for themselves (`ARM@ARCHITECTURE`), sorted."""
-    return sorted({arch for _, arch in map(find, arms) if arch is not None})
+def archs_of(config: ComparisonConfig) -> list[str]:
+    """Architectures whose samples the arms add, sorted."""
+    return sorted({arch or config.arch for arm, arch in map(find, config.compare.arms) if arm.sampled})
 
 
 def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
@@ -127,13 +124,10 @@ def choices_of(
     """
     if not arm.sampled or arm.altered:
         return (fixed_filters(config.compare),)
-    made_by = arch or config.arch
-    loss = getattr(train_config(config, made_by, config.runtime.seed).method, "loss", "")
-
-    def check(name: str) -> None:
-        filter_class(name).check(FilterTarget(made_by, loss, num_classes, f"--arch {made_by}", fewest))
-
-    return filter_choices(config.compare.filter, check)
+    return filter_choices(
+        config.compare.filter,
+        lambda name: _check_filter(config, name, arch or config.arch, num_classes, fewest),
+    )
 
 
 def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None = None) -> None:
@@ -144,8 +138,13 @@ def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None
     Raises:
         UsageError: with the reason.
     """
-    found = [(arm, arch or config.arch) for arm, arch in map(find, config.compare.arms)]
-    for arch in sorted({arch for arm, arch in found if arm.sampled}):
-        loss = getattr(train_config(config, arch, config.runtime.seed).method, "loss", "")
+    for arch in archs_of(config):
         for name in in_order(config.compare.filter):
-            filter_class(name).check(FilterTarget(arch, loss, num_classes, f"--arch {arch}", fewest))
+            _check_filter(config, name, arch, num_classes, fewest)
+
+
+def _check_filter(
+    config: ComparisonConfig, name: str, arch: str, num_classes: int, fewest: int | None
+) -> None:
+    loss = getattr(train_config(config, arch, config.runtime.seed).method, "loss", "")
+    filter_class(name).check(FilterTarget(arch, loss, num_classes, f"--arch {arch}", fewest))

@@ -24,7 +24,7 @@ class Trial:
     """A ratio and filters that an arm tried.
 
     Attributes:
-        filters: those that were chosen here; empty for none, or where there was nothing to choose.
+        filters: empty where there was nothing to choose.
         validation: score on the validation images; None where there are none, or the filters let too little pass.
         reason: why there is no score, where filters let too little pass.
     """
@@ -40,14 +40,10 @@ class ArmResult:
     """One arm in one cell.
 
     Attributes:
-        ratio, filters: those that the arm was evaluated with; no ratio where it adds nothing, or replaces all.
-        candidates: what it chose them from.
+        ratio, filters: those that the arm chose; no ratio where it adds nothing, or replaces all.
         n_train, n_generated: images trained on, and how many of them are not the real subset's own.
-        added_per_class: the latter, of each class.
-        steps: classifier steps.
-        classifier: hash of the trained weights.
-        seconds: training of the classifier alone.
-        test: on the test images, with `train_accuracy`.
+        steps, seconds: of the classifier's training.
+        classifier: hash of its weights.
     """
 
     ratio: float | None
@@ -76,8 +72,8 @@ class SampleRecord:
     """Samples drawn from a generator.
 
     Attributes:
-        labels: how their labels were made and what they were filtered by, as the sampler reports it.
-        filtering: by class name; empty without filters.
+        labels: how they were labelled and filtered, as the sampler reports it.
+        filtering: by class name.
         made: images of each class.
         content: hash of the images.
     """
@@ -102,7 +98,6 @@ class TrainingCurves:
     """What was logged while a generator was trained, thinned to what a report can draw.
 
     Attributes:
-        steps: of the logged lines.
         terms: loss terms, accuracies and gradient norms by name, as long as `steps`; None where one was not logged.
         evaluations: figures of the samples, with the `step` at which they were evaluated.
     """
@@ -148,7 +143,7 @@ class Recognised:
 
 @dataclass(frozen=True, eq=False)
 class ClassImages:
-    """Images of one class, uint8 (n, H, W, C); `generated` is None where the arms need no generator."""
+    """Images of one class, uint8 (n, H, W, C); `generated` is None without a generator."""
 
     name: str
     real: UInt8Array
@@ -192,14 +187,12 @@ class NearestImages:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Images that a cell keeps for the report.
+    """Images that a cell keeps for the report; `ensembles` and `nearest` by the generator's key.
 
     Attributes:
-        classes: the first real and generated images of the first classes.
-        added: images that arms add and that are not the comparison's own generator's.
-        ensembles: samples of each generator of an ensemble, by generator key.
-        nearest: by generator key.
-        filtered: for each generator and its filters.
+        classes: the first images of the first classes.
+        added: images that arms add and that are not of the comparison's own generator.
+        ensembles: samples of each generator of an ensemble.
     """
 
     classes: tuple[ClassImages, ...]
@@ -214,12 +207,11 @@ class CellResult:
     """One replicate of the whole pipeline.
 
     Attributes:
-        rows: of the splits "train", "validation" and "test".
+        rows: of "train", "validation" and "test".
         test_labels: uint16 (m,); empty in `comparison.json`, which has them once for all cells.
         generators: by architecture; `arm_sets.LEAKY` is one that saw too much.
-        arms: by name.
-        analyses: by name, what each found in the cell, in a type of its own (`Analysis.cell_type`).
-        recognised: None where the arms need no generator, or `real` is none of them.
+        analyses: by name, in a type of its own (`Analysis.cell_type`).
+        recognised: None without generated images, or without the arm `real`.
         pictures: of the first cells only; None in `comparison.json`.
     """
 

@@ -21,15 +21,13 @@ PAIRS = 8  # of them shown
 def pictures_of(added: AddedImages) -> Pictures:
     """The images of a cell whose arms have run."""
     real, generated = added.splits.train, added.already_made("generator")
-    names = real.class_names
+    names = real.class_names[:MOST_CLASSES]
     return Pictures(
         classes=tuple(
             ClassImages(
-                names[label],
-                _of_class(real, label),
-                None if generated is None else _of_class(generated, label),
+                name, _of_class(real, label), None if generated is None else _of_class(generated, label)
             )
-            for label in _labels(real)
+            for label, name in enumerate(names)
         ),
         added=_added(added),
         ensembles={
@@ -42,14 +40,12 @@ def pictures_of(added: AddedImages) -> Pictures:
             if (samples := added.already_made("generator", key)) is not None
         },
         filtered=tuple(
-            FilterSheet(key, filters, kept_and_rejected(names, found.kept, found.rejected, found.reasons))
+            FilterSheet(
+                key, filters, kept_and_rejected(real.class_names, found.kept, found.rejected, found.reasons)
+            )
             for (key, filters), found in added.statistics.items()
         ),
     )
-
-
-def _labels(images: LabelledImages) -> range:
-    return range(min(images.num_classes, MOST_CLASSES))
 
 
 def _added(added: AddedImages) -> tuple[ArmImages, ...]:
@@ -64,7 +60,10 @@ def _added(added: AddedImages) -> tuple[ArmImages, ...]:
             sets[id(images)] = images
             arms_of.setdefault(id(images), []).append(name)
     return tuple(
-        ArmImages(tuple(arms_of[key]), tuple(_of_class(images, label) for label in _labels(images)))
+        ArmImages(
+            tuple(arms_of[key]),
+            tuple(_of_class(images, label) for label in range(min(images.num_classes, MOST_CLASSES))),
+        )
         for key, images in sets.items()
     )
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from gangda.classifying.networks import custom
 from gangda.comparing.analyses import planned_analyses
-from gangda.comparing.arm_sets import own_archs, train_config
+from gangda.comparing.arm_sets import train_config
 from gangda.comparing.preflight import check
 from gangda.config import resolve
+from gangda.config.arms import find
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
@@ -233,13 +234,14 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)
+    archs = sorted({arch for _, arch in map(find, config.compare.arms) if arch is not None})
     return {
         **sections,
         **_own_code(config),
         "fingerprint": fingerprint,
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
-        "others": {arch: _trained_as(config, arch) for arch in own_archs(config.compare.arms)},
+        "others": {arch: _trained_as(config, arch) for arch in archs},
         "analyses": {name: dict(one.fixed) for name, one in planned_analyses(config).items() if one.fixed},
         "family": {
             "primary": list(family.primary),

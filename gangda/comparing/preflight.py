@@ -1,7 +1,7 @@
 """Configurations that cannot be compared."""
 
 from gangda.comparing.analyses import planned_analyses
-from gangda.comparing.arm_sets import chooses, ratios_of
+from gangda.comparing.arm_sets import archs_of, chooses, ratios_of
 from gangda.config import architectures
 from gangda.config.arms import find, ratio_of
 from gangda.config.schema import ComparisonConfig
@@ -23,8 +23,7 @@ def check(config: ComparisonConfig) -> None:
     if len(different) < len(compare.arms):
         raise UsageError(f"--arms {','.join(compare.arms)}: the same arm is there twice; give each once")
     _check_arms(config)
-    found = [(arm, arch or config.arch) for arm, arch in map(find, compare.arms)]
-    archs = sorted({arch for arm, arch in found if arm.sampled})
+    archs = archs_of(config)
     understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):

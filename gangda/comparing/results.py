@@ -11,10 +11,9 @@ import gangda
 from gangda.augmenting.selection import words_of
 from gangda.comparing.analyses import AnalysisResult, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
-from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.comparing.comparison import ArmRow, Comparison, arm_row, filter_rows
 from gangda.comparing.notes import failure_words, notes_of, varied
 from gangda.comparing.plan import ComparisonPlan
-from gangda.comparing.rows import arm_row, filter_rows
 from gangda.comparing.storage import cell_path, failures_of, read_cell, write_comparison
 from gangda.errors import DataError, IncompleteError, OutcomeError
 from gangda.runtime.files import write_bytes

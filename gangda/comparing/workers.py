@@ -175,7 +175,11 @@ def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> Non
     """Main loop of a worker: run the cells that come through the pipe."""
     os.setpgid(0, 0)  # training handles Ctrl-C itself, and would get it twice in the terminal's group
     progress = _PipeProgress(pipe)
-    while (cell := _next(pipe)) is not None:
+    while True:
+        try:
+            cell: Cell = pipe.recv()
+        except (EOFError, OSError):
+            return
         try:
             # Training handles a signal first; one that comes at its end, or later, ends the cell here.
             with stop_request(patient=True) as stop, stop.at_once("stopped"):
@@ -193,14 +197,6 @@ def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> Non
             progress.send("failed", RunError(words), "")
             return
         progress.send("done", 1.0, "done")
-
-
-def _next(pipe: Connection) -> Cell | None:
-    try:
-        cell: Cell = pipe.recv()
-    except (EOFError, OSError):
-        return None
-    return cell
 
 
 class _PipeProgress:

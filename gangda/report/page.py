@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gangda.report.png import data_uri
 from gangda.statistics.wording import interval_text, p_text, points
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def environment(package: str = "gangda") -> "jinja2.Environment":
         undefined=jinja2.StrictUndefined,
     )
     found.filters.update(points=points, p=p_text, interval=interval_text, percent=percent, duration=duration)
-    found.filters["breakable"] = breakable
+    found.filters.update(breakable=breakable, data_uri=data_uri)
     return found
 
 

@@ -1,5 +1,6 @@
 """Matplotlib figures as PNG, without pyplot's global state."""
 
+import base64
 import io
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ def to_png(figure: "Figure", dpi: int = 110) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": ""})
     return buffer.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the source of an image in a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def shorten(name: str, most: int = 18) -> str:

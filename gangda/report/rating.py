@@ -1,6 +1,5 @@
 """The blind rating page: one HTML file, no network."""
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from gangda.data.images import UInt8Array
 from gangda.report.grids import png
 from gangda.report.page import environment
+from gangda.report.png import data_uri
 
 TEMPLATE = "rating.html"
 
@@ -20,7 +20,7 @@ def render(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled:
         key: what the ids mean, encoded; it travels with the answers.
         labelled: whether the classes mean something, so that labels can be checked.
     """
-    shown = [{"id": word, "name": name, "src": _uri(pixels)} for word, name, pixels in images]
+    shown = [{"id": word, "name": name, "src": data_uri(png(pixels))} for word, name, pixels in images]
     values = {
         "images": shown,
         "key": key,
@@ -29,7 +29,3 @@ def render(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled:
     }
     text = json.dumps(values).replace("<", "\\u003c")  # no class name can end the script
     return str(environment().get_template(TEMPLATE).render(values=text, labelled=labelled, count=len(shown)))
-
-
-def _uri(pixels: UInt8Array) -> str:
-    return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()

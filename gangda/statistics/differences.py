@@ -11,7 +11,7 @@ from gangda.runtime.arrays import BoolArray
 from gangda.statistics.families import ADJUST, Adjusted
 from gangda.statistics.power import detectable_difference
 from gangda.statistics.signflip import SignFlip, passes, sign_flip, smallest_p
-from gangda.statistics.values import Difference, standard_deviation
+from gangda.statistics.values import ArmSummary, Difference, standard_deviation
 
 HIGHER, LOWER, UNDECIDED, TOO_FEW = "higher", "lower", "undecided", "too few seeds"
 
@@ -51,6 +51,14 @@ class PairedTest:
             "interval": self.flips.interval(level),
             "detectable": detectable_difference(len(self.deltas), sd, level),
         }
+
+
+def summary_of(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
+    """Mean, spread and interval of the scores of the seeds, float64 (n,), n >= 1."""
+    interval = sign_flip(scores).interval(alpha)
+    return ArmSummary(
+        name, tuple(scores.tolist()), float(scores.mean()), standard_deviation(scores), interval
+    )
 
 
 def paired_tests(deltas: Mapping[str, FloatArray], procedure: str, alpha: float) -> dict[str, PairedTest]:

@@ -13,10 +13,10 @@ from gangda.data.images import FloatArray, IntArray
 from gangda.runtime.arrays import BoolArray
 from gangda.statistics import values
 from gangda.statistics.bootstrap import crossed_interval
-from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests
+from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests, summary_of
 from gangda.statistics.families import Adjusted, Family, Terms, family_of
 from gangda.statistics.signflip import is_exact, passes, sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Contrast, Interval, Judgement, standard_deviation
+from gangda.statistics.values import Contrast, Interval, Judgement
 from gangda.statistics.wording import bounds_text, headline_of, sentence_of
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
@@ -66,7 +66,7 @@ def judge_arms(
     family = family_of(list(correct)) if family is None else family
     n, n_test = next(iter(correct.values())).shape
     weights = np.ones(n_test) if weights is None else weights
-    arms = tuple(_summary(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
+    arms = tuple(summary_of(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
     means = {arm.name: arm.mean for arm in arms}
     used_margin, rule = equivalence_margin(margin, means.get("real"))
     contrasts = _contrasts(correct, weights, family, alpha, used_margin)
@@ -169,10 +169,3 @@ def balancing(labels: IntArray) -> FloatArray:
     counts = np.bincount(labels)
     present = int((counts > 0).sum())
     return np.asarray(len(labels) / (present * counts[labels]), dtype=np.float64)
-
-
-def _summary(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
-    interval = sign_flip(scores).interval(alpha)
-    return ArmSummary(
-        name, tuple(scores.tolist()), float(scores.mean()), standard_deviation(scores), interval
-    )

@@ -20,9 +20,9 @@ from gangda.config.schema import ComparisonConfig
 from gangda.data.images import FloatArray
 from gangda.errors import OutcomeError, UsageError
 from gangda.report.page import percent
+from gangda.statistics.differences import summary_of
 from gangda.statistics.families import family_of
-from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import Interval, Judgement, standard_deviation
+from gangda.statistics.values import Interval, Judgement
 from gangda.statistics.wording import interval_text, points
 
 
@@ -171,11 +171,10 @@ def _row(name: str, scores: FloatArray, alpha: float, fits: Sequence[TunedFit] =
     """Over the seeds that have a score; and how many chose each number of steps."""
     known = scores[~np.isnan(scores)]
     counts = Counter(fit.steps for fit in fits if fit.steps is not None)
+    chosen = {str(steps): counts[steps] for steps in sorted(counts)}
+    if not len(known):
+        return TunedRow(name, 0, None, None, None, chosen)
+    found = summary_of(name, known, alpha)
     return TunedRow(
-        name=name,
-        n=len(known),
-        mean=float(known.mean()) if len(known) else None,
-        sd=standard_deviation(known) if len(known) > 1 else None,
-        interval=sign_flip(known).interval(alpha) if len(known) else None,
-        chosen={str(steps): counts[steps] for steps in sorted(counts)},
+        name, len(known), found.mean, found.sd if len(known) > 1 else None, found.interval, chosen
     )

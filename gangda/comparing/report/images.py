@@ -1,54 +1,22 @@
 """Images of a comparison: real and generated ones, what arms add, ensembles, nearest training images."""
 
-import base64
 import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.cell_result import CellResult, NearestImages, Pictures
+from gangda.comparing.cell_result import NearestImages
 from gangda.data.images import UInt8Array
+from gangda.report.png import data_uri
 from gangda.report.svg import ACCENT, INK, drawing, figure, to_svg
 
 
-def image_grids(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
-    """Of each cell with pictures: its images as PNG data URIs, by what the template shows."""
-    return [_grid(cell.pictures, cell.seed) for cell in cells if cell.pictures is not None]
-
-
-def _grid(pictures: Pictures, seed: int) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "rows": [
-            {"name": one.name, "real": _shown(one.real), "generated": _shown(one.generated)}
-            for one in pictures.classes
-        ],
-        "added": [{"arms": ", ".join(one.arms), "image": sheet(one.rows)} for one in pictures.added],
-        "ensembles": [
-            {"key": key, "rows": [sheet([row]) for row in rows]} for key, rows in pictures.ensembles.items()
-        ],
-        "filtered": [
-            {"title": f"{one.generator}, {', '.join(one.filters)}", "image": _uri(one.png)}
-            for one in pictures.filtered
-        ],
-        "nearest": [_nearest(key, found, seed) for key, found in pictures.nearest.items()],
-    }
-
-
-def _shown(images: UInt8Array | None) -> str | None:
-    return None if images is None or not len(images) else sheet([images])
-
-
-def _nearest(key: str, found: NearestImages, seed: int) -> dict[str, Any]:
+def nearest_images(key: str, found: NearestImages, seed: int) -> dict[str, Any]:
     """The closest pairs, and whether samples lie nearer to training images than held-out ones do."""
-    pairs = zip(found.samples, found.train, found.distances, strict=True)
     return {
         "key": key,
-        "pairs": [
-            {"sample": sheet([sample[None]]), "train": sheet([train[None]]), "distance": distance}
-            for sample, train, distance in pairs
-        ],
+        "pairs": list(zip(found.samples, found.train, found.distances, strict=True)),
         "n": len(found.of_samples),
         "near": next(metric for metric in found.metrics if metric.name == "memorisation_near_pixels"),
         "alarms": [metric.note for metric in found.metrics if metric.note.startswith("ALARM")],
@@ -97,8 +65,4 @@ def sheet(rows: Sequence[UInt8Array]) -> str:
     both = np.concatenate([canvas, alpha], axis=2)
     buffer = io.BytesIO()
     Image.fromarray(both, mode="LA" if channels == 1 else "RGBA").save(buffer, format="PNG", optimize=True)
-    return _uri(buffer.getvalue())
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+    return data_uri(buffer.getvalue())

@@ -4,11 +4,10 @@ from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report.dot_plots import Dots, dots_figure
-from gangda.comparing.report.images import image_grids
+from gangda.comparing.report.images import nearest_images, sheet
 from gangda.comparing.report.tables import (
     added_table,
     confusion_tables,
-    cost_rows,
     generator_row,
     recall_table,
 )
@@ -29,7 +28,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     known = load_analyses()
     parts = [known[name].section(result, comparison) for name, result in comparison.analyses.items()]
     limits = [analysis.limit(comparison.analyses.get(name)) for name, analysis in known.items()]
-    grids = image_grids(cells)
+    grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
     return rendered(
         "comparison.html",
@@ -73,8 +72,12 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         grids=grids,
         generator=generator_row(cells, config.arch),
         trainings=trainings(cells),
-        nearest=any(grid["nearest"] for grid in grids),
-        costs=cost_rows(comparison.arms, config.classifier.classifier_batch),
+        nearest=[
+            (seed, nearest_images(key, found, seed))
+            for seed, pictures in grids
+            for key, found in pictures.nearest.items()
+        ],
+        sheet=sheet,
         config_yaml=resolve.dump(config),
     )
 

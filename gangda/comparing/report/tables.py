@@ -92,22 +92,6 @@ def added_table(arms: Sequence[ArmRow], names: Sequence[str], real: Sequence[int
     return {"arms": list(shares), "rows": rows}
 
 
-def cost_rows(arms: Sequence[ArmRow], batch: int) -> list[dict[str, Any]]:
-    """Of each arm: seconds of its generator and its classifier, images drawn and classified a second."""
-    return [
-        {
-            "name": arm.name,
-            "generator_seconds": arm.generator_seconds,
-            "draw_rate": arm.draw_rate,
-            "classifier_seconds": arm.classifier_seconds,
-            "fit_rate": batch * arm.classifier_steps / max(arm.classifier_seconds, 1e-9),
-            "seconds": arm.generator_seconds + arm.classifier_seconds,
-            "steps": arm.classifier_steps,
-        }
-        for arm in arms
-    ]
-
-
 def generator_row(cells: Sequence[CellResult], arch: str) -> dict[str, Any] | None:
     """The comparison's own generator over the seeds, in means; None where no arm used it."""
     made = [cell.generators[arch] for cell in cells if arch in cell.generators]

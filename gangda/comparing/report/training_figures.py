@@ -12,6 +12,12 @@ from gangda.report.svg import ACCENT, CALM, INK, PALETTE, drawing, figure, panel
 MOST_CLASSES = 20  # rows of a figure; of more classes, the least varied
 POINTS = 1200  # drawn in a line of all seeds together: the page stays small
 MARKS = ("o", "s", "^", "D", "v", "P")
+TITLES = (
+    "loss terms",
+    "discriminator's accuracy",
+    "samples, at each evaluation",
+    "distance to real images",
+)
 OF_SAMPLES = {"gan_test": "GAN-test", "diversity": "diversity", "distinct_modes": "distinct modes"}
 
 Seeds = Mapping[int, TrainingCurves]  # of one generator
@@ -32,9 +38,8 @@ def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = 
             ratios = sorted(points)
             aside = (number - (len(curves) - 1) / 2) * shift
             for ratio in ratios:
-                scores = points[ratio]
-                places = [ratio + aside] * len(scores)
-                axes.plot(places, scores, mark, ms=4, alpha=0.55, color=colour, mec="none")
+                places = [ratio + aside] * len(points[ratio])
+                axes.plot(places, points[ratio], mark, ms=4, alpha=0.55, color=colour, mec="none")
             means = [float(np.mean(points[ratio])) for ratio in ratios]
             axes.plot(ratios, means, f"{mark}-", ms=6, lw=2, color=colour, mec="none", label=arm)
         axes.set_xticks(sorted({ratio for points in curves.values() for ratio in points}))
@@ -89,8 +94,8 @@ def curves_figure(key: str, seeds: Seeds) -> str:
     alarms = sorted({alarm.step for curves in seeds.values() for alarm in curves.alarms})
     with drawing(f"training-{key}"):
         fig, axes = panels(7.2, 5.2, 2, 2)
-        for name, colour in zip(losses, _colours(len(losses)), strict=True):
-            _lines(axes[0, 0], seeds, _term(name, seeds), name, color=colour)
+        for number, name in enumerate(losses):
+            _lines(axes[0, 0], seeds, _term(name, seeds), name, color=PALETTE[number % len(PALETTE)])
         _lines(axes[0, 1], seeds, _term("d_accuracy", seeds), "", color=PALETTE[0])
         for number, (name, words) in enumerate(OF_SAMPLES.items()):
             _marked(axes[1, 0], seeds, name, words, number)
@@ -101,13 +106,7 @@ def curves_figure(key: str, seeds: Seeds) -> str:
         axes[1, 1].set_ylim(0, 1.12 * max(axes[1, 1].get_ylim()[1], 0.0))
         if axes[1, 0].lines:
             axes[1, 0].axhline(1.0, color=INK, lw=0.8, ls=":")
-        titles = (
-            "loss terms",
-            "discriminator's accuracy",
-            "samples, at each evaluation",
-            "distance to real images",
-        )
-        for panel, title in zip(axes.flat, titles, strict=True):
+        for panel, title in zip(axes.flat, TITLES, strict=True):
             panel.set_title(title, fontsize=10, loc="left")
             if panel.get_legend_handles_labels()[1]:
                 panel.legend(loc="best", fontsize=8, frameon=False, handlelength=1.2)
@@ -122,10 +121,6 @@ def curves_figure(key: str, seeds: Seeds) -> str:
             f"Training curves of {key}: loss terms, the discriminator's accuracy, GAN-test, diversity and "
             "distance to real images over steps; one thin line a seed. Alarms are listed below.",
         )
-
-
-def _colours(count: int) -> list[str]:
-    return [PALETTE[number % len(PALETTE)] for number in range(count)]
 
 
 def _term(name: str, seeds: Seeds) -> Callable[[TrainingCurves], Points]:
@@ -145,8 +140,7 @@ def _marked(axes: Any, seeds: Seeds, name: str, label: str, number: int) -> None
     def points(curves: TrainingCurves) -> Points:
         return [(one["step"], one[name]) for one in curves.evaluations if one.get(name) is not None]
 
-    style = {"marker": MARKS[number], "ms": 3.5, "mec": "none"}
-    _lines(axes, seeds, points, label, color=PALETTE[number], **style)
+    _lines(axes, seeds, points, label, color=PALETTE[number], marker=MARKS[number], ms=3.5, mec="none")
 
 
 def _lines(

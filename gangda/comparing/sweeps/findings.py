@@ -18,9 +18,9 @@ from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
 from gangda.runtime.plain import to_plain
 from gangda.statistics.components import Components
-from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW, against
-from gangda.statistics.signflip import sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Difference, Interval, standard_deviation
+from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW, against, summary_of
+from gangda.statistics.signflip import smallest_p
+from gangda.statistics.values import ArmSummary, Difference, Interval
 
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
 
@@ -118,13 +118,14 @@ def _row(setting: Setting, alpha: float) -> VariantRow:
     scores = values[setting.figures[0]]
     known = scores[np.isfinite(scores)]
     complete = len(known) > 0 and _complete(scores, failed)
+    found = summary_of(setting.name, known, alpha) if complete else None
     return VariantRow(
         name=setting.name,
         folder=setting.folder.name,
         scores=tuple(scores.tolist()),
-        mean=_mean(scores, failed),
-        sd=standard_deviation(known) if complete else math.nan,
-        interval=sign_flip(known).interval(alpha) if complete else None,
+        mean=found.mean if found else math.nan,
+        sd=found.sd if found else math.nan,
+        interval=found.interval if found else None,
         figures={figure: _mean(each, failed) for figure, each in values.items()},
         failed=failed,
         **setting.details(),
