@@ -39,11 +39,8 @@ class CompareResult:
     """What `gangda compare` reports.
 
     Attributes:
-        out: the comparison's folder.
-        comparison: None for a dry run, or where only one cell was asked for.
-        finished: cells finished.
-        cell: the one cell asked for, or None.
-        dry_run: nothing was written.
+        comparison: None for a dry run, or where one `cell` was asked for.
+        finished: how many cells are.
         failed: cells that are left out of everything, with the reason.
     """
 
@@ -95,7 +92,6 @@ def compare(
         run: a run folder whose generator all cells share, instead of training one each.
         cell: run this one only, and do not judge (for clusters).
         dry_run: only plan; write nothing.
-        reporter: receives progress.
 
     Raises:
         UsageError, DataError, RunError: what cannot be done; each one line.

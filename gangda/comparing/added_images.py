@@ -36,7 +36,6 @@ class AddedImages:
     """The added images of one cell, each set made once, when an arm asks for it.
 
     Attributes:
-        splits: the cell's subset.
         work: the cell's own folder, for generators.
         exact: whether an unconditional generator gives so many images of each class, or as many of each as come.
         records: of each generator, by its key: the architecture, or `LEAKY`.

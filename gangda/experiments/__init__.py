@@ -53,16 +53,10 @@ class Experiment:
     """A sweep over settings, as its file describes it.
 
     Attributes:
-        name: of a shipped one, or of the file.
         source: where it was read, for messages.
         variants: base and change together; the first is the reference.
         varied: dotted keys that differ between variants.
-        title, question, origin: for people; origin names whose question it was.
-        measure: "compare" (classifiers over arms) or "score" (metrics of the samples).
-        between: whether variants are tested against the first.
-        arm: what variants are compared in, for "compare".
-        metrics: what is measured, for "score"; variants are compared in the first.
-        repeats: classifiers that "cas" trains for each generator, each from a seed of its own.
+        others: the file's fields, as explained above; `origin` names whose question it was.
     """
 
     name: str
@@ -113,12 +107,7 @@ def read(name: str, quick: bool = False) -> Experiment:
         source=where,
         variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
         varied=tuple(dict.fromkeys(keys)),
-        **{
-            key: default
-            if key not in loaded and default is not None
-            else check(loaded.get(key), f"{where}: {key}")
-            for key, (default, check) in FIELDS.items()
-        },
+        **{name: _field(loaded, name, where) for name in FIELDS},
     )
     _check_measure(experiment)
     return experiment
@@ -210,43 +199,41 @@ def _text(value: Any, where: str) -> str:
     return text
 
 
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{where}: {shortened(value)}: expected true or false")
-    return value
+def _field(loaded: Mapping[str, Any], name: str, where: str) -> Any:
+    """The checked value of a field of `FIELDS`.
+
+    Raises:
+        UsageError: it is missing, or not what is expected.
+    """
+    default, fits, expected = FIELDS[name]
+    if name not in loaded and default is not None:
+        return default
+    value = loaded.get(name)
+    if not expected:
+        return _text(value, f"{where}: {name}")
+    if not fits(value):
+        raise UsageError(f"{where}: {name}: {shortened(value)}: expected {expected}")
+    return tuple(value) if isinstance(value, list) else value
 
 
-def _repeats(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_REPEATS:
-        raise UsageError(
-            f"{where}: {shortened(value)}: expected a number of classifiers, 1 to {MOST_REPEATS}"
-        )
-    return value
+def _are_names(value: Any) -> bool:
+    texts = isinstance(value, list) and all(isinstance(name, str) for name in value)
+    return texts and 0 < len(value) == len(set(value))
 
 
-def _names(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(name, str) for name in value):
-        raise UsageError(f"{where}: {shortened(value)}: expected a list of names")
-    if len(set(value)) < len(value):
-        raise UsageError(f"{where}: {shortened(value)}: give each name once")
-    return tuple(value)
-
-
-def _measure(value: Any, where: str) -> str:
-    if value not in MEASURES:
-        shown = value if isinstance(value, str) else shortened(value)
-        raise UsageError(f"{where}: {shown}: choose from {', '.join(MEASURES)}")
-    return str(value)
-
-
-# Fields of `Experiment` that the file gives as they are: their default (None: required), and their check.
-FIELDS: Mapping[str, tuple[Any, Callable[[Any, str], Any]]] = {
-    "title": (None, _text),
-    "question": (None, _text),
-    "origin": ("", _text),
-    "measure": ("compare", _measure),
-    "between": (True, _flag),
-    "arm": ("generated+traditional", _text),
-    "metrics": (("gan_test",), _names),
-    "repeats": (1, _repeats),
+# Fields of `Experiment` that the file gives as they are: their default (None: required), their check, and what it
+# expects (empty: text).
+FIELDS: Mapping[str, tuple[Any, Callable[[Any], bool], str]] = {
+    "title": (None, bool, ""),
+    "question": (None, bool, ""),
+    "origin": ("", bool, ""),
+    "measure": ("compare", lambda value: value in MEASURES, " or ".join(MEASURES)),
+    "between": (True, lambda value: isinstance(value, bool), "true or false"),
+    "arm": ("generated+traditional", bool, ""),
+    "metrics": (("gan_test",), _are_names, "a list of names, each once"),
+    "repeats": (
+        1,
+        lambda value: type(value) is int and 1 <= value <= MOST_REPEATS,
+        f"a number of classifiers, 1 to {MOST_REPEATS}",
+    ),
 }

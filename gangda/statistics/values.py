@@ -68,8 +68,8 @@ class Contrast(Difference):
         primary: tested, as one of the family; otherwise exploratory, without p.
         equivalence_p: TOST p at the margin; None where nothing was tested.
         crossed_interval: bootstrap over seeds x test images at the interval's level.
-        mcnemar_p: secondary, one exact p per seed, of plain accuracy; empty where nothing was tested.
-        sentence: the verdict in words with its numbers.
+        mcnemar_p: of each seed, exact, of plain accuracy; empty where nothing was tested.
+        sentence: the verdict with its numbers.
     """
 
     primary: bool
@@ -85,13 +85,11 @@ class Judgement:
 
     Attributes:
         contrasts: primary ones first, in the family's order.
-        n: paired seeds.
-        n_test: images of the test set that all seeds share.
+        n, n_test: paired seeds, and images of the test set that they share.
         alpha: error rate of the family of primary differences; equivalence is controlled per contrast.
-        margin: equivalence margin; `margin_rule` says where it came from.
         smallest_p: the smallest two-sided p that n seeds can give.
         exact: all sign vectors were enumerated (else a seeded Monte Carlo sample of them).
-        score: what is compared: "accuracy" or "balanced accuracy".
+        score: "accuracy" or "balanced accuracy".
         resolution: what one test image weighs at most.
         test_se: the standard error that the test set's size gives the real-only score.
         headline: the first primary contrast's verdict with what bounds it, in a sentence.

@@ -74,11 +74,9 @@ def sweep(
     """Run what is missing of every variant, and judge how they differ.
 
     Args:
-        experiment: what is asked.
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
         jobs, cell, dry_run: as for `gangda compare`; cells are counted through all variants.
-        reporter: receives progress.
 
     Raises:
         UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
@@ -150,11 +148,7 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
 
 
 def _claim(fixed: Mapping[str, Any], out: Path) -> None:
-    """Write the experiment's `plan.json`, or check that it is the folder's.
-
-    Raises:
-        RunError: it is another experiment's, or something else's.
-    """
+    """Write the experiment's `plan.json`, or check that it is the folder's."""
     with locked_plan(out, OWNER) as there:
         if there is None:
             write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
@@ -176,11 +170,7 @@ def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> N
 
 
 def _refuse_incomplete(settings: Sequence[Setting], out: Path, cells: int) -> None:
-    """Refuse to judge an experiment that lacks cells, or of which all cells failed.
-
-    Raises:
-        IncompleteError, OutcomeError: the cells are named, or the first one's reason.
-    """
+    """Raise IncompleteError with the cells that are missing, or OutcomeError where all have failed."""
     failed = [failure for setting in settings for failure in setting.failed()]
     if len(failed) == cells:
         raise OutcomeError(f"{out}: all {cells} cells failed; {failed[0]}")
