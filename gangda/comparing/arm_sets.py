@@ -50,7 +50,7 @@ def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledIma
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
     """The ratios that an arm which adds images has to choose from, ascending: one, where it does not choose.
 
-    Arms with a known answer, and points of a learning curve, need one size in all seeds.
+    Arms with a known outcome, and points of a learning curve, need one size in all seeds.
     """
     arm, own = find(name)[0], ratio_of(name)
     if own is not None:

@@ -1,4 +1,4 @@
-"""Added images that no trained generator makes: controls, arms with a known answer, and mistakes made on purpose."""
+"""Added images that no trained generator makes: controls, arms with a known outcome, and mistakes made on purpose."""
 
 import dataclasses
 from collections.abc import Callable, Mapping

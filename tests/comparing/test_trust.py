@@ -39,7 +39,7 @@ def test_one_that_does_not_takes_the_verdict_away(tmp_path, arm, wrong):
     found, notes = outcomes(tmp_path, {**AS_KNOWN, arm: wrong})
     assert [name for name, outcome in found.items() if outcome == NOT_SO] == [arm]
     assert f"CALIBRATION FAILED: {arm}" in notes
-    assert "'no effect' is not a verdict here" in notes
+    assert "a verdict of no effect cannot be trusted" in notes
     assert "NOT as it must" in (tmp_path / "report.html").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Are the verdicts to be trusted? Arms whose outcome is known beforehand, against the real images alone."""
+"""Can the verdicts be trusted? Arms whose outcome is known beforehand, against the real images alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,15 +60,15 @@ class Calibration(Analysis):
             rows.append(CalibrationRow(name, expected, mean, interval, outcome))
         failed = [row.arm for row in rows if row.outcome == NOT_SO]
         note = (
-            f"CALIBRATION FAILED: {', '.join(failed)} did not come out as known beforehand, so 'no effect' is not a "
-            "verdict here; more --seeds or --classifier-steps may help."
+            f"CALIBRATION FAILED: {', '.join(failed)} did not come out as known beforehand, so a verdict of no effect "
+            "cannot be trusted; more --seeds or --classifier-steps may help."
         )
         return CalibrationTable(rows=tuple(rows), notes=(note,) if failed else ())
 
     def section(self, result: CalibrationTable, comparison: Comparison) -> Section:
         """A table."""
         html = rendered("calibration.html", rows=result.rows, judged=comparison.judgement)
-        return Section("calibration", "Are the verdicts to be trusted?", html)
+        return Section("calibration", "Can the verdicts be trusted?", html)
 
     def limit(self, result: CalibrationTable | None) -> str:
         """Whether there were such arms."""

@@ -71,8 +71,8 @@ def test_the_verdict_stands_beside_what_bounds_it(report):
 def test_every_part_is_there(report):
     text = Page(report[0]).text
     for part in (
-        "Arms", "Differences", "Real and generated images", "Recall per class", "Confusion", "What it cost",
-        "Make it again", "Configuration", "Limits and intended use", "gangda compare --config", "per_class: 50",
+        "Arms", "Differences", "Real and generated images", "Recall per class", "Confusion", "Cost",
+        "How to reproduce it", "Configuration", "Limits and intended use", "gangda compare --config", "per_class: 50",
         "Ratio that each seed was evaluated with", "Nearest training images", "How the generators were trained",
         report[2].hash,
     ):  # fmt: skip
