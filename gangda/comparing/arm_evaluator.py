@@ -80,12 +80,13 @@ class ArmEvaluator:
         arm, arch = find(name)
         candidates = self._candidates(name)
         compare = self._config.compare
-        best, trials = select(
-            candidates,
-            lambda candidate: self._on_validation(self._fit(arm, arch, candidate).classifier),
-            compare.score_by,
-            compare.filter,
-        )
+        validation = self._splits.validation
+
+        def validated(candidate: Candidate) -> Evaluation | None:
+            fitted = self._fit(arm, arch, candidate).classifier
+            return evaluate(fitted, validation) if len(validation) else None
+
+        best, trials = select(candidates, validated, compare.score_by, compare.filter)
         chosen = self._chosen[name] = best.candidate
         fitted = self._fit(arm, arch, chosen)
         images = self._images(arm, arch, chosen)
@@ -98,7 +99,9 @@ class ArmEvaluator:
             ),
             n_train=len(images),
             n_generated=int((images.origin != REAL).sum()),
-            added_per_class=added_per_class(images),
+            added_per_class=tuple(
+                np.bincount(images.labels[images.origin != REAL], minlength=images.num_classes).tolist()
+            ),
             steps=fitted.classifier.steps,
             classifier=fitted.classifier.fingerprint,
             seconds=fitted.seconds,
@@ -159,10 +162,6 @@ class ArmEvaluator:
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
         return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
-
-    def _on_validation(self, classifier: FittedClassifier) -> Evaluation | None:
-        """On the validation images, if there are any."""
-        return evaluate(classifier, self._splits.validation) if len(self._splits.validation) else None
 
     def _chosen_filters(self, candidate: Candidate) -> Filters:
         """The candidate's filters where there was a choice of them."""
@@ -271,9 +270,3 @@ class ArmEvaluator:
     def _phase(self) -> Reporter:
         share = (1 - GENERATOR_SHARE) / self._fits
         return Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
-
-
-def added_per_class(images: LabelledImages) -> tuple[int, ...]:
-    """Images of each class that are not the real subset's own."""
-    added = images.labels[images.origin != REAL]
-    return tuple(np.bincount(added, minlength=images.num_classes).tolist())

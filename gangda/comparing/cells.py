@@ -13,7 +13,7 @@ from gangda.comparing.added_images import AddedImages
 from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.arm_sets import wanted_by
-from gangda.comparing.cell_result import CellResult, FailedCell, GeneratorRecord, SplitRows
+from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
 from gangda.comparing.pictures import pictures_of
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
 from gangda.comparing.progress import Progress
@@ -103,7 +103,10 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         rows={name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
         test_labels=splits.test.labels.astype(np.uint16),
         runtime=config.runtime,
-        generators={key: _with_curves(record, added.folder(key)) for key, record in added.records.items()},
+        generators={
+            key: dataclasses.replace(record, curves=read_curves(added.folder(key) / "metrics.jsonl"))
+            for key, record in added.records.items()
+        },
         arms=arms,
         analyses={name: part for name, part in analyses.items() if part is not None},
         recognised=evaluator.recognised(),
@@ -123,7 +126,3 @@ def _naming(arm: str) -> Iterator[None]:
 
 def _rows(images: LabelledImages) -> SplitRows:
     return SplitRows(len(images), tuple(images.counts().tolist()), digest(images.row_id.tolist()))
-
-
-def _with_curves(record: GeneratorRecord, folder: Path) -> GeneratorRecord:
-    return dataclasses.replace(record, curves=read_curves(folder / "metrics.jsonl"))

@@ -63,11 +63,7 @@ def held_back(config: ComparisonConfig, splits: DataSplits, seed: int) -> Labell
 
 
 def _check_held_back(config: ComparisonConfig, splits: DataSplits) -> None:
-    """Refuse, when the plan is made, arms that need more other real images than there are.
-
-    Raises:
-        UsageError: with the class that has too few.
-    """
+    """Refuse, when the plan is made, arms that need more other real images than there are."""
     _check_enough(config, splits.train, *outside(config, splits, config.runtime.seed))
 
 
@@ -124,11 +120,7 @@ def smote(real: LabelledImages, counts: IntArray, seed: int) -> LabelledImages:
 
 
 def _smote_class() -> Any:
-    """imbalanced-learn's SMOTE.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """imbalanced-learn's SMOTE; a UsageError where it is not installed."""
     try:
         from imblearn.over_sampling import SMOTE
     except ModuleNotFoundError:

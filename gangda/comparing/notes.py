@@ -47,10 +47,7 @@ def notes_of(
 
 
 def failure_note(failed: Sequence[FailedCell], cells: int) -> str | None:
-    """What a reader must know of the failed ones among `cells`; None where there are none.
-
-    They are not missing by chance: what made them fail is part of the question.
-    """
+    """What a reader must know of the failed ones among `cells`; None where there are none."""
     if not failed:
         return None
     have, are = ("have", "are") if len(failed) > 1 else ("has", "is")

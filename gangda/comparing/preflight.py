@@ -48,11 +48,7 @@ def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
 
 
 def _check_arms(config: ComparisonConfig) -> None:
-    """Refuse arms that these data or this mode cannot have.
-
-    Raises:
-        UsageError: images held back where there are none, or a mode or ratio that the arm cannot have.
-    """
+    """Refuse arms that these data or this mode cannot have."""
     whole = config.data.per_class is None and config.data.class_counts is None
     for name in config.compare.arms:
         if whole and find(name)[0].added == "held back":

@@ -9,9 +9,9 @@ import numpy as np
 
 import gangda
 from gangda.augmenting.selection import words_of
-from gangda.comparing.analyses import AnalysisResult, load_analyses, planned_analyses
+from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
-from gangda.comparing.comparison import ArmRow, Comparison, arm_row, filter_rows
+from gangda.comparing.comparison import Comparison, arm_row, filter_rows
 from gangda.comparing.notes import failure_words, notes_of, varied
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import cell_path, failures_of, read_cell, write_comparison
@@ -47,7 +47,12 @@ def _compare(
     arch = plan.config.arch
     judgement = _judge(plan, cells)
     arms = tuple(arm_row(cells, arm, arch) for arm in plan.config.compare.arms)
-    analyses = _analyse(plan, cells, judgement, arms)
+    known = load_analyses()
+    judged = {
+        name: known[name].judge([cell.analyses.get(name) for cell in cells], judgement, arms, plan.config)
+        for name in planned_analyses(plan.config)
+    }
+    analyses = {name: result for name, result in judged.items() if result is not None}
     headline = [judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
     notes = [note for found in analyses.values() for note in found.notes]
     shared = f" --run {plan.run}" if plan.run else ""
@@ -65,18 +70,6 @@ def _compare(
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
         versions=versions(),
     )
-
-
-def _analyse(
-    plan: ComparisonPlan, cells: Sequence[CellResult], judgement: Judgement, arms: Sequence[ArmRow]
-) -> dict[str, AnalysisResult]:
-    """What the analyses that are asked for found, by name."""
-    known = load_analyses()
-    found = {
-        name: known[name].judge([cell.analyses.get(name) for cell in cells], judgement, arms, plan.config)
-        for name in planned_analyses(plan.config)
-    }
-    return {name: result for name, result in found.items() if result is not None}
 
 
 def _judge(plan: ComparisonPlan, cells: Sequence[CellResult]) -> Judgement:
