@@ -89,7 +89,9 @@ def refuse_both(cls: type[Checked], given: Collection[str]) -> None:
         UsageError: with their flags.
     """
     for group in cls.exclusive:
-        flags = [flag_of(field) for name, field in fields_by_name(cls).items() if name in group and name in given]
+        flags = [
+            flag_of(field) for name, field in fields_by_name(cls).items() if name in group and name in given
+        ]
         if len(flags) > 1:
             raise UsageError(f"{' and '.join(flags)} exclude each other: give one of them")
 
