@@ -116,7 +116,7 @@ def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
 
 
 def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
-    """lecam * (E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2) for anchors (a_real, a_fake), and moves the anchors.
+    """lecam * (E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2) for anchors (a_real, a_fake), and updates the anchors.
 
     They are moving averages of both sides' mean scores, saved with the run; they begin as the first ones. lambda is
     0.3. Source: Tseng 2021, section 3 (R_LC). The authors' code starts from a constant, waits, and cuts each
