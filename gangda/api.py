@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.config import arms
 from gangda.config.commands import COMMANDS
-from gangda.config.fields import flag_of
-from gangda.config.files import options_of
+from gangda.config.fields import fields_by_name, flag_of
+from gangda.config.files import SECTIONS, options_of
 from gangda.config.resolve import Settings, resolve
-from gangda.config.schema import AugmentationConfig, ComparisonConfig, TrainConfig
+from gangda.config.schema import AugmentationConfig, ClassifierConfig, ComparisonConfig, TrainConfig
 from gangda.errors import UsageError, suggestion
 
 if TYPE_CHECKING:
@@ -65,7 +65,29 @@ def augment(*, run: Place | None = None, out: Place | None = None, **options: An
     from gangda import augmenting
 
     chosen, how = _settings("augment", options)
+    if not chosen.augment.is_open:
+        _refuse_idle(chosen)
     return augmenting.augment(chosen.pick(AugmentationConfig), _path(run), _path(out), **how)
+
+
+def _refuse_idle(chosen: Settings) -> None:
+    """Refuse options that say how to choose, where nothing is to be chosen; those of a file may be for other commands.
+
+    Raises:
+        UsageError: some of them concern the choice only.
+    """
+    concerned = {"classifier": fields_by_name(ClassifierConfig), "augment": ["score_by"]}
+    idle = [
+        flag_of(fields_by_name(SECTIONS[section])[name])
+        for section, names in concerned.items()
+        for name in names
+        if chosen.origins[f"{section}.{name}"] == "flag"
+    ]
+    if idle:
+        raise UsageError(
+            f"{', '.join(idle)}: nothing is chosen on validation images here; leave it out, or leave something open "
+            "with --ratio auto, --filter auto or --allocate recall"
+        )
 
 
 def classify(
@@ -145,15 +167,18 @@ def low_data(chosen: Settings) -> Settings:
 def _settings(command: str, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """The settings of a command, and how its engine is to work (`dry_run`, `reporter`)."""
     how: dict[str, Any] = {name: options.pop(name) for name in ("dry_run", "reporter") if name in options}
-    known = COMMANDS[command]
-    return options.pop("settings", None) or _resolved(known.sections, known.without, options), how
+    settings, known = options.pop("settings", None), COMMANDS[command]
+    if settings is not None and options:
+        raise UsageError(f"{', '.join(options)}: not beside settings; change those instead")
+    return settings or _resolved(known.sections, known.without, options), how
 
 
 def _resolved(sections: Collection[str], without: Collection[str], options: dict[str, Any]) -> Settings:
     keys = {
         flag_of(field)[2:].replace("-", "_"): (section, name)
         for section in sections
-        for name, (field, *_) in ((name, owners.values()) for name, owners in options_of(section).items())
+        for name, owners in options_of(section).items()
+        for field in [next(iter(owners.values()))]
         if f"{section}.{name}" not in without
     }
     for name in options:

@@ -64,7 +64,7 @@ def decide(task: Task) -> Decision:
 
     Raises:
         UsageError: a filter that cannot be used on the generator.
-        OutcomeError: too few samples of a class, other than behind a filter that `auto` brought in.
+        OutcomeError: too few samples of a class, other than after a filter that `auto` brought in.
     """
     config, train = task.config.augment, task.splits.train
     if not config.is_open:
@@ -131,8 +131,8 @@ def _filter_choices(task: Task) -> tuple[Filters, ...]:
 def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Evaluation:
     """A classifier trained on these images, on the validation images."""
     ratio = "" if candidate.ratio is None else f" at ratio {candidate.ratio:g}"
-    behind = f" behind {','.join(candidate.filters)}" if candidate.filters else ""
-    task.reporter.line(f"evaluating {len(images):,} images{ratio}{behind}")
+    filtered = f" after filter {','.join(candidate.filters)}" if candidate.filters else ""
+    task.reporter.line(f"evaluating {len(images):,} images{ratio}{filtered}")
     fitted = fit_classifier(
         images,
         same_steps(task.config.classifier, len(task.splits.train)),

@@ -1,6 +1,6 @@
 """`gangda augment`: add generated or transformed images to the real training images."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,9 +10,6 @@ from gangda import api
 from gangda.cli.options import Call
 from gangda.cli.output import draw, number, percent, say
 from gangda.cli.sample import show_filtering
-from gangda.config.fields import fields_by_name, flag_of
-from gangda.config.files import SECTIONS
-from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,33 +21,7 @@ def augment(
     out: Annotated[Path | None, Option(help="set folder \\[default: augmented/DATA-METHOD-HASH]")] = None,
 ) -> None:
     """Add synthetic images to the real training images; writes an augmented set."""
-    if not call.settings.augment.is_open:
-        refuse_idle(call.typed)
     call.run(api.augment, show_result, run=run, out=out)
-
-
-def refuse_idle(typed: Collection[str]) -> None:
-    """Refuse flags that say how to choose, where there is nothing to choose.
-
-    Those of a configuration or the environment may be meant for other commands.
-
-    Args:
-        typed: options given as flags, as in "classifier.classifier_lr".
-
-    Raises:
-        UsageError: some of them concern the choice only.
-    """
-    idle = [
-        flag_of(field)
-        for section in ("classifier", "augment")
-        for name, field in fields_by_name(SECTIONS[section]).items()
-        if f"{section}.{name}" in typed and (section == "classifier" or name == "score_by")
-    ]
-    if idle:
-        raise UsageError(
-            f"{', '.join(idle)}: nothing is chosen on validation images here; leave it out, or leave something open "
-            "with --ratio auto, --filter auto or --allocate recall"
-        )
 
 
 def show_result(out: "Console", values: Mapping[str, Any]) -> None:

@@ -40,7 +40,7 @@ def compare(
     ] = False,
     list_all: Annotated[bool, Option("--list", help="list experiments and arms, and stop")] = False,
     calibrate: Annotated[
-        bool, Option("--calibrate", help="add arms with a known answer, such as shuffled labels")
+        bool, Option("--calibrate", help="add arms with a known outcome, such as shuffled labels")
     ] = False,
     out: Annotated[Path | None, Option(help="folder \\[default: experiments/DATA-ARCH-HASH]")] = None,
 ) -> None:
@@ -150,7 +150,7 @@ def show_contrasts(out: "Console", judged: "Judgement") -> None:
 def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
     """What filters kept and rejected, mean over the seeds: a table for each generator and its filters."""
     for row in rows:
-        title = f"Samples of {row.generator} behind {row.filters}"
+        title = f"Samples of {row.generator} after filter {row.filters}"
         if row.reason:
             say(out, f"{title}: none. {row.reason}")
         else:

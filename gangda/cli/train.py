@@ -36,7 +36,7 @@ def train(
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
         values |= {"config": resolve.as_mapping(config), "origins": dict(call.settings.origins)}
-    call.terminal.result(values, show_rehearsal if call.dry_run else show_result)
+    call.terminal.result(values, show_dry_run if call.dry_run else show_result)
 
 
 def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:
@@ -101,7 +101,7 @@ def images_of(values: Mapping[str, Any]) -> str:
     return f"{height}x{width} {kind} images of {values['num_classes']} classes"
 
 
-def show_rehearsal(out: "Console", values: Mapping[str, Any]) -> None:
+def show_dry_run(out: "Console", values: Mapping[str, Any]) -> None:
     """The resolved configuration, one line for each value."""
     rows = [
         (f"{section}.{key}", "-" if value is None else value, values["origins"][f"{section}.{key}"])

@@ -18,7 +18,7 @@ from gangda.comparing.results import collect
 from gangda.comparing.storage import failures_of, missing_of, read_cell
 from gangda.comparing.workers import Work, run_cells
 from gangda.config import architectures
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.config.fields import from_plain
 from gangda.config.schema import ComparisonConfig
 from gangda.data.loading import load_splits
@@ -191,7 +191,7 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     for ratio in config.compare.candidates:
         plan_of(config.compare.at(ratio), splits.train)
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
-    for arm, arch in (find(name) for name in config.compare.arms):
+    for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)
         if arch is not None:

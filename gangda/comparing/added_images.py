@@ -111,7 +111,7 @@ class AddedImages:
         return self.work / "gan" if self.plan.run is None else self.plan.run
 
     def sampler(self, key: str, filters: Filters) -> tuple[Sampler, PseudoLabeler | None]:
-        """The sampler of a trained generator behind filters, and its pseudo-labeler, if it needs one."""
+        """The sampler of a trained generator, with its filters, and its pseudo-labeler, if it needs one."""
         if (key, filters) in self._samplers:
             return self._samplers[key, filters]
         model, (train, validation) = self._models[key][0], (self.splits.train, self.splits.validation)
@@ -156,7 +156,7 @@ class AddedImages:
         if key == LEAKY:
             whole = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
             arch, splits = config.arch, load_splits(whole, self.cell.seed)
-        name = self.folder(key).name.replace("gan", "generator")
+        name = "generator" if key == config.arch else f"generator {key}"
         return fit_generator(
             train_config(config, arch, self.cell.seed),
             splits.train,

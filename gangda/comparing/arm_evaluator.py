@@ -26,7 +26,7 @@ from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_sets import adds_at, choices_of, plan_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
 from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
-from gangda.config.arms import ARMS, Arm, FitRule, find
+from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
@@ -77,7 +77,7 @@ class ArmEvaluator:
 
     def run(self, name: str) -> ArmResult:
         """Choose the ratio, and the filters, on validation; then evaluate that one on test, once."""
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         candidates = self._candidates(name)
         compare = self._config.compare
         validation = self._splits.validation
@@ -119,7 +119,7 @@ class ArmEvaluator:
         config = dataclasses.replace(
             usual, classifier=classifier or usual.classifier, classifier_steps=steps or usual.classifier_steps
         )
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         if config == usual:
             return self._fit(arm, arch, self._chosen[name])
         return self._train(arm, arch, self._chosen[name], config)
@@ -153,7 +153,7 @@ class ArmEvaluator:
 
     def _candidates(self, name: str) -> list[Candidate]:
         """The candidates of an arm: one, where it does not choose."""
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         if not arm.added:
             return [REAL_ONLY]
         ratios = ratios_of(self._config.compare, name)

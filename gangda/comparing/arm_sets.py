@@ -9,7 +9,7 @@ import numpy as np
 from gangda.augmenting.plan import AugmentPlan, make_plan
 from gangda.augmenting.selection import Filters, filter_choices
 from gangda.config import architectures
-from gangda.config.arms import Arm, find, ratio_of
+from gangda.config.arms import Arm, parse_arm, ratio_of
 from gangda.config.methods import default_options
 from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
@@ -52,7 +52,7 @@ def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
 
     Arms with a known outcome, and points of a learning curve, need one size in all seeds.
     """
-    arm, own = find(name)[0], ratio_of(name)
+    arm, own = parse_arm(name)[0], ratio_of(name)
     if own is not None:
         return (own,)
     ratios = tuple(sorted(compare.candidates))
@@ -62,7 +62,7 @@ def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
 def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntArray:
     """Added images of each class, int64 (K,), that this arm may need."""
     compare = config.compare
-    if find(name)[0].replaces:
+    if parse_arm(name)[0].replaces:
         return real.counts()
     return most_made(compare, ratios_of(compare, name), real)
 
@@ -73,7 +73,7 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
     `generated`: of those that come from generators, or of the others; an arm's own ratio counts for its kind alone.
     """
     compare = config.compare
-    own = [ratio_of(name) for name in compare.arms if find(name)[0].sampled is generated]
+    own = [ratio_of(name) for name in compare.arms if parse_arm(name)[0].sampled is generated]
     ratios = (*compare.candidates, *(ratio for ratio in own if ratio is not None))
     most = most_made(compare, ratios, real)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
@@ -86,7 +86,7 @@ def generator_key(added: str, arch: str) -> str:
 
 def archs_of(config: ComparisonConfig) -> list[str]:
     """Architectures whose samples the arms add, sorted."""
-    return sorted({arch or config.arch for arm, arch in map(find, config.compare.arms) if arm.sampled})
+    return sorted({arch or config.arch for arm, arch in map(parse_arm, config.compare.arms) if arm.sampled})
 
 
 def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
@@ -103,7 +103,7 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
 
 def chooses(compare: CompareConfig) -> bool:
     """Whether validation images decide what an arm adds."""
-    by_recall = any(find(name)[0].by_recall for name in compare.arms)
+    by_recall = any(parse_arm(name)[0].by_recall for name in compare.arms)
     return len(compare.candidates) > 1 or AUTO in compare.filter or by_recall
 
 

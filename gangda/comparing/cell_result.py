@@ -114,8 +114,8 @@ class GeneratorRecord:
 
     Attributes:
         shared: it comes from a run that all cells share.
-        samples: behind the filters of all arms.
-        filtered: behind others that an arm could choose, by their names joined with commas.
+        samples: after the filters of all arms.
+        filtered: after other filters that an arm could choose, by their names joined with commas.
         curves: None where nothing was trained step by step.
     """
 

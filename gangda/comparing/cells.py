@@ -19,7 +19,7 @@ from gangda.comparing.plan import Cell, ComparisonPlan, digest
 from gangda.comparing.progress import Progress
 from gangda.comparing.storage import StoredCell, work_of, write_cell
 from gangda.comparing.training_curves import read_curves
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -80,7 +80,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
     splits = splits_of(plan, cell)
     added = AddedImages(plan, cell, splits, context, work_of(out, cell), progress)
     for name in config.compare.arms:
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar

@@ -8,7 +8,7 @@ import numpy as np
 
 from gangda.comparing.arm_sets import generator_key
 from gangda.comparing.cell_result import ArmResult, CellResult, FailedCell, FilterShares
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.runtime.arrays import UInt16Array
 from gangda.statistics.values import Judgement
 
@@ -91,7 +91,7 @@ def arm_row(cells: Sequence[CellResult], name: str, own_arch: str) -> ArmRow:
         return float(np.mean([of(result) for result in results]))
 
     results = [cell.arms[name] for cell in cells]
-    arm, arch = find(name)
+    arm, arch = parse_arm(name)
     key = generator_key(arm.added, arch or own_arch)
     used = [cell.generators[key] for cell in cells if arm.sampled and key in cell.generators]
     chose = any(trial.filters for result in results for trial in result.candidates)
@@ -153,7 +153,7 @@ def _refused(cell: CellResult, own_arch: str) -> Iterator[tuple[str, str, str]]:
     for name, result in cell.arms.items():
         for trial in result.candidates:
             if trial.reason:
-                yield find(name)[1] or own_arch, ",".join(trial.filters), trial.reason
+                yield parse_arm(name)[1] or own_arch, ",".join(trial.filters), trial.reason
 
 
 def _mean_shares(shares: Sequence[FilterShares]) -> FilterShares:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.arm_sets import wanted_by
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.config.schema import ComparisonConfig
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, generated_images
 from gangda.data.loading import load_splits
@@ -82,8 +82,8 @@ def _check_enough(
     config: ComparisonConfig, real: LabelledImages, whole: LabelledImages, rows: IntArray
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
-    for arm in (name for name in config.compare.arms if find(name)[0].added == "held back"):
-        if find(arm)[0].replaces:
+    for arm in (name for name in config.compare.arms if parse_arm(name)[0].added == "held back"):
+        if parse_arm(arm)[0].replaces:
             cause = "--per-class"
         elif config.compare.synthetic_passes > 1:
             cause = "--per-class, ratio or --synthetic-passes"

@@ -4,7 +4,7 @@ import numpy as np
 
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.cell_result import ArmImages, ClassImages, FilterSheet, NearestImages, Pictures
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.inputs import subsample
@@ -54,7 +54,7 @@ def _added(added: AddedImages) -> tuple[ArmImages, ...]:
     arms_of: dict[int, list[str]] = {}
     sets: dict[int, LabelledImages] = {}
     for name in added.plan.config.compare.arms:
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         images = added.already_made(arm.source, arch)
         if images is not None and images is not own:
             sets[id(images)] = images

@@ -14,7 +14,7 @@ from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import train_config
 from gangda.comparing.preflight import check
 from gangda.config import resolve
-from gangda.config.arms import find
+from gangda.config.arms import parse_arm
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
@@ -234,7 +234,7 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)
-    archs = sorted({arch for _, arch in map(find, config.compare.arms) if arch is not None})
+    archs = sorted({arch for _, arch in map(parse_arm, config.compare.arms) if arch is not None})
     return {
         **sections,
         **_own_code(config),

@@ -3,7 +3,7 @@
 from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import archs_of, chooses, ratios_of
 from gangda.config import architectures
-from gangda.config.arms import find, ratio_of
+from gangda.config.arms import parse_arm, ratio_of
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 from gangda.statistics.families import family_of
@@ -42,7 +42,7 @@ def uses_validation(config: ComparisonConfig) -> bool:
 
 def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
     """What makes an arm another one: not how its architecture or ratio is spelt, or whether it is spelt out."""
-    arm, arch = find(name)
+    arm, arch = parse_arm(name)
     made_by = (arch or config.arch) if arm.generated else None
     return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
 
@@ -51,9 +51,9 @@ def _check_arms(config: ComparisonConfig) -> None:
     """Refuse arms that these data or this mode cannot have."""
     whole = config.data.per_class is None and config.data.class_counts is None
     for name in config.compare.arms:
-        if whole and find(name)[0].added == "held back":
+        if whole and parse_arm(name)[0].added == "held back":
             raise UsageError(f"--arms {name}: nothing is held back; give --per-class or --class-counts")
-        if (config.compare.replace or config.compare.balance) and find(name)[0].by_recall:
+        if (config.compare.replace or config.compare.balance) and parse_arm(name)[0].by_recall:
             raise UsageError(
                 f"--arms {name}: shares out what is added; it goes with neither --replace nor --balance"
             )
@@ -62,5 +62,5 @@ def _check_arms(config: ComparisonConfig) -> None:
         ratio = ratio_of(name)
         if ratio is not None and ratio > 1:
             raise UsageError(f"--arms {name}: with --replace a ratio is a share, 0 to 1")
-        if find(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
+        if parse_arm(name)[0].rule.pretrained and max(ratios_of(config.compare, name)) >= 1:
             raise UsageError(f"--arms {name}: leaves no real image to train on then; give --replace below 1")

@@ -140,7 +140,7 @@ DEFAULT = ("real", "traditional", "generated", "generated+traditional")
 CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
 
 
-def find(name: str) -> tuple[Arm, str | None]:
+def parse_arm(name: str) -> tuple[Arm, str | None]:
     """The arm of a name, and its own architecture (`ARM@ARCHITECTURE`) or None.
 
     Raises:

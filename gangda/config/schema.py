@@ -243,7 +243,7 @@ class CompareConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in self.arms:
-            arms.find(name)
+            arms.parse_arm(name)
 
     @property
     def candidates(self) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ between: true                         # false: variants are listed side by side,
 arm: generated+traditional            # measure compare: the arm that variants are compared in
 metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first
 repeats: 3                            # measure score: classifiers that cas trains for each generator; default 1
-quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a rehearsal with --quick
+quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a trial run with --quick
 """
 
 import itertools
@@ -56,7 +56,6 @@ class Experiment:
         source: where it was read, for messages.
         variants: base and change together; the first is the reference.
         varied: dotted keys that differ between variants.
-        others: the file's fields, as explained above; `origin` names whose question it was.
     """
 
     name: str
@@ -176,7 +175,7 @@ def _refuse_many(count: int, where: str) -> None:
 
 def _check_measure(experiment: Experiment) -> None:
     if experiment.measure == "compare":
-        arms.find(experiment.arm)
+        arms.parse_arm(experiment.arm)
     for metric in experiment.metrics:
         catalog.lookup("metric", catalog.METRICS, metric)
     if experiment.repeats > 1 and (experiment.measure != "score" or RETRAINED not in experiment.metrics):

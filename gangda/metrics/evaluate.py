@@ -27,18 +27,18 @@ def evaluate_metrics(
 def _cross_check(results: list[MetricResult]) -> list[MetricResult]:
     """What several metrics say together: a good GAN-test with a low CAS means samples that are too much alike."""
     test = next((result for result in results if result.name.startswith("gan_test")), None)
-    if test is None or not _near_floor(test):
+    if test is None or test.floor is None or _below_floor(test):
         return results
     return [
         replace(
             result,
             note=f"ALARM {result.note}; with a good GAN-test: memorised, collapsed inside classes, or too typical",
         )
-        if result.name.startswith("cas") and not _near_floor(result)
+        if result.name.startswith("cas") and _below_floor(result)
         else result
         for result in results
     ]
 
 
-def _near_floor(result: MetricResult) -> bool:
-    return result.floor is not None and result.value >= result.floor - LOW_CAS
+def _below_floor(result: MetricResult) -> bool:
+    return result.floor is not None and result.value < result.floor - LOW_CAS

@@ -19,7 +19,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
-from gangda.training.option_rules import refuse_misfits, refuse_uneven_shares
+from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
 from gangda.training.saved_model import Model, load_model
@@ -137,7 +137,7 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
         steps = config.method.total_steps or spec.steps_for(len(images))
         budget = dataclasses.replace(budget, steps=steps)
     config = dataclasses.replace(config, spec=spec, budget=budget)
-    refuse_misfits(config, images)
+    check_options(config, images)
     return config
 
 

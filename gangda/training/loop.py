@@ -33,7 +33,7 @@ class StepRecord:
         return {name: float(value) for name, value in self.losses.items()}
 
 
-def steps(
+def training_loop(
     state: TrainState, method: Method, batch: Callable[[int], Batch], total_steps: int | None = None
 ) -> Iterator[StepRecord]:
     """Train without end, a record for each step: first the pre-training, if any, then the steps.

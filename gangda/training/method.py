@@ -13,7 +13,7 @@ from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_device
 from gangda.training.draws import Draws, DrawStreams
-from gangda.training.option_rules import Plan
+from gangda.training.option_rules import OptionRules
 from gangda.training.rank_batches import share_of_batches
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.networks import build_networks
@@ -35,7 +35,7 @@ class Method(abc.ABC):
         metrics: figures of the last step beside its losses, detached.
     """
 
-    plan = Plan  # what its options are checked by
+    option_rules = OptionRules  # what its options are checked by
 
     def __init__(
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext

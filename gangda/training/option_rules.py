@@ -16,7 +16,7 @@ from gangda.zoo.networks import build_networks
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class OptionRules:
     """A run to be: its configuration, its images, and what follows from both. Networks are built only if asked for."""
 
     config: TrainConfig
@@ -44,7 +44,7 @@ class Plan:
         wanted = step_budget(self.config, len(self.images)).total_steps
         return float("inf") if wanted is None else wanted
 
-    def complaints(self) -> Iterator[str]:
+    def errors(self) -> Iterator[str]:
         """What is wrong: the option, the reason, the nearest valid choice."""
         recipe, arch = self.config.recipe, self.config.arch
         if self.min_batch_size > recipe.batch_size:
@@ -63,14 +63,14 @@ class Plan:
             )
 
 
-def refuse_misfits(config: TrainConfig, images: LabelledImages) -> None:
+def check_options(config: TrainConfig, images: LabelledImages) -> None:
     """Check the options against the images and each other.
 
     Raises:
         UsageError: with the first complaint.
     """
     method: Any = catalog.builder("method", catalog.METHODS, config.spec.method)
-    for complaint in method.plan(config, images).complaints():
+    for complaint in method.option_rules(config, images).errors():
         raise UsageError(complaint)
 
 
@@ -82,11 +82,11 @@ def refuse_uneven_shares(config: TrainConfig, images: LabelledImages, ranks: int
     """
     if ranks == 1 or not config.images_per_step:
         return
-    plan, batch = Plan(config, images), config.recipe.batch_size
-    groups = max(map(rank_batches.groups_of, plan.networks.modules().values()))
-    least = ranks * max(2, plan.min_batch_size)  # batch norm wants two
-    if batch < least or not rank_batches.fits(batch, plan.generators, groups, ranks):
-        nearest = rank_batches.nearest(max(batch, least), plan.generators, groups, ranks)
+    rules, batch = OptionRules(config, images), config.recipe.batch_size
+    groups = max(map(rank_batches.groups_of, rules.networks.modules().values()))
+    least = ranks * max(2, rules.min_batch_size)  # batch norm wants two
+    if batch < least or not rank_batches.fits(batch, rules.generators, groups, ranks):
+        nearest = rank_batches.nearest(max(batch, least), rules.generators, groups, ranks)
         whole = " in whole groups of --minibatch-stddev" if groups > 1 else ""
         raise UsageError(
             f"--batch-size {batch}: {ranks} ranks cannot share it evenly{whole}; give {nearest}, or start another "

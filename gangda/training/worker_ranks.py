@@ -10,16 +10,17 @@ from gangda.runtime.distributed import EXIT, LOAD_STATE, WorkerExitError
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
 from gangda.training.image_batches import ResidentImages, batches
-from gangda.training.loop import StepRecord, steps
+from gangda.training.loop import StepRecord, training_loop
 from gangda.training.method import Method, make_method
 from gangda.training.state import TrainState, new_state
 
 
 def training_steps(method: Method, state: TrainState, stream_seed: int) -> Iterator[StepRecord]:
     """The training loop from `state` on, with random streams of `stream_seed`."""
-    config, images, method.streams.seed = method.config, method.images, stream_seed
+    config, images = method.config, method.images
+    method.streams.seed = stream_seed
     batch = batches(ResidentImages(images, stream_seed, method.context), config, method.share)
-    return steps(state, method, batch, step_budget(config, len(images)).total_steps)
+    return training_loop(state, method, batch, step_budget(config, len(images)).total_steps)
 
 
 def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> NoReturn:

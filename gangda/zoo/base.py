@@ -145,7 +145,7 @@ class Networks:
 Build = Callable[[Any, tuple[int, int, int], int], Networks]  # build(spec, image_shape, num_classes)
 
 
-def pair(
+def builder_of(
     generator: type[Generator],
     discriminator: type[nn.Module],
     initialise: Callable[[nn.Module], None] = lambda network: None,

@@ -17,7 +17,7 @@ from gangda.config.schema import Runtime
 from gangda.data.images import FloatArray
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.seeding import numpy_stream
-from gangda.training.loop import steps
+from gangda.training.loop import training_loop
 from gangda.training.state import new_state
 from gangda.zoo.base import Generator, Networks, Scores
 
@@ -92,7 +92,7 @@ def train(k: int, *, count: int = 1500, seed: int = 0, **recipe: object) -> Gene
     )
     method = method_with(config, networks, None, context, seed)
     state, stream = new_state(method), Stream(seed)
-    loop = steps(state, method, lambda step: stream.batch(step, config.recipe.batch_size))
+    loop = training_loop(state, method, lambda step: stream.batch(step, config.recipe.batch_size))
     for _ in itertools.islice(loop, count):
         pass
     return state.ema

@@ -45,6 +45,6 @@ def test_a_table_for_each_generator_of_a_comparison():
         ],
     )
     text = out.file.getvalue()
-    assert "Samples of pca behind duplicates" in text
-    assert "Samples of pca behind agreement: none. 0.1% pass" in text
+    assert "Samples of pca after filter duplicates" in text
+    assert "Samples of pca after filter agreement: none. 0.1% pass" in text
     assert ["cat", "50.0%", "50.0%"] in [line.split() for line in text.splitlines()]

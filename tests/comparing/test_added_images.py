@@ -13,7 +13,7 @@ from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.controls import outside
 from gangda.comparing.plan import make_plan
 from gangda.config.architectures import PcaSpec
-from gangda.config.arms import ARMS, FitRule, find
+from gangda.config.arms import ARMS, FitRule, parse_arm
 from gangda.config.schema import (
     Budget,
     ClassifierConfig,
@@ -117,7 +117,7 @@ def rules_of(config, work, *names):
     fits = ArmEvaluator(config, 0, splits, pools, context, pools.progress)
     found = []
     for name in names:
-        arm, arch = find(name)
+        arm, arch = parse_arm(name)
         images = fits._images(arm, arch, Candidate(1.0))
         found.append((fits._rule(arm, images), images))
     return found

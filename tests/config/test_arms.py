@@ -11,9 +11,9 @@ def test_every_arm_has_a_source_for_what_it_adds():
 
 
 def test_an_arm_may_name_its_architecture():
-    arm, arch = arms.find("generated+traditional@wgan-gp")
+    arm, arch = arms.parse_arm("generated+traditional@wgan-gp")
     assert (arm, arch) == (arms.ARMS["generated+traditional"], "wgan-gp")
-    assert arms.find("real") == (arms.ARMS["real"], None)
+    assert arms.parse_arm("real") == (arms.ARMS["real"], None)
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ def test_an_arm_may_name_its_architecture():
 )
 def test_other_names_are_refused(name, message):
     with pytest.raises(UsageError, match=message):
-        arms.find(name)
+        arms.parse_arm(name)

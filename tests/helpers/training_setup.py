@@ -14,7 +14,7 @@ from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.training.draws import Draws
 from gangda.training.image_batches import ResidentImages, batches
-from gangda.training.loop import StepRecord, steps
+from gangda.training.loop import StepRecord, training_loop
 from gangda.training.method import Method
 from gangda.training.state import TrainState, new_state
 from gangda.zoo.base import Networks
@@ -92,7 +92,7 @@ def begin(
     method = method_with(config, networks, images, context, seed)
     state = new_state(method)
     batch = batches(ResidentImages(images, seed, context), config, method.share)
-    return state, steps(state, method, batch, total_steps)
+    return state, training_loop(state, method, batch, total_steps)
 
 
 def draws(number: int = 0) -> Draws:

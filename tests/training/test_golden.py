@@ -16,7 +16,7 @@ from gangda.config.methods import default_options
 from gangda.config.schema import DataConfig, TrainConfig
 from gangda.data.loading import load_splits
 from gangda.training.image_batches import ResidentImages, batches
-from gangda.training.loop import steps
+from gangda.training.loop import training_loop
 from gangda.training.method import make_method
 from gangda.training.state import new_state
 
@@ -34,7 +34,7 @@ def test_three_steps_are_those_of_the_first_edition(arch, context):
     config = TrainConfig(data=data, arch=arch, spec=spec, recipe=recipe, method=method_options)
     method = make_method(config, images, context)
     state = new_state(method)
-    loop = steps(state, method, batches(ResidentImages(images, 0, context), config), STEPS)
+    loop = training_loop(state, method, batches(ResidentImages(images, 0, context), config), STEPS)
     records = [next(loop).numbers() for _ in range(method_options.total_steps or STEPS)]
     expected = GOLDEN[arch]
     for logged, record in zip(expected["losses"], (records[0], records[-1]), strict=False):

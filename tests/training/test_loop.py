@@ -14,7 +14,7 @@ from gangda.config import architectures, catalog
 from gangda.config.methods import MadganOptions
 from gangda.config.schema import Recipe, TrainConfig
 from gangda.runtime.device import DeviceContext
-from gangda.training.adversarial.losses import slope_penalty
+from gangda.training.adversarial.losses import gradient_norm_penalty
 from gangda.training.adversarial.regularisers import DiscriminatorBatch
 from gangda.training.image_batches import Curriculum, ResidentImages, batches
 from gangda.training.state import float_tensors
@@ -414,7 +414,7 @@ def test_penalties_are_taken_at_float32_fakes():
         seen.append(images.dtype)
         return images.sum((1, 2, 3))
 
-    assert slope_penalty(score, torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)).item() == 0.5 * 16
+    assert gradient_norm_penalty(score, torch.zeros(2, 1, 4, 4, dtype=torch.bfloat16)).item() == 0.5 * 16
     assert seen == [torch.float32]
 
 

@@ -12,8 +12,8 @@ from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import DataError, UsageError
 from gangda.runtime.progress import Reporter
 from gangda.training import _open_to_change, check, train
-from gangda.training.adversarial.option_rules import AdversarialPlan
-from gangda.training.option_rules import Plan
+from gangda.training.adversarial.option_rules import AdversarialRules
+from gangda.training.option_rules import OptionRules
 
 SMALL = {"cdcgan": {"width": 4, "d_width": 4}, "madgan": {"width": 4, "d_width": 4}, "dcgan": {"width": 4}}
 
@@ -91,8 +91,8 @@ def test_refused_in_one_line(refused, words, blobs):
 
 
 def test_every_rule_has_its_case(blobs):
-    source = "".join(inspect.getsource(plan.complaints) for plan in (Plan, AdversarialPlan))
-    first = {next(AdversarialPlan(case, blobs).complaints()) for case, _ in REFUSED}
+    source = "".join(inspect.getsource(rules.errors) for rules in (OptionRules, AdversarialRules))
+    first = {next(AdversarialRules(case, blobs).errors()) for case, _ in REFUSED}
     assert len(first) == len(REFUSED) == source.count("            yield ")
 
 

@@ -225,7 +225,7 @@ def test_one_class_only_is_refused_for_conditional_architectures(blobs, tmp_path
 
 def test_divergence_stops_with_advice(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "gangda.training.adversarial.losses.slope_penalty",
+        "gangda.training.adversarial.losses.gradient_norm_penalty",
         lambda score, real: torch.tensor(float("nan"), requires_grad=True),
     )
     with pytest.raises(RunError, match="d_r1 is NaN or infinite at step 1"):

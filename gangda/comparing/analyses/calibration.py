@@ -8,7 +8,7 @@ import numpy as np
 
 from gangda.comparing.analyses import Analysis, AnalysisResult, Section, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
-from gangda.config.arms import find, ratio_of
+from gangda.config.arms import parse_arm, ratio_of
 from gangda.config.schema import ComparisonConfig
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval, Judgement
@@ -49,12 +49,14 @@ class Calibration(Analysis):
     ) -> CalibrationTable | None:
         """The difference of each such arm to `real`, and a note where one came out otherwise."""
         scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
-        names = [name for name in config.compare.arms if find(name)[0].expected and ratio_of(name) is None]
+        names = [
+            name for name in config.compare.arms if parse_arm(name)[0].expected and ratio_of(name) is None
+        ]
         if BASE not in scores or not names:
             return None
         rows = []
         for name in names:
-            expected, deltas = find(name)[0].expected, scores[name] - scores[BASE]
+            expected, deltas = parse_arm(name)[0].expected, scores[name] - scores[BASE]
             interval, mean = sign_flip(deltas).interval(config.compare.alpha), float(deltas.mean())
             outcome = outcome_of(expected, interval, mean, judgement.margin)
             rows.append(CalibrationRow(name, expected, mean, interval, outcome))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gangda.comparing.analyses import Analysis, AnalysisResult, Section, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
-from gangda.config.arms import Arm, FitRule, find
+from gangda.config.arms import Arm, FitRule, parse_arm
 from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.data.images import FloatArray
 from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
@@ -75,7 +75,7 @@ class ExchangeRateAnalysis(Analysis):
     ) -> ExchangeRates | None:
         """Curves and rates; a note where there can be none; None without arms for a curve, or to read off one."""
         names = config.compare.arms
-        if not any(_is_more_real(find(name)[0]) for name in names):
+        if not any(_is_more_real(parse_arm(name)[0]) for name in names):
             return None
         if reason := refusal(config.compare):
             return ExchangeRates(notes=(reason,))
@@ -86,7 +86,7 @@ class ExchangeRateAnalysis(Analysis):
             rule: learning_curve(list(each), [score for _, score in each.values()])
             for rule, each in points.items()
         }
-        asked = {name: _way(find(name)[0]) for name in names if _is_read_off(find(name)[0])}
+        asked = {name: _way(parse_arm(name)[0]) for name in names if _is_read_off(parse_arm(name)[0])}
         worth = tuple(
             ArmExchange(
                 exchange_rate(name, scores[name], rows[name].n_generated, curves[rule], config.compare.alpha),
@@ -123,20 +123,20 @@ def _points(rows: Mapping[str, ArmRow], scores: Mapping[str, FloatArray]) -> dic
     """Sizes and scores of each curve: two sizes or more, and among them the real images alone."""
     points: dict[FitRule, Points] = {}
     for name, row in rows.items():
-        arm = find(name)[0]
+        arm = parse_arm(name)[0]
         if not arm.added or _is_more_real(arm):
             points.setdefault(arm.rule, {}).setdefault(row.n_train, (name, scores[name]))
     return {
         rule: each
         for rule, each in points.items()
-        if len(each) > 1 and any(not find(name)[0].added for name, _ in each.values())
+        if len(each) > 1 and any(not parse_arm(name)[0].added for name, _ in each.values())
     }
 
 
 def refusal(compare: CompareConfig) -> str | None:
     """Why more real images are no learning curve here; None where they are."""
-    alone = {find(name)[0].rule for name in compare.arms if not find(name)[0].added}
-    for arm in (find(name)[0] for name in compare.arms):
+    alone = {parse_arm(name)[0].rule for name in compare.arms if not parse_arm(name)[0].added}
+    for arm in (parse_arm(name)[0] for name in compare.arms):
         if _is_more_real(arm) and arm.rule not in alone:
             first = "traditional" if arm.rule.transforms else "real"
             return f"No exchange rate: it is counted from the real images alone; give the arm {first} too."

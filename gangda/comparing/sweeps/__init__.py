@@ -15,7 +15,7 @@ from typing import Any
 
 from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
 from gangda.comparing.sweeps.compared import Compared
-from gangda.comparing.sweeps.findings import Findings, find, publish
+from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Setting
 from gangda.config.schema import ComparisonConfig
@@ -34,7 +34,7 @@ NAMED = ("name", "title", "question", "origin", "measure", "varied")  # of the e
 
 @dataclass(frozen=True)
 class SweepResult:
-    """What `gangda compare --experiment` reports; `findings` is None for a rehearsal or a single cell."""
+    """What `gangda compare --experiment` reports; `findings` is None for a dry run or a single cell."""
 
     out: Path
     about: Mapping[str, Any]
@@ -108,7 +108,7 @@ def sweep(
     findings = None
     if not dry_run and cell is None:
         _refuse_incomplete(settings, out, len(cells))
-        findings = find(experiment, settings)
+        findings = compare_variants(experiment, settings)
         publish(out, about, findings)
     return SweepResult(out, about, findings, len(cells), finished, dry_run)
 

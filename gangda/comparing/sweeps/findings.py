@@ -90,7 +90,7 @@ class Findings:
     headline: str = ""
 
 
-def find(experiment: Experiment, settings: Sequence[Setting]) -> Findings:
+def compare_variants(experiment: Experiment, settings: Sequence[Setting]) -> Findings:
     """Read all variants, and judge how they differ from the first."""
     figure, compare = settings[0].figures[0], settings[0].plan.config.compare
     direction = settings[0].direction([result for setting in settings for result in setting.finished()])

@@ -111,8 +111,10 @@ def read_index(path: Path) -> SetIndex:
     try:
         known = {column.name: values[column.name] for column in fields(SetIndex)}
         index = from_plain(SetIndex, known)
-    except (KeyError, DataError) as error:
-        raise DataError(f"{path}: {error} is missing or damaged; {_AGAIN}") from None
+    except KeyError as error:
+        raise DataError(f"{path}: {error} is missing; {_AGAIN}") from None
+    except DataError as error:
+        raise DataError(f"{path}: damaged ({error}); {_AGAIN}") from None
     _check_values(path, index)
     for name in index.files:
         _inside(path.parent, name)

@@ -35,9 +35,10 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Files(Collection[Path]):
-    """Image files in order: each folder and its file names, joined by the one character that no name can hold.
+    """Image files in order, kept compactly: a million paths would take a gigabyte.
 
-    A million paths would take a gigabyte.
+    Attributes:
+        packed: each folder and its file names in one string, joined by NUL, which no name can hold.
     """
 
     packed: tuple[tuple[Path, str], ...] = ()

@@ -67,16 +67,16 @@ def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
     return torch.stack([(real > threshold).float().mean(), (fake < threshold).float().mean()]).mean()
 
 
-def slope_penalty(score: Score, images: Tensor) -> Tensor:
+def gradient_norm_penalty(score: Score, images: Tensor) -> Tensor:
     """Half the mean squared gradient norm of the score at images (B, C, H, W). Multiply by gamma.
 
     Source: Mescheder 2018, equations 9 (R1, at real images) and 10 (R2, at fakes). With batch norm in the
     discriminator it is approximate: the gradient is that of the batch's whole score.
     """
-    return 0.5 * slopes(score, images).square().sum(1).mean()
+    return 0.5 * input_gradients(score, images).square().sum(1).mean()
 
 
-def slopes(score: Score, images: Tensor) -> Tensor:
+def input_gradients(score: Score, images: Tensor) -> Tensor:
     """Gradient of each image's score in its pixels, float32 (B, C H W); differentiable in the weights.
 
     The batch is scored as one: with batch norm, where images mix, a row is the gradient of the sum of all scores.

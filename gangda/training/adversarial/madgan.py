@@ -9,14 +9,14 @@ from gangda.training.adversarial.method import AdversarialMethod
 from gangda.training.adversarial.regularisers import made_by
 
 
-def discriminator(real: Tensor, fake: Tensor, made_by: Tensor) -> Tensor:
+def discriminator_loss(real: Tensor, fake: Tensor, owner: Tensor) -> Tensor:
     """Cross-entropy of "which generator made it, or real" over K+1 logits; real is the last class.
 
-    real, fake: (B, K+1); made_by: int64 (B,) generator of each fake. Real and fake halves weigh the same.
+    real, fake: (B, K+1); owner: int64 (B,) generator of each fake. Real and fake halves weigh the same.
     Source: Ghosh 2018, equation 2 (sum over generators taken as a mean, so that K does not weaken "real").
     """
     target = torch.full((len(real),), real.shape[1] - 1, dtype=torch.int64, device=real.device)
-    return F.cross_entropy(real, target) + F.cross_entropy(fake, made_by)
+    return F.cross_entropy(real, target) + F.cross_entropy(fake, owner)
 
 
 def minimax(fake: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class MadganMethod(AdversarialMethod):
         """Cross-entropy over K+1 classes for the discriminator; each generator's own loss, averaged."""
         generator, count = GENERATOR_LOSSES[self.options.loss], self.generator.num_generators
         return Loss(
-            lambda real, fake: discriminator(real, fake, made_by(fake, count)),
+            lambda real, fake: discriminator_loss(real, fake, made_by(fake, count)),
             lambda fake, real: generator(fake),
             logistic=True,
             smoothing=label_smoothing,

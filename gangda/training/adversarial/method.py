@@ -14,7 +14,7 @@ from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.training.adversarial import losses, regularisers
 from gangda.training.adversarial.diffaugment import augment
-from gangda.training.adversarial.option_rules import AdversarialPlan
+from gangda.training.adversarial.option_rules import AdversarialRules
 from gangda.training.adversarial.regularisers import DiscriminatorBatch
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
@@ -26,7 +26,7 @@ from gangda.zoo.base import Generator, Networks, Scores, set_conditioning_scale
 class AdversarialMethod(Method):
     """Two networks with opposed losses; `conditioning_scale` (0 to 1) is how much the class counts (Shahbazi 2022)."""
 
-    plan = AdversarialPlan
+    option_rules = AdversarialRules
 
     def __init__(
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
@@ -81,7 +81,7 @@ class AdversarialMethod(Method):
             return found
         (real, y), last = batches[-1], draws[-1]
         last.seed_dropout()
-        both = self.simultaneously if self.options.simultaneous else self.alternately
+        both = self.simultaneous_step if self.options.simultaneous else self.alternating_step
         return {**found, **both(real, y, self.fakes(y, last), last)}
 
     def fakes(self, y: Tensor, draws: Draws) -> Tensor:
@@ -91,7 +91,7 @@ class AdversarialMethod(Method):
             z = draws.take(lambda shape, generator: self.generator.noise(shape[0], generator), (count,))
             return cast(Tensor, self.generator(z, y[:count]))
 
-    def alternately(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+    def alternating_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
         """The discriminator learns; then, frozen, it scores the same fakes for the generator.
 
         Source: Goodfellow 2014, algorithm 1, but for the fakes, which are not drawn anew.
@@ -108,7 +108,7 @@ class AdversarialMethod(Method):
         self.discriminator.requires_grad_(True)
         return {**d_losses, **detached(g_losses)}
 
-    def simultaneously(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+    def simultaneous_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
         """Both networks learn from the same scores, which saves a pass over the fakes.
 
         All gradients are taken before either network is updated. Source: Nowozin 2016 (f-GAN), algorithm 1; it is how
@@ -139,7 +139,9 @@ class AdversarialMethod(Method):
         if self.lazy_due(batch.draws.number):  # scaled up to keep their means
             for name, images, y in (("r1", batch.real, batch.y), ("r2", batch.fake, batch.y_fake)):
                 if weight := getattr(self.options, name) * self.options.r1_every:
-                    found[f"d_{name}"] = weight * losses.slope_penalty(self.scorer(y, batch.draws), images)
+                    found[f"d_{name}"] = weight * losses.gradient_norm_penalty(
+                        self.scorer(y, batch.draws), images
+                    )
         self._add(found, regularisers.DISCRIMINATOR, batch)
         with torch.no_grad():
             real, fake = (self.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))

@@ -9,16 +9,16 @@ from torch import nn
 
 from gangda.config import catalog
 from gangda.training.adversarial.losses import Loss
-from gangda.training.option_rules import Plan
+from gangda.training.option_rules import OptionRules
 from gangda.zoo.base import Scores, set_conditioning_scale
 
 
-class AdversarialPlan(Plan):
+class AdversarialRules(OptionRules):
     """An adversarial run to be."""
 
-    def complaints(self) -> Iterator[str]:
+    def errors(self) -> Iterator[str]:
         """What is wrong: the option, the reason, the nearest valid choice."""
-        yield from super().complaints()
+        yield from super().errors()
         options: Any = self.config.method
         spec, arch = self.config.spec, self.config.arch
         spectral_norm = getattr(spec, "spectral_norm", False)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.training.adversarial.diffaugment import translate
-from gangda.training.adversarial.losses import slopes
+from gangda.training.adversarial.losses import input_gradients
 from gangda.training.draws import Draws
 from gangda.zoo.base import Scores
 
@@ -57,7 +57,7 @@ def gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
     real, score = batch.real[: len(batch.fake)], method.scorer(batch.y_fake, batch.draws)
     share = batch.draws.take(torch.rand, (len(real), 1, 1, 1))
     between = torch.lerp(batch.fake.detach().to(real.dtype), real, share)
-    lengths = torch.linalg.vector_norm(slopes(score, between), dim=1)
+    lengths = torch.linalg.vector_norm(input_gradients(score, between), dim=1)
     return {"d_gp": method.options.gp * (lengths - 1).square().mean()}
 
 
@@ -95,7 +95,7 @@ def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
     return translate(images, draws)
 
 
-def inconsistency(method: Any, batch: DiscriminatorBatch, images: Tensor, scores: Scores) -> Tensor:
+def consistency_loss(method: Any, batch: DiscriminatorBatch, images: Tensor, scores: Scores) -> Tensor:
     """E (D(x) - D(T(x)))^2 of the batch's real images or its fakes, whose scores are known.
 
     Source: Zhang 2020 (CR), equation 6 with the final layer only, as their experiments have it; on real images. bCR
@@ -107,12 +107,12 @@ def inconsistency(method: Any, batch: DiscriminatorBatch, images: Tensor, scores
 
 
 def _consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
-    return {"d_cr": method.options.cr * inconsistency(method, batch, batch.real, batch.on_real)}
+    return {"d_cr": method.options.cr * consistency_loss(method, batch, batch.real, batch.on_real)}
 
 
 def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
-    real = inconsistency(method, batch, batch.real, batch.on_real)
-    return {"d_bcr": method.options.bcr * (real + inconsistency(method, batch, batch.fake, batch.on_fake))}
+    real = consistency_loss(method, batch, batch.real, batch.on_real)
+    return {"d_bcr": method.options.bcr * (real + consistency_loss(method, batch, batch.fake, batch.on_fake))}
 
 
 def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:

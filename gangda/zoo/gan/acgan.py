@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from gangda.config.architectures import AcganSpec
-from gangda.zoo.base import Scores, pair
+from gangda.zoo.base import Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.blocks import ScoreTrunk
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
@@ -52,4 +52,4 @@ class AuxiliaryDiscriminator(Discriminator):
         return Scores(self.score(h), classes=self.classes(h).float(), features=h)
 
 
-build = pair(LabelledNoiseGenerator, AuxiliaryDiscriminator)
+build = builder_of(LabelledNoiseGenerator, AuxiliaryDiscriminator)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import CdcganSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.layers.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
 from gangda.zoo.layers.heads import Discriminator, ProjectionHead
 
@@ -89,4 +89,4 @@ class ProjectionDiscriminator(Discriminator):
         return self.head(self.trunk(x), y)
 
 
-build = pair(ConditionalGenerator, ProjectionDiscriminator)
+build = builder_of(ConditionalGenerator, ProjectionDiscriminator)

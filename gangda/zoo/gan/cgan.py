@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.presets import CganSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.gan.gan import Maxout, init_small
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 
@@ -61,4 +61,4 @@ class MirzaDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-build = pair(MirzaGenerator, MirzaDiscriminator, partial(init_small, zero_bias=True))
+build = builder_of(MirzaGenerator, MirzaDiscriminator, partial(init_small, zero_bias=True))

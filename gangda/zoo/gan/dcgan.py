@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import DcganSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.layers.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 
@@ -58,4 +58,4 @@ class DcganDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-build = pair(DcganGenerator, DcganDiscriminator, init_normal)  # as in the paper
+build = builder_of(DcganGenerator, DcganDiscriminator, init_normal)  # as in the paper

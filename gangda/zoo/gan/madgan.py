@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gangda.config.architectures import MadganSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
 
@@ -150,4 +150,4 @@ class IdentityDiscriminator(nn.Module):
         return Scores(torch.cat([whose, real + match], dim=1), features=h, unconditional=unconditional)
 
 
-build = pair(GeneratorEnsemble, IdentityDiscriminator)
+build = builder_of(GeneratorEnsemble, IdentityDiscriminator)

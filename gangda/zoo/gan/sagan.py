@@ -6,7 +6,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from gangda.config.architectures import SaganSpec
-from gangda.zoo.base import Scores, pair
+from gangda.zoo.base import Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.attention import SelfAttention
 from gangda.zoo.layers.blocks import grid_plan, leaky, same_convs, stages
@@ -63,4 +63,4 @@ class AttentiveDiscriminator(Discriminator):
         return self.head(x.sum((2, 3)).float(), y)
 
 
-build = pair(AttentiveGenerator, AttentiveDiscriminator)
+build = builder_of(AttentiveGenerator, AttentiveDiscriminator)

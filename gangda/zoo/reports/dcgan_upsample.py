@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.presets import UpsampleSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.layers.blocks import crop
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
 
@@ -88,4 +88,4 @@ def _block(n_in: int, n_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(n_in, n_out, 3, stride, 1), nn.BatchNorm2d(n_out), nn.ELU(inplace=True))
 
 
-build = pair(UpsampleGenerator, PlaneDiscriminator)  # PyTorch's initialisation: the report names none
+build = builder_of(UpsampleGenerator, PlaneDiscriminator)  # PyTorch's initialisation: the report names none

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.presets import SaganBatchnormSpec
-from gangda.zoo.base import Generator, Scores, pair
+from gangda.zoo.base import Generator, Scores, builder_of
 from gangda.zoo.layers.attention import SelfAttention
 from gangda.zoo.layers.blocks import crop, leaky, pad
 from gangda.zoo.layers.heads import Discriminator, ScoreHead
@@ -63,6 +63,6 @@ class SaganBatchnormDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-build = pair(
+build = builder_of(
     SaganBatchnormGenerator, SaganBatchnormDiscriminator
 )  # PyTorch's initialisation: the report names none

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from training_setup import draws
 
-from gangda.training.adversarial.losses import slope_penalty
+from gangda.training.adversarial.losses import gradient_norm_penalty
 from gangda.training.adversarial.regularisers import DiscriminatorBatch, clip_weights, gradient_penalty
 
 
@@ -15,12 +15,14 @@ def test_slope_penalty_of_a_quadratic_score():
     # score = sum x^2 has gradient 2x, so the penalty is half the mean of 4 |x|^2.
     x = torch.tensor([1.0, 2.0, 3.0, 0.0]).view(2, 1, 1, 2)
     expected = 0.5 * (4 * 5 + 4 * 9) / 2
-    assert slope_penalty(lambda images: images.square().sum((1, 2, 3)), x).item() == pytest.approx(expected)
+    assert gradient_norm_penalty(lambda images: images.square().sum((1, 2, 3)), x).item() == pytest.approx(
+        expected
+    )
 
 
 def test_slope_penalty_is_differentiable_in_the_weights():
     weight = torch.tensor(3.0, requires_grad=True)
-    penalty = slope_penalty(lambda images: weight * images.sum((1, 2, 3)), torch.ones(2, 1, 2, 2))
+    penalty = gradient_norm_penalty(lambda images: weight * images.sum((1, 2, 3)), torch.ones(2, 1, 2, 2))
     penalty.backward()
     assert penalty.item() == pytest.approx(0.5 * 9 * 4)
     assert weight.grad.item() == pytest.approx(3 * 4)

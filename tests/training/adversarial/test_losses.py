@@ -102,7 +102,7 @@ LOGITS = torch.tensor([[0.0, math.log(2), math.log(3)]])
 
 
 def test_madgan_cross_entropies():
-    both = madgan.discriminator(LOGITS, LOGITS, torch.tensor([1]))
+    both = madgan.discriminator_loss(LOGITS, LOGITS, torch.tensor([1]))
     assert float(both) == pytest.approx(-math.log(3 / 6) - math.log(2 / 6))
     assert float(madgan.minimax(LOGITS)) == pytest.approx(math.log(1 - 3 / 6))
     assert float(madgan.nonsaturating(LOGITS)) == pytest.approx(-math.log(3 / 6))

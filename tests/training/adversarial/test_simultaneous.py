@@ -16,7 +16,7 @@ from gangda.config.methods import AdversarialOptions, options_class
 from gangda.runtime.seeding import seed_device, torch_stream
 from gangda.training.adversarial.regularisers import DiscriminatorBatch
 from gangda.training.image_batches import ResidentImages, batches
-from gangda.training.loop import steps
+from gangda.training.loop import training_loop
 from gangda.training.state import new_state
 
 SEED, BATCH = 7, 12
@@ -54,7 +54,7 @@ def setup(arch, images, context, options=None, double=False, **values):
 def start(arch, images, context, options=None, double=False, **values):
     """The state, and the loop with simultaneous steps."""
     state, method, resident, config = setup(arch, images, context, options, double, **values)
-    return state, steps(state, method, batches(resident, config))
+    return state, training_loop(state, method, batches(resident, config))
 
 
 def take(loop, count):

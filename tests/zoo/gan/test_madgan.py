@@ -1,5 +1,7 @@
 """MAD-GAN's networks: generators that are computed together, and a softmax in two parts."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -71,7 +73,7 @@ def test_the_cross_entropy_is_real_or_not_and_whose():
     score, whose = madgan.real_score(logits), torch.tensor([0, 0, 1, 1, 2, 2])
     torch.testing.assert_close(score, logits[:, -1])
     expected = F.softplus(-score).mean() + F.softplus(score).mean() + F.nll_loss(logits[:, :-1], whose)
-    torch.testing.assert_close(madgan.discriminator(logits, logits, whose), expected)
+    torch.testing.assert_close(madgan.discriminator_loss(logits, logits, whose), expected)
 
 
 def test_one_generator_plays_the_default_game():
@@ -90,12 +92,20 @@ def test_one_generator_plays_the_default_game():
 def test_whose_learns_from_the_features_without_shaping_them():
     discriminator = build(generators=3, tell_apart=False).discriminator
     x, y = torch.randn(6, 1, 8, 8, requires_grad=True), torch.arange(6) % 5
-    regularisers.generator_id(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
+    method = SimpleNamespace(
+        generator=SimpleNamespace(num_generators=3), options=SimpleNamespace(generator_id_weight=1.0)
+    )
+
+    def loss():
+        batch = SimpleNamespace(fake=x, on_fake=discriminator(x, y))
+        return regularisers.generator_id(method, batch)["g_identity"]
+
+    loss().backward()
     touched = {name for name, p in discriminator.named_parameters() if p.grad is not None and p.grad.any()}
     assert touched == {"whose.weight", "whose.bias"}
     discriminator.requires_grad_(False)
     x.grad = None
-    regularisers.generator_id(discriminator(x, y).adversarial, torch.arange(6) % 3).backward()
+    loss().backward()
     assert x.grad.any()
 
 
@@ -109,7 +119,7 @@ def test_telling_generators_apart_shapes_the_features_only_where_asked(tell_apar
         torch.manual_seed(1)
         with torch.no_grad():
             discriminator.whose.weight.copy_(scale * torch.randn_like(discriminator.whose.weight))
-        loss = madgan.discriminator(
+        loss = madgan.discriminator_loss(
             discriminator(real, y).adversarial, discriminator(fake, y).adversarial, made_by
         )
         gradients.append(torch.autograd.grad(loss, discriminator.trunk.mix.weight)[0])
