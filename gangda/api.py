@@ -17,6 +17,7 @@ from gangda.config import arms
 from gangda.config.commands import COMMANDS
 from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS, options_of
+from gangda.config.renamed import key_message
 from gangda.config.resolve import Settings, resolve
 from gangda.config.schema import AugmentationConfig, ClassifierConfig, ComparisonConfig, TrainConfig
 from gangda.errors import UsageError, suggestion
@@ -183,6 +184,8 @@ def _resolved(sections: Collection[str], without: Collection[str], options: dict
     }
     for name in options:
         if name not in keys:
+            if renamed := key_message(name, keys):
+                raise UsageError(renamed)
             raise UsageError(f"{name}: no such option; {suggestion(name, keys)}known: {', '.join(keys)}")
     return resolve({keys[name]: value for name, value in options.items()}, {}, used=sections)
 

@@ -51,6 +51,8 @@ def test_from_real_images_to_a_verdict(tmp_path, monkeypatch):
         (lambda: gangda.train(stepps=3), "stepps: no such option; did you mean 'steps'"),
         (lambda: gangda.train(per_class=1), "--per-class 1: must be at least 2"),
         (lambda: gangda.train(steps="many"), "--steps 'many': expected a whole number"),
+        (lambda: gangda.compare(fresh=3), "fresh is now called synthetic_passes"),
+        (lambda: gangda.augment(run="run", score_by="accuracy"), "--score-by: nothing is chosen"),
         (lambda: gangda.classify("digits", data="mnist"), "data: no such option"),
     ],
 )

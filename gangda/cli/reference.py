@@ -1,11 +1,10 @@
-"""Tables of names and options as Markdown, made from the catalog: `python -m gangda.cli.reference FILE...` renews them.
+"""Tables of names and options as Markdown, made from the catalog: `python -m gangda.cli.reference` renews them.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->` of a document. NAME is a key of `TABLES`.
 """
 
 import functools
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -46,7 +45,10 @@ def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _entries(heading: str, entries: Mapping[str, catalog.Entry | arms.Arm]) -> str:
     """A table of the catalog, with a column of papers where there are any."""
-    rows = [[f"`{name}`", entry.summary, getattr(entry, "source", "")] for name, entry in entries.items()]
+    rows = [
+        [f"`{name}`", entry.summary, entry.source if isinstance(entry, catalog.Entry) else ""]
+        for name, entry in entries.items()
+    ]
     if any(source for _, _, source in rows):
         return _markdown((heading, "what it is", "paper"), rows)
     return _markdown((heading, "what it is"), [row[:2] for row in rows])
@@ -96,15 +98,15 @@ TABLES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def main(files: Sequence[str]) -> None:
-    """Renew the tables of these documents, and name those that have changed."""
-    for path in map(Path, files):
+def main(root: Path = Path(__file__).parents[2]) -> None:
+    """Renew the tables of all documents of a checkout, and name those that have changed."""
+    for path in sorted([*root.glob("*.md"), *root.glob("gangda/**/*.md"), *root.glob("tests/**/*.md")]):
         before = path.read_text(encoding="utf-8")
         after = renewed(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
-            print(path)
+            print(path.relative_to(root))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

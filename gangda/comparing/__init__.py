@@ -107,7 +107,10 @@ def compare(
     if dry_run:
         return CompareResult(out, plan, None, _finished(plan, out), cell, dry_run=True)
     plan = publish(plan, out)
-    run_missing(plan, missing_of(wanted, out), out, jobs, reporter)
+    missing = missing_of(wanted, out)
+    if missing and plan.power[0]["one point"] is None:
+        reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
+    run_missing(plan, missing, out, jobs, reporter)
     failed = failures_of(plan.cells, out)
     comparison = None if cell is not None else collect(plan, out)
     return CompareResult(out, plan, comparison, _finished(plan, out), cell, failed=failed)

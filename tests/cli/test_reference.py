@@ -17,7 +17,7 @@ def test_marked_tables_are_up_to_date(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("<!-- table:") == len(reference.MARKED.findall(text)), "a table without <!-- end -->"
     again = reference.renewed(text)
-    assert again == text, f"python -m gangda.cli.reference {path.relative_to(ROOT)}"
+    assert again == text, f"{path.relative_to(ROOT)}: run python -m gangda.cli.reference"
 
 
 @pytest.mark.parametrize("name", reference.TABLES)
@@ -42,13 +42,13 @@ def test_what_the_tables_hold():
 def test_a_file_is_renewed_in_place(tmp_path, capsys):
     path = tmp_path / "a.md"
     path.write_text("before\n<!-- table: losses -->\nold\n<!-- end -->\nafter\n")
-    reference.main([str(path)])
+    reference.main(tmp_path)
     assert path.read_text().startswith(
         "before\n<!-- table: losses -->\n| `--loss` | what it is | paper |\n| --- |"
     )
     assert path.read_text().endswith("|\n<!-- end -->\nafter\n")
-    assert capsys.readouterr().out == f"{path}\n"
-    reference.main([str(path)])
+    assert capsys.readouterr().out == "a.md\n"
+    reference.main(tmp_path)
     assert capsys.readouterr().out == "", "nothing has changed"
 
 
