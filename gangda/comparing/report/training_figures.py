@@ -73,7 +73,7 @@ def trainings(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
             for cell in cells
             if key in cell.generators and (curves := cell.generators[key].curves) is not None
         }
-        if not any(curves.steps for curves in seeds.values()):
+        if not any(any(curves.terms.values()) for curves in seeds.values()):
             continue
         alarms = [
             {"seed": seed, "step": alarm.step, "text": "; ".join(alarm.texts)}
@@ -102,6 +102,7 @@ def curves_figure(key: str, seeds: Seeds) -> str:
         _marked(axes[1, 1], seeds, "distance", "", 0)
         axes[0, 1].axhline(0.5, color=INK, lw=0.8, ls=":")
         axes[0, 1].set_ylim(0, 1.02)
+        axes[0, 1].set_visible("d_accuracy" in names)  # only adversarial training has one
         axes[1, 0].set_ylim(0, 1.12 * max(axes[1, 0].get_ylim()[1], 1.0))
         axes[1, 1].set_ylim(0, 1.12 * max(axes[1, 1].get_ylim()[1], 0.0))
         if axes[1, 0].lines:
