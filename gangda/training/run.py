@@ -115,8 +115,9 @@ class TrainingRun:
     def _restore(self, *, regular: bool = False) -> TrainState:
         """The state of the newest checkpoint (`regular`: at a regular step), else that before the first step."""
         self._reset()
-        self.method = make_method(self.config, self.images, self.context)
-        state = new_state(self.method)
+        with self.clock.paused():  # networks and optimizers take seconds to build and are no training
+            self.method = make_method(self.config, self.images, self.context)
+            state = new_state(self.method)
         wanted = self.budget.is_regular if regular else None
         restore(self.folder, self._parts(state), self.reporter, wanted)
         return state

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedEr
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.training import fit_generator, train
+from gangda.training import run as training_run
 from gangda.training.closed_form import ClosedFormMethod
 from gangda.training.saved_model import load_model
 from gangda.zoo.networks import build_networks
@@ -276,3 +278,10 @@ def test_a_run_finds_its_images_from_any_folder(tmp_path, monkeypatch, blobs):
 def test_a_rehearsal_refuses_a_device_that_is_not_there(tmp_path):
     with pytest.raises(UsageError, match="--device"):
         train(dataclasses.replace(config(), runtime=Runtime(device="tpu")), tmp_path / "run", dry_run=True)
+
+
+def test_building_the_networks_takes_no_training_time(tmp_path, monkeypatch):
+    """A budget of minutes is spent on steps, and images/s are those of the steps."""
+    make = training_run.make_method
+    monkeypatch.setattr(training_run, "make_method", lambda *given: time.sleep(3) or make(*given))
+    assert train(config(budget=Budget(steps=1)), tmp_path / "run").seconds < 3
