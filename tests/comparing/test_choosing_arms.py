@@ -124,7 +124,7 @@ def test_classes_recalled_worse_get_more_of_the_same_total(tmp_path, monkeypatch
     # Of 4 validation images: rates 5/6 and nine times 1/6, so quotas of 57.14 and nine times 11.43.
     assert found.added_per_class == (12, 12, 12, 57, 12, 11, 11, 11, 11, 11)
     assert found.n_generated == 160
-    images = cell._images(arm_evaluator.find("generated-by-recall")[0], None, Candidate(1.0))
+    images = cell._images(arm_evaluator.parse_arm("generated-by-recall")[0], None, Candidate(1.0))
     pool = pools.of("generator")
     for label in (0, 3):
         added = images.pixels[(images.labels == label) & (images.origin != 0)]
@@ -205,10 +205,10 @@ def test_a_filter_is_no_choice_where_a_class_has_too_few_images(tmp_path):
 
 def test_what_arms_choose_from():
     auto = experiment(arms=("real", "generated"), filter=("auto",))
-    arm = arm_evaluator.find("generated")[0]
+    arm = arm_evaluator.parse_arm("generated")[0]
     assert choices_of(auto, arm, None, 10) == ((), ("agreement",), ("duplicates",))
     assert choices_of(auto, arm, "acgan", 10) == ((), ("agreement",), ("discriminator",), ("duplicates",))
-    assert choices_of(auto, arm_evaluator.find("smote")[0], None, 10) == ((),)
+    assert choices_of(auto, arm_evaluator.parse_arm("smote")[0], None, 10) == ((),)
     assert fixed_filters(auto.compare) == ()
     named = experiment(arms=("real", "generated"), filter=("duplicates", "agreement"))
     assert choices_of(named, arm, None, 10) == (("agreement", "duplicates"),)
