@@ -77,20 +77,9 @@ def prepare_inputs(
     store = FeatureCache(cache)
     trainer = ClassifierTrainer(classifier, context, cache, reporter)
     extractors = _extractors(splits, heldout, trainer, seed)
-
-    def side(images: LabelledImages) -> Side:
-        def lookup(kind: str) -> Features:
-            extractor = extractors[kind]()
-            key = ("features", kind, extractor.fingerprint, images.content_hash())
-            return store.get(key, lambda: extractor.embed(images.pixels))
-
-        return Side(images, lookup)
-
+    side = functools.partial(_side, store=store, extractors=extractors)
     whole, held, train = map(side, (samples, heldout, splits.train))
-    fake, real = (
-        part if len(rows) == len(part) else part.take(rows)
-        for part, rows in ((whole, fake_rows), (held, real_rows))
-    )
+    fake, real = whole.take(fake_rows), held.take(real_rows)
     floor = side(splits.train.take(floor_rows))
 
     def remember(key: tuple[str, ...], compute: Callable[[], FloatArray]) -> FloatArray:
@@ -113,6 +102,17 @@ def prepare_inputs(
         circular=circular,
         remember=remember,
     )
+
+
+def _side(
+    images: LabelledImages, store: FeatureCache, extractors: Mapping[str, Callable[[], Extractor]]
+) -> Side:
+    def lookup(kind: str) -> Features:
+        extractor = extractors[kind]()
+        key = ("features", kind, extractor.fingerprint, images.content_hash())
+        return store.get(key, lambda: extractor.embed(images.pixels))
+
+    return Side(images, lookup)
 
 
 def _check_fit(samples: LabelledImages, train: LabelledImages, heldout: LabelledImages) -> None:

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,6 @@ def make_page(
         raise UsageError("--rating-page: the same set is named twice; a blind page needs each once")
     seed = runtime.seed
     sets: list[dict[str, str]] = []
-    counts: list[int] = []
     places: dict[str, tuple[int, int]] = {}
     pixels: dict[str, UInt8Array] = {}
 
@@ -123,7 +123,6 @@ def make_page(
             word = hashlib.sha256(f"{seed} {number} {content} {row}".encode()).hexdigest()[:10]
             places[word], pixels[word] = (number, int(found.labels[row])), found.pixels[row]
         sets.append({"name": name, "path": path, "content": content})
-        counts.append(len(rows))
 
     splits = real = load_splits(*data_behind(samples[0], open_set(samples[0]), data, changed, seed))
     for path in samples:
@@ -142,9 +141,8 @@ def make_page(
         shown = [(word, names[places[word][1]], pixels[word]) for word in order]
         text = render(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
         write_bytes(page, text.encode())
-    rows = (
-        {"name": one["name"], "path": one["path"], "images": n} for one, n in zip(sets, counts, strict=True)
-    )
+    counts = Counter(number for number, _ in places.values())
+    rows = ({"name": one["name"], "path": one["path"], "images": counts[i]} for i, one in enumerate(sets))
     return PageResult(str(page), tuple(rows), dry_run)
 
 

@@ -91,7 +91,7 @@ def test_refused_in_one_line(refused, words, blobs):
 
 
 def test_every_rule_has_its_case(blobs):
-    source = "".join(inspect.getsource(rules.errors) for rules in (OptionRules, AdversarialRules))
+    source = "".join(inspect.getsource(rules) for rules in (OptionRules, AdversarialRules))
     first = {next(AdversarialRules(case, blobs).errors()) for case, _ in REFUSED}
     assert len(first) == len(REFUSED) == source.count("            yield ")
 

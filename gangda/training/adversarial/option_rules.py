@@ -19,6 +19,11 @@ class AdversarialRules(OptionRules):
     def errors(self) -> Iterator[str]:
         """What is wrong: the option, the reason, the nearest valid choice."""
         yield from super().errors()
+        yield from self._of_losses()
+        yield from self._of_scores()
+        yield from self._of_warmup()
+
+    def _of_losses(self) -> Iterator[str]:
         options: Any = self.config.method
         spec, arch = self.config.spec, self.config.arch
         spectral_norm = getattr(spec, "spectral_norm", False)
@@ -54,13 +59,17 @@ class AdversarialRules(OptionRules):
             )
         if options.cr_flip and not (options.cr or options.bcr):
             yield "--cr-flip: there is nothing to flip; add --cr 10 or --bcr 10"
+
+    def _of_scores(self) -> Iterator[str]:
+        options: Any = self.config.method
+        arch = self.config.arch
         weight = getattr(options, "generator_id_weight", 0.0)
         if weight and self.generators < 2:
             yield (
                 f"--generator-id-weight {weight:g}: needs several generators to tell apart; "
                 "use --arch madgan --generators 3"
             )
-        if options.simultaneous and weight and not getattr(spec, "tell_apart", True):
+        if options.simultaneous and weight and not getattr(self.config.spec, "tell_apart", True):
             yield (
                 f"--simultaneous with --generator-id-weight {weight:g}: the pass that {arch} learns from does not "
                 "carry whose an image is back to the generators; add --tell-apart, or leave one of them out"
@@ -75,8 +84,11 @@ class AdversarialRules(OptionRules):
                 f"--aux-weight 0: the discriminator of {arch} learns the class only by naming it, and the images would "
                 "lose it; give a weight above 0, or use --arch cdcgan"
             )
-        warmup = options.conditioning_warmup
-        if warmup and not spec.conditional:
+
+    def _of_warmup(self) -> Iterator[str]:
+        options: Any = self.config.method
+        warmup, arch = options.conditioning_warmup, self.config.arch
+        if warmup and not self.config.spec.conditional:
             yield (
                 f"--conditioning-warmup {warmup}: {arch} is unconditional from start to end; "
                 "use --arch cdcgan, or leave it out"
@@ -95,7 +107,8 @@ class AdversarialRules(OptionRules):
     @cached_property
     def loss(self) -> Loss:
         """The adversarial loss."""
-        loss: Loss = catalog.builder("loss", catalog.LOSSES, getattr(self.config.method, "loss", ""))()
+        options: Any = self.config.method
+        loss: Loss = catalog.builder("loss", catalog.LOSSES, options.loss)()
         return loss
 
     @cached_property
