@@ -119,8 +119,11 @@ def parse(words: list[str]) -> None:
     assert name in COMMANDS, name
     given = command(name).make_context(name, rest).params
     sections = COMMANDS[name].sections
-    flags = [flag for section in sections for flag in section_flags(section)]
-    typed = {(flag.section, flag.name): given.get(flag.parameter.name) for flag in flags}
+    typed = {
+        (section, field): given.get(flag.name)
+        for section in sections
+        for field, flag in section_flags(section).items()
+    }
     resolve.resolve(
         {key: value for key, value in typed.items() if value is not None}, {}, None, used=sections
     )

@@ -56,7 +56,7 @@ class Decision:
 
     def plan(self, train: LabelledImages) -> AugmentPlan:
         """Images of each class."""
-        return make_plan(train.counts(), train.class_names, self.config, self.errors)
+        return make_plan(train, self.config, self.errors)
 
 
 def decide(task: Task) -> Decision:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from gangda.config.schema import AugmentConfig
 from gangda.data.class_values import read_assignment
-from gangda.data.images import IntArray
+from gangda.data.images import IntArray, LabelledImages
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream
 
@@ -112,10 +112,7 @@ def apportion(total: int, weights: Sequence[Fraction]) -> IntArray:
 
 
 def make_plan(
-    have: IntArray,
-    class_names: Sequence[str],
-    config: AugmentConfig,
-    errors: Sequence[Fraction] | None = None,
+    real: LabelledImages, config: AugmentConfig, errors: Sequence[Fraction] | None = None
 ) -> AugmentPlan:
     """The plan that the options ask for; their ratio must be decided.
 
@@ -132,6 +129,7 @@ def make_plan(
         UsageError: an unknown class, a ratio out of range.
         DataError: images are wanted of a class that has no real one.
     """
+    have, class_names = real.counts(), real.class_names
     replaces = config.replace is not None
     overrides = read_ratios(config.ratio_for, class_names, largest=1.0 if replaces else math.inf)
     own = np.isin(np.arange(len(have)), list(overrides))

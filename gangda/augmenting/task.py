@@ -95,7 +95,7 @@ class Task:
             transformed = config.method != "generated"
         else:
             del asked["score_by"]
-            plan = make_plan(self.splits.train.counts(), self.splits.train.class_names, config)
+            plan = make_plan(self.splits.train, config)
             transformed = bool(split_by_method(plan.make, config.method)[1].any())
         return made_by | ({"transforms": self.config.transforms} if transformed else {})
 
@@ -114,8 +114,7 @@ def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) 
     idle = ("--filter",) * bool(asked.filter) + tuple(config.sampler.given())
     if idle and asked.method == "traditional":
         raise UsageError(f"{idle[0]}: --method traditional makes no generated images; leave one of them out")
-    counts, names = splits.train.counts(), splits.train.class_names
-    plans = [make_plan(counts, names, replace(asked, ratio=ratio)) for ratio in asked.ratios]
+    plans = [make_plan(splits.train, replace(asked, ratio=ratio)) for ratio in asked.ratios]
     context, model = prepare(config.runtime), None
     if any(split_by_method(plan.make, asked.method)[0].any() for plan in plans):
         model = _load_generator(splits, run, config, reporter)

@@ -21,14 +21,14 @@ def augment(
     out: Annotated[Path | None, Option(help="set folder \\[default: augmented/DATA-METHOD-HASH]")] = None,
 ) -> None:
     """Add synthetic images to the real training images; writes an augmented set."""
-    call.run(api.augment, show_result, run=run, out=out)
+    call.run(api.augment, _show_result, run=run, out=out)
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """The plan per class, how it was chosen, and where the set is."""
     chosen = values["chosen"]
     if chosen:
-        show_candidates(out, chosen)
+        _show_candidates(out, chosen)
     keys = ("have", "want", "make", "keep")
     rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
     sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
@@ -43,8 +43,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")
 
 
-def show_candidates(out: "Console", chosen: Mapping[str, Any]) -> None:
-    """What the validation images say of each candidate, and what the classes' shares go by."""
+def _show_candidates(out: "Console", chosen: Mapping[str, Any]) -> None:
     picked = (chosen["ratio"], chosen["filter"])
     rows = [
         (
@@ -56,6 +55,5 @@ def show_candidates(out: "Console", chosen: Mapping[str, Any]) -> None:
         )
         for row in chosen["candidates"]
     ]
-    if rows:
-        title = f"Candidates on {number(chosen['validation_images'])} validation images"
-        draw(out, title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)
+    title = f"Candidates on {number(chosen['validation_images'])} validation images"
+    draw(out, title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)

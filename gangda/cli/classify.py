@@ -1,6 +1,6 @@
 """`gangda classify`: train a classifier on a set and test it on held-out real images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,32 +33,24 @@ def classify(
     out: Annotated[Path | None, Option(help="result folder \\[default: classifications/SET-HASH]")] = None,
 ) -> None:
     """Train a classifier on SET and test it on held-out real images."""
-    call.run(api.classify, show_result, set_path, test=test, transforms=transforms, repeats=repeats, out=out)
+    call.run(api.classify, _show_result, set_path, test=test, transforms=transforms, repeats=repeats, out=out)
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """Accuracies, recall of each class, and the confusion matrix."""
     sizes = f"{number(values['n_train'])} images, {number(values['steps'])} steps"
     tested = f"{number(values['n_test'])} test images"
     if values["dry_run"]:
-        say(out, f"would train on {values['set']} ({sizes}) and test on {values['test']} ({tested})")
-        say(out, f"would write: {values['out']}")
+        what = f"would train on {values['set']} ({sizes}) and test on {values['test']} ({tested})"
+        say(out, what, f"would write: {values['out']}")
         return
     spread, names = values["spread"], values["class_names"]
     rows = [(words, percent(values[name]), percent(spread[name])) for name, words in MEASURES.items()]
     draw(out, f"Trained on {sizes}; {tested}", ("", "mean", f"sd over {len(values['runs'])}"), rows)
     recalls = zip(names, map(percent, values["recall"]), map(number, values["test_counts"]), strict=True)
     draw(out, "Recall by class", ("class", "recall", "test images"), recalls)
-    show_confusion(out, names, values["confusion"])
-    for note in values["notes"]:
-        say(out, note)
-    say(out, f"result: {values['out']}")
-
-
-def show_confusion(out: "Console", names: Sequence[str], confusion: Sequence[Sequence[int]]) -> None:
-    """The confusion matrix of up to `WIDEST_MATRIX` classes; the figure and the JSON have it in any case."""
-    if len(names) > WIDEST_MATRIX:
-        return
-    heads = [f"#{index}" for index in range(len(names))]
-    rows = [(f"#{index} {name}", *confusion[index]) for index, name in enumerate(names)]
-    draw(out, "Confusion (rows: true class, columns: predicted)", ("", *heads), rows)
+    if len(names) <= WIDEST_MATRIX:
+        heads = [f"#{index}" for index in range(len(names))]
+        rows = [(f"#{index} {name}", *values["confusion"][index]) for index, name in enumerate(names)]
+        draw(out, "Confusion (rows: true class, columns: predicted)", ("", *heads), rows)
+    say(out, *values["notes"], f"result: {values['out']}")

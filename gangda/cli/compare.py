@@ -1,4 +1,4 @@
-"""`gangda compare`: does generated data help a classifier? Paired seeds."""
+"""`gangda compare`: does generated data help a classifier? One comparison, or an experiment of several."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from gangda import api, experiments
-from gangda.cli import experiment as experiment_command
 from gangda.cli.options import Call
-from gangda.cli.output import draw, interval, number, percent, say
+from gangda.cli.output import draw, duration, interval, number, percent, points, say
 from gangda.cli.sample import draw_filters
+from gangda.config import arms
+from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from gangda.comparing import CompareResult
-    from gangda.comparing.comparison import Comparison, FilterRow
-    from gangda.statistics.values import Judgement
+    from gangda.comparing.comparison import FilterRow
 
 
 def _experiments(incomplete: str) -> list[str]:
@@ -46,93 +46,80 @@ def compare(
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
     if list_all:
-        call.terminal.result(experiment_command.listed(), experiment_command.show_list)
-        return
-    if experiment is not None:
+        call.terminal.result(listed(), _show_list)
+    elif experiment is not None:
         if run is not None or calibrate:
             raise UsageError(
                 f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out"
             )
-        experiment_command.run(call, experiment, quick, out, jobs, cell)
-        return
-    if quick:
+        from gangda.comparing.sweeps import sweep
+
+        asked = experiments.read(experiment, quick)
+        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, cell=cell)
+        call.terminal.result(found.as_dict(), _show_experiment)
+    elif quick:
         raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
-    with call.terminal.reporter() as reporter:
-        result = api.compare(
-            out=out,
-            run=run,
-            jobs=jobs,
-            cell=cell,
-            calibrate=calibrate,
-            settings=call.settings,
-            dry_run=call.dry_run,
-            reporter=reporter,
-        )
-    call.terminal.result(result.as_dict(), lambda out, _: show_result(out, result))
+    else:
+        how = {"jobs": jobs, "cell": cell, "calibrate": calibrate, "settings": call.settings}
+        result = call.work(api.compare, out=out, run=run, **how)
+        show = _show_cells if result.comparison is None else _show_comparison
+        call.terminal.result(result.as_dict(), lambda out, _: show(out, result))
 
 
-def show_result(out: "Console", result: "CompareResult") -> None:
+def _configs(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonConfig]:
+    """Each variant's configuration under the flags and the environment, which hold for all variants.
+
+    Raises:
+        UsageError: a flag for what the experiment varies, or a variant whose configuration is wrong.
+    """
+    options = any(key.startswith("arch.") for key in call.typed)  # of an architecture
+    for key in asked.varied:
+        other_arch = key.startswith("arch.") and "arch.name" in call.typed
+        if key in call.typed or other_arch or (key == "arch.name" and options):
+            raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
+    layers = {name: (f"{asked.source}: {name}", sections) for name, sections in asked.variants.items()}
+    return {name: call.resolve(layer).pick(ComparisonConfig) for name, layer in layers.items()}
+
+
+def listed() -> dict[str, Any]:
+    """Arms and shipped experiments."""
+    keys = ("name", "title", "question", "origin", "measure")
+    shipped = map(experiments.read, experiments.names())
+    return {
+        "experiments": [
+            {**{key: getattr(one, key) for key in keys}, "variants": list(one.variants)} for one in shipped
+        ],
+        "arms": [{"name": name, "summary": arm.summary} for name, arm in arms.ARMS.items()],
+    }
+
+
+def _show_list(out: "Console", values: Mapping[str, Any]) -> None:
+    shown = values["experiments"]
+    rows = [(one["name"], one["question"], len(one["variants"]), one["measure"]) for one in shown]
+    draw(out, "Experiments (--experiment)", ("name", "question", "variants", "measure"), rows, left=2)
+    names = [tuple(arm.values()) for arm in values["arms"]]
+    draw(out, "Arms (--arms)", ("name", "what it trains on"), names, left=2)
+    say(
+        out,
+        "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.",
+        "ARM:RATIO adds so many images per real one, whatever --ratios says: held-back:0.5.",
+        "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.",
+    )
+
+
+def _show_comparison(out: "Console", result: "CompareResult") -> None:
     """Arms, differences, the verdict, and what limits it."""
     from gangda.comparing.analyses import load_analyses
 
-    comparison = result.comparison
-    if comparison is None:
-        show_cells(out, result)
-        return
-    show_arms(out, comparison)
-    show_contrasts(out, comparison.judgement)
-    for name, analysis in load_analyses().items():
-        if name in comparison.analyses:
-            for table in analysis.tables(comparison.analyses[name]):
-                draw(out, table.title, table.head, table.rows)
-    show_filters(out, comparison.filters)
-    say(out, comparison.headline)
-    for found in comparison.analyses.values():
-        for sentence in found.sentences:
-            say(out, sentence)
-    for note in comparison.notes:
-        say(out, note)
-    say(out, f"report: {result.report}")
-
-
-def show_cells(out: "Console", result: "CompareResult") -> None:
-    """How many cells are finished, where there is no verdict yet."""
-    seeds = len(result.plan.cells)
-    if result.dry_run:
-        arms = ", ".join(result.plan.config.compare.arms)
-        say(out, f"would compare {arms} over {seeds} paired seeds, one cell each")
-        show_power(out, result.plan.power, seeds)
-    elif result.cell is not None:
-        failed = {failure.index: failure.reason for failure in result.failed}
-        reason = failed.get(result.cell)
-        say(out, f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
-    say(out, f"cells finished: {result.finished} of {seeds}")
-    say(out, f"comparison: {result.out}")
-
-
-def show_power(out: "Console", stated: Sequence[Mapping[str, Any]], seeds: int) -> None:
-    """What these seeds can find, printed before anything has run."""
-    rows = [
-        (f"{row['spread']:g} points", percent(row["one point"]), percent(row["two points"])) for row in stated
-    ]
-    head = ("if differences spread by", "1 point is found", "2 points are found")
-    draw(out, f"Power of {seeds} seeds", head, [[text.replace("-", "never") for text in row] for row in rows])
-
-
-def show_arms(out: "Console", comparison: "Comparison") -> None:
-    """Test score of each arm over the seeds."""
-    judged = comparison.judgement
-    rows = [
+    comparison: Any = result.comparison
+    judged, found = comparison.judgement, comparison.analyses
+    arms_trained = [
         (arm.name, percent(arm.mean, 2), percent(arm.sd, 2), number(round(row.n_train)))
         for arm, row in zip(judged.arms, comparison.arms, strict=True)
     ]
     title = f"Test {judged.score}, {judged.n} paired seed" + ("" if judged.n == 1 else "s")
-    draw(out, title, ("arm", "mean", "sd", "images trained on"), rows)
-
-
-def show_contrasts(out: "Console", judged: "Judgement") -> None:
-    """Differences in points, with their verdicts and tests."""
-    rows = [
+    draw(out, title, ("arm", "mean", "sd", "images trained on"), arms_trained)
+    differences = [
         (
             contrast.name,
             contrast.verdict,
@@ -144,7 +131,34 @@ def show_contrasts(out: "Console", judged: "Judgement") -> None:
         for contrast in judged.contrasts
     ]
     title = f"Differences in points (verdicts at {judged.alpha:g}; margin {100 * judged.margin:.2f})"
-    draw(out, title, ("contrast", "verdict", "difference", "interval", "p", "adjusted p"), rows, left=2)
+    head = ("contrast", "verdict", "difference", "interval", "p", "adjusted p")
+    draw(out, title, head, differences, left=2)
+    for name, analysis in load_analyses().items():
+        for table in analysis.tables(found[name]) if name in found else ():
+            draw(out, table.title, table.head, table.rows)
+    show_filters(out, comparison.filters)
+    sentences = [sentence for one in found.values() for sentence in one.sentences]
+    say(out, comparison.headline, *sentences, *comparison.notes, f"report: {result.report}")
+
+
+def _show_cells(out: "Console", result: "CompareResult") -> None:
+    """How many cells are finished, where there is no verdict yet; in a dry run, what so many seeds can find."""
+    seeds = len(result.plan.cells)
+    if result.dry_run:
+        names = ", ".join(result.plan.config.compare.arms)
+        say(out, f"would compare {names} over {seeds} paired seeds, one cell each")
+        rows = [
+            (f"{row['spread']:g} points", *(percent(row[key]) for key in ("one point", "two points")))
+            for row in result.plan.power
+        ]
+        rows = [tuple(text.replace("-", "never") for text in row) for row in rows]
+        head = ("if differences spread by", "1 point is found", "2 points are found")
+        draw(out, f"Power of {seeds} seeds", head, rows)
+    elif result.cell is not None:
+        failed = {failure.index: failure.reason for failure in result.failed}
+        reason = failed.get(result.cell)
+        say(out, f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
+    say(out, f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
 
 
 def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
@@ -157,6 +171,42 @@ def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
             draw_filters(out, title, {name: vars(shares) for name, shares in row.classes.items()})
 
 
-def points(difference: float) -> str:
-    """A difference of scores in points, with its sign."""
-    return f"{100 * difference:+.2f}"
+def _show_experiment(out: "Console", values: Mapping[str, Any]) -> None:
+    """Variants, differences, the answer; the variants alone where there is none yet."""
+    if "rows" not in values:
+        say(out, f"{values['title']}: {values['question']}")
+        draw(out, "", ("variants",), [(name,) for name in values["variants"]])
+        finished = f"cells finished: {values['finished']} of {values['cells']}"
+        say(out, finished, f"experiment: {values['out']}")
+        return
+    variants, show = values["rows"], percent if values["share"] else number
+    others = [name for name in variants[0]["figures"] if name != values["figure"]]
+    rows = [
+        (row["name"], show(row["mean"]), interval(row["interval"], show),
+         *(number(row["figures"][name]) for name in others), duration(row["seconds"]))
+        for row in variants
+    ]  # fmt: skip
+    draw(out, values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    means = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in variants}
+    names = dict.fromkeys(name for each in means.values() for name in each)
+    rows = [(name, *(percent(each.get(name), 2) for each in means.values())) for name in names]
+    draw(out, "Test score of every arm", ("arm", *means), rows)
+    spread = {row["name"]: row["spread"] for row in variants if row.get("spread")}
+    rows = [
+        (
+            name,
+            *(number(of_cas[key]) for key in ("groups", "repeats")),
+            *(percent(of_cas[key], 2) for key in ("mean", "between", "within", "error")),
+        )
+        for name, of_cas in spread.items()
+    ]
+    sds = ("sd between generators", "between classifiers", "error")
+    draw(out, "Spread of CAS", ("variant", "generators", "classifiers", "mean", *sds), rows)
+    rows = [
+        (d["name"], show(d["mean"]), interval(d["interval"], show), number(d["adjusted_p"]), d["verdict"])
+        for d in values["differences"]
+    ]
+    head = ("variant", "difference", "interval", "adjusted p", "verdict")
+    draw(out, f"Against {variants[0]['name']}", head, rows)
+    worth = [f"{row['name']}: {sentence}" for row in variants for sentence in row.get("worth", ())]
+    say(out, values["headline"], *worth, *values["notes"], f"report: {values['report']}")

@@ -22,11 +22,10 @@ NEWEST_RUNS = 5
 
 def doctor(call: Call) -> None:
     """Show what is installed and found here, what would be chosen, and why; with --data, what is in it."""
-    call.terminal.result(examine(call), show_result)
+    call.terminal.result(_examine(call), _show_result)
 
 
-def examine(call: Call) -> dict[str, Any]:
-    """All findings, as plain values."""
+def _examine(call: Call) -> dict[str, Any]:
     import platform  # 10 ms that --help need not wait for
 
     from gangda.data.loading import found_sets, load_splits
@@ -40,19 +39,19 @@ def examine(call: Call) -> dict[str, Any]:
         "gangda": __version__,
         "python": sys.version.split()[0],
         "system": platform.platform(),
-        "packages": {name: installed(name) for name in PACKAGES},
+        "packages": {name: _installed(name) for name in PACKAGES},
         "cores": available_cores(),
-        "memory_gib": memory_gib(),
-        **chosen_device(call),
+        "memory_gib": _memory_gib(),
+        **_chosen_device(call),
         "data": describe(load_splits(data, settings.runtime.seed)) if data else None,
         "data_sets": dict(found_sets()),
         "folders": {"data": str(data_root()), "cache": str(cache_root())},
-        "newest_runs": newest_runs(Path("runs")),
+        "newest_runs": _newest_runs(Path("runs")),
         "options": {key: origin for key, origin in settings.origins.items() if origin != "default"},
     }
 
 
-def chosen_device(call: Call) -> dict[str, Any]:
+def _chosen_device(call: Call) -> dict[str, Any]:
     """Device, precision and threads, and why."""
     from gangda.runtime.device import prepare
 
@@ -72,8 +71,7 @@ def chosen_device(call: Call) -> dict[str, Any]:
     return {**chosen, "why": why}
 
 
-def installed(package: str) -> str | None:
-    """A package's version, or None."""
+def _installed(package: str) -> str | None:
     import importlib.metadata
 
     try:
@@ -82,14 +80,13 @@ def installed(package: str) -> str | None:
         return None
 
 
-def memory_gib() -> float | None:
-    """Physical memory; None if unknown."""
+def _memory_gib() -> float | None:
     if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
         return None
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
 
 
-def newest_runs(root: Path) -> list[dict[str, Any]]:
+def _newest_runs(root: Path) -> list[dict[str, Any]]:
     """The newest finished runs under a folder, by their model cards; a damaged card is shown, not an error."""
     from gangda.runtime.files import read_json
 
@@ -105,10 +102,9 @@ def newest_runs(root: Path) -> list[dict[str, Any]]:
     return runs
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """The findings as tables."""
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     if values["data"] is not None:
-        show_data(out, values["data"])
+        _show_data(out, values["data"])
     why = values["why"]
     chosen = [(name, values[name], why[name]) for name in ("device", "precision", "threads")]
     draw(out, "Would be chosen here", ("", "", "because"), chosen, left=3)
@@ -120,12 +116,10 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     draw(out, "Folders", ("", ""), list(values["folders"].items()), left=2)
     runs = [(row["run"], row["arch"], row["steps"], row["fingerprint"]) for row in values["newest_runs"]]
     draw(out, "Newest runs", ("run", "architecture", "steps", "data fingerprint"), runs, left=2)
-    for key, origin in values["options"].items():
-        say(out, f"{key} is set by {origin}")
+    say(out, *(f"{key} is set by {origin}" for key, origin in values["options"].items()))
 
 
-def show_data(out: "Console", data: Mapping[str, Any]) -> None:
-    """Images per class of each split, and notes on them."""
+def _show_data(out: "Console", data: Mapping[str, Any]) -> None:
     parts = ("train", "validation", "test")
     rows = [
         (name, *(data[part]["per_class"][row] for part in parts)) for row, name in enumerate(data["classes"])
@@ -133,6 +127,4 @@ def show_data(out: "Console", data: Mapping[str, Any]) -> None:
     total = ("all", *(data[part]["n"] for part in parts))
     draw(out, f"Images of {data['name']}", ("class", *parts), [*rows, total])
     side, kind = data["image_size"], "grey" if data["channels"] == 1 else "RGB"
-    say(out, f"{side}x{side} {kind}, fingerprint {data['fingerprint']}")
-    for note in data["notes"]:
-        say(out, note)
+    say(out, f"{side}x{side} {kind}, fingerprint {data['fingerprint']}", *data["notes"])

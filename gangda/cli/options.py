@@ -7,7 +7,7 @@ and `--config --json --quiet --dry-run`; the `Call` resolves them.
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,7 +58,6 @@ class Call:
     """What a command gets.
 
     Attributes:
-        launch: the processes that were started together.
         resolve: flags and environment over a configuration: a file, or a name for messages and sections.
         config: the configuration file given, if any.
         typed: options given as flags, as in "arch.generators".
@@ -76,20 +75,14 @@ class Call:
         """All sections, resolved at the first use: an experiment has configurations of its own."""
         return self.resolve(self.config)
 
+    def work(self, function: Callable[..., Any], *args: Any, **own: Any) -> Any:
+        """Call a function that takes `dry_run` and `reporter`."""
+        with self.terminal.reporter() as reporter:
+            return function(*args, dry_run=self.dry_run, reporter=reporter, **own)
+
     def run(self, function: Callable[..., Any], show: Render, *args: Any, **own: Any) -> None:
         """Call a function of `gangda.api` with these settings, and print its result."""
-        with self.terminal.reporter() as reporter:
-            result = function(*args, settings=self.settings, dry_run=self.dry_run, reporter=reporter, **own)
-        self.terminal.result(result.as_dict(), show)
-
-
-@dataclass(frozen=True)
-class Flag:
-    """One generated option: (section, name) is the key it is resolved under."""
-
-    section: str
-    name: str
-    parameter: inspect.Parameter
+        self.terminal.result(self.work(function, *args, settings=self.settings, **own).as_dict(), show)
 
 
 def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -> None:
@@ -97,8 +90,12 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
 
     The first parameter of `body` takes the `Call`; the others are its own options.
     """
-    flags = [flag for section in command.sections for flag in section_flags(section)]
-    flags = [flag for flag in flags if f"{flag.section}.{flag.name}" not in command.without]
+    flags = {
+        (section, name): parameter
+        for section in command.sections
+        for name, parameter in section_flags(section).items()
+        if f"{section}.{name}" not in command.without
+    }
     own = list(inspect.signature(body).parameters.values())[1:]
 
     def run(**given: Any) -> None:
@@ -108,7 +105,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
                 f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "
                 "without torchrun (parts of the work: sample --shard, compare --jobs or --cell)"
             )
-        values = {(flag.section, flag.name): given[flag.parameter.name] for flag in flags}
+        values = {key: given[flag.name] for key, flag in flags.items()}
         typed = {key: value for key, value in values.items() if value is not None}
         terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
@@ -116,7 +113,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
-    parameters = [*own, *(flag.parameter for flag in flags), *SHARED]
+    parameters = [*own, *flags.values(), *SHARED]
     run.__doc__ = body.__doc__
     run.__name__ = body.__name__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -142,11 +139,9 @@ SHARED = [
 ]
 
 
-def section_flags(section: str) -> Iterator[Flag]:
-    """The flags of a section; those of all architectures together where they depend on --arch."""
-    for name, owners in options_of(section).items():
-        field = next(iter(owners.values()))
-        yield _flag(section, name, field, f"{field.metadata['help']}{_default_text(owners)}")
+def section_flags(section: str) -> dict[str, inspect.Parameter]:
+    """The flags of a section by field; those of all architectures together where they depend on --arch."""
+    return {name: _flag(section, name, owners) for name, owners in options_of(section).items()}
 
 
 def _default_text(owners: Mapping[str, Field]) -> str:
@@ -161,15 +156,16 @@ def _default_text(owners: Mapping[str, Field]) -> str:
     return f" \\[default: {text}]" if text else ""
 
 
-def _flag(section: str, name: str, field: Field, help: str) -> Flag:
+def _flag(section: str, name: str, owners: Mapping[str, Field]) -> inspect.Parameter:
+    field = next(iter(owners.values()))
+    help = f"{field.metadata['help']}{_default_text(owners)}"
     flag, more = flag_of(field), {"help": help, "show_default": False}
     annotation: Any = list[str] if field.metadata["repeat"] else str
     if type_of(field).base is bool:
         flag, annotation = f"{flag}/--no-{flag[2:]}", bool
     else:
         more |= {"metavar": _metavar(field), "autocompletion": _completer(section, name, field)}
-    key = f"{section}_{name}"
-    return Flag(section, name, _parameter(key, annotation | None, None, flag, PANELS[section], **more))
+    return _parameter(f"{section}_{name}", annotation | None, None, flag, PANELS[section], **more)
 
 
 def _metavar(field: Field) -> str:

@@ -58,8 +58,7 @@ class LineReporter(Reporter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._printed: dict[str, float] = {}  # when a task's last line was printed
-        # When a task was first reported, and how much was done then.
-        self._began: dict[str, tuple[float, float]] = {}
+        self._began: dict[str, tuple[float, float]] = {}  # a task's first report: when, and how much was done
 
     def line(self, text: str) -> None:
         """Print a message."""
@@ -115,7 +114,7 @@ def progress_bar() -> "Progress":
 def draw(
     out: "Console", title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
 ) -> None:
-    """Print a table; the first `left` columns are left-aligned, the others right-aligned. Empty names: no head."""
+    """Print a table, unless it has no rows; the first `left` columns are left-aligned. Empty names: no head."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -127,13 +126,15 @@ def draw(
         table.add_column(Text(column), justify="left" if position < left else "right")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    out.print(table)
-    out.print()
+    if table.row_count:
+        out.print(table)
+        out.print()
 
 
-def say(out: "Console", text: str) -> None:
-    """Print a sentence without markup and highlighting."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+def say(out: "Console", *sentences: str) -> None:
+    """Print sentences, each on a line of its own, without markup and highlighting."""
+    for text in sentences:
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -148,6 +149,11 @@ def number(value: Any, digits: int = 3) -> str:
 def percent(value: Any, digits: int = 1) -> str:
     """A fraction as a percentage; "-" for None and NaN."""
     return "-" if value is None or value != value else f"{100 * value:.{digits}f}%"
+
+
+def points(difference: float) -> str:
+    """A difference of scores in points, with its sign."""
+    return f"{100 * difference:+.2f}"
 
 
 def interval(pair: Sequence[float] | None, show: Callable[[Any], str] = number) -> str:

@@ -20,14 +20,13 @@ def sample(
     out: Annotated[Path | None, Option(help="folder of the sample set \\[default: samples/RUN-HASH]")] = None,
 ) -> None:
     """Draw class-labelled samples from a trained generator; writes a sample set."""
-    call.run(api.sample, show_result, run, out=out)
+    call.run(api.sample, _show_result, run, out=out)
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """How many images of each class, and where they are."""
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     counts, sorting = values["counts"], values["sorting"]
     columns = ("class", "images", *(("acceptance", "agreement") if sorting else ()))
-    rows = [(name, number(count), *sorting_cells(sorting, name)) for name, count in counts.items()]
+    rows = [(name, number(count), *_accepted(sorting, name)) for name, count in counts.items()]
     part, parts = values["shard"]
     title = "Would draw" if values["dry_run"] else "Samples"
     draw(out, title if parts == 1 else f"{title}, part {part} of {parts}", columns, rows)
@@ -36,7 +35,7 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, f"{verb}: {values['out']} ({number(sum(counts.values()))} images, {values['format']})")
 
 
-def sorting_cells(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
+def _accepted(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """Shares of the drawn images that the labeler accepted as this class, and that the verifier agreed on."""
     shares = sorting.get(name)
     return (percent(shares["acceptance"]), percent(shares["agreement"])) if shares else ()

@@ -1,6 +1,6 @@
 """`gangda score`: compare samples with held-out real images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,82 +33,64 @@ def score(
     options of the data apply to those too. To rate samples by eye: --rating-page, then --ratings.
     """
     sets = samples or []
-    _check(sets, out, rating_page, ratings or [])
-    if ratings:
-        from gangda.scoring.ratings import summarise_ratings
-
-        call.terminal.result(asdict(summarise_ratings(ratings)), show_ratings)
-    elif rating_page:
-        _write_page(call, sets, rating_page)
-    else:
-        call.run(api.score, show_result, sets[0], out=out)
-
-
-def _check(sets: Sequence[Path], out: Path | None, page: Path | None, ratings: Sequence[Path]) -> None:
-    """Refuse arguments that do not go together.
-
-    Raises:
-        UsageError: too few or too many sets, or two tasks at once.
-    """
-    if ratings and (sets or page or out):
+    if ratings and (sets or rating_page or out):
         raise UsageError(
             "--ratings only evaluates the files of raters: leave out SAMPLES, --out and --rating-page"
         )
-    if page and out:
+    if rating_page and out:
         raise UsageError("--rating-page names the file itself; leave out --out")
     if not sets and not ratings:
         raise UsageError("SAMPLES is missing: name a sample set, an augmented set or class folders")
-    if len(sets) > 1 and not page:
+    if len(sets) > 1 and not rating_page:
         raise UsageError(f"{sets[1]}: one set is scored at a time (a --rating-page takes several)")
+    if ratings:
+        from gangda.scoring.ratings import summarise_ratings
+
+        call.terminal.result(asdict(summarise_ratings(ratings)), _show_ratings)
+    elif rating_page:
+        from gangda.scoring.rating_page import make_page
+
+        settings = call.settings
+        page = make_page(
+            sets,
+            settings.given_data,
+            settings.runtime,
+            rating_page,
+            images=settings.score.rating_images,
+            changed=settings.changed("data"),
+            dry_run=call.dry_run,
+        )
+        call.terminal.result(asdict(page), _show_page)
+    else:
+        call.run(api.score, _show_result, sets[0], out=out)
 
 
-def _write_page(call: Call, samples: Sequence[Path], page: Path) -> None:
-    from gangda.scoring.rating_page import make_page
-
-    settings = call.settings
-    result = make_page(
-        samples,
-        settings.given_data,
-        settings.runtime,
-        page,
-        images=settings.score.rating_images,
-        changed=settings.changed("data"),
-        dry_run=call.dry_run,
-    )
-    call.terminal.result(asdict(result), show_page)
-
-
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     """One line for each metric, beside its value for real images; then the notes."""
     sizes = ", ".join(f"{number(count)} {name}" for name, count in values["n"].items())
     if values["dry_run"]:
-        say(out, f"would compare {values['samples']} with held-out real images ({sizes})")
-        say(out, f"would write: {values['out']}")
+        what = f"would compare {values['samples']} with held-out real images ({sizes})"
+        say(out, what, f"would write: {values['out']}")
         return
     rows = [
         (row["name"], number(row["value"]), number(row["floor"]), interval(row["interval"]), row["direction"])
         for row in values["metrics"]
     ]
     draw(out, f"Scores ({sizes})", ("metric", "value", "real vs real", "95% interval", "better"), rows)
-    for row in values["metrics"]:
-        if row["note"]:
-            say(out, f"{row['name']}: {row['note']}")
-    for note in values["notes"]:
-        say(out, note)
-    say(out, f"scores: {values['out']}")
+    notes = [f"{row['name']}: {row['note']}" for row in values["metrics"] if row["note"]]
+    say(out, *notes, *values["notes"], f"scores: {values['out']}")
 
 
-def show_page(out: "Console", values: Mapping[str, Any]) -> None:
-    """The number of images of each set, and what to do next."""
+def _show_page(out: "Console", values: Mapping[str, Any]) -> None:
     draw(out, "Images to rate", ("set", "images"), [(one["name"], one["images"]) for one in values["sets"]])
     if values["dry_run"]:
         say(out, f"would write: {values['page']}")
         return
-    say(out, f"page: {values['page']} (open it in a browser; no network is needed)")
-    say(out, "then: gangda score --ratings FILE, with the CSV that it downloads")
+    page = f"page: {values['page']} (open it in a browser; no network is needed)"
+    say(out, page, "then: gangda score --ratings FILE, with the CSV that it downloads")
 
 
-def show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
     """Ratings of each set, correct labels by class, agreement with the automatic scores, and notes."""
     files = len(values["files"])
     rows = [
@@ -124,15 +106,11 @@ def show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
     ]
     columns = ("set", "mean of 10", "sd", "n", "label right", "labels")
     draw(out, f"Ratings of {files} rater{'s' if files != 1 else ''}", columns, rows)
-    if values["classes"]:
-        classes = [(row["name"], percent(row["right"]), row["labels"]) for row in values["classes"]]
-        draw(out, "Labels judged right, without real images", ("class", "right", "labels"), classes)
-    if values["agreement"]:
-        ranks = [
-            (row["metric"], number(row["spearman"], 2), row["better"], row["n"])
-            for row in values["agreement"]
-        ]
-        head = ("metric", "Spearman with the mean rating", "better", "sets")
-        draw(out, "Agreement with automatic scores", head, ranks)
-    for note in values["notes"]:
-        say(out, note)
+    classes = [(row["name"], percent(row["right"]), row["labels"]) for row in values["classes"]]
+    draw(out, "Labels judged right, without real images", ("class", "right", "labels"), classes)
+    ranks = [
+        (one["metric"], number(one["spearman"], 2), one["better"], one["n"]) for one in values["agreement"]
+    ]
+    head = ("metric", "Spearman with the mean rating", "better", "sets")
+    draw(out, "Agreement with automatic scores", head, ranks)
+    say(out, *values["notes"])

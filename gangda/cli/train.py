@@ -29,14 +29,11 @@ def train(
     from gangda import training
 
     config = call.settings.pick(TrainConfig)
-    with call.terminal.reporter() as reporter:
-        result = training.train(
-            config, out, resume=resume, dry_run=call.dry_run, reporter=reporter, launch=call.launch
-        )
+    result = call.work(training.train, config, out, resume=resume, launch=call.launch)
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
         values |= {"config": resolve.as_mapping(config), "origins": dict(call.settings.origins)}
-    call.terminal.result(values, show_dry_run if call.dry_run else show_result)
+    call.terminal.result(values, _show_dry_run if call.dry_run else _show_result)
 
 
 def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:
@@ -46,28 +43,29 @@ def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:
     data = settings.data if settings.changed("data") else None
     only = settings.arch if settings.origins["arch.name"] == "flag" else None
     values = listing.architectures(data, only, settings.runtime.seed)
-    return values, show_architecture if only else show_architectures
+    return values, _show_architecture if only else _show_architectures
 
 
-def show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
-    """All architectures as a table."""
+def _show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
     rows = [
         (
             row["name"],
             f"{row['summary']} ({row['source']})",
             row["labels"],
             "-".join(map(str, row["pixels"])),
-            *sizes(row),
+            *_sizes(row),
         )
         for row in values["architectures"]
     ]
     columns = ("name", "what it is", "labels", "pixels", "G", "D")
     draw(out, "Architectures (--arch)", columns, rows, left=4)
-    say(out, f"G, D: parameters of generator and discriminator for {images_of(values)} (yours: give --data).")
+    say(
+        out, f"G, D: parameters of generator and discriminator for {_images_of(values)} (yours: give --data)."
+    )
     say(out, "labels: makes images of a given class. Options of one: gangda train --list --arch NAME")
 
 
-def show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
     """One architecture, its recipe and its own options."""
     [row] = values["architectures"]
     least, most = row["pixels"]
@@ -76,7 +74,7 @@ def show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
         ("paper", row["source"]),
         ("images of a given class", row["labels"]),
         ("pixels", f"{least} to {most} a side"),
-        (f"parameters, {images_of(values)}", " and ".join(sizes(row)) + " (generator and discriminator)"),
+        (f"parameters, {_images_of(values)}", " and ".join(_sizes(row)) + " (generator and discriminator)"),
         ("its recipe", " ".join(_as_flag(*item) for item in row["recipe"].items()) or "the default"),
     ]
     draw(out, row["name"], ("", ""), facts, left=2)
@@ -89,19 +87,18 @@ def _as_flag(name: str, value: Any) -> str:
     return f"--{'' if value else 'no-'}{flag}" if isinstance(value, bool) else f"--{flag} {value}"
 
 
-def sizes(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _sizes(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Parameters of both networks in millions; "-" for none."""
     return tuple("-" if count is None else f"{count / 1e6:.2f}M" for count in row["parameters"].values())
 
 
-def images_of(values: Mapping[str, Any]) -> str:
-    """The images for which parameters were counted."""
+def _images_of(values: Mapping[str, Any]) -> str:
     channels, height, width = values["image_shape"]
     kind = "grey" if channels == 1 else "RGB"
     return f"{height}x{width} {kind} images of {values['num_classes']} classes"
 
 
-def show_dry_run(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_dry_run(out: "Console", values: Mapping[str, Any]) -> None:
     """The resolved configuration, one line for each value."""
     rows = [
         (f"{section}.{key}", "-" if value is None else value, values["origins"][f"{section}.{key}"])
@@ -113,8 +110,7 @@ def show_dry_run(out: "Console", values: Mapping[str, Any]) -> None:
     say(out, f"would write: {values['run']}")
 
 
-def show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """The run's folder, time and speed."""
+def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     evaluation = [
         ("evaluation of samples", duration(values["evaluation_seconds"])),
         ("best step (used by default)", number(values["best_step"])),
@@ -127,6 +123,4 @@ def show_result(out: "Console", values: Mapping[str, Any]) -> None:
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
     draw(out, f"Trained {values['arch']}", ("", ""), rows)
-    for alarm in values["alarms"]:
-        say(out, alarm)
-    say(out, f"run: {values['run']}")
+    say(out, *values["alarms"], f"run: {values['run']}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.arm_sets import check_filters, plan_of, train_config
+from gangda.augmenting.plan import make_plan as plan_images
+from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
@@ -15,7 +16,7 @@ from gangda.comparing.controls import CHECKS
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.preflight import check, uses_validation
 from gangda.comparing.results import collect
-from gangda.comparing.storage import failures_of, missing_of, read_cell
+from gangda.comparing.storage import read_cells
 from gangda.comparing.workers import Work, run_cells
 from gangda.config import architectures
 from gangda.config.arms import parse_arm
@@ -105,15 +106,16 @@ def compare(
         raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
     wanted = plan.cells if cell is None else (plan.cells[cell],)
     if dry_run:
-        return CompareResult(out, plan, None, _finished(plan, out), cell, dry_run=True)
+        finished = len(read_cells(plan.cells, out, CellResult).results)
+        return CompareResult(out, plan, None, finished, cell, dry_run=True)
     plan = publish(plan, out)
-    missing = missing_of(wanted, out)
+    missing = read_cells(wanted, out, CellResult).missing
     if missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
     run_missing(plan, missing, out, jobs, reporter)
-    failed = failures_of(plan.cells, out)
     comparison = None if cell is not None else collect(plan, out)
-    return CompareResult(out, plan, comparison, _finished(plan, out), cell, failed=failed)
+    found = read_cells(plan.cells, out, CellResult)
+    return CompareResult(out, plan, comparison, len(found.results), cell, failed=found.failed)
 
 
 def run_missing(
@@ -192,7 +194,7 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
             "too few images for validation, so nothing to choose by"
         )
     for ratio in config.compare.candidates:
-        plan_of(config.compare.at(ratio), splits.train)
+        plan_images(splits.train, config.compare.at(ratio))
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
@@ -220,7 +222,3 @@ def _card(run: Path, model: Model) -> dict[str, Any]:
         "steps": model.steps,
         "weights": digest.hexdigest()[:16],
     }
-
-
-def _finished(plan: ComparisonPlan, out: Path) -> int:
-    return sum(read_cell(out, cell, CellResult) is not None for cell in plan.cells)

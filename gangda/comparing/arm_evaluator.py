@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.plan import error_rates
+from gangda.augmenting.plan import error_rates, make_plan
 from gangda.augmenting.selection import (
     REAL_ONLY,
     Candidate,
-    Filters,
     grid,
     recognised,
     same_steps,
@@ -23,7 +22,7 @@ from gangda.augmenting.selection import (
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.arm_sets import adds_at, choices_of, plan_of, ratios_of
+from gangda.comparing.arm_sets import adds_at, choices_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
 from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
@@ -31,24 +30,30 @@ from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, Comparis
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.splits import DataSplits
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.progress import Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.sampling.filters import is_circular
 
 TEACHERS = 3  # networks whose predictions count where an arm's rule is distilled
 
 
+@dataclass(frozen=True)
+class Choice:
+    """An arm, its architecture, and what it adds: what a classifier is trained on, and how."""
+
+    arm: Arm
+    arch: str | None
+    candidate: Candidate
+
+
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A classifier, the arm and candidate whose images it was trained on, and how long that took.
+    """A classifier, what it was trained on, and how long that took.
 
     The images themselves are made again where they are needed: those of all candidates at once are too much.
     """
 
     classifier: FittedClassifier
-    arm: Arm
-    arch: str | None
-    candidate: Candidate
+    choice: Choice
     seconds: float
 
 
@@ -68,9 +73,9 @@ class ArmEvaluator:
         self._config, self._seed, self._splits, self._added = config, seed, splits, added
         self._classifier = same_steps(config.classifier, len(splits.train))
         self._context, self._progress = context, progress
-        self._fitted: dict[tuple[Any, ...], Fitted] = {}
+        self._fitted: dict[Choice, Fitted] = {}
         self._teachers: list[FittedClassifier] = []
-        self._chosen: dict[str, Candidate] = {}
+        self._chosen: dict[str, Choice] = {}
         self._done = 0
         # For the progress bar; `other_fits` are those of `again`.
         self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms) + other_fits
@@ -78,30 +83,28 @@ class ArmEvaluator:
     def run(self, name: str) -> ArmResult:
         """Choose the ratio, and the filters, on validation; then evaluate that one on test, once."""
         arm, arch = parse_arm(name)
-        candidates = self._candidates(name)
-        compare = self._config.compare
-        validation = self._splits.validation
+        compare, validation = self._config.compare, self._splits.validation
+        several = AUTO in compare.filter
 
         def validated(candidate: Candidate) -> Evaluation | None:
-            fitted = self._fit(arm, arch, candidate).classifier
+            fitted = self._fit(Choice(arm, arch, candidate)).classifier
             return evaluate(fitted, validation) if len(validation) else None
 
-        best, trials = select(candidates, validated, compare.score_by, compare.filter)
-        chosen = self._chosen[name] = best.candidate
-        fitted = self._fit(arm, arch, chosen)
-        images = self._images(arm, arch, chosen)
+        best, trials = select(self._candidates(name), validated, compare.score_by, compare.filter)
+        chosen = best.candidate
+        choice = self._chosen[name] = Choice(arm, arch, chosen)
+        fitted, images = self._fit(choice), self._images(choice)
+        added = images.labels[images.origin != REAL]
         return ArmResult(
             ratio=chosen.ratio if arm.added and not arm.replaces else None,
-            filters=self._chosen_filters(chosen),
+            filters=chosen.filters if several else (),
             candidates=tuple(
-                Trial(one.candidate.ratio, self._chosen_filters(one.candidate), one.score, one.reason)
+                Trial(one.candidate.ratio, one.candidate.filters if several else (), one.score, one.reason)
                 for one in trials
             ),
             n_train=len(images),
-            n_generated=int((images.origin != REAL).sum()),
-            added_per_class=tuple(
-                np.bincount(images.labels[images.origin != REAL], minlength=images.num_classes).tolist()
-            ),
+            n_generated=len(added),
+            added_per_class=tuple(np.bincount(added, minlength=images.num_classes).tolist()),
             steps=fitted.classifier.steps,
             classifier=fitted.classifier.fingerprint,
             seconds=fitted.seconds,
@@ -119,19 +122,16 @@ class ArmEvaluator:
         config = dataclasses.replace(
             usual, classifier=classifier or usual.classifier, classifier_steps=steps or usual.classifier_steps
         )
-        arm, arch = parse_arm(name)
-        if config == usual:
-            return self._fit(arm, arch, self._chosen[name])
-        return self._train(arm, arch, self._chosen[name], config)
+        choice = self._chosen[name]
+        return self._fit(choice) if config == usual else self._train(choice, config)
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm which was run has chosen."""
-        return self._chosen[name].ratio
+        return self._chosen[name].candidate.ratio
 
     def on_test(self, fitted: Fitted) -> Evaluation:
         """A classifier on the test images, and on its own training images."""
-        images = self._images(fitted.arm, fitted.arch, fitted.candidate)
-        return evaluate(fitted.classifier, self._splits.test, images)
+        return evaluate(fitted.classifier, self._splits.test, self._images(fitted.choice))
 
     def on_validation(self, fitted: Fitted) -> float:
         """The score that arms are compared by, on the validation images, of which there are some."""
@@ -140,7 +140,7 @@ class ArmEvaluator:
 
     def recognised(self) -> Recognised | None:
         """What the real-only classifier recognises; None without generated images, or without such a classifier."""
-        real_only = self._fitted.get((ARMS["real"].rule,))
+        real_only = self._fitted.get(real_alone(ARMS["real"].rule))
         generated = self._added.already_made("generator")
         if generated is None or real_only is None:
             return None
@@ -163,47 +163,33 @@ class ArmEvaluator:
             return [Candidate(ratios[0], chosen) for chosen in filters]
         return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
 
-    def _chosen_filters(self, candidate: Candidate) -> Filters:
-        """The candidate's filters where there was a choice of them."""
-        return candidate.filters if AUTO in self._config.compare.filter else ()
+    def _adds(self, choice: Choice) -> bool:
+        return adds_at(self._config.compare, choice.arm, choice.candidate.ratio, self._splits.train)
 
-    def _fit(self, arm: Arm, arch: str | None, candidate: Candidate) -> Fitted:
-        """Arms that train on the same in the same way share a classifier: where nothing is added, with real ones."""
-        key: tuple[Any, ...] = (arm.rule,)
-        if self._adds(arm, candidate):
-            key = (
-                arm.rule,
-                candidate.ratio,
-                arm.source,
-                arm.replaces,
-                arch,
-                candidate.filters,
-                arm.by_recall,
-            )
+    def _fit(self, choice: Choice) -> Fitted:
+        """Arms that train in the same way share a classifier where nothing is added."""
+        key = choice if self._adds(choice) else real_alone(choice.arm.rule)
         if key not in self._fitted:
-            self._fitted[key] = self._train(arm, arch, candidate, self._classifier)
+            self._fitted[key] = self._train(choice, self._classifier)
         return self._fitted[key]
 
-    def _train(self, arm: Arm, arch: str | None, candidate: Candidate, config: ClassifierConfig) -> Fitted:
-        images = self._images(arm, arch, candidate)
-        rule = self._rule(arm, images)
+    def _train(self, choice: Choice, config: ClassifierConfig) -> Fitted:
+        images = self._images(choice)
+        rule = self._rule(choice.arm, images)
         teachers = self._trained_teachers() if rule.distilled else ()
+        transforms = self._config.transforms if rule.transforms == "traditional" else None
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
-        classifier = fit_classifier(
-            images,
-            config,
-            seed=self._seed,
-            context=self._context,
-            transforms=self._config.transforms if rule.transforms == "traditional" else None,
-            rule=rule,
-            teachers=teachers,
-            reporter=self._phase(),
-        )
+        how = {"seed": self._seed, "transforms": transforms, "rule": rule, "teachers": teachers}
+        classifier = self._classifier_of(images, config, **how)
         self._done += 1
-        return Fitted(classifier, arm, arch, candidate, time.monotonic() - began)
+        return Fitted(classifier, choice, time.monotonic() - began)
 
-    def _adds(self, arm: Arm, candidate: Candidate) -> bool:
-        return adds_at(self._config.compare, arm, candidate.ratio, self._splits.train)
+    def _classifier_of(
+        self, images: LabelledImages, config: ClassifierConfig, **how: Any
+    ) -> FittedClassifier:
+        share = (1 - GENERATOR_SHARE) / self._fits
+        phase = Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
+        return fit_classifier(images, config, context=self._context, reporter=phase, **how)
 
     def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
         """The arm's rule; what sets added images against real ones only counts where there are both.
@@ -228,45 +214,36 @@ class ArmEvaluator:
     def _trained_teachers(self) -> list[FittedClassifier]:
         """Teachers: trained on the real subset with the traditional transforms, each from a seed of its own."""
         if not self._teachers:
+            real, usual, transforms = self._splits.train, self._classifier, self._config.transforms
+            seeds = [seed_for(self._seed, "teacher", number) for number in range(TEACHERS)]
             self._teachers = [
-                fit_classifier(
-                    self._splits.train,
-                    self._classifier,
-                    seed=seed_for(self._seed, "teacher", number),
-                    context=self._context,
-                    transforms=self._config.transforms,
-                    reporter=self._phase(),
-                )
-                for number in range(TEACHERS)
+                self._classifier_of(real, usual, seed=seed, transforms=transforms) for seed in seeds
             ]
         return self._teachers
 
-    def _images(self, arm: Arm, arch: str | None, candidate: Candidate) -> LabelledImages:
-        real, filters = self._splits.train, candidate.filters
+    def _images(self, choice: Choice) -> LabelledImages:
+        real, compare = self._splits.train, self._config.compare
+        arm, arch, filters, ratio = choice.arm, choice.arch, choice.candidate.filters, choice.candidate.ratio
         if arm.replaces:
-            images = self._added.of(arm.source, arch, filters)
-            return training_set(real, images, plan_of(AugmentConfig(replace=1.0), real), self._seed)
-        if candidate.ratio is None or not self._adds(arm, candidate):
+            plan = make_plan(real, AugmentConfig(replace=1.0))
+        elif ratio is None or not self._adds(choice):
             return real
-        compare = self._config.compare
-        errors = self._errors(arm) if arm.by_recall else None
-        plan = plan_of(compare.at(candidate.ratio), real, errors)
-        if compare.synthetic_passes > 1:
-            plan = dataclasses.replace(
-                plan,
-                make=compare.synthetic_passes * plan.make,
-                want=plan.keep + compare.synthetic_passes * plan.make,
-            )
+        else:
+            plan = make_plan(real, compare.at(ratio), self._errors(arm) if arm.by_recall else None)
+            make = compare.synthetic_passes * plan.make
+            plan = dataclasses.replace(plan, make=make, want=plan.keep + make)
         if arm.by_recall:
-            return training_set(real, self._added.exactly(arch, filters, plan.make), plan, self._seed)
-        return training_set(real, self._added.of(arm.source, arch, filters), plan, self._seed)
+            added = self._added.exactly(arch, filters, plan.make)
+        else:
+            added = self._added.of(arm.source, arch, filters)
+        return training_set(real, added, plan, self._seed)
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         """Error rates of the classes on validation images, under the arm's rule without added images."""
-        without = dataclasses.replace(arm, added="", altered="", by_recall=False)
-        real_only = evaluate(self._fit(without, None, REAL_ONLY).classifier, self._splits.validation)
+        real_only = evaluate(self._fit(real_alone(arm.rule)).classifier, self._splits.validation)
         return error_rates(*recognised(real_only))
 
-    def _phase(self) -> Reporter:
-        share = (1 - GENERATOR_SHARE) / self._fits
-        return Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
+
+def real_alone(rule: FitRule) -> Choice:
+    """The real images alone, under this rule."""
+    return Choice(Arm("", rule=rule), None, REAL_ONLY)

@@ -2,31 +2,20 @@
 
 import dataclasses
 from collections.abc import Sequence
-from fractions import Fraction
 
 import numpy as np
 
-from gangda.augmenting.plan import AugmentPlan, make_plan
+from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import Filters, filter_choices
 from gangda.config import architectures
 from gangda.config.arms import Arm, parse_arm, ratio_of
 from gangda.config.methods import default_options
-from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, TrainConfig
+from gangda.config.schema import AUTO, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
 from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
 
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
-
-
-def plan_of(
-    config: AugmentConfig, real: LabelledImages, errors: Sequence[Fraction] | None = None
-) -> AugmentPlan:
-    """Real and added images of each class, from what `gangda augment` would be asked for: see `CompareConfig.at`.
-
-    `errors`: by which the classes share what is added.
-    """
-    return make_plan(real.counts(), real.class_names, config, errors)
 
 
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
@@ -38,12 +27,12 @@ def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: Labelle
         return False
     if ratio == 0 and len(compare.candidates) > 1:
         return False
-    return arm.replaces or bool(plan_of(compare.at(ratio), real).make.any())
+    return arm.replaces or bool(make_plan(real, compare.at(ratio)).make.any())
 
 
 def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledImages) -> IntArray:
     """Added images of each class, int64 (K,), that are enough for each of the ratios, whatever the pass."""
-    most: IntArray = np.max([plan_of(compare.at(ratio), real).make for ratio in ratios], axis=0)
+    most: IntArray = np.max([make_plan(real, compare.at(ratio)).make for ratio in ratios], axis=0)
     return compare.synthetic_passes * most
 
 

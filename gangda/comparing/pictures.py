@@ -10,7 +10,7 @@ from gangda.metrics.evaluate import evaluate_metrics
 from gangda.metrics.inputs import subsample
 from gangda.metrics.memorisation import closest_pairs
 from gangda.metrics.prepare import default_cache, prepare_inputs
-from gangda.report.filter_figures import kept_and_rejected
+from gangda.report.figures import kept_and_rejected
 from gangda.training.preview import COLUMNS
 
 MOST_CLASSES, IMAGES_PER_CLASS = 20, 10

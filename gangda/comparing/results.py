@@ -14,7 +14,7 @@ from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows
 from gangda.comparing.notes import failure_words, notes_of, varied
 from gangda.comparing.plan import ComparisonPlan
-from gangda.comparing.storage import cell_path, failures_of, read_cell, write_comparison
+from gangda.comparing.storage import cell_path, read_cells, write_comparison
 from gangda.errors import DataError, IncompleteError, OutcomeError
 from gangda.runtime.files import write_bytes
 from gangda.statistics.families import family_of
@@ -93,16 +93,14 @@ def _judge(plan: ComparisonPlan, cells: Sequence[CellResult]) -> Judgement:
 
 def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:
     """The finished cells and the failed ones, which together are all."""
-    found = {cell.index: read_cell(out, cell, CellResult) for cell in plan.cells}
-    failed = failures_of(plan.cells, out)
-    known = {failure.index for failure in failed}
-    missing = [cell for cell in plan.cells if found[cell.index] is None and cell.index not in known]
+    found = read_cells(plan.cells, out, CellResult)
+    missing, failed = found.missing, found.failed
     if missing:
         damaged = [str(path) for cell in missing if (path := cell_path(out, cell)).exists()]
         what = f" (damaged, or changed since: {', '.join(damaged)})" if damaged else ""
         numbers = _ranges([cell.index for cell in missing])
         raise IncompleteError(
-            f"{out}: {len(missing)} of {len(found)} cells are missing, by number: {numbers}{what}; "
+            f"{out}: {len(missing)} of {len(plan.cells)} cells are missing, by number: {numbers}{what}; "
             f"run the same command without --jobs 0 and --cell"
         )
     if len(failed) == len(plan.cells):
@@ -110,7 +108,7 @@ def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple
             f"{out}: all {len(failed)} cells failed, so that there is nothing to judge; {failed[0]} "
             f"(to try the same seeds again, remove {out / FailedCell.folder})"
         )
-    return [cell for cell in found.values() if cell is not None], failed
+    return list(found.results.values()), failed
 
 
 def _ranges(numbers: Sequence[int]) -> str:

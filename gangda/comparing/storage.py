@@ -10,9 +10,10 @@ report.html        the same for people
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -66,18 +67,29 @@ def read_cell(out: Path, cell: Cell, kind: type[C]) -> C | None:
     return result if result.id == cell.id else None
 
 
-def failures_of(
-    cells: Iterable[Cell], out: Path, kind: type[StoredCell] = CellResult
-) -> tuple[FailedCell, ...]:
-    """Those of the cells that have failed, in their order; one that has a result from another attempt has not."""
-    found = [read_cell(out, cell, FailedCell) for cell in cells if read_cell(out, cell, kind) is None]
-    return tuple(failed for failed in found if failed is not None)
+@dataclass(frozen=True)
+class StoredCells(Generic[C]):
+    """Cells in their order: results by the cell's index, failed cells, and those that are neither."""
+
+    results: Mapping[int, C]
+    failed: tuple[FailedCell, ...]
+    missing: tuple[Cell, ...]
 
 
-def missing_of(cells: Sequence[Cell], out: Path) -> list[Cell]:
-    """Cells that have neither a result nor a reason for having none."""
-    failed = {failure.index for failure in failures_of(cells, out)}
-    return [one for one in cells if one.index not in failed and read_cell(out, one, CellResult) is None]
+def read_cells(
+    cells: Iterable[Cell], out: Path, kind: type[C], complete: Callable[[C], bool] = lambda _: True
+) -> StoredCells[C]:
+    """Read these cells. A result that is not `complete` is missing; a cell that has a result has not failed."""
+    results, failed, missing = {}, [], []
+    for cell in cells:
+        result = read_cell(out, cell, kind)
+        if result is not None and complete(result):
+            results[cell.index] = result
+        elif result is None and (failure := read_cell(out, cell, FailedCell)):
+            failed.append(failure)
+        else:
+            missing.append(cell)
+    return StoredCells(results, tuple(failed), tuple(missing))
 
 
 def write_comparison(comparison: Comparison, plan: ComparisonPlan, out: Path) -> None:

@@ -41,26 +41,18 @@ RETRAINED = "cas"  # the metric that trains a classifier on the samples
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One setting of what an experiment varies: its name, and the sections of its configuration."""
-
-    name: str
-    sections: Sections
-
-
-@dataclass(frozen=True)
 class Experiment:
     """A sweep over settings, as its file describes it.
 
     Attributes:
         source: where it was read, for messages.
-        variants: base and change together; the first is the reference.
+        variants: the sections of each one's configuration, by its name; the first is the reference.
         varied: dotted keys that differ between variants.
     """
 
     name: str
     source: str
-    variants: tuple[Variant, ...]
+    variants: Mapping[str, Sections]
     varied: tuple[str, ...]
     title: str
     question: str
@@ -104,7 +96,7 @@ def read(name: str, quick: bool = False) -> Experiment:
     experiment = Experiment(
         name=Path(name).stem,
         source=where,
-        variants=tuple(Variant(name, merge_sections(base, change)) for name, change in changes.items()),
+        variants={name: merge_sections(base, change) for name, change in changes.items()},
         varied=tuple(dict.fromkeys(keys)),
         **{name: _field(loaded, name, where) for name in FIELDS},
     )

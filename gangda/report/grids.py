@@ -1,5 +1,6 @@
-"""Grids of samples, and the animation of a run's grids."""
+"""Grids of images as PNG, and the animation of a run's grids."""
 
+import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,23 +13,45 @@ from gangda.data.images import UInt8Array
 FRAMES = 40  # at most so many in an animation
 
 
-def tile(images: UInt8Array, columns: int, gap: int = 1) -> UInt8Array:
-    """(N, H, W, C) -> one picture, left to right and top to bottom, with a thin grey line between."""
-    count, height, width, channels = images.shape
-    lines = -(-count // columns)
-    shape = (lines * (height + gap) - gap, columns * (width + gap) - gap, channels)
-    picture = np.full(shape, 128, np.uint8)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
-        picture[top : top + height, left : left + width] = image
+def canvas(
+    rows: Sequence[UInt8Array], columns: int, *, below: int = 1, beside: int = 1, fill: int = 255
+) -> UInt8Array:
+    """The first `columns` of each row of images uint8 (n, H, W, C), with gaps below and to the right of each image."""
+    _, height, width, channels = rows[0].shape
+    picture = np.full((len(rows) * (height + below), columns * (width + beside), channels), fill, np.uint8)
+    for line, row in enumerate(rows):
+        for column, image in enumerate(row[:columns]):
+            top, left = line * (height + below), column * (width + beside)
+            picture[top : top + height, left : left + width] = image
     return picture
 
 
-def png(picture: UInt8Array) -> bytes:
-    """PNG bytes of a uint8 (H, W, C) picture."""
+def tile(images: UInt8Array, columns: int) -> UInt8Array:
+    """(N, H, W, C) -> one picture, left to right and top to bottom, with a thin grey line between."""
+    rows = [images[first : first + columns] for first in range(0, len(images), columns)]
+    return canvas(rows, columns, fill=128)[:-1, :-1]
+
+
+def sheet(rows: Sequence[UInt8Array]) -> str:
+    """Rows of images uint8 (n, H, W, C), one pixel apart, as a PNG data URI; a row may be shorter, or empty.
+
+    The page enlarges it without smoothing.
+    """
+    opaque = [np.concatenate([row, np.full_like(row[..., :1], 255)], axis=-1) for row in rows]
+    return data_uri(png(canvas(opaque, max(1, *map(len, rows)), fill=0)[:-1, :-1], optimize=True))
+
+
+def png(picture: UInt8Array, *, optimize: bool = False) -> bytes:
+    """PNG bytes of a uint8 (H, W, C) picture; 2 or 4 channels have opacity as the last one."""
     buffer = io.BytesIO()
-    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(buffer, "PNG")
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    image.save(buffer, "PNG", optimize=optimize)
     return buffer.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as the source of an image in a page."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 def animation(paths: Sequence[Path]) -> bytes:

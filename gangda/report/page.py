@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gangda.report.png import data_uri
+from gangda.report.grids import data_uri
 from gangda.statistics.wording import interval_text, p_text, points
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import numpy as np
 from gangda.data.images import IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
 from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, set_being_written
-from gangda.report.filter_figures import kept_and_rejected
+from gangda.report.figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
 from gangda.sampling.sampler import Sampler

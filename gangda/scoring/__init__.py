@@ -20,7 +20,7 @@ from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.memorisation import closest_pairs
 from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.metrics.result import MetricResult
-from gangda.report import score_figures
+from gangda.report import figures
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
@@ -165,10 +165,10 @@ def _circular(own: SetOnDisk) -> bool:
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
     """Samples beside real images, and what belongs to some of the metrics."""
     fake, real = inputs.samples.images, inputs.reference.images
-    pictures = {"real-and-generated.png": score_figures.real_and_generated(real, fake)}
+    pictures = {"real-and-generated.png": figures.real_and_generated(real, fake)}
     if "memorisation" in names:
         pairs = closest_pairs(inputs, PAIRS)
-        pictures["nearest-training-images.png"] = score_figures.nearest_pairs(
+        pictures["nearest-training-images.png"] = figures.nearest_pairs(
             inputs.fake.images.pixels[pairs.samples], inputs.train.images.pixels[pairs.train], pairs.distances
         )
     if "gan_test" in names and inputs.scorer:
@@ -176,5 +176,5 @@ def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
             class_recalls(side.images.labels, side.predicted(), real.num_classes)
             for side in (inputs.reference, inputs.samples)
         )
-        pictures["recall-by-class.png"] = score_figures.class_bars(real.class_names, heldout, ours)
+        pictures["recall-by-class.png"] = figures.class_bars(real.class_names, heldout, ours)
     return pictures

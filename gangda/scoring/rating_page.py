@@ -21,7 +21,8 @@ from gangda.config.schema import DataConfig, Runtime
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
-from gangda.report.rating import render
+from gangda.report.grids import data_uri, png
+from gangda.report.page import environment
 from gangda.runtime.files import write_bytes
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.seeding import numpy_stream
@@ -139,11 +140,27 @@ def make_page(
         names = splits.train.class_names
         order = numpy_stream(seed, "rating order").permutation(sorted(places)).tolist()
         shown = [(word, names[places[word][1]], pixels[word]) for word in order]
-        text = render(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
+        text = page_of(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
         write_bytes(page, text.encode())
     counts = Counter(number for number, _ in places.values())
     rows = ({"name": one["name"], "path": one["path"], "images": counts[i]} for i, one in enumerate(sets))
     return PageResult(str(page), tuple(rows), dry_run)
+
+
+def page_of(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled: bool) -> str:
+    """The page of images in the order they are shown: id, intended class, and pixels uint8 (H, W, C) of each.
+
+    `labelled`: whether the classes mean something, so that labels can be checked.
+    """
+    values = {
+        "images": [{"id": word, "name": name, "src": data_uri(png(image))} for word, name, image in images],
+        "key": key,
+        "page": hashlib.sha256(key.encode()).hexdigest()[:12],
+        "labelled": labelled,
+    }
+    text = json.dumps(values).replace("<", "\\u003c")  # no class name can end the script
+    page = environment().get_template("rating.html")
+    return str(page.render(values=text, labelled=labelled, count=len(images)))
 
 
 def spread_rows(labels: IntArray, count: int, rng: np.random.Generator) -> IntArray:

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from gangda.augmenting import AugmentResult, augment
-from gangda.augmenting.plan import split_by_method
+from gangda.augmenting.plan import make_plan, split_by_method
 from gangda.augmenting.selection import training_set
-from gangda.comparing.arm_sets import plan_of
 from gangda.config.schema import (
     AugmentationConfig,
     AugmentConfig,
@@ -162,7 +161,7 @@ def test_replacing_keeps_size_and_draws_what_goes_by_seed(make_run: Any) -> None
     assert len(kept) == (train.counts() - np.ceil(train.counts() / 4)).sum()
     assert np.isin(kept, train.row_id).all()
     assert len(set(kept.tolist())) == len(kept)
-    plan = plan_of(AugmentConfig(replace=0.25), train)
+    plan = make_plan(train, AugmentConfig(replace=0.25))
     compared = training_set(train, images.take(np.flatnonzero(images.origin == GENERATED)), plan, seed=0)
     assert sorted(kept) == sorted(compared.row_id[compared.origin == REAL]), "as `gangda compare` keeps them"
     only = read_set(make(run=run, replace=1.0).out).images

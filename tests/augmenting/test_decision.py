@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,9 @@ def test_transformed_images_can_be_chosen_too_and_the_same_seed_says_the_same(ma
     )
     assert first == second
     assert [row["made"] for row in first["chosen"]["candidates"]] == [0, 150]
-    assert make_plan(np.array([15]), ["a"], AugmentConfig(ratio=1.0)).make.tolist() == [15]
+    assert make_plan(
+        SimpleNamespace(counts=lambda: np.array([15]), class_names=["a"]), AugmentConfig(ratio=1.0)
+    ).make.tolist() == [15]
 
 
 @pytest.mark.parametrize("change", [{"filter": None}, {"ratio": [1]}, {"ratio": "x"}, None])

@@ -2,6 +2,7 @@ import contextlib
 import itertools
 import math
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,7 +32,11 @@ ratios = st.floats(0, 5, allow_nan=False)
 
 def whole_plan(have: np.ndarray, **options: object) -> AugmentPlan:
     names = [f"class {label}" for label in range(len(have))]
-    return make_plan(have, names, AugmentConfig(**options))  # type: ignore[arg-type]
+    return make_plan(images(have, names), AugmentConfig(**options))  # type: ignore[arg-type]
+
+
+def images(counts, names):
+    return SimpleNamespace(counts=lambda: counts, class_names=names)
 
 
 def plan(have: list[int], **options: object) -> list[int]:
@@ -232,13 +237,15 @@ def test_allocating_keeps_the_total_and_gives_more_to_what_is_recalled_worse() -
     have, names = np.array([40, 30, 20, 0]), ["a", "b", "c", "d"]
     errors = error_rates([9, 18, 18, 0], [18, 18, 18, 0])
     config = AugmentConfig(ratio=0.5, allocate="recall")
-    made = make_plan(have, names, config, errors)
+    made = make_plan(images(have, names), config, errors)
     assert made.make.tolist() == [37, 4, 4, 0], (
         "quotas 37.5, 3.75, 3.75 of 45 images; d has nothing to learn from"
     )
     assert made.keep.tolist() == have.tolist()
     own = AugmentConfig(ratio=0.5, allocate="recall", ratio_for=("a=0.1",))
-    assert make_plan(have, names, own, errors).make.tolist() == [4, 13, 12, 0], "the other 25, shared equally"
+    assert make_plan(images(have, names), own, errors).make.tolist() == [4, 13, 12, 0], (
+        "the other 25, shared equally"
+    )
 
 
 def test_a_class_that_is_short_is_refused_and_not_cut_short():

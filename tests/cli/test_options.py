@@ -43,19 +43,19 @@ def test_help_has_every_field_and_the_shared_options(gangda, command, monkeypatc
     monkeypatch.setenv("COLUMNS", "200")
     help = gangda(command, "--help").out
     for section in COMMANDS[command]:
-        for flag in options.section_flags(section):
+        for flag in options.section_flags(section).values():
             assert _typed(flag) in help
     assert all(flag in help for flag in SHARED)
 
 
 def _typed(flag):
-    [option] = flag.parameter.annotation.__metadata__
+    [option] = flag.annotation.__metadata__
     return option.default.partition("/")[0]
 
 
 @pytest.mark.parametrize("sections", COMMANDS.values(), ids=COMMANDS)
 def test_no_two_flags_of_a_command_are_called_the_same(sections):
-    flags = [_typed(flag) for section in sections for flag in options.section_flags(section)]
+    flags = [_typed(flag) for section in sections for flag in options.section_flags(section).values()]
     assert len(flags) == len(set(flags))
 
 

@@ -9,7 +9,7 @@ import pytest
 from gangda import comparing
 from gangda.augmenting.selection import Candidate
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.arm_evaluator import ArmEvaluator
+from gangda.comparing.arm_evaluator import ArmEvaluator, Choice
 from gangda.comparing.controls import outside
 from gangda.comparing.plan import make_plan
 from gangda.config.architectures import PcaSpec
@@ -118,7 +118,7 @@ def rules_of(config, work, *names):
     found = []
     for name in names:
         arm, arch = parse_arm(name)
-        images = fits._images(arm, arch, Candidate(1.0))
+        images = fits._images(Choice(arm, arch, Candidate(1.0)))
         found.append((fits._rule(arm, images), images))
     return found
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import training_set
-from gangda.comparing.arm_sets import check_filters, most_made, plan_of
+from gangda.comparing.arm_sets import check_filters, most_made
 from gangda.config import architectures
 from gangda.config.schema import AugmentConfig, CompareConfig, ComparisonConfig
 from gangda.data.images import generated_images, real_images
@@ -19,7 +20,7 @@ def images(counts, make=real_images):
 
 def test_add_takes_the_first_generated_images_of_each_class():
     real, pool = images([4, 6]), images([10, 10], generated_images)
-    joined = training_set(real, pool, plan_of(AugmentConfig(ratio=0.5), real), seed=0)
+    joined = training_set(real, pool, make_plan(real, AugmentConfig(ratio=0.5)), seed=0)
     assert joined.counts().tolist() == [6, 9]
     assert joined.pixels[10:, 0, 0, 0].tolist() == [0, 1, 10, 11, 12]
     assert (joined.origin[:10] == 0).all()
@@ -29,7 +30,7 @@ def test_add_takes_the_first_generated_images_of_each_class():
 def test_replace_keeps_size_and_shares_and_draws_by_seed():
     real, pool = images([4, 6]), images([10, 10], generated_images)
     sets = [
-        training_set(real, pool, plan_of(CompareConfig(replace=(0.5, 0.7)).at(0.5), real), seed=seed)
+        training_set(real, pool, make_plan(real, CompareConfig(replace=(0.5, 0.7)).at(0.5)), seed=seed)
         for seed in (0, 0, 1, 2, 3)
     ]
     for one in sets:
@@ -42,13 +43,13 @@ def test_replace_keeps_size_and_shares_and_draws_by_seed():
 
 def test_replacing_all_leaves_no_real_image():
     real, pool = images([4, 6]), images([10, 10], generated_images)
-    assert (training_set(real, pool, plan_of(AugmentConfig(replace=1.0), real), seed=0).origin == 2).all()
+    assert (training_set(real, pool, make_plan(real, AugmentConfig(replace=1.0)), seed=0).origin == 2).all()
 
 
 def test_balance_spends_its_budget_on_the_smallest_class():
     real, pool = images([2, 6]), images([10, 10], generated_images)
     assert training_set(
-        real, pool, plan_of(CompareConfig(balance=True).at(0.5), real), seed=0
+        real, pool, make_plan(real, CompareConfig(balance=True).at(0.5)), seed=0
     ).counts().tolist() == [6, 6]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from gangda import comparing, experiments
-from gangda.augmenting.selection import Candidate
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import arm_evaluator
 from gangda.comparing.added_images import SOURCES, AddedImages
@@ -124,7 +123,7 @@ def test_classes_recalled_worse_get_more_of_the_same_total(tmp_path, monkeypatch
     # Of 4 validation images: rates 5/6 and nine times 1/6, so quotas of 57.14 and nine times 11.43.
     assert found.added_per_class == (12, 12, 12, 57, 12, 11, 11, 11, 11, 11)
     assert found.n_generated == 160
-    images = cell._images(arm_evaluator.parse_arm("generated-by-recall")[0], None, Candidate(1.0))
+    images = cell._images(cell._chosen["generated-by-recall"])
     pool = pools.of("generator")
     for label in (0, 3):
         added = images.pixels[(images.labels == label) & (images.origin != 0)]

@@ -168,9 +168,9 @@ def test_the_ratio_is_chosen_by_what_arms_are_compared_by(monkeypatch, score_by,
     splits = load_splits(config.data, 0)
     cell = arm_evaluator.ArmEvaluator(config, 0, splits, None, None, lambda share, info: None)
 
-    def fitted(arm, arch, candidate):
-        known = SimpleNamespace(ratio=candidate.ratio, steps=1, fingerprint="f")
-        return arm_evaluator.Fitted(known, arm, arch, candidate, 0.0)
+    def fitted(choice):
+        known = SimpleNamespace(ratio=choice.candidate.ratio, steps=1, fingerprint="f")
+        return arm_evaluator.Fitted(known, choice, 0.0)
 
     monkeypatch.setattr(cell, "_fit", fitted)
     monkeypatch.setattr(cell, "_images", lambda *_: splits.train)

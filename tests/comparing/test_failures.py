@@ -13,7 +13,7 @@ from gangda.comparing import added_images, arm_evaluator, collect, compare
 from gangda.comparing.added_images import SOURCES
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import finish_cell
-from gangda.comparing.storage import cell_path, failures_of, read_cell, write_cell
+from gangda.comparing.storage import cell_path, read_cell, read_cells, write_cell
 from gangda.comparing.sweeps import sweep
 from gangda.comparing.workers import run_cells
 from gangda.config import resolve
@@ -116,7 +116,7 @@ def test_only_outcomes_are_recorded_as_failures(tmp_path):
 
     with pytest.raises(DataError, match=r"cell 0 \(seed 0\): no images"):
         finish_cell(cell, tmp_path, mistake)
-    assert failures_of([cell], tmp_path) == ()
+    assert read_cells([cell], tmp_path, CellResult).failed == ()
 
 
 def test_a_damaged_record_is_no_failure_and_a_result_overrules_one(tmp_path):
@@ -124,9 +124,9 @@ def test_a_damaged_record_is_no_failure_and_a_result_overrules_one(tmp_path):
     finish_all_but(plan, tmp_path, {0, 1})
     path = cell_path(tmp_path, plan.cells[0], FailedCell)
     path.write_text(path.read_text().replace("mode collapse", "mode collapsf"))
-    assert [failure.index for failure in failures_of(plan.cells, tmp_path)] == [1]
+    assert [failure.index for failure in read_cells(plan.cells, tmp_path, CellResult).failed] == [1]
     write_cell(tmp_path, plan.cells[1], cell_values(plan, plan.cells[1], ACCURACY, 0.8, 0.005, 400))
-    assert failures_of(plan.cells, tmp_path) == ()
+    assert read_cells(plan.cells, tmp_path, CellResult).failed == ()
 
 
 def config(**changes):
@@ -190,7 +190,7 @@ def fail_on_even(plan, cell, out, tell):
 def test_workers_go_on_after_a_failed_cell(tmp_path):
     plan = plan_for(tmp_path, seeds=4)
     run_cells(plan, plan.cells, tmp_path, 2, Reporter(), fail_on_even)
-    assert [failure.index for failure in failures_of(plan.cells, tmp_path)] == [0, 2]
+    assert [failure.index for failure in read_cells(plan.cells, tmp_path, CellResult).failed] == [0, 2]
     assert [read_cell(tmp_path, cell, CellResult) is None for cell in plan.cells] == [
         True,
         False,
@@ -218,8 +218,8 @@ vary: {{arch.components: [2, 4, 6]}}
     (tmp_path / "mine.yaml").write_text(text)
     asked = experiments.read(str(tmp_path / "mine.yaml"))
     configs = {
-        variant.name: resolve.resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
-        for variant in asked.variants
+        name: resolve.resolve({}, {}, (name, sections)).pick(ComparisonConfig)
+        for name, sections in asked.variants.items()
     }
     real = SOURCES["generator"]
 

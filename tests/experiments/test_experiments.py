@@ -28,32 +28,34 @@ def file(tmp_path, text):
 def test_every_shipped_experiment_resolves(name, quick):
     experiment = experiments.read(name, quick)
     assert experiment.question.endswith("?")
-    for variant in experiment.variants:
-        config = resolve.resolve({}, {}, (name, variant.sections)).pick(ComparisonConfig)
+    for sections in experiment.variants.values():
+        config = resolve.resolve({}, {}, (name, sections)).pick(ComparisonConfig)
         assert experiment.measure == "score" or experiment.arm in config.compare.arms
 
 
 def test_combinations_are_named_by_what_differs(tmp_path):
     experiment = experiments.read(file(tmp_path, GOOD))
-    assert [variant.name for variant in experiment.variants] == [
+    assert list(experiment.variants) == [
         "generators=1, loss=nonsaturating",
         "generators=1, loss=minimax",
         "generators=2, loss=nonsaturating",
         "generators=2, loss=minimax",
     ]
-    assert experiment.variants[1].sections == {
+    assert list(experiment.variants.values())[1] == {
         "data": {"per_class": 10},
         "arch": {"name": "madgan", "generators": 1},
         "method": {"loss": "minimax"},
     }
     assert experiment.varied == ("arch.generators", "method.loss")
-    assert experiments.read(file(tmp_path, GOOD), quick=True).variants[0].sections["budget"] == {"steps": 3}
+    assert next(iter(experiments.read(file(tmp_path, GOOD), quick=True).variants.values()))["budget"] == {
+        "steps": 3
+    }
 
 
 def test_another_architecture_takes_nothing_of_the_first(tmp_path):
     text = GOOD.replace("vary: {arch", "variants: {plain: {arch: dcgan}}\nx: {arch").replace("x: {", "#")
     experiment = experiments.read(file(tmp_path, text))
-    assert experiment.variants[0].sections["arch"] == {"name": "dcgan"}
+    assert experiment.variants["plain"]["arch"] == {"name": "dcgan"}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_what_is_wrong_is_said(tmp_path, change, message):
 
 def test_the_rehearsal_may_vary_something_else(tmp_path):
     text = GOOD.replace("quick: {", "quick: {variants: {one: {arch: dcgan}, 2: {}}, ")
-    assert [variant.name for variant in experiments.read(file(tmp_path, text), quick=True).variants] == [
+    assert list(experiments.read(file(tmp_path, text), quick=True).variants) == [
         "one",
         "2",
     ]

@@ -369,8 +369,8 @@ def test_an_experiment_of_ones_own(tmp_path, depth, quick):
     def check(data):
         write(path, data)
         with refused_or_read:
-            for variant in experiments.read(str(path), quick).variants:
-                resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
+            for layer in experiments.read(str(path), quick).variants.items():
+                resolve({}, {}, layer).pick(ComparisonConfig)
 
     fuzz(depth, spoilt(as_json(EXPERIMENT)), check)
     fuzz(depth, other_values(EXPERIMENT).map(as_json), check)

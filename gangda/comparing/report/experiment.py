@@ -16,15 +16,10 @@ OF_SAMPLES = {
     "diversity": "diversity inside classes, ratio to real",
     "distance": "distance to real images",
 }
-BETTER = {
-    "higher": "higher is better",
-    "lower": "lower is better",
-    "target": "nearest to the floor, which real images reach, is best",
-}
 
 
-def render(document: Mapping[str, Any]) -> str:
-    """The page of `experiment.json`'s content."""
+def render(document: Mapping[str, Any], better: str) -> str:
+    """The page of `experiment.json`'s content; `better` says in words which values of the figure are better."""
     drawn = [training_curve(document["rows"], key, words) for key, words in OF_SAMPLES.items()]
     curves = [svg for svg in drawn if svg is not None]
     spread = [row for row in document["rows"] if row.get("spread")]
@@ -37,7 +32,7 @@ def render(document: Mapping[str, Any]) -> str:
         contents=[],
         document=document,
         notes=document["notes"],
-        better=BETTER[document["direction"]],
+        better=better,
         spread=spread,
         figure=dots_figure(
             f"settings-{figure}",

@@ -1,14 +1,11 @@
 """Images of a comparison: real and generated ones, what arms add, ensembles, nearest training images."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gangda.comparing.cell_result import NearestImages
-from gangda.data.images import UInt8Array
-from gangda.report.png import data_uri
 from gangda.report.svg import ACCENT, INK, drawing, figure, to_svg
 
 
@@ -44,25 +41,3 @@ def distances_figure(key: str, of_samples: Sequence[float], of_held_out: Sequenc
             f"Distances of samples of {key} to their nearest training images, beside those of held-out images, "
             f"seed {seed}. Samples to the left of the held-out line may be copies.",
         )
-
-
-def sheet(rows: Sequence[UInt8Array]) -> str:
-    """Rows of images uint8 (n, H, W, C), one pixel apart, as a PNG data URI; a row may be shorter, or empty.
-
-    The page enlarges it without smoothing.
-    """
-    from PIL import Image
-
-    _, height, width, channels = rows[0].shape
-    columns = max(1, *map(len, rows))
-    canvas = np.zeros((len(rows) * (height + 1) - 1, columns * (width + 1) - 1, channels), dtype=np.uint8)
-    alpha = np.zeros((*canvas.shape[:2], 1), dtype=np.uint8)
-    for line, row in enumerate(rows):
-        for column, image in enumerate(row):
-            top, left = line * (height + 1), column * (width + 1)
-            place = (slice(top, top + height), slice(left, left + width))
-            canvas[place], alpha[place] = image, 255
-    both = np.concatenate([canvas, alpha], axis=2)
-    buffer = io.BytesIO()
-    Image.fromarray(both, mode="LA" if channels == 1 else "RGBA").save(buffer, format="PNG", optimize=True)
-    return data_uri(buffer.getvalue())

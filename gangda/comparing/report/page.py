@@ -4,7 +4,7 @@ from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report.dot_plots import Dots, dots_figure
-from gangda.comparing.report.images import nearest_images, sheet
+from gangda.comparing.report.images import nearest_images
 from gangda.comparing.report.tables import (
     added_table,
     confusion_tables,
@@ -14,6 +14,7 @@ from gangda.comparing.report.tables import (
 from gangda.comparing.report.training_figures import ratio_figure, trainings
 from gangda.config import resolve
 from gangda.config.schema import CompareConfig
+from gangda.report.grids import sheet
 from gangda.statistics.values import Contrast
 from gangda.statistics.wording import bounds_text
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
-from gangda.comparing.sweeps.compared import Compared
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
-from gangda.comparing.sweeps.settings import Setting
+from gangda.comparing.sweeps.settings import Compared, Setting
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
@@ -43,17 +43,12 @@ class SweepResult:
     finished: int
     dry_run: bool = False
 
-    @property
-    def report(self) -> Path | None:
-        """The HTML report, once there is one."""
-        return None if self.findings is None else self.out / "report.html"
-
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for the terminal's tables."""
         return {
             **self.about,
             "out": str(self.out),
-            "report": None if self.report is None else str(self.report),
+            "report": None if self.findings is None else str(self.out / "report.html"),
             "dry_run": self.dry_run,
             "cells": self.cells,
             "finished": self.finished,
@@ -104,7 +99,7 @@ def sweep(
             setting.run(1, index, reporter)
         else:
             _run(settings, jobs, reporter)
-    finished = sum(len(setting.finished()) for setting in settings)
+    finished = sum(len(setting.cells().results) for setting in settings)
     findings = None
     if not dry_run and cell is None:
         _refuse_incomplete(settings, out, len(cells))
@@ -114,11 +109,7 @@ def sweep(
 
 
 def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -> list[Setting]:
-    """Every variant planned and checked, before any work; folders are relative to the experiment's.
-
-    Raises:
-        UsageError, DataError: the first one that cannot run, named.
-    """
+    """Every variant planned and checked, before any work; folders are relative to the experiment's."""
     if len({config.compare.seeds for config in configs.values()}) > 1:
         raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
     kind, settings = MEASURES[experiment.measure], []
@@ -161,7 +152,7 @@ def _claim(fixed: Mapping[str, Any], out: Path) -> None:
 def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> None:
     """One variant after the other; complete ones too: they may not be judged yet."""
     for number, setting in enumerate(settings, start=1):
-        missing = bool(setting.missing())
+        missing = bool(setting.cells().missing)
         if missing and jobs == 0:
             continue  # what is missing is reported of all variants together
         if missing:
@@ -171,14 +162,16 @@ def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> N
 
 def _refuse_incomplete(settings: Sequence[Setting], out: Path, cells: int) -> None:
     """Raise IncompleteError with the cells that are missing, or OutcomeError where all have failed."""
-    failed = [failure for setting in settings for failure in setting.failed()]
+    parts, before = [], 0
+    failed: list[FailedCell] = []
+    for setting in settings:
+        found = setting.cells()
+        failed += found.failed
+        if found.missing:
+            numbers = ", ".join(str(before + cell.index) for cell in found.missing)
+            parts.append(f"'{setting.name}' lacks cells {numbers}")
+        before += len(setting.plan.cells)
     if len(failed) == cells:
         raise OutcomeError(f"{out}: all {cells} cells failed; {failed[0]}")
-    parts, before = [], 0
-    for setting in settings:
-        numbers = [str(before + cell.index) for cell in setting.missing()]
-        before += len(setting.plan.cells)
-        if numbers:
-            parts.append(f"'{setting.name}' lacks cells {', '.join(numbers)}")
     if parts:
         raise IncompleteError(f"{out}: {'; '.join(parts)}; run the same command without --jobs 0")

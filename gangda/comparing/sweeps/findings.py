@@ -12,6 +12,7 @@ import numpy as np
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.notes import failure_note, failure_words
 from gangda.comparing.results import versions
+from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.settings import Setting
 from gangda.data.images import FloatArray
 from gangda.experiments import Experiment
@@ -63,7 +64,7 @@ class VariantRow:
     @property
     def complete(self) -> bool:
         """Whether every seed whose cell has not failed has a value."""
-        return _complete(np.array(self.scores), self.failed)
+        return sum(map(math.isfinite, self.scores)) == len(self.scores) - len(self.failed)
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,7 @@ class Findings:
         figure: what variants are compared in: an arm's score, or a metric.
         direction: of it, "higher" or "lower" is better, or "target": the floor is the ideal.
         share: whether the figure is a share, to be shown in per cent and its differences in points.
-        rows: the variants; the first is the reference.
-        differences: every variant against the first; empty where they cannot be compared.
-        notes: what a reader must know.
-        headline: the answer in a sentence.
+        differences: every variant against the first row; empty where they cannot be compared.
     """
 
     figure: str
@@ -93,8 +91,10 @@ class Findings:
 def compare_variants(experiment: Experiment, settings: Sequence[Setting]) -> Findings:
     """Read all variants, and judge how they differ from the first."""
     figure, compare = settings[0].figures[0], settings[0].plan.config.compare
-    direction = settings[0].direction([result for setting in settings for result in setting.finished()])
-    rows = tuple(_row(setting, compare.alpha) for setting in settings)
+    cells = [setting.cells() for setting in settings]
+    first = next(result for found in cells for result in found.results.values())
+    direction = settings[0].direction(first)
+    rows = tuple(_row(setting, found, compare.alpha) for setting, found in zip(settings, cells, strict=True))
     notes = [f"{row.name}: {note}" for row in rows if (note := failure_note(row.failed, compare.seeds))]
     differences: list[Difference] = []
     if len({setting.plan.fingerprint for setting in settings}) > 1:
@@ -112,40 +112,39 @@ def compare_variants(experiment: Experiment, settings: Sequence[Setting]) -> Fin
     return dataclasses.replace(findings, headline=_headline(findings, between=experiment.between))
 
 
-def _row(setting: Setting, alpha: float) -> VariantRow:
-    failed = setting.failed()
-    values = {figure: setting.values(figure) for figure in setting.figures}
-    scores = values[setting.figures[0]]
-    known = scores[np.isfinite(scores)]
-    complete = len(known) > 0 and _complete(scores, failed)
-    found = summary_of(setting.name, known, alpha) if complete else None
+def _row(setting: Setting, found: StoredCells[Any], alpha: float) -> VariantRow:
+    def values(figure: str) -> FloatArray:
+        """A figure of every seed, float64 (n,); NaN where it has no value, or the cell failed."""
+        results = [found.results.get(cell.index) for cell in setting.plan.cells]
+        each = [None if result is None else setting.value(result, figure) for result in results]
+        return np.array(each, dtype=np.float64)
+
+    def known(figure: str) -> FloatArray | None:
+        """Its values; None where a seed whose cell has not failed has none, or all failed."""
+        finite = (each := values(figure))[np.isfinite(each)]
+        return finite if 0 < len(finite) == len(each) - len(found.failed) else None
+
+    figures = {
+        name: math.nan if (each := known(name)) is None else float(np.mean(each)) for name in setting.figures
+    }
+    main = setting.figures[0]
+    summary = None if (each := known(main)) is None else summary_of(setting.name, each, alpha)
     return VariantRow(
-        name=setting.name,
+        setting.name,
         folder=setting.folder.name,
-        scores=tuple(scores.tolist()),
-        mean=found.mean if found else math.nan,
-        sd=found.sd if found else math.nan,
-        interval=found.interval if found else None,
-        figures={figure: _mean(each, failed) for figure, each in values.items()},
-        failed=failed,
-        **setting.details(),
+        scores=tuple(values(main).tolist()),
+        mean=figures[main],
+        sd=math.nan if summary is None else summary.sd,
+        interval=None if summary is None else summary.interval,
+        figures=figures,
+        failed=found.failed,
+        **setting.details(found),
     )
-
-
-def _complete(scores: FloatArray, failed: Sequence[FailedCell]) -> bool:
-    return int(np.isfinite(scores).sum()) == len(scores) - len(failed)
-
-
-def _mean(scores: FloatArray, failed: Sequence[FailedCell]) -> float:
-    """Over the seeds whose cells have not failed; NaN where one of these has no value, or there are none."""
-    known = scores[np.isfinite(scores)]
-    return float(np.mean(known)) if len(known) and _complete(scores, failed) else math.nan
 
 
 def _too_few(differences: Sequence[Difference], alpha: float) -> list[str]:
     """A note on the differences that so few seeds cannot decide, whatever they are."""
-    short = [difference for difference in differences if difference.verdict == TOO_FEW]
-    if not short:
+    if not (short := [difference for difference in differences if difference.verdict == TOO_FEW]):
         return []
     n = min(len(difference.deltas) for difference in short)
     some = "" if len(short) == len(differences) else f" ({'; '.join(one.name for one in short)})"
@@ -185,24 +184,25 @@ def _headline(findings: Findings, *, between: bool) -> str:
 def best_of(findings: Findings) -> str:
     """The variant with the best mean, in a sentence."""
     badness, words = BADNESS[findings.direction]
-    values = {row.name: badness(row, findings.figure) for row in findings.rows}
-    known = [row for row in findings.rows if math.isfinite(values[row.name])]
+    figure = findings.figure
+    floors = [floor if (floor := row.floors.get(figure)) is not None else math.nan for row in findings.rows]
+    values = [badness(row.mean, floor) for row, floor in zip(findings.rows, floors, strict=True)]
+    known = [number for number, value in enumerate(values) if math.isfinite(value)]
     if not known:
-        return f"No variant can be called best in {findings.figure}: it has no value, or no floor to be measured by."
-    best = min(known, key=lambda row: values[row.name])
+        return f"No variant can be called best in {figure}: it has no value, or no floor to be measured by."
+    best = findings.rows[min(known, key=values.__getitem__)]
     value = f"{best.mean:.2%}" if findings.share else f"{best.mean:.4f}"
     return f"Best mean: {best.name}, {value} ({words})."
 
 
-def _from_floor(row: VariantRow, figure: str) -> float:
-    floor = row.floors[figure]
-    return math.nan if floor is None else abs(row.mean - floor)
-
-
-BADNESS: Mapping[str, tuple[Callable[[VariantRow, str], float], str]] = {
-    "higher": (lambda row, _: -row.mean, "higher is better"),
-    "lower": (lambda row, _: row.mean, "lower is better"),
-    "target": (_from_floor, "nearest to the floor, what real images reach, is better"),
+# By direction: the best variant has the smallest of these; and what is better, in words.
+BADNESS: Mapping[str, tuple[Callable[[float, float], float], str]] = {
+    "higher": (lambda mean, _: -mean, "higher is better"),
+    "lower": (lambda mean, _: mean, "lower is better"),
+    "target": (
+        lambda mean, floor: abs(mean - floor),
+        "nearest to the floor, what real images reach, is better",
+    ),
 }
 
 
@@ -218,4 +218,5 @@ def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:
         "versions": versions(),
     }
     write_json(out / "experiment.json", document)
-    write_bytes(out / "report.html", render(document).encode())
+    better = BADNESS[findings.direction][1]
+    write_bytes(out / "report.html", render(document, better).encode())

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
-from gangda.comparing.storage import read_cell, work_of
+from gangda.comparing.storage import StoredCells, work_of
 from gangda.comparing.sweeps.settings import Setting
 from gangda.comparing.training_curves import read_evaluations
 from gangda.config.schema import AUTO, ComparisonConfig
@@ -37,10 +37,8 @@ from gangda.training import check as check_training
 class ScoredCell:
     """Metrics of the samples of one seed's generator.
 
-    Attributes:
-        values: the first result of each metric; `metrics`: all of them.
-        evaluations: figures of the samples during training, each with its step.
-        repeats: CAS of each classifier; empty where there was one.
+    `values` are the first result of each metric, `metrics` all of them; `evaluations` are figures of the samples during
+    training, each with its step; `repeats` is CAS of each classifier, empty where there was one.
     """
 
     folder: ClassVar[str] = "scores"
@@ -86,15 +84,13 @@ class Scored(Setting):
         """Train and score the generators of all seeds, or of one."""
         plan = publish(self.plan, self.folder)
         work = functools.partial(run_score, metrics=self.figures, repeats=self.experiment.repeats)
-        missing = [one for one in self.missing() if cell in (None, one.index)]
+        missing = [one for one in self.cells().missing if cell in (None, one.index)]
         run_missing(plan, missing, self.folder, jobs, reporter, work)
 
-    def read(self, cell: Cell) -> ScoredCell | None:
-        """One with all metrics and repeats; else None."""
-        found, repeats = read_cell(self.folder, cell, ScoredCell), self.experiment.repeats
-        if found is None or not set(self.figures) <= set(found.values):
-            return None
-        return found if repeats == 1 or len(found.repeats) == repeats else None
+    def complete(self, result: ScoredCell) -> bool:
+        """Whether it has all metrics and repeats."""
+        repeats = self.experiment.repeats
+        return set(self.figures) <= set(result.values) and repeats in (1, len(result.repeats))
 
     def value(self, result: ScoredCell, figure: str) -> float | None:
         """The metric's first value, or the mean over its classifiers."""
@@ -102,52 +98,44 @@ class Scored(Setting):
             return float(np.mean(result.repeats))
         return result.values[figure].value
 
-    def direction(self, results: Sequence[ScoredCell]) -> str:
+    def direction(self, result: ScoredCell) -> str:
         """Of the first metric."""
-        return results[0].values[self.figures[0]].direction
+        return result.values[self.figures[0]].direction
 
-    def details(self) -> dict[str, Any]:
+    def details(self, found: StoredCells[ScoredCell]) -> dict[str, Any]:
         """Floors, alarms, evaluations during training, and where the spread comes from."""
-        cells: list[ScoredCell] = self.finished()
+        cells = list(found.results.values())
         notes = {metric.note for cell in cells for metric in cell.metrics}
         repeated = self.experiment.repeats > 1 and cells
         return {
-            "floors": {name: _mean([cell.values[name].floor for cell in cells]) for name in self.figures},
+            "floors": {name: mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
             "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
             "evaluations": tuple(cell.evaluations for cell in cells),
             "spread": components_of([cell.repeats for cell in cells]) if repeated else None,
             "steps": cells[0].generator.steps if cells else None,
-            "seconds": _mean([cell.seconds for cell in cells]),
+            "seconds": mean_of(cell.seconds for cell in cells),
         }
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Of the values that there are; None where there is none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
-def run_score(
-    plan: ComparisonPlan,
-    cell: Cell,
-    out: Path,
-    progress: Progress,
-    *,
-    metrics: Sequence[str],
-    repeats: int = 1,
-) -> None:
+def run_score(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, **asked: Any) -> None:
     """Train, draw and score; write the result. The generator goes on where an earlier attempt stopped.
-
-    `repeats`: classifiers that CAS trains; the first one's figures are the metric's.
 
     Raises:
         GangdaError: as training, sampling and scoring; the message names the cell.
     """
-    finish_cell(cell, out, lambda: _result(plan, cell, out, progress, metrics, repeats))
+    finish_cell(cell, out, lambda: score_cell(plan, cell, out, progress, **asked))
 
 
-def _result(
-    plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, metrics: Sequence[str], repeats: int
+def score_cell(
+    plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, metrics: Sequence[str], repeats: int = 1
 ) -> ScoredCell:
+    """Metrics of the cell's samples; of `repeats` classifiers that CAS trains, the first gives the metric's figures."""
     began = time.monotonic()
     config, context = plan.config, prepare(plan.config.runtime)
     splits = splits_of(plan, cell)

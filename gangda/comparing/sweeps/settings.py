@@ -1,29 +1,27 @@
 """One variant of an experiment: its plan, its cells, and how they are measured."""
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from gangda.comparing.cell_result import FailedCell
-from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.comparing.storage import StoredCell, failures_of, read_cell
+from gangda import comparing
+from gangda.augmenting.selection import score_of
+from gangda.comparing.cell_result import CellResult
+from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.storage import StoredCell, StoredCells, read_cells, read_comparison
 from gangda.config.schema import ComparisonConfig
-from gangda.data.images import FloatArray
+from gangda.errors import OutcomeError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.progress import Reporter
+
+ALL_FAILED = "Every cell failed."
 
 
 @dataclass(frozen=True)
 class Setting(ABC):
-    """A variant with its folder and planned cells; a subclass for each measure.
-
-    Attributes:
-        kind: what is stored of a cell.
-    """
+    """A variant with its folder and planned cells; a subclass for each measure. `kind` is stored of a cell."""
 
     experiment: Experiment
     name: str
@@ -54,36 +52,65 @@ class Setting(ABC):
         """A figure of a cell's result; None where it has none."""
 
     @abstractmethod
-    def details(self) -> dict[str, Any]:
+    def details(self, found: StoredCells[Any]) -> dict[str, Any]:
         """Fields of the variant's `VariantRow` that this measure alone fills."""
 
-    def direction(self, results: Sequence[Any]) -> str:
+    def direction(self, result: Any) -> str:
         """Of the figure that variants are compared in, as a metric's: "higher", "lower" or "target"."""
         return "higher"
 
-    def read(self, cell: Cell) -> Any:
-        """The result of a cell; None where it is missing, damaged, or lacks something asked for."""
-        return read_cell(self.folder, cell, self.kind)
+    def complete(self, result: Any) -> bool:
+        """Whether a cell's result holds all that is asked for."""
+        return True
 
-    def results(self) -> list[Any]:
-        """Of every cell; None where there is none."""
-        return [self.read(cell) for cell in self.plan.cells]
+    def cells(self) -> StoredCells[Any]:
+        """The cells as they are on disk."""
+        return read_cells(self.plan.cells, self.folder, self.kind, self.complete)
 
-    def finished(self) -> list[Any]:
-        """The results that there are."""
-        return [result for result in self.results() if result is not None]
 
-    def failed(self) -> tuple[FailedCell, ...]:
-        """Cells whose training gave nothing that can be used."""
-        return failures_of(self.plan.cells, self.folder, self.kind)
+class Compared(Setting):
+    """Measure "compare": every variant is a comparison; variants are compared in the test score of one arm."""
 
-    def missing(self) -> list[Cell]:
-        """Cells that have neither a result nor a reason for having none."""
-        failed = {failure.index for failure in self.failed()}
-        pairs = zip(self.plan.cells, self.results(), strict=True)
-        return [cell for cell, result in pairs if result is None and cell.index not in failed]
+    kind = CellResult
 
-    def values(self, figure: str) -> FloatArray:
-        """A figure of every seed, float64 (n,); NaN where it has no value, or the cell failed."""
-        found = [None if result is None else self.value(result, figure) for result in self.results()]
-        return np.array(found, dtype=np.float64)
+    @staticmethod
+    def plan_of(experiment: Experiment, config: ComparisonConfig) -> ComparisonPlan:
+        """As `gangda compare` plans it. The variants need not have other arms in common than the experiment's."""
+        arm, arms = experiment.arm, config.compare.arms
+        if arm not in arms:
+            raise UsageError(
+                f"variants are compared in the arm {arm}, none of {', '.join(arms)}; "
+                f"write 'arm: {arms[-1]}' into the experiment's file, or add that arm"
+            )
+        return comparing.planned(config, None)
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The arm."""
+        return (self.experiment.arm,)
+
+    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
+        """As `gangda compare` runs it: finished cells are not run again, and complete variants are judged again."""
+        with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and reported with the variant
+            comparing.compare(self.plan.config, self.folder, jobs=jobs, cell=cell, reporter=reporter)
+
+    def value(self, result: CellResult, figure: str) -> float:
+        """Test accuracy of the arm, or the other score that the comparison is by."""
+        return score_of(result.arms[figure].test, self.plan.config.compare.score_by)
+
+    def details(self, found: StoredCells[CellResult]) -> dict[str, Any]:
+        """The variant's own verdict and arms, and what added images are worth; nothing where every cell failed."""
+        if not found.results:
+            return {"headline": ALL_FAILED, "verdict": ALL_FAILED}
+        judged = read_comparison(self.folder)
+        first = next((one for one in judged.judgement.contrasts if one.primary), None)
+        added = [result.headline for result in judged.analyses.values() if result.headline]
+        return {
+            "headline": judged.headline,
+            "verdict": judged.headline if first is None else " ".join([first.sentence, *added]),
+            "notes": judged.notes,
+            "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),
+            "arms": judged.judgement.arms,
+            "seconds": max(row.generator_seconds + row.classifier_seconds for row in judged.arms),
+            "report": f"variants/{self.folder.name}/report.html",
+        }

@@ -139,8 +139,8 @@ vary: {data.per_class: [8, 6]}
     (tmp_path / "mine.yaml").write_text(text)
     asked = experiments.read(str(tmp_path / "mine.yaml"))
     configs = {
-        one.name: resolve.resolve({}, {}, (one.name, one.sections)).pick(ComparisonConfig)
-        for one in asked.variants
+        name: resolve.resolve({}, {}, (name, sections)).pick(ComparisonConfig)
+        for name, sections in asked.variants.items()
     }
     rows = sweep(asked, configs, tmp_path / "out", jobs=1).findings.rows
     page = (tmp_path / "out/report.html").read_text()
@@ -236,10 +236,10 @@ def test_real_images_are_held_back_from_a_subset_only():
 
 def test_the_shipped_experiment_measures_it_at_several_sizes():
     asked = experiments.read("exchange-rate")
-    sizes = [variant.sections["data"]["per_class"] for variant in asked.variants]
+    sizes = [sections["data"]["per_class"] for sections in asked.variants.values()]
     assert len(sizes) >= 3
-    for variant in asked.variants:
-        arms = resolve.resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig).compare.arms
+    for layer in asked.variants.items():
+        arms = resolve.resolve({}, {}, layer).pick(ComparisonConfig).compare.arms
         assert {"real", "traditional", "generated", "generated+traditional"} <= set(arms)
         assert sum(arm.startswith("held-back:") for arm in arms) >= 3
         assert sum(arm.startswith("held-back+traditional:") for arm in arms) >= 3

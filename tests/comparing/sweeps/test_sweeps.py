@@ -39,8 +39,8 @@ def read(tmp_path, text):
     path.write_text(text)
     asked = experiments.read(str(path))
     configs = {
-        variant.name: resolve.resolve({}, {}, (variant.name, variant.sections)).pick(ComparisonConfig)
-        for variant in asked.variants
+        name: resolve.resolve({}, {}, (name, sections)).pick(ComparisonConfig)
+        for name, sections in asked.variants.items()
     }
     return asked, configs
 
