@@ -22,18 +22,12 @@ from gangda.sampling.writing import SetResult, timed_set
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentResult(SetResult):
-    """An augmented set.
+    """An augmented set."""
 
-    Attributes:
-        plan: per class: have, want, make.
-        generated, traditional: synthetic images of each class by origin, (K,).
-        run: the run folder whose generator was used, if one was.
-    """
-
-    plan: AugmentPlan
-    generated: IntArray
+    plan: AugmentPlan  # per class: have, want, make
+    generated: IntArray  # synthetic images of each class by origin, (K,)
     traditional: IntArray
-    run: Path | None
+    run: Path | None  # the run folder whose generator was used, if one was
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""

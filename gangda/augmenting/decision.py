@@ -42,17 +42,15 @@ from gangda.sampling.writing import draw_images
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What is made in the end.
+    """What is made in the end."""
 
-    Attributes:
-        config: the options, with one ratio and without `auto`.
-        errors: error rate of each class, where the images are allocated by them.
-        record: how it was chosen, plain values for the set's index; empty where nothing was left open.
-    """
-
-    config: AugmentConfig
-    errors: tuple[Fraction, ...] | None = None
-    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    config: AugmentConfig  # the options, with one ratio and without `auto`
+    errors: tuple[Fraction, ...] | None = (
+        None  # error rate of each class, where the images are allocated by them
+    )
+    record: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict
+    )  # how it was chosen, for the set's index
 
     def plan(self, train: LabelledImages) -> AugmentPlan:
         """Images of each class."""

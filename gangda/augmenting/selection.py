@@ -24,15 +24,10 @@ Filters = tuple[str, ...]  # names, in the catalog's order; each image must pass
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to add images.
+    """One way to add images."""
 
-    Attributes:
-        ratio: synthetic images per real one; None where the plan goes by something else (balance, replace).
-        filters: what the generated ones must pass.
-    """
-
-    ratio: float | None
-    filters: Filters = ()
+    ratio: float | None  # synthetic images per real one; None where the plan goes by something else
+    filters: Filters = ()  # what the generated ones must pass
 
 
 REAL_ONLY = Candidate(0.0)

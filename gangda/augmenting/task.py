@@ -33,18 +33,13 @@ PROTOCOL = 3  # raised when the same options would give other images
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be done, with what.
-
-    Attributes:
-        model: None where nothing is generated.
-        unseen: the validation images that the generator was not trained on.
-    """
+    """What is to be done, with what."""
 
     config: AugmentationConfig
     splits: DataSplits
     context: DeviceContext
-    model: Model | None
-    unseen: LabelledImages
+    model: Model | None  # None where nothing is generated
+    unseen: LabelledImages  # the validation images that the generator was not trained on
     reporter: Reporter
     _samplers: dict[Filters, Sampler] = field(default_factory=dict)
 

@@ -55,20 +55,16 @@ COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str,
 
 @dataclass(frozen=True)
 class Call:
-    """What a command gets.
-
-    Attributes:
-        resolve: flags and environment over a configuration: a file, or a name for messages and sections.
-        config: the configuration file given, if any.
-        typed: options given as flags, as in "arch.generators".
-    """
+    """What a command gets."""
 
     terminal: Terminal
     dry_run: bool
     launch: DistributedEnv
-    resolve: Callable[[Path | Layer | None], Settings]
-    config: Path | None
-    typed: frozenset[str]
+    resolve: Callable[
+        [Path | Layer | None], Settings
+    ]  # flags and environment over a file, or over named sections
+    config: Path | None  # the configuration file given, if any
+    typed: frozenset[str]  # options given as flags, as in "arch.generators"
 
     @functools.cached_property
     def settings(self) -> Settings:

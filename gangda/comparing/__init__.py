@@ -37,21 +37,15 @@ __all__ = ["CompareResult", "collect", "compare", "job_count", "planned", "run_m
 
 @dataclass(frozen=True, eq=False)
 class CompareResult:
-    """What `gangda compare` reports.
-
-    Attributes:
-        comparison: None for a dry run, or where one `cell` was asked for.
-        finished: how many cells are.
-        failed: cells that are left out of everything, with the reason.
-    """
+    """What `gangda compare` reports."""
 
     out: Path
     plan: ComparisonPlan
-    comparison: Comparison | None
-    finished: int
+    comparison: Comparison | None  # None for a dry run, or where one `cell` was asked for
+    finished: int  # how many cells are
     cell: int | None = None
     dry_run: bool = False
-    failed: tuple[FailedCell, ...] = ()
+    failed: tuple[FailedCell, ...] = ()  # cells that are left out of everything, with the reason
 
     @property
     def report(self) -> Path | None:

@@ -35,21 +35,17 @@ from gangda.training.saved_model import Model, load_model
 class AddedImages:
     """The added images of one cell, each set made once, when an arm asks for it.
 
-    Attributes:
-        work: the cell's own folder, for generators.
-        exact: whether an unconditional generator gives so many images of each class, or as many of each as come.
-        records: of each generator, by its key: the architecture, or `LEAKY`.
-        ensembles: ten samples of each generator of an ensemble, by key: uint8 (10 K, H, W, C).
-        statistics: what filters did to a generator's samples, by key and filters.
+    `records`, `ensembles` (ten samples of each generator, uint8 (10 K, H, W, C)) and `statistics` (of filtering) are by
+    the generator's key: its architecture, or `LEAKY`.
     """
 
     plan: ComparisonPlan
     cell: Cell
     splits: DataSplits
     context: DeviceContext
-    work: Path
+    work: Path  # the cell's own folder, for generators
     progress: Progress
-    exact: bool = True
+    exact: bool = True  # as many of each class as wanted; else as many of each as come
     records: dict[str, GeneratorRecord] = field(default_factory=dict)
     ensembles: dict[str, UInt8Array] = field(default_factory=dict)
     statistics: dict[tuple[str, Filters], SampleStatistics] = field(default_factory=dict)

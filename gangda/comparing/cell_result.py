@@ -21,40 +21,29 @@ class SplitRows:
 
 @dataclass(frozen=True)
 class Trial:
-    """A ratio and filters that an arm tried.
-
-    Attributes:
-        filters: empty where there was nothing to choose.
-        validation: score on the validation images; None where there are none, or the filters let too little pass.
-        reason: why there is no score, where filters let too little pass.
-    """
+    """A ratio and filters that an arm tried."""
 
     ratio: float | None
-    filters: tuple[str, ...] = ()
-    validation: float | None = None
-    reason: str = ""
+    filters: tuple[str, ...] = ()  # empty where there was nothing to choose
+    validation: float | None = (
+        None  # score on the validation images; None without any, or where too little passes
+    )
+    reason: str = ""  # why there is no score, where filters let too little pass
 
 
 @dataclass(frozen=True, eq=False)
 class ArmResult:
-    """One arm in one cell.
+    """One arm in one cell."""
 
-    Attributes:
-        ratio, filters: those that the arm chose; no ratio where it adds nothing, or replaces all.
-        n_train, n_generated: images trained on, and how many of them are not the real subset's own.
-        steps, seconds: of the classifier's training.
-        classifier: hash of its weights.
-    """
-
-    ratio: float | None
+    ratio: float | None  # the chosen one; None where it adds nothing, or replaces all
     filters: tuple[str, ...]
     candidates: tuple[Trial, ...]
-    n_train: int
-    n_generated: int
+    n_train: int  # images trained on
+    n_generated: int  # of them not of the real subset
     added_per_class: tuple[int, ...]
-    steps: int
-    classifier: str
-    seconds: float
+    steps: int  # of the classifier's training
+    classifier: str  # hash of its weights
+    seconds: float  # of the classifier's training
     validation_accuracy: float | None
     test: Evaluation
 
@@ -69,19 +58,12 @@ class FilterShares:
 
 @dataclass(frozen=True)
 class SampleRecord:
-    """Samples drawn from a generator.
+    """Samples drawn from a generator."""
 
-    Attributes:
-        labels: how they were labelled and filtered, as the sampler reports it.
-        filtering: by class name.
-        made: images of each class.
-        content: hash of the images.
-    """
-
-    labels: Mapping[str, Any]
-    filtering: Mapping[str, FilterShares]
-    made: tuple[int, ...]
-    content: str
+    labels: Mapping[str, Any]  # how they were labelled and filtered, as the sampler reports it
+    filtering: Mapping[str, FilterShares]  # by class name
+    made: tuple[int, ...]  # images of each class
+    content: str  # hash of the images
     draw_seconds: float
 
 
@@ -95,38 +77,26 @@ class CurveAlarm:
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """What was logged while a generator was trained, thinned to what a report can draw.
-
-    Attributes:
-        terms: loss terms, accuracies and gradient norms by name, as long as `steps`; None where one was not logged.
-        evaluations: figures of the samples, with the `step` at which they were evaluated.
-    """
+    """What was logged while a generator was trained, thinned to what a report can draw."""
 
     steps: tuple[int, ...]
-    terms: Mapping[str, tuple[float | None, ...]]
-    evaluations: tuple[Mapping[str, Any], ...]
+    terms: Mapping[str, tuple[float | None, ...]]  # losses, accuracies, gradient norms; None where not logged
+    evaluations: tuple[Mapping[str, Any], ...]  # figures of the samples, each with its `step`
     alarms: tuple[CurveAlarm, ...]
 
 
 @dataclass(frozen=True)
 class GeneratorRecord:
-    """A generator of a cell and the samples drawn from it.
-
-    Attributes:
-        shared: it comes from a run that all cells share.
-        samples: after the filters of all arms.
-        filtered: after other filters that an arm could choose, by their names joined with commas.
-        curves: None where nothing was trained step by step.
-    """
+    """A generator of a cell and the samples drawn from it."""
 
     arch: str
     steps: int
     checkpoint: str
-    shared: bool
+    shared: bool  # it comes from a run that all cells share
     train_seconds: float
-    samples: SampleRecord
-    filtered: Mapping[str, SampleRecord]
-    curves: TrainingCurves | None = None
+    samples: SampleRecord  # after the filters of all arms
+    filtered: Mapping[str, SampleRecord]  # after other filters that an arm could choose, by their names
+    curves: TrainingCurves | None = None  # None where nothing was trained step by step
 
 
 @dataclass(frozen=True)
@@ -169,51 +139,30 @@ class FilterSheet:
 
 @dataclass(frozen=True, eq=False)
 class NearestImages:
-    """Samples of one generator against the training images.
+    """Samples of one generator and the nearest training images; distances are in grey levels."""
 
-    Attributes:
-        samples, train: the closest pairs, uint8 (n, H, W, C), with their `distances` in grey levels.
-        of_samples, of_held_out: distances to the nearest training image, ascending.
-        metrics: those of memorisation.
-    """
-
-    samples: UInt8Array
+    samples: UInt8Array  # the closest pairs, uint8 (n, H, W, C)
     train: UInt8Array
     distances: tuple[float, ...]
-    of_samples: tuple[float, ...]
+    of_samples: tuple[float, ...]  # distances to the nearest training image, ascending
     of_held_out: tuple[float, ...]
-    metrics: tuple[MetricResult, ...]
+    metrics: tuple[MetricResult, ...]  # those of memorisation
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Images that a cell keeps for the report; `ensembles` and `nearest` by the generator's key.
+    """Images that a cell keeps for the report; `ensembles` and `nearest` by the generator's key."""
 
-    Attributes:
-        classes: the first images of the first classes.
-        added: images that arms add and that are not of the comparison's own generator.
-        ensembles: samples of each generator of an ensemble.
-    """
-
-    classes: tuple[ClassImages, ...]
-    added: tuple[ArmImages, ...]
-    ensembles: Mapping[str, tuple[UInt8Array, ...]]
+    classes: tuple[ClassImages, ...]  # the first images of the first classes
+    added: tuple[ArmImages, ...]  # images that arms add and that are not of the comparison's own generator
+    ensembles: Mapping[str, tuple[UInt8Array, ...]]  # samples of each generator of an ensemble
     nearest: Mapping[str, NearestImages]
     filtered: tuple[FilterSheet, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class CellResult:
-    """One replicate of the whole pipeline.
-
-    Attributes:
-        rows: of "train", "validation" and "test".
-        test_labels: uint16 (m,); empty in `comparison.json`, which has them once for all cells.
-        generators: by architecture; `arm_sets.LEAKY` is one that saw too much.
-        analyses: by name, in a type of its own (`Analysis.cell_type`).
-        recognised: None without generated images, or without the arm `real`.
-        pictures: of the first cells only; None in `comparison.json`.
-    """
+    """One replicate of the whole pipeline."""
 
     folder: ClassVar[str] = "cells"
 
@@ -223,14 +172,14 @@ class CellResult:
     fingerprint: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    rows: Mapping[str, SplitRows]
-    test_labels: UInt16Array
+    rows: Mapping[str, SplitRows]  # of "train", "validation" and "test"
+    test_labels: UInt16Array  # uint16 (m,); empty in `comparison.json`, which has them once for all cells
     runtime: Runtime
-    generators: Mapping[str, GeneratorRecord]
+    generators: Mapping[str, GeneratorRecord]  # by architecture; `arm_sets.LEAKY` is one that saw too much
     arms: Mapping[str, ArmResult]
-    analyses: Mapping[str, Any]
-    recognised: Recognised | None
-    pictures: Pictures | None
+    analyses: Mapping[str, Any]  # by name, in a type of its own (`Analysis.cell_type`)
+    recognised: Recognised | None  # None without generated images, or without the arm `real`
+    pictures: Pictures | None  # of the first cells only; None in `comparison.json`
     seconds: float
 
 

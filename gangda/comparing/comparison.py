@@ -17,13 +17,7 @@ Shares = dict[str, FilterShares]  # by class name
 
 @dataclass(frozen=True)
 class ArmRow:
-    """What an arm was and cost: means over the seeds.
-
-    Attributes:
-        ratios, filters: of each seed; None where nothing was added, or nothing was to choose.
-        generator_seconds: training and sampling.
-        draw_rate: samples a second; None where no generator was used.
-    """
+    """What an arm was and cost: means over the seeds."""
 
     name: str
     accuracy: float
@@ -32,13 +26,13 @@ class ArmRow:
     train_accuracy: float
     n_train: float
     n_generated: float
-    ratios: tuple[float | None, ...] | None
-    filters: tuple[str, ...] | None
+    ratios: tuple[float | None, ...] | None  # of each seed; None where nothing was added
+    filters: tuple[str, ...] | None  # of each seed; None without a choice
     added_per_class: tuple[float, ...]
     classifier_steps: int
     classifier_seconds: float
-    generator_seconds: float
-    draw_rate: float | None
+    generator_seconds: float  # training and sampling
+    draw_rate: float | None  # samples a second; None where no generator was used
 
 
 @dataclass(frozen=True)
@@ -56,32 +50,20 @@ class FilterRow:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A finished comparison: the content of `comparison.json`, beside the plan.
+    """A finished comparison: the content of `comparison.json`, beside the plan."""
 
-    Attributes:
-        headline: the first primary difference's verdict, what analyses add to it, and failed cells.
-        notes: what a reader must know: what the verdict is conditional on, extensions, alarms.
-        varied: what differs from seed to seed, in words.
-        judgement: arms and differences with their tests.
-        arms: in the order of `judgement.arms`.
-        analyses: by name, what each found, in a type of its own (`Analysis.result_type`).
-        failed: cells that are left out of everything.
-        command: makes this comparison again.
-        versions: of what the numbers depend on.
-    """
-
-    headline: str
-    notes: tuple[str, ...]
-    varied: str
-    judgement: Judgement
-    arms: tuple[ArmRow, ...]
+    headline: str  # the first primary difference's verdict, what analyses add to it, and failed cells
+    notes: tuple[str, ...]  # what a reader must know: what the verdict is conditional on, extensions, alarms
+    varied: str  # what differs from seed to seed, in words
+    judgement: Judgement  # arms and differences with their tests
+    arms: tuple[ArmRow, ...]  # in the order of `judgement.arms`
     filters: tuple[FilterRow, ...]
-    analyses: Mapping[str, Any]
-    failed: tuple[FailedCell, ...]
+    analyses: Mapping[str, Any]  # by name, what each found, in a type of its own (`Analysis.result_type`)
+    failed: tuple[FailedCell, ...]  # cells that are left out of everything
     test_labels: UInt16Array
     cells: tuple[CellResult, ...]
-    command: str
-    versions: Mapping[str, str]
+    command: str  # makes this comparison again
+    versions: Mapping[str, str]  # of what the numbers depend on
 
 
 def arm_row(cells: Sequence[CellResult], name: str, own_arch: str) -> ArmRow:

@@ -39,23 +39,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class ComparisonPlan:
-    """The plan of a comparison.
+    """The plan of a comparison."""
 
-    Attributes:
-        config: fully resolved: device, precision and threads are those that will be used.
-        fingerprint: of the source.
-        run: a run folder whose generator all cells share, or None: each cell trains its own.
-        fixed: plain values that may not change once the folder exists; `hash` is their SHA-256 (16 digits).
-        cells: one for each seed.
-        extensions: earlier numbers of seeds, where some were added later.
-    """
-
-    config: ComparisonConfig
-    fingerprint: str
-    run: Path | None
-    fixed: dict[str, Any]
-    cells: tuple[Cell, ...]
-    extensions: tuple[int, ...] = ()
+    config: ComparisonConfig  # fully resolved: device, precision and threads are those that will be used
+    fingerprint: str  # of the source
+    run: Path | None  # a run folder whose generator all cells share, or None: each cell trains its own
+    fixed: dict[str, Any]  # plain values that may not change once the folder exists
+    cells: tuple[Cell, ...]  # one for each seed
+    extensions: tuple[int, ...] = ()  # earlier numbers of seeds, where some were added later
 
     @property
     def hash(self) -> str:

@@ -42,18 +42,12 @@ RETRAINED = "cas"  # the metric that trains a classifier on the samples
 
 @dataclass(frozen=True)
 class Experiment:
-    """A sweep over settings, as its file describes it.
-
-    Attributes:
-        source: where it was read, for messages.
-        variants: the sections of each one's configuration, by its name; the first is the reference.
-        varied: dotted keys that differ between variants.
-    """
+    """A sweep over settings, as its file describes it."""
 
     name: str
-    source: str
-    variants: Mapping[str, Sections]
-    varied: tuple[str, ...]
+    source: str  # where it was read, for messages
+    variants: Mapping[str, Sections]  # base and change together, by name; the first is the reference
+    varied: tuple[str, ...]  # dotted keys that differ between variants
     title: str
     question: str
     origin: str

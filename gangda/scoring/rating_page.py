@@ -35,17 +35,11 @@ REAL_NAME = "held-out real"
 
 @dataclass(frozen=True)
 class Key:
-    """Set and label of each image, encoded so that a rater cannot read them.
+    """Set and label of each image, encoded so that a rater cannot read them."""
 
-    Attributes:
-        sets: of each set `name`, `path` and `content` (hash of its images); the last one is the real images.
-        classes: names, in label order.
-        images: id -> (position in `sets`, intended label).
-    """
-
-    sets: tuple[Mapping[str, str], ...]
-    classes: tuple[str, ...]
-    images: Mapping[str, tuple[int, int]]
+    sets: tuple[Mapping[str, str], ...]  # name, path and content hash of each; last the real images
+    classes: tuple[str, ...]  # names, in label order
+    images: Mapping[str, tuple[int, int]]  # id -> (position in `sets`, intended label)
 
     def encoded(self) -> str:
         """One word of text."""
@@ -140,14 +134,14 @@ def make_page(
         names = splits.train.class_names
         order = numpy_stream(seed, "rating order").permutation(sorted(places)).tolist()
         shown = [(word, names[places[word][1]], pixels[word]) for word in order]
-        text = page_of(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
+        text = rendered(shown, Key(tuple(sets), names, places).encoded(), labelled=splits.labelled)
         write_bytes(page, text.encode())
     counts = Counter(number for number, _ in places.values())
     rows = ({"name": one["name"], "path": one["path"], "images": counts[i]} for i, one in enumerate(sets))
     return PageResult(str(page), tuple(rows), dry_run)
 
 
-def page_of(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled: bool) -> str:
+def rendered(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled: bool) -> str:
     """The page of images in the order they are shown: id, intended class, and pixels uint8 (H, W, C) of each.
 
     `labelled`: whether the classes mean something, so that labels can be checked.

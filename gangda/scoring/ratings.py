@@ -37,23 +37,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class RatingResult:
-    """Rows of plain values.
+    """Rows of plain values."""
 
-    Attributes:
-        files: what was read.
-        answers: how many there are.
-        sets: name, path, content, mean, sd, n, raters, right and labels of each set.
-        classes: name, right (share of labels rated right) and labels of each class, without the real images.
-        agreement: metric, spearman, n and better (direction) of each metric that all scored sets have.
-        notes: reasons to trust the ratings less.
-    """
-
-    files: tuple[str, ...]
-    answers: int
-    sets: tuple[dict[str, Any], ...]
-    classes: tuple[dict[str, Any], ...]
-    agreement: tuple[dict[str, Any], ...]
-    notes: tuple[str, ...]
+    files: tuple[str, ...]  # what was read
+    answers: int  # how many there are
+    sets: tuple[dict[str, Any], ...]  # name, path, content, mean, sd, n, raters, right and labels of each set
+    classes: tuple[dict[str, Any], ...]  # name, right (share) and labels of each, without real images
+    agreement: tuple[dict[str, Any], ...]  # metric, spearman, n, better (direction)
+    notes: tuple[str, ...]  # reasons to trust the ratings less
 
 
 def summarise_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> RatingResult:

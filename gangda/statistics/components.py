@@ -8,22 +8,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Components:
-    """Scores of several generators, each judged by as many classifiers of its own, taken apart.
+    """Scores of several generators, each judged by as many classifiers of its own, taken apart."""
 
-    Attributes:
-        groups, repeats: G generators, and C classifiers for each.
-        mean: over all scores.
-        between: standard deviation of the generators' true means; 0 where the scores show none beyond chance.
-        within: standard deviation of the classifiers on one generator's images.
-        error: standard error of the mean over new generators and classifiers; G - 1 degrees of freedom.
-    """
-
-    groups: int
-    repeats: int
-    mean: float
-    between: float
-    within: float
-    error: float
+    groups: int  # generators
+    repeats: int  # classifiers for each generator
+    mean: float  # over all scores
+    between: (
+        float  # standard deviation of the generators' true means; 0 where the scores show none beyond chance
+    )
+    within: float  # standard deviation of the classifiers on one generator's images
+    error: float  # standard error of the mean over new generators and classifiers; G - 1 degrees of freedom
 
 
 def components_of(scores: Sequence[Sequence[float]]) -> Components | None:

@@ -33,16 +33,13 @@ THOUSAND = 1000
 class LearningCurve:
     """Scores over the number of real images, monotone in the mean over the seeds.
 
-    Attributes:
-        sizes: real training images, float64 (k,), ascending; the first is the real subset's.
-        scores: of each seed, fractions, float64 (n, k): as measured, but averaged within each seed over neighbouring
-            sizes whose means are out of order.
-        real: scores of the first size as measured, float64 (n,): those that the arms are compared with.
+    `scores` are fractions, float64 (n, k), as measured but averaged within each seed over neighbouring sizes whose
+    means are out of order; `real` are those of the first size as measured, with which the arms are compared.
     """
 
-    sizes: FloatArray
+    sizes: FloatArray  # real training images, float64 (k,), ascending; the first is the real subset's
     scores: FloatArray
-    real: FloatArray
+    real: FloatArray  # float64 (n,)
 
     @property
     def means(self) -> FloatArray:
@@ -107,22 +104,13 @@ def learning_curve(sizes: Sequence[float], scores: Sequence[FloatArray]) -> Lear
 
 @dataclass(frozen=True)
 class ExchangeRate:
-    """What the added images of an arm are worth.
+    """What the added images of an arm are worth."""
 
-    Attributes:
-        name: the arm.
-        added: images added, mean over the seeds.
-        extra: real images that would have done the same; minus infinity: the arm is below the real images alone;
-            infinity: it is above the most that were measured.
-        interval: of `extra`, its ends infinite where it reaches beyond the curve; None where the seeds are too few.
-        most: extra real images measured at most.
-    """
-
-    name: str
-    added: float
-    extra: float
-    interval: Interval | None
-    most: float
+    name: str  # the arm
+    added: float  # images added, mean over the seeds
+    extra: float  # real images that would have done the same; infinite beyond the curve
+    interval: Interval | None  # of `extra`, as far as the curve; None with too few seeds
+    most: float  # extra real images measured at most
 
     @property
     def per_thousand(self) -> float:

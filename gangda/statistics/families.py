@@ -22,17 +22,11 @@ PROCEDURES = {"sequence": "fixed sequence, each at alpha", "holm": "Holm's step-
 
 @dataclass(frozen=True)
 class Family:
-    """What is tested, in order, and what is only shown.
+    """What is tested, in order, and what is only shown."""
 
-    Attributes:
-        primary: differences with a p; `procedure` keeps the family's error rate.
-        exploratory: differences without a p.
-        procedure: a key of `PROCEDURES`.
-    """
-
-    primary: Mapping[str, Terms]
-    exploratory: Mapping[str, Terms]
-    procedure: str = "sequence"
+    primary: Mapping[str, Terms]  # differences with a p; `procedure` keeps the family's error rate
+    exploratory: Mapping[str, Terms]  # differences without a p
+    procedure: str = "sequence"  # a key of `PROCEDURES`
 
 
 @dataclass(frozen=True)

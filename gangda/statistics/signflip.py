@@ -25,19 +25,12 @@ DRAWS = 99_999
 
 @dataclass(frozen=True, eq=False)
 class SignFlip:
-    """The test of one set of differences, ready for any null value.
+    """The test of one set of differences, ready for any null value."""
 
-    Attributes:
-        means: sorted means over the non-empty subsets (all of them, or a random sample).
-        always: subsets that count on both sides whatever the null: the empty one.
-        total: number of sign vectors, 2^n or the sample's size plus one for the observed.
-        tolerance: differences closer than this are ties (rounding of accuracies).
-    """
-
-    means: FloatArray
-    always: int
-    total: int
-    tolerance: float
+    means: FloatArray  # sorted means over the non-empty subsets (all of them, or a random sample)
+    always: int  # subsets that count on both sides whatever the null: the empty one
+    total: int  # number of sign vectors, 2^n or the sample's size plus one for the observed
+    tolerance: float  # differences closer than this are ties (rounding of accuracies)
 
     def p_greater(self, null: float = 0.0) -> float:
         """One-sided p for "the centre is above `null`"."""

@@ -20,91 +20,60 @@ def standard_deviation(scores: FloatArray) -> float:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """One arm over the seeds.
-
-    Attributes:
-        scores: test accuracy (or balanced accuracy) of each seed.
-        mean, sd: over the seeds; sd with n - 1, 0 for one seed.
-        interval: sign-flip interval of the centre at 1 - alpha; None where n is too small for one.
-    """
+    """One arm over the seeds."""
 
     name: str
-    scores: tuple[float, ...]
+    scores: tuple[float, ...]  # test accuracy (or balanced accuracy) of each seed
     mean: float
-    sd: float
-    interval: Interval | None
+    sd: float  # with n - 1; 0 for one seed
+    interval: Interval | None  # of the centre, by sign flips, at 1 - alpha; None where n is too small
 
 
 @dataclass(frozen=True)
 class Difference:
     """One difference, paired by seed and tested as one of a family.
 
-    Attributes:
-        name: such as "generated - real", or the variant that was compared with the reference.
-        deltas: of each seed.
-        p, adjusted_p: exact two-sided sign-flip p, and the same adjusted for the family; None where nothing was tested,
-            or where n is too small for any. The verdict follows from the adjusted p alone.
-        interval: inversion of the same test at 1 - the level at which the procedure decided it (1 - alpha in a
-            sequence and where exploratory); None where not tested, or where n is too small for one.
-        detectable: true difference found with 80% power at this n and spread; None where alpha cannot be reached.
+    `p` is the exact two-sided sign-flip p, `adjusted_p` the same adjusted for the family, from which alone the verdict
+    follows; both None where nothing was tested or n is too small for any. The interval is the inversion of the same
+    test at 1 - the level at which the procedure decided it (1 - alpha in a sequence and where exploratory).
     """
 
-    name: str
-    deltas: tuple[float, ...]
+    name: str  # such as "generated - real", or the variant that was compared with the reference
+    deltas: tuple[float, ...]  # of each seed
     mean: float
     sd: float
     p: float | None
     adjusted_p: float | None
     interval: Interval | None
-    detectable: float | None
+    detectable: float | None  # true difference found with 80% power at this n and spread
     verdict: str
 
 
 @dataclass(frozen=True)
 class Contrast(Difference):
-    """A difference between arms; its verdict is one of the words above.
+    """A difference between arms; its verdict is one of the words above."""
 
-    Attributes:
-        primary: tested, as one of the family; otherwise exploratory, without p.
-        equivalence_p: TOST p at the margin; None where nothing was tested.
-        crossed_interval: bootstrap over seeds x test images at the interval's level.
-        mcnemar_p: of each seed, exact, of plain accuracy; empty where nothing was tested.
-        sentence: the verdict with its numbers.
-    """
-
-    primary: bool
-    equivalence_p: float | None
-    crossed_interval: Interval
-    mcnemar_p: tuple[float, ...]
-    sentence: str = ""
+    primary: bool  # tested, as one of the family; otherwise exploratory, without p
+    equivalence_p: float | None  # TOST p at the margin; None where nothing was tested
+    crossed_interval: Interval  # bootstrap over seeds x test images at the interval's level
+    mcnemar_p: tuple[float, ...]  # of each seed, exact, of plain accuracy; empty where nothing was tested
+    sentence: str = ""  # the verdict with its numbers
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The arms of a comparison and the differences between them.
-
-    Attributes:
-        contrasts: primary ones first, in the family's order.
-        n, n_test: paired seeds, and images of the test set that they share.
-        alpha: error rate of the family of primary differences; equivalence is controlled per contrast.
-        smallest_p: the smallest two-sided p that n seeds can give.
-        exact: all sign vectors were enumerated (else a seeded Monte Carlo sample of them).
-        score: "accuracy" or "balanced accuracy".
-        resolution: what one test image weighs at most.
-        test_se: the standard error that the test set's size gives the real-only score.
-        headline: the first primary contrast's verdict with what bounds it, in a sentence.
-    """
+    """The arms of a comparison and the differences between them."""
 
     arms: tuple[ArmSummary, ...]
-    contrasts: tuple[Contrast, ...]
-    n: int
-    n_test: int
-    alpha: float
+    contrasts: tuple[Contrast, ...]  # primary ones first, in the family's order
+    n: int  # paired seeds
+    n_test: int  # images of the test set that they share
+    alpha: float  # error rate of the family of primary differences; equivalence is controlled per contrast
     margin: float
     margin_rule: str
-    smallest_p: float
-    exact: bool
-    score: str
-    resolution: float
-    test_se: float
-    headline: str
+    smallest_p: float  # the smallest two-sided p that n seeds can give
+    exact: bool  # all sign vectors were enumerated (else a seeded Monte Carlo sample of them)
+    score: str  # "accuracy" or "balanced accuracy"
+    resolution: float  # what one test image weighs at most
+    test_se: float  # the standard error that the test set's size gives the real-only score
+    headline: str  # the first primary contrast's verdict with what bounds it, in a sentence

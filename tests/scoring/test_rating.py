@@ -12,7 +12,7 @@ from gangda.config.schema import DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.runtime.hashed_file import write_hashed_json
-from gangda.scoring.rating_page import REAL_NAME, Key, make_page, page_of, spread_rows
+from gangda.scoring.rating_page import REAL_NAME, Key, make_page, rendered, spread_rows
 from gangda.scoring.ratings import read_answers, summarise_ratings
 from gangda.scoring.sample_loading import align, read_samples
 
@@ -102,7 +102,7 @@ def test_rows_of_scarce_classes_come_first():
 
 def test_a_class_name_cannot_end_the_script(tmp_path):
     pixels = np.zeros((8, 8, 1), np.uint8)
-    text = page_of([("ab", "</script><b>", pixels)], "key", labelled=True)
+    text = rendered([("ab", "</script><b>", pixels)], "key", labelled=True)
     assert "</script><b>" not in text
 
 

@@ -21,34 +21,21 @@ from gangda.statistics.values import Judgement
 
 @dataclass(frozen=True)
 class Additions:
-    """What an analysis adds to a comparison's plan.
+    """What an analysis adds to a comparison's plan."""
 
-    Attributes:
-        fits: classifiers that it trains in every cell, for the progress bar.
-        validation: whether it needs validation images.
-        fixed: plain values that its part of a cell depends on, beyond the configuration.
-    """
-
-    fits: int = 0
-    validation: bool = False
-    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fits: int = 0  # classifiers that it trains in every cell, for the progress bar
+    validation: bool = False  # whether it needs validation images
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what its part of a cell depends on
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisResult:
-    """What an analysis found over all cells; subclasses add their values.
+    """What an analysis found over all cells; subclasses add their values."""
 
-    Attributes:
-        headline: a sentence that is added to the verdict; empty for none.
-        objection: takes a decided verdict back, as in "not with resnet"; empty for none.
-        notes: what a reader must know.
-        sentences: shown in the terminal below the verdict.
-    """
-
-    headline: str = ""
-    objection: str = ""
-    notes: tuple[str, ...] = ()
-    sentences: tuple[str, ...] = ()
+    headline: str = ""  # a sentence that is added to the verdict; empty for none
+    objection: str = ""  # takes a decided verdict back, as in "not with resnet"; empty for none
+    notes: tuple[str, ...] = ()  # what a reader must know
+    sentences: tuple[str, ...] = ()  # shown in the terminal below the verdict
 
 
 @dataclass(frozen=True)

@@ -47,20 +47,14 @@ class TunedFit:
 
 @dataclass(frozen=True)
 class TunedRow:
-    """An arm, or a difference of arms, with tuned steps.
-
-    Attributes:
-        n: seeds in which it did not fail.
-        mean, sd, interval: over these; None where there are none (sd: fewer than two).
-        chosen: seeds that chose each number of steps; empty for a difference.
-    """
+    """An arm, or a difference of arms, with tuned steps."""
 
     name: str
-    n: int
-    mean: float | None
-    sd: float | None
+    n: int  # seeds in which it did not fail
+    mean: float | None  # over these seeds; None where there are none
+    sd: float | None  # None for fewer than two
     interval: Interval | None
-    chosen: Mapping[str, int]
+    chosen: Mapping[str, int]  # seeds that chose each number of steps; empty for a difference
 
 
 @dataclass(frozen=True, kw_only=True)

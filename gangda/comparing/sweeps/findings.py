@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +28,29 @@ SHARES = ("gan_test", "cas")  # metrics that are accuracies
 
 @dataclass(frozen=True)
 class VariantRow:
-    """A variant over the seeds.
-
-    Attributes:
-        folder: its name inside `variants`.
-        scores: of each seed, in the figure that variants are compared in; NaN where it has none.
-        mean, sd, interval: NaN and None where a seed whose cell has not failed has no value, or there are none.
-        figures: mean of every figure.
-        seconds: of a seed, mean over the seeds (of measure "compare", of its slowest arm).
-        headline, verdict, worth, arms, report: of measure "compare": what the variant's own comparison found.
-        floors, evaluations, spread, steps: of measure "score": by metric; of each seed, figures of the samples during
-            training with their steps; variance components of CAS, where it was repeated; training steps.
-    """
+    """A variant over the seeds."""
 
     name: str
-    folder: str
-    scores: tuple[float, ...]
-    mean: float
+    folder: str  # its name inside `variants`
+    scores: tuple[float, ...]  # of each seed, in the figure that variants are compared in; NaN without one
+    mean: float  # NaN where a cell has neither a value nor failed, or all failed
     sd: float
     interval: Interval | None
-    figures: Mapping[str, float]
+    figures: Mapping[str, float]  # mean of every figure
     failed: tuple[FailedCell, ...]
-    seconds: float | None = None
+    seconds: float | None = None  # of a seed, mean (measure "compare": of its slowest arm)
     notes: tuple[str, ...] = ()
-    headline: str = ""
+    headline: str = ""  # of measure "compare", as all to `report`: what its own comparison found
     verdict: str = ""
-    worth: tuple[str, ...] = ()
+    worth: tuple[str, ...] = ()  # of its added images
     arms: tuple[ArmSummary, ...] = ()
     report: str | None = None
-    floors: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
-    evaluations: tuple[tuple[Mapping[str, Any], ...], ...] = ()
-    spread: Components | None = None
-    steps: int | None = None
+    floors: Mapping[str, float | None] = field(
+        default_factory=dict
+    )  # of measure "score", as all that follows
+    evaluations: tuple[tuple[Mapping[str, Any], ...], ...] = ()  # of each seed, during training
+    spread: Components | None = None  # of CAS, where it was repeated
+    steps: int | None = None  # of training
 
     @property
     def complete(self) -> bool:
@@ -69,21 +60,16 @@ class VariantRow:
 
 @dataclass(frozen=True)
 class Findings:
-    """What an experiment found.
+    """What an experiment found."""
 
-    Attributes:
-        figure: what variants are compared in: an arm's score, or a metric.
-        direction: of it, "higher" or "lower" is better, or "target": the floor is the ideal.
-        share: whether the figure is a share, to be shown in per cent and its differences in points.
-        differences: every variant against the first row; empty where they cannot be compared.
-    """
-
-    figure: str
-    direction: str
-    share: bool
+    figure: str  # what variants are compared in: an arm's score, or a metric
+    direction: str  # of it, "higher" or "lower" is better, or "target": the floor is the ideal
+    share: bool  # whether the figure is a share: shown in per cent, differences in points
     alpha: float
     rows: tuple[VariantRow, ...]
-    differences: tuple[Difference, ...]
+    differences: tuple[
+        Difference, ...
+    ]  # of every variant against the first; empty where they cannot be tested
     notes: tuple[str, ...]
     headline: str = ""
 
