@@ -16,6 +16,7 @@ from gangda.config.arms import FitRule
 from gangda.config.schema import ClassifierConfig, TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.errors import DataError, OutcomeError
+from gangda.runtime.capture import Capture, Losses, set_learning_rate
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
@@ -132,21 +133,29 @@ def one_cycle(steps: int, peak: float) -> list[float]:
 
 def _optimise(network: nn.Module, batches: ClassifierBatches, rates: list[float], reporter: Reporter) -> None:
     """One optimizer step per learning rate."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.0, weight_decay=WEIGHT_DECAY, fused=True)
+    context = batches.context
+    optimizer = torch.optim.AdamW(
+        network.parameters(), weight_decay=WEIGHT_DECAY, **context.adam_options(0.0)
+    )
     shift = fit_rules.logit_shift(batches.train, batches.rule)
-    shift = None if shift is None else shift.to(batches.context.device)
-    loss = torch.zeros(())
-    for step, (rate, batch) in enumerate(zip(rates, batches, strict=True), start=1):
-        optimizer.param_groups[0]["lr"] = rate
-        with batches.context.autocast():
-            logits = network(batch.x)
-        loss = _loss(logits.float(), batch.target, batch.weight, shift)
+    shift = None if shift is None else shift.to(context.device)
+
+    def update(x: Tensor, target: Tensor, weight: Tensor | None = None) -> Losses:
+        with context.autocast():
+            logits = network(x)
+        loss = _loss(logits.float(), target, weight, shift)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        return {"loss": loss.detach()}
+
+    capture, loss = Capture(context.recorder), torch.zeros(())
+    for step, (rate, batch) in enumerate(zip(rates, batches, strict=True), start=1):
+        set_learning_rate(optimizer.param_groups[0], rate)
+        loss = capture("step", update, [part for part in batch if part is not None])["loss"]
         if step % REPORT_EVERY == 0 or step == len(rates):
             reporter.step("classifier", step, len(rates))
-    if not math.isfinite(float(loss.detach())):
+    if not math.isfinite(float(loss)):
         raise OutcomeError("the classifier's loss is NaN or infinite; lower --classifier-lr")
 
 

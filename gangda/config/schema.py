@@ -52,6 +52,7 @@ class Runtime(Checked):
     threads: int | None = option(
         None, "CPU threads; default: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS or all cores", minimum=1
     )
+    capture: bool = option(True, "run training steps as CUDA graphs where the device is an NVIDIA GPU")
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ import ctypes
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from gangda.config.schema import Runtime
 from gangda.errors import UsageError
+from gangda.runtime.capture import Recorder, cuda_graph
 from gangda.runtime.distributed import ALONE, Ranks
 from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
 
@@ -21,13 +23,15 @@ class DeviceContext:
     """Where the networks run.
 
     `dtype` is the autocast type (float32: no autocast), `threads` the CPU threads of this process, and `ranks` the
-    processes that train together: only this one unless torchrun has started several.
+    processes that train together: only this one unless torchrun has started several. `recorder` records training
+    steps as CUDA graphs; with it, learning rates and decays are tensors on the device.
     """
 
     device: torch.device
     dtype: torch.dtype
     threads: int
     ranks: Ranks = ALONE
+    recorder: Recorder | None = None
 
     @property
     def channels_last(self) -> bool:
@@ -44,6 +48,15 @@ class DeviceContext:
         if self.device.type == "cuda":
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
+
+    def adam_options(self, lr: float) -> dict[str, Any]:
+        """Adam's learning rate, and how its steps are computed here."""
+        recorded = self.recorder is not None
+        return {
+            "lr": torch.tensor(lr, device=self.device) if recorded else lr,
+            "fused": self.device.type in ("cpu", "cuda"),  # elsewhere not in every torch
+            "capturable": recorded,
+        }
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """Context for the forward passes of networks."""
@@ -66,7 +79,14 @@ def prepare(
     keep_freed_memory()
     torch.set_flush_denormal(True)  # vanishing gradients would otherwise slow the CPU down many times
     device = pick_device(runtime.device, ranks.env)
-    return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks)
+    recorder = None
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision(
+            "high"
+        )  # TF32 in matrix products, as convolutions have it by default
+        torch.backends.cudnn.benchmark = True  # shapes hardly change
+        recorder = cuda_graph if runtime.capture and not ranks.many else None
+    return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks, recorder)
 
 
 def keep_freed_memory() -> None:

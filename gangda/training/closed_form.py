@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from gangda.runtime.capture import Losses
 from gangda.training.draws import Draws
-from gangda.training.method import Batch, Losses, Method
+from gangda.training.method import Batch, Method
 
 
 class ClosedFormMethod(Method):
@@ -12,7 +13,7 @@ class ClosedFormMethod(Method):
     A stop signal takes effect when the fit, which takes seconds, is done and saved.
     """
 
-    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
+    def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
         """Fit the generator to all training images."""
         self.generator.cpu().fit(self.images)  # doubles and decompositions do not exist on every device
         self.generator.to(self.context.device)

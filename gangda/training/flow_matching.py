@@ -1,6 +1,5 @@
 """Flow matching: a network learns the velocity of straight lines from images to noise."""
 
-from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -10,16 +9,17 @@ from torch.nn import functional as F
 from gangda.config.methods import FlowMatchingOptions
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.runtime.capture import Losses
 from gangda.runtime.device import DeviceContext
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
-from gangda.training.method import Batch, Losses, Method, adam
+from gangda.training.method import Batch, IterativeMethod, adam
 from gangda.zoo.base import Networks
 
 LARGEST_SHIFT = 2  # pixels
 
 
-class FlowMatchingMethod(Method):
+class FlowMatchingMethod(IterativeMethod):
     """E |v(x_t, t, y) - (e - x)|^2 with x_t = (1 - t) x + t e, e standard normal and t = sigmoid(standard normal).
 
     Source: Lipman 2023, equation 23 with sigma_min = 0 (time runs the other way here); Liu 2023, equation 1; for t,
@@ -34,14 +34,12 @@ class FlowMatchingMethod(Method):
         assert isinstance(config.method, FlowMatchingOptions)
         self.options, recipe = config.method, config.recipe
         decay = self.options.weight_decay
-        optimizer = adam(self.generator, recipe.lr, recipe, torch.optim.AdamW, weight_decay=decay)
+        optimizer = adam(self.generator, recipe.lr, recipe, context, torch.optim.AdamW, weight_decay=decay)
         self.optimizers = {"generator": optimizer}
 
-    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
-        """One step down the loss of one batch."""
-        ((images, y),), (drawn,) = batches, draws
-        drawn.seed_dropout()
-        losses = {"g_loss": self.loss(images, y, drawn)}
+    def update(self, batch: Batch, draws: Draws) -> Losses:
+        """One step down the loss of the batch."""
+        losses = {"g_loss": self.loss(*batch, draws)}
         optimizer_step(
             [(self.optimizers["generator"], losses)], self.context, clip=self.options.clip_gradient
         )
@@ -50,7 +48,7 @@ class FlowMatchingMethod(Method):
     def loss(self, images: Tensor, y: Tensor, draws: Draws) -> Tensor:
         """The mean squared error of the velocity. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
         count = len(images)
-        noise = draws.take(torch.randn, (count, *images.shape[1:]))
+        noise = draws.noise(tuple(images.shape))
         t = torch.sigmoid(draws.take(torch.randn, (count,)))
         nameless = draws.take(torch.rand, (count,)) < self.options.class_dropout
         images, changes = self.changed(images, draws)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gangda.runtime.capture import Losses
 from gangda.runtime.device import DeviceContext
-from gangda.training.method import Batch, Losses, Method
+from gangda.training.method import Batch, Method
 from gangda.training.rank_batches import average_over_ranks, running_statistics
 from gangda.training.schedules import ema_decay, set_learning_rates
 from gangda.training.state import TrainState, float_tensors
@@ -59,14 +60,13 @@ def training_loop(
             before, after = state.pretrained, state.pretrained + 1
             step = before - pretraining
             state.pretrained += 1
-        losses = method.step(step, [batch(n) for n in range(before, after)], method.draws(step))
+        losses = method.step([batch(n) for n in range(before, after)], method.draws(step))
         state.step = max(0, step + 1)
         if statistics:  # batch norm's running statistics, which take no part in training
             context.ranks.average(statistics)
         if recipe.ema and config.method.averaged and step >= 0:
-            with torch.no_grad():
-                torch._foreach_lerp_(averaged, live, 1 - ema_decay(recipe, state.step))
-        yield StepRecord(state.step, {**losses, **method.metrics}, after * recipe.batch_size)
+            method.move_average(averaged, live, 1 - ema_decay(recipe, state.step))
+        yield StepRecord(state.step, losses, after * recipe.batch_size)
 
 
 def optimizer_step(

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from gangda.config import catalog
 from gangda.config.schema import Recipe, TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.runtime.capture import Capture, Losses, parameters_of
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_device
 from gangda.training.draws import Draws, DrawStreams
@@ -18,7 +20,6 @@ from gangda.training.rank_batches import share_of_batches
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.networks import build_networks
 
-Losses = dict[str, Tensor]
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W) in [-1, 1] and labels int64 (B,), on the device
 
 
@@ -31,8 +32,7 @@ class Method(abc.ABC):
         optimizers: by the name of the network that each of them trains.
         streams: what its steps draw from; `streams.seed` may be changed between steps.
         share: a rank's part of each batch, where several ranks train.
-        buffers: tensors carried from step to step, saved with the run.
-        metrics: figures of the last step beside its losses, detached.
+        buffers: tensors carried from step to step, saved with the run; changed in place once they are there.
     """
 
     option_rules = OptionRules  # what its options are checked by
@@ -47,18 +47,73 @@ class Method(abc.ABC):
         self.share = share_of_batches(config, self.modules, context.ranks)
         self.streams = DrawStreams(config.runtime.seed, context, self.share)
         self.buffers: dict[str, Tensor] = {}
-        self.metrics: Losses = {}
 
     def set_schedules(self, step: int, average: Generator) -> None:  # noqa: B027
         """Bring what depends on the step up to date, also in the weight average; learning rates are the loop's."""
 
     def draws(self, step: int) -> Sequence[Draws]:
         """All randomness of step 0, 1, ..., one for each of its batches. Pre-training steps are -P, ..., -1."""
-        return [self.streams.draws("step", step, "step", "dropout", step)]
+        return [self.streams.draws(("step",), step, "step", "dropout", step)]
 
     @abc.abstractmethod
-    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
-        """Train on the batches and draws of this step (numbered as in `draws`); the losses, detached, by name."""
+    def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
+        """Train on the batches and draws of a step; losses and other figures, detached, by name."""
+
+    def move_average(self, averaged: list[Tensor], live: list[Tensor], share: float) -> None:
+        """Move these tensors of the weight average by this share of the way to those of the live network."""
+        with torch.no_grad():
+            torch._foreach_lerp_(averaged, live, share)
+
+
+class IterativeMethod(Method):
+    """A method whose step is an update on each of its batches: a subclass defines `update`.
+
+    On a GPU, updates and the weight average are recorded as CUDA graphs.
+    """
+
+    def __init__(
+        self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
+    ) -> None:
+        super().__init__(config, networks, images, context)
+        self.capture = Capture(context.recorder, parameters_of(self.modules.values()))
+        self.average_capture = Capture(context.recorder)
+
+    def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
+        """One update for each batch and its draws."""
+        losses: Losses = {}
+        for batch, own in zip(batches, draws, strict=True):
+            own.seed_dropout()
+            losses |= self._captured(batch, own)
+        return losses
+
+    def _captured(self, batch: Batch, draws: Draws) -> Losses:
+        """`update` on this batch; on a GPU as a CUDA graph."""
+        if draws.tensors is None:
+            return self.update(batch, draws)
+
+        def update(images: Tensor, y: Tensor, *drawn: Tensor) -> Losses:
+            return self.update((images, y), replace(draws, tensors=list(drawn)))
+
+        return self.capture(draws.kind, update, [*batch, *draws.tensors])
+
+    @abc.abstractmethod
+    def update(self, batch: Batch, draws: Draws) -> Losses:
+        """Train on one batch. What is done to the tensors depends on Python's values through `draws.kind` alone."""
+
+    def move_average(self, averaged: list[Tensor], live: list[Tensor], share: float) -> None:
+        """See `Method.move_average`."""
+        if self.context.recorder is None:
+            super().move_average(averaged, live, share)
+            return
+
+        def move(share: Tensor) -> Losses:
+            with torch.no_grad():
+                apart = torch._foreach_sub(live, averaged)
+                torch._foreach_mul_(apart, share)
+                torch._foreach_add_(averaged, apart)
+            return {}
+
+        self.average_capture("average", move, [self.context.put(torch.tensor(share))])
 
 
 def make_method(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> Method:
@@ -77,13 +132,16 @@ def make_method(config: TrainConfig, images: LabelledImages, context: DeviceCont
 
 
 def adam(
-    module: nn.Module, lr: float, recipe: Recipe, kind: Any = torch.optim.Adam, **options: float
+    module: nn.Module,
+    lr: float,
+    recipe: Recipe,
+    context: DeviceContext,
+    kind: Any = torch.optim.Adam,
+    **options: float,
 ) -> torch.optim.Optimizer:
     """Adam (or another `kind`) over a network's trainable parameters, with the initial rate that schedules multiply."""
     parameters = [p for p in module.parameters() if p.requires_grad]
-    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)  # elsewhere not in every torch
     group = {"params": parameters, "initial_lr": lr}
-    made: torch.optim.Optimizer = kind(
-        [group], lr=lr, betas=(recipe.beta1, recipe.beta2), fused=fused, **options
-    )
+    betas = (recipe.beta1, recipe.beta2)
+    made: torch.optim.Optimizer = kind([group], betas=betas, **context.adam_options(lr), **options)
     return made

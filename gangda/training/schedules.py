@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from torch.optim import Optimizer
 
 from gangda.config.schema import Recipe
+from gangda.runtime.capture import set_learning_rate
 
 
 def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> float:
@@ -31,7 +32,7 @@ def set_learning_rates(
     share = learning_rate_share(recipe, step, total_steps)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = share * group["initial_lr"]
+            set_learning_rate(group, share * group["initial_lr"])
 
 
 def conditioning_scale(warmup: int, step: int) -> float:

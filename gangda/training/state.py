@@ -54,7 +54,7 @@ class TrainState:
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+            load_optimizer(optimizer, state["optimizers"][name])
         self.ema.load_state_dict(state["ema"])
         self.step, self.pretrained = int(state["step"]), int(state["pretrained"])
         self.buffers.clear()
@@ -83,6 +83,16 @@ def weight_average(generator: Generator, ema: float) -> Generator:
 def float_tensors(module: nn.Module) -> list[Tensor]:
     """Weights and running statistics, sharing memory with the module: what the weight average covers."""
     return [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    """Take over an optimizer's state, but not how its steps are computed, which belongs to the device."""
+    how = ("lr", "fused", "capturable")
+    own = [{name: group[name] for name in how} for group in optimizer.param_groups]
+    groups = [{**theirs, **mine} for theirs, mine in zip(saved["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**saved, "param_groups": groups})
+    for group, mine in zip(optimizer.param_groups, own, strict=True):
+        group.update(mine)  # the same tensor of the learning rate, not a copy
 
 
 class Stateful(Protocol):

@@ -98,4 +98,6 @@ def begin(
 def draws(number: int = 0) -> Draws:
     """Draws from a stream of seed 0, on the CPU."""
     context = DeviceContext(torch.device("cpu"), torch.float32, 1)
-    return Draws(number, torch.Generator().manual_seed(0), [], None, (0,), context)
+    made = Draws(("step",), number, (0,), (0,), context, [])
+    made.stream = torch.Generator().manual_seed(0)
+    return made

@@ -9,8 +9,11 @@ from gangda.config.architectures import PcaSpec
 from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import Recipe, TrainConfig
 from gangda.errors import UsageError
+from gangda.runtime.device import DeviceContext
 from gangda.training import schedules
 from gangda.training.method import adam
+
+CPU = DeviceContext(torch.device("cpu"), torch.float32, 1)
 
 
 def test_batches_of_pretraining_and_extra_discriminator_steps_come_first():
@@ -50,7 +53,7 @@ def test_every_schedule_begins_with_the_initial_rate():
 
 def test_each_optimizer_keeps_its_own_initial_rate():
     layers = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
-    optimizers = [adam(layer, lr, Recipe()) for layer, lr in zip(layers, (0.4, 0.0), strict=True)]
+    optimizers = [adam(layer, lr, Recipe(), CPU) for layer, lr in zip(layers, (0.4, 0.0), strict=True)]
     schedules.set_learning_rates(optimizers, Recipe(lr_schedule="cosine"), 5, 10)
     assert [o.param_groups[0]["lr"] for o in optimizers] == [pytest.approx(0.2), 0.0]
 

@@ -202,7 +202,7 @@ def test_a_fitted_generator_is_moved_to_the_device_after_the_fit(blobs):
     wanted = config("pca")
     networks = build_networks("pca", wanted.spec, blobs.image_shape, blobs.num_classes)
     method = ClosedFormMethod(wanted, networks, blobs, elsewhere)
-    method.step(0, [], [])  # the fit itself needs numbers, which "meta" has not
+    method.step([], [])  # the fit itself needs numbers, which "meta" has not
     assert {value.device.type for value in networks.generator.buffers()} == {"meta"}
 
 

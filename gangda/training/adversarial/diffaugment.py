@@ -56,13 +56,15 @@ def colour(images: Tensor, draws: Draws) -> Tensor:
     return mean + (images - mean) * (amount[2] + 0.5)
 
 
-def cutout(images: Tensor, draws: Draws, probability: float | None = None, ratio: float = 0.5) -> Tensor:
+def cutout(
+    images: Tensor, draws: Draws, probability: float | Tensor | None = None, ratio: float = 0.5
+) -> Tensor:
     """Blacken (-1) a square of `ratio` of the side, anywhere (it may hang over the edge), in a share of the images.
 
     `probability` of a hole: by default that of this discriminator step. Source: Zhao 2020, the authors' `rand_cutout`
     (which fills with 0, mid-grey, and holes every image).
     """
-    probability = cutout_probability(draws.number) if probability is None else probability
+    probability = draws.scheduled(cutout_probability) if probability is None else probability
     batch, _, height, width = images.shape
     place = draws.take(torch.rand, (3, batch, 1, 1, 1), images=1)
     rows = torch.arange(height, device=images.device).view(1, 1, -1, 1)

@@ -1,6 +1,6 @@
 """Adversarial training: a generator against a discriminator (Goodfellow 2014)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
@@ -11,6 +11,7 @@ from gangda.config import catalog
 from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.runtime.capture import Losses
 from gangda.runtime.device import DeviceContext
 from gangda.training.adversarial import losses, regularisers
 from gangda.training.adversarial.diffaugment import augment
@@ -18,12 +19,12 @@ from gangda.training.adversarial.option_rules import AdversarialRules
 from gangda.training.adversarial.regularisers import DiscriminatorBatch
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
-from gangda.training.method import Batch, Losses, Method, adam
+from gangda.training.method import Batch, IterativeMethod, adam
 from gangda.training.schedules import conditioning_scale
 from gangda.zoo.base import Generator, Networks, Scores, set_conditioning_scale
 
 
-class AdversarialMethod(Method):
+class AdversarialMethod(IterativeMethod):
     """Two networks with opposed losses; `conditioning_scale` (0 to 1) is how much the class counts (Shahbazi 2022)."""
 
     option_rules = AdversarialRules
@@ -36,11 +37,12 @@ class AdversarialMethod(Method):
         self.options, self.discriminator = config.method, self.modules["discriminator"]
         lr = config.recipe.lr
         lr_d = lr if self.options.lr_d is None else self.options.lr_d
-        self.optimizer_g = adam(self.generator, lr, config.recipe)
-        self.optimizer_d = adam(self.discriminator, lr_d, config.recipe)
+        self.optimizer_g = adam(self.generator, lr, config.recipe, context)
+        self.optimizer_d = adam(self.discriminator, lr_d, config.recipe, context)
         self.optimizers = {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
         self.loss = self.make_loss()
         self.conditioning_scale = 1.0
+        self.metrics: Losses = {}  # of the last discriminator step, detached
 
     def make_loss(self) -> losses.Loss:
         """The loss that --loss names."""
@@ -58,31 +60,30 @@ class AdversarialMethod(Method):
         if step < 0:
             return [self._draws_of_extra_step(step + self.options.d_pretrain)]
         first, last = self.config.batches_before(step), self.config.batches_before(step + 1) - 1
-        both = self.streams.draws(("both", self.lazy_due(last)), last, "step", "dropout", step)
+        both = self.streams.draws(self._kind("both", last), last, "step", "dropout", step)
         return [*map(self._draws_of_extra_step, range(first, last)), both]
 
     def _draws_of_extra_step(self, number: int) -> Draws:
-        kind = ("discriminator", self.lazy_due(number))
+        kind = self._kind("discriminator", number)
         return self.streams.draws(kind, number, "extra turn", "extra dropout", number)
+
+    def _kind(self, trained: str, number: int) -> tuple[str, bool, float]:
+        """During --conditioning-warmup every step is of its own kind, and none is recorded as a CUDA graph."""
+        return trained, self.lazy_due(number), self.conditioning_scale
 
     def lazy_due(self, number: int) -> bool:
         """Whether discriminator step `number` has the lazy penalties R1 and R2 (Karras 2020b, section 3.1)."""
         return number % self.options.r1_every == 0
 
-    def step(self, step: int, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
-        """The discriminator's extra steps; then, but in pre-training, one batch of fakes serves both networks."""
-        found, extra = Losses(), len(batches) if step < 0 else len(batches) - 1
-        for batch, own in zip(batches[:extra], draws[:extra], strict=True):
-            own.seed_dropout()
+    def update(self, batch: Batch, draws: Draws) -> Losses:
+        """One batch of fakes serves both networks; in extra steps and in pre-training the discriminator alone."""
+        real, y = batch
+        if draws.kind[0] == "discriminator":
             with torch.no_grad():
-                fake = self.fakes(batch[1], own)
-            found.update(self.discriminator_step(*batch, fake, own))
-        if step < 0:
-            return found
-        (real, y), last = batches[-1], draws[-1]
-        last.seed_dropout()
+                fake = self.fakes(y, draws)
+            return self.discriminator_step(real, y, fake, draws)
         both = self.simultaneous_step if self.options.simultaneous else self.alternating_step
-        return {**found, **both(real, y, self.fakes(y, last), last)}
+        return both(real, y, self.fakes(y, draws), draws)
 
     def fakes(self, y: Tensor, draws: Draws) -> Tensor:
         """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
@@ -122,7 +123,7 @@ class AdversarialMethod(Method):
         networks = [(self.optimizer_d, d_losses), (self.optimizer_g, g_losses)]
         optimizer_step(networks, self.context, self.metrics)
         regularisers.clip_weights(self.discriminator, self.options.clip)
-        return detached({**d_losses, **g_losses})
+        return {**detached({**d_losses, **g_losses}), **self.metrics}
 
     def discriminator_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
         """The discriminator learns from these images, `fake` detached."""
@@ -131,7 +132,7 @@ class AdversarialMethod(Method):
             found = self.discriminator_losses(DiscriminatorBatch(real, y, fake, draws, on_real, on_fake))
         optimizer_step([(self.optimizer_d, found)], self.context, self.metrics)
         regularisers.clip_weights(self.discriminator, self.options.clip)
-        return detached(found)
+        return {**detached(found), **self.metrics}
 
     def discriminator_losses(self, batch: DiscriminatorBatch) -> Losses:
         """The adversarial loss, R1 (at real images), R2 (at fakes), and what else the options add."""

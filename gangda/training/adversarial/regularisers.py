@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gangda.runtime.capture import Losses
 from gangda.training.adversarial.diffaugment import translate
 from gangda.training.adversarial.losses import input_gradients
 from gangda.training.draws import Draws
 from gangda.zoo.base import Scores
 
-Losses = dict[str, Tensor]
 FEATURE_SHARE = 0.1  # of the distance between features in the CT term (Wei 2018, equation 4)
 ANCHOR_DECAY = 0.99  # of the anchors of LeCam regularisation, as in the paper
 
@@ -124,9 +124,11 @@ def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
     """
     real, fake = (method.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
     now = method.context.ranks.mean(torch.stack([real.mean(), fake.mean()]).float())
-    before = method.buffers.get("lecam")
-    anchors = now if before is None else torch.lerp(now, before.to(now.device), ANCHOR_DECAY)
-    method.buffers["lecam"] = anchors
+    if "lecam" in method.buffers:
+        anchors = method.buffers["lecam"] = method.buffers["lecam"].to(now.device)
+        anchors.copy_(torch.lerp(now, anchors, ANCHOR_DECAY))
+    else:
+        anchors = method.buffers["lecam"] = now
     penalty = (real - anchors[1]).square().mean() + (fake - anchors[0]).square().mean()
     return {"d_lecam": method.options.lecam * penalty}
 

@@ -1,0 +1,91 @@
+"""Every training step as a CUDA graph would run it: bit for bit the ordinary step, on the CPU."""
+
+import dataclasses
+
+import pytest
+import torch
+from tape import tape
+from torch.nn import functional as F
+from training_setup import configured, method_with, networks_of
+
+from gangda.config import architectures, catalog
+from gangda.training.image_batches import ResidentImages, batches
+from gangda.training.loop import training_loop
+from gangda.training.state import new_state
+from gangda.zoo.layers import fused
+
+TRAINED = [name for name in catalog.ARCHITECTURES if architectures.spec_class(name).method != "closed-form"]
+STEPS = 12
+
+
+@pytest.fixture(autouse=True)
+def as_on_a_gpu(monkeypatch):
+    """Two functions read values on the CPU alone."""
+    monkeypatch.setattr(
+        fused, "_kept", lambda like, rate: (torch.empty_like(like).bernoulli_(1 - rate), 1 - rate)
+    )
+    monkeypatch.setattr(F, "one_hot", lambda y, classes: (y[:, None] == torch.arange(classes)).long())
+
+
+VARIANTS = {
+    "gradient penalty, five discriminator steps": ("wgan-gp", {}, {"d_steps": 3}),
+    "both lazy penalties": ("cdcgan", {}, {"r1": 1.0, "r2": 0.5, "r1_every": 2}),
+    "DiffAugment": ("cdcgan", {}, {"diffaugment": ("translation", "color", "cutout")}),
+    "consistency": ("cdcgan", {}, {"cr": 10.0}),
+    "balanced consistency, flips": ("cdcgan", {}, {"bcr": 10.0, "cr_flip": True}),
+    "consistency of dropout": ("gan", {}, {"ct": 2.0}),
+    "lecam": ("cdcgan", {}, {"lecam": 0.3}),
+    "simultaneous": ("cdcgan", {}, {"simultaneous": True}),
+    "relativistic": ("cdcgan", {}, {"loss": "relativistic"}),
+    "weight clipping": ("cdcgan", {}, {"loss": "wasserstein", "clip": 0.01}),
+    "identified generators": ("madgan", {"generators": 3}, {"generator_id_weight": 0.5}),
+    "virtual batch norm": ("dcgan", {"virtual_batch_norm": "half"}, {}),
+    "minibatch stddev, label smoothing": ("cdcgan", {"minibatch_stddev": True}, {"label_smoothing": 0.1}),
+    "pre-training": ("cdcgan", {}, {"d_pretrain": 5}),
+    "learning rate schedule": ("cdcgan", {}, {"lr_schedule": "cosine", "lr_warmup_steps": 3}),
+    "changes of images": ("flow", {"width": 16}, {"mirror": 0.5, "shift": 0.5}),
+}
+
+
+def trained(arch, options, values, images, context, record):
+    """Weights, averages, losses after some steps with learning rates in tensors; steps are recorded by `record`."""
+    config = configured(arch, options, images.image_shape[1], batch_size=12, **values)
+    method = method_with(config, networks_of(config, images), images, context, 7)
+    method.capture.record = method.average_capture.record = record
+    state = new_state(method)
+    batch = batches(ResidentImages(images, 7, context), config, method.share)
+    loop = training_loop(state, method, batch, STEPS)
+    losses = [next(loop).numbers() for _ in range(STEPS + config.method.pretraining_steps)]
+    return state, losses, method.capture
+
+
+def assert_recorded_steps_are_ordinary_ones(arch, options, values, images, context):
+    context = dataclasses.replace(context, recorder=tape)
+    state, losses, capture = trained(arch, options, values, images, context, tape)
+    plain, expected, _ = trained(arch, options, values, images, context, None)
+    assert capture.recorded
+    assert losses == expected
+    for name, module in {**state.modules, "average": state.ema}.items():
+        others = {**plain.modules, "average": plain.ema}[name].state_dict()
+        for key, tensor in module.state_dict().items():
+            assert torch.equal(tensor, others[key]), (name, key)
+
+
+@pytest.mark.parametrize("arch", TRAINED)
+def test_recorded_steps_of_every_architecture(arch, blobs, context):
+    options = {"width": 16} if arch == "flow" else {}
+    assert_recorded_steps_are_ordinary_ones(arch, options, {}, blobs, context)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_recorded_steps_with_options(variant, blobs, context):
+    assert_recorded_steps_are_ordinary_ones(*VARIANTS[variant], blobs, context)
+
+
+def test_a_rising_conditioning_is_not_recorded_until_it_is_complete(blobs, context):
+    context = dataclasses.replace(context, recorder=tape)
+    values = {"conditioning_warmup": 4, "r1": 0.0}
+    _, losses, capture = trained("cdcgan", {}, values, blobs, context, tape)
+    _, expected, _ = trained("cdcgan", {}, values, blobs, context, None)
+    assert losses == expected
+    assert {kind[2] for kind in capture.recorded} == {1.0}
