@@ -9,7 +9,7 @@ import numpy as np
 
 from gangda.augmenting.plan import make_plan, split_by_method
 from gangda.augmenting.selection import Filters
-from gangda.classifying.networks import custom
+from gangda.classifying import custom
 from gangda.config.schema import AUTO, AugmentationConfig
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits

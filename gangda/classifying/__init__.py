@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from gangda.classifying import custom
 from gangda.classifying.fit import build_classifier, evaluate, fit_classifier, step_count
 from gangda.classifying.loading import load_images
-from gangda.classifying.networks import custom
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits

@@ -87,6 +87,4 @@ def _check(true: IntArray, answer: IntArray, num_classes: int) -> None:
         raise DataError("there are no test images to evaluate on; give a set that has some")
     for name, values in (("labels", true), ("predictions", answer)):
         if values.min() < 0 or values.max() >= num_classes:
-            raise DataError(
-                f"{name} run from {values.min()} to {values.max()}; they must be 0 to {num_classes - 1}"
-            )
+            raise DataError(f"{name} run from {values.min()} to {values.max()}; not 0 to {num_classes - 1}")

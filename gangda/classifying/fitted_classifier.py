@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gangda.classifying.networks import custom
+from gangda.classifying import custom
 from gangda.config import catalog
 from gangda.data.images import IntArray, UInt8Array, to_float
 from gangda.data.memmap import as_tensor
@@ -118,9 +118,7 @@ class FittedClassifier(ClassifierCard):
             network = build_classifier(card.name, len(card.class_names), card.image_shape)
             network.load_state_dict(tensors)
         except (UsageError, RuntimeError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{path}: does not hold the weights of {card.name[:40]}; train it again"
-            ) from error
+            raise DataError(f"{path}: holds no weights of {card.name[:40]}; train it again") from error
         context = context_for(network, context)
         fitted = FittedClassifier(**vars(card), network=place(network, context).eval(), context=context)
         if fitted.fingerprint != fingerprint:
@@ -174,9 +172,7 @@ def _read(path: Path) -> tuple[ClassifierCard, str, dict[str, Tensor]]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise DataError(
-            f"{path}: not a readable safetensors file ({error}); train the classifier again"
-        ) from None
+        raise DataError(f"{path}: not a readable safetensors file ({error}); train it again") from None
     try:
         about = json.loads(metadata["gangda"])
         version, fingerprint = about.pop("format_version", None), about.pop("fingerprint")
@@ -186,4 +182,4 @@ def _read(path: Path) -> tuple[ClassifierCard, str, dict[str, Tensor]]:
     try:
         return from_plain(ClassifierCard, about), fingerprint, tensors
     except DataError as error:
-        raise DataError(f"{path}: its description is damaged ({error}); train the classifier again") from None
+        raise DataError(f"{path}: its description is damaged ({error}); train it again") from None

@@ -6,10 +6,9 @@ from gangda.comparing.added_images import AddedImages
 from gangda.comparing.cell_result import ArmImages, ClassImages, FilterSheet, NearestImages, Pictures
 from gangda.config.arms import parse_arm
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
-from gangda.metrics.evaluate import evaluate_metrics
+from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.inputs import subsample
 from gangda.metrics.memorisation import closest_pairs
-from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.report.figures import kept_and_rejected
 from gangda.training.preview import COLUMNS
 

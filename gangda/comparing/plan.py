@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.classifying.networks import custom
+from gangda.classifying import custom
 from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import train_config
 from gangda.comparing.preflight import check

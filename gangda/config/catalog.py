@@ -35,41 +35,35 @@ def _within(package: str, specs: str = "") -> Callable[..., Entry]:
     return entry
 
 
-_network = _within("gangda.zoo", "gangda.config.architectures")
+_net = _within("gangda.zoo", "gangda.config.architectures")
 _report = _within("gangda.zoo", "gangda.config.presets")  # reproduces a published report or tutorial
 _method = _within("gangda.training", "gangda.config.methods")
-_adversarial = _within("gangda.training.adversarial")
+_loss = _within("gangda.training.adversarial")
 _source = _within("gangda.data.sources")
-_classifier = _within("gangda.classifying.networks")
+_classifier = _within("gangda.classifying")
 _transform = _within("gangda.traditional")
 _filter = _within("gangda.sampling.filters")
 _metric = _within("gangda.metrics")
 _analysis = _within("gangda.comparing.analyses")
 
 ARCHITECTURES: Mapping[str, Entry] = {
-    "cdcgan": _network(
+    "cdcgan": _net(
         "gan.cdcgan",
         "class-conditional DCGAN: conditional batch norm and a projection discriminator (the default)",
         "Mirza 2014; Radford 2016; Miyato 2018",
         "CdcganSpec",
     ),
-    "acgan": _network(
-        "gan.acgan", "class-conditional, with an auxiliary classifier", "Odena 2017", "AcganSpec"
-    ),
-    "sagan": _network(
-        "gan.sagan", "class-conditional, self-attention, spectral norm", "Zhang 2019", "SaganSpec"
-    ),
-    "biggan": _network(
-        "gan.biggan", "class-conditional, small residual networks", "Brock 2019", "BigganSpec"
-    ),
-    "wgan-gp": _network(
+    "acgan": _net("gan.acgan", "class-conditional, with an auxiliary classifier", "Odena 2017", "AcganSpec"),
+    "sagan": _net("gan.sagan", "class-conditional, self-attention, spectral norm", "Zhang 2019", "SaganSpec"),
+    "biggan": _net("gan.biggan", "class-conditional, small residual networks", "Brock 2019", "BigganSpec"),
+    "wgan-gp": _net(
         "gan.cdcgan", "cdcgan with Wasserstein loss and gradient penalty", "Gulrajani 2017", "WganGpSpec"
     ),
-    "dcgan": _network("gan.dcgan", "deep convolutional GAN, unconditional", "Radford 2016", "DcganSpec"),
-    "gan": _network(
+    "dcgan": _net("gan.dcgan", "deep convolutional GAN, unconditional", "Radford 2016", "DcganSpec"),
+    "gan": _net(
         "gan.gan", "original GAN: fully connected layers, unconditional", "Goodfellow 2014", "GanSpec"
     ),
-    "madgan": _network(
+    "madgan": _net(
         "gan.madgan", "K generators, (K+1)-way discriminator; conditional or not", "Ghosh 2018", "MadganSpec"
     ),
     "gan-mlp": _report(
@@ -103,18 +97,16 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "Ghosh 2018",
         "MadganSeparateSpec",
     ),
-    "flow": _network(
+    "flow": _net(
         "flow.unet",
         "flow-matching U-Net; conditional or not",
         "Lipman 2023; Liu 2023; Ronneberger 2015",
         "FlowSpec",
     ),
-    "pca": _network(
+    "pca": _net(
         "closed_form.pca", "a Gaussian over each class's principal components", "Hotelling 1933", "PcaSpec"
     ),
-    "ppca": _network(
-        "closed_form.pca:build_ppca", "probabilistic PCA of each class", "Tipping 1999", "PpcaSpec"
-    ),
+    "ppca": _net("closed_form.pca:build_ppca", "probabilistic PCA of each class", "Tipping 1999", "PpcaSpec"),
 }
 
 METHODS: Mapping[str, Entry] = {
@@ -142,25 +134,23 @@ METHODS: Mapping[str, Entry] = {
 }
 
 LOSSES: Mapping[str, Entry] = {
-    "nonsaturating": _adversarial(
-        "losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"
-    ),
-    "minimax": _adversarial("losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
-    "hinge": _adversarial("score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
-    "lsgan": _adversarial("score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
-    "wasserstein": _adversarial(
+    "nonsaturating": _loss("losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"),
+    "minimax": _loss("losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
+    "hinge": _loss("score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+    "lsgan": _loss("score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
+    "wasserstein": _loss(
         "score_losses:wasserstein", "difference of mean scores; needs --gp or --clip", "Arjovsky 2017"
     ),
-    "relativistic": _adversarial(
+    "relativistic": _loss(
         "score_losses:relativistic", "each fake against a real one; use with --r1, --r2", "Huang 2024"
     ),
 }
 
 # DiffAugment's changes of the discriminator's input.
 POLICIES: Mapping[str, Entry] = {
-    "translation": _adversarial("diffaugment:translate", "random shift by whole pixels", "Zhao 2020"),
-    "color": _adversarial("diffaugment:colour", "random brightness, saturation and contrast", "Zhao 2020"),
-    "cutout": _adversarial("diffaugment:cutout", "a blank square in some images", "Zhao 2020"),
+    "translation": _loss("diffaugment:translate", "random shift by whole pixels", "Zhao 2020"),
+    "color": _loss("diffaugment:colour", "random brightness, saturation and contrast", "Zhao 2020"),
+    "cutout": _loss("diffaugment:cutout", "a blank square in some images", "Zhao 2020"),
 }
 
 SOURCES: Mapping[str, Entry] = {
@@ -172,9 +162,9 @@ SOURCES: Mapping[str, Entry] = {
 }
 
 CLASSIFIERS: Mapping[str, Entry] = {
-    "lenet": _classifier("lenet:LeNet", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
-    "resnet": _classifier("resnet:ResNet", "small pre-activation residual network", "He 2016"),
-    "logistic": _classifier("logistic:Logistic", "logistic regression on pixels, a baseline", "Cox 1958"),
+    "lenet": _classifier("networks:LeNet", "LeNet-5 with ReLU and max pooling", "LeCun 1998"),
+    "resnet": _classifier("networks:ResNet", "small pre-activation residual network", "He 2016"),
+    "logistic": _classifier("networks:Logistic", "logistic regression on pixels, a baseline", "Cox 1958"),
 }
 
 TRANSFORMS: Mapping[str, Entry] = {

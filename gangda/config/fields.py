@@ -21,14 +21,8 @@ T = TypeVar("T")
 Field = dataclasses.Field[Any]
 
 _BOOLEANS = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 _EXPECTED = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -51,8 +45,9 @@ def option(
     with the values that they stand for.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
-    metadata = {"help": help, "flag": flag, "repeat": repeat, **limits}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(
+        default=default, metadata={"help": help, "flag": flag, "repeat": repeat, **limits}
+    )
 
 
 def flag_of(field: Field) -> str:
@@ -83,15 +78,10 @@ class Checked:
 
 
 def refuse_both(cls: type[Checked], given: Collection[str]) -> None:
-    """Refuse options, by name, of which two exclude each other.
-
-    Raises:
-        UsageError: with their flags.
-    """
+    """Raise UsageError where two of these options, by name, exclude each other."""
+    fields = fields_by_name(cls)
     for group in cls.exclusive:
-        flags = [
-            flag_of(field) for name, field in fields_by_name(cls).items() if name in group and name in given
-        ]
+        flags = [flag_of(fields[name]) for name in fields if name in group and name in given]
         if len(flags) > 1:
             raise UsageError(f"{' and '.join(flags)} exclude each other: give one of them")
 
@@ -103,9 +93,8 @@ def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:
     """A configuration from plain values by field name, as read from JSON: lists become tuples."""
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return kind(**plain)
 
 
 def is_given(value: Any) -> bool:
@@ -114,11 +103,7 @@ def is_given(value: Any) -> bool:
 
 
 def _check(field: Field, value: Any) -> None:
-    """Check a value, or one element of a tuple.
-
-    Raises:
-        UsageError: it is none of the choices, does not match the pattern, or is out of bounds.
-    """
+    """Check a value, or one element of a tuple; raises UsageError."""
     flag, meta = flag_of(field), field.metadata
     choices = meta["choices"]
     if choices and value not in choices:

@@ -45,11 +45,7 @@ def read_config(path: Path) -> Sections:
 
 
 def load_yaml(text: str, where: str) -> dict[str, Any]:
-    """A YAML mapping, without its `format_version`. `where` begins the messages.
-
-    Raises:
-        UsageError: not YAML, not a mapping, or of a newer format.
-    """
+    """A YAML mapping, without its `format_version`, or UsageError. `where` begins the messages."""
     import yaml  # 20 ms that --help need not pay
 
     try:
@@ -60,18 +56,12 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
     loaded = _mapping(loaded, where)
     version = loaded.pop("format_version", FORMAT_VERSION)
     if not isinstance(version, int) or version > FORMAT_VERSION:
-        raise UsageError(
-            f"{where}: format {shortened(version)} is newer than this gangda reads; update gangda"
-        )
+        raise UsageError(f"{where}: format {shortened(version)} is newer than this gangda; update it")
     return loaded
 
 
 def check_sections(loaded: Any, where: str) -> Sections:
-    """Known sections with known keys; `arch: NAME` becomes a section. `where` begins the messages.
-
-    Raises:
-        UsageError: an unknown section or key (the nearest is named).
-    """
+    """Known sections with known keys, or UsageError; `arch: NAME` becomes a section. `where` begins the messages."""
     loaded = _mapping(loaded, where)
     check_keys(loaded, [*SECTIONS, "arch", "method"], where, "")
     sections = {name: _section(where, name, value) for name, value in loaded.items()}
@@ -136,14 +126,8 @@ def _section(where: str, name: str, value: Any) -> dict[str, Any]:
 
 
 def check_keys(keys: Iterable[Any], known: Collection[str], where: str, prefix: str) -> None:
-    """Refuse the first key that is not known.
-
-    Raises:
-        UsageError: an unknown key; the nearest known one is named.
-    """
-    for key in keys:
-        if key in known:
-            continue
+    """Raise UsageError at the first key that is not known; the nearest known one is named."""
+    for key in (key for key in keys if key not in known):
         text = key if isinstance(key, str) and len(key) <= 60 else shortened(key)
         if outdated := renamed.key_message(text, known):
             raise UsageError(f"{where}: {prefix}{outdated}")

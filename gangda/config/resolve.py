@@ -39,10 +39,8 @@ class Settings(schema.ComparisonConfig):
 
     def changed(self, section: str) -> dict[str, Any]:
         """The values of a section that come from elsewhere than its defaults, by field name."""
-        values = vars(getattr(self, section))
-        return {
-            name: value for name, value in values.items() if self.origins[f"{section}.{name}"] != "default"
-        }
+        values = vars(getattr(self, section)).items()
+        return {name: value for name, value in values if self.origins[f"{section}.{name}"] != "default"}
 
 
 def resolve(
@@ -105,7 +103,7 @@ def as_mapping(config: Any) -> dict[str, Any]:
         "arch" if section == "spec" else section: {
             name: list(value) if isinstance(value, tuple) else value for name, value in vars(values).items()
         }
-        for section, values in vars(config).items()
+        for section, values in sorted(vars(config).items(), key=lambda item: item[0] == "runtime")
         if isinstance(values, Checked)
     }
     sections["arch"] = {"name": config.arch, **sections["arch"]}
@@ -118,11 +116,7 @@ def _refuse_foreign_flags(
     method: type[methods.MethodOptions],
     flags: Mapping[tuple[str, str], Any],
 ) -> None:
-    """Refuse options of other architectures and methods, and shared ones that mean nothing to this method.
-
-    Raises:
-        UsageError: naming the architectures that have the option.
-    """
+    """Refuse options of other architectures and methods, and shared ones that mean nothing to this method."""
     for section, name in flags:
         own = {"arch": spec, "method": method}.get(section)
         if own is not None and name not in fields_by_name(own) and (section, name) != ("arch", "name"):
@@ -165,7 +159,7 @@ def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[s
 def _file_layer(
     section: str, cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
 ) -> dict[str, Any]:
-    """The file's values of a section. Options of an architecture (or method) other than the chosen one are left out.
+    """The file's values of a section, without options of another architecture (or method) than the chosen one.
 
     Raises:
         UsageError: an option that the file's own architecture, or its method, does not have.
@@ -180,9 +174,8 @@ def _file_layer(
         foreign = [name for name in values if name not in known]
         if foreign and named == arch:
             owners = _architectures_of("method", options_of("method")[foreign[0]])
-            raise UsageError(
-                f"--config {source}: method.{foreign[0]}: {arch} has no such option; it belongs to {owners}"
-            )
+            where = f"--config {source}: method.{foreign[0]}"
+            raise UsageError(f"{where}: {arch} has no such option; it belongs to {owners}")
         values = {name: value for name, value in values.items() if name in known}
     return {
         name: convert(known[name], value, f"{source}: {section}.{name}") for name, value in values.items()
@@ -190,11 +183,7 @@ def _file_layer(
 
 
 def _merge(cls: type[Checked], layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Highest layer first. What excludes an option given in a higher layer is dropped, not a conflict.
-
-    Raises:
-        UsageError: two flags that exclude each other, even where one gives the default.
-    """
+    """Highest layer first. What excludes an option given in a higher layer is dropped; two flags are a UsageError."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for origin, layer in layers:

@@ -32,15 +32,10 @@ class SamplerOptions(Checked):
     def given(self) -> dict[str, Any]:
         """The values that are not the defaults, by flag."""
         fields = fields_by_name(self)
-        values = vars(self).items()
-        return {flag_of(fields[name]): value for name, value in values if value != fields[name].default}
+        return {flag_of(fields[name]): own for name, own in vars(self).items() if own != fields[name].default}
 
     def check(self, names: Collection[str], where: str) -> None:
-        """Refuse options other than `names`. `where` is the generator, or the architectures, in the message.
-
-        Raises:
-            UsageError: another option is given; the message names those that could be.
-        """
+        """Raise UsageError for options other than `names`; `where` is the generator, or the architectures."""
         flags = [flag_of(field) for name, field in fields_by_name(self).items() if name in names]
         for flag, value in self.given().items():
             if flag not in flags:

@@ -258,19 +258,6 @@ class CompareConfig(Checked):
         return AugmentConfig(balance=self.balance, ratio=ratio, ratio_for=self.ratio_for)
 
 
-def _fill_in_method(config: "TrainConfig | ComparisonConfig") -> None:
-    """The default options of the architecture's method, where none are given.
-
-    Raises:
-        UsageError: options of another method.
-    """
-    kind, given = options_class(config.spec.method), cast(Any, config.method)
-    if given is None:
-        object.__setattr__(config, "method", kind(**preset(kind, config.spec.recipe)))
-    elif not isinstance(given, kind):
-        raise UsageError(f"{config.arch}: takes {kind.__name__}, not {type(given).__name__}")
-
-
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
@@ -284,7 +271,11 @@ class TrainConfig:
     runtime: Runtime = Runtime()
 
     def __post_init__(self) -> None:
-        _fill_in_method(self)
+        kind, given = options_class(self.spec.method), cast(Any, self.method)
+        if given is None:
+            object.__setattr__(self, "method", kind(**preset(kind, self.spec.recipe)))
+        elif not isinstance(given, kind):
+            raise UsageError(f"{self.arch}: takes {kind.__name__}, not {type(given).__name__}")
 
     @property
     def images_per_step(self) -> int:
@@ -312,20 +303,10 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True)
-class ComparisonConfig:
+class ComparisonConfig(TrainConfig):
     """Everything that determines a comparison: the generators', the arms' and the protocol's configuration."""
 
-    data: DataConfig = DataConfig()
-    arch: str = "cdcgan"
-    spec: ArchSpec = CdcganSpec()
-    recipe: Recipe = Recipe()
-    method: MethodOptions = None  # type: ignore[assignment]  # those of the architecture's method
-    budget: Budget = Budget()
     transforms: TransformConfig = TransformConfig()
     classifier: ClassifierConfig = ClassifierConfig()
     sampler: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
     compare: CompareConfig = CompareConfig()
-    runtime: Runtime = Runtime()
-
-    def __post_init__(self) -> None:
-        _fill_in_method(self)

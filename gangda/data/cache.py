@@ -17,6 +17,7 @@ from gangda.data.sources.raw import RawSource
 from gangda.errors import GangdaError
 from gangda.runtime.files import being_written
 from gangda.runtime.hashed_file import read_hashed_json, sha256_of_file, write_hashed_json
+from gangda.runtime.plain import to_plain
 
 RULES = 1  # raise it when decoding changes: entries of before are then not found
 
@@ -31,8 +32,7 @@ def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[],
     if kept is not None:
         return kept
     decoded = decode()
-    # Read-only home or full disk: work goes on without the cache.
-    with contextlib.suppress(GangdaError, OSError):
+    with contextlib.suppress(GangdaError, OSError):  # read-only home or full disk
         _write(place, decoded)
         return _read(place) or decoded  # mapped from the file, so that the decoded array can be freed
     return decoded
@@ -43,14 +43,8 @@ def _write(place: Path, decoded: RawSource) -> None:
     pixels = place.with_suffix(".npy")
     with being_written(pixels) as file:
         np.lib.format.write_array(file, np.asarray(decoded.pixels), allow_pickle=False)
-    rest = {
-        "sha256": sha256_of_file(pixels),
-        "labels": decoded.labels.tolist(),
-        "class_names": list(decoded.class_names),
-        "test_rows": None if decoded.test_rows is None else decoded.test_rows.tolist(),
-        "notes": list(decoded.notes),
-    }
-    write_hashed_json(place.with_suffix(".json"), rest)
+    rest = to_plain({name: value for name, value in vars(decoded).items() if name != "pixels"})
+    write_hashed_json(place.with_suffix(".json"), {"sha256": sha256_of_file(pixels), **rest})
 
 
 def _read(place: Path) -> RawSource | None:

@@ -40,9 +40,7 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
 
 
 def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:
-    """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it.
-
-    A class whose name is literally `#3` is found by that name before the index is tried.
+    """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it; a name `#3` is tried first.
 
     Raises:
         UsageError: no `=`, or no such class.
@@ -58,6 +56,4 @@ def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[i
             return int(name[1:]), value
         raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
     shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-    raise UsageError(
-        f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}the classes are {shown}"
-    )
+    raise UsageError(f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}there are {shown}")

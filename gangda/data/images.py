@@ -65,18 +65,14 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim != 4 or self.pixels.shape[3] not in (1, 3):
-            raise DataError(
-                f"pixels must be uint8 (N, H, W, 1 or 3), not {self.pixels.dtype} {self.pixels.shape}"
-            )
+            raise DataError(f"pixels {self.pixels.dtype} {self.pixels.shape} must be uint8 (N, H, W, 1 or 3)")
         count = len(self.pixels)
         for name, dtype in COLUMNS.items():
             column = getattr(self, name)
             if column.ndim == 0:
                 object.__setattr__(self, name, np.broadcast_to(column, count))
             elif column.shape != (count,) or column.dtype != dtype:
-                raise DataError(
-                    f"{name} must be {np.dtype(dtype)} ({count},), not {column.dtype} {column.shape}"
-                )
+                raise DataError(f"{name} {column.dtype} {column.shape} must be {np.dtype(dtype)} ({count},)")
         if count and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
             raise DataError(
                 f"labels run from {self.labels.min()} to {self.labels.max()} but there are "
@@ -117,8 +113,8 @@ class LabelledImages:
 
     def missing_class(self) -> str | None:
         """The first class that has no images."""
-        counts = self.counts().tolist()
-        return next((name for name, count in zip(self.class_names, counts, strict=True) if not count), None)
+        missing = np.flatnonzero(self.counts() == 0)
+        return self.class_names[missing[0]] if len(missing) else None
 
     def content_hash(self) -> str:
         """Hex SHA-256 (first 16 digits) of pixels, labels and class names."""
@@ -150,7 +146,7 @@ def real_images(
 ) -> LabelledImages:
     """Real images of a source; row ids count up from `first_row`."""
     row_id = np.arange(first_row, first_row + len(pixels), dtype=np.int64)
-    return _images(pixels, labels, class_names, row_id=row_id, origin=np.uint8(REAL))
+    return generated_images(pixels, labels, class_names, REAL, row_id=row_id)
 
 
 def generated_images(
@@ -161,14 +157,9 @@ def generated_images(
     **columns: npt.NDArray[Any] | None,
 ) -> LabelledImages:
     """Images that are not real: row id -1 and the given origin. `labels` (N,), or one for all images."""
-    given = {name: column for name, column in columns.items() if column is not None}
-    return _images(pixels, labels, class_names, row_id=_NONE, origin=np.uint8(origin), **given)
-
-
-def _images(
-    pixels: UInt8Array, labels: npt.ArrayLike, class_names: Sequence[str], **columns: Any
-) -> LabelledImages:
-    return LabelledImages(pixels, np.asarray(labels, dtype=np.int64), tuple(class_names), **columns)
+    given: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
+    given = {"row_id": _NONE, "origin": np.uint8(origin), **given}
+    return LabelledImages(pixels, np.asarray(labels, dtype=np.int64), tuple(class_names), **given)
 
 
 def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
@@ -190,11 +181,7 @@ def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> La
 
 
 def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImages:
-    """All images in one set, in order; class names and image shapes must agree.
-
-    Raises:
-        DataError: the sets do not fit together.
-    """
+    """All images in one set, in order; raises DataError where class names or image shapes differ."""
     sets = (first, *others)
     for other in others:
         if other.class_names != first.class_names or other.image_shape != first.image_shape:
@@ -202,9 +189,7 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
                 f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
                 f"{other.image_shape} with {list(other.class_names)} cannot be joined"
             )
-    columns: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in sets]) for name in COLUMNS
-    }
+    columns: dict[str, Any] = {name: np.concatenate([vars(part)[name] for part in sets]) for name in COLUMNS}
     if any(part.weight is not None for part in sets):
         weights = [np.ones(len(part), np.float32) if part.weight is None else part.weight for part in sets]
         columns["weight"] = np.concatenate(weights)

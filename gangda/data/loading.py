@@ -25,11 +25,7 @@ from gangda.errors import DataError, GangdaError
 
 
 def load_splits(config: DataConfig, seed: int) -> DataSplits:
-    """Train, validation and test of a source; the subset and validation depend on `seed`, test does not.
-
-    Raises:
-        DataError, UsageError: as `load_source` and `draw_splits`.
-    """
+    """Train, validation and test of a source, see `load_source` and `draw_splits`."""
     return draw_splits(load_source(config), config, seed)
 
 
@@ -49,9 +45,9 @@ def found_sets() -> list[tuple[str, str | None]]:
     """
     found: list[tuple[str, str | None]] = []
     for name, entry in catalog.SOURCES.items():
-        find = getattr(importlib.import_module(entry.target.partition(":")[0]), "find", None)
-        place = "built in" if find is None else find(name)
-        found.append((name, None if place is None else str(place)))
+        module = importlib.import_module(entry.target.partition(":")[0])
+        place = module.find(name) if hasattr(module, "find") else "built in"
+        found.append((name, place and str(place)))
     return found
 
 
@@ -92,9 +88,7 @@ def _read_path(path: Path, image_size: int | None) -> RawSource:
     if path.is_dir():
         return idx.read_folder(path) if idx.find_parts(path) else folder.read(path, image_size)
     if path.suffix.lower() != ".npz":
-        raise DataError(
-            f"{path}: not a kind of file that gangda reads; give an NPZ file, or a folder of IDX files"
-        )
+        raise DataError(f"{path}: unknown kind of file; give an NPZ file, or a folder of IDX files")
     return npz.read(path)
 
 
@@ -104,9 +98,8 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
-    labelled = raw.class_names != (UNLABELLED,)
+    labelled, notes = raw.class_names != (UNLABELLED,), raw.notes
     _check_classes(train, labelled, f"--data {config.source}")
-    notes = raw.notes
     height, width = raw.pixels.shape[1:3]
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
@@ -117,12 +110,9 @@ def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:
     if not len(train):
         raise DataError(f"{where}: holds no training images")
     if labelled and train.num_classes == 1:
-        raise DataError(
-            f"{where}: has one class only ('{train.class_names[0]}'), it takes two; for unconditional "
-            "training leave out labels and class folders"
-        )
-    name = train.missing_class()
-    if name is not None:
+        what = f"has one class only ('{train.class_names[0]}'), it takes two"
+        raise DataError(f"{where}: {what}; for unconditional training leave out labels and class folders")
+    if name := train.missing_class():
         raise DataError(f"{where}: class '{name}' has no training images; add some or leave the class out")
 
 

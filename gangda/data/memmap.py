@@ -26,20 +26,17 @@ CHUNK = 4096  # images copied at once
 
 def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
     """An uninitialised uint8 array: in memory, or, above `large` (default `LARGE`) bytes, memory-mapped."""
-    if math.prod(shape) > (LARGE if large is None else large):
-        with contextlib.suppress(OSError):  # no room there
-            return _unlinked_file(shape)
-    return np.empty(shape, dtype=np.uint8)
-
-
-def _unlinked_file(shape: tuple[int, ...]) -> UInt8Array:
+    if math.prod(shape) <= (LARGE if large is None else large):
+        return np.empty(shape, dtype=np.uint8)
     folder = cache_root() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        if hasattr(os, "posix_fallocate"):
-            # A full disk is an error now, not a SIGBUS when a page is written.
-            os.posix_fallocate(file.fileno(), 0, math.prod(shape))
-        return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    with contextlib.suppress(OSError):  # no room there
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            if hasattr(os, "posix_fallocate"):
+                # A full disk is an error now, not a SIGBUS when a page is written.
+                os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+            return np.memmap(file, dtype=np.uint8, mode="r+", shape=shape)
+    return np.empty(shape, dtype=np.uint8)
 
 
 def take(pixels: UInt8Array, rows: IntArray) -> UInt8Array:

@@ -12,12 +12,12 @@ STACKED = "stacked:"  # before a name or path: three of its grey images make an 
 
 def data_root() -> Path:
     """$GANGDA_DATA_FOLDER, else `data` in gangda's cache folder."""
-    return _given("GANGDA_DATA_FOLDER") or _cache_home() / "gangda" / "data"
+    return _folder("GANGDA_DATA_FOLDER") or _cache_home() / "data"
 
 
 def cache_root() -> Path:
     """$GANGDA_CACHE, else gangda's folder in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
-    return _given("GANGDA_CACHE") or _cache_home() / "gangda"
+    return _folder("GANGDA_CACHE") or _cache_home()
 
 
 def inner_name(source: str) -> str | None:
@@ -37,8 +37,8 @@ def located(config: DataConfig) -> DataConfig:
 
 
 def _cache_home() -> Path:
-    return _given("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return (_folder("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gangda"
 
 
-def _given(name: str) -> Path | None:
+def _folder(name: str) -> Path | None:
     return Path(os.environ[name]).expanduser() if os.environ.get(name) else None

@@ -44,7 +44,7 @@ class SourceImages:
 
 @dataclass(frozen=True, eq=False)
 class DataSplits:
-    """The images that a command works on; name, fingerprint, labelled and notes are those of the `SourceImages`.
+    """The images that a command works on; the other fields are those of the `SourceImages`.
 
     `validation` is empty with `--validation 0`, and `test` for a sample set whose source cannot be loaded.
     """
@@ -75,15 +75,8 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     if counts is not None:
         train = train.take(subset_rows(train, counts, seed))
     held = validation_rows(train, config.validation, seed)
-    return DataSplits(
-        name=source.name,
-        fingerprint=source.fingerprint,
-        train=train.without(held),
-        validation=train.take(held),
-        test=test,
-        labelled=source.labelled,
-        notes=notes,
-    )
+    parts = train.without(held), train.take(held), test
+    return DataSplits(source.name, source.fingerprint, *parts, source.labelled, notes)
 
 
 def fixed_test_rows(images: LabelledImages) -> IntArray:
@@ -99,25 +92,17 @@ def fixed_test_rows(images: LabelledImages) -> IntArray:
     have = np.bincount(images.labels[real], minlength=images.num_classes)
     if len(real) == len(images) and (have == 1).any():
         name = images.class_names[int(np.argmax(have == 1))]
-        raise DataError(
-            f"class '{name}' has one image only; a class needs at least two, one of them for testing"
-        )
+        raise DataError(f"class '{name}' has one image only; it takes two, one of them for testing")
     exact = have * TEST_SHARE
     counts = np.floor(exact).astype(np.int64)
     left = int(np.ceil(exact.sum() - 1e-9)) - int(counts.sum())
     counts[np.argsort(-(exact - counts).round(9), kind="stable")[:left]] += 1
-    return _first_of_each_class(
-        images.labels, real, np.maximum(counts, np.minimum(have // 2, 1)), ("test split",)
-    )
+    counts = np.maximum(counts, np.minimum(have // 2, 1))
+    return _first_of_each_class(images.labels, real, counts, "test split")
 
 
 def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
-    """Requested images per class, int64 (K,); None for all of them.
-
-    Raises:
-        DataError: more than a class has.
-        UsageError: the wrong number of counts.
-    """
+    """Requested images per class, int64 (K,); None for all of them. Raises as `draw_splits`."""
     if config.per_class is None and config.class_counts is None:
         return None
     if (train.origin != REAL).any():
@@ -125,14 +110,9 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
             "--per-class and --class-counts draw real images, but this set holds synthetic ones; "
             "give them to the command that makes the set"
         )
-    if config.class_counts is None:
-        asked = np.full(train.num_classes, config.per_class, dtype=np.int64)
-    else:
-        asked = np.array(config.class_counts, dtype=np.int64)
+    asked = np.array(config.class_counts or [config.per_class] * train.num_classes, dtype=np.int64)
     if len(asked) != train.num_classes:
-        raise UsageError(
-            f"--class-counts: {len(asked)} numbers for {train.num_classes} classes; give one for each"
-        )
+        raise UsageError(f"--class-counts: {len(asked)} numbers for {train.num_classes} classes")
     if not asked.any():
         raise UsageError("--class-counts: all are 0; ask for some images")
     have = train.counts()
@@ -147,7 +127,7 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
 
 def subset_rows(train: LabelledImages, counts: IntArray, seed: int) -> IntArray:
     """Positions of `counts[c]` images of each class c, drawn by seed, int64, ascending."""
-    return _first_of_each_class(train.labels, np.arange(len(train)), counts, (seed, "subset"))
+    return _first_of_each_class(train.labels, np.arange(len(train)), counts, seed, "subset")
 
 
 def validation_rows(train: LabelledImages, share: float, seed: int) -> IntArray:
@@ -155,14 +135,12 @@ def validation_rows(train: LabelledImages, share: float, seed: int) -> IntArray:
     real = np.flatnonzero(train.origin == REAL)
     have = np.bincount(train.labels[real], minlength=train.num_classes)
     counts = np.floor(have * share + 0.5).astype(np.int64)
-    counts = np.maximum(counts, (have >= 5) & (share > 0))
-    return _first_of_each_class(
-        train.labels, real, np.minimum(counts, np.maximum(have - 1, 0)), (seed, "validation")
-    )
+    counts = np.maximum(counts, (have >= 5) & (share > 0)).clip(max=np.maximum(have - 1, 0))
+    return _first_of_each_class(train.labels, real, counts, seed, "validation")
 
 
 def _first_of_each_class(
-    labels: IntArray, candidates: IntArray, counts: IntArray, key: tuple[int | str, ...]
+    labels: IntArray, candidates: IntArray, counts: IntArray, *key: int | str
 ) -> IntArray:
     """The first `counts[c]` candidates of each class c in a random order of the stream `key`, ascending."""
     shuffled = candidates[numpy_stream(*key).permutation(len(candidates))]
@@ -195,11 +173,7 @@ def describe(splits: DataSplits) -> dict[str, Any]:
 
 
 def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """The names as a tuple.
-
-    Raises:
-        DataError: an empty or a repeated name.
-    """
+    """The names as a tuple; raises DataError where one is empty or repeated."""
     for name, count in Counter(names).items():
         if not name or count > 1:
             wrong = "repeated" if name else "empty"

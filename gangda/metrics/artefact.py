@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import FloatArray, IntArray
-from gangda.metrics.inputs import Features, MetricInputs, subsample
+from gangda.metrics.inputs import Features, MetricInputs, Side, subsample
 from gangda.metrics.result import MetricResult
 
 FOLDS = 4
@@ -25,26 +25,18 @@ def artefact(inputs: MetricInputs) -> list[MetricResult]:
     Source: Lopez-Paz and Oquab 2017 (classifier two-sample test), with the AUC in place of the accuracy; the bound
     of the alarm is ours.
     """
-    value, count = _auc(inputs, inputs.fake.features("randconv"))
-    floor = float(
-        inputs.of_real("artefact", "randconv", lambda: _auc(inputs, inputs.floor.features("randconv"))[0])
-    )
-    interval = None if math.isnan(value) else auc_interval(value, count)
+    rows = subsample(inputs.n, MOST, inputs.seed, "artefact")
+
+    def measure(side: Side, kind: str) -> float:
+        return _auc(side.features(kind)[rows], inputs.real.features(kind)[rows])
+
+    value, floor = inputs.both("artefact", "randconv", measure)
+    interval = None if math.isnan(value) else auc_interval(value, len(rows))
     note = "too few images" if interval is None else ""
     if interval is not None and interval[0] > ALARM:
         note = "ALARM a small classifier tells samples from real images"
-    return [
-        inputs.result(
-            "artefact_auc",
-            "randconv",
-            value,
-            "lower",
-            n=(count, count),
-            interval=interval,
-            floor=floor,
-            note=note,
-        )
-    ]
+    n, more = (len(rows), len(rows)), {"interval": interval, "floor": float(floor), "note": note}
+    return [inputs.result("artefact_auc", "randconv", value, "lower", n, **more)]
 
 
 def auc_interval(auc: float, count: int) -> tuple[float, float]:
@@ -58,20 +50,21 @@ def auc_interval(auc: float, count: int) -> tuple[float, float]:
     return max(0.0, auc - half), min(1.0, auc + half)
 
 
-def _auc(inputs: MetricInputs, ours: Features) -> tuple[float, int]:
+def _auc(ours: Features, theirs: Features) -> float:
+    """AUC of two (n, F) sets; NaN for few images."""
     from sklearn.metrics import roc_auc_score
 
-    rows = subsample(inputs.n, MOST, inputs.seed, "artefact")
-    if len(rows) < LEAST:
-        return math.nan, len(rows)
-    features = np.concatenate([ours[rows], inputs.real.features("randconv")[rows]]).astype(np.float64)
-    labels = np.repeat([1, 0], len(rows)).astype(np.int64)
+    count = len(ours)
+    if count < LEAST:
+        return math.nan
+    features = np.concatenate([ours, theirs]).astype(np.float64)
+    labels = np.repeat([1, 0], count).astype(np.int64)
     # Same position, same fold: every fold holds as many samples as real images.
-    folds = np.tile(np.arange(len(rows), dtype=np.int64) % FOLDS, 2)
+    folds = np.tile(np.arange(count, dtype=np.int64) % FOLDS, 2)
     scores = out_of_fold(features, labels, folds, "decision_function")
     # Decision values of different fits are not on one scale: the AUC is taken inside each fold.
     values = [roc_auc_score(labels[folds == fold], scores[folds == fold]) for fold in range(FOLDS)]
-    return float(np.mean(values)), len(rows)
+    return float(np.mean(values))
 
 
 def out_of_fold(features: FloatArray, labels: IntArray, folds: IntArray, method: str) -> npt.NDArray[Any]:

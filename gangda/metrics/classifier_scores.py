@@ -4,9 +4,8 @@ import numpy as np
 import torch
 
 from gangda.classifying.evaluation import class_recalls
-from gangda.metrics.inputs import Features, MetricInputs, matched_rows, tag
-from gangda.metrics.intervals import gap_error, wilson
-from gangda.metrics.result import MetricResult
+from gangda.metrics.inputs import Features, MetricInputs, matched_rows
+from gangda.metrics.result import MetricResult, gap_error, wilson
 
 HEALTHY = 0.01  # accuracy this far from real held-out images', on either side, is as it should be
 PER_SPLIT = 1000  # images a split needs for its mean of p(y|x) to be worth the name
@@ -26,19 +25,15 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
     images, predicted = inputs.samples.images, inputs.samples.predicted()
     value = float((predicted == images.labels).mean())
     floor = heldout_accuracy(inputs)
-    return [
-        inputs.result(
-            f"gan_test_{inputs.scorer}",
-            inputs.scorer,
-            value,
-            "target",
-            n=(len(inputs.reference), len(images)),
-            interval=wilson(value, len(images)),
-            floor=floor,
-            per_class=tuple(class_recalls(images.labels, predicted, images.num_classes).tolist()),
-            note=_gap_note(value, floor, inputs),
-        )
-    ]
+    recalls = tuple(class_recalls(images.labels, predicted, images.num_classes).tolist())
+    n, interval = (len(inputs.reference), len(images)), wilson(value, len(images))
+    more = {
+        "interval": interval,
+        "floor": floor,
+        "per_class": recalls,
+        "note": _gap_note(value, floor, inputs),
+    }
+    return [inputs.result(f"gan_test_{inputs.scorer}", inputs.scorer, value, "target", n, **more)]
 
 
 def heldout_accuracy(inputs: MetricInputs) -> float:
@@ -75,29 +70,16 @@ def cas(inputs: MetricInputs) -> list[MetricResult]:
     samples, train, reference = (side.images for side in (inputs.samples, inputs.train, inputs.reference))
     fake_rows, real_rows = matched_rows([samples, train], inputs.seed)
     predicted = inputs.retrain(samples.take(fake_rows))
-    value, ceiling = (
-        float((answer == reference.labels).mean())
-        for answer in (predicted, inputs.retrain(train.take(real_rows)))
-    )
-    side = "below" if value < ceiling else "above"
-    note = (
-        f"{100 * abs(ceiling - value):.1f} points {side} the ceiling (trained on real); one classifier seed"
-    )
+    answers = (predicted, inputs.retrain(train.take(real_rows)))
+    value, ceiling = (float((answer == reference.labels).mean()) for answer in answers)
+    gap = f"{100 * abs(ceiling - value):.1f} points {'below' if value < ceiling else 'above'} the ceiling"
+    note = f"{gap} (trained on real); one classifier seed"
     if len(fake_rows) < len(train):
         note += f"; {len(fake_rows)} samples against {len(train)} training images"
-    return [
-        inputs.result(
-            f"cas_{inputs.scorer}",
-            "",
-            value,
-            "higher",
-            n=(len(reference), len(fake_rows)),
-            interval=wilson(value, len(reference)),
-            floor=ceiling,
-            per_class=tuple(class_recalls(reference.labels, predicted, reference.num_classes).tolist()),
-            note=note,
-        )
-    ]
+    recalls = tuple(class_recalls(reference.labels, predicted, reference.num_classes).tolist())
+    n, interval = (len(reference), len(fake_rows)), wilson(value, len(reference))
+    more = {"interval": interval, "floor": ceiling, "per_class": recalls, "note": note}
+    return [inputs.result(f"cas_{inputs.scorer}", "", value, "higher", n, **more)]
 
 
 def inception_score(inputs: MetricInputs) -> list[MetricResult]:
@@ -112,8 +94,7 @@ def inception_score(inputs: MetricInputs) -> list[MetricResult]:
         return []
     value, floor = (score_of_logits(side.features("logits")) for side in (inputs.fake, inputs.real))
     note = f"of the {inputs.scorer}, not Inception; floor: held-out images; blind inside classes"
-    name = f"is_{inputs.scorer}_{tag(inputs.n)}"
-    return [inputs.result(name, inputs.scorer, value, "target", floor=floor, note=note)]
+    return [inputs.result("is", inputs.scorer, value, "target", floor=floor, note=note)]
 
 
 def score_of_logits(logits: Features) -> float:

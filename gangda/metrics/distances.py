@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from gangda.metrics.inputs import Features, MetricInputs, tag
+from gangda.metrics.inputs import Features, MetricInputs, Side
 from gangda.metrics.result import MetricResult
 
 SUBSETS = 10
@@ -19,7 +19,17 @@ def fid(inputs: MetricInputs) -> list[MetricResult]:
 
     Source: Heusel 2017, equation 6; not on Inception's features.
     """
-    return [_fid(inputs, kind) for kind in inputs.kinds]
+
+    def measure(side: Side, kind: str) -> float:
+        return frechet(side.features(kind), inputs.real.features(kind))
+
+    results = []
+    for kind in inputs.kinds:
+        value, floor = inputs.both("fid", kind, measure)
+        count = inputs.real.features(kind).shape[1]
+        note = f"n too small for {count} features: mostly bias, see KID" if inputs.n <= 2 * count else ""
+        results.append(inputs.result("fid", kind, value, "lower", floor=float(floor), note=note))
+    return results
 
 
 def frechet(first: Features, second: Features) -> float:
@@ -37,19 +47,6 @@ def frechet(first: Features, second: Features) -> float:
     return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
 
 
-def _fid(inputs: MetricInputs, kind: str) -> MetricResult:
-    real = inputs.real.features(kind)
-    small = inputs.n <= 2 * real.shape[1]
-    return inputs.result(
-        f"fid_{kind}_{tag(inputs.n)}",
-        kind,
-        frechet(inputs.fake.features(kind), real),
-        "lower",
-        floor=float(inputs.of_real("fid", kind, lambda: frechet(inputs.floor.features(kind), real))),
-        note=f"n too small for {real.shape[1]} features: mostly bias, see KID" if small else "",
-    )
-
-
 def kid(inputs: MetricInputs) -> list[MetricResult]:
     """Squared MMD with a cubic polynomial kernel, unbiased at any n, for each kind of features; may be negative.
 
@@ -57,7 +54,23 @@ def kid(inputs: MetricInputs) -> list[MetricResult]:
 
     Source: Binkowski 2018, equation 4 and section 3.
     """
-    return [_kid(inputs, kind) for kind in inputs.kinds]
+    subset = min(SUBSET_SIZE, inputs.n // 2)
+    note = f"subsets of {subset}" if subset >= 2 else "n too small"
+
+    def measure(side: Side, kind: str) -> float:
+        return kernel_distance(side.features(kind), inputs.real.features(kind), subset)
+
+    results = []
+    for kind in inputs.kinds:
+        value, floor = inputs.both("kid", kind, measure)
+        per_class = []
+        for label in range(inputs.real.images.num_classes):
+            ours, theirs = (side.of_class(label)[:SUBSET_SIZE] for side in (inputs.fake, inputs.real))
+            fake, real = inputs.fake.features(kind)[ours], inputs.real.features(kind)[theirs]
+            per_class.append(kernel_distance(fake, real, len(real)))
+        more = {"floor": float(floor), "per_class": tuple(per_class)}
+        results.append(inputs.result("kid", kind, value, "lower", note=note, **more))
+    return results
 
 
 def kernel_distance(fake: Features, real: Features, subset: int) -> float:
@@ -75,21 +88,3 @@ def kernel_distance(fake: Features, real: Features, subset: int) -> float:
     tensors = (torch.from_numpy((part / scale).astype(np.float64)) for part in (fake, real))
     answer = kid_features_to_metric(*tensors, kid_subsets=subsets, kid_subset_size=subset, verbose=False)
     return float(answer[KEY_METRIC_KID_MEAN])
-
-
-def _kid(inputs: MetricInputs, kind: str) -> MetricResult:
-    fake, real, floor = (side.features(kind) for side in (inputs.fake, inputs.real, inputs.floor))
-    subset = min(SUBSET_SIZE, inputs.n // 2)
-    per_class = []
-    for label in range(inputs.real.images.num_classes):
-        ours, theirs = (side.of_class(label)[:SUBSET_SIZE] for side in (inputs.fake, inputs.real))
-        per_class.append(kernel_distance(fake[ours], real[theirs], len(theirs)))
-    return inputs.result(
-        f"kid_{kind}_{tag(inputs.n)}",
-        kind,
-        kernel_distance(fake, real, subset),
-        "lower",
-        floor=float(inputs.of_real("kid", kind, lambda: kernel_distance(floor, real, subset))),
-        per_class=tuple(per_class),
-        note=f"subsets of {subset}" if subset >= 2 else "n too small",
-    )

@@ -1,17 +1,17 @@
 """Spread inside each class, as a ratio to real images: finds classes of which every sample is alike."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from gangda.data.images import FloatArray
-from gangda.metrics.inputs import Features, MetricInputs, Side, subsample, tag
-from gangda.metrics.intervals import Z95
+from gangda.metrics.inputs import Features, MetricInputs, Side, subsample
 from gangda.metrics.neighbours import squared_distances, together
-from gangda.metrics.result import MetricResult
+from gangda.metrics.result import Z95, MetricResult
 
 VENDI_ROWS = 300  # images per class of the Vendi score: its cost grows with the cube
 LEAST = 5  # images of a class below which there is no ratio
@@ -23,13 +23,10 @@ MIN_DISTINCT_MODES = 0.5
 Z_CLASS = 3.0  # one class alone must be this many standard errors down: there may be a hundred of them
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """Spread of a side over that of held-out images, class by class.
+class Ratio(NamedTuple):
+    """Spread of a side over that of held-out images, and its standard error, by class: float64 (K,).
 
-    Attributes:
-        per_class: float64 (K,); NaN for a class that is too small or does not vary.
-        errors: float64 (K,), standard errors; NaN where they are unknown.
+    NaN for a class that is too small or does not vary, and for unknown errors.
     """
 
     per_class: FloatArray
@@ -59,17 +56,17 @@ def diversity(inputs: MetricInputs) -> list[MetricResult]:
     Source: the distance ratio is ours; Vendi score: Friedman and Dieng 2023, equation 1, with a Gaussian
     kernel whose width is the real images' median distance in that class.
     """
-    measures = {"diversity_ratio": _distance_ratio, "vendi": _vendi_ratio}
     return [
-        _result(inputs, kind, name, ratio) for kind in inputs.spread_kinds for name, ratio in measures.items()
+        _result(inputs, kind, name, ratio)
+        for kind in (*inputs.kinds, "pca")
+        for name, ratio in (("diversity_ratio", _distance_ratio), ("vendi", _vendi_ratio))
     ]
 
 
 def _result(
     inputs: MetricInputs, kind: str, name: str, ratio: Callable[[MetricInputs, Side, str], FloatArray]
 ) -> MetricResult:
-    found = Ratio(*ratio(inputs, inputs.fake, kind))
-    floor = Ratio(*inputs.of_real(name, kind, lambda: ratio(inputs, inputs.floor, kind)))
+    found, floor = (Ratio(*one) for one in inputs.both(name, kind, functools.partial(ratio, inputs)))
     if math.isnan(found.value):
         note = "too few images of each class"
     elif name == "vendi":
@@ -78,16 +75,9 @@ def _result(
         note = "the scorer's features suppress variation inside classes"
     else:
         note = _note(found, floor, inputs.real.images.class_names)
-    return inputs.result(
-        f"{name}_{kind}_{tag(inputs.n)}",
-        kind,
-        found.value,
-        "target",
-        interval=found.interval,
-        floor=floor.value,
-        per_class=tuple(found.per_class.tolist()),
-        note=note,
-    )
+    per_class = tuple(found.per_class.tolist())
+    more = {"interval": found.interval, "floor": floor.value, "per_class": per_class, "note": note}
+    return inputs.result(name, kind, found.value, "target", **more)
 
 
 def _note(found: Ratio, floor: Ratio, class_names: tuple[str, ...]) -> str:

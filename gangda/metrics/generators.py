@@ -8,9 +8,8 @@ from torch import Tensor
 
 from gangda.metrics.artefact import FOLDS, out_of_fold
 from gangda.metrics.inputs import Features, MetricInputs, subsample
-from gangda.metrics.intervals import wilson
 from gangda.metrics.neighbours import squared_distances, together
-from gangda.metrics.result import MetricResult
+from gangda.metrics.result import MetricResult, wilson
 
 LEAST = 20  # samples of a generator below which there is no result
 MOST = 400  # samples used of each generator
@@ -37,27 +36,21 @@ def generators(inputs: MetricInputs) -> list[MetricResult]:
     dealt = subsample(len(inputs.train), size * len(names), inputs.seed, "generators", "floor")
     ours = [inputs.samples.features("randconv")[part] for part in rows]
     real = [inputs.train.features("randconv")[dealt[k :: len(names)]] for k in range(len(names))]
-    n, right = size * len(names), told_apart(ours)
+    n, right = (size * len(names),) * 2, told_apart(ours)
+    energy = {
+        "floor": mean_energy(real),
+        "note": f"energy coefficient between {len(names)} generators, 0 to 1",
+    }
+    apart = {
+        "floor": told_apart(real),
+        "interval": wilson(right, n[0]),
+        "note": f"accuracy of naming the generator; chance {1 / len(names):.2f}",
+    }
     return [
         inputs.result(
-            f"generators_distance_randconv_{size}",
-            "randconv",
-            mean_energy(ours),
-            "target",
-            floor=mean_energy(real),
-            note=f"energy coefficient between {len(names)} generators, 0 to 1",
-            n=(n, n),
+            f"generators_distance_randconv_{size}", "randconv", mean_energy(ours), "target", n, **energy
         ),
-        inputs.result(
-            f"generators_told_apart_{size}",
-            "randconv",
-            right,
-            "target",
-            interval=wilson(right, n),
-            floor=told_apart(real),
-            note=f"accuracy of naming the generator; chance {1 / len(names):.2f}",
-            n=(n, n),
-        ),
+        inputs.result(f"generators_told_apart_{size}", "randconv", right, "target", n, **apart),
     ]
 
 

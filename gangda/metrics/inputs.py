@@ -1,8 +1,4 @@
-"""What every metric gets: samples, held-out and training images, with their features.
-
-A metric is a function of `MetricInputs` that returns a list of `MetricResult`. Everything costly is computed
-when the first metric asks for it, and once.
-"""
+"""`MetricInputs`: samples, held-out and training images, with features that are computed when they are needed, once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,16 +6,15 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from gangda.data.images import FloatArray, IntArray, LabelledImages
 from gangda.metrics.extractors import Extractor
+from gangda.metrics.extractors import Features as Features
 from gangda.metrics.neighbours import Shortlist, shift_search, squared_radii
 from gangda.metrics.result import MetricResult
 from gangda.runtime.seeding import numpy_stream
 
-Features = npt.NDArray[np.float32]
 Remember = Callable[[tuple[str, ...], Callable[[], FloatArray]], FloatArray]
 
 QUERIES = 1000  # images of a side whose neighbours are searched under shifts: seconds, and 1% shows
@@ -27,12 +22,7 @@ MOST_NEIGHBOURS = 5  # the largest k of any metric: searched once for all
 
 
 class Side:
-    """A set of images and its features, computed on demand and kept.
-
-    Attributes:
-        images: the images.
-        features: kind -> float32 (N, F) features of exactly these images; kind "logits" gives (N, K).
-    """
+    """A set of images, and its features by kind: float32 (N, F), or (N, K) for "logits"; computed once."""
 
     def __init__(self, images: LabelledImages, features: Callable[[str], Features]) -> None:
         self.images = images
@@ -66,7 +56,7 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Samples, held-out real images and training images, whole and matched.
+    """Samples, held-out real images and training images, whole and matched: what a metric is a function of.
 
     Attributes:
         samples: all samples to score.
@@ -97,7 +87,7 @@ class MetricInputs:
     circular: bool = False
     remember: Remember = lambda _, compute: compute()
 
-    def of_real(self, what: str, kind: str, compute: Callable[[], npt.ArrayLike]) -> FloatArray:
+    def of_real(self, what: str, kind: str, compute: Callable[[], Any]) -> FloatArray:
         """Numbers that depend on `floor`, `real`, `train` and the seed alone: kept, and not computed for each score.
 
         `what` names the metric; `compute` gives numbers of any shape, which come back as float64.
@@ -105,22 +95,29 @@ class MetricInputs:
         key = (what, kind, self.extractors[kind]().fingerprint)
         return self.remember(key, lambda: np.asarray(compute(), dtype=np.float64))
 
+    def both(self, what: str, kind: str, measure: Callable[[Side, str], Any]) -> tuple[Any, FloatArray]:
+        """A measure (of a side and a kind of features) of the samples, and of the floor, by `of_real`."""
+        floor = self.of_real(what, kind, lambda: measure(self.floor, kind))
+        return measure(self.fake, kind), floor
+
     def result(
         self,
         name: str,
         kind: str,
         value: float,
         direction: str,
-        *,
         n: tuple[int, int] | None = None,
+        /,
         **more: Any,
     ) -> MetricResult:
-        """A result on features of `kind` ("" or "pixels" for none).
+        """A result on features of `kind` ("" or "pixels" for none); `more` are other fields of `MetricResult`.
 
-        `n`: real images and samples, default those of the matched sets; `more`: other fields of `MetricResult`.
+        `n`: real images and samples; by default those of the matched sets, and the name ends with kind and number.
         """
         extractor = self.extractors[kind]().fingerprint if kind in self.extractors else ""
-        return MetricResult(name, value, direction, *(n or (self.n, self.n)), extractor=extractor, **more)
+        if n is None:
+            name, n = f"{name}_{kind}_{tag(self.n)}" if kind else name, (self.n, self.n)
+        return MetricResult(name, value, direction, *n, extractor=extractor, **more)
 
     @property
     def n(self) -> int:
@@ -131,11 +128,6 @@ class MetricInputs:
     def kinds(self) -> tuple[str, ...]:
         """Kinds of features for distances between distributions: the scorer's and the label-free ones."""
         return tuple(kind for kind in (self.scorer, "randconv") if kind)
-
-    @property
-    def spread_kinds(self) -> tuple[str, ...]:
-        """Kinds of features for spread inside a class."""
-        return (*self.kinds, "pca")
 
     @cached_property
     def nearest_of_samples(self) -> Shortlist:

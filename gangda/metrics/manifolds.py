@@ -6,10 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gangda.metrics.inputs import Features, MetricInputs, Side, tag
-from gangda.metrics.intervals import gap_error, wilson
+from gangda.metrics.inputs import Features, MetricInputs, Side
 from gangda.metrics.neighbours import squared_distances, together
-from gangda.metrics.result import MetricResult
+from gangda.metrics.result import MetricResult, gap_error, wilson
 
 K_PRECISION, K_DENSITY = 3, 5
 HEALTHY = 0.9  # of the floor's coverage
@@ -23,15 +22,19 @@ def precision_recall(inputs: MetricInputs) -> list[MetricResult]:
     Source: Kynkaanniemi 2019, equations 1 and 2, with k = 3. Computed here: the same numbers as
     torch-fidelity's (a test holds them together), at less cost.
     """
+
+    def measure(side: Side, kind: str) -> tuple[float, float]:
+        real, k = inputs.real, K_PRECISION
+        features = side.features(kind), real.features(kind)
+        return shares_inside(*features, side.radii(kind, k), real.radii(kind, k))
+
     results = []
     for kind in inputs.kinds:
-        values, floors, small = _both(inputs, kind, "precision_recall", K_PRECISION, _shares_inside)
+        values, floors, small = _both(inputs, kind, "precision_recall", K_PRECISION, measure)
         for name, value, floor in zip(("precision", "recall"), values, floors, strict=True):
             interval = None if small else wilson(value, inputs.n)
-            name = f"{name}_{kind}_{tag(inputs.n)}"
-            results.append(
-                inputs.result(name, kind, value, "higher", interval=interval, floor=floor, note=small)
-            )
+            more = {"interval": interval, "floor": floor, "note": small}
+            results.append(inputs.result(name, kind, value, "higher", **more))
     return results
 
 
@@ -43,21 +46,21 @@ def density_coverage(inputs: MetricInputs) -> list[MetricResult]:
     Source: Naeem 2020, equations 3 and 4, with k = 5; `<=` in place of `<`, so that identical features count
     as inside.
     """
+
+    def measure(side: Side, kind: str) -> tuple[float, float]:
+        real = inputs.real
+        return density_and_coverage(side.features(kind), real.features(kind), real.radii(kind, K_DENSITY))
+
     results, n = [], inputs.n
     for kind in inputs.kinds:
-        (density, coverage), floors, small = _both(inputs, kind, "density_coverage", K_DENSITY, _density)
+        (density, coverage), floors, small = _both(inputs, kind, "density_coverage", K_DENSITY, measure)
         low = coverage < HEALTHY * floors[1] - gap_error(coverage, n, floors[1], n)
         alarm = f"ALARM below {HEALTHY} of real images' coverage: parts of the data are never drawn"
+        interval, note = None if small else wilson(coverage, n), alarm if low else small
         results += [
-            inputs.result(f"density_{kind}_{tag(n)}", kind, density, "target", floor=floors[0], note=small),
+            inputs.result("density", kind, density, "target", floor=floors[0], note=small),
             inputs.result(
-                f"coverage_{kind}_{tag(n)}",
-                kind,
-                coverage,
-                "higher",
-                interval=None if small else wilson(coverage, n),
-                floor=floors[1],
-                note=alarm if low else small,
+                "coverage", kind, coverage, "higher", interval=interval, floor=floors[1], note=note
             ),
         ]
     return results
@@ -88,24 +91,11 @@ def density_and_coverage(fake: Features, real: Features, radii: Tensor) -> tuple
     return hits / (K_DENSITY * len(samples)), covered.float().mean().item()
 
 
-def _shares_inside(side: Side, real: Side, kind: str) -> tuple[float, float]:
-    radii = (part.radii(kind, K_PRECISION) for part in (side, real))
-    return shares_inside(side.features(kind), real.features(kind), *radii)
-
-
-def _density(side: Side, real: Side, kind: str) -> tuple[float, float]:
-    return density_and_coverage(side.features(kind), real.features(kind), real.radii(kind, K_DENSITY))
-
-
 def _both(
-    inputs: MetricInputs,
-    kind: str,
-    name: str,
-    k: int,
-    measure: Callable[[Side, Side, str], tuple[float, float]],
+    inputs: MetricInputs, kind: str, name: str, k: int, measure: Callable[[Side, str], tuple[float, float]]
 ) -> tuple[tuple[float, float], list[float], str]:
     """Both values of the samples, and of the floor; NaN with a note where there are too few images for k neighbours."""
     if inputs.n <= k:
         return (math.nan, math.nan), [math.nan, math.nan], f"n too small for {k} neighbours"
-    floors = inputs.of_real(name, kind, lambda: measure(inputs.floor, inputs.real, kind))
-    return measure(inputs.fake, inputs.real, kind), floors.tolist(), ""
+    values, floors = inputs.both(name, kind, measure)
+    return values, floors.tolist(), ""

@@ -6,9 +6,8 @@ import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
 from gangda.metrics.inputs import MetricInputs
-from gangda.metrics.intervals import wilson
 from gangda.metrics.neighbours import Shortlist, nearest, reach
-from gangda.metrics.result import MetricResult
+from gangda.metrics.result import MetricResult, wilson
 
 TAIL = 0.01  # share of held-out images that count as "suspiciously near" to a training image
 ALARM = 0.025  # such samples, at the lower end of the interval; the tail's own edge is uncertain
@@ -51,16 +50,11 @@ def closest_pairs(inputs: MetricInputs, count: int) -> Pairs:
 
 def _auth(inputs: MetricInputs, fake: Shortlist, real: Shortlist) -> MetricResult:
     value = _authentic(inputs, fake)
+    note = "share of samples further from their nearest training image than that one is from its own"
     floor = float(inputs.of_real("authentic", "randconv", lambda: _authentic(inputs, real)))
+    more = {"interval": wilson(value, len(fake.rows)), "floor": floor, "note": note}
     return inputs.result(
-        "memorisation_auth_randconv",
-        "randconv",
-        value,
-        "target",
-        n=(len(real.rows), len(fake.rows)),
-        interval=wilson(value, len(fake.rows)),
-        floor=floor,
-        note="share of samples further from their nearest training image than that one is from its own",
+        "memorisation_auth_randconv", "randconv", value, "target", (len(real.rows), len(fake.rows)), **more
     )
 
 
@@ -80,29 +74,15 @@ def _distances(
 ) -> tuple[MetricResult, MetricResult]:
     """`ratio` and `near` of the distances of samples and of held-out images to their nearest training images."""
     mean, n = float(theirs.mean()), (len(theirs), len(ours))
-    ratio = inputs.result(
-        f"memorisation_ratio_{kind}",
-        kind,
-        float(ours.mean()) / mean if mean > 0 else float("nan"),
-        "target",
-        n=n,
-        floor=1.0,
-        note=f"shifts up to {reach(inputs.train.images.pixels.shape[1])} px; the floor is held-out images",
-    )
+    shifted = f"shifts up to {reach(inputs.train.images.pixels.shape[1])} px; the floor is held-out images"
+    value = float(ours.mean()) / mean if mean > 0 else float("nan")
+    ratio = inputs.result(f"memorisation_ratio_{kind}", kind, value, "target", n, floor=1.0, note=shifted)
     edge = float(np.quantile(theirs, TAIL))
     value = float((ours <= edge).mean())
     interval = wilson(value, len(ours))
     note = "" if min(n) >= LEAST else f"n below {LEAST}: the tail is not defined"
     if not note and interval is not None and interval[0] > ALARM:
         note = "ALARM many samples nearly on training images: copies, or shrunken modes"
-    near = inputs.result(
-        f"memorisation_near_{kind}",
-        kind,
-        value,
-        "lower",
-        n=n,
-        interval=interval,
-        floor=float((theirs <= edge).mean()),
-        note=note,
-    )
+    more = {"interval": interval, "floor": float((theirs <= edge).mean()), "note": note}
+    near = inputs.result(f"memorisation_near_{kind}", kind, value, "lower", n, **more)
     return ratio, near

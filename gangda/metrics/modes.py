@@ -29,14 +29,11 @@ def modes(inputs: MetricInputs) -> list[MetricResult]:
     found, kl = modes_and_kl(ours, total)
     drawn = numpy_stream(inputs.seed, "modes").integers(0, len(inputs.train), count)
     floor, floor_kl = modes_and_kl(real[drawn], total)
-    note = "circular: a classifier chose the samples" if inputs.circular else ""
-
-    values = ((f"modes_of_{total}", found, floor, "higher"), ("modes_kl", kl, floor_kl, "lower"))
+    note, n = "circular: a classifier chose the samples" if inputs.circular else "", (count, count)
+    covered, divergence = f"modes_of_{total}_{tag(count)}", f"modes_kl_{tag(count)}"
     return [
-        inputs.result(
-            f"{name}_{tag(count)}", "modes", value, direction, n=(count, count), floor=of_real, note=note
-        )
-        for name, value, of_real, direction in values
+        inputs.result(covered, "modes", found, "higher", n, floor=floor, note=note),
+        inputs.result(divergence, "modes", kl, "lower", n, floor=floor_kl, note=note),
     ]
 
 

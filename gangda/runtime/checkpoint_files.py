@@ -1,5 +1,6 @@
 """Checkpoints on disk: `step-00001000.pt`, which torch.load reads, with its hash at the end (`hashed_file.py`)."""
 
+import contextlib
 import io
 import re
 from pathlib import Path
@@ -31,18 +32,13 @@ def step_of(path: Path) -> int:
 
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint is as it was written."""
-    try:
+    with contextlib.suppress(DataError):
         return bool(read_hashed(path))
-    except DataError:
-        return False
+    return False
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a dict of tensors and plain values; if the file exists, it is replaced in one step.
-
-    Raises:
-        RunError: disk full, read-only, no permission.
-    """
+    """Write a dict of tensors and plain values, atomically; raises RunError as `write_hashed`."""
     buffer = io.BytesIO()
     torch.save({"format_version": FORMAT_VERSION, **state}, buffer)
     write_hashed(path, buffer.getvalue())

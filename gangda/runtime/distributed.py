@@ -97,11 +97,9 @@ class Ranks:
         size = torch.tensor(len(buffer.getbuffer()))
         with _connection():
             distributed.broadcast(size, 0)
-            data = (
-                torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
-                if self.is_main
-                else torch.empty(int(size), dtype=torch.uint8)
-            )
+            data = torch.empty(int(size), dtype=torch.uint8)
+            if self.is_main:
+                data = torch.frombuffer(buffer.getbuffer(), dtype=torch.uint8)
             distributed.broadcast(data, 0)
         received = io.BytesIO(data.numpy().tobytes())
         found: dict[str, Any] = torch.load(received, weights_only=True, map_location="cpu")
@@ -162,8 +160,7 @@ def process_group(env: DistributedEnv, pick_device: Callable[[], torch.device]) 
     before, with the addresses of dead processes in it.
 
     Raises:
-        LostRankError: the others cannot be reached.
-        RunError: there is no device for this rank.
+        RunError: there is no device for this rank; LostRankError: the others cannot be reached.
     """
     if env.world == 1:
         yield ALONE
@@ -183,15 +180,15 @@ def process_group(env: DistributedEnv, pick_device: Callable[[], torch.device]) 
             world_size=world,
             timeout=TIMEOUT,
         )
+    lost = False
     try:
         yield Ranks(env)
     except LostRankError:
-        raise  # destroying what is left of the group could wait for ever
-    except BaseException:
-        distributed.destroy_process_group()
+        lost = True
         raise
-    else:
-        distributed.destroy_process_group()
+    finally:
+        if not lost:  # destroying what is left of the group could wait for ever
+            distributed.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -20,10 +20,7 @@ Array = npt.NDArray[Any]
 
 
 class FeatureCache:
-    """A folder with one .npy file per key; without a folder nothing is kept.
-
-    Where the folder cannot be written, nothing is kept either; a damaged file is computed again.
-    """
+    """A folder with one .npy file per key; without one, or where it cannot be written, nothing is kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder

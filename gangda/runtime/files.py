@@ -24,31 +24,21 @@ class FormatVersionError(DataError):
 
 @contextlib.contextmanager
 def clear_disk_errors(path: Path) -> Iterator[None]:
-    """Turn OSErrors of writing to `path` into one line.
-
-    Raises:
-        RunError: disk full, read-only, no permission, or another reason.
-    """
+    """Turn OSErrors of writing to `path` (full disk, read-only, no permission) into a RunError of one line."""
     try:
         yield
     except BrokenPipeError:
         raise  # from whatever reads our output, not from the disk
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"{path}: the disk is full; free some space and run the same command again"
-            ) from error
+            raise RunError(f"{path}: the disk is full; free some space and run it again") from error
         reason = error.strerror or str(error)
         raise RunError(f"{path}: cannot write there ({reason}); choose another --out") from error
 
 
 @contextlib.contextmanager
 def being_written(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to; it is renamed to `path`, atomically and durably, when the block ends without an error.
-
-    Raises:
-        RunError: disk full, read-only, no permission.
-    """
+    """A file to write to; it is renamed to `path`, atomically and durably, when the block ends without an error."""
     with clear_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
@@ -72,14 +62,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def foreign_names(folder: Path, own: Collection[str], written: Collection[str]) -> set[str]:
-    """Names in a folder other than our `own` and the temporary ones of files `written` by `write_bytes`.
-
-    Empty if the folder does not exist; its own name if it is a file.
-    """
-    if not folder.exists():
-        return set()
+    """Names in a folder (its own if it is a file) but our `own` and temporary ones of files `written`."""
     if not folder.is_dir():
-        return {folder.name}
+        return {folder.name} if folder.exists() else set()
     temporary = named_beside(written)
     return {path.name for path in folder.iterdir() if not temporary.fullmatch(path.name)} - set(own)
 
@@ -110,9 +95,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path}: not readable JSON ({str(error)[:80]}); delete it and make it again"
-        ) from None
+        raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); make it again") from None
     if not isinstance(value, dict):
         raise DataError(f"{path}: expected a JSON object")
     check_version(value.get("format_version"), path)
@@ -120,22 +103,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_version(version: Any, path: Path) -> None:
-    """Check the `format_version` of a file.
-
-    Raises:
-        FormatVersionError: another version of gangda wrote it.
-        DataError: it has no version.
-    """
+    """Raise FormatVersionError where another version of gangda wrote a file, DataError where it has no version."""
     if not isinstance(version, int) or version < 1:
         raise DataError(f"{path}: has no format_version; not a file of gangda's")
     if version > FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{path}: format {version} is newer than this gangda reads ({FORMAT_VERSION}); update gangda"
-        )
+        raise FormatVersionError(f"{path}: format {version} is newer than this gangda; update gangda")
     if version < FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{path}: was written by gangda 0.{version}; make it again, or choose another --out"
-        )
+        raise FormatVersionError(f"{path}: is of gangda 0.{version}; make it again, or choose another --out")
 
 
 def sync_folder(folder: Path) -> None:
@@ -158,8 +132,6 @@ def sync_all() -> None:
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
     """A temporary folder that is renamed to `place` on success and removed on failure.
-
-    `place` must not exist yet, or be an empty folder.
 
     Raises:
         RunError: `place` holds something, or cannot be written.

@@ -33,11 +33,7 @@ def sha256_of_file(path: Path) -> str:
 
 
 def write_hashed(path: Path, data: bytes) -> None:
-    """Write data and their digest, atomically and durably.
-
-    Raises:
-        RunError: disk full, read-only, no permission.
-    """
+    """Write data and their digest, atomically and durably; raises RunError."""
     with being_written(path) as file:
         file.write(data)
         file.write(hashlib.sha256(data).digest())
@@ -65,11 +61,7 @@ def write_hashed_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_hashed_json(path: Path, cure: str = CURE) -> dict[str, Any]:
-    """The values that `write_hashed_json` was given.
-
-    Raises:
-        DataError: missing, unreadable, damaged, or of another version of gangda.
-    """
+    """The values that `write_hashed_json` was given; raises as `read_json`, and DataError where damaged."""
     values = read_json(path)
     plain = {key: value for key, value in values.items() if key not in _NOT_CONTENT}
     try:
@@ -89,19 +81,11 @@ def _read(path: Path, cure: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}){_then(cure)}") from None
+        raise DataError(f"{path}: cannot be read ({error.strerror}){cure and f'; {cure}'}") from None
 
 
 def verified(data: bytes, digest: object, path: Path | str, cure: str = CURE) -> bytes:
-    """The data themselves, which were read from `path`.
-
-    Raises:
-        DataError: `digest` is not their hex SHA-256.
-    """
+    """The data themselves, read from `path`; DataError where `digest` is not their hex SHA-256."""
     if sha256(data) != digest:
-        raise DataError(f"{path}: its hash does not match{_then(cure)}")
+        raise DataError(f"{path}: its hash does not match{cure and f'; {cure}'}")
     return data
-
-
-def _then(cure: str) -> str:
-    return f"; {cure}" if cure else ""

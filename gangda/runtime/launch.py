@@ -10,10 +10,7 @@ NAMES = {"rank": "RANK", "world": "WORLD_SIZE", "local_rank": "LOCAL_RANK", "loc
 
 @dataclass(frozen=True)
 class DistributedEnv:
-    """The rank of this process among the `world` that were started together; `local_...`: on this machine.
-
-    `attempt`: how often torchrun has restarted them (`--max-restarts`).
-    """
+    """Rank of this process in a `world`; `local_...`: on this machine; `attempt`: restarts by torchrun so far."""
 
     rank: int = 0
     world: int = 1

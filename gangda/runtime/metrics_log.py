@@ -48,6 +48,4 @@ def _step_of(path: Path, number: int, line: str) -> tuple[int, int]:
         record = json.loads(line)
         return int(record["step"]), int(record.get("pretraining_step", 0))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        raise RunError(
-            f"{path}: line {number} is damaged; delete that line (or the file) and run the same command again"
-        ) from None
+        raise RunError(f"{path}: line {number} is damaged; delete it (or the file) and run again") from None

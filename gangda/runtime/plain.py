@@ -55,9 +55,8 @@ def from_plain(kind: type[T], plain: Any) -> T:
 def _read(kind: Any, plain: Any, where: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):  # only `X | None`
-        return (
-            None if plain is None else _read(next(arg for arg in args if arg is not type(None)), plain, where)
-        )
+        other = next(arg for arg in args if arg is not type(None))
+        return None if plain is None else _read(other, plain, where)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, plain, where)
     if origin in (tuple, list) and isinstance(plain, list):

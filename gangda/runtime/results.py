@@ -35,11 +35,7 @@ class FolderResult:
         return {**self.values, **own}
 
     def write(self, pictures: Mapping[str, bytes]) -> Self:
-        """Write the whole folder at once.
-
-        Raises:
-            RunError: it is not empty, a full disk.
-        """
+        """Write the whole folder at once; raises RunError if it is not empty."""
         with whole_folder(self.out) as folder:
             for name, picture in pictures.items():
                 write_bytes(folder / name, picture)

@@ -22,23 +22,10 @@ import numpy as np
 import yaml
 
 from gangda.errors import DataError, RunError
+from gangda.runtime import checkpoint_files, files
 from gangda.runtime.arrays import IntArray
-from gangda.runtime.checkpoint_files import (
-    checkpoint_path,
-    checkpoint_paths,
-    read_checkpoint,
-    step_of,
-    write_checkpoint,
-)
-from gangda.runtime.files import (
-    FormatVersionError,
-    clear_disk_errors,
-    foreign_names,
-    lock_folder,
-    read_json,
-    write_bytes,
-    write_json,
-)
+from gangda.runtime.checkpoint_files import step_of
+from gangda.runtime.files import FormatVersionError, read_json, write_bytes, write_json
 from gangda.runtime.staging import remove_temporaries
 
 KEEP_CHECKPOINTS = 3
@@ -98,35 +85,23 @@ class RunFolder:
         return begun and (self.path / "config.yaml").is_file()
 
     def refuse_foreign(self) -> None:
-        """Check that the folder is empty or a run.
-
-        Raises:
-            RunError: it holds something else.
-        """
-        if self._is_run():
-            return
-        if foreign_names(self.path, (".lock", "config.yaml"), ("config.yaml", "run.json")):
+        """Raise RunError unless the folder is empty or a run."""
+        if not self._is_run() and files.foreign_names(
+            self.path, (".lock", "config.yaml"), ("config.yaml", "run.json")
+        ):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the folder, and remove temporary files of killed processes.
-
-        Raises:
-            RunError: another process holds the lock, or the file system has no locks.
-        """
-        with lock_folder(self.path):
-            with clear_disk_errors(self.path):
+        """Lock the folder (raises as `lock_folder`), and remove temporary files of killed processes."""
+        with files.lock_folder(self.path):
+            with files.clear_disk_errors(self.path):
                 for place in ("", *PARTS):
                     remove_temporaries(self.path / place)
             yield
 
     def state(self) -> dict[str, Any]:
-        """`run.json`.
-
-        Raises:
-            DataError: it is damaged.
-        """
+        """`run.json`; DataError where it is damaged."""
         path = self.path / "run.json"
         state = read_json(path)
         if not all(isinstance(state.get(name, kind()), kind) for name, kind in _STATE.items()):
@@ -148,8 +123,8 @@ class RunFolder:
         if log.is_file():  # after a power cut it holds the lines of all steps of the checkpoint
             with log.open("r+b") as file:
                 os.fsync(file.fileno())
-        path = checkpoint_path(self.path / "checkpoints", step)
-        write_checkpoint(path, state)
+        path = checkpoint_files.checkpoint_path(self.path / "checkpoints", step)
+        checkpoint_files.write_checkpoint(path, state)
         older = [old for old in self.checkpoints() if old != path]
         kept = [old for old in older if lasting(step_of(old))][-(KEEP_CHECKPOINTS - 1) :]
         for old in older:
@@ -158,7 +133,7 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Checkpoints, oldest first."""
-        return checkpoint_paths(self.path / "checkpoints")
+        return checkpoint_files.checkpoint_paths(self.path / "checkpoints")
 
     def drop_checkpoints(self, after: int) -> None:
         """Delete those of later steps."""
@@ -180,7 +155,9 @@ class RunFolder:
             if wanted is not None and not wanted(step_of(path)):
                 continue
             try:
-                return read_checkpoint(path), [f"{reason}; using the one before it" for reason in damaged]
+                return checkpoint_files.read_checkpoint(path), [
+                    f"{reason}; using the one before it" for reason in damaged
+                ]
             except FormatVersionError:
                 raise
             except DataError as error:
@@ -230,15 +207,13 @@ def _refuse_difference(path: Path, recorded: Path, asked: str, ignoring: Collect
     for key in [*before, *(key for key in now if key not in before)]:
         if before.get(key) == now.get(key) or key.split(".")[-1] in ignoring:
             continue
-        resume = "--resume to continue with another budget, "
-        longer = resume if key.startswith("budget.") and not ignoring else ""
-        old, new = (
-            value[:60] if isinstance(value, str) else reprlib.repr(value)
-            for value in (before.get(key), now.get(key))
-        )
+        budget = key.startswith("budget.") and not ignoring
+        resume = "--resume to continue with another budget, " if budget else ""
+        pair = (before.get(key), now.get(key))
+        old, new = (value[:60] if isinstance(value, str) else reprlib.repr(value) for value in pair)
         raise RunError(
             f"{path}: was made with {key} = {old}, not {new}; use the same options (--config takes the run's own "
-            f"config.yaml), {longer}or another --out"
+            f"config.yaml), {resume}or another --out"
         )
 
 

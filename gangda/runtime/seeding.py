@@ -21,8 +21,7 @@ def torch_stream(*key: int | str) -> torch.Generator:
 class SharedStream(torch.Generator):
     """A stream from which several processes draw the same numbers; each keeps those of its own images.
 
-    `deals`: by the number of images that this process asks for, the number of all processes and which of them are its
-    own.
+    `deals`: by the number of images that this process asks for, that of all processes, and which of them are its own.
     """
 
     deals: Mapping[int, tuple[int, torch.Tensor]]

@@ -61,9 +61,6 @@ class StopRequest:
     def at_once(self, message: str) -> Iterator[None]:
         """Inside the block, a signal ends the work at any point: for work that leaves nothing unfinished behind.
 
-        A signal that arrives in a nested request ends this work after the nested one, unless that one ends with an
-        error.
-
         Raises:
             StoppedError, InterruptedByUserError: a signal has come; with this message.
         """
@@ -91,11 +88,9 @@ def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     """
     request = StopRequest(patient)
     previous = {}
-    try:
+    with contextlib.suppress(ValueError):  # not the main thread
         for number in _WATCHED:
             previous[number] = signal.signal(number, request)
-    except ValueError:  # not the main thread
-        pass
     outer = None
     try:
         yield request

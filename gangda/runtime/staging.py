@@ -27,9 +27,6 @@ def folder_beside(place: Path) -> Iterator[Path]:
     Folders that killed processes left for the same `place` are removed first: a live process holds a lock on its own,
     which the operating system releases when the process ends. Where folders cannot be locked (Windows, some network
     file systems), they stay.
-
-    Raises:
-        OSError: the folder cannot be created.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(place)
@@ -72,8 +69,6 @@ def _remove_abandoned(place: Path) -> None:
 
 def remove_temporaries(folder: Path) -> None:
     """Delete temporary files that a killed process left in this folder; no other process may be writing to it."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            ours = path.name.startswith(".") and path.name.endswith(SUFFIX)
-            if ours and path.is_file() and not path.is_symlink():
-                path.unlink(missing_ok=True)
+    for path in folder.glob(f".*{SUFFIX}"):
+        if path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)

@@ -91,11 +91,7 @@ def sample(
 
 
 def read_shard(text: str) -> tuple[int, int]:
-    """`i/n` (the configuration has checked its form) as (i, n), 1 <= i <= n.
-
-    Raises:
-        UsageError: i is above n, or n above 999999.
-    """
+    """`i/n` as (i, n), 1 <= i <= n <= 999999; raises UsageError."""
     i, _, n = text.partition("/")
     if max(len(i), len(n)) > 6 or int(i) > int(n):
         raise UsageError(f"--shard {text[:40]}: i runs from 1 to n, and n to 999999")

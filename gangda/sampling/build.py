@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
-
+from gangda.classifying.fitted_classifier import place
 from gangda.config import architectures
 from gangda.config.files import read_config
 from gangda.config.sampler_options import SamplerOptions
@@ -21,7 +20,7 @@ from gangda.sampling.filters.base import FilterContext, FilterTarget
 from gangda.sampling.pseudo_labels import PseudoLabeler, images_of_run, pseudo_labeler_of_run
 from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import Model
-from gangda.zoo.base import Generator
+from gangda.zoo.base import DEFAULT_OPTIONS, Generator
 
 
 def make_sampler(
@@ -32,7 +31,7 @@ def make_sampler(
     labeler: PseudoLabeler | None = None,
     which: int | None = None,
     min_confidence: float = 0.0,
-    options: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
+    options: SamplerOptions = DEFAULT_OPTIONS,
     filters: Sequence[str] = (),
     images: tuple[LabelledImages, LabelledImages] | None = None,
     reporter: Reporter = SILENT,
@@ -49,8 +48,7 @@ def make_sampler(
         RunError: what pseudo-labels or a filter need is missing.
     """
     check_request(model, options, filters, which=which, min_confidence=min_confidence)
-    layout = torch.channels_last if context.channels_last else torch.contiguous_format
-    generator: Generator = model.generator.to(context.device, memory_format=layout)  # type: ignore[call-overload]
+    generator = cast(Generator, place(model.generator, context))
     if not needs_pseudo_labels(model):
         labeler = None
     elif labeler is None:
@@ -94,25 +92,18 @@ def check_request(
     min_confidence: float = 0.0,
     smallest: int | None = None,
 ) -> None:
-    """Refuse what the model cannot do; `smallest`: training images of the smallest class, where they are known.
-
-    Raises:
-        UsageError: no such generator, no labels to be confident about, options of another sampler, or a filter that
-            cannot be used on its samples.
-    """
+    """Raise UsageError for what the model cannot do; `smallest`: training images of the smallest class, if known."""
     has = model.generator.num_generators
     if which is not None and which >= has:
         numbers = f"{has} generators, 0 to {has - 1}" if has > 1 else "one generator, number 0"
         raise UsageError(f"--generator {which}: {model.named} has {numbers}")
     if min_confidence > 0 and not needs_pseudo_labels(model):
-        raise UsageError(
-            f"--min-confidence {min_confidence:g}: no classifier labels the samples of {model.named}; leave it out"
-        )
+        raise UsageError(f"--min-confidence {min_confidence:g}: no classifier labels {model.named}'s samples")
     if options.given():
         options.check(sampler_options_of(model), model.named)
     if filters and model.available is not None:
         raise UsageError(
-            f"--filter {','.join(filters)}: {model.named} rebuilds training images and makes no new ones; leave it out"
+            f"--filter {','.join(filters)}: {model.named} rebuilds training images; leave it out"
         )
     target = FilterTarget(model.card.arch, loss_of(model), len(model.card.class_names), model.named, smallest)
     for name in in_order(filters):
@@ -121,10 +112,9 @@ def check_request(
 
 def loss_of(model: Model) -> str:
     """The adversarial loss that it was trained with, from the run's `config.yaml`; empty where there is none."""
-    path = None if model.run is None else model.run / "config.yaml"
-    if path is None or not path.is_file():
+    if model.run is None or not (model.run / "config.yaml").is_file():
         return ""
-    return str(read_config(path).get("method", {}).get("loss", ""))
+    return str(read_config(model.run / "config.yaml").get("method", {}).get("loss", ""))
 
 
 def sampler_options_of(model: Model) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ each other and with the generator, which saw the same images; and the accuracy o
 means little once a classifier has chosen them.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,19 +29,21 @@ ROLES = ("labeler", "verifier")
 STREAMS = ("chooser", "referee")  # keys of their seeds, which results depend on
 
 
-@dataclass(frozen=True, eq=False)
-class PseudoLabeler:
-    """Two classifiers trained on the same images with different seeds.
+class PseudoLabeler(ClassifierEnsemble):
+    """Two classifiers trained on the same images with different seeds: `labeler` and `verifier`.
 
-    Attributes:
-        labeler: gives each image its class and confidence.
-        verifier: says whether it would have chosen the same class.
-        accuracy: of the labeler on the validation images of the same subset, in [0, 1]; None without any.
+    `share` is the labeler's accuracy on the validation images of the same subset, in [0, 1]; None without any.
     """
 
-    labeler: FittedClassifier
-    verifier: FittedClassifier
-    accuracy: float | None
+    @property
+    def labeler(self) -> FittedClassifier:
+        """Gives each image its class and confidence."""
+        return self.members[0]
+
+    @property
+    def verifier(self) -> FittedClassifier:
+        """Says whether it would have chosen the same class."""
+        return self.members[1]
 
     def label(self, pixels: UInt8Array) -> tuple[IntArray, npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Class int64 (N,), confidence float32 (N,), agreement bool (N,) of uint8 (N, H, W, C) images."""
@@ -59,7 +60,7 @@ class PseudoLabeler:
             "verifier": self.verifier.fingerprint,
             "n_train": self.labeler.n_train,
             "steps": self.labeler.steps,
-            "validation_accuracy": self.accuracy,
+            "validation_accuracy": self.share,
         }
 
 
@@ -73,20 +74,13 @@ def fit_pseudo_labeler(
     reporter: Reporter = SILENT,
 ) -> PseudoLabeler:
     """Train both classifiers on `train` (the images that the generator was trained on)."""
+    config = config or ClassifierConfig()
+    seeds = [seed_for(seed, "sorter", stream) for stream in STREAMS]
     labeler, verifier = (
-        fit_classifier(
-            train,
-            config or ClassifierConfig(),
-            seed=seed_for(seed, "sorter", stream),
-            context=context,
-            reporter=reporter,
-        )
-        for stream in STREAMS
+        fit_classifier(train, config, seed=own, context=context, reporter=reporter) for own in seeds
     )
-    accuracy = (
-        float((labeler.predict(validation.pixels) == validation.labels).mean()) if len(validation) else None
-    )
-    return PseudoLabeler(labeler, verifier, accuracy)
+    right = labeler.predict(validation.pixels) == validation.labels
+    return PseudoLabeler((labeler, verifier), float(right.mean()) if len(right) else None)
 
 
 def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Reporter = SILENT) -> PseudoLabeler:
@@ -105,14 +99,12 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
     def fit() -> ClassifierEnsemble:
         reporter.line(f"training the classifiers that choose labels for the samples of {run}")
         train, validation = images_of_run(model)
-        fitted = fit_pseudo_labeler(
+        return fit_pseudo_labeler(
             train, validation, seed=model.card.seed, context=context, config=config, reporter=reporter
         )
-        return ClassifierEnsemble((fitted.labeler, fitted.verifier), fitted.accuracy)
 
     kept = cached_ensemble(run / FOLDER, ROLES, "validation_accuracy", config, context, fit, reporter)
-    labeler, verifier = kept.members
-    return PseudoLabeler(labeler, verifier, kept.share)
+    return PseudoLabeler(kept.members, kept.share)
 
 
 def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
@@ -123,12 +115,8 @@ def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     """
     splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
     if splits.fingerprint != model.card.fingerprint:
-        raise RunError(
-            f"{model.named}: the images of {model.card.data['source']} have changed since it was trained; train again"
-        )
+        raise RunError(f"{model.named}: {model.card.data['source']} has changed since; train it again")
     rows = np.flatnonzero(np.isin(splits.train.row_id, model.row_ids))
     if len(rows) != len(model.row_ids):
-        raise RunError(
-            f"{model.named}: its training images are no longer those of its data options; train again"
-        )
+        raise RunError(f"{model.named}: its training images are not those of its data options; train again")
     return splits.train.take(rows), splits.validation

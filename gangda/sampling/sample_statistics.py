@@ -1,7 +1,6 @@
 """Counts and examples of the images that were drawn: accepted for a class or not, kept by filters or not."""
 
-import collections
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +11,6 @@ from gangda.data.images import UInt8Array
 from gangda.sampling.filters.base import Reasons
 
 EXAMPLES = 10  # images of each class, kept and rejected ones, for the contact sheet
-
-
-def _counters() -> dict[int, Counter[str]]:
-    return collections.defaultdict(Counter)
 
 
 @dataclass(eq=False)
@@ -32,8 +27,8 @@ class SampleStatistics:
         reasons: why the rejected ones were.
     """
 
-    labels: dict[int, Counter[str]] = field(default_factory=_counters)
-    filters: dict[int, Counter[str]] = field(default_factory=_counters)
+    labels: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    filters: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     kept: dict[int, UInt8Array] = field(default_factory=dict)
     rejected: dict[int, UInt8Array] = field(default_factory=dict)
     reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
@@ -78,16 +73,16 @@ def label_shares(
 
     Empty where no classifier chose labels; None for a class of which nothing was drawn.
     """
-    if not counts:
-        return {}
-    columns = (counts[name] for name in ("drawn", "chosen", "accepted", "agreed"))
+    pairs = {
+        "share": ("chosen", "drawn"),
+        "acceptance": ("accepted", "drawn"),
+        "agreement": ("agreed", "accepted"),
+    }
     return {
-        name: {
-            "share": _share(chosen, drawn),
-            "acceptance": _share(accepted, drawn),
-            "agreement": _share(agreed, accepted),
+        class_name: {
+            name: _share(counts[part][label], counts[whole][label]) for name, (part, whole) in pairs.items()
         }
-        for name, drawn, chosen, accepted, agreed in zip(class_names, *columns, strict=True)
+        for label, class_name in enumerate(class_names if counts else ())
     }
 
 
@@ -98,13 +93,11 @@ def filter_shares(
 
     Empty where nothing was filtered; None for a class of which nothing was drawn.
     """
-    if not counts:
-        return {}
     filters = [name for name in counts if name not in ("drawn", "kept")]
     return {
         name: {
             "acceptance": _share(counts["kept"][label], drawn),
             "rejected": {by: _share(counts[by][label], drawn) for by in filters},
         }
-        for label, (name, drawn) in enumerate(zip(class_names, counts["drawn"], strict=True))
+        for label, (name, drawn) in enumerate(zip(class_names, counts.get("drawn", ()), strict=bool(counts)))
     }

@@ -12,7 +12,7 @@ from gangda.runtime.device import DeviceContext
 from gangda.sampling.filters.base import Filter, Predicate, Reasons
 from gangda.sampling.pseudo_labels import PseudoLabeler
 from gangda.sampling.sample_statistics import EXAMPLES, SampleStatistics
-from gangda.zoo.base import Generator
+from gangda.zoo.base import DEFAULT_OPTIONS, Generator
 from gangda.zoo.draw import BLOCK, SampleBatch, draw_block
 
 MAX_ATTEMPTS = 64  # blocks drawn to fill one of a class, where there are up to eight classes
@@ -40,7 +40,7 @@ class Sampler:
     class_names: tuple[str, ...]
     seed: int
     context: DeviceContext
-    options: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
+    options: SamplerOptions = DEFAULT_OPTIONS
     which: int | None = None
     labeler: PseudoLabeler | None = None
     min_confidence: float = 0.0

@@ -15,10 +15,9 @@ from gangda.data.sample_set import SetOnDisk
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
-from gangda.metrics.evaluate import evaluate_metrics
+from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.memorisation import closest_pairs
-from gangda.metrics.prepare import default_cache, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.report import figures
 from gangda.runtime.device import DeviceContext, prepare

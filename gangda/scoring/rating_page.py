@@ -61,7 +61,7 @@ class Key:
         except (DataError, zlib.error, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise DataError("its key is damaged; download the answers again") from None
         if key is None:
-            raise DataError("its key is newer than this gangda reads; update gangda")
+            raise DataError("its key is newer than this gangda; update gangda")
         named = all({"name", "path", "content"} == set(one) for one in key.sets)
         if not named or any(
             not (0 <= number < len(key.sets) and 0 <= label < len(key.classes))

@@ -115,7 +115,7 @@ def test_two_flags_that_exclude_each_other_are_refused_where_one_gives_the_defau
         ("just words", "expected sections"),
         ("a: [", "not readable as YAML"),
         ("a: !!python/object:os.system x", "not readable as YAML"),
-        ("format_version: 99", "newer than this gangda reads"),
+        ("format_version: 99", "newer than this gangda"),
     ],
 )
 def test_refused_files(write, text, message):

@@ -40,7 +40,7 @@ def test_training_goes_on_when_there_is_room_again(zygote, model, small_disk, tm
     run = small_disk / "run"
     code, command = zygote.run((*TRAIN, "--out", run), tmp_path / "here")
     assert code == 1, command.err
-    assert "the disk is full; free some space and run the same command again" in command.line
+    assert "the disk is full; free some space and run it again" in command.line
     assert str(run) in command.line
     contents(small_disk)  # whole, all of it
     steps = [path.name for path in (run / "checkpoints").glob("*.pt")]

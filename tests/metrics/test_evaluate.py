@@ -11,8 +11,7 @@ from gangda.data.images import generated_images
 from gangda.data.loading import load_splits
 from gangda.errors import DataError
 from gangda.metrics import distances, inputs, manifolds, scorer
-from gangda.metrics.evaluate import evaluate_metrics
-from gangda.metrics.prepare import prepare_inputs
+from gangda.metrics.evaluate import evaluate_metrics, prepare_inputs
 from gangda.metrics.scorer import ClassifierTrainer
 
 CLASSIFIER = ClassifierConfig(classifier_steps=300)
@@ -214,7 +213,7 @@ def test_samples_of_two_classes_and_a_handful_of_images(fresh, splits, context):
     ("change", "words"),
     [
         (lambda images: images.take([]), "no samples"),
-        (lambda images: replace(images, class_names=tuple("abcdefghij")), "the samples are of"),
+        (lambda images: replace(images, class_names=tuple("abcdefghij")), "samples of"),
         (lambda images: replace(images, pixels=np.zeros((360, 9, 9, 1), np.uint8)), "--image-size"),
     ],
 )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from gangda.metrics.intervals import gap_error, wilson
+from gangda.metrics.result import gap_error, wilson
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (3, 10), (359, 360), (10, 10)])

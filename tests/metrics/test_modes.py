@@ -11,9 +11,8 @@ from gangda.config.schema import ClassifierConfig
 from gangda.data.images import generated_images, real_images
 from gangda.data.sources.stacked import stack
 from gangda.data.splits import DataSplits, SourceImages
-from gangda.metrics.evaluate import evaluate_metrics
+from gangda.metrics.evaluate import evaluate_metrics, prepare_inputs
 from gangda.metrics.modes import mode_extractor, modes, modes_and_kl
-from gangda.metrics.prepare import prepare_inputs
 from gangda.metrics.scorer import ClassifierTrainer
 
 

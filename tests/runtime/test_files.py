@@ -100,7 +100,7 @@ def test_a_file_of_another_version_is_one_line(tmp_path):
     path.write_text('{"format_version": 1}')
     with pytest.raises(FormatVersionError) as caught:
         read_json(path)
-    assert str(caught.value) == f"{path}: was written by gangda 0.1; make it again, or choose another --out"
+    assert str(caught.value) == f"{path}: is of gangda 0.1; make it again, or choose another --out"
     path.write_text('{"format_version": 99}')
     with pytest.raises(FormatVersionError, match=r"format 99 is newer .*; update gangda"):
         read_json(path)

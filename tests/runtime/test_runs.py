@@ -29,9 +29,7 @@ def test_a_run_of_the_first_edition_is_refused_as_that(tmp_path):
     run = RunFolder(tmp_path / "run")
     run.claim(CONFIG)
     (run.path / "run.json").write_text('{"format_version": 1, "finished": true}')
-    with pytest.raises(
-        DataError, match=r"run\.json: was written by gangda 0\.1; make it again, or choose another"
-    ):
+    with pytest.raises(DataError, match=r"run\.json: is of gangda 0\.1; make it again, or choose another"):
         run.claim(CONFIG.replace("0.1", "0.2"))
 
 

@@ -68,7 +68,7 @@ def test_confidence_is_the_softmax_of_the_class_chosen(labeler: PseudoLabeler) -
 
 def test_the_two_classifiers_differ_and_are_right(labeler: PseudoLabeler) -> None:
     assert labeler.labeler.fingerprint != labeler.verifier.fingerprint
-    assert labeler.accuracy == 1.0
+    assert labeler.share == 1.0
     chosen, _, agrees = labeler.label(stripes(30).pixels)
     assert np.array_equal(chosen, stripes(30).labels)
     assert agrees.all()
@@ -123,18 +123,18 @@ def test_of_several_at_once_one_trains(
 def test_where_they_cannot_be_kept_labels_are_still_made(run: Model, tmp_path: Path) -> None:
     (tmp_path / "pseudo-labels").write_text("in the way")
     reporter = Memory()
-    assert pseudo_labeler_of_run(run, MACHINE, reporter).accuracy == 1.0
+    assert pseudo_labeler_of_run(run, MACHINE, reporter).share == 1.0
     assert "not saved" in reporter.lines[-1]
 
 
 def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     data = {"source": "digits", "per_class": 10}
     card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
-    with pytest.raises(RunError, match="have changed"):
+    with pytest.raises(RunError, match="has changed"):
         pseudo_labels.images_of_run(Model(Generator(), card, np.arange(3)))
     splits = load_splits(DataConfig(**data), 0)
     known = replace(card, fingerprint=splits.fingerprint)
-    with pytest.raises(RunError, match="no longer those"):
+    with pytest.raises(RunError, match="are not those"):
         pseudo_labels.images_of_run(Model(Generator(), known, np.array([10**6])))
     train, _ = pseudo_labels.images_of_run(Model(Generator(), known, splits.train.row_id[:5]))
     assert np.array_equal(train.row_id, splits.train.row_id[:5])

@@ -205,7 +205,7 @@ def test_a_run_whose_images_have_changed_gets_no_pseudo_labels(make_run: Any) ->
     run = make_run("replay", DATA)
     path = run / "model" / "model.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "other"}))
-    with pytest.raises(RunError, match="have changed since it was trained"):
+    with pytest.raises(RunError, match="has changed since"):
         sample(run, ask(per_class=2), RUNTIME, None)
 
 

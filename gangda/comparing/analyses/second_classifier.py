@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gangda.augmenting.selection import FIGURES
+from gangda.classifying import custom
 from gangda.classifying.evaluation import Evaluation
-from gangda.classifying.networks import custom
 from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator
 from gangda.comparing.comparison import ArmRow
 from gangda.comparing.plan import digest

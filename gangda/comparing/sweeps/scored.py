@@ -23,8 +23,7 @@ from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.experiments import RETRAINED, Experiment
-from gangda.metrics.evaluate import evaluate_metrics
-from gangda.metrics.prepare import default_cache, prepare_inputs
+from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
 from gangda.runtime.progress import Reporter

@@ -24,14 +24,8 @@ from gangda.data.sample_set.metadata import unite_metadata
 from gangda.data.sample_set.npz import NpzWriter, read_npz
 from gangda.data.sample_set.png import PngWriter, read_png
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import (
-    FormatVersionError,
-    clear_disk_errors,
-    sync_all,
-    sync_folder,
-    write_bytes,
-    write_json,
-)
+from gangda.runtime import files
+from gangda.runtime.files import FormatVersionError, clear_disk_errors, sync_folder
 from gangda.runtime.signals import stop_request
 from gangda.runtime.staging import folder_beside
 
@@ -94,10 +88,7 @@ def contact_sheet(out: Path, header: SetHeader) -> Path:
 
 
 class SetWriter:
-    """Writes images in the header's format; see `set_being_written`.
-
-    `sorting`, `filtering` and `cost` go into the index; `contact_sheet`, a PNG if any, beside the set.
-    """
+    """Writes images; `sorting`, `filtering` and `cost` go into the index, a PNG `contact_sheet` beside the set."""
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._header = folder, header
@@ -128,7 +119,7 @@ class SetWriter:
             filtering=self.filtering,
             cost=self.cost,
         )
-        write_json(self._folder / self.index.index_name, asdict(self.index))
+        files.write_json(self._folder / self.index.index_name, asdict(self.index))
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
@@ -165,9 +156,7 @@ def _index_of(out: Path, path: Path) -> SetIndex:
     except FormatVersionError:
         raise
     except DataError as error:
-        raise RunError(
-            f"{out}: holds an index that is not of this command ({error}); choose another --out"
-        ) from None
+        raise RunError(f"{out}: its index is not of this command ({error}); choose another --out") from None
 
 
 @contextlib.contextmanager
@@ -188,10 +177,10 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
             writer = SetWriter(temporary, header, open_files)
             yield writer
             writer.finish()
-        sync_all()
+        files.sync_all()
         temporary.chmod(0o755)
         if writer.contact_sheet:
-            write_bytes(contact_sheet(out, header), writer.contact_sheet)
+            files.write_bytes(contact_sheet(out, header), writer.contact_sheet)
         _move_in(temporary, out, header)
         sync_folder(out.parent)
         _complete(out, header)
@@ -203,8 +192,8 @@ def _move_in(temporary: Path, out: Path, header: SetHeader) -> None:
         return
     except OSError:
         finished_index(out, header)  # refuses a folder that another command has created meanwhile
-    files = [path for path in temporary.rglob("*") if path.is_file() and path.name != header.index_name]
-    for path in [*files, temporary / header.index_name]:
+    images = [path for path in temporary.rglob("*") if path.is_file() and path.name != header.index_name]
+    for path in [*images, temporary / header.index_name]:
         place = out / path.relative_to(temporary)
         place.parent.mkdir(exist_ok=True)
         path.replace(place)
@@ -233,12 +222,10 @@ def read_set(path: Path) -> SetOnDisk:
     positions = np.concatenate([position for position, _ in parts])
     order = np.argsort(positions, kind="stable")
     if not np.array_equal(positions[order], np.arange(len(order))):
-        raise DataError(
-            f"{path}: its images do not count up from 0 without gaps or repetitions; make it again"
-        )
+        raise DataError(f"{path}: its images do not count up from 0 without gaps; make it again")
     images = concatenate(*(images for _, images in parts)).take(order)
     if tuple(images.counts().tolist()) != index.total:
         raise DataError(
-            f"{path}: holds {images.counts().tolist()} images per class instead of {list(index.total)}; make it again"
+            f"{path}: holds {images.counts().tolist()} images per class, not {list(index.total)}; make it again"
         )
     return SetOnDisk(images, index)

@@ -53,9 +53,7 @@ class IdxWriter:
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         if len(header.class_names) > 256:
-            raise DataError(
-                f"IDX holds labels up to 255, here are {len(header.class_names)} classes; use --format npz"
-            )
+            raise DataError(f"IDX has labels up to 255, not {len(header.class_names)}; use --format npz")
         channels, height, width = header.image_shape
         self._item_shape = (height, width) if channels == 1 else (height, width, channels)
         self._names = idx_names(header.suffix, channels)
@@ -85,9 +83,7 @@ def read_idx_set(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labe
     count, names = sum(index.counts), idx_names(index.suffix, channels)
     metadata = [item for item in index.files.items() if item[0] not in names]
     if len(index.files) != 3 or len(metadata) != 1:
-        raise DataError(
-            f"{folder}: the index does not list {names[0]}, {names[1]} and metadata; make the set again"
-        )
+        raise DataError(f"{folder}: the index lacks {names[0]}, {names[1]} or metadata; make it again")
     item = (height, width) if channels == 1 else (height, width, channels)
     images, labels = (read_bytes(folder, name, index.files[name]) for name in names)
     pixels = _payload(images, (count, *item), folder / names[0]).reshape(count, height, width, channels)

@@ -86,10 +86,9 @@ def index_paths(folder: Path) -> list[Path]:
 
 
 def is_set(path: Path) -> bool:
-    """Whether a folder is a set that gangda wrote: whole, with shards missing, or with a damaged index.
+    """Whether a folder is a set that gangda wrote, whole or not.
 
-    A folder with a damaged index counts, so that the reader refuses it: read as class folders, its synthetic images
-    would pass for real ones.
+    One with a damaged index counts, so that it is refused: as class folders, synthetic images would pass for real ones.
     """
     for candidate in index_paths(path):
         try:
@@ -153,9 +152,7 @@ def _inside(folder: Path, name: str) -> Path:
     """The file called `name` in a set's folder."""
     path, parts = folder / name, Path(name).parts
     if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts:
-        raise DataError(
-            f"{folder}: the index lists '{name}', which is not inside the set; do not use this set"
-        )
+        raise DataError(f"{folder}: the index lists '{name}', which is not inside the set; do not use it")
     try:
         within = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # links in a circle, or a name too long
@@ -166,11 +163,7 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def read_bytes(folder: Path, name: str, digest: str) -> bytes:
-    """A file that an index lists, its content checked against its hash.
-
-    Raises:
-        DataError: missing, unreadable, changed, or outside the set.
-    """
+    """A file that an index lists; DataError where it is missing, unreadable, changed, or outside the set."""
     return read_listed(_inside(folder, name), digest, cure=_AGAIN)
 
 
@@ -189,15 +182,13 @@ def read_indices(folder: Path) -> list[SetIndex]:
         differing = [name for name in _SHARED if getattr(other, name) != getattr(first, name)]
         if differing or other.shard[1] != shards:
             what = ", ".join(differing) or "number of shards"
-            raise DataError(
-                f"{folder}: its shards come from different commands (they differ in {what}); make them again"
-            )
+            raise DataError(f"{folder}: its shards are of different commands (other {what}); make them again")
     present = {index.shard[0] for index in indices}
     missing = [str(i) for i in range(1, shards + 1) if i not in present]
     if missing:
         shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
         raise DataError(
-            f"{folder}: shards {shown} of {shards} are not there yet; run the command again with --shard i/{shards}"
+            f"{folder}: shards {shown} of {shards} are missing; run it again with --shard i/{shards}"
         )
     if len(indices) != shards:
         raise DataError(f"{folder}: a shard is there twice; remove the folder and make the set again")
@@ -213,9 +204,7 @@ def unite(indices: Sequence[SetIndex]) -> SetIndex:
     first = indices[0]
     counts = tuple(sum(column) for column in zip(*(index.counts for index in indices), strict=True))
     if counts != first.total:
-        raise DataError(
-            f"the set's shards hold {list(counts)} images per class instead of {list(first.total)}; make it again"
-        )
+        raise DataError(f"shards of {list(counts)} images per class, not {list(first.total)}; make it again")
     return replace(
         first,
         counts=counts,
@@ -228,6 +217,7 @@ def unite(indices: Sequence[SetIndex]) -> SetIndex:
 
 def _sums(tallies: Sequence[Mapping[str, list[int]]]) -> dict[str, list[int]]:
     """The sum over shards of each tally."""
-    names = dict.fromkeys(name for tally in tallies for name in tally)
-    columns = {name: [tally[name] for tally in tallies if name in tally] for name in names}
-    return {name: [sum(values) for values in zip(*columns[name], strict=True)] for name in names}
+    sums: dict[str, list[int]] = {}
+    for name, values in (item for tally in tallies for item in tally.items()):
+        sums[name] = [a + b for a, b in zip(sums.get(name, [0] * len(values)), values, strict=True)]
+    return sums

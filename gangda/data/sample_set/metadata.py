@@ -17,6 +17,8 @@ from gangda.runtime.files import write_bytes
 
 _ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # created once: that is half of the time of a line
 SET_COLUMNS = {"labels": np.int64, "index": np.int64, **COLUMNS}  # `index` is the position in the set
+_NAMES = {"labels": "label"}  # where a line calls a column otherwise
+_NULL = {"parent": -1, "generator": -1, "confidence": np.nan}  # for null
 _LINES = 1024  # read and decoded at once
 
 
@@ -30,24 +32,14 @@ class MetadataWriter:
         self._digest = hashlib.sha256()
 
     def write(self, images: LabelledImages, first: int, own: Sequence[Mapping[str, Any]]) -> None:
-        """One line per image; `own` holds further columns of each."""
-        text = "".join(f"{_ENCODE(columns)}\n" for columns in self._lines(images, first, own)).encode()
-        self._digest.update(text)
-        self._file.write(text)
-
-    def _lines(
-        self, images: LabelledImages, first: int, own: Sequence[Mapping[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
-        """A column that does not apply to an image is null, but for `row_id`."""
+        """One line per image, where `own` has further columns of each; what does not apply is null, but `row_id`."""
         names, seed = self._header.class_names, self._header.provenance.get("seed")
-        columns = (
-            getattr(images, name).tolist()
-            for name in ("labels", "origin", "row_id", "parent", "generator", "confidence")
-        )
+        lines = []
+        columns = (getattr(images, name).tolist() for name in COLUMNS)
         for index, (extra, label, origin, row_id, parent, generator, confidence) in enumerate(
             zip(own, *columns, strict=True), first
         ):
-            yield {
+            line = {
                 **extra,
                 "label": label,
                 "label_name": names[label],
@@ -60,6 +52,10 @@ class MetadataWriter:
                 "row_id": row_id,
                 "index": index,
             }
+            lines.append(f"{_ENCODE(line)}\n")
+        text = "".join(lines).encode()
+        self._digest.update(text)
+        self._file.write(text)
 
     def close(self) -> dict[str, str]:
         """Name and hex SHA-256 of the finished file."""
@@ -77,16 +73,10 @@ def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str,
     for start in range(0, len(lines), _LINES):
         try:
             rows = [json.loads(line) for line in lines[start : start + _LINES]]
-            values: dict[str, Any] = {
-                "labels": [row["label"] for row in rows],
-                "index": [row["index"] for row in rows],
-                "origin": [ORIGINS.index(row["origin"]) for row in rows],
-                "row_id": [row["row_id"] for row in rows],
-                "parent": [_or(row["parent"], -1) for row in rows],
-                "generator": [_or(row["generator"], -1) for row in rows],
-                "confidence": [_or(row["confidence"], np.nan) for row in rows],
+            columns = {
+                column: np.array([_read(row, column) for row in rows], dtype=kind)
+                for column, kind in SET_COLUMNS.items()
             }
-            columns = {column: np.array(values[column], dtype=kind) for column, kind in SET_COLUMNS.items()}
             if any(column.shape != (len(rows),) for column in columns.values()):
                 raise ValueError("a list in place of a number")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
@@ -94,8 +84,11 @@ def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str,
         yield columns, rows
 
 
-def _or(value: Any, otherwise: float) -> Any:
-    return otherwise if value is None else value
+def _read(row: dict[str, Any], column: str) -> Any:
+    value = row[_NAMES.get(column, column)]
+    if column == "origin":
+        return ORIGINS.index(value)
+    return _NULL[column] if value is None and column in _NULL else value
 
 
 def unite_metadata(folder: Path, indices: Sequence[SetIndex]) -> None:

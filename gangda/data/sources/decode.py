@@ -81,15 +81,11 @@ def _map_files(work: Callable[[Image.Image], T], files: Sequence[Path]) -> list[
             with Image.open(path) as image:
                 return work(image)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise DataError(
-                f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels, maybe a decompression bomb; make it smaller"
-            ) from None
+            raise DataError(f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller") from None
         except _BROKEN as error:
             reason = str(error).replace(str(path), "").replace("''", "").strip()[:80]
-            reason = reason if path.stat().st_size else "the file is empty"
-            raise DataError(
-                f"{path}: cannot be decoded ({reason or type(error).__name__}); repair or remove the file"
-            ) from None
+            reason = (reason or type(error).__name__) if path.stat().st_size else "the file is empty"
+            raise DataError(f"{path}: cannot be decoded ({reason}); repair or remove it") from None
 
     with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
         warnings.simplefilter("ignore")  # odd metadata is not the user's concern

@@ -191,9 +191,7 @@ def _classes(folder: Path, content: _Content, skipped: list[Path]) -> dict[str, 
     """The images of a folder by class name; files that are not images are added to `skipped`."""
     skipped += content.others
     if not content.folders and not content.images:
-        raise DataError(
-            f"{folder}: holds no images; expected class folders, images, or {{train,test}}/CLASS/ folders"
-        )
+        raise DataError(f"{folder}: no images; give class folders, images or {{train,test}}/CLASS/ folders")
     if not content.folders:
         return {UNLABELLED: content.images}
     if content.images:

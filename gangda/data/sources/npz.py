@@ -84,19 +84,13 @@ def _load(path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(
-                    f"{path}: one array, not an archive; save it with numpy.savez(images=..., labels=...)"
-                )
+                raise DataError(f"{path}: one array; save it with numpy.savez(images=..., labels=...)")
             _refuse_bomb(path, archive)
             return {name: array_of(archive, name) for name in archive.files}
     except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
-            raise DataError(
-                f"{path}: holds pickled objects, which can run code; save plain arrays instead"
-            ) from None
-        raise DataError(
-            f"{path}: truncated or not an NPZ archive ({str(error)[:80]}); write it again"
-        ) from None
+            raise DataError(f"{path}: holds pickled objects, which can run code; save plain arrays") from None
+        raise DataError(f"{path}: truncated or no NPZ archive ({str(error)[:80]}); write it again") from None
 
 
 def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
@@ -139,9 +133,7 @@ def _channels_last(values: Array, part: str, path: Path) -> Array:
     first, last = values.shape[1] in (1, 3), values.shape[3] in (1, 3)
     if first == last:
         problem = "could be (N, H, W, C) or (N, C, H, W)" if first else "have neither 1 nor 3 channels"
-        raise DataError(
-            f"{path}: {part} images of shape {values.shape} {problem}; save them as (N, H, W, 1 or 3)"
-        )
+        raise DataError(f"{path}: {part} images of shape {values.shape} {problem}; save (N, H, W, 1 or 3)")
     return values if last else values.transpose(0, 2, 3, 1)
 
 
@@ -177,9 +169,7 @@ def _labels(
             raise DataError(f"{path}: {part} images have no labels beside them; add {part} labels")
         flat[part] = _one_number_each(values, part, path)
         if len(flat[part]) != len(pixels[part]):
-            raise DataError(
-                f"{path}: {len(flat[part]):,} {part} labels for {len(pixels[part]):,} images; each needs one"
-            )
+            raise DataError(f"{path}: {len(flat[part]):,} {part} labels, {len(pixels[part]):,} images")
     if len({values.dtype.kind for values in flat.values()}) > 1:
         raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
     training = np.concatenate([values for part, values in flat.items() if part != "test"])
@@ -190,9 +180,7 @@ def _labels(
         labels = {part: values - int(names[0]) for part, values in flat.items()}
     else:
         if class_names.ndim != 1 or class_names.dtype.kind not in "US":
-            raise DataError(
-                f"{path}: class_names is {class_names.dtype} {class_names.shape}; expected strings (K,)"
-            )
+            raise DataError(f"{path}: class_names is {class_names.dtype} {class_names.shape}, no text (K,)")
         names, labels = check_class_names([_text(name) for name in class_names.tolist()], str(path)), flat
     for values in labels.values():
         check_labels(values, names, str(path))
@@ -207,9 +195,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     """(N,) int64, or (N,) strings."""
     if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "buif":
         if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
-            raise DataError(
-                f"{path}: {part} labels of shape {values.shape} are not one-hot; give one class per image"
-            )
+            raise DataError(f"{path}: {part} labels {values.shape} are not one-hot; give one class each")
         classes: IntArray = values.argmax(axis=1).astype(np.int64)
         return classes
     if values.ndim == 2 and values.shape[1] == 1:
@@ -222,9 +208,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise DataError(f"{path}: {part} labels are not whole numbers; give one class per image")
     if len(values) and not -(2**31) < float(values.min()) <= float(values.max()) < 2**31:
-        raise DataError(
-            f"{path}: {part} labels run from {values.min()} to {values.max()}; renumber them 0 to K-1"
-        )
+        raise DataError(f"{path}: {part} labels run from {values.min()} to {values.max()}; use 0 to K-1")
     return values.astype(np.int64)
 
 
@@ -237,7 +221,7 @@ def _from_strings(
         unknown = set(values.tolist()) - set(names)
         if unknown:
             raise DataError(
-                f"{path}: class '{min(map(str, unknown))}' has {part} images but no training images"
+                f"{path}: class '{min(map(str, unknown))}' has {part} images, but no training images"
             )
         labels[part] = np.searchsorted(np.array(names), values).astype(np.int64)
     return labels, names

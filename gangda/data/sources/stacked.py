@@ -40,9 +40,7 @@ def stack(inner: SourceImages) -> SourceImages:
         held = fixed_test_rows(train)
         train, test = train.without(held), train.take(held)
     for name in filter(None, (train.missing_class(), test.missing_class())):
-        raise DataError(
-            f"{where}: class '{name}' lacks training or test images; stacking takes some of every class"
-        )
+        raise DataError(f"{where}: class '{name}' lacks training or test images; stacking takes both")
     stacked = _stacks(train, TRAIN, "train"), _stacks(test, TEST, "test", TRAIN)
     note = f"three images of {inner.name} as red, green and blue: {stacked[0].num_classes:,} modes"
     return SourceImages(f"stacked-{inner.name}", "", *stacked, notes=(*inner.notes, note))

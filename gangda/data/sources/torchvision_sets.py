@@ -108,18 +108,14 @@ def _download(name: str) -> None:
             _SETS[name].torchvision(str(data_root()), download=True)
     except (RuntimeError, OSError, EOFError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise DataError(
-            f"--data {name}: the download failed ({reason}); try again, or {_by_hand(name)}"
-        ) from None
+        raise DataError(f"--data {name}: download failed ({reason}); try again or {_by_hand(name)}") from None
 
 
 def _read_idx(name: str, folder: Path) -> RawSource:
     found = idx.read_folder(folder)
     names = idx.FASHION_MNIST if name == "fashion-mnist" else tuple(map(str, range(10)))
     if len(found.class_names) != len(names):
-        raise DataError(
-            f"{folder}: has {len(found.class_names)} classes, not the ten of {name}; replace its files"
-        )
+        raise DataError(f"{folder}: has {len(found.class_names)} classes, not ten of {name}; replace them")
     return RawSource(found.pixels, found.labels, names, found.test_rows, found.notes)
 
 
@@ -128,9 +124,7 @@ def _read_cifar(name: str, folder: Path) -> RawSource:
     try:
         parts = [_SETS[name].torchvision(str(folder.parent), train=part) for part in (True, False)]
     except (RuntimeError, OSError) as error:
-        raise DataError(
-            f"{folder}: {str(error).splitlines()[0][:100]}; delete it and {_by_hand(name)}"
-        ) from None
+        raise DataError(f"{folder}: {str(error).splitlines()[0][:99]}; delete it, {_by_hand(name)}") from None
     train, test = (
         (np.asarray(part.data, dtype=np.uint8), np.asarray(part.targets, dtype=np.int64)) for part in parts
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from gangda.config import catalog
-from gangda.sampling.filters.base import FilterClass
+from gangda.sampling.filters.base import Filter
 
 
 def in_order(names: Sequence[str]) -> tuple[str, ...]:
@@ -12,9 +12,9 @@ def in_order(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in catalog.FILTERS if name in names)
 
 
-def filter_class(name: str) -> FilterClass:
+def filter_class(name: str) -> type[Filter]:
     """The filter of a catalog name."""
-    return cast(FilterClass, catalog.builder("filter", catalog.FILTERS, name))
+    return cast(type[Filter], catalog.builder("filter", catalog.FILTERS, name))
 
 
 def is_circular(labels: Any) -> bool:

@@ -1,7 +1,6 @@
 """Drop samples that do not look like their class to classifiers of the same real images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +22,7 @@ THRESHOLD = 0.1  # probability below which a sample is clearly not of its class,
 ROLES = tuple(f"fold-{fold}" for fold in range(FOLDS))
 
 
-@dataclass(frozen=True, eq=False)
-class Agreement:
+class Agreement(ClassifierEnsemble):
     """A sample stays if its class is not improbable: at least `threshold` in the mean prediction of K-fold classifiers.
 
     Each classifier is trained on the generator's training images but for one fold, with a seed of its own, apart from
@@ -34,31 +32,23 @@ class Agreement:
     near the border of a class are the most informative. Source: Lampis 2023 (GaFi), who keep what one classifier,
     trained on all images, gets right.
 
-    Attributes:
-        members: the classifiers.
-        threshold: in [0, 1].
-        real_kept: share of the real images that would pass: of validation images or, without any, of training images,
-            each scored by the one classifier that was not trained on it (which keeps fewer than all together do).
+    `share` is that of real images that would pass: of validation images or, without any, of training images, each
+    scored by the one classifier that was not trained on it (which keeps fewer than all together do).
     """
 
-    members: tuple[FittedClassifier, ...]
-    threshold: float
-    real_kept: float | None
+    @property
+    def threshold(self) -> float:
+        """In [0, 1]."""
+        return threshold_of(len(self.members[0].class_names))
 
     @staticmethod
     def check(target: FilterTarget) -> None:
-        """See `FilterClass.check`."""
+        """See `Filter.check`."""
         if target.num_classes < 2:
-            raise UsageError(
-                f"--filter agreement: {target.named} has one class only, there is nothing to agree on; leave it out"
-            )
+            raise UsageError(f"--filter agreement: {target.named} has one class only; leave it out")
         smallest = target.smallest
         if smallest is not None and smallest < MIN_IMAGES:
-            count = f"{smallest} training image{'' if smallest == 1 else 's'}"
-            raise UsageError(
-                f"--filter agreement: the smallest class has {count}; "
-                "it takes two to train on and to hold out; leave the filter out, or give more images"
-            )
+            raise UsageError(_too_few(f"the smallest class has {smallest} training images"))
 
     @staticmethod
     def build(filter_context: FilterContext) -> "Agreement":
@@ -74,7 +64,7 @@ class Agreement:
         else:
             context = filter_context.context
             found = cached_ensemble(home / FOLDER, ROLES, "real_kept", config, context, fit, reporter)
-        return Agreement(found.members, threshold_of(len(found.members[0].class_names)), found.share)
+        return Agreement(found.members, found.share)
 
     def predicate(self, label: int, block: int) -> Predicate:
         """See `Filter.predicate`: the reason is the likeliest class of a rejected sample."""
@@ -94,8 +84,12 @@ class Agreement:
             "classifiers": [member.fingerprint for member in self.members],
             "trained": f"each on the training images but for one of {FOLDS} folds",
             "threshold": self.threshold,
-            "real_kept": self.real_kept,
+            "real_kept": self.share,
         }
+
+
+def _too_few(what: str) -> str:
+    return f"--filter agreement: {what}; it takes two: leave the filter out, or give more images"
 
 
 def threshold_of(num_classes: int) -> float:
@@ -129,10 +123,8 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
     train, validation = filter_context.images()
     smallest = int(train.counts().argmin())
     if train.counts()[smallest] < MIN_IMAGES:
-        raise DataError(
-            f"--filter agreement: class '{train.class_names[smallest]}' has {train.counts()[smallest]} training image; "
-            "it takes two to train on and to hold out; leave the filter out, or give more images"
-        )
+        name = train.class_names[smallest]
+        raise DataError(_too_few(f"class '{name}' has {train.counts()[smallest]} training images"))
     folds = folds_of(train.labels, filter_context.fit_seed)
     threshold, passed = threshold_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
     members = []

@@ -1,4 +1,4 @@
-"""What a filter is: a class with the methods of `FilterClass` and `Filter`, and one line of `catalog.FILTERS`."""
+"""What a filter is: a class with the methods of `Filter`, and one line of `catalog.FILTERS`."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,6 +59,14 @@ class FilterTarget:
 class Filter(Protocol):
     """Says which samples may stay, and why the others may not."""
 
+    @staticmethod
+    def check(target: FilterTarget) -> None:
+        """Raise UsageError for generators whose samples it cannot be used on, before any work is done."""
+
+    @staticmethod
+    def build(filter_context: FilterContext) -> "Filter":
+        """Set it up: train, or measure, what it needs; raises RunError where something is missing."""
+
     def predicate(self, label: int, block: int) -> Predicate:
         """What all images drawn for a block are passed to, attempt by attempt; it may remember the earlier ones.
 
@@ -67,21 +75,3 @@ class Filter(Protocol):
 
     def as_dict(self) -> dict[str, Any]:
         """How it was set, in plain values; one that asks classifiers names them as `classifiers`."""
-
-
-class FilterClass(Protocol):
-    """What `catalog.FILTERS` names: the class of a filter."""
-
-    def check(self, target: FilterTarget) -> None:
-        """Refuse generators whose samples it cannot be used on, before any work is done.
-
-        Raises:
-            UsageError: with the reason.
-        """
-
-    def build(self, filter_context: FilterContext) -> Filter:
-        """Set it up: train, or measure, what it needs.
-
-        Raises:
-            RunError: something that it needs is not there.
-        """

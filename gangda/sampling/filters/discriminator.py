@@ -61,7 +61,7 @@ class DiscriminatorRejection:
 
     @staticmethod
     def check(target: FilterTarget) -> None:
-        """See `FilterClass.check`."""
+        """See `Filter.check`."""
         if architectures.spec_class(target.arch).method not in LOG_ODDS:
             raise UsageError(f"--filter discriminator: {target.named} has no discriminator; leave it out")
         builders = {name: catalog.builder("loss", catalog.LOSSES, name) for name in catalog.LOSSES}

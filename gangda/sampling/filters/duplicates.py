@@ -40,7 +40,7 @@ class Duplicates:
 
     @staticmethod
     def check(target: FilterTarget) -> None:
-        """See `FilterClass.check`: any samples can be compared."""
+        """See `Filter.check`: any samples can be compared."""
 
     @staticmethod
     def build(filter_context: FilterContext) -> "Duplicates":
@@ -62,8 +62,7 @@ class Duplicates:
         def reasons(pixels: UInt8Array) -> Reasons:
             near = self.search.distances(pixels) <= self.min_distances[label]
             repeats = np.zeros(len(pixels), dtype=np.bool_)
-            for row, image in enumerate(pixels):
-                content = image.tobytes()
+            for row, content in enumerate(image.tobytes() for image in pixels):
                 repeats[row] = content in seen
                 seen.add(content)
             return np.where(near, "copy", np.where(repeats, "repeat", "")).astype(object)
@@ -86,12 +85,8 @@ def min_distances_of(images: LabelledImages, distances: FloatArray) -> FloatArra
 
     A class without images has the median of all.
     """
-    medians = np.array(
-        [
-            np.median(own if len(own := distances[images.labels == label]) else distances)
-            for label in range(images.num_classes)
-        ]
-    )
+    own = [distances[images.labels == label] for label in range(images.num_classes)]
+    medians = np.array([np.median(part if len(part) else distances) for part in own])
     usual = medians[images.labels]
     relative = np.divide(distances, usual, out=np.zeros_like(distances), where=usual > 0)
     result: npt.NDArray[np.float64] = np.quantile(relative, TAIL) * medians

@@ -138,14 +138,14 @@ def test_bad_folders_are_named(classes, spoil, says):
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        (["readme.txt"], "holds no images"),
+        (["readme.txt"], "no images"),
         (
             ["train/a/0.png", "train/b/0.png", "test/c/0.png"],
             "class 'c' has test images but no training images",
         ),
         (["train/a/0.png", "train/b/0.png", "test/0.png"], "class 'unlabelled' has test images"),
         (["train/a/0.png", "train/0.png"], "lie beside folders"),
-        (["train/a/0.png", "test/readme.txt"], "test: holds no images"),
+        (["train/a/0.png", "test/readme.txt"], "test: no images"),
     ],
 )
 def test_bad_splits_are_named(tmp_path, files, says):

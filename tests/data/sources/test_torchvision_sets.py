@@ -45,7 +45,7 @@ def test_fashion_mnist_has_names(root):
 
 def test_wrong_files_under_a_known_name(root):
     put_idx(root / "mnist", classes=3)
-    with pytest.raises(DataError, match="has 3 classes, not the ten of mnist"):
+    with pytest.raises(DataError, match="has 3 classes, not ten of mnist"):
         load(DataConfig(source="mnist"))
 
 
@@ -92,7 +92,7 @@ def test_a_failed_download_is_one_line(root, monkeypatch):
         raise RuntimeError("Error downloading x:\nTried y, got:\n<urlopen error>")
 
     monkeypatch.setattr(datasets, "MNIST", fail)
-    with pytest.raises(DataError, match=r"the download failed .*put train-images-idx3") as caught:
+    with pytest.raises(DataError, match=r"download failed .*put train-images-idx3") as caught:
         load(DataConfig(source="mnist", download=True))
     assert "\n" not in str(caught.value)
 
@@ -130,7 +130,7 @@ def test_cifar_is_read_as_rgb(tiny_cifar):
 def test_a_tampered_pickle_is_never_opened(tiny_cifar):
     folder, _ = tiny_cifar
     (folder / "data_batch_3").write_bytes(b"not what it was")
-    with pytest.raises(DataError, match=r"corrupted.*delete it and put cifar-10-python\.tar\.gz"):
+    with pytest.raises(DataError, match=r"corrupted.*delete it, put cifar-10-python\.tar\.gz"):
         load(DataConfig(source="cifar10"))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gangda.classifying.networks import custom
+from gangda.classifying import custom
 from gangda.errors import UsageError
 
 MODULE = """
