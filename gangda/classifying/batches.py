@@ -28,11 +28,19 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class Batch(NamedTuple):
-    """Input of one step: images in [-1, 1], labels (or probabilities), relative weights or None."""
+    """Input of one step, on the device.
+
+    Attributes:
+        x: float32 (B, C, H, W) in [-1, 1]; y: int64 (B,).
+        weight: float32 (B,), relative weights; None where all are equal.
+        share, other: of mixup, see `fit_rules.draw_mixup`.
+    """
 
     x: Tensor
-    target: Tensor
-    weight: Tensor | None
+    y: Tensor
+    weight: Tensor | None = None
+    share: Tensor | None = None
+    other: Tensor | None = None
 
 
 class ClassifierBatches:
@@ -71,7 +79,7 @@ class ClassifierBatches:
             x = torch.split(self._views(together, chunk), self.batch_size)
             y = torch.split(self._labels.index_select(0, together), self.batch_size)
             for views, labels, own in zip(x, y, rows, strict=True):
-                yield self.apply_targets(views, labels, self._weight_at(own, step))
+                yield Batch(views, labels, self._weight_at(own, step), *self._mixup(len(own)))
                 step += 1
 
     def real_images(self) -> Iterator[Tensor]:
@@ -80,15 +88,19 @@ class ClassifierBatches:
         for part in torch.tensor_split(rows, max(1, math.ceil(len(rows) / self.batch_size))):
             yield to_float(self._pixels.index_select(0, part))
 
-    def apply_targets(self, x: Tensor, target: Tensor, weight: Tensor | None) -> Batch:
-        """The batch with the targets of the rule: distilled from the teachers, and mixed up."""
-        classes = self.train.num_classes
+    def _mixup(self, count: int) -> tuple[Tensor, ...]:
+        if not self.rule.mixup:
+            return ()
+        return tuple(map(self.context.put, fit_rules.draw_mixup(count, self.rule.mixup, self._mixup_stream)))
+
+    def with_targets(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What the network sees, its targets by the rule (distilled from the teachers, mixed up), and weights."""
+        (x, target, weight, share, other), classes = batch, self.train.num_classes
         if self._teachers:
             target = fit_rules.distilled(target, x, self._teachers, classes)
-        if self.rule.mixup:
-            mixed = fit_rules.mixup(x, target, weight, classes, self.rule.mixup, self._mixup_stream)
-            return Batch(*mixed, None)
-        return Batch(x, target, weight)
+        if share is None or other is None:
+            return x, target, weight
+        return *fit_rules.mixup(x, target, weight, classes, share, other), None
 
     def _views(self, rows: Tensor, chunk: int) -> Tensor:
         """These images, transformed, float32 in [-1, 1]."""
@@ -114,4 +126,4 @@ class ClassifierBatches:
         if factor < 1:
             real = torch.from_numpy(self.train.origin == REAL)[rows]
             own = torch.where(real, own, factor * own)
-        return own.to(self.context.device)
+        return self.context.put(own)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gangda.classifying import fit_rules
-from gangda.classifying.batches import ClassifierBatches
+from gangda.classifying.batches import Batch, ClassifierBatches
 from gangda.classifying.evaluation import Evaluation, evaluate_predictions
 from gangda.classifying.fitted_classifier import FittedClassifier, build_classifier, context_for, place
 from gangda.config.arms import FitRule
@@ -140,7 +140,8 @@ def _optimise(network: nn.Module, batches: ClassifierBatches, rates: list[float]
     shift = fit_rules.logit_shift(batches.train, batches.rule)
     shift = None if shift is None else shift.to(context.device)
 
-    def update(x: Tensor, target: Tensor, weight: Tensor | None = None) -> Losses:
+    def update(*given: Tensor | None) -> Losses:
+        x, target, weight = batches.with_targets(Batch(*given))  # type: ignore[arg-type]
         with context.autocast():
             logits = network(x)
         loss = _loss(logits.float(), target, weight, shift)
@@ -152,7 +153,7 @@ def _optimise(network: nn.Module, batches: ClassifierBatches, rates: list[float]
     capture, loss = Capture(context.recorder), torch.zeros(())
     for step, (rate, batch) in enumerate(zip(rates, batches, strict=True), start=1):
         set_learning_rate(optimizer.param_groups[0], rate)
-        loss = capture("step", update, [part for part in batch if part is not None])["loss"]
+        loss = capture("step", update, batch)["loss"]
         if step % REPORT_EVERY == 0 or step == len(rates):
             reporter.step("classifier", step, len(rates))
     if not math.isfinite(float(loss)):

@@ -123,18 +123,20 @@ def distilled(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int)
     return torch.lerp(functional.one_hot(y, classes).float(), predicted, DISTILLED_SHARE)
 
 
-def mixup(
-    x: Tensor, target: Tensor, weight: Tensor | None, classes: int, alpha: float, stream: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Convex combinations of images, and of targets, with each other in a random order (Zhang 2018, equation 1).
-
-    One share for the batch, from Beta(alpha, alpha), made of two gamma draws. Each target is first multiplied by its
-    image's weight, float32 (B,): the cross-entropy with a blend is then that of its two images, each with its own share
-    and weight.
-    """
+def draw_mixup(count: int, alpha: float, stream: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A batch's share, from Beta(alpha, alpha) by two gamma draws, and the row that each row is mixed with."""
     a, b = (torch._standard_gamma(torch.tensor([alpha, alpha]), generator=stream)).tolist()
-    share = a / max(a + b, 1e-12)
-    other = torch.randperm(len(x), generator=stream).to(x.device)
+    return torch.tensor(a / max(a + b, 1e-12)), torch.randperm(count, generator=stream)
+
+
+def mixup(
+    x: Tensor, target: Tensor, weight: Tensor | None, classes: int, share: Tensor, other: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Convex combinations of images, and of targets, with those of other rows (Zhang 2018, equation 1).
+
+    Each target is first multiplied by its image's weight, float32 (B,): the cross-entropy with a blend is then that of
+    its two images, each with its own share and weight.
+    """
     soft = functional.one_hot(target, classes).float() if target.dtype == torch.int64 else target
     if weight is not None:
         soft = soft * weight[:, None]

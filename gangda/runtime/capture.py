@@ -19,7 +19,8 @@ WARM_UP = (
 )
 
 Losses = dict[str, Tensor]
-Step = Callable[..., Losses]  # of tensors; scalars by name
+Inputs = Sequence[Tensor | None]
+Step = Callable[..., Losses]  # of inputs; scalars by name
 Replay = Callable[[], object]
 Recorder = Callable[[Callable[[], None]], Replay]  # runs a function once and gives what does the same again
 
@@ -34,9 +35,11 @@ class RecordedStep:
     gradients: list[Tensor | None]
     replay: Replay
 
-    def __call__(self, inputs: Sequence[Tensor]) -> Losses:
+    def __call__(self, inputs: Inputs) -> Losses:
         """The step on these inputs, which have the shapes of the first ones."""
-        torch._foreach_copy_(self.inputs, list(inputs), non_blocking=True)
+        torch._foreach_copy_(
+            self.inputs, [tensor for tensor in inputs if tensor is not None], non_blocking=True
+        )
         self.replay()
         return dict(zip(self.names, self.values.clone().unbind(), strict=True))
 
@@ -56,14 +59,14 @@ class Capture:
     recorded: dict[Hashable, RecordedStep] = field(default_factory=dict)
     last: RecordedStep | None = None
 
-    def __call__(self, kind: Hashable, step: Step, inputs: Sequence[Tensor] | None) -> Losses:
-        """`step(*inputs)`: its scalars by name. `inputs` None: not known beforehand, the step takes none.
+    def __call__(self, kind: Hashable, step: Step, inputs: Inputs) -> Losses:
+        """`step(*inputs)`: its scalars by name. Steps of a kind have inputs of the same shapes, or None in their place.
 
         Raises:
             UsageError: the step cannot be recorded.
         """
-        if self.record is None or inputs is None:
-            return step(*(inputs or ()))
+        if self.record is None:
+            return step(*inputs)
         if kind not in self.recorded:
             self.runs[kind] = self.runs.get(kind, 0) + 1
             if self.runs[kind] <= WARM_UP:
@@ -76,13 +79,14 @@ class Capture:
         self.last = chosen
         return chosen(inputs)
 
-    def _recorded(self, step: Step, inputs: Sequence[Tensor]) -> RecordedStep:
+    def _recorded(self, step: Step, inputs: Inputs) -> RecordedStep:
         assert self.record is not None
-        own, found = [tensor.clone() for tensor in inputs], Losses()
+        given = [None if tensor is None else tensor.clone() for tensor in inputs]
+        own, found = [tensor for tensor in given if tensor is not None], Losses()
         values: list[Tensor] = []
 
         def run() -> None:
-            found.update(step(*own))
+            found.update(step(*given))
             scalars = [value.detach().float() for value in found.values()]
             values.append(torch.stack(scalars) if scalars else own[0].new_zeros(0))
 

@@ -54,6 +54,8 @@ def from_plain(kind: type[T], plain: Any) -> T:
 
 def _read(kind: Any, plain: Any, where: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if hasattr(origin, "__value__"):  # a `type` statement's alias, as NumPy's NDArray is from Python 3.12 on
+        return _read(origin.__value__[args], plain, where)
     if origin in (types.UnionType, typing.Union):  # only `X | None`
         other = next(arg for arg in args if arg is not type(None))
         return None if plain is None else _read(other, plain, where)

@@ -11,9 +11,9 @@ from gangda.runtime.device import DeviceContext
 
 
 def environment(context: DeviceContext) -> dict[str, Any]:
-    """DeviceContext, versions and precision, as plain values."""
+    """Machine, versions and precision, as plain values."""
     return {
-        "context": {"cores": os.cpu_count(), "processor": platform.context(), "threads": context.threads},
+        "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "threads": context.threads},
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -109,7 +109,9 @@ def test_teachers_have_half_a_say() -> None:
 
 def test_mixup_mixes_images_and_targets_alike() -> None:
     x = torch.arange(4.0).view(4, 1, 1, 1)
-    mixed, target = fit_rules.mixup(x, torch.tensor([0, 1, 0, 1]), None, 2, 0.5, stream())
+    mixed, target = fit_rules.mixup(
+        x, torch.tensor([0, 1, 0, 1]), None, 2, *fit_rules.draw_mixup(4, 0.5, stream())
+    )
     torch.testing.assert_close(target.sum(1), torch.ones(4))
     a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
     share, other = a / (a + b), torch.randperm(4, generator=again)
@@ -122,7 +124,7 @@ def test_a_blend_counts_by_both_its_images() -> None:
     """Against the two cross-entropies, each with its own image's weight: of images that count 0 nothing is learned."""
     torch.manual_seed(0)
     x, y, weight = torch.randn(4, 1, 1, 1), torch.tensor([0, 1, 0, 1]), torch.tensor([1.0, 0.25, 0.0, 2.0])
-    _, target = fit_rules.mixup(x, y, weight, 2, 0.5, stream())
+    _, target = fit_rules.mixup(x, y, weight, 2, *fit_rules.draw_mixup(len(x), 0.5, stream()))
     a, b = torch._standard_gamma(torch.tensor([0.5, 0.5]), generator=(again := stream())).tolist()
     share, other = a / (a + b), torch.randperm(4, generator=again)
     logits = torch.randn(4, 2)

@@ -57,7 +57,7 @@ def method_with(
     """The configuration's method over these networks, drawing from streams of this seed."""
     for module in (networks.generator, networks.discriminator):
         if module is not None:
-            module.to(memory_format=torch.channels_last)
+            module.to(context.device, memory_format=torch.channels_last)
     method: Method = load_target(METHODS[config.spec.method].target)(config, networks, images, context)
     method.streams.seed = seed
     return method

@@ -3,9 +3,11 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from typing_extensions import TypeAliasType
 
 from gangda.errors import DataError
 from gangda.runtime.arrays import BoolArray, FloatArray, IntArray, UInt8Array, UInt16Array
@@ -81,3 +83,14 @@ def test_what_is_written_as_json_is_read_back():
 def test_what_does_not_fit_is_refused_by_name(change, said):
     with pytest.raises(DataError, match=said):
         from_plain(Whole, {**to_plain(WHOLE), **change})
+
+
+def test_arrays_are_read_where_numpys_type_is_an_alias_of_the_type_statement():
+    """As NumPy 2.5 has it on Python 3.12 and later."""
+    scalar = TypeVar("scalar", bound=np.generic)
+    alias = TypeAliasType("NDArray", np.ndarray[tuple[Any, ...], np.dtype[scalar]], type_params=(scalar,))
+    kind = dataclasses.make_dataclass("Kept", [("flags", alias[np.bool_]), ("numbers", alias[np.float64])])
+    value = kind(np.array([True, False]), np.array([1.5, np.nan]))
+    read = from_plain(kind, to_plain(value))
+    np.testing.assert_array_equal(read.flags, value.flags)
+    np.testing.assert_array_equal(read.numbers, value.numbers)
