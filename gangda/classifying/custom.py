@@ -24,12 +24,10 @@ def _refusal(name: str, reason: str, error: Exception | None = None) -> UsageErr
 def find(name: str) -> Build:
     """The callable behind "module:callable"; modules of the current directory can be imported too.
 
-    The callable takes (num_classes, channels, size) and returns a module that maps (B, C, H, W) in [-1, 1] to
-    (B, num_classes) logits. It may have a method `features(x) -> (B, F)`; otherwise its logits serve as
-    features.
+    The callable takes (num_classes, channels, size) and returns a module that maps (B, C, H, W) in [-1, 1] to (B,
+    num_classes) logits. It may have a method `features(x) -> (B, F)`; otherwise its logits serve as features.
 
-    Raises:
-        UsageError: it cannot be imported or called.
+    Raises UsageError: it cannot be imported or called.
     """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
@@ -56,8 +54,7 @@ def build(name: str, num_classes: int, channels: int, size: int) -> nn.Module:
 
     It is tried in eval mode, so that batch statistics and dropout streams stay as they were.
 
-    Raises:
-        UsageError: it fails, is no module, or answers with another shape.
+    Raises UsageError: it fails, is no module, or answers with another shape.
     """
     maker, shape = find(name), (2, channels, size, size)
     try:

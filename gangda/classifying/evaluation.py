@@ -12,28 +12,18 @@ from gangda.errors import DataError
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Predictions of one classifier on one set of N images of K classes, compared with the labels.
+    """Predictions of one classifier on one set of N images of K classes, compared with the labels."""
 
-    Attributes:
-        confusion: int64 (K, K), rows true, columns predicted.
-        accuracy: share of right predictions, in [0, 1].
-        balanced_accuracy: mean recall over the classes that have images here.
-        macro_f1: mean F1 over the classes that have images here or were predicted.
-        recall: float64 (K,), NaN for a class without images here.
-        correct: bool (N,), in the order of the images.
-        n_train, steps, seed: how the classifier was trained; 0 where that is not known.
-        train_accuracy: the same classifier's accuracy on its own training images, where it was measured.
-    """
-
-    confusion: IntArray
-    accuracy: float
-    balanced_accuracy: float
-    macro_f1: float
-    recall: FloatArray
-    correct: npt.NDArray[np.bool_]
-    n_train: int = 0
+    confusion: IntArray  # int64 (K, K), rows true, columns predicted
+    accuracy: float  # share of right predictions, in [0, 1]
+    balanced_accuracy: float  # mean recall over the classes that have images here
+    macro_f1: float  # mean F1 over the classes that have images here or were predicted
+    recall: FloatArray  # float64 (K,), NaN for a class without images here
+    correct: npt.NDArray[np.bool_]  # bool (N,), in the order of the images
+    n_train: int = 0  # n_train, steps, seed: how the classifier was trained; 0 where that is not known
     steps: int = 0
     seed: int = 0
+    # the same classifier's accuracy on its own training images, where it was measured
     train_accuracy: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,8 +42,7 @@ class Evaluation:
 def evaluate_predictions(labels: npt.ArrayLike, predicted: npt.ArrayLike, num_classes: int) -> Evaluation:
     """Compare predicted labels with true ones, both int (N,) in [0, num_classes).
 
-    Raises:
-        DataError: no images, or lengths or ranges disagree.
+    Raises DataError: no images, or lengths or ranges disagree.
     """
     from sklearn.metrics import confusion_matrix, f1_score
 

@@ -103,8 +103,7 @@ def _shared(train: LabelledImages, test: LabelledImages) -> int:
 def _check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:
     """A note on test images that equal a training image pixel for pixel; `own`: both are splits of the same source.
 
-    Raises:
-        DataError: so many that the test set must hold what was trained on.
+    Raises DataError: so many that the test set must hold what was trained on.
     """
     trained = {row.tobytes() for row in train.pixels}
     count = sum(row.tobytes() in trained for row in test.pixels)

@@ -38,12 +38,11 @@ class FeatureNetwork(nn.Module, abc.ABC):
 class LeNet(FeatureNetwork):
     """LeNet-5 with ReLU and max pooling; F = 84.
 
-    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B.
-    Departures: ReLU for scaled tanh, max for trainable average pooling, full connections between the two
-    convolutions, and a plain linear output layer for the radial basis functions. The first convolution is
-    padded by 2 (the paper's 28-pixel digits come padded to 32). Below 16 pixels, where little would be left to
-    convolve, both convolutions are 3x3 padded by 1 and the first pooling is left out (8x8 digits: a point better
-    and faster than padded 5x5 with both poolings).
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B. Departures: ReLU
+    for scaled tanh, max for trainable average pooling, full connections between the two convolutions, and a plain
+    linear output layer for the radial basis functions. The first convolution is padded by 2 (the paper's 28-pixel
+    digits come padded to 32). Below 16 pixels, where little would be left to convolve, both convolutions are 3x3 padded
+    by 1 and the first pooling is left out (8x8 digits: a point better and faster than padded 5x5 with both poolings).
 
     `fp32_on_cpu`: bf16 makes convolutions of so few channels slower on a CPU, not faster.
     """

@@ -15,55 +15,40 @@ from gangda.errors import UsageError, suggestion
 
 @dataclass(frozen=True)
 class FitRule:
-    """How a classifier is trained on its images, beyond what all arms share.
+    """How a classifier is trained on its images, beyond what all arms share."""
 
-    Attributes:
-        transforms: random changes of every image in every batch: "traditional" (`TransformConfig`), "trivial"
-            (TrivialAugment), or none.
-        balanced: every class is drawn equally often, whatever its size.
-        loss: "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy.
-        mixup: alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off.
-        pretrained: the first half of the steps takes the added images only, the second half the real ones only.
-        distilled: targets are half the label, half the predictions of teachers trained on the same real images.
-        added_weight: weight in the loss of an image that is not real, relative to a real one.
-        annealed: ... falling to 0 over the last third of the steps.
-        synthetic_passes: passes over the real images in which every added image comes once.
-        recalibrated: batch-norm statistics are computed again on the real images at the end.
-    """
-
+    # random changes of every image in every batch: "traditional" (`TransformConfig`), "trivial" (TrivialAugment), or
+    # none
     transforms: str = ""
-    balanced: bool = False
+    balanced: bool = False  # every class is drawn equally often, whatever its size
+    # "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy
     loss: str = ""
+    # alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off
     mixup: float = 0.0
+    # the first half of the steps takes the added images only, the second half the real ones only
     pretrained: bool = False
+    # targets are half the label, half the predictions of teachers trained on the same real images
     distilled: bool = False
-    added_weight: float = 1.0
-    annealed: bool = False
-    synthetic_passes: int = 1
-    recalibrated: bool = False
+    added_weight: float = 1.0  # weight in the loss of an image that is not real, relative to a real one
+    annealed: bool = False  # `added_weight` falls to 0 over the last third of the steps
+    synthetic_passes: int = 1  # passes over the real images in which every added image comes once
+    recalibrated: bool = False  # batch-norm statistics are computed again on the real images at the end
 
 
 @dataclass(frozen=True)
 class Arm:
-    """What an arm trains on, and how.
-
-    Attributes:
-        added: the source of the images beside the real ones; empty for none. "generator" is the cell's, "leaked" one
-            trained on all of the source's training images; others are in `comparing/controls.py`.
-        rule: how its classifier is trained.
-        altered: what is done to these images before they are added: another source, made of `added`.
-        replaces: whether they take the place of all real ones.
-        expected: for arms whose outcome is known: how they must compare with `real`.
-        by_recall: of the same total, more images are added of the classes with lower recall on the validation images,
-            under the classifier of the same rule without added ones.
-    """
+    """What an arm trains on, and how."""
 
     summary: str
+    # the source of the images beside the real ones; empty for none. "generator" is the cell's, "leaked" one trained
+    # on all of the source's training images; others are in `comparing/controls.py`
     added: str = ""
-    rule: FitRule = FitRule()
-    altered: str = ""
-    replaces: bool = False
-    expected: str = ""
+    rule: FitRule = FitRule()  # how its classifier is trained
+    altered: str = ""  # what is done to these images before they are added: another source, made of `added`
+    replaces: bool = False  # whether they take the place of all real ones
+    expected: str = ""  # for arms whose outcome is known: how they must compare with `real`
+    # of the same total, more images are added of the classes with lower recall on the validation images, under the
+    # classifier of the same rule without added ones
     by_recall: bool = False
 
     @property
@@ -143,9 +128,8 @@ CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
 def parse_arm(name: str) -> tuple[Arm, str | None]:
     """The arm of a name, and its own architecture (`ARM@ARCHITECTURE`) or None.
 
-    Raises:
-        UsageError: no such arm or architecture, an architecture where nothing is generated, an invalid ratio, or a
-            ratio where nothing is added.
+    Raises UsageError: no such arm or architecture, an architecture where nothing is generated, an invalid ratio, or a
+    ratio where nothing is added.
     """
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
@@ -165,8 +149,7 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
 def ratio_of(name: str) -> float | None:
     """An arm's own ratio (`ARM:RATIO`), images added per real one; None where it has none.
 
-    Raises:
-        UsageError: it is not a number above 0.
+    Raises UsageError: it is not a number above 0.
     """
     stem, colon, text = name.partition(":")
     if not colon:

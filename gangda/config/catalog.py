@@ -225,8 +225,7 @@ ANALYSES: Mapping[str, Entry] = {
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
     """The entry called `name`; `kind` is the word for it in the message.
 
-    Raises:
-        UsageError: no such name; the message names the nearest one and all of them.
+    Raises UsageError: no such name; the message names the nearest one and all of them.
     """
     if name in table:
         return table[name]

@@ -6,19 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subcommand:
-    """A subcommand: its summary, and which options it has.
+    """A subcommand: its summary, and which options it has."""
 
-    Attributes:
-        summary: the first line of its help.
-        sections: the configuration sections whose options it has, in the order of the help's headings.
-        without: "section.field" of options that it does not have.
-        together: whether several processes that torchrun has started share the work; refused otherwise.
-    """
-
-    summary: str
-    sections: tuple[str, ...]
-    without: tuple[str, ...] = ()
-    together: bool = False
+    summary: str  # the first line of its help
+    sections: tuple[
+        str, ...
+    ]  # the configuration sections whose options it has, in the order of the help's headings
+    without: tuple[str, ...] = ()  # "section.field" of options that it does not have
+    together: bool = (
+        False  # whether several processes that torchrun has started share the work; refused otherwise
+    )
 
 
 _GENERATOR = ("arch", "recipe", "method", "budget")

@@ -120,19 +120,12 @@ def _check(field: Field, value: Any) -> None:
 
 @dataclass(frozen=True)
 class FieldType:
-    """The type of a field.
+    """The type of a field."""
 
-    Attributes:
-        base: bool, int, float or str: of the value, or of each element of a tuple.
-        optional: whether None is a value.
-        length: None for a single value, 0 for a tuple of any length, else the tuple's length.
-        several: whether a tuple can stand in place of the single value.
-    """
-
-    base: type
-    optional: bool = False
-    length: int | None = None
-    several: bool = False
+    base: type  # bool, int, float or str: of the value, or of each element of a tuple
+    optional: bool = False  # whether None is a value
+    length: int | None = None  # None for a single value, 0 for a tuple of any length, else the tuple's length
+    several: bool = False  # whether a tuple can stand in place of the single value
 
 
 def type_of(field: Field) -> FieldType:
@@ -151,10 +144,7 @@ def type_of(field: Field) -> FieldType:
 def convert(field: Field, value: Any, where: str) -> Any:
     """`value` (text from a flag or the environment, or a YAML value) as the field's type.
 
-    `where` begins the message: a flag, a variable's name, or a YAML key.
-
-    Raises:
-        UsageError: it is not of that type.
+    UsageError where it is not of that type; `where` begins the message: a flag, a variable's name, or a YAML key.
     """
     kind, words = type_of(field), field.metadata["words"]
     if value is None and kind.optional:

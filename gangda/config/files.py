@@ -32,8 +32,7 @@ Sections = dict[str, dict[str, Any]]  # section -> key -> value
 def read_config(path: Path) -> Sections:
     """Read and check a YAML file: known sections, known keys, values of the right type.
 
-    Raises:
-        UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
+    Raises UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
     """
     try:
         text = path.read_text(encoding="utf-8")

@@ -57,8 +57,7 @@ def resolve(
         config: a YAML file, or its checked sections and what to call them.
         used: the sections of the command at hand.
 
-    Raises:
-        UsageError: an unknown key or value, options that exclude each other or are another architecture's.
+    Raises UsageError: an unknown key or value, options that exclude each other or are another architecture's.
     """
     if not isinstance(config, tuple):
         config = (str(config), read_config(config) if config else {})
@@ -161,8 +160,7 @@ def _file_layer(
 ) -> dict[str, Any]:
     """The file's values of a section, without options of another architecture (or method) than the chosen one.
 
-    Raises:
-        UsageError: an option that the file's own architecture, or its method, does not have.
+    Raises UsageError: an option that the file's own architecture, or its method, does not have.
     """
     values, known = dict(file.get(section, {})), fields_by_name(cls)
     named = str(file.get("arch", {}).get("name") or arch)

@@ -17,8 +17,7 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
     An item is split at its last `=`. One whose name holds a comma is put in double quotes (`"a,b=50"`),
     or the class is given by its index (`#3=50`).
 
-    Raises:
-        UsageError: an unknown class, one named twice, no whole number, or all counts 0.
+    Raises UsageError: an unknown class, one named twice, no whole number, or all counts 0.
     """
     counts = np.zeros(len(class_names), dtype=np.int64)
     seen: set[int] = set()
@@ -42,8 +41,7 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
 def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:
     """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it; a name `#3` is tried first.
 
-    Raises:
-        UsageError: no `=`, or no such class.
+    Raises UsageError: no `=`, or no such class.
     """
     name, equals, value = item.rpartition("=")
     name, value = name.strip(), value.strip()

@@ -38,29 +38,18 @@ _NO_CONFIDENCE: Any = np.float32("nan")
 class LabelledImages:
     """Images with labels, names and where each came from; a column given as one number has it for every image.
 
-    Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`).
-        labels: int64 (N,) in [0, K).
-        class_names: the K names, in label order.
-        row_id: int64 (N,), identity of each real image within its source, else -1.
-        origin: uint8 (N,), index into `ORIGINS`.
-        weight: float32 (N,) loss weights, or None for all ones.
-        parent: int64 (N,), row id of the real image that another was made from, else -1.
-        generator: int64 (N,), which generator of the run made an image, else -1.
-        confidence: float32 (N,), of the pseudo-label; NaN if the label is not a pseudo-label.
-
-    Raises:
-        DataError: shapes, dtypes or ranges disagree.
+    Raises DataError: shapes, dtypes or ranges disagree.
     """
 
-    pixels: UInt8Array
-    labels: IntArray
-    class_names: tuple[str, ...]
-    row_id: IntArray
-    origin: UInt8Array
-    weight: npt.NDArray[np.float32] | None = None
-    parent: IntArray = _NONE
-    generator: IntArray = _NONE
+    pixels: UInt8Array  # uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`)
+    labels: IntArray  # int64 (N,) in [0, K)
+    class_names: tuple[str, ...]  # the K names, in label order
+    row_id: IntArray  # int64 (N,), identity of each real image within its source, else -1
+    origin: UInt8Array  # uint8 (N,), index into `ORIGINS`
+    weight: npt.NDArray[np.float32] | None = None  # float32 (N,) loss weights, or None for all ones
+    parent: IntArray = _NONE  # int64 (N,), row id of the real image that another was made from, else -1
+    generator: IntArray = _NONE  # int64 (N,), which generator of the run made an image, else -1
+    # float32 (N,), of the pseudo-label; NaN if the label is not a pseudo-label
     confidence: npt.NDArray[np.float32] = _NO_CONFIDENCE
 
     def __post_init__(self) -> None:
@@ -74,10 +63,8 @@ class LabelledImages:
             elif column.shape != (count,) or column.dtype != dtype:
                 raise DataError(f"{name} {column.dtype} {column.shape} must be {np.dtype(dtype)} ({count},)")
         if count and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.class_names):
-            raise DataError(
-                f"labels run from {self.labels.min()} to {self.labels.max()} but there are "
-                f"{len(self.class_names)} classes; labels must be 0 to {len(self.class_names) - 1}"
-            )
+            low, high, last = self.labels.min(), self.labels.max(), len(self.class_names) - 1
+            raise DataError(f"labels run from {low} to {high}; they must be 0 to {last}")
         if count and int(self.origin.max()) >= len(ORIGINS):
             raise DataError(f"origins must be 0 to {len(ORIGINS) - 1}, not {self.origin.max()}")
 
@@ -165,8 +152,7 @@ def generated_images(
 def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
     """The images with labels by the reference's class names.
 
-    Raises:
-        DataError: a class that the reference does not have, or images of another shape; `where` says of what.
+    Raises DataError: a class that the reference does not have, or images of another shape; `where` says of what.
     """
     shapes = images.image_shape, reference.image_shape
     if shapes[0] != shapes[1]:

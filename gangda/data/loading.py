@@ -32,8 +32,7 @@ def load_splits(config: DataConfig, seed: int) -> DataSplits:
 def load_source(config: DataConfig) -> SourceImages:
     """The whole source at the requested size, whatever the subset; row ids count up over all its images.
 
-    Raises:
-        DataError: missing, unknown, damaged, one class only, or a class without training images.
+    Raises DataError: missing, unknown, damaged, one class only, or a class without training images.
     """
     return _load(config, ())
 
@@ -64,7 +63,13 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     name = path.resolve().stem if path.is_file() else path.resolve().name
     if path.is_dir() and is_set(path):
         return _written_set(path, name, config, sets)
-    return _source(name, config, _read_path(path, config.image_size))
+    if path.is_dir():
+        raw = idx.read_folder(path) if idx.find_parts(path) else folder.read(path, config.image_size)
+    elif path.suffix.lower() == ".npz":
+        raw = npz.read(path)
+    else:
+        raise DataError(f"{path}: unknown kind of file; give an NPZ file, or a folder of IDX files")
+    return _source(name, config, raw)
 
 
 def _existing_path(typed: str) -> Path:
@@ -83,15 +88,6 @@ def _existing_path(typed: str) -> Path:
     return path
 
 
-def _read_path(path: Path, image_size: int | None) -> RawSource:
-    """The images of a path that is not a set of gangda's."""
-    if path.is_dir():
-        return idx.read_folder(path) if idx.find_parts(path) else folder.read(path, image_size)
-    if path.suffix.lower() != ".npz":
-        raise DataError(f"{path}: unknown kind of file; give an NPZ file, or a folder of IDX files")
-    return npz.read(path)
-
-
 def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     """Resized, with row ids and fingerprint; checks that it can be learned from."""
     pixels = to_square(raw.pixels, config.image_size)
@@ -99,21 +95,18 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
     labelled, notes = raw.class_names != (UNLABELLED,), raw.notes
-    _check_classes(train, labelled, f"--data {config.source}")
-    height, width = raw.pixels.shape[1:3]
-    if height != width or (config.image_size is None and height != pixels.shape[1]):
-        notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
-    return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
-
-
-def _check_classes(train: LabelledImages, labelled: bool, where: str) -> None:
+    where = f"--data {config.source}"
     if not len(train):
         raise DataError(f"{where}: holds no training images")
     if labelled and train.num_classes == 1:
         what = f"has one class only ('{train.class_names[0]}'), it takes two"
         raise DataError(f"{where}: {what}; for unconditional training leave out labels and class folders")
-    if name := train.missing_class():
-        raise DataError(f"{where}: class '{name}' has no training images; add some or leave the class out")
+    if missing := train.missing_class():
+        raise DataError(f"{where}: class '{missing}' has no training images; add some or leave the class out")
+    height, width = raw.pixels.shape[1:3]
+    if height != width or (config.image_size is None and height != pixels.shape[1]):
+        notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
+    return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
 
 
 def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:

@@ -61,9 +61,7 @@ class DataSplits:
 def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
     """Subset, validation and test of a source; only the first two depend on `seed`.
 
-    Raises:
-        DataError: a class has fewer images than asked for, or too few to be split.
-        UsageError: the wrong number of counts.
+    DataError where a class has fewer images than asked for, or too few to be split; UsageError for wrong counts.
     """
     train, test, notes = source.train, source.test, source.notes
     if test is None:
@@ -85,8 +83,7 @@ def fixed_test_rows(images: LabelledImages) -> IntArray:
     ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), and at least one of each class
     that has two. Depends on the labels alone, never on a seed.
 
-    Raises:
-        DataError: a class has one image only.
+    Raises DataError: a class has one image only.
     """
     real = np.flatnonzero(images.origin == REAL)
     have = np.bincount(images.labels[real], minlength=images.num_classes)
@@ -118,10 +115,8 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
     have = train.counts()
     if (asked > have).any():
         worst = int(np.argmax(asked > have))
-        raise DataError(
-            f"class '{train.class_names[worst]}' has {have[worst]} training images but {asked[worst]} are "
-            "asked for; lower --per-class or --class-counts"
-        )
+        what = f"class '{train.class_names[worst]}' has {have[worst]} training images"
+        raise DataError(f"{what}, {asked[worst]} are asked for; lower --per-class or --class-counts")
     return asked
 
 
@@ -154,10 +149,7 @@ def _first_of_each_class(
 def describe(splits: DataSplits) -> dict[str, Any]:
     """Sizes of the splits in plain JSON values, for `doctor`, dry runs and reports."""
     channels, height, _ = splits.train.image_shape
-
-    def part(images: LabelledImages) -> dict[str, Any]:
-        return {"n": len(images), "per_class": images.counts().tolist()}
-
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return {
         "name": splits.name,
         "fingerprint": splits.fingerprint,
@@ -165,9 +157,7 @@ def describe(splits: DataSplits) -> dict[str, Any]:
         "channels": channels,
         "labelled": splits.labelled,
         "classes": list(splits.train.class_names),
-        "train": part(splits.train),
-        "validation": part(splits.validation),
-        "test": part(splits.test),
+        **{name: {"n": len(part), "per_class": part.counts().tolist()} for name, part in parts.items()},
         "notes": list(splits.notes),
     }
 

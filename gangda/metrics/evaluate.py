@@ -93,8 +93,7 @@ def prepare_inputs(
         circular: a classifier labelled or filtered the samples.
         repeat: which of several classifiers, each with a seed of its own, `retrain` trains.
 
-    Raises:
-        DataError: samples that do not fit the data, or no class in common.
+    Raises DataError: samples that do not fit the data, or no class in common.
     """
     heldout = {"test": splits.test, "validation": splits.validation}[reference]
     _check_fit(samples, splits.train, heldout)

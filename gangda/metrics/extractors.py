@@ -25,17 +25,11 @@ FIT_ROWS = 1000  # images that components are fitted on: enough for 32, and a se
 
 @dataclass(frozen=True, eq=False)
 class Extractor:
-    """A kind of features.
+    """A kind of features."""
 
-    Attributes:
-        name: the kind, as it appears in metric names.
-        fingerprint: hash of the weights.
-        embed: uint8 (N, H, W, C) -> float32 (N, F).
-    """
-
-    name: str
-    fingerprint: str
-    embed: Callable[[UInt8Array], Features]
+    name: str  # the kind, as it appears in metric names
+    fingerprint: str  # hash of the weights
+    embed: Callable[[UInt8Array], Features]  # uint8 (N, H, W, C) -> float32 (N, F)
 
 
 def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContext) -> Extractor:
@@ -45,8 +39,7 @@ def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContex
     come from a named stream and depend on the number of channels and the first stride only. Always float32,
     so that no feature depends on the batch beside it.
 
-    Source: random-weight features as in Saxe 2011 and as the random Inception of Naeem 2020; the size is
-    ours.
+    Source: random-weight features as in Saxe 2011 and as the random Inception of Naeem 2020; the size is ours.
     """
     channels, height, _ = image_shape
     stride = 2 if height > 16 else 1

@@ -56,35 +56,26 @@ class Side:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Samples, held-out real images and training images, whole and matched: what a metric is a function of.
+    """Samples, held-out real images and training images, whole and matched: what a metric is a function of."""
 
-    Attributes:
-        samples: all samples to score.
-        reference: all held-out real images.
-        train: all real images the generator may have seen.
-        fake, real, floor: subsets of the three above with the same number of images in every class: samples,
-            held-out, and training images that take the samples' place in the real-vs-real floor.
-        extractors: kind of features -> what makes their extractor, once; "lenet" (or the scorer's name) is absent
-            for unlabelled data.
-        scorer: name of the classifier, "" for unlabelled data.
-        retrain: trains the scorer's kind of classifier from scratch on a set and returns its predictions for
-            `reference`, int64 (N,); None for unlabelled data.
-        seed: of every subsample.
-        circular: the samples were labelled or filtered by a classifier before.
-        remember: key and computation -> its array, from an earlier score of other samples if there was one.
-    """
-
-    samples: Side
-    reference: Side
-    train: Side
+    samples: Side  # all samples to score
+    reference: Side  # all held-out real images
+    train: Side  # all real images the generator may have seen
+    # fake, real, floor: subsets of the three above with the same number of images in every class: samples, held-out,
+    # and training images that take the samples' place in the real-vs-real floor
     fake: Side
     real: Side
     floor: Side
+    # kind of features -> what makes their extractor, once; "lenet" (or the scorer's name) is absent for unlabelled
+    # data
     extractors: Mapping[str, Callable[[], Extractor]]
-    scorer: str
+    scorer: str  # name of the classifier, "" for unlabelled data
+    # trains the scorer's kind of classifier from scratch on a set and returns its predictions for `reference`, int64
+    # (N,); None for unlabelled data
     retrain: Callable[[LabelledImages], IntArray] | None
-    seed: int
-    circular: bool = False
+    seed: int  # of every subsample
+    circular: bool = False  # the samples were labelled or filtered by a classifier before
+    # key and computation -> its array, from an earlier score of other samples if there was one
     remember: Remember = lambda _, compute: compute()
 
     def of_real(self, what: str, kind: str, compute: Callable[[], Any]) -> FloatArray:

@@ -43,8 +43,7 @@ def density_coverage(inputs: MetricInputs) -> list[MetricResult]:
 
     Unlike precision and recall, not decided by one outlier.
 
-    Source: Naeem 2020, equations 3 and 4, with k = 5; `<=` in place of `<`, so that identical features count
-    as inside.
+    Source: Naeem 2020, equations 3 and 4, with k = 5; `<=` in place of `<`, so that identical features count as inside.
     """
 
     def measure(side: Side, kind: str) -> tuple[float, float]:

@@ -63,21 +63,15 @@ def nearest(queries: Features, points: Features, k: int = 1) -> tuple[FloatArray
 
 
 class Shortlist(NamedTuple):
-    """The nearest training image of each query, over small shifts of the query.
+    """The nearest training image of each query, over small shifts of the query."""
 
-    Attributes:
-        pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0 to
-            255) and in features.
-        unshifted: float64 (Q,), feature distance without shifts; `nearest_features` int64 (Q,) its position.
-        rows: int64 (Q,), which images of the side were searched.
-        nearest_pixels: int64 (Q,), position of the nearest among the training images, by pixels.
-    """
-
+    # pixels, features: float64 (Q,), distance to the nearest training image, in pixels (root mean square, 0 to 255)
+    # and in features
     pixels: FloatArray
     features: FloatArray
-    unshifted: FloatArray
-    rows: IntArray
-    nearest_pixels: IntArray
+    unshifted: FloatArray  # float64 (Q,), feature distance without shifts; `nearest_features` int64 (Q,) its position
+    rows: IntArray  # int64 (Q,), which images of the side were searched
+    nearest_pixels: IntArray  # int64 (Q,), position of the nearest among the training images, by pixels
     nearest_features: IntArray
 
 

@@ -8,30 +8,20 @@ Z95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One number with what is needed to read it.
+    """One number with what is needed to read it."""
 
-    Attributes:
-        name: metric and protocol, such as `fid_lenet_10k`.
-        value: the estimate (accuracies and shares are fractions).
-        direction: "higher" or "lower" is better, or "target" where the floor is the ideal.
-        n_real, n_fake: images used on either side.
-        interval: 95% interval where the metric has one.
-        floor: the same computation with real training images in place of samples, at the same n.
-        extractor: hash of the network that gave features or logits; "" where none did.
-        per_class: the value of each class, where it makes sense.
-        note: what a reader must know, in a few words; an alarm begins with "ALARM".
-    """
-
-    name: str
-    value: float
-    direction: str
-    n_real: int
+    name: str  # metric and protocol, such as `fid_lenet_10k`
+    value: float  # the estimate (accuracies and shares are fractions)
+    direction: str  # "higher" or "lower" is better, or "target" where the floor is the ideal
+    n_real: int  # n_real, n_fake: images used on either side
     n_fake: int
-    interval: tuple[float, float] | None = None
-    floor: float | None = None
-    extractor: str = ""
-    per_class: tuple[float, ...] | None = None
-    note: str = ""
+    interval: tuple[float, float] | None = None  # 95% interval where the metric has one
+    floor: float | None = (
+        None  # the same computation with real training images in place of samples, at the same n
+    )
+    extractor: str = ""  # hash of the network that gave features or logits; "" where none did
+    per_class: tuple[float, ...] | None = None  # the value of each class, where it makes sense
+    note: str = ""  # what a reader must know, in a few words; an alarm begins with "ALARM"
 
 
 def wilson(share: float, count: int) -> tuple[float, float] | None:

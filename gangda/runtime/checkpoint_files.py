@@ -47,9 +47,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """The dict that `write_checkpoint` was given, on the CPU. Nothing in the file is ever executed.
 
-    Raises:
-        FormatVersionError: another version of gangda wrote it.
-        DataError: missing, damaged, or holding something else.
+    Raises DataError where it is missing or damaged, FormatVersionError where another version of gangda wrote it.
     """
     data = read_hashed(path, cure="put a good copy back")
     try:

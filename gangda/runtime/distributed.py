@@ -107,11 +107,9 @@ class Ranks:
 
     @contextlib.contextmanager
     def all_or_none(self) -> Iterator[None]:
-        """The block inside succeeds on every rank or on none; the first of those that failed reports why.
+        """The block inside succeeds on every rank or on none: the first that failed raises its error or signal.
 
-        Raises:
-            GangdaError, EndedError: this rank's own error or signal, if it is the first.
-            WorkerExitError: another rank has failed.
+        The others raise WorkerExitError.
         """
         if not self.many:
             yield
@@ -159,8 +157,7 @@ def process_group(env: DistributedEnv, pick_device: Callable[[], torch.device]) 
     is waited for. The store's prefix holds the attempt: torchrun may give restarted ranks the store of the attempt
     before, with the addresses of dead processes in it.
 
-    Raises:
-        RunError: there is no device for this rank; LostRankError: the others cannot be reached.
+    Raises RunError: there is no device for this rank; LostRankError: the others cannot be reached.
     """
     if env.world == 1:
         yield ALONE

@@ -87,8 +87,7 @@ def without_nan(value: Any) -> Any:
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object written by `write_json`.
 
-    Raises:
-        DataError: missing, not JSON, or of another version of gangda.
+    Raises DataError: missing, not JSON, or of another version of gangda.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -133,8 +132,7 @@ def sync_all() -> None:
 def whole_folder(place: Path) -> Iterator[Path]:
     """A temporary folder that is renamed to `place` on success and removed on failure.
 
-    Raises:
-        RunError: `place` holds something, or cannot be written.
+    Raises RunError: `place` holds something, or cannot be written.
     """
     with clear_disk_errors(place):
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
@@ -151,10 +149,7 @@ def whole_folder(place: Path) -> Iterator[Path]:
 def lock_folder(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold `folder/.lock`, which the system releases when the process ends; the folder is created if needed.
 
-    `wait` until another process that holds the lock has released it; otherwise that is an error.
-
-    Raises:
-        RunError: another process holds the lock, or the file system has no locks.
+    RunError where another process holds the lock (unless `wait`: until it ends) or the file system has no locks.
     """
     with clear_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -42,8 +42,7 @@ def write_hashed(path: Path, data: bytes) -> None:
 def read_hashed(path: Path, cure: str = CURE) -> bytes:
     """The data that `write_hashed` was given.
 
-    Raises:
-        DataError: missing, unreadable or damaged; the message ends with `cure`, what to do.
+    Raises DataError: missing, unreadable or damaged; the message ends with `cure`, what to do.
     """
     data = _read(path, cure)
     return verified(data[:-_DIGEST], data[-_DIGEST:].hex(), path, cure)

@@ -38,8 +38,7 @@ def worker_rank(environ: Mapping[str, str]) -> int:
 def distributed_env(environ: Mapping[str, str]) -> DistributedEnv:
     """What torchrun has put into the environment; without it, a single process.
 
-    Raises:
-        UsageError: WORLD_SIZE means several processes, but the rest is missing or makes no sense.
+    Raises UsageError: WORLD_SIZE means several processes, but the rest is missing or makes no sense.
     """
     size = environ.get("WORLD_SIZE", "1")
     if size == "1":

@@ -45,8 +45,7 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: type[T], plain: Any) -> T:
     """A value of this type from what `to_plain` made of it.
 
-    Raises:
-        DataError: `plain` is not of this type; a field is missing or unknown.
+    Raises DataError: `plain` is not of this type; a field is missing or unknown.
     """
     value: T = _read(kind, plain, kind.__name__)
     return value

@@ -12,21 +12,16 @@ from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
 @dataclass(frozen=True)
 class FolderResult:
-    """What a command found out: a JSON file in a folder of its own, with pictures.
+    """What a command found out: a JSON file in a folder of its own, with pictures."""
 
-    Attributes:
-        file_name, what, of: name of the file; the result and its input in messages, as in "score" and "samples".
-        values: plain values, whose `id` is a hash of the request.
-        dry_run, reprinted: nothing was written; the result was there already.
-    """
-
+    # file_name, what, of: name of the file; the result and its input in messages, as in "score" and "samples"
     file_name: ClassVar[str]
     what: ClassVar[str]
     of: ClassVar[str]
 
-    values: dict[str, Any]
+    values: dict[str, Any]  # plain values, whose `id` is a hash of the request
     out: Path
-    dry_run: bool = False
+    dry_run: bool = False  # dry_run, reprinted: nothing was written; the result was there already
     reprinted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -46,8 +41,7 @@ class FolderResult:
     def find(cls, out: Path, identity: str) -> Self | None:
         """The result in `out` if its `id` is `identity`; None where `out` is empty or missing.
 
-        Raises:
-            RunError: `out` holds something else, the result of another request, or a damaged one.
+        Raises RunError: `out` holds something else, the result of another request, or a damaged one.
         """
         with clear_disk_errors(out):
             if not out.exists() or (out.is_dir() and not any(out.iterdir())):

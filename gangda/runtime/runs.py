@@ -54,11 +54,7 @@ class RunFolder:
     def claim(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
         """Use the folder for this configuration; True if it already was. Keys in `ignoring` may have changed.
 
-        `fingerprint` is that of the images.
-
-        Raises:
-            RunError: it holds something else, a run of another configuration (the difference is named), or of other
-            images.
+        RunError where it holds something else, or a run of another configuration or of images of another `fingerprint`.
         """
         recorded, known = self.path / "config.yaml", self._is_run()
         if known:
@@ -146,9 +142,7 @@ class RunFolder:
     ) -> tuple[dict[str, Any] | None, list[str]]:
         """The newest whole checkpoint of the `wanted` steps, and why newer ones are not used. None: there are none.
 
-        Raises:
-            RunError: there are some, and none of them is whole.
-            FormatVersionError: the newest whole one is of another version of gangda.
+        RunError where none of them is whole; FormatVersionError where the newest is of another version of gangda.
         """
         damaged: list[str] = []
         for path in reversed(self.checkpoints()):
@@ -173,8 +167,7 @@ class RunFolder:
 def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path("runs")) -> Path:
     """The newest finished run on this data whose training images are all among `allowed_rows` (None: any).
 
-    Raises:
-        RunError: there is none; the message says what to run.
+    Raises RunError: there is none; the message says what to run.
     """
     found = []
     outside = 0

@@ -61,8 +61,7 @@ class StopRequest:
     def at_once(self, message: str) -> Iterator[None]:
         """Inside the block, a signal ends the work at any point: for work that leaves nothing unfinished behind.
 
-        Raises:
-            StoppedError, InterruptedByUserError: a signal has come; with this message.
+        Raises StoppedError, InterruptedByUserError: a signal has come; with this message.
         """
         if self:
             raise self.error(message)
@@ -83,8 +82,8 @@ def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     `patient`: a second signal does not exit at once. A scheduler signals torchrun and its processes, and torchrun
     passes the signal on, so that they get each one twice; torchrun kills processes that do not end in time.
 
-    In nested requests a signal counts for both: the outer one gets it when the inner one ends, and then ends its own
-    work if that is done `at_once`, unless the inner one ends with an error, which passes.
+    In nested requests the outer one gets the signal when the inner one ends, unless by an error, and then ends its own
+    work if that is done `at_once`.
     """
     request = StopRequest(patient)
     previous = {}

@@ -110,8 +110,7 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     """The images that a generator was trained on, and the validation images of the same subset.
 
-    Raises:
-        RunError: the source's content has changed since, or rows are gone.
+    Raises RunError: the source's content has changed since, or rows are gone.
     """
     splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
     if splits.fingerprint != model.card.fingerprint:

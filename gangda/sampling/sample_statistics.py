@@ -15,23 +15,19 @@ EXAMPLES = 10  # images of each class, kept and rejected ones, for the contact s
 
 @dataclass(eq=False)
 class SampleStatistics:
-    """Counts and examples by class, of a block or of a whole set.
+    """Counts and examples by class, of a block or of a whole set."""
 
-    Attributes:
-        labels: images drawn; of these, those that the labeler puts into the class ("chosen"); of these, those with
-            enough confidence ("accepted"); of these, those that the verifier puts there too ("agreed"). Empty where
-            no classifier chose labels.
-        filters: images that came to the filters ("drawn"), images that all of them let pass ("kept"), and those that
-            each filter rejected (an image counts for the first that rejects it); empty without filters.
-        kept, rejected: the first images of each class, uint8 (n <= `EXAMPLES`, H, W, C).
-        reasons: why the rejected ones were.
-    """
-
+    # images drawn; of these, those that the labeler puts into the class ("chosen"); of these, those with enough
+    # confidence ("accepted"); of these, those that the verifier puts there too ("agreed"). Empty where no classifier
+    # chose labels
     labels: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    # images that came to the filters ("drawn"), images that all of them let pass ("kept"), and those that each filter
+    # rejected (an image counts for the first that rejects it); empty without filters
     filters: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    # kept, rejected: the first images of each class, uint8 (n <= `EXAMPLES`, H, W, C)
     kept: dict[int, UInt8Array] = field(default_factory=dict)
     rejected: dict[int, UInt8Array] = field(default_factory=dict)
-    reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    reasons: dict[int, tuple[str, ...]] = field(default_factory=dict)  # why the rejected ones were
 
     def count_filters(
         self, label: int, pixels: UInt8Array, reasons: Reasons, rejected: Mapping[str, int]

@@ -26,26 +26,19 @@ class Sampler:
     Image j of a block depends on (seed, class, block) alone, not on how many are drawn: blocks of `BLOCK` images are
     drawn, of which the labeler and the filters take some, until one is full. Filters are fitted before the first image,
     and keep no state beyond a block.
-
-    Attributes:
-        generator: on the device of `context`.
-        which: the one generator of an ensemble that draws; None for all.
-        labeler: puts images into classes, for a generator that does not know them; None for others.
-        min_confidence: the labeler's least confidence, in [0, 1].
-        filters: by name; an image must pass all of them.
-        run: named in messages.
     """
 
-    generator: Generator
+    generator: Generator  # on the device of `context`
     class_names: tuple[str, ...]
     seed: int
     context: DeviceContext
     options: SamplerOptions = DEFAULT_OPTIONS
-    which: int | None = None
+    which: int | None = None  # the one generator of an ensemble that draws; None for all
+    # puts images into classes, for a generator that does not know them; None for others
     labeler: PseudoLabeler | None = None
-    min_confidence: float = 0.0
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    run: str = "the run"
+    min_confidence: float = 0.0  # the labeler's least confidence, in [0, 1]
+    filters: Mapping[str, Filter] = field(default_factory=dict)  # by name; an image must pass all of them
+    run: str = "the run"  # named in messages
 
     def draw(
         self, label: int, block: int, count: int, statistics: SampleStatistics | None = None

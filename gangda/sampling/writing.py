@@ -92,16 +92,11 @@ def timed_set(out: Path, header: SetHeader) -> Iterator[SetWriter]:
 
 @dataclass(frozen=True, kw_only=True)
 class SetResult:
-    """A set, or one shard of it, in the folder `out`.
-
-    Attributes:
-        index: as it was written; in a dry run, as far as it is known before.
-        dry_run, reprinted: nothing was written; the set was there already.
-    """
+    """A set, or one shard of it, in the folder `out`."""
 
     out: Path
-    index: SetIndex
-    dry_run: bool = False
+    index: SetIndex  # as it was written; in a dry run, as far as it is known before
+    dry_run: bool = False  # dry_run, reprinted: nothing was written; the set was there already
     reprinted: bool = False
 
     def as_dict(self) -> dict[str, Any]:

@@ -23,15 +23,12 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Warp:
-    """How the pixels of B output images are found in the input.
+    """How the pixels of B output images are found in the input."""
 
-    Attributes:
-        inverse: float32 (B, 2, 2), from offsets (x, y) from the centre of the output to offsets in the input.
-        shift: float32 (B, 2), pixels right and down, applied after rotation and scaling.
-    """
-
-    inverse: Tensor
-    shift: Tensor
+    inverse: (
+        Tensor  # float32 (B, 2, 2), from offsets (x, y) from the centre of the output to offsets in the input
+    )
+    shift: Tensor  # float32 (B, 2), pixels right and down, applied after rotation and scaling
 
     def then(self, other: "Warp") -> "Warp":
         """Both: the linear parts one after the other, the shifts added."""
@@ -107,8 +104,7 @@ def batch_transform(config: TransformConfig, names: Iterable[str] | None = None)
     warps are one interpolation; the filters follow in the catalog's order. An image's result depends on
     its own parameters alone, drawn from `rng` (a CPU generator).
 
-    Raises:
-        UsageError: unknown name.
+    Raises UsageError: unknown name.
     """
     names = catalog.TRANSFORMS if names is None else names
     built = [catalog.builder("transform", catalog.TRANSFORMS, name)(config) for name in names]

@@ -112,8 +112,8 @@ def test_a_set_without_real_images_has_no_test_split():
 @pytest.mark.parametrize(
     ("config", "error", "says"),
     [
-        (DataConfig(per_class=11), DataError, "class 'c1' has 10 training images but 11"),
-        (DataConfig(class_counts=(5, 12)), DataError, "class 'c1' has 10 training images but 12"),
+        (DataConfig(per_class=11), DataError, "class 'c1' has 10 training images, 11"),
+        (DataConfig(class_counts=(5, 12)), DataError, "class 'c1' has 10 training images, 12"),
         (DataConfig(class_counts=(5,)), UsageError, "1 numbers for 2 classes"),
         (DataConfig(class_counts=(0, 0)), UsageError, "all are 0"),
     ],

@@ -15,13 +15,12 @@ import numpy as np
 from gangda.config.fields import from_plain
 from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray, LabelledImages, concatenate, generated_images
-from gangda.data.sample_set.idx import IdxWriter, read_idx_set
+from gangda.data.sample_set.array_files import IdxWriter, NpzWriter, read_idx_set, read_npz
 from gangda.data.sample_set.index import SetHeader as SetHeader
 from gangda.data.sample_set.index import SetIndex as SetIndex
 from gangda.data.sample_set.index import index_paths, read_index, read_indices, unite
 from gangda.data.sample_set.index import is_set as is_set
 from gangda.data.sample_set.metadata import unite_metadata
-from gangda.data.sample_set.npz import NpzWriter, read_npz
 from gangda.data.sample_set.png import PngWriter, read_png
 from gangda.errors import DataError, RunError
 from gangda.runtime import files
@@ -123,12 +122,9 @@ class SetWriter:
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
-    """The index of this shard if `out` holds it already, complete; None if it is still to be made.
+    """The index of this shard if `out` holds it, complete (metadata are united if need be); None if not.
 
-    If the last shard's process ended just before it united the metadata, that is done here.
-
-    Raises:
-        RunError: `out` holds something else.
+    Raises RunError: `out` holds something else.
     """
     with clear_disk_errors(out):
         if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -166,9 +162,7 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
     The first shard to be finished creates the folder, the others move their files into it. The same shard submitted
     twice writes the same files twice, which only wastes time.
 
-    Raises:
-        RunError: `out` holds something else, or cannot be written.
-        StoppedError, InterruptedByUserError: a signal has come before the shard was whole.
+    Raises RunError: `out` holds something else, or cannot be written; or by a signal, as `StopRequest.at_once`.
     """
     finished_index(out, header)
     stopped = f"{out}: stopped, nothing written there; run the same command again"
@@ -209,8 +203,7 @@ def _complete(out: Path, header: SetHeader) -> None:
 def read_set(path: Path) -> SetOnDisk:
     """Read a whole set, all shards united, every file checked against its hash.
 
-    Raises:
-        DataError: not a set, shards missing or disagreeing, files missing or changed.
+    Raises DataError: not a set, shards missing or disagreeing, files missing or changed.
     """
     indices = read_indices(path)
     index = unite(indices)

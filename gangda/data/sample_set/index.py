@@ -24,25 +24,18 @@ _AGAIN = "make the set again"
 
 @dataclass(frozen=True)
 class SetHeader:
-    """What is known of a set before its first image.
+    """What is known of a set before its first image."""
 
-    Attributes:
-        kind, format: one of `KINDS`; "png", "npz" or "idx".
-        key: hex hash of everything that determines the images; one key, one set.
-        total: images per class in the whole set, over all shards.
-        shard: (i, n), counting from 1.
-        data: `config` (the `DataConfig` as plain values), `seed` and `fingerprint` of the real images behind it.
-        provenance: run, model, seeds, and how the labels were made; plain values.
-    """
-
-    kind: str
+    kind: str  # kind, format: one of `KINDS`; "png", "npz" or "idx"
     format: str
-    key: str
+    key: str  # hex hash of everything that determines the images; one key, one set
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    total: tuple[int, ...]
-    shard: tuple[int, int] = (1, 1)
+    total: tuple[int, ...]  # images per class in the whole set, over all shards
+    shard: tuple[int, int] = (1, 1)  # (i, n), counting from 1
+    # `config` (the `DataConfig` as plain values), `seed` and `fingerprint` of the real images behind it
     data: Mapping[str, Any] = field(default_factory=dict)
+    # run, model, seeds, and how the labels were made; plain values
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -103,8 +96,7 @@ def is_set(path: Path) -> bool:
 def read_index(path: Path) -> SetIndex:
     """One index file, checked field by field.
 
-    Raises:
-        DataError: missing, damaged, of another version of gangda, or listing files outside the set.
+    Raises DataError: missing, damaged, of another version of gangda, or listing files outside the set.
     """
     values = read_json(path)
     try:
@@ -170,8 +162,7 @@ def read_bytes(folder: Path, name: str, digest: str) -> bytes:
 def read_indices(folder: Path) -> list[SetIndex]:
     """The indices of all shards of a set, in shard order.
 
-    Raises:
-        DataError: none there, shards missing, or shards of different sets.
+    Raises DataError: none there, shards missing, or shards of different sets.
     """
     paths = index_paths(folder)
     if not paths:
@@ -198,8 +189,7 @@ def read_indices(folder: Path) -> list[SetIndex]:
 def unite(indices: Sequence[SetIndex]) -> SetIndex:
     """One index for all shards: counts and tallies added up, files together, without their cost.
 
-    Raises:
-        DataError: the counts do not add up to the total.
+    Raises DataError: the counts do not add up to the total.
     """
     first = indices[0]
     counts = tuple(sum(column) for column in zip(*(index.counts for index in indices), strict=True))

@@ -66,8 +66,7 @@ class MetadataWriter:
 def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines themselves.
 
-    Raises:
-        DataError: the file is missing, changed or damaged.
+    Raises DataError: the file is missing, changed or damaged.
     """
     lines = read_bytes(folder, name, digest).splitlines()
     for start in range(0, len(lines), _LINES):

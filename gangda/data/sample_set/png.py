@@ -115,9 +115,7 @@ def _file_name(index: int, origin: int) -> str:
 def encode_png(pixels: UInt8Array) -> Iterator[bytes]:
     """uint8 (n, H, W, C) -> the PNG file of each image, 8 bits, grey or RGB, rows unfiltered.
 
-    Four times as fast as Pillow at 28x28, where its cost is not the compression.
-
-    Source: PNG specification (ISO/IEC 15948), sections 5 and 11.
+    Four times as fast as Pillow at 28x28. Source: PNG specification (ISO/IEC 15948), sections 5 and 11.
     """
     count, height, width, channels = pixels.shape
     # Each row begins with filter type 0.
@@ -137,8 +135,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
     """The images of one shard, a thousand at a time.
 
-    Raises:
-        DataError: damaged metadata; an image missing, changed, of another shape, or outside the set.
+    Raises DataError: damaged metadata; an image missing, changed, of another shape, or outside the set.
     """
     folders, shape = class_folders(index.class_names), index.image_shape
     for linked in (folder / name for name in folders if (folder / name).is_symlink()):

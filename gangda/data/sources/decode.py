@@ -51,8 +51,7 @@ def decode_all(files: Collection[Path], image_size: int | None) -> tuple[UInt8Ar
 
     Memory does not grow with their number (see `memmap.py`).
 
-    Raises:
-        DataError: a file is corrupt, too large, or of a kind that has no rule; the message names it.
+    Raises DataError: a file is corrupt, too large, or of a kind that has no rule; the message names it.
     """
     size, notes = (image_size, ()) if image_size else _common_size(files)
     pixels, done = memmap.empty((len(files), size, size, 1)), 0
@@ -95,9 +94,14 @@ def _map_files(work: Callable[[Image.Image], T], files: Sequence[Path]) -> list[
 
 def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
     """The side of the most common image size (of equally common ones, the larger), and a note on the others."""
+
+    def upright(image: Image.Image) -> tuple[int, int]:
+        width, height = image.size
+        return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
+
     sizes: Counter[tuple[int, int]] = Counter()
     for part in _chunks(files):
-        sizes.update(_map_files(_upright_size, part))
+        sizes.update(_map_files(upright, part))
     (width, height), count = max(sizes.items(), key=lambda item: (item[1], item[0]))
     size = own_size(height, width)
     if len(sizes) == 1 and (width, height) == (size, size):
@@ -107,11 +111,6 @@ def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
         what = f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {len(files):,})"
     done = f"centre-cropped to squares and resized to {size}x{size} (--image-size chooses another)"
     return size, (f"{what}: {done}",)
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    width, height = image.size
-    return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
 
 
 def square_rgb(image: Image.Image, size: int) -> UInt8Array:
@@ -124,11 +123,7 @@ def square_rgb(image: Image.Image, size: int) -> UInt8Array:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, by the rules above.
-
-    Raises:
-        ValueError: grey values that need more than 16 bits.
-    """
+    """Any mode to RGB, by the rules above. Raises ValueError: grey values that need more than 16 bits."""
     if image.mode == "I" or image.mode.startswith("I;"):
         values = np.asarray(image.convert("I"))
         if values.min() < 0 or values.max() > 65535:

@@ -9,12 +9,9 @@ from gangda.data.splits import fixed_test_rows
 
 
 def load(config: DataConfig) -> RawSource:
-    """1,797 digits, uint8 (N, 8, 8, 1), in scikit-learn's order; a fixed stratified test split of 360.
+    """1,797 digits, uint8 (N, 8, 8, 1), 0 to 16 scaled by 255/16; a fixed stratified test split of 360, gangda's own.
 
-    Values 0 to 16 are scaled by 255/16 and rounded.
-
-    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI); its test part, as
-    scikit-learn ships it. The split into train and test is gangda's own.
+    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI); its test part.
     """
     from sklearn.datasets import load_digits
 

@@ -17,6 +17,7 @@ import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,12 +36,9 @@ _PARTS = {
 
 @dataclass(frozen=True)
 class Files(Collection[Path]):
-    """Image files in order, kept compactly: a million paths would take a gigabyte.
+    """Image files in order, kept compactly: a million paths would take a gigabyte."""
 
-    Attributes:
-        packed: each folder and its file names in one string, joined by NUL, which no name can hold.
-    """
-
+    # each folder and its file names in one string, joined by NUL, which no name can hold
     packed: tuple[tuple[Path, str], ...] = ()
 
     def folders(self) -> Iterator[tuple[Path, list[str]]]:
@@ -60,8 +58,7 @@ class Files(Collection[Path]):
         return Files(self.packed + other.packed)
 
 
-@dataclass(frozen=True)
-class _Content:
+class _Content(NamedTuple):
     """What lies directly in a folder, sorted by name; hidden files and folders are left out."""
 
     folders: list[Path]
@@ -86,8 +83,7 @@ class Listing:
 def read(root: Path, image_size: int | None) -> RawSource:
     """The images of a folder at one size, decoded once and cached.
 
-    Raises:
-        DataError: no images, an empty class, images too deep, a file that cannot be decoded.
+    Raises DataError: no images, an empty class, images too deep, a file that cannot be decoded.
     """
     listing = list_images(root)
 
@@ -115,11 +111,7 @@ def _manifest(root: Path, listing: Listing) -> Iterator[str]:
 
 
 def list_images(root: Path) -> Listing:
-    """Find the images, their classes and their parts.
-
-    Raises:
-        DataError: as `read`, except for decoding.
-    """
+    """Find the images, their classes and their parts. Raises DataError: as `read`, except for decoding."""
     content = _scan(root)
     split = not content.images and _is_split(content.folders)
     skipped = list(content.others) if split else []
@@ -132,9 +124,8 @@ def list_images(root: Path) -> Listing:
     for kind in ("validation", "test"):
         for name in sorted(parts.get(kind, {}).keys() - set(names)):
             raise DataError(f"{root}: class '{name}' has {kind} images but no training images")
-    groups = [
-        [parts.get(kind, {}).get(name, Files()) for name in names] for kind in ("train", "validation", "test")
-    ]
+    kinds = ("train", "validation", "test")
+    groups = [[parts.get(kind, {}).get(name, Files()) for name in names] for kind in kinds]
     counts = np.array([[len(files) for files in group] for group in groups])
     notes = []
     if counts[1].any():
@@ -202,10 +193,8 @@ def _classes(folder: Path, content: _Content, skipped: list[Path]) -> dict[str, 
         inside = _scan(own)
         deep = next((inner for inner in inside.folders if _holds_images(inner)), None)
         if deep is not None:
-            raise DataError(
-                f"{deep}: images lie one folder too deep; move them up into {own}, "
-                f"or give --data {own} if its folders are the classes"
-            )
+            cure = f"move them up into {own}, or give --data {own} if its folders are the classes"
+            raise DataError(f"{deep}: images lie one folder too deep; {cure}")
         if not inside.images:
             raise DataError(f"{own}: class '{own.name}' has no images; fill the folder or remove it")
         classes[own.name] = inside.images
@@ -215,8 +204,5 @@ def _classes(folder: Path, content: _Content, skipped: list[Path]) -> dict[str, 
 
 def _holds_images(folder: Path) -> bool:
     """Whether an image lies anywhere below; links to folders are not followed here."""
-    return any(
-        name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-        for _, _, names in os.walk(folder)
-        for name in names
-    )
+    names = (name for _, _, names in os.walk(folder) for name in names)
+    return any(name.lower().endswith(EXTENSIONS) and not name.startswith(".") for name in names)

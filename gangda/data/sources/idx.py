@@ -4,12 +4,10 @@ A folder holds {train,t10k}-{images,labels}-idx?-ubyte[.gz]; "test" for "t10k", 
 and a dot before "idx" are understood too. Images are ubyte (N, H, W) or, for colour, (N, H, W, 3). If a file is there
 plain and gzipped, the plain one is read. With only a train part, a fixed test split is drawn from it.
 
-Source: LeCun, Cortes and Burges, the MNIST database: magic 0, 0, type, dimensions; sizes big-endian; then the
-values.
+Source: LeCun, Cortes and Burges, the MNIST database: magic 0, 0, type, dimensions; sizes big-endian; then the values.
 """
 
 import gzip
-import io
 import math
 import re
 import struct
@@ -44,8 +42,7 @@ def idx_header(shape: tuple[int, ...], code: int = 0x08) -> bytes:
 def read_idx(path: Path) -> npt.NDArray[Any]:
     """Read an IDX file into an array of its own shape and type (native byte order).
 
-    Raises:
-        DataError: missing, truncated, too long, or not IDX.
+    Raises DataError: missing, truncated, too long, or not IDX.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -56,8 +53,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
             dtype = np.dtype(_TYPES[code])
             expected = math.prod(shape) * dtype.itemsize
             most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
-            data = _filled(memmap.empty((expected if expected <= most else 0,)), file)
-            if len(data) < expected:
+            data, done = memmap.empty((expected if expected <= most else 0,)), 0
+            while done < len(data) and (count := file.readinto(data.data[done : done + _CHUNK])):
+                done += count
+            if done < expected:
                 raise EOFError(f"{expected:,} bytes expected")
             if file.read(1):
                 raise EOFError(f"longer than its header says: {expected:,} bytes expected")
@@ -69,19 +68,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _filled(buffer: UInt8Array, file: io.BufferedIOBase) -> UInt8Array:
-    """The part of the buffer that the file fills."""
-    view, done = buffer.data, 0
-    while done < len(buffer) and (count := file.readinto(view[done : done + _CHUNK])):
-        done += count
-    return buffer[:done]
-
-
 def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
     """The IDX files of a folder by (part, kind): part "train" or "test", kind "images" or "labels".
 
-    Raises:
-        DataError: two files for the same part and kind (several sets in one folder).
+    Raises DataError: two files for the same part and kind (several sets in one folder).
     """
     found: dict[tuple[str, str], Path] = {}
     try:
@@ -104,8 +94,7 @@ def read_folder(folder: Path) -> RawSource:
 
     Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles.
 
-    Raises:
-        DataError: files missing, damaged, or not fitting together.
+    Raises DataError: files missing, damaged, or not fitting together.
     """
     parts = find_parts(folder)
     if ("train", "images") not in parts:
@@ -136,10 +125,9 @@ def _read_part(folder: Path, parts: dict[tuple[str, str], Path], part: str) -> t
     pixels = pixels[..., None] if pixels.ndim == 3 else pixels
     if pixels.shape[3] not in (1, 3):
         raise DataError(f"{images}: images have {pixels.shape[3]} channels; expected 1 or 3")
+    where = parts[part, "labels"]
     if labels.ndim != 1 or labels.dtype.kind not in "ui":
-        what = f"{labels.dtype} {labels.shape}"
-        raise DataError(f"{parts[part, 'labels']}: holds {what}; expected whole numbers (N,)")
+        raise DataError(f"{where}: holds {labels.dtype} {labels.shape}; expected whole numbers (N,)")
     if len(labels) != len(pixels):
-        what = f"{len(labels):,} labels for {len(pixels):,} images"
-        raise DataError(f"{parts[part, 'labels']}: {what}; each image needs one")
+        raise DataError(f"{where}: {len(labels):,} labels for {len(pixels):,} images; each image needs one")
     return pixels, labels.astype(np.int64)

@@ -49,8 +49,7 @@ _SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of it
 def read(path: Path) -> RawSource:
     """The images of an NPZ file.
 
-    Raises:
-        DataError: missing, truncated, pickled, or arrays that are not labelled images.
+    Raises DataError: missing, truncated, pickled, or arrays that are not labelled images.
     """
     arrays = _load(path)
     if "origin" in arrays and np.any(arrays["origin"]):
@@ -85,7 +84,13 @@ def _load(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: one array; save it with numpy.savez(images=..., labels=...)")
-            _refuse_bomb(path, archive)
+            # A decompression bomb: images are never compressed that much.
+            size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
+            if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
+                raise DataError(
+                    f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do; "
+                    "save it with numpy.savez if it is meant"
+                )
             return {name: array_of(archive, name) for name in archive.files}
     except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
@@ -99,16 +104,6 @@ def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
     if not isinstance(array, np.ndarray):  # NumPy then returns bytes
         raise ValueError(f"{name} is no array")
     return array
-
-
-def _refuse_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
-    """Refuse a decompression bomb: images are never compressed that much."""
-    size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
-    if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
-        raise DataError(
-            f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do; "
-            "save it with numpy.savez if it is meant"
-        )
 
 
 def _pixels(parts: dict[str, Array], path: Path) -> dict[str, UInt8Array]:
@@ -145,14 +140,10 @@ def _to_bytes(values: Array, low: float, high: float, path: Path) -> UInt8Array:
         return np.ascontiguousarray(scale_16_bit(values))
     if values.dtype.kind in "ui" and low >= 0 and high <= 255:
         return np.ascontiguousarray(values, dtype=np.uint8)
-    if (
-        values.dtype.kind != "f"
-        or low < -1 - _SLACK
-        or high > 255 + _SLACK
-        or (low < -_SLACK and high > 1 + _SLACK)
-    ):
+    signed, above_one = low < -_SLACK, high > 1 + _SLACK
+    if values.dtype.kind != "f" or low < -1 - _SLACK or high > 255 + _SLACK or (signed and above_one):
         raise DataError(f"{path}: pixels run from {low:g} to {high:g}; expected 0 to 255, 0 to 1 or -1 to 1")
-    scale, shift = (127.5, 127.5) if low < -_SLACK else (255.0, 0.0) if high <= 1 + _SLACK else (1.0, 0.0)
+    scale, shift = (127.5, 127.5) if signed else (1.0, 0.0) if above_one else (255.0, 0.0)
     scaled = values.astype(np.float32) * np.float32(scale) + np.float32(shift)
     return np.ascontiguousarray(np.rint(scaled).clip(0, 255), dtype=np.uint8)
 
@@ -173,8 +164,15 @@ def _labels(
     if len({values.dtype.kind for values in flat.values()}) > 1:
         raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
     training = np.concatenate([values for part, values in flat.items() if part != "test"])
+    labels: dict[str, IntArray] = {}
     if training.dtype.kind == "U":
-        return _from_strings(flat, training, path)
+        names = check_class_names(sorted(set(training.tolist())), str(path))
+        for part, values in flat.items():
+            if unknown := set(values.tolist()) - set(names):
+                name = min(map(str, unknown))
+                raise DataError(f"{path}: class '{name}' has {part} images but no training images")
+            labels[part] = np.searchsorted(np.array(names), values).astype(np.int64)
+        return labels, names
     if class_names is None:
         _, names = number_classes(training, str(path))
         labels = {part: values - int(names[0]) for part, values in flat.items()}
@@ -210,18 +208,3 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     if len(values) and not -(2**31) < float(values.min()) <= float(values.max()) < 2**31:
         raise DataError(f"{path}: {part} labels run from {values.min()} to {values.max()}; use 0 to K-1")
     return values.astype(np.int64)
-
-
-def _from_strings(
-    flat: dict[str, Array], training: Array, path: Path
-) -> tuple[dict[str, IntArray], tuple[str, ...]]:
-    names = check_class_names(sorted(set(training.tolist())), str(path))
-    labels: dict[str, IntArray] = {}
-    for part, values in flat.items():
-        unknown = set(values.tolist()) - set(names)
-        if unknown:
-            raise DataError(
-                f"{path}: class '{min(map(str, unknown))}' has {part} images, but no training images"
-            )
-        labels[part] = np.searchsorted(np.array(names), values).astype(np.int64)
-    return labels, names

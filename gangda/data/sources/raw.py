@@ -23,21 +23,15 @@ _CHUNK = 4096
 
 @dataclass(frozen=True, eq=False)
 class RawSource:
-    """All images of a source, at its own size; the position of an image is its row id.
+    """All images of a source, at its own size; the position of an image is its row id."""
 
-    Attributes:
-        pixels: uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`).
-        labels: int64 (N,) in [0, K).
-        class_names: K names; only ("unlabelled",) where there are no classes.
-        test_rows: int64, ascending, the positions of its own test split; None where it has none.
-        notes: sentences a user should read.
-    """
-
-    pixels: UInt8Array
-    labels: IntArray
-    class_names: tuple[str, ...]
-    test_rows: IntArray | None = None
-    notes: tuple[str, ...] = ()
+    pixels: UInt8Array  # uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`)
+    labels: IntArray  # int64 (N,) in [0, K)
+    class_names: tuple[str, ...]  # K names; only ("unlabelled",) where there are no classes
+    test_rows: IntArray | None = (
+        None  # int64, ascending, the positions of its own test split; None where it has none
+    )
+    notes: tuple[str, ...] = ()  # sentences a user should read
 
 
 def train_and_test(
@@ -49,8 +43,7 @@ def train_and_test(
 ) -> RawSource:
     """A source of training images, then test images, (pixels, labels) each. `where` begins error messages.
 
-    Raises:
-        DataError: no images, or test images of another shape.
+    Raises DataError: no images, or test images of another shape.
     """
     if not len(train[0]):
         raise DataError(f"{where}: holds no training images")
@@ -67,8 +60,7 @@ def train_and_test(
 def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
     """Labels from 0, and as class names the label values of the file.
 
-    Raises:
-        DataError: negative labels, gaps, or more than `MAX_CLASSES`.
+    Raises DataError: negative labels, gaps, or more than `MAX_CLASSES`.
     """
     if not len(values):
         raise DataError(f"{where}: holds no labels")
@@ -87,10 +79,8 @@ def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> 
     wrong = (labels < 0) | (labels >= len(class_names))
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise DataError(
-            f"{where}: label {labels[row]} of image {row} is out of range; "
-            f"there are {len(class_names)} classes, so labels must be 0 to {len(class_names) - 1}"
-        )
+        what = f"label {labels[row]} of image {row} is out of range"
+        raise DataError(f"{where}: {what}; with {len(class_names)} classes, use 0 to {len(class_names) - 1}")
 
 
 def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:

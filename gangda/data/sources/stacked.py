@@ -30,8 +30,7 @@ def stack(inner: SourceImages) -> SourceImages:
     Every mode has the same number of images, plus or minus one: Metz 2017, section 3.3.1 (25,600 images, after
     Che 2017), draws the three digits at random, which leaves the modes uneven and some sources' rare ones empty.
 
-    Raises:
-        DataError: not grey, without classes, more than ten of them, or holding images that are not real.
+    Raises DataError: not grey, without classes, more than ten of them, or holding images that are not real.
     """
     where = f"--data {STACKED}{inner.name}"
     train, test = inner.train, inner.test
@@ -58,8 +57,7 @@ def channel_classes(class_names: tuple[str, ...]) -> tuple[str, ...] | None:
 def channels_apart(images: LabelledImages) -> LabelledImages:
     """The grey images that a stacked set is made of: three for each, red ones first.
 
-    Raises:
-        DataError: not a stacked set.
+    Raises DataError: not a stacked set.
     """
     names = channel_classes(images.class_names)
     if names is None:

@@ -6,7 +6,7 @@ They are looked for in `paths.data_root()`, in torchvision's own layout; the IDX
 
 import contextlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +55,36 @@ _SETS = {
 def load(config: DataConfig) -> RawSource:
     """The set called `config.source`: uint8 28x28 grey or 32x32 RGB, with the set's own test split.
 
-    Raises:
-        DataError: missing and no download requested (names the files and where to put them), or damaged.
+    Raises DataError: missing and no download requested (names the files and where to put them), or damaged.
     """
     name = config.source
-    folder = find(name)
-    if folder is None and (config.download or _has_archive(_SETS[name])):
-        _download(name)
+    known, folder = _SETS[name], find(name)
+    if folder is None and (config.download or _has_archive(known)):
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # torchvision prints; stdout is for results
+                known.torchvision(str(data_root()), download=True)
+        except (RuntimeError, OSError, EOFError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise DataError(
+                f"--data {name}: download failed ({reason}); try again or {_by_hand(name)}"
+            ) from None
         folder = find(name)
     if folder is None:
         raise DataError(f"--data {name}: not on this machine; add --download, or {_by_hand(name)}")
-    return _read_cifar(name, folder) if _SETS[name].archive else _read_idx(name, folder)
+    if not known.archive:
+        found = idx.read_folder(folder)
+        names = idx.FASHION_MNIST if name == "fashion-mnist" else tuple(map(str, range(10)))
+        if len(found.class_names) != len(names):
+            raise DataError(
+                f"{folder}: has {len(found.class_names)} classes, not ten of {name}; replace them"
+            )
+        return replace(found, class_names=names)
+    try:  # torchvision reads the batches (they are pickles) only after it has checked their MD5 sums
+        parts = [known.torchvision(str(folder.parent), train=part) for part in (True, False)]
+    except (RuntimeError, OSError) as error:
+        raise DataError(f"{folder}: {str(error).splitlines()[0][:99]}; delete it, {_by_hand(name)}") from None
+    train, test = [(np.asarray(part.data, np.uint8), np.asarray(part.targets, np.int64)) for part in parts]
+    return train_and_test(train, test, tuple(parts[0].classes), str(folder))
 
 
 def find(name: str) -> Path | None:
@@ -78,9 +97,8 @@ def find(name: str) -> Path | None:
 
 def _missing(known: _PublicSet, folder: Path) -> list[str]:
     """The files of a set that are not in a folder, neither plain nor compressed."""
-    return [
-        file for file in known.files if not any((folder / f"{file}{end}").is_file() for end in ("", ".gz"))
-    ]
+    there = {path.name.removesuffix(".gz") for path in folder.glob("*") if path.is_file()}
+    return [file for file in known.files if file not in there]
 
 
 def _by_hand(name: str) -> str:
@@ -100,32 +118,3 @@ def _has_archive(known: _PublicSet) -> bool:
     from torchvision.datasets.utils import check_integrity
 
     return bool(check_integrity(str(data_root() / known.archive), known.torchvision.tgz_md5))
-
-
-def _download(name: str) -> None:
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # torchvision prints; stdout is for results
-            _SETS[name].torchvision(str(data_root()), download=True)
-    except (RuntimeError, OSError, EOFError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(f"--data {name}: download failed ({reason}); try again or {_by_hand(name)}") from None
-
-
-def _read_idx(name: str, folder: Path) -> RawSource:
-    found = idx.read_folder(folder)
-    names = idx.FASHION_MNIST if name == "fashion-mnist" else tuple(map(str, range(10)))
-    if len(found.class_names) != len(names):
-        raise DataError(f"{folder}: has {len(found.class_names)} classes, not ten of {name}; replace them")
-    return RawSource(found.pixels, found.labels, names, found.test_rows, found.notes)
-
-
-def _read_cifar(name: str, folder: Path) -> RawSource:
-    """torchvision reads the batches (they are pickles) only after it has checked their MD5 sums."""
-    try:
-        parts = [_SETS[name].torchvision(str(folder.parent), train=part) for part in (True, False)]
-    except (RuntimeError, OSError) as error:
-        raise DataError(f"{folder}: {str(error).splitlines()[0][:99]}; delete it, {_by_hand(name)}") from None
-    train, test = (
-        (np.asarray(part.data, dtype=np.uint8), np.asarray(part.targets, dtype=np.int64)) for part in parts
-    )
-    return train_and_test(train, test, tuple(parts[0].classes), str(folder))

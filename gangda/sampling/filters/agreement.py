@@ -115,11 +115,7 @@ def folds_of(labels: IntArray, seed: int) -> IntArray:
 
 
 def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierEnsemble:
-    """Train the classifiers, each on all folds but one.
-
-    Raises:
-        DataError: a class of one image.
-    """
+    """Train the classifiers, each on all folds but one. Raises DataError: a class of one image."""
     train, validation = filter_context.images()
     smallest = int(train.counts().argmin())
     if train.counts()[smallest] < MIN_IMAGES:

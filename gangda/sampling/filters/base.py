@@ -20,40 +20,31 @@ Predicate = Callable[[UInt8Array], Reasons]
 
 @dataclass(frozen=True, eq=False)
 class FilterContext:
-    """What a filter may go by: never a test image.
-
-    Attributes:
-        attempts: (label, block) -> the samples of a class before any filter, attempt by attempt.
-        images: gives the training images, and the validation images of the same subset.
-        seed, fit_seed: of the samples, and of what the filter trains itself.
-        home: run folder in which what was trained is kept for the next time; None keeps nothing.
-    """
+    """What a filter may go by: never a test image."""
 
     model: Model
+    # (label, block) -> the samples of a class before any filter, attempt by attempt
     attempts: Callable[[int, int], Iterator[SampleBatch]]
+    # gives the training images, and the validation images of the same subset
     images: Callable[[], tuple[LabelledImages, LabelledImages]]
-    seed: int
+    seed: int  # seed, fit_seed: of the samples, and of what the filter trains itself
     fit_seed: int
     context: DeviceContext
-    home: Path | None = None
+    home: Path | None = (
+        None  # run folder in which what was trained is kept for the next time; None keeps nothing
+    )
     reporter: Reporter = SILENT
 
 
 @dataclass(frozen=True)
 class FilterTarget:
-    """What is known of a generator before any work is done.
-
-    Attributes:
-        loss: the adversarial loss it is trained with; empty where there is none.
-        named: what messages call it.
-        smallest: training images of the smallest class; None where they are not known yet.
-    """
+    """What is known of a generator before any work is done."""
 
     arch: str
-    loss: str
+    loss: str  # the adversarial loss it is trained with; empty where there is none
     num_classes: int
-    named: str
-    smallest: int | None = None
+    named: str  # what messages call it
+    smallest: int | None = None  # training images of the smallest class; None where they are not known yet
 
 
 class Filter(Protocol):

@@ -45,17 +45,14 @@ class DiscriminatorRejection:
     burn-in once, not from each batch, and the maximum is forgotten at a block's end, so that a sample does not depend
     on the others that are drawn; the discriminator is that of the last training step, not trained further against the
     samples, while the generator may have the weights of its best step.
-
-    Attributes:
-        log_odds: of uint8 (n, H, W, C) images of a class: float64 (n,).
-        attempts: the samples of the burn-in, see `FilterContext.attempts`.
-        percentile: 0 to 100; None for gamma = 0.
     """
 
-    log_odds: Callable[[UInt8Array, int], FloatArray]
-    attempts: Callable[[int, int], Iterator[SampleBatch]]
+    log_odds: Callable[[UInt8Array, int], FloatArray]  # of uint8 (n, H, W, C) images of a class: float64 (n,)
+    attempts: Callable[
+        [int, int], Iterator[SampleBatch]
+    ]  # the samples of the burn-in, see `FilterContext.attempts`
     seed: int
-    percentile: float | None = PERCENTILE
+    percentile: float | None = PERCENTILE  # 0 to 100; None for gamma = 0
     run: str = "the run"
     _burnt_in: dict[int, tuple[float, float]] = field(default_factory=dict)
 
@@ -96,11 +93,7 @@ class DiscriminatorRejection:
         return reasons
 
     def burn_in(self, label: int) -> tuple[float, float]:
-        """The largest log odds of a class's samples, and gamma.
-
-        Raises:
-            FilterError: the class has no samples at all.
-        """
+        """The largest log odds of a class's samples, and gamma. Raises FilterError: the class has no samples at all."""
         if label not in self._burnt_in:
             parts: list[FloatArray] = []
             for batch in self.attempts(label, BURN_IN_BLOCK):

@@ -26,16 +26,13 @@ class Duplicates:
     relative to the median of the class. Exact copies are always rejected, and so are exact repeats within a block.
 
     Source: ours; `metrics.memorisation` measures the same for a whole set.
-
-    Attributes:
-        search: among the training images.
-        min_distances: float64 (K,), in grey levels: a sample of the class must be further away than this.
-        reference, compared: what they were estimated from, and how many images.
     """
 
-    search: PixelSearch
-    min_distances: FloatArray
-    reference: str
+    search: PixelSearch  # among the training images
+    min_distances: (
+        FloatArray  # float64 (K,), in grey levels: a sample of the class must be further away than this
+    )
+    reference: str  # reference, compared: what they were estimated from, and how many images
     compared: int
 
     @staticmethod

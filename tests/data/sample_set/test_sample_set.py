@@ -28,9 +28,9 @@ from gangda.data.images import (
 from gangda.data.sample_set import (
     FORMATS,
     SetHeader,
+    array_files,
     finished_index,
     is_set,
-    npz,
     read_set,
     set_being_written,
 )
@@ -140,7 +140,7 @@ def test_gaps_and_repetitions_are_refused(tmp_path: Path, positions: tuple[int, 
 
 
 def test_many_npz_files_give_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npz, "FILE_BYTES", 200)
+    monkeypatch.setattr(array_files, "FILE_BYTES", 200)
     read = read_set(write(tmp_path / "set", "npz"))
     assert len(read.index.files) == 4
     assert same(read.images, read_set(write(tmp_path / "png", "png")).images)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gangda.data.images import REAL, LabelledImages, generated_images, real_images
-from gangda.data.sample_set import FORMATS, SetHeader, npz, png, read_set, set_being_written
+from gangda.data.sample_set import FORMATS, SetHeader, array_files, png, read_set, set_being_written
 from gangda.errors import RunError
 
 RNG = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def write(out: Path, format: str, batches: list[LabelledImages] | int, size: int
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "FILE_BYTES", 2**18)
+    monkeypatch.setattr(array_files, "FILE_BYTES", 2**18)
 
     def peak(batches: int) -> int:
         tracemalloc.start()

@@ -1,0 +1,161 @@
+"""The NPZ and IDX formats: many images a file.
+
+NPZ: files of some thousand images each, uncompressed: images uint8 (n, H, W, C) and, for each image, the columns of
+`metadata.SET_COLUMNS`; class_names (K,) text. IDX, the format of MNIST: `train-images-idx3-ubyte` (idx4 for RGB) and
+`train-labels-idx1-ubyte`, with a line about every image in `metadata.jsonl`. A shard's IDX files are called
+`i-of-n-train-...`: each pair is a valid IDX set of its own.
+"""
+
+import contextlib
+import hashlib
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gangda.data.images import IntArray, LabelledImages, UInt8Array, concatenate
+from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
+from gangda.data.sample_set.metadata import SET_COLUMNS, MetadataWriter, read_lines
+from gangda.data.sources.idx import idx_header
+from gangda.data.sources.npz import MALFORMED, array_of
+from gangda.errors import DataError
+from gangda.runtime.hashed_file import sha256
+
+FILE_BYTES = 16 * 2**20  # of pixels per file: memory does not grow with the set
+
+
+class NpzWriter:
+    """Writes `images[-i-of-n]-00000.npz` and so on, each of about `FILE_BYTES`."""
+
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        self._folder, self._header = folder, header
+        self._waiting: list[tuple[int, LabelledImages]] = []
+        self._files: dict[str, str] = {}
+
+    def write(self, images: LabelledImages, first: int) -> None:
+        """Add images; write a file when enough are waiting."""
+        self._waiting.append((first, images))
+        if sum(waiting.pixels.nbytes for _, waiting in self._waiting) >= FILE_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        index = np.concatenate([np.arange(first, first + len(images)) for first, images in self._waiting])
+        images = concatenate(*(images for _, images in self._waiting))
+        self._waiting = []
+        buffer = io.BytesIO()
+        columns: dict[str, Any] = {
+            name: index if name == "index" else getattr(images, name) for name in SET_COLUMNS
+        }
+        np.savez(buffer, images=images.pixels, class_names=np.array(self._header.class_names), **columns)
+        name = f"images{self._header.suffix}-{len(self._files):05d}.npz"
+        (self._folder / name).write_bytes(buffer.getbuffer())
+        self._files[name] = sha256(buffer.getbuffer())
+
+    def close(self) -> dict[str, str]:
+        """Write the last file."""
+        if self._waiting:
+            self._flush()
+        return self._files
+
+
+def read_npz(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
+    """The images of one shard, file by file.
+
+    Raises DataError: a file missing, changed, or not holding the arrays it should.
+    """
+    for name, digest in index.files.items():
+        data = read_bytes(folder, name, digest)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                columns: dict[str, Any] = {key: array_of(arrays, key) for key in SET_COLUMNS}
+                pixels = array_of(arrays, "images")
+            position = columns.pop("index")
+            images = LabelledImages(pixels, class_names=index.class_names, **columns)
+            if (position.dtype, position.shape) != (np.int64, (len(images),)):
+                raise ValueError("the positions are not whole numbers (n,)")
+            if images.image_shape != index.image_shape:
+                raise ValueError("images of other shapes than the index says")
+        except (*MALFORMED, DataError) as error:
+            raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
+        yield position, images
+
+
+class _IdxFile:
+    """An IDX file of unsigned bytes that grows; its header is written last, when the count is known."""
+
+    def __init__(self, path: Path, item_shape: tuple[int, ...], open_files: contextlib.ExitStack) -> None:
+        self._file = open_files.enter_context(path.open("w+b"))
+        self._item_shape, self._count = item_shape, 0
+        self._file.write(idx_header((0, *item_shape)))
+
+    def write(self, items: UInt8Array) -> None:
+        """Append whole items."""
+        self._file.write(np.ascontiguousarray(items).data)
+        self._count += len(items)
+
+    def close(self) -> str:
+        """Write the header; the file's hex SHA-256."""
+        self._file.seek(0)
+        self._file.write(idx_header((self._count, *self._item_shape)))
+        self._file.seek(0)
+        digest = hashlib.file_digest(self._file, "sha256").hexdigest()
+        self._file.close()
+        return digest
+
+
+def idx_names(suffix: str, channels: int) -> tuple[str, str]:
+    """Names of the images and labels files of a shard."""
+    front = suffix.removeprefix("-") + "-" if suffix else ""
+    return f"{front}train-images-idx{3 if channels == 1 else 4}-ubyte", f"{front}train-labels-idx1-ubyte"
+
+
+class IdxWriter:
+    """Writes one pair of IDX files, and the metadata."""
+
+    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
+        if len(header.class_names) > 256:
+            raise DataError(f"IDX has labels up to 255, not {len(header.class_names)}; use --format npz")
+        channels, height, width = header.image_shape
+        self._item_shape = (height, width) if channels == 1 else (height, width, channels)
+        self._names = idx_names(header.suffix, channels)
+        self._images = _IdxFile(folder / self._names[0], self._item_shape, open_files)
+        self._labels = _IdxFile(folder / self._names[1], (), open_files)
+        self._metadata = MetadataWriter(folder, header, open_files)
+
+    def write(self, images: LabelledImages, first: int) -> None:
+        """Append the images."""
+        self._images.write(images.pixels.reshape(len(images), *self._item_shape))
+        self._labels.write(images.labels.astype(np.uint8))
+        self._metadata.write(images, first, [{}] * len(images))
+
+    def close(self) -> dict[str, str]:
+        """Finish the files."""
+        digests = (self._images.close(), self._labels.close())
+        return {**dict(zip(self._names, digests, strict=True)), **self._metadata.close()}
+
+
+def read_idx_set(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
+    """The images of one shard, a thousand at a time. Raises DataError: a file missing, changed or damaged."""
+    channels, height, width = index.image_shape
+    count, names = sum(index.counts), idx_names(index.suffix, channels)
+    metadata = [item for item in index.files.items() if item[0] not in names]
+    if len(index.files) != 3 or len(metadata) != 1:
+        raise DataError(f"{folder}: the index lacks {names[0]}, {names[1]} or metadata; make it again")
+    item = (height, width) if channels == 1 else (height, width, channels)
+    arrays = []
+    for name, shape in zip(names, ((count, *item), (count,)), strict=True):
+        data, start = read_bytes(folder, name, index.files[name]), idx_header(shape)
+        if not data.startswith(start) or len(data) - len(start) != math.prod(shape):
+            raise DataError(f"{folder / name}: its header does not fit the set's index; make the set again")
+        arrays.append(np.frombuffer(data, dtype=np.uint8, offset=len(start)))
+    pixels, right_labels = arrays[0].reshape(count, height, width, channels), arrays[1]
+    done = 0
+    for columns, lines in read_lines(folder, *metadata[0]):
+        rows = slice(done, done + len(lines))
+        done += len(lines)
+        if not np.array_equal(columns["labels"], right_labels[rows]):
+            raise DataError(f"{folder}: labels and metadata disagree; make the set again")
+        yield columns.pop("index"), LabelledImages(pixels[rows], class_names=index.class_names, **columns)
