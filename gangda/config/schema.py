@@ -165,9 +165,7 @@ class ScoreConfig(Checked):
     """Metrics, and the size of a rating page."""
 
     metrics: tuple[str, ...] = option(
-        tuple(catalog.METRICS),
-        "metrics to compute, comma-separated",
-        choices=tuple(catalog.METRICS),
+        tuple(catalog.METRICS), "metrics to compute, comma-separated", choices=tuple(catalog.METRICS)
     )
     rating_images: int = option(
         16, "images of each set on a --rating-page, and as many real ones", minimum=1, maximum=1000
@@ -208,9 +206,7 @@ class CompareConfig(Checked):
         False, "lower --generated-weight to 0 over the last third of the classifier's steps"
     )
     synthetic_passes: int = option(
-        1,
-        "add this many times as many images; each pass over the real images uses the next part",
-        minimum=1,
+        1, "add this many times as many images; each pass over the real images uses the next part", minimum=1
     )
     filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     recalibrate: bool = option(False, "recompute batch-norm statistics on the real images after training")
@@ -232,9 +228,7 @@ class CompareConfig(Checked):
         "accuracy", "score that is compared: accuracy or balanced accuracy", choices=_SCORES
     )
     multiplicity: str = option(
-        "sequence",
-        "correction for several tests: fixed sequence, or Holm",
-        choices=("sequence", "holm"),
+        "sequence", "correction for several tests: fixed sequence, or Holm", choices=("sequence", "holm")
     )
     alpha: float = option(0.05, "significance level", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
