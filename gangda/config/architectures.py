@@ -222,7 +222,7 @@ class MadganSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class FlowSpec(ArchSpec):
-    """Flow-matching U-Net; the recipe is that of small sets and few minutes."""
+    """Flow matching; the recipe is that of small sets and few minutes."""
 
     method = "flow-matching"
     sampler_options = ("sampler", "sampler_steps", "guidance")
@@ -236,8 +236,40 @@ class FlowSpec(ArchSpec):
     }
 
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
-    width: int = option(48, "channels at half the image's resolution; doubled at a quarter", minimum=8)
+    backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=("unet", "dit"))
+    width: int | None = option(
+        None, "channels of the U-Net's first resolution (default 48), or of the transformer (160)", minimum=8
+    )
+    depth: int = option(6, "blocks of the transformer", minimum=1, maximum=64)
     dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.backbone == "dit" and self.width is not None and self.width % 4:
+            raise UsageError(f"--width {self.width}: the transformer has 4 heads; give a multiple of 4")
+
+    def resolved(self, side: int) -> "FlowSpec":
+        """The backbone's own width where none is given."""
+        super().resolved(side)
+        return dataclasses.replace(self, width=self.width or {"unet": 48, "dit": 160}[self.backbone])
+
+    @property
+    def channels(self) -> int:
+        """The width of `resolved` options.
+
+        Raises:
+            ValueError: the options are not resolved.
+        """
+        if self.width is None:
+            raise ValueError("the width depends on the backbone: build networks from `resolved` options")
+        return self.width
+
+
+@dataclass(frozen=True)
+class EdmSpec(FlowSpec):
+    """EDM (Karras 2022), for comparison with flow matching on the same networks."""
+
+    method = "edm"
 
 
 @dataclass(frozen=True)

@@ -98,10 +98,16 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "MadganSeparateSpec",
     ),
     "flow": _net(
-        "flow.unet",
-        "flow-matching U-Net; conditional or not",
+        "flow.generator",
+        "flow matching with a U-Net or a transformer; conditional or not",
         "Lipman 2023; Liu 2023; Ronneberger 2015",
         "FlowSpec",
+    ),
+    "edm": _net(
+        "flow.generator:build_edm",
+        "denoising diffusion with EDM's preconditioning; conditional or not",
+        "Karras 2022",
+        "EdmSpec",
     ),
     "pca": _net(
         "closed_form.pca", "a Gaussian over each class's principal components", "Hotelling 1933", "PcaSpec"
@@ -126,6 +132,12 @@ METHODS: Mapping[str, Entry] = {
         "flow_matching:FlowMatchingMethod",
         "a network learns the velocity from noise to images",
         "Lipman 2023; Liu 2023",
+        "FlowMatchingOptions",
+    ),
+    "edm": _method(
+        "flow_matching:EdmMethod",
+        "a network learns to remove noise of any size",
+        "Karras 2022",
         "FlowMatchingOptions",
     ),
     "closed-form": _method(

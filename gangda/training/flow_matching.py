@@ -17,6 +17,7 @@ from gangda.training.method import Batch, IterativeMethod, adam
 from gangda.zoo.base import Networks
 
 LARGEST_SHIFT = 2  # pixels
+LOG_NOISE_MEAN, LOG_NOISE_SPREAD = -1.2, 1.2  # Karras 2022, table 1
 
 
 class FlowMatchingMethod(IterativeMethod):
@@ -46,18 +47,22 @@ class FlowMatchingMethod(IterativeMethod):
         return detached(losses)
 
     def loss(self, images: Tensor, y: Tensor, draws: Draws) -> Tensor:
-        """The mean squared error of the velocity. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
+        """The mean squared error of a batch. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
         count = len(images)
-        noise = draws.noise(tuple(images.shape))
-        t = torch.sigmoid(draws.take(torch.randn, (count,)))
+        noise, normal = draws.noise(tuple(images.shape)), draws.take(torch.randn, (count,))
         nameless = draws.take(torch.rand, (count,)) < self.options.class_dropout
         images, changes = self.changed(images, draws)
         if not self.generator.conditional:
             nameless = torch.ones_like(nameless)
         y = torch.where(nameless, self.generator.num_classes, y)
-        share = t[:, None, None, None]
+        return self.error(images, noise, normal, y, changes)
+
+    def error(self, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor) -> Tensor:
+        """The mean squared error of the velocity, at the times that the normal draws (B,) give."""
+        t = torch.sigmoid(normal)
+        x = torch.lerp(images, noise, t[:, None, None, None])
         with self.context.autocast():
-            velocity = self.generator.velocity(torch.lerp(images, noise, share), t, y, changes)
+            velocity = self.generator.velocity(x, t, y, changes)
         return F.mse_loss(velocity.float(), noise - images)
 
     def changed(self, images: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
@@ -79,3 +84,20 @@ class FlowMatchingMethod(IterativeMethod):
         moved = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
         told = torch.cat([mirrored[:, None].float(), by.float() / LARGEST_SHIFT], 1)
         return moved, told
+
+
+class EdmMethod(FlowMatchingMethod):
+    """The weighted error of the denoised image, at noise of log-normal size; everything else as in flow matching.
+
+    Source: Karras 2022 (EDM), equation 8 and table 1. The weight is such that it is the plain error of the network's
+    own output.
+    """
+
+    def error(self, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor) -> Tensor:
+        """See `FlowMatchingMethod.error`."""
+        t = torch.exp(LOG_NOISE_MEAN + LOG_NOISE_SPREAD * normal)
+        noisy = images + t[:, None, None, None] * noise
+        skip, out, scale_in = self.generator.scales(t)
+        with self.context.autocast():
+            found = self.generator.network(scale_in * noisy, t.log() / 4, y, changes)
+        return F.mse_loss(found.float(), (images - skip * noisy) / out)

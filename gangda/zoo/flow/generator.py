@@ -1,16 +1,17 @@
-"""A generator that follows a learnt flow from noise (t = 1) to images (t = 0), and the solvers of dx/dt = v(x, t)."""
+"""Generators that follow a learnt flow from noise to images, and the solvers of dx/dt = v(x, t)."""
 
-import abc
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from gangda.config.architectures import FlowSpec
 from gangda.config.sampler_options import SamplerOptions
-from gangda.zoo.base import DEFAULT_OPTIONS, Generator
-
-CHANGES = 3  # numbers that tell the network how an image was changed: mirrored, shifted down, shifted right
-
+from gangda.zoo.base import DEFAULT_OPTIONS, Generator, Networks
+from gangda.zoo.flow.backbone import CHANGES, Backbone
+from gangda.zoo.flow.dit import DiT
+from gangda.zoo.flow.unet import UNet
 
 Velocity = Callable[[Tensor, float], Tensor]  # x (B, C, H, W), t -> dx/dt
 Solver = Callable[[Velocity, Tensor, float, float], Tensor]
@@ -37,29 +38,41 @@ def heun(velocity: Velocity, x: Tensor, t: float, step: float) -> Tensor:
 SOLVERS: Mapping[str, Solver] = {"euler": euler, "midpoint": midpoint, "heun": heun}
 
 
-def solve(velocity: Velocity, x: Tensor, solver: str, steps: int, start: float = 1.0) -> Tensor:
-    """Follow the flow from x at t = `start` to t = 0 in equal steps."""
-    rule, step = SOLVERS[solver], start / steps
-    for i in range(steps):
-        x = rule(velocity, x, start - i * step, step)
+def solve(velocity: Velocity, x: Tensor, solver: str, times: Sequence[float], at_zero: bool = True) -> Tensor:
+    """Follow the flow from x at the first of these times to the last.
+
+    `at_zero`: the velocity is known at t = 0; otherwise Heun's last step is Euler's (Karras 2022, algorithm 1).
+    """
+    for t, after in itertools.pairwise(times):
+        rule = euler if solver == "heun" and after == 0 and not at_zero else SOLVERS[solver]
+        x = rule(velocity, x, t, t - after)
     return x
 
 
-class FlowGenerator(Generator, abc.ABC):
-    """Base of the velocity networks: x_t = (1 - t) x + t e with noise e, and the network predicts e - x.
+class FlowGenerator(Generator):
+    """x_t = (1 - t) x + t e with noise e: the network predicts e - x, and samples go from t = 1 to t = 0.
 
-    Label `num_classes` stands for "no class". Source: Lipman 2023, section 4.1; Liu 2023, equation 1.
+    Source: Lipman 2023, section 4.1; Liu 2023, equation 1.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], num_classes: int, conditional: bool) -> None:
+    at_zero = True  # whether the velocity is known at t = 0
+
+    def __init__(
+        self, network: Backbone, image_shape: tuple[int, int, int], num_classes: int, conditional: bool
+    ) -> None:
         super().__init__()
+        self.network = network
         self.image_shape, self.num_classes, self.conditional = image_shape, num_classes, conditional
         channels, height, width = image_shape
         self.latent_dim = channels * height * width
 
-    @abc.abstractmethod
     def velocity(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
-        """x (B, C, H, W), t (B,) in [0, 1], y int64 (B,), changes (B, CHANGES) -> e - x as predicted, like x."""
+        """dx/dt at x (B, C, H, W) and t (B,), for y int64 (B,) and changes (B, CHANGES): like x."""
+        return self.network(x, t, y, changes)
+
+    def times(self, steps: int) -> list[float]:
+        """Where a solver of so many steps stops: from noise to 0."""
+        return [1 - step / steps for step in range(steps + 1)]
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
         """`count` draws of e, standard normal, float32 (count, C, H, W) on the CPU."""
@@ -83,8 +96,57 @@ class FlowGenerator(Generator, abc.ABC):
                 found = without + options.guidance * (found - without)
             return found.float()
 
-        return solve(velocity, noise, options.sampler, options.sampler_steps).clamp(-1, 1)
+        times = self.times(options.sampler_steps)
+        return solve(velocity, times[0] * noise, options.sampler, times, self.at_zero).clamp(-1, 1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """As `sample` with the default options."""
         return self.sample(y, z)
+
+
+class EdmGenerator(FlowGenerator):
+    """x_t = x + t n with noise n of standard deviation t: the network denoises x_t, from t = 80 to 0.
+
+    The network's input, output and skip connection are scaled by t so that all have variance 1. Source: Karras 2022
+    (EDM), table 1 and equation 5 for the times; dx/dt = (x - D(x; t)) / t is their equation 3.
+    """
+
+    at_zero = False
+
+    def scales(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """c_skip, c_out and c_in of times (B,), each (B, 1, 1, 1)."""
+        t = t[:, None, None, None]
+        whole = t.square() + SIGMA_DATA**2
+        return SIGMA_DATA**2 / whole, t * SIGMA_DATA / whole.sqrt(), 1 / whole.sqrt()
+
+    def velocity(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
+        """See `FlowGenerator.velocity`."""
+        skip, out, scale_in = self.scales(t)
+        denoised = skip * x + out * self.network(scale_in * x, t.log() / 4, y, changes).float()
+        return (x - denoised) / t[:, None, None, None]
+
+    def times(self, steps: int) -> list[float]:
+        """Closer to each other the smaller they are."""
+        most, least = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
+        return [(most + step / max(1, steps - 1) * (least - most)) ** RHO for step in range(steps)] + [0.0]
+
+
+SIGMA_DATA, SIGMA_MIN, SIGMA_MAX, RHO = 0.5, 0.002, 80.0, 7  # Karras 2022, table 1
+
+BACKBONES: Mapping[str, type[Backbone]] = {"unet": UNet, "dit": DiT}
+
+
+def build(
+    spec: FlowSpec,
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    kind: type[FlowGenerator] = FlowGenerator,
+) -> Networks:
+    """The generator over the backbone that the options name; nothing opposes it."""
+    network = BACKBONES[spec.backbone](spec, image_shape, num_classes)
+    return Networks(kind(network, image_shape, num_classes, spec.conditional))
+
+
+def build_edm(spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    """The same for EDM."""
+    return build(spec, image_shape, num_classes, EdmGenerator)

@@ -1,4 +1,4 @@
-"""A small U-Net (Ronneberger 2015) that predicts the velocity of a flow."""
+"""A small U-Net (Ronneberger 2015) for flows."""
 
 import math
 
@@ -7,45 +7,39 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.architectures import FlowSpec
-from gangda.zoo.base import Networks
-from gangda.zoo.flow.generator import CHANGES, FlowGenerator
+from gangda.zoo.flow.backbone import Backbone, zeroed
 
 EMBEDDING = 256  # size of the embedding of time, class and changes
 HEADS = 4  # of the attention
-FREQUENCIES = 64  # of the time embedding
 
 
-class UNet(FlowGenerator):
-    """Residual blocks at a half and a quarter of the image's resolution, with attention at the quarter.
+class UNet(Backbone):
+    """Residual blocks at two resolutions, with attention at the lower one.
 
-    The image enters with 2x2 pixels folded into channels. Time, class and changes scale and shift the normalised
-    features of each block, as in Dhariwal 2021 (adaptive group normalisation).
+    The image enters with 2x2 pixels folded into channels (4x4 above 32 pixels a side, none up to 12): `width` channels
+    at that resolution, twice as many at half of it. The embedding scales and shifts the normalised features of each
+    block, as in Dhariwal 2021 (adaptive group normalisation).
     """
 
     def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
-        super().__init__(image_shape, num_classes, spec.conditional)
-        channels, width = 4 * image_shape[0], spec.width
-        self.time = nn.Sequential(
-            nn.Linear(2 * FREQUENCIES, EMBEDDING), nn.SiLU(), nn.Linear(EMBEDDING, EMBEDDING)
-        )
-        self.label = nn.Embedding(num_classes + 1, EMBEDDING)
-        self.change = nn.Linear(CHANGES, EMBEDDING, bias=False)
+        super().__init__(num_classes, EMBEDDING)
+        width, dropout, side = spec.channels, spec.dropout, max(image_shape[1:])
+        self.fold = 1 if side <= 12 else 2 if side <= 32 else 4
+        self.multiple = 2 * self.fold
+        channels = self.fold**2 * image_shape[0]
         self.enter = nn.Conv2d(channels, width, 3, padding=1)
-        self.down = nn.ModuleList(Block(width, width, spec.dropout) for _ in range(2))
+        self.down = nn.ModuleList(Block(width, width, dropout) for _ in range(2))
         self.shrink = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList(Block(2 * width, 2 * width, spec.dropout) for _ in range(3))
+        self.middle = nn.ModuleList(Block(2 * width, 2 * width, dropout) for _ in range(3))
         self.attention = Attention(2 * width)
         self.grow = nn.Conv2d(2 * width, width, 3, padding=1)
-        self.up = nn.ModuleList(Block(2 * width, width, spec.dropout) for _ in range(2))
+        self.up = nn.ModuleList(Block(2 * width, width, dropout) for _ in range(2))
         self.norm = normalise(width)
         self.leave = zeroed(nn.Conv2d(width, channels, 3, padding=1))
 
-    def velocity(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
-        """See `FlowGenerator.velocity`. Sides that four does not divide are extended with the edge's pixels."""
-        height, width = x.shape[2:]
-        padded = F.pad(x, (0, -width % 4, 0, -height % 4), mode="replicate")
-        embedding = F.silu(self.time(waves(t)) + self.label(y) + self.change(changes))
-        features = self.enter(F.pixel_unshuffle(padded, 2))
+    def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """See `Backbone.predict`."""
+        features = self.enter(F.pixel_unshuffle(x, self.fold))
         skips = []
         for block in self.down:
             features = block(features, embedding)
@@ -57,8 +51,7 @@ class UNet(FlowGenerator):
         features = self.grow(F.interpolate(features, scale_factor=2.0, mode="nearest"))
         for block in self.up:
             features = block(torch.cat([features, skips.pop()], 1), embedding)
-        folded = self.leave(F.silu(self.norm(features)))
-        return F.pixel_shuffle(folded, 2)[:, :, :height, :width]
+        return F.pixel_shuffle(self.leave(F.silu(self.norm(features))), self.fold)
 
 
 class Block(nn.Module):
@@ -103,23 +96,3 @@ class Attention(nn.Module):
 def normalise(channels: int) -> nn.GroupNorm:
     """Group norm in eight groups, or as many as divide the channels."""
     return nn.GroupNorm(math.gcd(8, channels), channels)
-
-
-def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
-    """A layer that starts at zero."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
-
-
-def waves(t: Tensor) -> Tensor:
-    """Cosines and sines of times in [0, 1]: (B,) -> (B, 2 FREQUENCIES)."""
-    rates = torch.exp(torch.linspace(0, math.log(1000), FREQUENCIES, device=t.device))
-    angles = t[:, None] * rates
-    return torch.cat([angles.cos(), angles.sin()], 1)
-
-
-def build(spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """The U-Net; nothing opposes it."""
-    return Networks(UNet(spec, image_shape, num_classes))

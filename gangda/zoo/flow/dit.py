@@ -1,0 +1,61 @@
+"""A small diffusion transformer (DiT, Peebles and Xie 2023) for flows."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gangda.config.architectures import FlowSpec
+from gangda.zoo.flow.backbone import Backbone, zeroed
+
+HEADS = 4
+
+
+class DiT(Backbone):
+    """Transformer blocks over patches of the image, each shifted, scaled and gated by the embedding (adaLN-zero).
+
+    Patches are 2x2 pixels up to 16 pixels a side, 4x4 up to 32 and 8x8 up to 64: at most 8x8 of them.
+    """
+
+    def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(num_classes, spec.channels)
+        width, channels, side = spec.channels, image_shape[0], max(image_shape[1:])
+        self.multiple = 2 if side <= 16 else 4 if side <= 32 else 8
+        rows, columns = (-(-extent // self.multiple) for extent in image_shape[1:])
+        self.patches = nn.Conv2d(channels, width, self.multiple, self.multiple)
+        self.position = nn.Parameter(0.02 * torch.randn(1, rows * columns, width))
+        self.blocks = nn.ModuleList(TransformerBlock(width, spec.dropout) for _ in range(spec.depth))
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.modulate = zeroed(nn.Linear(width, 2 * width))
+        self.leave = zeroed(nn.Linear(width, self.multiple**2 * channels))
+
+    def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """See `Backbone.predict`."""
+        patches = self.patches(x)
+        tokens = patches.flatten(2).transpose(1, 2) + self.position
+        for block in self.blocks:
+            tokens = block(tokens, embedding)
+        scale, shift = self.modulate(embedding)[:, None].chunk(2, 2)
+        folded = self.leave(self.norm(tokens) * (1 + scale) + shift)
+        return F.pixel_shuffle(folded.transpose(1, 2).unflatten(2, patches.shape[2:]), self.multiple)
+
+
+class TransformerBlock(nn.Module):
+    """Attention and a two-layer perceptron, each in a residual branch that starts at zero."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.first_norm, self.second_norm = (nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
+        self.qkv, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.dropout, self.modulate = nn.Dropout(dropout), zeroed(nn.Linear(width, 6 * width))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, T, width), (B, width) -> (B, T, width)."""
+        scale, shift, gate, scale_2, shift_2, gate_2 = self.modulate(embedding)[:, None].chunk(6, 2)
+        heads = self.qkv(self.first_norm(x) * (1 + scale) + shift).unflatten(2, (3, HEADS, -1))
+        q, k, v = heads.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        x = x + gate * self.dropout(self.mixed(mixed))
+        wide = F.gelu(self.wide(self.second_norm(x) * (1 + scale_2) + shift_2), approximate="tanh")
+        result: Tensor = x + gate_2 * self.dropout(self.narrow(wide))
+        return result
