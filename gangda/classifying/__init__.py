@@ -93,13 +93,11 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Means over the runs, standard deviations (None for a single run), recall by class, added-up confusion."""
     values = {name: np.array([run[name] for run in runs], dtype=np.float64) for name in SUMMARISED}
     spread = {name: float(numbers.std(ddof=1)) if len(runs) > 1 else None for name, numbers in values.items()}
+    recalls = zip(*(run["recall"] for run in runs), strict=True)
     return {
         **{name: float(numbers.mean()) for name, numbers in values.items()},
         "spread": spread,
-        "recall": [
-            None if column[0] is None else float(np.mean(column))
-            for column in zip(*(run["recall"] for run in runs), strict=True)
-        ],
+        "recall": [None if column[0] is None else float(np.mean(column)) for column in recalls],
         "confusion": np.sum([run["confusion"] for run in runs], axis=0).tolist(),
     }
 

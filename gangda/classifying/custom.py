@@ -1,10 +1,12 @@
 """A classifier of the user's own: `--classifier module:callable`."""
 
+import contextlib
 import importlib
 import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -45,8 +47,7 @@ def find(name: str) -> Build:
         raise _refusal(name, "importing it failed", error) from error
     if not callable(build):
         raise _refusal(name, f"must be callable(num_classes, channels, size), not {type(build).__name__}")
-    found: Build = build
-    return found
+    return cast(Build, build)
 
 
 def build(name: str, num_classes: int, channels: int, size: int) -> nn.Module:
@@ -82,7 +83,6 @@ def code_of(name: str) -> str:
     if ":" not in name:
         return ""
     find(name)
-    try:
+    with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(sys.modules[name.partition(":")[0]])
-    except (OSError, TypeError):
-        return ""
+    return ""

@@ -42,8 +42,7 @@ def cached_ensemble(
         with contextlib.suppress(DataError):
             about = read_hashed_json(path)
             members = tuple(FittedClassifier.load(folder / f"{role}.safetensors", context) for role in roles)
-            prints = [member.fingerprint for member in members]
-            share = about.get(measure, "missing")
+            prints, share = [member.fingerprint for member in members], about.get(measure, "missing")
             same = (about.get("config"), about.get("classifiers")) == (asdict(config), prints)
             if same and (share is None or (isinstance(share, float) and 0 <= share <= 1)):
                 return ClassifierEnsemble(members, share)

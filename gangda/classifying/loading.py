@@ -78,10 +78,8 @@ def _load_test(
         if not len(own):
             raise DataError(f"--test {test}: is what is trained on and nothing else; give another")
         if shared := _shared(splits.train, own):
-            raise DataError(
-                f"--test {test}: {shared:,} of its {len(own):,} test images are among the images to train on; give "
-                "another --test"
-            )
+            what = f"{shared:,} of its {len(own):,} test images are among the images to train on"
+            raise DataError(f"--test {test}: {what}; give another --test")
         return replace(own, pixels=to_square(own.pixels, size)), True
     if images.train.image_shape[1] != size:
         images = _load_source(test, size, download)
@@ -107,11 +105,7 @@ def _check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) ->
     """
     trained = {row.tobytes() for row in train.pixels}
     count = sum(row.tobytes() in trained for row in test.pixels)
+    note = f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on"
     if count > len(test) * (MOST_OWN_DUPLICATES if own else MOST_DUPLICATES):
-        raise DataError(
-            f"{count:,} of {len(test):,} test images are among the images to train on, pixel for pixel; give "
-            "another --test"
-        )
-    if not count:
-        return ()
-    return (f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on",)
+        raise DataError(f"{note}; give another --test")
+    return (note,) if count else ()

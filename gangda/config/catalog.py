@@ -185,7 +185,7 @@ TRANSFORMS: Mapping[str, Entry] = {
     "scaling": _transform("transforms:scaling", "random zoom"),
     "flip": _transform("transforms:flip", "random horizontal flip"),
     "blur": _transform("transforms:blur", "Gaussian blur with a random sigma"),
-    "erasing": _transform("erasing:erasing", "Random Erasing: a blank rectangle at random"),
+    "erasing": _transform("transforms:erasing", "Random Erasing: a blank rectangle at random"),
 }
 
 # A rejected sample counts for the first filter, in this order, that rejects it.

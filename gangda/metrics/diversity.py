@@ -134,10 +134,9 @@ def mean_distance(features: Features) -> tuple[float, float]:
 
     Source: Hoeffding 1948: the variance is 4/N times that of each row's mean distance to the others.
     """
-    (points,) = together(features)
-    means = np.concatenate(
-        [distances.sqrt().double().sum(1).numpy() for _, distances in squared_distances(points, points)]
-    ) / (len(features) - 1)
+    parts = squared_distances(*together(features, features))
+    sums = np.concatenate([distances.sqrt().double().sum(1).numpy() for _, distances in parts])
+    means = sums / (len(features) - 1)
     return float(means.mean()), 4 * float(means.var()) / len(features)
 
 
@@ -153,5 +152,4 @@ def vendi(features: Features, width: float) -> float:
 
 def _all_distances(features: Features) -> torch.Tensor:
     """Squared distances between all rows of (N, F): float32 (N, N)."""
-    (points,) = together(features)
-    return torch.cat([part for _, part in squared_distances(points, points)])
+    return torch.cat([part for _, part in squared_distances(*together(features, features))])

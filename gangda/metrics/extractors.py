@@ -35,9 +35,9 @@ class Extractor:
 def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContext) -> Extractor:
     """Two random convolutions with ReLU, averaged over the quarters of the image: 256 features.
 
-    The first layer's filters have zero mean and unit norm, so that they see edges and not brightness. Weights
-    come from a named stream and depend on the number of channels and the first stride only. Always float32,
-    so that no feature depends on the batch beside it.
+    The first layer's filters have zero mean and unit norm: they see edges, not brightness. Weights come from a named
+    stream and depend on the number of channels and the first stride only. Always float32, so that no feature depends on
+    the batch beside it.
 
     Source: random-weight features as in Saxe 2011 and as the random Inception of Naeem 2020; the size is ours.
     """
@@ -99,7 +99,4 @@ def _flat(pixels: UInt8Array) -> Features:
 
 
 def _hash(*parts: npt.NDArray[np.float32] | int) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()[:16]
+    return hashlib.sha256(b"".join(np.asarray(part).tobytes() for part in parts)).hexdigest()[:16]

@@ -21,8 +21,7 @@ SAME_MODE = 0.5  # of the real images' distance to their nearest: closer samples
 
 def pairwise_distances(a: Features, b: Features) -> FloatArray:
     """Euclidean distances float64 (N, M) of features (N, F) to (M, F)."""
-    first, second = together(a, b)
-    parts = [part.sqrt().double() for _, part in squared_distances(first, second)]
+    parts = [part.sqrt().double() for _, part in squared_distances(*together(a, b))]
     distances: FloatArray = torch.cat(parts).numpy()
     return distances
 
@@ -43,8 +42,7 @@ def group_means(
     pairs = np.outer(row_of.sum(0), column_of.sum(0))
     if same:
         pairs -= np.diag(row_of.sum(0))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        means: FloatArray = np.divide(sums, np.where(pairs > 0, pairs, np.nan))
+    means: FloatArray = sums / np.where(pairs > 0, pairs, np.nan)
     return means
 
 
@@ -55,9 +53,7 @@ def energy_distances(between: FloatArray, within: FloatArray, other: FloatArray)
 
 def nearest_other(distances: FloatArray) -> FloatArray:
     """Distance of each image to the nearest other one, (N,); `distances` (N, N) are those within one set."""
-    others = distances.copy()
-    np.fill_diagonal(others, np.inf)
-    nearest: FloatArray = others.min(axis=1)
+    nearest: FloatArray = (distances + np.diag(np.full(len(distances), np.inf))).min(axis=1)
     return nearest
 
 

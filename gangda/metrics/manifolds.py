@@ -69,10 +69,8 @@ def shares_inside(
     fake: Features, real: Features, fake_radii: Tensor, real_radii: Tensor
 ) -> tuple[float, float]:
     """(precision, recall) of feature sets (N, F) and (M, F) with squared radii (N,) and (M,)."""
-    samples, reference = together(fake, real)
-    inside = []
-    reached = torch.zeros(len(reference), dtype=torch.bool)
-    for start, distances in squared_distances(samples, reference):
+    inside, reached = [], torch.zeros(len(real), dtype=torch.bool)
+    for start, distances in squared_distances(*together(fake, real)):
         inside.append((distances <= real_radii[None]).any(dim=1))
         reached |= (distances <= fake_radii[start : start + len(distances), None]).any(dim=0)
     return torch.cat(inside).float().mean().item(), reached.float().mean().item()
@@ -80,14 +78,12 @@ def shares_inside(
 
 def density_and_coverage(fake: Features, real: Features, radii: Tensor) -> tuple[float, float]:
     """(density, coverage) of (N, F) among (M, F) with squared radii (M,)."""
-    samples, reference = together(fake, real)
-    hits = 0
-    covered = torch.zeros(len(reference), dtype=torch.bool)
-    for _, distances in squared_distances(samples, reference):
+    hits, covered = 0, torch.zeros(len(real), dtype=torch.bool)
+    for _, distances in squared_distances(*together(fake, real)):
         inside = distances <= radii[None]
         hits += int(inside.sum())
         covered |= inside.any(dim=0)
-    return hits / (K_DENSITY * len(samples)), covered.float().mean().item()
+    return hits / (K_DENSITY * len(fake)), covered.float().mean().item()
 
 
 def _both(

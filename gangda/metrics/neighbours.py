@@ -42,9 +42,8 @@ def squared_radii(features: Features, k: int) -> Tensor:
 
     The point itself does not count; its copies do. N must be above k.
     """
-    (points,) = together(features)
     radii = []
-    for start, distances in squared_distances(points, points):
+    for start, distances in squared_distances(*together(features, features)):
         rows = torch.arange(len(distances))
         distances[rows, start + rows] = torch.inf
         radii.append(distances.topk(k, largest=False).values)
@@ -53,9 +52,8 @@ def squared_radii(features: Features, k: int) -> Tensor:
 
 def nearest(queries: Features, points: Features, k: int = 1) -> tuple[FloatArray, IntArray]:
     """The k nearest points of each query: distances float64 (Q, k), ascending, and positions int64 (Q, k)."""
-    a, b = together(queries, points)
-    k = min(k, len(b))
-    found = [distances.topk(k, largest=False) for _, distances in squared_distances(a, b)]
+    pairs, k = together(queries, points), min(k, len(points))
+    found = [distances.topk(k, largest=False) for _, distances in squared_distances(*pairs)]
     rows = torch.cat([part.indices for part in found]).numpy()
     # Distances again, exactly: the product form leaves about 1e-3 of the norm where a copy has 0.
     gaps = queries[:, None].astype(np.float64) - points[rows]

@@ -1,5 +1,6 @@
 """Whether this process was started alone or by torchrun as one of several. Imports no torch: --help needs it too."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,10 +30,9 @@ ONE_PROCESS = DistributedEnv()
 
 def worker_rank(environ: Mapping[str, str]) -> int:
     """The rank of a worker process; 0 for the main process, a single process, and an invalid environment."""
-    try:
+    with contextlib.suppress(UsageError):
         return distributed_env(environ).rank
-    except UsageError:
-        return 0
+    return 0
 
 
 def distributed_env(environ: Mapping[str, str]) -> DistributedEnv:
@@ -57,8 +57,6 @@ def distributed_env(environ: Mapping[str, str]) -> DistributedEnv:
     numbers = {field: int(value) for field, value in given.items()}
     env = DistributedEnv(**numbers, attempt=int(attempt) if attempt.isdecimal() else 0)
     if env.rank >= env.world or env.local_rank >= env.local_world:
-        raise UsageError(
-            f"RANK {env.rank} of WORLD_SIZE {env.world}, LOCAL_RANK {env.local_rank} of LOCAL_WORLD_SIZE "
-            f"{env.local_world}: there are no such processes; start with torchrun"
-        )
+        what = f"RANK {env.rank} of WORLD_SIZE {env.world}, LOCAL_RANK {env.local_rank} of {env.local_world}"
+        raise UsageError(f"{what}: there are no such processes; start with torchrun")
     return env

@@ -9,11 +9,10 @@ from gangda.runtime.files import clear_disk_errors, write_bytes
 
 
 class MetricsLog:
-    """A log that is first cut back to the step from which a run continues.
+    """A log that is first cut back to the step from which a run continues; `lines` counts those in the file.
 
     Lines of step 0 belong to pre-training and have a "pretraining_step", by which they are cut back likewise. A step
-    may have several lines: `max_lines` is how many there were in all when the step was saved, if that is known. `lines`
-    counts those in the file.
+    may have several lines: `max_lines` is how many there were in all when the step was saved, if that is known.
     """
 
     def __init__(

@@ -31,8 +31,13 @@ def to_plain(value: Any) -> Any:
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): to_plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype == np.bool_:
+        return {"shape": list(value.shape), "bits": np.packbits(value).tobytes().hex()}
+    if isinstance(value, np.ndarray) and value.dtype in BASE64:
+        data = value.astype(value.dtype.newbyteorder("<")).tobytes()
+        return {"shape": list(value.shape), "base64": base64.b64encode(data).decode()}
     if isinstance(value, np.ndarray):
-        return _plain_array(value)
+        return to_plain(value.tolist())
     if isinstance(value, list | tuple):
         return [to_plain(entry) for entry in value]
     if isinstance(value, bytes):
@@ -59,7 +64,13 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
         other = next(arg for arg in args if arg is not type(None))
         return None if plain is None else _read(other, plain, where)
     if dataclasses.is_dataclass(kind):
-        return _read_dataclass(kind, plain, where)
+        cls: Any = kind
+        hints = _hints(cls)
+        if not isinstance(plain, dict):
+            raise DataError(f"{where} is not an object")
+        if wrong := set(plain) ^ set(hints):
+            raise DataError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}")
+        return cls(**{name: _read(hints[name], plain[name], f"{where}.{name}") for name in hints})
     if origin in (tuple, list) and isinstance(plain, list):
         kinds = [args[0]] * len(plain) if origin is list or args[-1] is Ellipsis else args
         if len(kinds) == len(plain):
@@ -82,29 +93,10 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
     raise DataError(f"{where} is not of the type {getattr(kind, '__name__', kind)}")
 
 
-def _read_dataclass(kind: Any, plain: Any, where: str) -> Any:
-    if not isinstance(plain, dict):
-        raise DataError(f"{where} is not an object")
-    hints = _hints(kind)
-    wrong = set(plain) ^ set(hints)
-    if wrong:
-        raise DataError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}")
-    return kind(**{name: _read(hints[name], plain[name], f"{where}.{name}") for name in hints})
-
-
 @functools.cache
 def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
-
-
-def _plain_array(array: npt.NDArray[Any]) -> Any:
-    if array.dtype == np.bool_:
-        return {"shape": list(array.shape), "bits": np.packbits(array).tobytes().hex()}
-    if array.dtype in BASE64:
-        data = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes()
-        return {"shape": list(array.shape), "base64": base64.b64encode(data).decode()}
-    return to_plain(array.tolist())
 
 
 def _read_array(dtype: Any, plain: Any, where: str) -> npt.NDArray[Any]:

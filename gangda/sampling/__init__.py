@@ -16,7 +16,7 @@ from gangda.data.images import IntArray
 from gangda.data.sample_set import SetHeader, SetIndex, finished_index
 from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
-from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
@@ -60,13 +60,23 @@ def sample(
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")
     counts = _counts(config, model)
-    shard = read_shard(config.shard)
     check_counts(model, counts)
+    i, n = read_shard(config.shard)
     check_request(model, sampler, config.filter, which=config.generator, min_confidence=config.min_confidence)
     context = prepare(runtime)
-    header = _header(model, config, sampler, counts, shard, runtime.seed, context)
+    made_by = {
+        **model_summary(model, sampler),
+        "seed": runtime.seed,
+        "generator": config.generator,
+        "min_confidence": config.min_confidence,
+        "device": context.device.type,
+        "precision": context.precision,
+    }
+    if config.filter:
+        made_by["filter"] = list(in_order(config.filter))
+    header = _header(model, config.format, counts, (i, n), made_by)
     out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
-    units = blocks_of(counts)[shard[0] - 1 :: shard[1]]
+    units = blocks_of(counts)[i - 1 :: n]
     index = finished_index(out, header)
     reprinted = index is not None
     if dry_run and not reprinted:
@@ -99,31 +109,14 @@ def read_shard(text: str) -> tuple[int, int]:
 
 
 def _header(
-    model: Model,
-    config: SampleConfig,
-    sampler: SamplerOptions,
-    counts: IntArray,
-    shard: tuple[int, int],
-    seed: int,
-    context: DeviceContext,
+    model: Model, file_format: str, counts: IntArray, shard: tuple[int, int], made_by: dict[str, Any]
 ) -> SetHeader:
     """The key is made of what determines the images: the weights, for one, and not the path of the run."""
-    card = model.card
-    made_by = {
-        **model_summary(model, sampler),
-        "seed": seed,
-        "generator": config.generator,
-        "min_confidence": config.min_confidence,
-        "device": context.device.type,
-        "precision": context.precision,
-    }
-    if config.filter:
-        made_by["filter"] = list(in_order(config.filter))
-    total = counts.tolist()
-    asked = {"kind": "samples", "protocol": PROTOCOL, "format": config.format, "total": total, **made_by}
+    card, total = model.card, counts.tolist()
+    asked = {"kind": "samples", "protocol": PROTOCOL, "format": file_format, "total": total, **made_by}
     return SetHeader(
         kind="samples",
-        format=config.format,
+        format=file_format,
         key=request_key(asked),
         class_names=card.class_names,
         image_shape=card.image_shape,

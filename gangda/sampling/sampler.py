@@ -113,9 +113,9 @@ class Sampler:
                 f"--filter {','.join(self.filters)} (rejected by {rejected}); leave out the strictest filter, or "
                 "train longer"
             )
-        drawn = self.max_attempts * BLOCK
-        least = f" with confidence of at least {self.min_confidence:g}" if self.min_confidence else ""
-        lower = "lower --min-confidence, " if self.min_confidence else ""
+        drawn, least, lower = self.max_attempts * BLOCK, "", ""
+        if self.min_confidence:
+            least, lower = f" with confidence of at least {self.min_confidence:g}", "lower --min-confidence, "
         return OutcomeError(
             f"{self.run}: only {taken} of {drawn:,} samples ({taken / drawn:.2%}) are taken for class '{name}'{least}; "
             f"mode collapse? {lower}train longer, or use a class-conditional architecture"

@@ -62,14 +62,8 @@ def write_samples(
     total, done, start = sum(count for _, _, count in units), 0, time.perf_counter()
     for label, block, count in units:
         batch = sampler.draw(label, block, count, statistics)
-        images = generated_images(
-            batch.pixels,
-            label,
-            sampler.class_names,
-            parent=batch.parent,
-            generator=batch.generator,
-            confidence=batch.confidence,
-        )
+        columns = {name: vars(batch)[name] for name in ("parent", "generator", "confidence")}
+        images = generated_images(batch.pixels, label, sampler.class_names, **columns)
         writer.write(images, int(first[label]) + block * BLOCK)
         done += count
         reporter.step("sampling", done, total, f"{done / (time.perf_counter() - start):,.0f} images/s")

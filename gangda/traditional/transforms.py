@@ -1,4 +1,4 @@
-"""Rotation, translation, scaling, mirroring and blur of whole batches, with random parameters for each image.
+"""Rotation, translation, scaling, mirroring, blur and erasing in whole batches, with random parameters for each image.
 
 Given its parameters, an image is transformed as by torchvision.transforms.v2's `affine` (bilinear, zero fill) and
 `gaussian_blur`, without a loop over images. Departures from v2.RandomAffine: shifts are
@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from gangda.config import catalog
 from gangda.config.schema import TransformConfig
+
+AREA = (0.02, 0.33)  # of the image, that Random Erasing blanks
+ASPECT = (0.3, 3.3)  # height over width of it
 
 Transform = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -95,6 +98,20 @@ def blur(config: TransformConfig) -> Part | None:
         return gaussian_blur(images, sigma.to(images.device), math.ceil(3 * config.blur))
 
     return Part(filter=apply) if config.blur > 0 else None
+
+
+def erasing(config: TransformConfig) -> Part | None:
+    """Blank a rectangle of an image with probability `config.erasing`; None where that is 0.
+
+    Source: Zhong 2020, algorithm 1; torchvision.transforms.v2.RandomErasing has the same ranges, fills with 0 too and
+    draws the aspect ratio's logarithm evenly, as here. Departure: a rectangle that is too long for the image is cut to
+    its side in place of drawing anew.
+    """
+
+    def apply(images: Tensor, rng: torch.Generator) -> Tensor:
+        return images.masked_fill(_rectangles(images, config.erasing, rng).to(images.device), 0)
+
+    return Part(filter=apply) if config.erasing > 0 else None
 
 
 def batch_transform(config: TransformConfig, names: Iterable[str] | None = None) -> Transform:
@@ -185,3 +202,19 @@ def _sample(images: Tensor, grid: Tensor, padding: str) -> Tensor:
 def _uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
     """float32 (count,) between low and high."""
     return torch.rand(count, generator=rng) * (high - low) + low
+
+
+def _rectangles(images: Tensor, probability: float, rng: torch.Generator) -> Tensor:
+    """The pixels to erase: bool (B, 1, H, W)."""
+    sides = torch.tensor(images.shape[2:])
+    hit, area, aspect, *place = torch.rand(5, len(images), generator=rng)
+    area = (AREA[0] + (AREA[1] - AREA[0]) * area) * sides.prod()
+    low, high = (math.log(value) for value in ASPECT)
+    aspect = torch.exp(low + (high - low) * aspect)
+    long = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()]).round().minimum(sides.view(2, 1))
+    start = (torch.stack(place) * (sides.view(2, 1) - long + 1)).floor()
+    places = [torch.arange(int(side)) for side in sides]  # bool (B, side) below: those from `start` on
+    first, last = start[:, :, None], (start + long)[:, :, None]
+    rows, columns = ((places[k] >= first[k]) & (places[k] < last[k]) for k in (0, 1))
+    inside: Tensor = rows[:, :, None] & columns[:, None, :] & (hit < probability).view(-1, 1, 1)
+    return inside.unsqueeze(1)
