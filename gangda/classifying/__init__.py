@@ -57,10 +57,8 @@ def classify(
     source data. Repeats have the seeds seed, seed + 1, ...; they share the images, so their spread is that of the
     classifier alone.
 
-    Raises:
-        DataError: sets that cannot be read, do not fit together, or share images.
-        UsageError: options that do not fit the set, an unusable classifier.
-        RunError: `out` holds something else, a full disk.
+    Raises DataError: sets that cannot be read, do not fit together, or share images; UsageError: options that do not
+    fit the set, an unusable classifier; RunError: `out` holds something else, a full disk.
     """
     context = prepare(runtime)
     splits = load_images(set_path, test, data, runtime.seed)

@@ -23,9 +23,8 @@ MOST_OWN_DUPLICATES = 0.5
 def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) -> DataSplits:
     """The images to train and test on, with the fingerprint of the real data behind `set_path`; see `classify`.
 
-    Raises:
-        DataError: sets that cannot be read, do not fit together, or share images.
-        UsageError: options that do not fit the set.
+    Raises DataError: sets that cannot be read, do not fit together, or share images; UsageError: options that do not
+    fit the set.
     """
     config, path = replace(data, source=set_path), Path(set_path).expanduser()
     try:

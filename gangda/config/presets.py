@@ -24,7 +24,14 @@ FIRST_WIDTHS = (256, 64)  # channels of the first layer of the 5x5 networks: gen
 
 
 @dataclass(frozen=True)
-class FiveByFiveSpec(NetSpec):
+class ReportSpec(NetSpec):
+    """Base of the options below."""
+
+    latent_dim: int = option(100, "size of z", minimum=1)
+
+
+@dataclass(frozen=True)
+class FiveByFiveSpec(ReportSpec):
     """The Keras tutorial's DCGAN, as in report R4. "Width of the first layer" of the generator is our interpretation.
 
     As in the tutorial, both networks' gradients come from the same forward passes.
@@ -32,7 +39,6 @@ class FiveByFiveSpec(NetSpec):
 
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     first_width: int | None = option(
         None,
         "channels of the generator's 7x7 layer and of the discriminator's first layer; "
@@ -48,7 +54,7 @@ class FiveByFiveSpec(NetSpec):
 
 
 @dataclass(frozen=True)
-class MadganSeparateSpec(NetSpec):
+class MadganSeparateSpec(ReportSpec):
     """Report R1's MAD-GAN: K whole generators. The loss is the report's; optimizer and batch size are our choice."""
 
     method = "madgan"
@@ -62,46 +68,41 @@ class MadganSeparateSpec(NetSpec):
 
 
 @dataclass(frozen=True)
-class SaganBatchnormSpec(NetSpec):
+class SaganBatchnormSpec(ReportSpec):
     """Report R2's self-attention GAN. It names no optimizer: the recipe is our choice."""
 
     size_range = (8, 32)
     recipe = TUTORIAL_RECIPE
 
-    latent_dim: int = option(100, "size of z", minimum=1)
-
 
 @dataclass(frozen=True)
-class GanMlpSpec(NetSpec):
+class GanMlpSpec(ReportSpec):
     """Report R2's simple GAN, reconstructed."""
 
     recipe = TUTORIAL_RECIPE
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     width: int = option(
         128, "units of the generator's first layer; the next three have 2, 4, 8 times as many", minimum=4
     )
 
 
 @dataclass(frozen=True)
-class CganSpec(NetSpec):
+class CganSpec(ReportSpec):
     """Mirza 2014's conditional GAN; Adam in place of the paper's decaying SGD, batches of 100 as there."""
 
     conditional = True
     batch_norm = False
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 100}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     dropout: float = option(0.5, "dropout probability in the discriminator", minimum=0.0, maximum=0.95)
 
 
 @dataclass(frozen=True)
-class UpsampleSpec(NetSpec):
+class UpsampleSpec(ReportSpec):
     """Report R3's DCGAN with its best batch and its learning rate; Adam's beta1 is Radford's."""
 
     recipe: ClassVar[Mapping[str, Any]] = {**TUTORIAL_RECIPE, "batch_size": 32, "lr": 2e-3}
 
-    latent_dim: int = option(100, "size of z", minimum=1)
     width_factor: int = option(1, "multiplier of the channels of all convolutions", minimum=1, maximum=8)
     d_depth: int = option(1, "discriminator convolutions at each resolution", minimum=1, maximum=8)
 

@@ -76,8 +76,10 @@ def resolve(
     origins = {"arch.name": arch_origin}
     for section, cls in {**SECTIONS, "method": method_class, "arch": spec_class}.items():
         preset = methods.preset(cls, spec_class.recipe) if section in ("recipe", "method") else {}
+        own = fields_by_name(cls)
+        typed = [name for name in own if (section, name) in flags]
         layers = [
-            ("flag", _flag_layer(section, cls, flags)),
+            ("flag", {name: convert(own[name], flags[section, name], flag_of(own[name])) for name in typed}),
             ("environment", _environment_layer(cls, environ) if section in used else {}),
             (source, _file_layer(section, cls, arch, file, source)),
             (f"preset of {arch}", preset),
@@ -133,14 +135,6 @@ def _architectures_of(section: str, owners: Collection[str]) -> str:
         return ", ".join(owners)
     methods = {arch: architectures.spec_class(arch).method for arch in catalog.ARCHITECTURES}
     return ", ".join(arch for arch, method in methods.items() if method in owners)
-
-
-def _flag_layer(section: str, cls: type[Checked], flags: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    return {
-        name: convert(field, flags[section, name], flag_of(field))
-        for name, field in fields_by_name(cls).items()
-        if (section, name) in flags
-    }
 
 
 def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from gangda.data.images import FloatArray, IntArray, UInt8Array
-
-Features = npt.NDArray[np.float32]
+from gangda.metrics.extractors import Features
 
 CELLS = 1 << 21  # distances held at once: 8 MB, so that what follows finds them in the cache
 CANDIDATES = 10  # of each of the two shortlists

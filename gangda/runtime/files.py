@@ -128,15 +128,21 @@ def sync_all() -> None:
         os.sync()
 
 
+def is_free(place: Path) -> bool:
+    """Whether nothing is at a path, or an empty folder; raises as `clear_disk_errors`."""
+    with clear_disk_errors(place):
+        return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+
+
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
     """A temporary folder that is renamed to `place` on success and removed on failure.
 
     Raises RunError: `place` holds something, or cannot be written.
     """
+    if not is_free(place):
+        raise RunError(f"{place}: already exists and is not empty; choose another --out or remove it")
     with clear_disk_errors(place):
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
-            raise RunError(f"{place}: already exists and is not empty; choose another --out or remove it")
         with folder_beside(place) as temporary:
             yield temporary
             sync_all()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.files import clear_disk_errors, whole_folder, write_bytes
+from gangda.runtime.files import is_free, whole_folder, write_bytes
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
 
@@ -43,9 +43,8 @@ class FolderResult:
 
         Raises RunError: `out` holds something else, the result of another request, or a damaged one.
         """
-        with clear_disk_errors(out):
-            if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-                return None
+        if is_free(out):
+            return None
         path = out / cls.file_name
         if not path.is_file():
             raise RunError(f"{out}: exists and is not a {cls.what} of gangda's; choose another --out")

@@ -53,9 +53,8 @@ def sample(
 ) -> SampleResult:
     """Draw a sample set from the generator of a run folder; `out` defaults to samples/<run>-<hash>.
 
-    Raises:
-        UsageError: counts, shard, generator or options of the sampler that the run cannot serve.
-        RunError: no generator in `run`, too few samples of a class, `out` holds something else, a full disk.
+    Raises UsageError: counts, shard, generator or options of the sampler that the run cannot serve; RunError: no
+    generator in `run`, too few samples of a class, `out` holds something else, a full disk.
     """
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")

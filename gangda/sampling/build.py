@@ -43,9 +43,7 @@ def make_sampler(
         images: training and validation images that filters may learn from, with `seed`; by default the run's own, with
             the run's seed: then what is learned is kept in the run folder.
 
-    Raises:
-        UsageError: as `check_request`.
-        RunError: what pseudo-labels or a filter need is missing.
+    Raises UsageError: as `check_request`; RunError: what pseudo-labels or a filter need is missing.
     """
     check_request(model, options, filters, which=which, min_confidence=min_confidence)
     generator = cast(Generator, place(model.generator, context))

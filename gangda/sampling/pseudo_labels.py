@@ -88,9 +88,8 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 
     One process trains it, others that want the same one wait for it.
 
-    Raises:
-        RunError: there is no run folder, or its training images are not what they were.
-        DataError: they cannot be read.
+    Raises RunError: there is no run folder, or its training images are not what they were; DataError: they cannot be
+    read.
     """
     run, config = model.run, ClassifierConfig()
     if run is None:

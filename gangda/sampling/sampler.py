@@ -45,9 +45,7 @@ class Sampler:
     ) -> SampleBatch:
         """The first `count` (at most `BLOCK`) images of a class's block; what was drawn is added to `statistics`.
 
-        Raises:
-            FilterError: too few images pass the filters.
-            OutcomeError: too few images are taken for the class.
+        Raises FilterError: too few images pass the filters; OutcomeError: too few images are taken for the class.
         """
         own = SampleStatistics()
         predicates = {name: chosen.predicate(label, block) for name, chosen in self.filters.items()}

@@ -39,21 +39,13 @@ class Writer(Protocol):
         """Finish all files; relative name -> hex SHA-256 of those that the index lists."""
 
 
-@dataclass(frozen=True)
-class Format:
-    """One way to store a set: `write(folder, header, open_files)` and `read(folder, index)` of one shard.
-
-    Images are read with the position of each in the set, int64 (n,).
-    """
-
-    write: Callable[[Path, SetHeader, contextlib.ExitStack], Writer]
-    read: Callable[[Path, SetIndex], Iterator[tuple[IntArray, LabelledImages]]]
-
-
-FORMATS: Mapping[str, Format] = {
-    "png": Format(PngWriter, read_png),
-    "npz": Format(NpzWriter, read_npz),
-    "idx": Format(IdxWriter, read_idx_set),
+# What writes a shard, and what reads one: images with the position of each in the set, int64 (n,).
+Write = Callable[[Path, SetHeader, contextlib.ExitStack], Writer]
+Read = Callable[[Path, SetIndex], Iterator[tuple[IntArray, LabelledImages]]]
+FORMATS: Mapping[str, tuple[Write, Read]] = {
+    "png": (PngWriter, read_png),
+    "npz": (NpzWriter, read_npz),
+    "idx": (IdxWriter, read_idx_set),
 }
 
 
@@ -91,7 +83,7 @@ class SetWriter:
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._header = folder, header
-        self._writer = FORMATS[header.format].write(folder, header, open_files)
+        self._writer = FORMATS[header.format][0](folder, header, open_files)
         self._counts = np.zeros(len(header.class_names), dtype=np.int64)
         self.sorting: dict[str, list[int]] = {}
         self.filtering: dict[str, list[int]] = {}
@@ -126,9 +118,8 @@ def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
 
     Raises RunError: `out` holds something else.
     """
-    with clear_disk_errors(out):
-        if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-            return None
+    if files.is_free(out):
+        return None
     paths = index_paths(out)
     if not paths:
         raise RunError(f"{out}: exists and is not a set of gangda's; choose another --out")
@@ -209,7 +200,7 @@ def read_set(path: Path) -> SetOnDisk:
     index = unite(indices)
     if index.format not in FORMATS:
         raise DataError(f"{path}: unknown format '{index.format}'; update gangda")
-    read, (channels, height, width) = FORMATS[index.format].read, index.image_shape
+    read, (channels, height, width) = FORMATS[index.format][1], index.image_shape
     none = generated_images(np.zeros((0, height, width, channels), np.uint8), [], index.class_names)
     parts = [(np.zeros(0, np.int64), none), *(part for shard in indices for part in read(path, shard))]
     positions = np.concatenate([position for position, _ in parts])

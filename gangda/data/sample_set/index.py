@@ -4,6 +4,7 @@ Readers trust only the files that an index lists, by SHA-256. Shards of one set 
 number, counts, files, tallies and cost; `unite` refuses the rest.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -143,15 +144,13 @@ def _is_text(name: str) -> bool:
 def _inside(folder: Path, name: str) -> Path:
     """The file called `name` in a set's folder."""
     path, parts = folder / name, Path(name).parts
-    if not parts or "\0" in name or Path(name).is_absolute() or ".." in parts:
-        raise DataError(f"{folder}: the index lists '{name}', which is not inside the set; do not use it")
-    try:
-        within = path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # links in a circle, or a name too long
-        within = False
-    if not within:
-        raise DataError(f"{folder}: '{name}' is a link that leads out of the set; do not use this set")
-    return path
+    if parts and "\0" not in name and not Path(name).is_absolute() and ".." not in parts:
+        with contextlib.suppress(OSError, RuntimeError):  # links in a circle, or a name too long
+            if path.resolve().is_relative_to(folder.resolve()):
+                return path
+    raise DataError(
+        f"{folder}: '{name}' is not inside the set, or a link that leads out of it; do not use it"
+    )
 
 
 def read_bytes(folder: Path, name: str, digest: str) -> bytes:

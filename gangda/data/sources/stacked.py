@@ -34,7 +34,14 @@ def stack(inner: SourceImages) -> SourceImages:
     """
     where = f"--data {STACKED}{inner.name}"
     train, test = inner.train, inner.test
-    _check(inner, where)
+    if train.image_shape[0] != 1:
+        raise DataError(f"{where}: its images are RGB; stacking takes a grey source")
+    if not inner.labelled or not 2 <= train.num_classes <= MAX_SOURCE_CLASSES:
+        raise DataError(f"{where}: stacking takes a labelled source of 2 to {MAX_SOURCE_CLASSES} classes")
+    if (train.origin != REAL).any():
+        raise DataError(f"{where}: holds images that are not real; stack the data it was made from")
+    if any(JOINT in name for name in train.class_names):
+        raise DataError(f"{where}: a class name holds a comma; rename the class to stack the set")
     if test is None:
         held = fixed_test_rows(train)
         train, test = train.without(held), train.take(held)
@@ -92,15 +99,3 @@ def _draw(images: LabelledImages, labels: IntArray, rng: np.random.Generator) ->
     within = np.floor(rng.random(len(labels)) * counts[labels]).astype(np.int64)
     drawn: IntArray = order[(np.cumsum(counts) - counts)[labels] + within]
     return drawn
-
-
-def _check(inner: SourceImages, where: str) -> None:
-    train = inner.train
-    if train.image_shape[0] != 1:
-        raise DataError(f"{where}: its images are RGB; stacking takes a grey source")
-    if not inner.labelled or not 2 <= train.num_classes <= MAX_SOURCE_CLASSES:
-        raise DataError(f"{where}: stacking takes a labelled source of 2 to {MAX_SOURCE_CLASSES} classes")
-    if (train.origin != REAL).any():
-        raise DataError(f"{where}: holds images that are not real; stack the data it was made from")
-    if any(JOINT in name for name in train.class_names):
-        raise DataError(f"{where}: a class name holds a comma; rename the class to stack the set")
