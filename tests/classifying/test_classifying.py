@@ -237,7 +237,11 @@ def test_twins_are_reported(tmp_path: Path) -> None:
             DataError,
             "9 of 40 test images are, pixel for pixel",
         ),
-        ({"set_path": "lost", "test": "lost", "data": DataConfig()}, DataError, "also among those trained on"),
+        (
+            {"set_path": "lost", "test": "lost", "data": DataConfig()},
+            DataError,
+            "also among those trained on",
+        ),
         ({"set_path": "set"}, UsageError, "is taken whole"),
         ({"set_path": "leaky", "data": DataConfig()}, DataError, "3 of its images are test images"),
         ({"set_path": "lost", "data": DataConfig()}, DataError, "give some with --test"),

@@ -68,7 +68,8 @@ class FlowGenerator(Generator):
 
     def velocity(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
         """dx/dt at x (B, C, H, W) and t (B,), for y int64 (B,) and changes (B, CHANGES): like x."""
-        return self.network(x, t, y, changes)
+        predicted: Tensor = self.network(x, t, y, changes)
+        return predicted
 
     def times(self, steps: int) -> list[float]:
         """Where a solver of so many steps stops: from noise to 0."""
@@ -123,7 +124,8 @@ class EdmGenerator(FlowGenerator):
         """See `FlowGenerator.velocity`."""
         skip, out, scale_in = self.scales(t)
         denoised = skip * x + out * self.network(scale_in * x, t.log() / 4, y, changes).float()
-        return (x - denoised) / t[:, None, None, None]
+        slope: Tensor = (x - denoised) / t[:, None, None, None]
+        return slope
 
     def times(self, steps: int) -> list[float]:
         """Closer to each other the smaller they are."""
@@ -133,7 +135,10 @@ class EdmGenerator(FlowGenerator):
 
 SIGMA_DATA, SIGMA_MIN, SIGMA_MAX, RHO = 0.5, 0.002, 80.0, 7  # Karras 2022, table 1
 
-BACKBONES: Mapping[str, type[Backbone]] = {"unet": UNet, "dit": DiT}
+BACKBONES: Mapping[str, Callable[[FlowSpec, tuple[int, int, int], int], Backbone]] = {
+    "unet": UNet,
+    "dit": DiT,
+}
 
 
 def build(
