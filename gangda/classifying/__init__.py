@@ -17,9 +17,8 @@ from gangda.classifying.fit import build_classifier, evaluate, fit_classifier, s
 from gangda.classifying.loading import load_images
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, TransformConfig
 from gangda.data.sample_set.index import request_key
-from gangda.data.splits import DataSplits
 from gangda.report import figures
-from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.device import prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
 
@@ -63,7 +62,26 @@ def classify(
     context = prepare(runtime)
     splits = load_images(set_path, test, data, runtime.seed)
     seeds = [runtime.seed + repeat for repeat in range(repeats)]
-    about = _about(splits, set_path, test, classifier, transforms, seeds, context)
+    asked = {
+        "hashes": {"train": splits.train.content_hash(), "test": splits.test.content_hash()},
+        "classifier": asdict(classifier),
+        "transforms": None if transforms is None else asdict(transforms),
+        "seeds": seeds,
+    }
+    code = custom.code_of(classifier.classifier)
+    machine = [context.device.type, context.precision, context.threads]
+    about = {
+        "id": request_key({"protocol": PROTOCOL, "code": code, "machine": machine, **asked}),
+        "set": set_path,
+        "test": test or "the set's own test split",
+        "n_train": len(splits.train),
+        "n_test": len(splits.test),
+        "steps": step_count(classifier, len(splits.train)),
+        "class_names": list(splits.train.class_names),
+        "test_counts": splits.test.counts().tolist(),
+        **asked,
+        "notes": list(splits.notes),
+    }
     out = out or Path("classifications") / f"{splits.name}-{about['id'][:8]}"
     finished = ClassifyResult.find(out, about["id"])
     if finished is not None:
@@ -97,36 +115,4 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "spread": spread,
         "recall": [None if column[0] is None else float(np.mean(column)) for column in recalls],
         "confusion": np.sum([run["confusion"] for run in runs], axis=0).tolist(),
-    }
-
-
-def _about(
-    splits: DataSplits,
-    set_path: str,
-    test: str | None,
-    classifier: ClassifierConfig,
-    transforms: TransformConfig | None,
-    seeds: list[int],
-    context: DeviceContext,
-) -> dict[str, Any]:
-    request = {
-        "protocol": PROTOCOL,
-        "hashes": {"train": splits.train.content_hash(), "test": splits.test.content_hash()},
-        "classifier": asdict(classifier),
-        "code": custom.code_of(classifier.classifier),
-        "transforms": None if transforms is None else asdict(transforms),
-        "seeds": seeds,
-        "machine": [context.device.type, context.precision, context.threads],
-    }
-    return {
-        "id": request_key(request),
-        "set": set_path,
-        "test": test or "the set's own test split",
-        "n_train": len(splits.train),
-        "n_test": len(splits.test),
-        "steps": step_count(classifier, len(splits.train)),
-        "class_names": list(splits.train.class_names),
-        "test_counts": splits.test.counts().tolist(),
-        **{name: request[name] for name in ("hashes", "classifier", "transforms", "seeds")},
-        "notes": list(splits.notes),
     }

@@ -47,7 +47,13 @@ def evaluate_predictions(labels: npt.ArrayLike, predicted: npt.ArrayLike, num_cl
     from sklearn.metrics import confusion_matrix, f1_score
 
     true, answer = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
-    _check(true, answer, num_classes)
+    if true.ndim != 1 or true.shape != answer.shape:
+        raise DataError(f"labels {true.shape} and predictions {answer.shape} must be two equally long lists")
+    if len(true) == 0:
+        raise DataError("there are no test images to evaluate on; give a set that has some")
+    for name, values in (("labels", true), ("predictions", answer)):
+        if values.min() < 0 or values.max() >= num_classes:
+            raise DataError(f"{name} run from {values.min()} to {values.max()}; not 0 to {num_classes - 1}")
     recall = class_recalls(true, answer, num_classes)
     correct = true == answer
     return Evaluation(
@@ -67,13 +73,3 @@ def class_recalls(labels: IntArray, predicted: IntArray, num_classes: int) -> Fl
     classes = np.arange(num_classes)
     recalls: FloatArray = recall_score(labels, predicted, labels=classes, average=None, zero_division=np.nan)
     return recalls
-
-
-def _check(true: IntArray, answer: IntArray, num_classes: int) -> None:
-    if true.ndim != 1 or true.shape != answer.shape:
-        raise DataError(f"labels {true.shape} and predictions {answer.shape} must be two equally long lists")
-    if len(true) == 0:
-        raise DataError("there are no test images to evaluate on; give a set that has some")
-    for name, values in (("labels", true), ("predictions", answer)):
-        if values.min() < 0 or values.max() >= num_classes:
-            raise DataError(f"{name} run from {values.min()} to {values.max()}; not 0 to {num_classes - 1}")

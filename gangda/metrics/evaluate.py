@@ -83,15 +83,10 @@ def prepare_inputs(
 ) -> MetricInputs:
     """The inputs of all metrics; features are computed when a metric first asks for them.
 
-    Args:
-        samples: what is scored; class names and image shape are those of `splits`.
-        splits: real images; the scorer is trained on `train`.
-        seed: of the scorer and of every subsample.
-        classifier: which scorer, trained for how long; the same for CAS.
-        reference: "test", or "validation" while developing.
-        cache: folder that keeps features and trained scorers, keyed by content; None keeps nothing.
-        circular: a classifier labelled or filtered the samples.
-        repeat: which of several classifiers, each with a seed of its own, `retrain` trains.
+    `samples` have the class names and the image shape of `splits`, on whose training images the scorer is trained;
+    `reference` is "test", or "validation" while developing; `cache` keeps features and trained scorers, keyed by
+    content; `circular`: a classifier labelled or filtered the samples; `repeat`: which of several classifiers,
+    each with a seed of its own, `retrain` trains.
 
     Raises DataError: samples that do not fit the data, or no class in common.
     """

@@ -73,8 +73,21 @@ def sample(
     }
     if config.filter:
         made_by["filter"] = list(in_order(config.filter))
-    header = _header(model, config.format, counts, (i, n), made_by)
-    out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
+    card, total = model.card, counts.tolist()
+    # What determines the images: the weights, for one, and not the path of the run.
+    asked = {"kind": "samples", "protocol": PROTOCOL, "format": config.format, "total": total, **made_by}
+    header = SetHeader(
+        kind="samples",
+        format=config.format,
+        key=request_key(asked),
+        class_names=card.class_names,
+        image_shape=card.image_shape,
+        total=tuple(total),
+        shard=(i, n),
+        data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
+        provenance=made_by,
+    )
+    out = out or Path("samples") / f"{card.run}-{header.key[:8]}"
     units = blocks_of(counts)[i - 1 :: n]
     index = finished_index(out, header)
     reprinted = index is not None
@@ -105,25 +118,6 @@ def read_shard(text: str) -> tuple[int, int]:
     if max(len(i), len(n)) > 6 or int(i) > int(n):
         raise UsageError(f"--shard {text[:40]}: i runs from 1 to n, and n to 999999")
     return int(i), int(n)
-
-
-def _header(
-    model: Model, file_format: str, counts: IntArray, shard: tuple[int, int], made_by: dict[str, Any]
-) -> SetHeader:
-    """The key is made of what determines the images: the weights, for one, and not the path of the run."""
-    card, total = model.card, counts.tolist()
-    asked = {"kind": "samples", "protocol": PROTOCOL, "format": file_format, "total": total, **made_by}
-    return SetHeader(
-        kind="samples",
-        format=file_format,
-        key=request_key(asked),
-        class_names=card.class_names,
-        image_shape=card.image_shape,
-        total=tuple(total),
-        shard=shard,
-        data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
-        provenance=made_by,
-    )
 
 
 def _counts(config: SampleConfig, model: Model) -> IntArray:

@@ -38,10 +38,9 @@ def make_sampler(
 ) -> Sampler:
     """The sampler that fits the model, with the filters of these names.
 
-    Args:
-        labeler: chooses the labels where the generator does not know them; by default the run folder's own.
-        images: training and validation images that filters may learn from, with `seed`; by default the run's own, with
-            the run's seed: then what is learned is kept in the run folder.
+    `labeler` chooses the labels where the generator does not know them, by default the run folder's own; `images` are
+    training and validation images that filters may learn from, with `seed`, by default the run's own, with the run's
+    seed: then what is learned is kept in the run folder.
 
     Raises UsageError: as `check_request`; RunError: what pseudo-labels or a filter need is missing.
     """

@@ -1,21 +1,19 @@
 """Discriminator rejection sampling: samples stay by chance, the likelier the more real they score."""
 
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import scipy.special
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gangda.classifying.fitted_classifier import place, to_device
 from gangda.config import architectures, catalog
 from gangda.data.images import FloatArray, UInt8Array, to_float
 from gangda.errors import FilterError, UsageError
-from gangda.runtime.device import DeviceContext, evaluating
+from gangda.runtime.device import evaluating
 from gangda.runtime.seeding import numpy_stream
 from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
 from gangda.training.adversarial import madgan
@@ -75,7 +73,17 @@ class DiscriminatorRejection:
         model, context = filter_context.model, filter_context.context
         network = place(load_network(model, "discriminator"), context)
         to_odds = LOG_ODDS[architectures.spec_class(model.card.arch).method]
-        log_odds = functools.partial(_score, network, to_odds, context)
+
+        def log_odds(pixels: UInt8Array, label: int) -> FloatArray:
+            """All in one batch; in float32 whatever the precision of the context."""
+            if not len(pixels):
+                return np.zeros(0)
+            y = torch.full((len(pixels),), label, dtype=torch.int64, device=context.device)
+            with evaluating(network):
+                odds = to_odds(network(to_float(to_device(pixels, context)), y).adversarial)
+            found: FloatArray = odds.double().cpu().numpy()
+            return found
+
         return DiscriminatorRejection(log_odds, filter_context.attempts, filter_context.seed, run=model.named)
 
     def predicate(self, label: int, block: int) -> Predicate:
@@ -129,19 +137,3 @@ def acceptance(odds: FloatArray, largest: float, gamma: float) -> FloatArray:
     """The probability that each sample stays, float64 (n,)."""
     chances: FloatArray = scipy.special.expit(shifted(odds, largest, gamma))
     return chances
-
-
-def _score(
-    network: nn.Module,
-    to_odds: Callable[[Tensor], Tensor],
-    context: DeviceContext,
-    pixels: UInt8Array,
-    label: int,
-) -> npt.NDArray[np.float64]:
-    """Log odds of images of one class, all in one batch; in float32 whatever the precision of the context."""
-    if not len(pixels):
-        return np.zeros(0)
-    y = torch.full((len(pixels),), label, dtype=torch.int64, device=context.device)
-    with evaluating(network):
-        odds = to_odds(network(to_float(to_device(pixels, context)), y).adversarial)
-    return odds.double().cpu().numpy()
