@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gangda.augmenting.builder import fill
 from gangda.augmenting.decision import decide, recorded_decision
 from gangda.augmenting.plan import AugmentPlan, split_by_method
-from gangda.augmenting.task import load_task
+from gangda.augmenting.task import fill, load_task
 from gangda.config.schema import AugmentationConfig
 from gangda.data.images import IntArray
 from gangda.data.sample_set import SetIndex, finished_index
@@ -54,13 +53,12 @@ def augment(
 ) -> AugmentResult:
     """Make the plan and fill it; `out` defaults to augmented/<data>-<method>-<hash>.
 
-    `run` None takes the newest finished run for these images. The subset of real images is drawn by the seed. What the
-    options leave open is chosen on validation images, by the classifier; in a dry run too.
+    `run` None takes the newest finished run for these images. What the options leave open is chosen on validation
+    images.
 
     Raises:
         UsageError: options that exclude each other, an unknown class, nothing to choose by.
-        DataError: the real images cannot be read, or lack a class.
-        RunError: no run for these images, one that saw others, `out` of somebody else's, a full disk.
+        DataError, RunError: images, or a run, that cannot be used; `out` of somebody else's; a full disk.
     """
     task, method = load_task(config, run, reporter), config.augment.method
     header = task.header()

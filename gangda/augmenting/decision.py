@@ -1,8 +1,7 @@
 """What an augmented set is made of: as asked, or, where that is left open, what is best on validation images.
 
-A candidate is evaluated by a classifier trained, with the same seed and the same number of steps, on the very images
-that the set would hold. The validation images are of the subset that the generator was trained on, and it was trained
-on none of them. Test images are never used.
+A candidate is evaluated by a classifier trained, with the same seed and steps, on the images that the set would hold.
+The generator was trained on none of the validation images.
 """
 
 import dataclasses
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.builder import transformed_images
 from gangda.augmenting.plan import AugmentPlan, error_rates, make_plan, split_by_method
 from gangda.augmenting.selection import (
     REAL_ONLY,
@@ -28,7 +26,7 @@ from gangda.augmenting.selection import (
     training_set,
     words_of,
 )
-from gangda.augmenting.task import Task
+from gangda.augmenting.task import Task, transformed_images
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import evaluate, fit_classifier
 from gangda.config.schema import AugmentConfig
@@ -58,12 +56,7 @@ class Decision:
 
 
 def decide(task: Task) -> Decision:
-    """The best candidate, of equal ones that with the fewest images; what was asked, where nothing is left open.
-
-    Raises:
-        UsageError: a filter that cannot be used on the generator.
-        OutcomeError: too few samples of a class, other than after a filter that `auto` brought in.
-    """
+    """The best candidate, of equal ones the one with fewest images; a FilterError unless `auto` chose the filter."""
     config, train = task.config.augment, task.splits.train
     if not config.is_open:
         return Decision(config)
@@ -127,7 +120,6 @@ def _filter_choices(task: Task) -> tuple[Filters, ...]:
 
 
 def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Evaluation:
-    """A classifier trained on these images, on the validation images."""
     ratio = "" if candidate.ratio is None else f" at ratio {candidate.ratio:g}"
     filtered = f" after filter {','.join(candidate.filters)}" if candidate.filters else ""
     task.reporter.line(f"evaluating {len(images):,} images{ratio}{filtered}")
@@ -150,30 +142,23 @@ class _CandidateImages:
         self.shares: dict[Filters, dict[str, Any]] = {}
 
     def of(self, candidate: Candidate) -> LabelledImages:
-        """What the set would hold.
-
-        Raises:
-            FilterError: too few images pass the candidate's filters.
-        """
-        task, plan, train = self._task, self._plans[candidate], self._task.splits.train
-        generated, traditional = split_by_method(plan.make, task.config.augment.method)
-        only = AugmentPlan(plan.have, plan.keep + generated, generated)
-        images = training_set(train, self._generated(candidate.filters), only, task.config.runtime.seed)
-        return concatenate(images, *transformed_images(task, traditional))
-
-    def _generated(self, filters: Filters) -> LabelledImages | None:
-        """Enough for every candidate with these filters, drawn once; None where none makes any."""
+        """What the set would hold; a FilterError where too few images pass the candidate's filters."""
+        task, plan, filters = self._task, self._plans[candidate], candidate.filters
         if filters not in self._drawn:
             try:
                 self._drawn[filters] = self._draw(filters)
             except FilterError as error:
                 self._drawn[filters] = error
-        found = self._drawn[filters]
-        if isinstance(found, FilterError):
-            raise found
-        return found
+        drawn = self._drawn[filters]
+        if isinstance(drawn, FilterError):
+            raise drawn
+        generated, traditional = split_by_method(plan.make, task.config.augment.method)
+        only = AugmentPlan(plan.have, plan.keep + generated, generated)
+        images = training_set(task.splits.train, drawn, only, task.config.runtime.seed)
+        return concatenate(images, *transformed_images(task, traditional))
 
     def _draw(self, filters: Filters) -> LabelledImages | None:
+        """Enough for every candidate with these filters; None where none makes any."""
         task, names, statistics = self._task, self._task.splits.train.class_names, SampleStatistics()
         made = [plan.make for one, plan in self._plans.items() if one.filters == filters]
         counts = split_by_method(np.max(made, axis=0), task.config.augment.method)[0]
@@ -207,11 +192,7 @@ def sentence(record: Mapping[str, Any]) -> str:
 
 
 def recorded_decision(index: SetIndex, config: AugmentConfig, out: Path) -> Decision:
-    """The decision that a finished set in `out` records.
-
-    Raises:
-        RunError: it is damaged.
-    """
+    """The decision that a finished set in `out` records; a RunError where it is damaged."""
     if not config.is_open:
         return Decision(config)
     try:

@@ -40,10 +40,8 @@ class AugmentPlan:
 
 
 def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:
-    """ratio x counts, rounded up, int64 (K,); 0.1 x 30 is 3, whatever the last bits of the product.
-
-    Raises:
-        UsageError: more than `MAX_IMAGES` images of a class.
+    """ratio x counts, rounded up, int64 (K,), whatever a product's last bits; a UsageError above `MAX_IMAGES` of a
+    class.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         product = np.asarray(counts, dtype=np.float64) * np.asarray(ratio, dtype=np.float64)
@@ -63,16 +61,12 @@ def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
 def balancing(have: IntArray, ratio: float | None, largest: int) -> IntArray:
     """Images to make of each class, int64 (K,), that fill it to the count `largest`.
 
-    With a ratio, ratio x N images are spent on the smallest classes first: the budget levels them up together; what is
-    left after full balance is spread evenly, and single images that do not divide go to the lowest labels.
+    With a ratio, ratio x N images level up the smallest classes together; what is left after full balance is spread
+    evenly, and single images that do not divide go to the lowest labels.
     """
     if ratio is None:
         return np.maximum(largest - have, 0)
-    return _water_filling(have, int(share_of(have.sum(keepdims=True), ratio)[0]))
-
-
-def _water_filling(have: IntArray, budget: int) -> IntArray:
-    """Images poured into the classes up to one common level, int64 (K,), summing to `budget`."""
+    budget = int(share_of(have.sum(keepdims=True), ratio)[0])
     low, high = int(have.min()), int(have.min()) + budget
     while low < high:  # the highest level that the budget reaches
         level = (low + high + 1) // 2
@@ -85,22 +79,16 @@ def _water_filling(have: IntArray, budget: int) -> IntArray:
 def error_rates(correct: Sequence[int], images: Sequence[int]) -> tuple[Fraction, ...]:
     """How much a classifier gets wrong of each class, from right answers and images: (wrong + 1) / (images + 2).
 
-    That is 1 - recall with one right and one wrong answer added, since recall on few validation images is uncertain. A
-    class without any counts as 1/2.
-
-    Source: Laplace's rule of succession.
+    Source: Laplace's rule of succession; recall on few validation images is uncertain, and without any it is 1/2.
     """
     return tuple(Fraction(n - c + 1, n + 2) for c, n in zip(correct, images, strict=True))
 
 
 def apportion(total: int, weights: Sequence[Fraction]) -> IntArray:
-    """`total` in whole shares proportional to the weights, int64 (K,), by largest remainder; exact.
+    """`total` in whole shares proportional to the positive weights, int64 (K,); exact.
 
-    Each share is rounded down, and what is left goes one by one to the largest remainders, of equal ones to the lowest
-    label: shares sum to the total, none is further than 1 from its quota, and a larger weight never has less. The
-    weights must be positive.
-
-    Source: Hamilton's method.
+    Each is rounded down, and what is left goes to the largest remainders, of equal ones to the lowest label. Source:
+    Hamilton's method.
     """
     whole = sum(weights, Fraction(0))
     quotas = [total * weight / whole for weight in weights]
@@ -116,14 +104,12 @@ def make_plan(
 ) -> AugmentPlan:
     """The plan that the options ask for; their ratio must be decided.
 
-    `--ratio-for` takes its class out of the common rule: the class gets (or, with `--replace`, has replaced)
-    its own ratio, and a budget of `--balance --ratio` is counted over, and spent on, the other classes.
+    `--ratio-for` takes its class out of the common rule: the class gets (or, with `--replace`, has replaced) its own
+    ratio, and a budget of `--balance --ratio` is counted over, and spent on, the other classes.
 
-    `errors`, of `--allocate recall`: as many images as the ratio gives the other classes together are shared out
-    among them in proportion to their error rates (`error_rates`); a class without real images gets none.
-
-    Source of the last: report R3, where class 0 was often misread and the share of its images alone was raised from
-    10% to 40%; there by hand and by test images, here by validation images.
+    `errors`, of `--allocate recall`: as many images as the ratio gives the other classes together are shared out among
+    them in proportion to their error rates; a class without real images gets none. After report R3, which did so by
+    hand for one class.
 
     Raises:
         UsageError: an unknown class, a ratio out of range.
@@ -150,20 +136,13 @@ def make_plan(
 
 
 def kept_rows(labels: IntArray, keep: IntArray, seed: int) -> IntArray:
-    """Positions of the real images that stay, `keep[k]` of class k, drawn by seed; int64, ascending.
-
-    Keeping fewer keeps some of those that keeping more would: the shares of one seed differ in nothing else.
-    """
+    """Positions, int64, ascending, of the `keep[k]` real images of class k that stay: with fewer, some of the same."""
     order = numpy_stream(seed, "replace").permutation(len(labels))
     return np.sort(order[first_of_each(labels[order], keep)])
 
 
 def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
-    """Positions of the first `counts` (K,) images of each class, in label order.
-
-    Raises:
-        DataError: a class has fewer.
-    """
+    """Positions of the first `counts` (K,) images of each class, in label order; a DataError where there are fewer."""
     have = np.bincount(labels, minlength=len(counts))
     for label in np.flatnonzero(have[: len(counts)] < counts).tolist():
         raise DataError(
@@ -174,10 +153,8 @@ def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
 
 
 def read_ratios(items: Sequence[str], class_names: Sequence[str], largest: float) -> dict[int, float]:
-    """`NAME=R` and `#i=R` items as label -> ratio.
-
-    Raises:
-        UsageError: an unknown class, one named twice, or no number from 0 to `largest`.
+    """`NAME=R` and `#i=R` items as label -> ratio; a UsageError for a class or number that cannot be, or is there
+    twice.
     """
     ratios: dict[int, float] = {}
     for item in items:

@@ -35,10 +35,7 @@ REAL_ONLY = Candidate(0.0)
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A candidate's evaluation on validation images, and the score that is compared, in [0, 1].
-
-    Both are None without validation images, and where a filter lets too few images pass: `reason` says so.
-    """
+    """A candidate on validation images; no evaluation and score, in [0, 1], without any, or where too little passes."""
 
     candidate: Candidate
     evaluation: Evaluation | None
@@ -54,14 +51,8 @@ def select(
 ) -> tuple[Trial, list[Trial]]:
     """The best of the candidates, and the trials of all: the highest score; of equal ones, or without any, the first.
 
-    The candidates of `grid` begin with the fewest images.
-
-    Args:
-        evaluate: trains a classifier on a candidate's images and evaluates it on the validation images, if any.
-        names: of the filters, as typed.
-
-    Raises:
-        FilterError: a filter lets too few images pass, and it was not `auto` that brought it in.
+    `evaluate` trains a classifier on a candidate's images and evaluates it on the validation images, if any; `names`
+    are the filters as typed. A FilterError (too few images pass) is raised unless `auto` brought the filter in.
     """
     trials = []
     for candidate in candidates:
@@ -94,10 +85,7 @@ def recognised(evaluation: Evaluation) -> tuple[list[int], list[int]]:
 def filter_choices(names: Sequence[str], check: Callable[[str], None]) -> tuple[Filters, ...]:
     """What `--filter` leaves to choose from: one choice, or with `auto` no filter and each one alone.
 
-    Filters named beside `auto` are the ones to choose from; without any, all that can be used on the generator.
-
-    Raises:
-        UsageError: by `check`: a filter was named that cannot be used on the generator.
+    Filters named beside `auto` are the ones to choose from; without any, all that `check` does not refuse.
     """
     named = in_order(names)
     for name in named:
@@ -115,10 +103,7 @@ def filter_choices(names: Sequence[str], check: Callable[[str], None]) -> tuple[
 def grid(
     ratios: Sequence[float | None], filters: Sequence[Filters], adds: Callable[[float | None], bool]
 ) -> list[Candidate]:
-    """Every ratio with every choice of filters: the smaller ratio first, then the filters as they come.
-
-    `adds` says whether anything is made at a ratio: where nothing is that could be filtered, it stands there once.
-    """
+    """Every ratio with every choice of filters, the smaller ratio first; without filters where nothing is made."""
     rising = sorted(set(ratios), key=lambda ratio: -1.0 if ratio is None else ratio)
     return [Candidate(ratio, chosen) for ratio in rising for chosen in (filters if adds(ratio) else ((),))]
 
@@ -132,10 +117,7 @@ def same_steps(config: ClassifierConfig, real: int) -> ClassifierConfig:
 def training_set(
     real: LabelledImages, generated: LabelledImages | None, plan: AugmentPlan, seed: int
 ) -> LabelledImages:
-    """The real images that stay, drawn by seed, and the first generated ones of each class, as many as planned.
-
-    `generated` holds enough of each class, or is None where the plan makes none.
-    """
+    """The real images that stay, drawn by seed, and the first generated ones of each class, as many as planned."""
     kept = real if (plan.keep == plan.have).all() else real.take(kept_rows(real.labels, plan.keep, seed))
     if generated is None or not plan.make.any():
         return kept

@@ -1,20 +1,22 @@
 """What is asked for, checked, with the images and the generator that it takes; and the header of the set."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 
-from gangda.augmenting.plan import make_plan, split_by_method
+from gangda.augmenting.plan import AugmentPlan, kept_rows, make_plan, split_by_method
 from gangda.augmenting.selection import Filters
 from gangda.classifying import custom
 from gangda.config.schema import AUTO, AugmentationConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.paths import located
-from gangda.data.sample_set import SetHeader
+from gangda.data.sample_set import SetHeader, SetWriter
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
@@ -22,13 +24,18 @@ from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
+from gangda.runtime.seeding import numpy_stream, torch_stream
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
 from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import blocks_of, write_samples
+from gangda.traditional.transforms import batch_transform
 from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
+from gangda.zoo.draw import BLOCK
 
 PROTOCOL = 3  # raised when the same options would give other images
+CHUNK = 4096  # real images written at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,11 +144,7 @@ def _load_generator(
 
 
 def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImages:
-    """The validation images that the generator, if any, was not trained on: its own split may be another.
-
-    Raises:
-        UsageError: there are none, or only one class.
-    """
+    """The validation images that the generator, if any, was not trained on; a UsageError for none or one class."""
     asked = "--ratio, --filter auto and --allocate choose by validation images"
     if splits.train.num_classes < 2:
         raise UsageError(f"{asked} of two classes or more; {splits.name} has one")
@@ -156,3 +159,37 @@ def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImage
             "one --ratio"
         )
     return splits.validation.take(np.flatnonzero(~seen))
+
+
+def fill(writer: SetWriter, task: Task, plan: AugmentPlan, sampler: Sampler | None) -> None:
+    """Write the images of a plan into a set; `sampler` may be None where none are generated."""
+    train = task.splits.train
+    generated, traditional = split_by_method(plan.make, task.config.augment.method)
+    kept = kept_rows(train.labels, plan.keep, task.config.runtime.seed)
+    for start in range(0, len(kept), CHUNK):
+        writer.write(train.take(kept[start : start + CHUNK]), start)
+    if sampler is not None:
+        first_of_class = len(kept) + np.cumsum(generated) - generated
+        write_samples(writer, sampler, blocks_of(generated), first_of_class, task.reporter)
+    for made in transformed_images(task, traditional):
+        writer.write(made, writer.count)
+
+
+def transformed_images(task: Task, counts: IntArray) -> Iterator[LabelledImages]:
+    """Transformed copies of real images, `counts` (K,): each class's in turn, in an order drawn by seed."""
+    train, seed = task.splits.train, task.config.runtime.seed
+    transform = batch_transform(task.config.transforms)
+    done, total = 0, int(counts.sum())
+    order = {
+        label: numpy_stream(seed, "traditional", label).permutation(np.flatnonzero(train.labels == label))
+        for label in np.flatnonzero(counts).tolist()
+    }
+    for label, block, count in blocks_of(counts):
+        places = np.arange(count) + block * BLOCK
+        parents = order[label][places % len(order[label])]
+        originals = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)
+        changed = transform(originals, torch_stream(seed, "traditional", label, block)).permute(0, 2, 3, 1)
+        pixels, row_ids = changed.contiguous().numpy(), train.row_id[parents]
+        yield generated_images(pixels, label, train.class_names, TRADITIONAL, parent=row_ids)
+        done += count
+        task.reporter.step("transforming", done, total)

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Option
 
 from gangda import api
 from gangda.cli.options import Call
-from gangda.cli.output import draw, number, percent, say
+from gangda.cli.output import Screen, number, percent
 from gangda.cli.sample import show_filtering
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def augment(
@@ -24,8 +21,7 @@ def augment(
     call.run(api.augment, _show_result, run=run, out=out)
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """The plan per class, how it was chosen, and where the set is."""
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     chosen = values["chosen"]
     if chosen:
         _show_candidates(out, chosen)
@@ -34,26 +30,22 @@ def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
     sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
     title = "Would augment" if values["dry_run"] else "Augmented"
     columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
-    draw(out, title, columns, [*rows, ("all", *sums)])
+    out.draw(title, columns, [*rows, ("all", *sums)])
     show_filtering(out, values)
     if chosen and chosen["sentence"]:
-        say(out, chosen["sentence"])
+        out.say(chosen["sentence"])
     if values["run"] is not None:
-        say(out, f"generator: {values['run']}")
-    say(out, f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")
+        out.say(f"generator: {values['run']}")
+    out.say(f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")
 
 
-def _show_candidates(out: "Console", chosen: Mapping[str, Any]) -> None:
+def _show_candidates(out: Screen, chosen: Mapping[str, Any]) -> None:
     picked = (chosen["ratio"], chosen["filter"])
-    rows = [
-        (
-            ",".join(row["filter"]) or "none",
-            "-" if row["ratio"] is None else f"{row['ratio']:g}",
-            number(row["made"]),
-            percent(row["validation"], 2),
-            "chosen" if (row["ratio"], row["filter"]) == picked else row["reason"],
-        )
-        for row in chosen["candidates"]
-    ]
+    rows = []
+    for row in chosen["candidates"]:
+        filters, ratio = ",".join(row["filter"]) or "none", row["ratio"]
+        note = "chosen" if (ratio, row["filter"]) == picked else row["reason"]
+        shown = "-" if ratio is None else f"{ratio:g}"
+        rows.append((filters, shown, number(row["made"]), percent(row["validation"], 2), note))
     title = f"Candidates on {number(chosen['validation_images'])} validation images"
-    draw(out, title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)
+    out.draw(title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from gangda import api
 from gangda.cli.options import Call
-from gangda.cli.output import draw, number, percent, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from gangda.cli.output import Screen, number, percent
 
 MEASURES = {
     "accuracy": "accuracy",
@@ -36,21 +33,20 @@ def classify(
     call.run(api.classify, _show_result, set_path, test=test, transforms=transforms, repeats=repeats, out=out)
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """Accuracies, recall of each class, and the confusion matrix."""
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     sizes = f"{number(values['n_train'])} images, {number(values['steps'])} steps"
     tested = f"{number(values['n_test'])} test images"
     if values["dry_run"]:
         what = f"would train on {values['set']} ({sizes}) and test on {values['test']} ({tested})"
-        say(out, what, f"would write: {values['out']}")
+        out.say(what, f"would write: {values['out']}")
         return
     spread, names = values["spread"], values["class_names"]
     rows = [(words, percent(values[name]), percent(spread[name])) for name, words in MEASURES.items()]
-    draw(out, f"Trained on {sizes}; {tested}", ("", "mean", f"sd over {len(values['runs'])}"), rows)
+    out.draw(f"Trained on {sizes}; {tested}", ("", "mean", f"sd over {len(values['runs'])}"), rows)
     recalls = zip(names, map(percent, values["recall"]), map(number, values["test_counts"]), strict=True)
-    draw(out, "Recall by class", ("class", "recall", "test images"), recalls)
+    out.draw("Recall by class", ("class", "recall", "test images"), recalls)
     if len(names) <= WIDEST_MATRIX:
         heads = [f"#{index}" for index in range(len(names))]
         rows = [(f"#{index} {name}", *values["confusion"][index]) for index, name in enumerate(names)]
-        draw(out, "Confusion (rows: true class, columns: predicted)", ("", *heads), rows)
-    say(out, *values["notes"], f"result: {values['out']}")
+        out.draw("Confusion (rows: true class, columns: predicted)", ("", *heads), rows)
+    out.say(*values["notes"], f"result: {values['out']}")

@@ -8,15 +8,13 @@ from typer import Option
 
 from gangda import api, experiments
 from gangda.cli.options import Call
-from gangda.cli.output import draw, duration, interval, number, percent, points, say
+from gangda.cli.output import Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
 from gangda.config import arms
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from gangda.comparing import CompareResult
     from gangda.comparing.comparison import FilterRow
 
@@ -67,11 +65,7 @@ def compare(
 
 
 def _configs(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonConfig]:
-    """Each variant's configuration under the flags and the environment, which hold for all variants.
-
-    Raises:
-        UsageError: a flag for what the experiment varies, or a variant whose configuration is wrong.
-    """
+    """Each variant's configuration; a UsageError for a flag that the experiment varies, or a wrong configuration."""
     options = any(key.startswith("arch.") for key in call.typed)  # of an architecture
     for key in asked.varied:
         other_arch = key.startswith("arch.") and "arch.name" in call.typed
@@ -93,22 +87,20 @@ def listed() -> dict[str, Any]:
     }
 
 
-def _show_list(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_list(out: Screen, values: Mapping[str, Any]) -> None:
     shown = values["experiments"]
     rows = [(one["name"], one["question"], len(one["variants"]), one["measure"]) for one in shown]
-    draw(out, "Experiments (--experiment)", ("name", "question", "variants", "measure"), rows, left=2)
+    out.draw("Experiments (--experiment)", ("name", "question", "variants", "measure"), rows, left=2)
     names = [tuple(arm.values()) for arm in values["arms"]]
-    draw(out, "Arms (--arms)", ("name", "what it trains on"), names, left=2)
-    say(
-        out,
+    out.draw("Arms (--arms)", ("name", "what it trains on"), names, left=2)
+    out.say(
         "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.",
         "ARM:RATIO adds so many images per real one, whatever --ratios says: held-back:0.5.",
         "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.",
     )
 
 
-def _show_comparison(out: "Console", result: "CompareResult") -> None:
-    """Arms, differences, the verdict, and what limits it."""
+def _show_comparison(out: Screen, result: "CompareResult") -> None:
     from gangda.comparing.analyses import load_analyses
 
     comparison: Any = result.comparison
@@ -118,66 +110,59 @@ def _show_comparison(out: "Console", result: "CompareResult") -> None:
         for arm, row in zip(judged.arms, comparison.arms, strict=True)
     ]
     title = f"Test {judged.score}, {judged.n} paired seed" + ("" if judged.n == 1 else "s")
-    draw(out, title, ("arm", "mean", "sd", "images trained on"), arms_trained)
-    differences = [
-        (
-            contrast.name,
-            contrast.verdict,
-            points(contrast.mean),
-            interval(contrast.interval, points),
-            number(contrast.p),
-            number(contrast.adjusted_p),
-        )
-        for contrast in judged.contrasts
-    ]
+    out.draw(title, ("arm", "mean", "sd", "images trained on"), arms_trained)
+    differences = []
+    for one in judged.contrasts:
+        seen = (points(one.mean), interval(one.interval, points))
+        differences.append((one.name, one.verdict, *seen, number(one.p), number(one.adjusted_p)))
     title = f"Differences in points (verdicts at {judged.alpha:g}; margin {100 * judged.margin:.2f})"
     head = ("contrast", "verdict", "difference", "interval", "p", "adjusted p")
-    draw(out, title, head, differences, left=2)
+    out.draw(title, head, differences, left=2)
     for name, analysis in load_analyses().items():
         for table in analysis.tables(found[name]) if name in found else ():
-            draw(out, table.title, table.head, table.rows)
+            out.draw(table.title, table.head, table.rows)
     show_filters(out, comparison.filters)
     sentences = [sentence for one in found.values() for sentence in one.sentences]
-    say(out, comparison.headline, *sentences, *comparison.notes, f"report: {result.report}")
+    out.say(comparison.headline, *sentences, *comparison.notes, f"report: {result.report}")
 
 
-def _show_cells(out: "Console", result: "CompareResult") -> None:
+def _show_cells(out: Screen, result: "CompareResult") -> None:
     """How many cells are finished, where there is no verdict yet; in a dry run, what so many seeds can find."""
     seeds = len(result.plan.cells)
     if result.dry_run:
         names = ", ".join(result.plan.config.compare.arms)
-        say(out, f"would compare {names} over {seeds} paired seeds, one cell each")
+        out.say(f"would compare {names} over {seeds} paired seeds, one cell each")
         rows = [
             (f"{row['spread']:g} points", *(percent(row[key]) for key in ("one point", "two points")))
             for row in result.plan.power
         ]
         rows = [tuple(text.replace("-", "never") for text in row) for row in rows]
         head = ("if differences spread by", "1 point is found", "2 points are found")
-        draw(out, f"Power of {seeds} seeds", head, rows)
+        out.draw(f"Power of {seeds} seeds", head, rows)
     elif result.cell is not None:
         failed = {failure.index: failure.reason for failure in result.failed}
         reason = failed.get(result.cell)
-        say(out, f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
-    say(out, f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
+        out.say(f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
+    out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
 
 
-def show_filters(out: "Console", rows: Sequence["FilterRow"]) -> None:
+def show_filters(out: Screen, rows: Sequence["FilterRow"]) -> None:
     """What filters kept and rejected, mean over the seeds: a table for each generator and its filters."""
     for row in rows:
         title = f"Samples of {row.generator} after filter {row.filters}"
         if row.reason:
-            say(out, f"{title}: none. {row.reason}")
+            out.say(f"{title}: none. {row.reason}")
         else:
             draw_filters(out, title, {name: vars(shares) for name, shares in row.classes.items()})
 
 
-def _show_experiment(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
     """Variants, differences, the answer; the variants alone where there is none yet."""
     if "rows" not in values:
-        say(out, f"{values['title']}: {values['question']}")
-        draw(out, "", ("variants",), [(name,) for name in values["variants"]])
+        out.say(f"{values['title']}: {values['question']}")
+        out.draw("", ("variants",), [(name,) for name in values["variants"]])
         finished = f"cells finished: {values['finished']} of {values['cells']}"
-        say(out, finished, f"experiment: {values['out']}")
+        out.say(finished, f"experiment: {values['out']}")
         return
     variants, show = values["rows"], percent if values["share"] else number
     others = [name for name in variants[0]["figures"] if name != values["figure"]]
@@ -186,27 +171,23 @@ def _show_experiment(out: "Console", values: Mapping[str, Any]) -> None:
          *(number(row["figures"][name]) for name in others), duration(row["seconds"]))
         for row in variants
     ]  # fmt: skip
-    draw(out, values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    out.draw(values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
     means = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in variants}
     names = dict.fromkeys(name for each in means.values() for name in each)
     rows = [(name, *(percent(each.get(name), 2) for each in means.values())) for name in names]
-    draw(out, "Test score of every arm", ("arm", *means), rows)
-    spread = {row["name"]: row["spread"] for row in variants if row.get("spread")}
-    rows = [
-        (
-            name,
-            *(number(of_cas[key]) for key in ("groups", "repeats")),
-            *(percent(of_cas[key], 2) for key in ("mean", "between", "within", "error")),
-        )
-        for name, of_cas in spread.items()
-    ]
+    out.draw("Test score of every arm", ("arm", *means), rows)
+    rows = []
+    for row in variants:
+        if of_cas := row.get("spread"):
+            shares = (percent(of_cas[key], 2) for key in ("mean", "between", "within", "error"))
+            rows.append((row["name"], of_cas["groups"], of_cas["repeats"], *shares))
     sds = ("sd between generators", "between classifiers", "error")
-    draw(out, "Spread of CAS", ("variant", "generators", "classifiers", "mean", *sds), rows)
+    out.draw("Spread of CAS", ("variant", "generators", "classifiers", "mean", *sds), rows)
     rows = [
         (d["name"], show(d["mean"]), interval(d["interval"], show), number(d["adjusted_p"]), d["verdict"])
         for d in values["differences"]
     ]
     head = ("variant", "difference", "interval", "adjusted p", "verdict")
-    draw(out, f"Against {variants[0]['name']}", head, rows)
+    out.draw(f"Against {variants[0]['name']}", head, rows)
     worth = [f"{row['name']}: {sentence}" for row in variants for sentence in row.get("worth", ())]
-    say(out, values["headline"], *worth, *values["notes"], f"report: {values['report']}")
+    out.say(values["headline"], *worth, *values["notes"], f"report: {values['report']}")

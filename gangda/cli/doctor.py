@@ -4,15 +4,12 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gangda import __version__
 from gangda.cli.options import Call
-from gangda.cli.output import draw, say
+from gangda.cli.output import Screen
 from gangda.errors import DataError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "torch-fidelity", "pillow", "filelock", "typer", "rich",
@@ -52,7 +49,6 @@ def _examine(call: Call) -> dict[str, Any]:
 
 
 def _chosen_device(call: Call) -> dict[str, Any]:
-    """Device, precision and threads, and why."""
     from gangda.runtime.device import prepare
 
     runtime = call.settings.runtime
@@ -102,29 +98,29 @@ def _newest_runs(root: Path) -> list[dict[str, Any]]:
     return runs
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     if values["data"] is not None:
         _show_data(out, values["data"])
     why = values["why"]
     chosen = [(name, values[name], why[name]) for name in ("device", "precision", "threads")]
-    draw(out, "Would be chosen here", ("", "", "because"), chosen, left=3)
+    out.draw("Would be chosen here", ("", "", "because"), chosen, left=3)
     system = [(name, values[name]) for name in ("gangda", "python", "system", "cores", "memory_gib")]
     packages = [(name, version or "missing") for name, version in values["packages"].items()]
-    draw(out, "Installed", ("", ""), [*system, *packages], left=2)
+    out.draw("Installed", ("", ""), [*system, *packages], left=2)
     sets = [(name, where or "not here") for name, where in values["data_sets"].items()]
-    draw(out, "Data sets", ("--data", "where"), sets, left=2)
-    draw(out, "Folders", ("", ""), list(values["folders"].items()), left=2)
+    out.draw("Data sets", ("--data", "where"), sets, left=2)
+    out.draw("Folders", ("", ""), list(values["folders"].items()), left=2)
     runs = [(row["run"], row["arch"], row["steps"], row["fingerprint"]) for row in values["newest_runs"]]
-    draw(out, "Newest runs", ("run", "architecture", "steps", "data fingerprint"), runs, left=2)
-    say(out, *(f"{key} is set by {origin}" for key, origin in values["options"].items()))
+    out.draw("Newest runs", ("run", "architecture", "steps", "data fingerprint"), runs, left=2)
+    out.say(*(f"{key} is set by {origin}" for key, origin in values["options"].items()))
 
 
-def _show_data(out: "Console", data: Mapping[str, Any]) -> None:
+def _show_data(out: Screen, data: Mapping[str, Any]) -> None:
     parts = ("train", "validation", "test")
     rows = [
         (name, *(data[part]["per_class"][row] for part in parts)) for row, name in enumerate(data["classes"])
     ]
     total = ("all", *(data[part]["n"] for part in parts))
-    draw(out, f"Images of {data['name']}", ("class", *parts), [*rows, total])
+    out.draw(f"Images of {data['name']}", ("class", *parts), [*rows, total])
     side, kind = data["image_size"], "grey" if data["channels"] == 1 else "RGB"
-    say(out, f"{side}x{side} {kind}, fingerprint {data['fingerprint']}", *data["notes"])
+    out.say(f"{side}x{side} {kind}, fingerprint {data['fingerprint']}", *data["notes"])

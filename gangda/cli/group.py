@@ -130,10 +130,7 @@ def deferred(params: list[Any]) -> list[Any]:
 
 
 def print_error(message: str, on_all_ranks: bool) -> None:
-    """Print one line on stderr; nothing where the message is empty, because another rank has reported the error.
-
-    What happens on all ranks of a training is printed by rank 0 alone; other errors with the number of their rank.
-    """
+    """Print one line on stderr; of what happens on all ranks, rank 0 alone does, and others name their rank."""
     rank = worker_rank(os.environ)
     if message and not (rank and on_all_ranks):
         words = " ".join(message.split())

@@ -82,10 +82,7 @@ class Call:
 
 
 def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -> None:
-    """Add `body` to the app under its own name, with the flags of the command's sections.
-
-    The first parameter of `body` takes the `Call`; the others are its own options.
-    """
+    """Add `body` to the app under its own name, with the flags of the command's sections; it takes a `Call` first."""
     flags = {
         (section, name): parameter
         for section in command.sections

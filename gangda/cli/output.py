@@ -17,7 +17,39 @@ if TYPE_CHECKING:  # importing rich takes longer than --help and completion do
 LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
 REDIRECTED_WIDTH = 120
 
-Render = Callable[["Console", Mapping[str, Any]], None]
+
+class Screen:
+    """Tables and sentences on stdout."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+
+    def draw(
+        self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
+    ) -> None:
+        """Print a table, unless it has no rows; the first `left` columns are left-aligned. Empty names: no head."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        head = any(columns)
+        style = box.SIMPLE_HEAD if head else None
+        table = Table(title=Text(title, style="bold"), title_justify="left", box=style, show_header=head)
+        for position, column in enumerate(columns):
+            table.add_column(Text(column), justify="left" if position < left else "right")
+        for row in rows:
+            table.add_row(*(Text(str(cell)) for cell in row))
+        if table.row_count:
+            self._console.print(table)
+            self._console.print()
+
+    def say(self, *sentences: str) -> None:
+        """Print sentences, each on a line of its own, without markup and highlighting."""
+        for text in sentences:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+Render = Callable[[Screen, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +69,7 @@ class Terminal:
             from rich.console import Console
 
             width = None if sys.stdout.isatty() else REDIRECTED_WIDTH
-            render(Console(width=width, highlight=False), values)
+            render(Screen(Console(width=width, highlight=False)), values)
             sys.stdout.flush()
 
     @contextmanager
@@ -46,7 +78,19 @@ class Terminal:
         if self.quiet:
             yield Reporter()
         elif sys.stderr.isatty():
-            with progress_bar() as bar:
+            from rich import progress
+            from rich.console import Console
+
+            # Bar, percentage, the task's own information (images/s) and time left.
+            with progress.Progress(
+                progress.TextColumn("{task.description}", markup=False),
+                progress.BarColumn(bar_width=None),
+                progress.TaskProgressColumn(),
+                progress.TextColumn("{task.fields[info]}", markup=False),
+                progress.TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            ) as bar:
                 yield BarReporter(bar)
         else:
             yield LineReporter()
@@ -93,48 +137,6 @@ class BarReporter(Reporter):
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(task, total=total, info="")
         self._bar.update(self._tasks[task], completed=done, total=total, info=info)
-
-
-def progress_bar() -> "Progress":
-    """Bar, percentage, the task's own information (images/s) and time left, on stderr."""
-    from rich import progress
-    from rich.console import Console
-
-    return progress.Progress(
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(bar_width=None),
-        progress.TaskProgressColumn(),
-        progress.TextColumn("{task.fields[info]}", markup=False),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-
-def draw(
-    out: "Console", title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
-) -> None:
-    """Print a table, unless it has no rows; the first `left` columns are left-aligned. Empty names: no head."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    head = any(columns)
-    style = box.SIMPLE_HEAD if head else None
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=style, show_header=head)
-    for position, column in enumerate(columns):
-        table.add_column(Text(column), justify="left" if position < left else "right")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    if table.row_count:
-        out.print(table)
-        out.print()
-
-
-def say(out: "Console", *sentences: str) -> None:
-    """Print sentences, each on a line of its own, without markup and highlighting."""
-    for text in sentences:
-        out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def number(value: Any, digits: int = 3) -> str:

@@ -28,11 +28,7 @@ def renewed(text: str) -> str:
 
 
 def table(name: str) -> str:
-    """The Markdown of a table, with a newline at the end.
-
-    Raises:
-        UsageError: no such table.
-    """
+    """The Markdown of a table, with a newline at the end; a UsageError for no such table."""
     if name not in TABLES:
         raise UsageError(f"no table is called '{name}'; choose from {', '.join(TABLES)}")
     return TABLES[name]()

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from gangda import api
 from gangda.cli.options import Call
-from gangda.cli.output import draw, number, percent, say
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from gangda.cli.output import Screen, number, percent
 
 
 def sample(
@@ -23,41 +20,37 @@ def sample(
     call.run(api.sample, _show_result, run, out=out)
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     counts, sorting = values["counts"], values["sorting"]
-    columns = ("class", "images", *(("acceptance", "agreement") if sorting else ()))
-    rows = [(name, number(count), *_accepted(sorting, name)) for name, count in counts.items()]
+    # Shares of the drawn images that the labeler accepted as a class, and that the verifier agreed on.
+    shares = ("acceptance", "agreement") if sorting else ()
+    found = [(name, number(count), sorting.get(name)) for name, count in counts.items()]
+    rows = [(*row, *(percent(of_class[share]) for share in shares if of_class)) for *row, of_class in found]
     part, parts = values["shard"]
     title = "Would draw" if values["dry_run"] else "Samples"
-    draw(out, title if parts == 1 else f"{title}, part {part} of {parts}", columns, rows)
+    out.draw(title if parts == 1 else f"{title}, part {part} of {parts}", ("class", "images", *shares), rows)
     verb = "would write" if values["dry_run"] else "sample set"
     show_filtering(out, values)
-    say(out, f"{verb}: {values['out']} ({number(sum(counts.values()))} images, {values['format']})")
+    out.say(f"{verb}: {values['out']} ({number(sum(counts.values()))} images, {values['format']})")
 
 
-def _accepted(sorting: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    """Shares of the drawn images that the labeler accepted as this class, and that the verifier agreed on."""
-    shares = sorting.get(name)
-    return (percent(shares["acceptance"]), percent(shares["agreement"])) if shares else ()
-
-
-def show_filtering(out: "Console", values: Mapping[str, Any]) -> None:
+def show_filtering(out: Screen, values: Mapping[str, Any]) -> None:
     """What filters kept and rejected of each class, if there were any. Truncation rejects noise, not images."""
     filtering, limit = values["filtering"], values["provenance"].get("sampler", {}).get("truncation")
     if filtering:
         beside = "" if limit is None else f" of samples truncated at {limit:g}"
         draw_filters(out, f"Filters{beside}", filtering)
         if values["contact_sheet"]:
-            say(out, f"kept and rejected: {values['contact_sheet']}")
+            out.say(f"kept and rejected: {values['contact_sheet']}")
     elif limit is not None:
-        say(out, f"truncated: noise beyond {limit:g} is drawn again, for all classes alike")
+        out.say(f"truncated: noise beyond {limit:g} is drawn again, for all classes alike")
 
 
-def draw_filters(out: "Console", title: str, classes: Mapping[str, Mapping[str, Any]]) -> None:
+def draw_filters(out: Screen, title: str, classes: Mapping[str, Mapping[str, Any]]) -> None:
     """The share of each class that was kept, and that each filter rejected; the first that rejects an image counts."""
     filters = list(next(iter(classes.values()))["rejected"])
     rows = [
         (name, percent(shares["acceptance"]), *(percent(shares["rejected"][each]) for each in filters))
         for name, shares in classes.items()
     ]
-    draw(out, title, ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)
+    out.draw(title, ("class", "kept", *(f"rejected by {name}" for name in filters)), rows)

@@ -3,17 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from gangda import api
 from gangda.cli.options import Call
-from gangda.cli.output import draw, interval, number, percent, say
+from gangda.cli.output import Screen, interval, number, percent
 from gangda.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def score(
@@ -65,52 +62,43 @@ def score(
         call.run(api.score, _show_result, sets[0], out=out)
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    """One line for each metric, beside its value for real images; then the notes."""
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     sizes = ", ".join(f"{number(count)} {name}" for name, count in values["n"].items())
     if values["dry_run"]:
         what = f"would compare {values['samples']} with held-out real images ({sizes})"
-        say(out, what, f"would write: {values['out']}")
+        out.say(what, f"would write: {values['out']}")
         return
     rows = [
         (row["name"], number(row["value"]), number(row["floor"]), interval(row["interval"]), row["direction"])
         for row in values["metrics"]
     ]
-    draw(out, f"Scores ({sizes})", ("metric", "value", "real vs real", "95% interval", "better"), rows)
+    out.draw(f"Scores ({sizes})", ("metric", "value", "real vs real", "95% interval", "better"), rows)
     notes = [f"{row['name']}: {row['note']}" for row in values["metrics"] if row["note"]]
-    say(out, *notes, *values["notes"], f"scores: {values['out']}")
+    out.say(*notes, *values["notes"], f"scores: {values['out']}")
 
 
-def _show_page(out: "Console", values: Mapping[str, Any]) -> None:
-    draw(out, "Images to rate", ("set", "images"), [(one["name"], one["images"]) for one in values["sets"]])
+def _show_page(out: Screen, values: Mapping[str, Any]) -> None:
+    out.draw("Images to rate", ("set", "images"), [(one["name"], one["images"]) for one in values["sets"]])
     if values["dry_run"]:
-        say(out, f"would write: {values['page']}")
+        out.say(f"would write: {values['page']}")
         return
     page = f"page: {values['page']} (open it in a browser; no network is needed)"
-    say(out, page, "then: gangda score --ratings FILE, with the CSV that it downloads")
+    out.say(page, "then: gangda score --ratings FILE, with the CSV that it downloads")
 
 
-def _show_ratings(out: "Console", values: Mapping[str, Any]) -> None:
-    """Ratings of each set, correct labels by class, agreement with the automatic scores, and notes."""
+def _show_ratings(out: Screen, values: Mapping[str, Any]) -> None:
     files = len(values["files"])
-    rows = [
-        (
-            row["name"],
-            number(row["mean"], 2),
-            number(row["sd"], 2),
-            row["n"],
-            percent(row["right"]) if row["labels"] else "-",
-            row["labels"],
-        )
-        for row in values["sets"]
-    ]
+    rows = []
+    for row in values["sets"]:
+        mean, sd = (number(row[name], 2) for name in ("mean", "sd"))
+        rows.append((row["name"], mean, sd, row["n"], percent(row["right"]), row["labels"]))
     columns = ("set", "mean of 10", "sd", "n", "label right", "labels")
-    draw(out, f"Ratings of {files} rater{'s' if files != 1 else ''}", columns, rows)
+    out.draw(f"Ratings of {files} rater{'s' if files != 1 else ''}", columns, rows)
     classes = [(row["name"], percent(row["right"]), row["labels"]) for row in values["classes"]]
-    draw(out, "Labels judged right, without real images", ("class", "right", "labels"), classes)
+    out.draw("Labels judged right, without real images", ("class", "right", "labels"), classes)
     ranks = [
         (one["metric"], number(one["spearman"], 2), one["better"], one["n"]) for one in values["agreement"]
     ]
     head = ("metric", "Spearman with the mean rating", "better", "sets")
-    draw(out, "Agreement with automatic scores", head, ranks)
-    say(out, *values["notes"])
+    out.draw("Agreement with automatic scores", head, ranks)
+    out.say(*values["notes"])

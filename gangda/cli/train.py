@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Option
 
 from gangda.cli.options import Call, shown
-from gangda.cli.output import Render, draw, duration, number, say
+from gangda.cli.output import Render, Screen, duration, number
 from gangda.config import resolve
 from gangda.config.schema import TrainConfig
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 
 def train(
@@ -46,27 +43,20 @@ def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:
     return values, _show_architecture if only else _show_architectures
 
 
-def _show_architectures(out: "Console", values: Mapping[str, Any]) -> None:
-    rows = [
-        (
-            row["name"],
-            f"{row['summary']} ({row['source']})",
-            row["labels"],
-            "-".join(map(str, row["pixels"])),
-            *_sizes(row),
-        )
-        for row in values["architectures"]
-    ]
+def _show_architectures(out: Screen, values: Mapping[str, Any]) -> None:
+    rows = []
+    for row in values["architectures"]:
+        what, pixels = f"{row['summary']} ({row['source']})", "-".join(map(str, row["pixels"]))
+        rows.append((row["name"], what, row["labels"], pixels, *_sizes(row)))
     columns = ("name", "what it is", "labels", "pixels", "G", "D")
-    draw(out, "Architectures (--arch)", columns, rows, left=4)
-    say(
-        out, f"G, D: parameters of generator and discriminator for {_images_of(values)} (yours: give --data)."
+    out.draw("Architectures (--arch)", columns, rows, left=4)
+    out.say(
+        f"G, D: parameters of generator and discriminator for {_images_of(values)} (yours: give --data).",
+        "labels: makes images of a given class. Options of one: gangda train --list --arch NAME",
     )
-    say(out, "labels: makes images of a given class. Options of one: gangda train --list --arch NAME")
 
 
-def _show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
-    """One architecture, its recipe and its own options."""
+def _show_architecture(out: Screen, values: Mapping[str, Any]) -> None:
     [row] = values["architectures"]
     least, most = row["pixels"]
     facts = [
@@ -77,9 +67,9 @@ def _show_architecture(out: "Console", values: Mapping[str, Any]) -> None:
         (f"parameters, {_images_of(values)}", " and ".join(_sizes(row)) + " (generator and discriminator)"),
         ("its recipe", " ".join(_as_flag(*item) for item in row["recipe"].items()) or "the default"),
     ]
-    draw(out, row["name"], ("", ""), facts, left=2)
+    out.draw(row["name"], ("", ""), facts, left=2)
     options = [(option["flag"], shown(option["default"]) or "-", option["help"]) for option in row["options"]]
-    draw(out, "Its options", ("option", "default", "what it does"), options, left=3)
+    out.draw("Its options", ("option", "default", "what it does"), options, left=3)
 
 
 def _as_flag(name: str, value: Any) -> str:
@@ -98,29 +88,25 @@ def _images_of(values: Mapping[str, Any]) -> str:
     return f"{height}x{width} {kind} images of {values['num_classes']} classes"
 
 
-def _show_dry_run(out: "Console", values: Mapping[str, Any]) -> None:
-    """The resolved configuration, one line for each value."""
+def _show_dry_run(out: Screen, values: Mapping[str, Any]) -> None:
     rows = [
         (f"{section}.{key}", "-" if value is None else value, values["origins"][f"{section}.{key}"])
         for section, keys in values["config"].items()
         for key, value in keys.items()
     ]
-    draw(out, "Would train with", ("option", "value", "from"), rows, left=3)
-    draw(out, "Parameters", ("", ""), [(name, number(count)) for name, count in values["parameters"].items()])
-    say(out, f"would write: {values['run']}")
+    out.draw("Would train with", ("option", "value", "from"), rows, left=3)
+    out.draw("Parameters", ("", ""), [(name, number(count)) for name, count in values["parameters"].items()])
+    out.say(f"would write: {values['run']}")
 
 
-def _show_result(out: "Console", values: Mapping[str, Any]) -> None:
-    evaluation = [
-        ("evaluation of samples", duration(values["evaluation_seconds"])),
-        ("best step (used by default)", number(values["best_step"])),
-    ]
-    rows = [
-        ("steps", number(values["steps"])),
-        ("time", duration(values["seconds"])),
-        *(evaluation if values["best_step"] is not None else ()),
+def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
+    rows = [("steps", number(values["steps"])), ("time", duration(values["seconds"]))]
+    if values["best_step"] is not None:
+        rows.append(("evaluation of samples", duration(values["evaluation_seconds"])))
+        rows.append(("best step (used by default)", number(values["best_step"])))
+    rows += [
         ("images/s", number(round(values["images_per_second"]))),
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
-    draw(out, f"Trained {values['arch']}", ("", ""), rows)
-    say(out, *values["alarms"], f"run: {values['run']}")
+    out.draw(f"Trained {values['arch']}", ("", ""), rows)
+    out.say(*values["alarms"], f"run: {values['run']}")

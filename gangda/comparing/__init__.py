@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
-from gangda.comparing.arm_sets import check_filters, train_config
+from gangda.comparing.arm_sets import check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
-from gangda.comparing.preflight import check, uses_validation
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
 from gangda.comparing.workers import Work, run_cells
@@ -86,7 +85,6 @@ def compare(
         jobs: cells at a time; by default as many as the cores allow. 0 only judges what is there.
         run: a run folder whose generator all cells share, instead of training one each.
         cell: run this one only, and do not judge (for clusters).
-        dry_run: only plan; write nothing.
 
     Raises:
         UsageError, DataError, RunError: what cannot be done; each one line.
@@ -95,7 +93,9 @@ def compare(
         StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
     plan = planned(config, run)
-    out = default_out(plan) if out is None else out
+    if out is None:  # adding seeds does not change it
+        name = Path(config.data.source).name or "data"
+        out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
     if cell is not None and not 0 <= cell < len(plan.cells):
         raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
     wanted = plan.cells if cell is None else (plan.cells[cell],)
@@ -122,44 +122,25 @@ def run_missing(
 ) -> None:
     """Run these cells, as many at a time as `jobs` and the cores allow; none with `jobs` 0."""
     if missing and jobs != 0:
-        at_once = job_count(jobs, plan)
-        fewer = _fewer(jobs, at_once, plan)
+        at_once, fewer = job_count(jobs, plan)
         reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{fewer}")
         run_cells(plan, missing, out, at_once, reporter, work)
 
 
-def job_count(jobs: int | None, plan: ComparisonPlan) -> int:
-    """Cells at a time: what was asked for, but jobs x threads never above the cores; on an accelerator, one."""
-    runtime = plan.config.runtime
-    most = max(1, available_cores() // (runtime.threads or 1)) if runtime.device == "cpu" else 1
-    return most if jobs is None else min(jobs, most)
-
-
-def _fewer(jobs: int | None, at_once: int, plan: ComparisonPlan) -> str:
-    """Why not all jobs asked for are used; empty where they are."""
-    if jobs is None or jobs <= at_once:
-        return ""
-    runtime = plan.config.runtime
-    room = (
-        f"{available_cores()} cores, {runtime.threads or 1} for each cell"
-        if runtime.device == "cpu"
-        else f"one {runtime.device} device"
-    )
-    return f" (--jobs {jobs} is more than fits: {room})"
-
-
-def default_out(plan: ComparisonPlan) -> Path:
-    """The folder of this very comparison; adding seeds does not change it."""
-    name = Path(plan.config.data.source).name or "data"
-    return Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
+def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
+    """Cells at a time, jobs x threads never above the cores and one on an accelerator; and why fewer than asked."""
+    runtime, cores = plan.config.runtime, available_cores()
+    most, room = 1, f"one {runtime.device} device"
+    if runtime.device == "cpu":
+        threads = runtime.threads or 1
+        most, room = max(1, cores // threads), f"{cores} cores, {threads} for each cell"
+    if jobs is None or jobs <= most:
+        return most if jobs is None else jobs, ""
+    return most, f" (--jobs {jobs} is more than fits: {room})"
 
 
 def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
-    """The plan, after everything was checked that can be checked before hours of work.
-
-    Raises:
-        UsageError, DataError, RunError: what cannot run.
-    """
+    """The plan, after all checks that need no work; a UsageError, DataError or RunError for what cannot run."""
     check(config)
     if getattr(config.spec, "reconstruct", False):
         raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
@@ -170,7 +151,10 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         model = load_model(run, config.compare.checkpoint)
         splits = load_splits(config.data, model.card.seed)
         check_run(run, model, splits)
-        plan = make_plan(_with_generator_of(config, model), splits.fingerprint, run, _card(run, model))
+        # The run's own architecture, so that plan and report name what was used.
+        spec = from_plain(architectures.spec_class(model.card.arch), model.card.spec)
+        config = dataclasses.replace(config, arch=model.card.arch, spec=spec)
+        plan = make_plan(config, splits.fingerprint, run, _card(run, model))
     _check_splits(plan, splits)
     return plan
 
@@ -195,12 +179,6 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
             CHECKS[arm.added](config, splits)
         if arch is not None:
             check_training(train_config(config, arch, config.runtime.seed), splits.train, labelled=True)
-
-
-def _with_generator_of(config: ComparisonConfig, model: Model) -> ComparisonConfig:
-    """The same with the run's own architecture, so that plan and report name what was used."""
-    spec = from_plain(architectures.spec_class(model.card.arch), model.card.spec)
-    return dataclasses.replace(config, arch=model.card.arch, spec=spec)
 
 
 def _card(run: Path, model: Model) -> dict[str, Any]:

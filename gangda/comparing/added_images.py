@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gangda.augmenting.selection import Filters
 from gangda.comparing import controls
-from gangda.comparing.arm_sets import LEAKY, fixed_filters, generator_key, train_config, wanted
-from gangda.comparing.cell_result import FilterShares, GeneratorRecord, SampleRecord
+from gangda.comparing.arm_sets import fixed_filters, train_config, wanted
+from gangda.comparing.cell_result import LEAKY, FilterShares, GeneratorRecord, SampleRecord, generator_key
 from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.data.images import IntArray, LabelledImages, UInt8Array, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -29,6 +29,10 @@ from gangda.training import fit_generator
 from gangda.training.leaks import check_run
 from gangda.training.preview import samples_of_each
 from gangda.training.saved_model import Model, load_model
+
+Progress = Callable[[float, str], None]
+
+GENERATOR_SHARE = 0.7  # of a cell's time, for the progress bar
 
 
 @dataclass(eq=False)
@@ -49,30 +53,27 @@ class AddedImages:
     records: dict[str, GeneratorRecord] = field(default_factory=dict)
     ensembles: dict[str, UInt8Array] = field(default_factory=dict)
     statistics: dict[tuple[str, Filters], SampleStatistics] = field(default_factory=dict)
-    _images: dict[tuple[str, str, Filters], LabelledImages] = field(default_factory=dict)
-    _refused: dict[tuple[str, str, Filters], str] = field(default_factory=dict)
+    _images: dict[tuple[str, str, Filters], LabelledImages | FilterError] = field(default_factory=dict)
     _models: dict[str, tuple[Model, float]] = field(default_factory=dict)
     _samplers: dict[tuple[str, Filters], tuple[Sampler, PseudoLabeler | None]] = field(default_factory=dict)
 
     def of(self, added: str, arch: str | None = None, filters: Filters | None = None) -> LabelledImages:
-        """As many images of each class as any ratio needs; an arm takes the first of each class.
+        """As many images of each class as any ratio needs, from a key of `SOURCES`; an arm takes the first of each
+        class.
 
-        Args:
-            added: where they come from, a key of `SOURCES`.
-            arch: another architecture than the comparison's, with the options it has by default.
-            filters: others than those of all arms, where an arm has a choice.
+        `arch` is another architecture than the comparison's, by its defaults; `filters` are those that an arm chose.
         """
         key = generator_key(added, arch or self.plan.config.arch)
         place = (added, key, self.filters if filters is None else filters)
-        if place in self._refused:
-            raise FilterError(self._refused[place])
         if place not in self._images:
             try:
                 self._images[place] = SOURCES[added](self, *place[1:])
             except FilterError as error:  # thousands of samples were drawn: not once more for the next arm
-                self._refused[place] = str(error)
-                raise
-        return self._images[place]
+                self._images[place] = error
+        found = self._images[place]
+        if isinstance(found, FilterError):
+            raise FilterError(*found.args)
+        return found
 
     def exactly(self, arch: str | None, filters: Filters, counts: IntArray) -> LabelledImages:
         """`counts` (K,) images of the generator, classes in order; the first of each class are those of `of`."""
@@ -83,22 +84,17 @@ class AddedImages:
 
     def already_made(self, added: str, arch: str | None = None) -> LabelledImages | None:
         """The images that an arm has asked for, without filters of its own choice; None where none has."""
-        return self._images.get((added, generator_key(added, arch or self.plan.config.arch), self.filters))
+        found = self._images.get((added, generator_key(added, arch or self.plan.config.arch), self.filters))
+        return None if isinstance(found, FilterError) else found
 
     @property
     def filters(self) -> Filters:
         """What generated images must pass where no arm has a choice."""
         return fixed_filters(self.plan.config.compare)
 
-    @property
-    def wanted(self) -> IntArray:
-        """Generated images of each class, int64 (K,): enough for every ratio, and for replacing all."""
-        return wanted(self.plan.config, self.splits.train, generated=True)
-
-    @property
-    def wanted_otherwise(self) -> IntArray:
-        """The same of images that no generator makes."""
-        return wanted(self.plan.config, self.splits.train, generated=False)
+    def wanted(self, *, generated: bool = True) -> IntArray:
+        """Images of each class, int64 (K,): enough for every ratio, and for replacing all."""
+        return wanted(self.plan.config, self.splits.train, generated=generated)
 
     def folder(self, key: str) -> Path:
         """The run folder of a generator."""
@@ -110,21 +106,18 @@ class AddedImages:
         """The sampler of a trained generator, with its filters, and its pseudo-labeler, if it needs one."""
         if (key, filters) in self._samplers:
             return self._samplers[key, filters]
-        model, (train, validation) = self._models[key][0], (self.splits.train, self.splits.validation)
-        seed, context = self.cell.seed, self.context
+        model, images = self._models[key][0], (self.splits.train, self.splits.validation)
+        how: dict[str, Any] = {"seed": self.cell.seed, "context": self.context}
         labeler = next((known for (other, _), (_, known) in self._samplers.items() if other == key), None)
         if needs_pseudo_labels(model) and labeler is None:
-            labeler = fit_pseudo_labeler(
-                train, validation, seed=seed, context=context, reporter=self._phase("pseudo-labeler")
-            )
+            labeler = fit_pseudo_labeler(*images, **how, reporter=self._phase("pseudo-labeler"))
         sampler = make_sampler(
             model,
-            seed=seed,
-            context=context,
+            **how,
             labeler=labeler,
             options=self.plan.config.sampler.only(sampler_options_of(model)),
             filters=filters,
-            images=(train, validation),
+            images=images,
             reporter=self._phase("filters"),
         )
         self._samplers[key, filters] = sampler, labeler
@@ -144,10 +137,7 @@ class AddedImages:
         return self._models[key]
 
     def _train(self, key: str) -> Model:
-        """Train a generator; `LEAKY` on the whole training split: a mistake made on purpose.
-
-        Source: report R3 replaced real images by those of a GAN that had been trained on all of them.
-        """
+        """Train a generator; `LEAKY` on the whole training split: a mistake made on purpose, after report R3."""
         config, arch, splits = self.plan.config, key, self.splits
         if key == LEAKY:
             whole = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
@@ -175,7 +165,7 @@ def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
     statistics = SampleStatistics()
     if labeler is None or added.exact:
         names = added.splits.train.class_names
-        images = draw_images(sampler, added.wanted, names, added._phase("samples"), statistics)
+        images = draw_images(sampler, added.wanted(), names, added._phase("samples"), statistics)
     else:
         images = _as_they_come(added, sampler, labeler)
     if statistics.filters:
@@ -208,14 +198,10 @@ def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
 
 
 def _as_they_come(added: AddedImages, sampler: Sampler, labeler: PseudoLabeler) -> LabelledImages:
-    """As many samples in all as are wanted, each under its pseudo-label: a mode collapse stays one.
-
-    Raises:
-        UsageError: with filters, which judge samples of a class.
-    """
+    """As many samples in all as are wanted, each under its pseudo-label: a mode collapse stays one."""
     if added.plan.config.compare.filter:
         raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
-    total = added.wanted.sum(keepdims=True)
+    total = added.wanted().sum(keepdims=True)
     unlabelled = dataclasses.replace(sampler, labeler=None)
     pixels = draw_images(unlabelled, total, ("all",), added._phase("samples")).pixels
     labels = labeler.label(pixels)[0]
@@ -230,12 +216,26 @@ SOURCES: Mapping[str, Source] = {
     "generator": _samples,
     "leaked": _samples,
     "permuted labels": lambda added, key, _: controls.next_label(
-        added.exactly(key, added.filters, np.roll(added.wanted, -1))
+        added.exactly(key, added.filters, np.roll(added.wanted(), -1))
     ),
     "wrong range": lambda added, key, _: controls.wrong_range(added.of("generator", key)),
     "wrong size": lambda added, key, _: controls.wrong_size(added.of("generator", key)),
-    "smote": lambda added, *_: controls.smote(added.splits.train, added.wanted_otherwise, added.cell.seed),
-    "copies": lambda added, *_: controls.copies(added.splits.train, added.wanted_otherwise),
+    "smote": lambda added, *_: controls.smote(
+        added.splits.train, added.wanted(generated=False), added.cell.seed
+    ),
+    "copies": lambda added, *_: controls.copies(added.splits.train, added.wanted(generated=False)),
     "shuffled": lambda added, *_: controls.shuffled(added.of("copies"), added.cell.seed),
     "held back": lambda added, *_: controls.held_back(added.plan.config, added.splits, added.cell.seed),
 }
+
+
+class Phase(Reporter):
+    """Reports the steps of one phase, such as training, as progress of its cell."""
+
+    def __init__(self, progress: Progress, start: float, share: float, name: str) -> None:
+        self._progress, self._start, self._share, self._name = progress, start, share, name
+
+    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+        """Report the share of the cell that is done when `done` of `total` of this phase are."""
+        if total:
+            self._progress(self._start + self._share * min(1.0, done / total), self._name)

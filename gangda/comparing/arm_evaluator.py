@@ -21,10 +21,9 @@ from gangda.augmenting.selection import (
 )
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
-from gangda.comparing.added_images import AddedImages
+from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
 from gangda.comparing.arm_sets import adds_at, choices_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig
 from gangda.data.images import REAL, LabelledImages
@@ -47,10 +46,7 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A classifier, what it was trained on, and how long that took.
-
-    The images themselves are made again where they are needed: those of all candidates at once are too much.
-    """
+    """A classifier, what it was trained on, and the seconds that took. Images of all candidates would be too much."""
 
     classifier: FittedClassifier
     choice: Choice
@@ -113,11 +109,7 @@ class ArmEvaluator:
         )
 
     def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Fitted:
-        """An arm that was run once more, on the images that it chose: with another classifier, or other steps.
-
-        Raises:
-            OutcomeError: the loss is NaN or infinite.
-        """
+        """An arm once more on its chosen images, with another classifier or steps; an OutcomeError if it diverges."""
         usual = self._classifier
         config = dataclasses.replace(
             usual, classifier=classifier or usual.classifier, classifier_steps=steps or usual.classifier_steps
@@ -140,7 +132,7 @@ class ArmEvaluator:
 
     def recognised(self) -> Recognised | None:
         """What the real-only classifier recognises; None without generated images, or without such a classifier."""
-        real_only = self._fitted.get(real_alone(ARMS["real"].rule))
+        real_only = self._fitted.get(_real_alone(ARMS["real"].rule))
         generated = self._added.already_made("generator")
         if generated is None or real_only is None:
             return None
@@ -152,7 +144,6 @@ class ArmEvaluator:
         )
 
     def _candidates(self, name: str) -> list[Candidate]:
-        """The candidates of an arm: one, where it does not choose."""
         arm, arch = parse_arm(name)
         if not arm.added:
             return [REAL_ONLY]
@@ -168,7 +159,7 @@ class ArmEvaluator:
 
     def _fit(self, choice: Choice) -> Fitted:
         """Arms that train in the same way share a classifier where nothing is added."""
-        key = choice if self._adds(choice) else real_alone(choice.arm.rule)
+        key = choice if self._adds(choice) else _real_alone(choice.arm.rule)
         if key not in self._fitted:
             self._fitted[key] = self._train(choice, self._classifier)
         return self._fitted[key]
@@ -192,11 +183,7 @@ class ArmEvaluator:
         return fit_classifier(images, config, context=self._context, reporter=phase, **how)
 
     def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
-        """The arm's rule; what sets added images against real ones only counts where there are both.
-
-        Without real ones there is nothing to weigh against, to fade to, or to take statistics from; and an arm that
-        replaces them all has as many added images as there were, whatever `--synthetic-passes` says.
-        """
+        """The arm's rule; what sets added images against real ones only counts where there are both."""
         compare, rule = self._config.compare, arm.rule
         added = images.origin != REAL
         if not added.any():
@@ -239,11 +226,9 @@ class ArmEvaluator:
         return training_set(real, added, plan, self._seed)
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
-        """Error rates of the classes on validation images, under the arm's rule without added images."""
-        real_only = evaluate(self._fit(real_alone(arm.rule)).classifier, self._splits.validation)
+        real_only = evaluate(self._fit(_real_alone(arm.rule)).classifier, self._splits.validation)
         return error_rates(*recognised(real_only))
 
 
-def real_alone(rule: FitRule) -> Choice:
-    """The real images alone, under this rule."""
+def _real_alone(rule: FitRule) -> Choice:
     return Choice(Arm("", rule=rule), None, REAL_ONLY)

@@ -7,22 +7,20 @@ import numpy as np
 
 from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import Filters, filter_choices
+from gangda.comparing.analyses import planned_analyses
 from gangda.config import architectures
 from gangda.config.arms import Arm, parse_arm, ratio_of
 from gangda.config.methods import default_options
 from gangda.config.schema import AUTO, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
+from gangda.errors import UsageError
 from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
-
-LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
+from gangda.statistics.families import family_of
 
 
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
-    """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
-
-    Of several ratios 0 is the real images alone: otherwise a choice would not tell whether adding helps.
-    """
+    """Whether an arm adds images at a ratio: at 0 only by a class's own ratio, where 0 is no choice among others."""
     if not arm.added or ratio is None:
         return False
     if ratio == 0 and len(compare.candidates) > 1:
@@ -37,10 +35,7 @@ def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledIma
 
 
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
-    """The ratios that an arm which adds images has to choose from, ascending: one, where it does not choose.
-
-    Arms with a known outcome, and points of a learning curve, need one size in all seeds.
-    """
+    """The ratios that an arm chooses from, ascending; one where it has its own, a known outcome, or replaces all."""
     arm, own = parse_arm(name)[0], ratio_of(name)
     if own is not None:
         return (own,)
@@ -57,10 +52,7 @@ def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntA
 
 
 def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
-    """Added images of each class, int64 (K,): enough for every ratio, and for replacing all.
-
-    `generated`: of those that come from generators, or of the others; an arm's own ratio counts for its kind alone.
-    """
+    """Added images of each class, int64 (K,), for every ratio and for replacing all, generated or otherwise."""
     compare = config.compare
     own = [ratio_of(name) for name in compare.arms if parse_arm(name)[0].sampled is generated]
     ratios = (*compare.candidates, *(ratio for ratio in own if ratio is not None))
@@ -68,13 +60,7 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 
-def generator_key(added: str, arch: str) -> str:
-    """The key, among a cell's generators, of the one whose samples are added; `arch` is the arm's architecture."""
-    return LEAKY if added == "leaked" else arch
-
-
-def archs_of(config: ComparisonConfig) -> list[str]:
-    """Architectures whose samples the arms add, sorted."""
+def _archs_of(config: ComparisonConfig) -> list[str]:
     return sorted({arch or config.arch for arm, arch in map(parse_arm, config.compare.arms) if arm.sampled})
 
 
@@ -90,12 +76,6 @@ def train_config(config: ComparisonConfig, arch: str, seed: int) -> TrainConfig:
     return TrainConfig(config.data, arch, kind(), recipe, method, config.budget, runtime)
 
 
-def chooses(compare: CompareConfig) -> bool:
-    """Whether validation images decide what an arm adds."""
-    by_recall = any(parse_arm(name)[0].by_recall for name in compare.arms)
-    return len(compare.candidates) > 1 or AUTO in compare.filter or by_recall
-
-
 def fixed_filters(compare: CompareConfig) -> Filters:
     """What generated images must pass where no arm has a choice."""
     return () if AUTO in compare.filter else in_order(compare.filter)
@@ -104,13 +84,7 @@ def fixed_filters(compare: CompareConfig) -> Filters:
 def choices_of(
     config: ComparisonConfig, arm: Arm, arch: str | None, num_classes: int, fewest: int | None = None
 ) -> tuple[Filters, ...]:
-    """The filters that an arm chooses from on validation images; with `--filter auto` more than one.
-
-    `fewest`: training images of the smallest class, where they are known.
-
-    Raises:
-        UsageError: a filter was named that cannot judge the arm's generator.
-    """
+    """The filters an arm chooses from on validation images; a UsageError for one that cannot judge its generator."""
     if not arm.sampled or arm.altered:
         return (fixed_filters(config.compare),)
     return filter_choices(
@@ -120,14 +94,8 @@ def choices_of(
 
 
 def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None = None) -> None:
-    """Refuse filters that cannot judge what the generators of the arms will make.
-
-    `fewest`: training images of the smallest class, where they are known.
-
-    Raises:
-        UsageError: with the reason.
-    """
-    for arch in archs_of(config):
+    """Refuse filters that cannot judge the arms' generators; `fewest`: images of the smallest class, if known."""
+    for arch in _archs_of(config):
         for name in in_order(config.compare.filter):
             _check_filter(config, name, arch, num_classes, fewest)
 
@@ -137,3 +105,57 @@ def _check_filter(
 ) -> None:
     loss = getattr(train_config(config, arch, config.runtime.seed).method, "loss", "")
     filter_class(name).check(FilterTarget(arch, loss, num_classes, f"--arch {arch}", fewest))
+
+
+def check(config: ComparisonConfig) -> None:
+    """Refuse a configuration that cannot be compared, by a UsageError."""
+    compare = config.compare
+    family_of(compare.arms, compare.contrast)
+    different = {_as_trained(config, name) for name in compare.arms}
+    if len(different) < max(2, len(compare.arms)):
+        few = len(different) < 2
+        what = "give at least two different arms" if few else "the same arm is there twice; give each once"
+        raise UsageError(f"--arms {','.join(compare.arms)}: {what}")
+    _check_arms(config)
+    archs = _archs_of(config)
+    understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
+    config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
+    if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
+        raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")
+    if uses_validation(config) and config.data.validation == 0:
+        raise UsageError(
+            "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall go by validation images; "
+            "give --validation above 0"
+        )
+
+
+def uses_validation(config: ComparisonConfig) -> bool:
+    """Whether validation images choose what an arm adds, or for how long it trains."""
+    compare, analyses = config.compare, planned_analyses(config).values()
+    by_recall = any(parse_arm(name)[0].by_recall for name in compare.arms)
+    chooses = len(compare.candidates) > 1 or AUTO in compare.filter or by_recall
+    return chooses or any(one.validation for one in analyses)
+
+
+def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
+    """What makes an arm another one: not how its architecture or ratio is spelt, or whether it is spelt out."""
+    arm, arch = parse_arm(name)
+    made_by = (arch or config.arch) if arm.generated else None
+    return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
+
+
+def _check_arms(config: ComparisonConfig) -> None:
+    compare, data = config.compare, config.data
+    for name in compare.arms:
+        arm, ratio = parse_arm(name)[0], ratio_of(name)
+        reason = ""
+        if arm.added == "held back" and data.per_class is None and data.class_counts is None:
+            reason = "nothing is held back; give --per-class or --class-counts"
+        elif arm.by_recall and (compare.replace or compare.balance):
+            reason = "shares out what is added; it goes with neither --replace nor --balance"
+        elif compare.replace and ratio is not None and ratio > 1:
+            reason = "with --replace a ratio is a share, 0 to 1"
+        elif compare.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:
+            reason = "leaves no real image to train on then; give --replace below 1"
+        if reason:
+            raise UsageError(f"--arms {name}: {reason}")

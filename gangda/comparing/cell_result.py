@@ -9,6 +9,8 @@ from gangda.config.schema import Runtime
 from gangda.metrics.result import MetricResult
 from gangda.runtime.arrays import UInt8Array, UInt16Array
 
+LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
+
 
 @dataclass(frozen=True)
 class SplitRows:
@@ -101,10 +103,7 @@ class GeneratorRecord:
 
 @dataclass(frozen=True)
 class Recognised:
-    """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images.
-
-    `circular`: another classifier labelled or filtered the generated ones before, which says little of the generator.
-    """
+    """Accuracy of the real-only classifier on generated (GAN-test) and real test images; see `is_circular`."""
 
     generated: float
     real: float
@@ -175,7 +174,7 @@ class CellResult:
     rows: Mapping[str, SplitRows]  # of "train", "validation" and "test"
     test_labels: UInt16Array  # uint16 (m,); empty in `comparison.json`, which has them once for all cells
     runtime: Runtime
-    generators: Mapping[str, GeneratorRecord]  # by architecture; `arm_sets.LEAKY` is one that saw too much
+    generators: Mapping[str, GeneratorRecord]  # by architecture; `LEAKY` is one that saw too much
     arms: Mapping[str, ArmResult]
     analyses: Mapping[str, Any]  # by name, in a type of its own (`Analysis.cell_type`)
     recognised: Recognised | None  # None without generated images, or without the arm `real`
@@ -196,3 +195,8 @@ class FailedCell:
 
     def __str__(self) -> str:
         return f"cell {self.index} (seed {self.seed}): {self.reason}"
+
+
+def generator_key(added: str, arch: str) -> str:
+    """The key, among a cell's generators, of the one whose samples are added; `arch` is the arm's architecture."""
+    return LEAKY if added == "leaked" else arch

@@ -9,18 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.comparing.added_images import AddedImages
+from gangda.comparing.added_images import AddedImages, Progress
 from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.arm_sets import wanted_by
 from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
-from gangda.comparing.pictures import pictures_of
+from gangda.comparing.pictures import pictures_of, read_curves
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
-from gangda.comparing.progress import Progress
 from gangda.comparing.storage import StoredCell, work_of, write_cell
-from gangda.comparing.training_curves import read_curves
 from gangda.config.arms import parse_arm
-from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
@@ -30,23 +27,12 @@ PICTURED_CELLS = 2  # the others keep numbers only
 
 
 def run_cell(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> None:
-    """Run a cell and write its result; its generators go on where an earlier attempt stopped.
-
-    Raises:
-        GangdaError: as training, sampling and evaluation; the message names the cell.
-    """
+    """Run a cell and write its result, as `finish_cell`; its generators go on where an earlier attempt stopped."""
     finish_cell(cell, out, lambda: _result(plan, cell, out, progress))
 
 
 def finish_cell(cell: Cell, out: Path, run: Callable[[], StoredCell]) -> None:
-    """Write what `run` makes of the cell, and remove the checkpoints of its generators.
-
-    A cell whose training gave nothing that can be used is written as failed, with the reason: the same seed would
-    fail again, and the other cells may not.
-
-    Raises:
-        GangdaError: as `run`; the message names the cell.
-    """
+    """Write what `run` makes of a cell, or why it failed, and remove its checkpoints; other errors name the cell."""
     try:
         result = run()
     except OutcomeError as error:
@@ -60,12 +46,9 @@ def finish_cell(cell: Cell, out: Path, run: Callable[[], StoredCell]) -> None:
 
 
 def splits_of(plan: ComparisonPlan, cell: Cell) -> DataSplits:
-    """The cell's subset of the plan's images.
-
-    Raises:
-        DataError: they are no longer the images that were planned with.
-    """
-    splits = load_splits(plan.config.data, cell.seed if plan.data_seed is None else plan.data_seed)
+    """The cell's subset of the plan's images; a DataError where they have changed since the plan was made."""
+    # Where a run is shared, its seed draws all subsets.
+    splits = load_splits(plan.config.data, plan.fixed["run"]["seed"] if plan.run else cell.seed)
     if splits.fingerprint != plan.fingerprint:
         raise DataError(
             f"{plan.config.data.source} has changed since the plan was made; choose another --out"
@@ -84,15 +67,15 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar
-    planned = planned_analyses(config)
+    planned, known = planned_analyses(config), load_analyses()
     fits = sum(additions.fits for additions in planned.values())
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)
     arms = {}
     for name in config.compare.arms:
         with _naming(name):
             arms[name] = evaluator.run(name)
-    known = load_analyses()
     analyses = {name: known[name].run_in_cell(evaluator, config) for name in planned}
+    parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
     return CellResult(
         index=cell.index,
         seed=cell.seed,
@@ -100,7 +83,10 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         fingerprint=splits.fingerprint,
         class_names=tuple(splits.train.class_names),
         image_shape=splits.train.image_shape,
-        rows={name: _rows(getattr(splits, name)) for name in ("train", "validation", "test")},
+        rows={
+            name: SplitRows(len(part), tuple(part.counts().tolist()), digest(part.row_id.tolist()))
+            for name, part in parts.items()
+        },
         test_labels=splits.test.labels.astype(np.uint16),
         runtime=config.runtime,
         generators={
@@ -117,12 +103,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
 
 @contextlib.contextmanager
 def _naming(arm: str) -> Iterator[None]:
-    """Name the arm in what fails inside."""
     try:
         yield
     except OutcomeError as error:
         raise type(error)(f"arm {arm}: {error}") from error
-
-
-def _rows(images: LabelledImages) -> SplitRows:
-    return SplitRows(len(images), tuple(images.counts().tolist()), digest(images.row_id.tolist()))

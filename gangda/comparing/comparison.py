@@ -1,18 +1,17 @@
 """A finished comparison: what was judged, and all that a report shows. `storage.py` writes it as JSON, and reads it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.arm_sets import generator_key
-from gangda.comparing.cell_result import ArmResult, CellResult, FailedCell, FilterShares
+from gangda.comparing.cell_result import ArmResult, CellResult, FailedCell, FilterShares, generator_key
 from gangda.config.arms import parse_arm
 from gangda.runtime.arrays import UInt16Array
 from gangda.statistics.values import Judgement
 
-Shares = dict[str, FilterShares]  # by class name
+Shares = Mapping[str, FilterShares]  # by class name
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,7 @@ class ArmRow:
 
 @dataclass(frozen=True)
 class FilterRow:
-    """What filters did to a generator's samples, by class name and mean over the seeds.
-
-    Filters that let too little pass in every cell have a `reason` and no classes.
-    """
+    """What filters did to a generator's samples, mean over seeds; a `reason` where too little passed in all cells."""
 
     generator: str
     filters: str
@@ -99,43 +95,28 @@ def arm_row(cells: Sequence[CellResult], name: str, own_arch: str) -> ArmRow:
 
 
 def filter_rows(cells: Sequence[CellResult], own_arch: str) -> tuple[FilterRow, ...]:
-    """Of each generator and its filters: the share of each class that was kept, and that each filter rejected.
-
-    Means are over the cells in which anything was drawn of the class; None where nothing was.
-    """
-    found: dict[tuple[str, str], list[Shares]] = {}
+    """Of each generator and its filters, by class: means over the cells in which anything was drawn of the class."""
+    found: dict[tuple[str, str], list[Shares]] = {}  # by generator and filters
+    refused: dict[tuple[str, str], str] = {}  # the reason, where too little passed
     for cell in cells:
-        for key, filters, shares in _filtered(cell):
-            found.setdefault((key, filters), []).append(shares)
-    refused = {(key, filters): reason for cell in cells for key, filters, reason in _refused(cell, own_arch)}
+        for key, record in cell.generators.items():
+            if record.samples.filtering:
+                filters = ",".join(record.samples.labels["filters"])
+                found.setdefault((key, filters), []).append(record.samples.filtering)
+            for filters, samples in record.filtered.items():
+                found.setdefault((key, filters), []).append(samples.filtering)
+        for name, result in cell.arms.items():
+            for trial in result.candidates:
+                if trial.reason:
+                    refused[parse_arm(name)[1] or own_arch, ",".join(trial.filters)] = trial.reason
+    kept = {
+        key: {name: _mean_shares([one[name] for one in shares]) for name in shares[0]}
+        for key, shares in found.items()
+    }
     return (
-        *(
-            FilterRow(key, filters, {name: _mean_shares([one[name] for one in shares]) for name in shares[0]})
-            for (key, filters), shares in found.items()
-        ),
-        *(
-            FilterRow(key, filters, {}, reason)
-            for (key, filters), reason in refused.items()
-            if (key, filters) not in found
-        ),
+        *(FilterRow(*key, classes) for key, classes in kept.items()),
+        *(FilterRow(*key, {}, reason) for key, reason in refused.items() if key not in found),
     )
-
-
-def _filtered(cell: CellResult) -> Iterator[tuple[str, str, Shares]]:
-    """Generator, filters, and shares by class."""
-    for key, record in cell.generators.items():
-        if record.samples.filtering:
-            yield key, ",".join(record.samples.labels["filters"]), dict(record.samples.filtering)
-        for filters, samples in record.filtered.items():
-            yield key, filters, dict(samples.filtering)
-
-
-def _refused(cell: CellResult, own_arch: str) -> Iterator[tuple[str, str, str]]:
-    """Generator, filters and the reason, where an arm tried filters that let too little pass."""
-    for name, result in cell.arms.items():
-        for trial in result.candidates:
-            if trial.reason:
-                yield parse_arm(name)[1] or own_arch, ",".join(trial.filters), trial.reason
 
 
 def _mean_shares(shares: Sequence[FilterShares]) -> FilterShares:

@@ -52,26 +52,18 @@ def shuffled(images: LabelledImages, seed: int) -> LabelledImages:
 
 
 def held_back(config: ComparisonConfig, splits: DataSplits, seed: int) -> LabelledImages:
-    """Other real images of the source's training split, none of them in the subset.
-
-    Raises:
-        UsageError: there are too few.
-    """
+    """Other real images of the source's training split, none in the subset; a UsageError where there are too few."""
     whole, rows = outside(config, splits, seed)
     _check_enough(config, splits.train, whole, rows)
     return _as_added(whole.take(_rng(seed, "held back").permutation(rows)))
 
 
 def _check_held_back(config: ComparisonConfig, splits: DataSplits) -> None:
-    """Refuse, when the plan is made, arms that need more other real images than there are."""
     _check_enough(config, splits.train, *outside(config, splits, config.runtime.seed))
 
 
 def outside(config: ComparisonConfig, splits: DataSplits, seed: int) -> tuple[LabelledImages, IntArray]:
-    """All of the source's training images, and the rows, int64, of those that are not in the subset.
-
-    How many there are of a class does not depend on the seed.
-    """
+    """All of the source's training images, and the rows, int64, outside the subset: as many of a class for any seed."""
     everything = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
     whole = load_splits(everything, seed).train
     used = np.concatenate([splits.train.row_id, splits.validation.row_id, splits.test.row_id])
@@ -83,12 +75,11 @@ def _check_enough(
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
     for arm in (name for name in config.compare.arms if parse_arm(name)[0].added == "held back"):
+        cause = "--per-class or ratio"
         if parse_arm(arm)[0].replaces:
             cause = "--per-class"
         elif config.compare.synthetic_passes > 1:
             cause = "--per-class, ratio or --synthetic-passes"
-        else:
-            cause = "--per-class or ratio"
         for name, have, want in zip(whole.class_names, counts, wanted_by(config, real, arm), strict=True):
             if have < want:
                 raise UsageError(
@@ -98,18 +89,12 @@ def _check_enough(
 
 
 def smote(real: LabelledImages, counts: IntArray, seed: int) -> LabelledImages:
-    """Points on the lines between neighbours of one class, in pixels (Chawla 2002; imbalanced-learn's).
-
-    Raises:
-        UsageError: imbalanced-learn is not installed, or a class has a single image.
-    """
-    sampler_class = _smote_class()
+    """Points on the lines between neighbours of one class, in pixels; a UsageError for a class of one image."""
     fewest = int(real.counts().min())
     if fewest < 2:
         raise UsageError("--arms smote: every class needs two images or more; give more --per-class")
-    target = real.counts() + counts
-    sampler = sampler_class(
-        sampling_strategy=dict(enumerate(target.tolist())),
+    sampler = _smote_class()(
+        sampling_strategy=dict(enumerate((real.counts() + counts).tolist())),
         k_neighbors=min(SMOTE_NEIGHBOURS, fewest - 1),
         random_state=int(_rng(seed, "smote").integers(2**31)),
     )
@@ -139,7 +124,6 @@ def _as_added(images: LabelledImages) -> LabelledImages:
 
 
 def _sorted(images: LabelledImages) -> LabelledImages:
-    """Sorted by label, as all added images are."""
     return images.take(np.argsort(images.labels, kind="stable").astype(np.int64))
 
 

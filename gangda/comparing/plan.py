@@ -11,8 +11,7 @@ from typing import Any
 
 from gangda.classifying import custom
 from gangda.comparing.analyses import planned_analyses
-from gangda.comparing.arm_sets import train_config
-from gangda.comparing.preflight import check
+from gangda.comparing.arm_sets import check, train_config
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
 from gangda.config.schema import ComparisonConfig, Runtime
@@ -20,8 +19,7 @@ from gangda.errors import RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, lock_folder, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of, first_level
-from gangda.statistics.power import stated_power
-from gangda.statistics.signflip import EXACT_UP_TO
+from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule
 
 PLAN, OWNER = "plan.json", "a comparison"
@@ -72,12 +70,6 @@ class ComparisonPlan:
         return digest(self.judging)
 
     @property
-    def data_seed(self) -> int | None:
-        """The one seed of all subsets where a run is shared; None where each cell draws its own."""
-        seed = self.fixed["run"]["seed"] if self.run else None
-        return None if seed is None else int(seed)
-
-    @property
     def power(self) -> list[dict[str, float | None]]:
         """What so many seeds can find, for several spreads of the differences."""
         compare = self.config.compare
@@ -102,18 +94,16 @@ class ComparisonPlan:
 def make_plan(
     config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
 ) -> ComparisonPlan:
-    """Plan the cells. `card`: of the generator that `run` holds: arch, seed, steps and a hash of its weights.
-
-    Raises:
-        UsageError: arms, ratios or seeds that cannot be compared.
+    """Plan the cells; a UsageError for what cannot be compared. `card`: of the generator in `run`, with its weights'
+    hash.
     """
     check(config)
     config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
-    fixed = _fixed(config, fingerprint, card)
-    seeds = range(config.runtime.seed, config.runtime.seed + config.compare.seeds)
+    fixed, first = _fixed(config, fingerprint, card), config.runtime.seed
     identity = _identity(fixed)
-    cells = [Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in enumerate(seeds)]
-    return ComparisonPlan(config, fingerprint, run, fixed, tuple(cells))
+    seeds = enumerate(range(first, first + config.compare.seeds))
+    cells = tuple(Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in seeds)
+    return ComparisonPlan(config, fingerprint, run, fixed, cells)
 
 
 def resolve_runtime(runtime: Runtime) -> Runtime:
@@ -124,26 +114,23 @@ def resolve_runtime(runtime: Runtime) -> Runtime:
 
 
 def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
-    """Write `plan.json` and `config.yaml`, or continue the folder's own plan; added seeds are an extension.
-
-    Raises:
-        RunError: a folder of something else, or a plan that differs; the difference is named.
-    """
+    """Write `plan.json` and `config.yaml`, or continue the folder's own plan; a RunError names what differs."""
+    path, text = out / "config.yaml", resolve.dump(plan.config).encode()
     with locked_plan(out, OWNER) as there:
         if there is not None:
             plan = _extended(plan, there, out)
-        _write(plan, out)
+        # The plan first: it marks the folder as this comparison's. Files that are as they must be stay.
+        if there is None or there["seeds"] != len(plan.cells):
+            write_json(out / PLAN, plan.as_dict())
+        if not path.exists() or path.read_bytes() != text:
+            write_bytes(path, text)
     return plan
 
 
 @contextlib.contextmanager
 def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
-    """The `plan.json` of a folder, None where there is none yet; no other process writes it meanwhile.
-
-    `owner`: whose folder it is, for messages, such as "a comparison".
-
-    Raises:
-        RunError: a folder of something else, or a damaged plan.
+    """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's folder, or a damaged
+    plan.
     """
     path = out / PLAN
     # The names are read before looking for the plan: another start may write its plan in between.
@@ -178,21 +165,8 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     return plan
 
 
-def _write(plan: ComparisonPlan, out: Path) -> None:
-    """Write the plan first: it marks the folder as this comparison's. Files that are there already stay as they are."""
-    path, text = out / "config.yaml", resolve.dump(plan.config).encode()
-    if not (out / PLAN).exists() or read_json(out / PLAN)["seeds"] != len(plan.cells):
-        write_json(out / PLAN, plan.as_dict())
-    if not path.exists() or path.read_bytes() != text:
-        write_bytes(path, text)
-
-
 def refuse_change(before: Mapping[str, Any], after: Mapping[str, Any], out: Path) -> None:
-    """Refuse to go on in a folder with other fixed values than its plan has.
-
-    Raises:
-        RunError: the first difference is named.
-    """
+    """Raise a RunError, with the first difference, where a folder's plan has other fixed values."""
     old, new = flatten(before), flatten(after)
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     if changed:
@@ -225,38 +199,28 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)
+    classifier, seed = config.classifier.classifier, config.runtime.seed
     archs = sorted({arch for _, arch in map(parse_arm, config.compare.arms) if arch is not None})
+    others = {arch: train_config(config, arch, seed) for arch in archs}
     return {
         **sections,
-        **_own_code(config),
+        # A user's own classifier: its code may change under its name.
+        **({"code": {classifier: digest(custom.code_of(classifier))}} if ":" in classifier else {}),
         "fingerprint": fingerprint,
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
-        "others": {arch: _trained_as(config, arch) for arch in archs},
+        "others": {
+            arch: {name: dataclasses.asdict(getattr(one, name)) for name in ("spec", "recipe", "method")}
+            for arch, one in others.items()
+        },
         "analyses": {name: dict(one.fixed) for name, one in planned_analyses(config).items() if one.fixed},
         "family": {
             "primary": list(family.primary),
-            "procedure": PROCEDURES[family.procedure],
+            "procedure": PROCEDURES[family.procedure].words,
             "exploratory": list(family.exploratory),
             "test": f"sign-flip, exact to n = {EXACT_UP_TO}",
             "equivalence": "TOST at the margin, per contrast",
         },
-    }
-
-
-def _own_code(config: ComparisonConfig) -> dict[str, Any]:
-    """Hash of the module of a user's own classifier: its code may change under its name."""
-    name = config.classifier.classifier
-    return {"code": {name: digest(custom.code_of(name))}} if ":" in name else {}
-
-
-def _trained_as(config: ComparisonConfig, arch: str) -> dict[str, Any]:
-    """What an architecture that an arm asks for itself has by default: a cell depends on it."""
-    trained = train_config(config, arch, config.runtime.seed)
-    return {
-        "spec": dataclasses.asdict(trained.spec),
-        "recipe": dataclasses.asdict(trained.recipe),
-        "method": dataclasses.asdict(trained.method),
     }
 
 

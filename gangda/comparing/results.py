@@ -12,15 +12,14 @@ from gangda.augmenting.selection import words_of
 from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows
-from gangda.comparing.notes import failure_words, notes_of, varied
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import cell_path, read_cells, write_comparison
 from gangda.errors import DataError, IncompleteError, OutcomeError
 from gangda.runtime.files import write_bytes
 from gangda.statistics.families import family_of
-from gangda.statistics.values import Judgement
 from gangda.statistics.verdicts import balancing, judge_arms
 
+ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
@@ -28,14 +27,11 @@ def collect(plan: ComparisonPlan, out: Path) -> Comparison:
     """Judge the finished cells and write `comparison.json` and `report.html`.
 
     Raises:
-        IncompleteError: cells are missing; they are named.
-        OutcomeError: every cell failed.
-        DataError: cells that do not belong together.
+        IncompleteError, OutcomeError, DataError: cells are missing, all failed, or do not belong together.
     """
     from gangda.comparing.report.page import render
 
-    cells, failed = _all_cells(plan, out)
-    comparison = _compare(plan, out, cells, failed)
+    comparison = _compare(plan, out, *_all_cells(plan, out))
     write_comparison(comparison, plan, out)
     write_bytes(out / "report.html", render(comparison, plan).encode())
     return comparison
@@ -44,9 +40,18 @@ def collect(plan: ComparisonPlan, out: Path) -> Comparison:
 def _compare(
     plan: ComparisonPlan, out: Path, cells: Sequence[CellResult], failed: Sequence[FailedCell]
 ) -> Comparison:
-    arch = plan.config.arch
-    judgement = _judge(plan, cells)
-    arms = tuple(arm_row(cells, arm, arch) for arm in plan.config.compare.arms)
+    if len({cell.rows["test"].hash for cell in cells}) != 1:
+        raise DataError("the cells were judged on different test images; choose another --out")
+    arch, compare, labels = plan.config.arch, plan.config.compare, cells[0].test_labels
+    judgement = judge_arms(
+        {arm: np.stack([cell.arms[arm].test.correct for cell in cells]) for arm in compare.arms},
+        alpha=compare.alpha,
+        margin=None if compare.margin is None else compare.margin / 100,
+        family=family_of(compare.arms, compare.contrast, compare.multiplicity),
+        weights=balancing(labels.astype(np.int64)) if compare.score_by == "balanced" else None,
+        score=words_of(compare.score_by),
+    )
+    arms = tuple(arm_row(cells, arm, arch) for arm in compare.arms)
     known = load_analyses()
     judged = {
         name: known[name].judge([cell.analyses.get(name) for cell in cells], judgement, arms, plan.config)
@@ -65,34 +70,14 @@ def _compare(
         filters=filter_rows(cells, arch),
         analyses=analyses,
         failed=tuple(failed),
-        test_labels=cells[0].test_labels,
+        test_labels=labels,
         cells=tuple(cells),
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
         versions=versions(),
     )
 
 
-def _judge(plan: ComparisonPlan, cells: Sequence[CellResult]) -> Judgement:
-    """Every arm's correctness on the test images, compared by the plan's protocol.
-
-    Raises:
-        DataError: the cells have different test images.
-    """
-    if len({cell.rows["test"].hash for cell in cells}) != 1:
-        raise DataError("the cells were judged on different test images; choose another --out")
-    compare, labels = plan.config.compare, cells[0].test_labels
-    return judge_arms(
-        {arm: np.stack([cell.arms[arm].test.correct for cell in cells]) for arm in compare.arms},
-        alpha=compare.alpha,
-        margin=None if compare.margin is None else compare.margin / 100,
-        family=family_of(compare.arms, compare.contrast, compare.multiplicity),
-        weights=balancing(labels.astype(np.int64)) if compare.score_by == "balanced" else None,
-        score=words_of(compare.score_by),
-    )
-
-
 def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:
-    """The finished cells and the failed ones, which together are all."""
     found = read_cells(plan.cells, out, CellResult)
     missing, failed = found.missing, found.failed
     if missing:
@@ -124,6 +109,74 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 def versions() -> dict[str, str]:
     """Of what the numbers depend on."""
-    found = {name: metadata.version(name) for name in PACKAGES}
     own = {"gangda": gangda.__version__, "python": platform.python_version()}
-    return {**own, **found, "machine": platform.platform()}
+    return {**own, **{name: metadata.version(name) for name in PACKAGES}, "machine": platform.platform()}
+
+
+def varied(plan: ComparisonPlan) -> str:
+    """What differs from seed to seed."""
+    if plan.run is not None:
+        return (
+            "the classifier's initial weights and order, and the samples drawn; "
+            "the data subset and the generator are shared"
+        )
+    subset = "the validation images" if _whole(plan) else "the real subset"
+    return f"{subset}, the generator, its samples, and the classifier's initial weights and order"
+
+
+def notes_of(
+    plan: ComparisonPlan,
+    cells: Sequence[CellResult],
+    found: Sequence[str] = (),
+    failed: Sequence[FailedCell] = (),
+) -> tuple[str, ...]:
+    """Conditions and alarms, most important first; `found` are those of the analyses."""
+    notes = [failure_note(failed, len(plan.cells))]
+    if plan.run is not None:
+        notes.append(
+            f"Conditional on this generator: all seeds share that of {plan.run}, "
+            f"so the verdict is about it alone, not about training such a generator again."
+        )
+    for before in plan.extensions:
+        notes.append(
+            f"Extended: planned with {before} seeds; more were added later, so p is no longer exact."
+        )
+    if plan.run is None and _whole(plan):
+        notes.append(
+            "Every seed has the same real images (no --per-class): the verdict is about this training set."
+        )
+    notes += [_collapse_alarm(cells), *found]
+    return tuple(note for note in notes if note)
+
+
+def failure_note(failed: Sequence[FailedCell], cells: int) -> str | None:
+    """What a reader must know of the failed ones among `cells`; None where there are none."""
+    if not failed:
+        return None
+    have, are = ("have", "are") if len(failed) > 1 else ("has", "is")
+    return (
+        f"FAILED: {len(failed)} of {cells} cells {have} no result and {are} left out of every arm: "
+        f"{'; '.join(map(str, failed))}. The verdict is about the other seeds alone: "
+        f"in use, this happens in about {len(failed) / cells:.0%} of trainings."
+    )
+
+
+def failure_words(failed: Sequence[FailedCell]) -> str:
+    """The same for a verdict's end; empty where there are none."""
+    numbers = ", ".join(str(one.index) for one in failed)
+    return f" Without cell{'s' if len(failed) > 1 else ''} {numbers}, which failed." if failed else ""
+
+
+def _whole(plan: ComparisonPlan) -> bool:
+    return plan.config.data.per_class is None and plan.config.data.class_counts is None
+
+
+def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:
+    pairs = [(one.generated, one.real) for cell in cells if (one := cell.recognised)]
+    generated, real = np.mean(pairs, axis=0).tolist() if pairs else (0.0, 0.0)
+    if generated >= real - ALARM_GAP:
+        return None
+    return (
+        f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
+        f"of real test images: the generator's labels or images are poor (undertrained, or collapsed)."
+    )

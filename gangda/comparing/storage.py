@@ -1,13 +1,4 @@
-"""The files of a comparison: results of cells, failed cells, and `comparison.json`.
-
-plan.json          what will be done, fixed before the first cell runs (see plan.py)
-config.yaml        fully resolved; valid as --config
-cells/<id>.json    one for each seed, written whole; a finished cell is not run again
-failed/<id>.json   one whose training gave nothing that can be used, with the reason
-work/<id>/         a cell's own generator, where it goes on after a stop
-comparison.json    everything judged, with the raw scores
-report.html        the same for people
-"""
+"""The files of a comparison: results of cells, failed cells, and `comparison.json`; the README lists them."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
@@ -101,11 +92,7 @@ def write_comparison(comparison: Comparison, plan: ComparisonPlan, out: Path) ->
 
 
 def read_comparison(out: Path) -> Comparison:
-    """What `write_comparison` wrote.
-
-    Raises:
-        DataError: missing or damaged.
-    """
+    """What `write_comparison` wrote; a DataError where it is missing or damaged."""
     path = out / "comparison.json"
     plain = read_json(path)
     names = {field.name for field in dataclasses.fields(Comparison)}

@@ -12,10 +12,10 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from gangda.comparing.added_images import Progress
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.comparing.progress import Progress
 from gangda.comparing.storage import read_cell
 from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
 from gangda.runtime.progress import Reporter
@@ -36,12 +36,7 @@ def run_cells(
     reporter: Reporter,
     work: Work = run_cell,
 ) -> None:
-    """Run cells, `jobs` at a time; one job needs no extra process.
-
-    Raises:
-        GangdaError: the first cell that failed, named; cells finished by then stay.
-        StoppedError, InterruptedByUserError: a signal came; cells finished by then stay.
-    """
+    """Run cells, `jobs` at a time. The first error, which names its cell, or a signal ends it; finished cells stay."""
     with stop_request() as stop:
         if jobs <= 1 or len(cells) <= 1:
             _run_here(plan, cells, out, reporter, stop, work)
@@ -83,7 +78,6 @@ class _Pool:
             self._workers[ours] = process
 
     def run(self, cells: Sequence[Cell], reporter: Reporter, stop: StopRequest) -> None:
-        """Run all cells."""
         waiting, done = list(cells), 0
         try:
             for pipe in self._workers:
@@ -174,7 +168,24 @@ def _ignoring_interrupts() -> Iterator[None]:
 def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> None:
     """Main loop of a worker: run the cells that come through the pipe."""
     os.setpgid(0, 0)  # training handles Ctrl-C itself, and would get it twice in the terminal's group
-    progress = _PipeProgress(pipe)
+    last = 0.0
+
+    def send(kind: str, value: Any = 0.0, info: str = "") -> bool:
+        """One message to the parent; False if it has gone away."""
+        try:
+            pipe.send((kind, value, info))
+        except OSError:
+            return False
+        return True
+
+    def progress(share: float, info: str) -> None:
+        """Tell the parent, at most every `QUIET` seconds; stop the cell when it has gone away."""
+        nonlocal last
+        if time.monotonic() - last >= QUIET:
+            last = time.monotonic()
+            if not send("at", share, info):
+                raise StoppedError("the process that asked for this cell has gone away")
+
     while True:
         try:
             cell: Cell = pipe.recv()
@@ -185,37 +196,15 @@ def _serve(pipe: Connection, plan: ComparisonPlan, out: Path, work: Work) -> Non
             with stop_request(patient=True) as stop, stop.at_once("stopped"):
                 work(plan, cell, out, progress)
         except (StoppedError, InterruptedByUserError):
-            progress.send("stopped", 0.0, "")
+            send("stopped")
             return
         except GangdaError as error:
-            progress.send("failed", error, "")
+            send("failed", error)
             return
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            words = f"cell {cell.index} (seed {cell.seed}): out of memory: use fewer --jobs or a smaller --batch-size"
-            progress.send("failed", RunError(words), "")
+            advice = "out of memory: use fewer --jobs or a smaller --batch-size"
+            send("failed", RunError(f"cell {cell.index} (seed {cell.seed}): {advice}"))
             return
-        progress.send("done", 1.0, "done")
-
-
-class _PipeProgress:
-    """Sends progress to the parent, at most every `QUIET` seconds, and stops the cell when the parent is gone."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe, self._last = pipe, 0.0
-
-    def __call__(self, share: float, info: str) -> None:
-        if time.monotonic() - self._last < QUIET:
-            return
-        self._last = time.monotonic()
-        if not self.send("at", share, info):
-            raise StoppedError("the process that asked for this cell has gone away")
-
-    def send(self, kind: str, value: Any, info: str) -> bool:
-        """One message to the parent; False if it has gone away."""
-        try:
-            self._pipe.send((kind, value, info))
-        except OSError:
-            return False
-        return True
+        send("done", 1.0, "done")

@@ -1,23 +1,4 @@
-"""Experiments: a question, a base configuration, and what is varied. Shipped ones are the YAML files beside this one.
-
-format_version: 1
-kind: experiment
-title: Number of generators
-question: How many generators should MAD-GAN have?
-measure: compare                      # compare: classifiers on test images; score: metrics of the samples
-base:                                 # sections as in any --config
-  data: {source: fashion-mnist, per_class: 100}
-  arch: madgan
-vary:                                 # every combination of these is a variant; the first one is the reference
-  arch.generators: [1, 3, 5, 8]
-variants:                             # or, instead of `vary`, by name
-  hinge: {method: {loss: hinge}}
-between: true                         # false: variants are listed side by side, not tested
-arm: generated+traditional            # measure compare: the arm that variants are compared in
-metrics: [gan_test, cas]              # measure score: what is measured; variants are compared in the first
-repeats: 3                            # measure score: classifiers that cas trains for each generator; default 1
-quick: {compare: {seeds: 2}}          # changes to base (and another vary:) for a trial run with --quick
-"""
+"""Experiments: a question, a base configuration, and what is varied; `comparing/README.md` has their form."""
 
 import itertools
 import math
@@ -65,11 +46,7 @@ def names() -> list[str]:
 
 
 def read(name: str, quick: bool = False) -> Experiment:
-    """A shipped experiment by its name, or one of the user's own by its path.
-
-    Raises:
-        UsageError: no such experiment, or one that does not have the form above; the place is named.
-    """
+    """A shipped experiment by its name, or one's own by its path; a UsageError names what is wrong in it."""
     where, text = _find(name)
     loaded = load_yaml(text, where)
     _check_keys(loaded, where)
@@ -84,9 +61,7 @@ def read(name: str, quick: bool = False) -> Experiment:
         shorter = {key: value for key, value in shorter.items() if key not in VARYING}
         base = merge_sections(base, check_sections(shorter, f"{where}: quick"))
     changes = _named_variants(loaded, where) if "variants" in loaded else _combinations(loaded, where)
-    keys = [
-        f"{section}.{key}" for change in changes.values() for section in change for key in change[section]
-    ]
+    keys = (f"{section}.{key}" for one in changes.values() for section in one for key in one[section])
     experiment = Experiment(
         name=Path(name).stem,
         source=where,
@@ -94,12 +69,16 @@ def read(name: str, quick: bool = False) -> Experiment:
         varied=tuple(dict.fromkeys(keys)),
         **{name: _field(loaded, name, where) for name in FIELDS},
     )
-    _check_measure(experiment)
+    if experiment.measure == "compare":
+        arms.parse_arm(experiment.arm)
+    for metric in experiment.metrics:
+        catalog.lookup("metric", catalog.METRICS, metric)
+    if experiment.repeats > 1 and (experiment.measure != "score" or RETRAINED not in experiment.metrics):
+        raise UsageError(f"{where}: repeats: are of {RETRAINED} with measure: score; leave them out")
     return experiment
 
 
 def _find(name: str) -> tuple[str, str]:
-    """Where an experiment is, and the text of its file."""
     if name in names():
         return name, resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
     path = Path(name)
@@ -123,9 +102,9 @@ def _check_keys(loaded: Mapping[str, Any], where: str) -> None:
 
 
 def _named_variants(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
-    """What each of `variants` changes, by its name."""
     named = _mapping(loaded["variants"], f"{where}: variants")
-    _refuse_many(len(named), where)
+    if len(named) > MOST_VARIANTS:
+        raise UsageError(f"{where}: {len(named)} variants; give 1 to {MOST_VARIANTS}")
     changes = {_text(str(name), f"{where}: variants: {shortened(name)}"): named[name] for name in named}
     if len(changes) < len(named):
         raise UsageError(f"{where}: variants: a name is there twice")
@@ -138,7 +117,8 @@ def _combinations(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
     for key, values in vary.items():
         if str(key).count(".") != 1 or not isinstance(values, list) or not values:
             raise UsageError(f"{where}: vary: {shortened(key)}: expected section.option and a list of values")
-    _refuse_many(math.prod(map(len, vary.values())), where)
+    if (count := math.prod(map(len, vary.values()))) > MOST_VARIANTS:
+        raise UsageError(f"{where}: {count} variants; give 1 to {MOST_VARIANTS}")
     found: dict[str, Sections] = {}
     for values in itertools.product(*vary.values()):
         sections: Sections = {}
@@ -154,22 +134,6 @@ def _combinations(loaded: Mapping[str, Any], where: str) -> dict[str, Sections]:
     return found
 
 
-def _refuse_many(count: int, where: str) -> None:
-    if count > MOST_VARIANTS:
-        raise UsageError(f"{where}: {count} variants; give 1 to {MOST_VARIANTS}")
-
-
-def _check_measure(experiment: Experiment) -> None:
-    if experiment.measure == "compare":
-        arms.parse_arm(experiment.arm)
-    for metric in experiment.metrics:
-        catalog.lookup("metric", catalog.METRICS, metric)
-    if experiment.repeats > 1 and (experiment.measure != "score" or RETRAINED not in experiment.metrics):
-        raise UsageError(
-            f"{experiment.source}: repeats: are of {RETRAINED} with measure: score; leave them out"
-        )
-
-
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not value:
         raise UsageError(f"{where}: expected names and values")
@@ -177,7 +141,6 @@ def _mapping(value: Any, where: str) -> Mapping[str, Any]:
 
 
 def _text(value: Any, where: str) -> str:
-    """Printable text on one line."""
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not text.isprintable() or not text:
         raise UsageError(f"{where}: say it in words")
@@ -185,11 +148,6 @@ def _text(value: Any, where: str) -> str:
 
 
 def _field(loaded: Mapping[str, Any], name: str, where: str) -> Any:
-    """The checked value of a field of `FIELDS`.
-
-    Raises:
-        UsageError: it is missing, or not what is expected.
-    """
     default, fits, expected = FIELDS[name]
     if name not in loaded and default is not None:
         return default
@@ -201,11 +159,6 @@ def _field(loaded: Mapping[str, Any], name: str, where: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _are_names(value: Any) -> bool:
-    texts = isinstance(value, list) and all(isinstance(name, str) for name in value)
-    return texts and 0 < len(value) == len(set(value))
-
-
 # Fields of `Experiment` that the file gives as they are: their default (None: required), their check, and what it
 # expects (empty: text).
 FIELDS: Mapping[str, tuple[Any, Callable[[Any], bool], str]] = {
@@ -215,7 +168,15 @@ FIELDS: Mapping[str, tuple[Any, Callable[[Any], bool], str]] = {
     "measure": ("compare", lambda value: value in MEASURES, " or ".join(MEASURES)),
     "between": (True, lambda value: isinstance(value, bool), "true or false"),
     "arm": ("generated+traditional", bool, ""),
-    "metrics": (("gan_test",), _are_names, "a list of names, each once"),
+    "metrics": (
+        ("gan_test",),
+        lambda value: (
+            isinstance(value, list)
+            and all(isinstance(name, str) for name in value)
+            and 0 < len(value) == len(set(value))
+        ),
+        "a list of names, each once",
+    ),
     "repeats": (
         1,
         lambda value: type(value) is int and 1 <= value <= MOST_REPEATS,

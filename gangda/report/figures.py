@@ -21,22 +21,20 @@ SAMPLES = 10  # of a class, kept and rejected
 GAP = 0.25  # below a row of rejected samples, as a part of its height, for the reasons
 
 
-def new_figure(width: float, height: float) -> "Figure":
+def _new_figure(width: float, height: float) -> "Figure":
     """A white figure of this size in inches, without pyplot's global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def to_png(figure: "Figure", dpi: int = 110) -> bytes:
-    """The bytes of a PNG without metadata."""
+def _to_png(figure: "Figure", dpi: int = 110) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": ""})
     return buffer.getvalue()
 
 
-def shorten(name: str, most: int = 18) -> str:
-    """A name of at most so many characters."""
+def _shorten(name: str, most: int = 18) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
@@ -47,18 +45,15 @@ def _show(axes: "Axes", pixels: UInt8Array, interpolation: str | None = "nearest
 
 
 def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:
-    """PNG: shares of each true class (a row, summing to 1) by predicted class; counts in the squares.
-
-    `confusion` is int64 (K, K), rows true. A class without images gives an empty row.
-    """
+    """PNG: shares of each true class by predicted class, counts in the squares, of int64 (K, K), rows true."""
     count = len(class_names)
     have = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, have, out=np.zeros(confusion.shape), where=have > 0)
     side = min(12.0, 2.5 + 0.45 * count)
-    figure = new_figure(side, side)
+    figure = _new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [shorten(name, 14) for name in class_names]
+    names = [_shorten(name, 14) for name in class_names]
     size = 9 if count <= NUMBERS_UP_TO else 4
     axes.set_xticks(range(count), names, rotation=90, fontsize=size)
     axes.set_yticks(range(count), names, fontsize=size)
@@ -69,26 +64,23 @@ def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:
             colour = "white" if shares[row, column] > 0.5 else "black"
             text = f"{confusion[row, column]:,}"
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    return to_png(figure, dpi=120)
+    return _to_png(figure, dpi=120)
 
 
 def class_bars(class_names: Sequence[str], real: FloatArray, fake: FloatArray) -> bytes:
-    """PNG: the scorer's recall of each class on held-out real images and on samples.
-
-    `real` and `fake` are shares, float64 (K,); NaN draws no bar.
-    """
-    figure = new_figure(7.0, max(2.5, 0.32 * len(class_names) + 1))
+    """PNG: the scorer's recall of each class on real images and on samples, shares (K,); NaN draws no bar."""
+    figure = _new_figure(7.0, max(2.5, 0.32 * len(class_names) + 1))
     axes = figure.add_subplot()
     rows = np.arange(len(class_names))
     axes.barh(rows - 0.2, np.nan_to_num(real), 0.38, color=REAL_COLOUR, label="held-out real")
     axes.barh(rows + 0.2, np.nan_to_num(fake), 0.38, color=FAKE_COLOUR, label="samples (GAN-test)")
-    axes.set_yticks(rows, [shorten(name) for name in class_names])
+    axes.set_yticks(rows, [_shorten(name) for name in class_names])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.set_xlabel("share classified as intended")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
-    return to_png(figure)
+    return _to_png(figure)
 
 
 def real_and_generated(real: LabelledImages, fake: LabelledImages) -> bytes:
@@ -100,25 +92,22 @@ def real_and_generated(real: LabelledImages, fake: LabelledImages) -> bytes:
     ]
     picture = np.concatenate(sides, axis=1)
     height, width = picture.shape[0] / len(labels), picture.shape[1]
-    figure = new_figure(9.0, 9.0 * len(labels) * height / width + 0.8)
+    figure = _new_figure(9.0, 9.0 * len(labels) * height / width + 0.8)
     axes = figure.add_subplot()
     _show(axes, picture)
-    names = [shorten(real.class_names[label]) for label in labels]
+    names = [_shorten(real.class_names[label]) for label in labels]
     axes.set_yticks([(row + 0.5) * height for row in range(len(labels))], names)
     axes.set_xticks([width / 4, 3 * width / 4], ["held-out real", "samples"])
     axes.xaxis.tick_top()
     axes.axvline(width / 2 - 0.5, color="white", linewidth=3)
     axes.tick_params(length=0)
-    return to_png(figure)
+    return _to_png(figure)
 
 
 def nearest_pairs(samples: UInt8Array, train: UInt8Array, distances: FloatArray) -> bytes:
-    """PNG: samples (above) and the training image nearest to each (below), with the distance in grey levels.
-
-    `samples` and `train` are uint8 (P, H, W, C) in pairs, `distances` float64 (P,), root mean square.
-    """
+    """PNG: samples (P, H, W, C) above the training images nearest to each, with distances (P,) in grey levels."""
     rows = -(-len(samples) // COLUMNS)
-    figure = new_figure(9.0, 2.5 * rows + 0.4)
+    figure = _new_figure(9.0, 2.5 * rows + 0.4)
     grid = figure.subplots(2 * rows, COLUMNS, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -128,7 +117,7 @@ def nearest_pairs(samples: UInt8Array, train: UInt8Array, distances: FloatArray)
         _show(grid[2 * row + 1, column], train[pair])
         grid[2 * row, column].set_title(f"{distance:.1f}", fontsize=8)
     figure.suptitle("samples (above) and their nearest training images; distance in grey levels", fontsize=10)
-    return to_png(figure)
+    return _to_png(figure)
 
 
 def kept_and_rejected(
@@ -137,10 +126,7 @@ def kept_and_rejected(
     rejected: Mapping[int, UInt8Array],
     reasons: Mapping[int, Sequence[str]],
 ) -> bytes:
-    """PNG: a row for each class that was drawn; empty bytes where nothing was filtered.
-
-    Images are uint8 (n, H, W, C), keyed by class.
-    """
+    """PNG: a row for each class that was drawn, by class uint8 (n, H, W, C); empty where nothing was filtered."""
     labels = sorted(kept)[:MOST_CLASSES]
     if not labels:
         return b""
@@ -149,9 +135,9 @@ def kept_and_rejected(
     above = canvas([kept[label] for label in labels], SAMPLES)
     below = canvas([rejected[label] for label in labels], SAMPLES, below=gap)
     inches = 9.0 * (len(above) + len(below)) / above.shape[1] + 1.0
-    figure = new_figure(10.0, inches)
+    figure = _new_figure(10.0, inches)
     parts = figure.subplots(2, 1, height_ratios=(len(above), len(below)))
-    names = [shorten(class_names[label]) for label in labels]
+    names = [_shorten(class_names[label]) for label in labels]
     rows = (("kept", above, height + 1), ("rejected", below, height + gap))
     for axes, (title, picture, step) in zip(parts, rows, strict=True):
         _show(axes, picture, interpolation=None)
@@ -162,5 +148,5 @@ def kept_and_rejected(
     for row, label in enumerate(labels):
         for column, reason in enumerate(reasons[label][:SAMPLES]):
             place = (column * (width + 1) + width / 2, row * (height + gap) + height + gap / 2)
-            parts[1].text(*place, shorten(reason, 16), ha="center", va="center", fontsize=6)
-    return to_png(figure, dpi=120)
+            parts[1].text(*place, _shorten(reason, 16), ha="center", va="center", fontsize=6)
+    return _to_png(figure, dpi=120)

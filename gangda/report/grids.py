@@ -33,10 +33,7 @@ def tile(images: UInt8Array, columns: int) -> UInt8Array:
 
 
 def sheet(rows: Sequence[UInt8Array]) -> str:
-    """Rows of images uint8 (n, H, W, C), one pixel apart, as a PNG data URI; a row may be shorter, or empty.
-
-    The page enlarges it without smoothing.
-    """
+    """Rows of images uint8 (n, H, W, C), one pixel apart, as a PNG data URI; a row may be shorter, or empty."""
     opaque = [np.concatenate([row, np.full_like(row[..., :1], 255)], axis=-1) for row in rows]
     return data_uri(png(canvas(opaque, max(1, *map(len, rows)), fill=0)[:-1, :-1], optimize=True))
 

@@ -1,17 +1,42 @@
-"""Pages from templates: one Jinja2 environment, and how numbers are written."""
+"""Pages from templates: one Jinja2 environment, how numbers are written, and figures as inline SVG."""
 
 import functools
+import io
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gangda.report.grids import data_uri
-from gangda.statistics.wording import interval_text, p_text, points
+from gangda.statistics.verdicts import interval_text, p_text, points
 
 if TYPE_CHECKING:
     import jinja2
     import markupsafe
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK = "#010203"  # stands for the page's own text colour until the SVG is written
+ACCENT = "#d55e00"  # legible on white and on near-black (Okabe and Ito 2008)
+CALM = "#5b8fb9"
+# Lines that can be told apart, by most colour-blind readers too, on either ground (after Okabe and Ito 2008).
+PALETTE = (ACCENT, CALM, "#1f9e77", "#c56ba0", "#a68a00", "#8a8f98")
+MARKS = ("o", "s", "^", "D", "v", "P")
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.facecolor": "none",
+}
 
 
 @functools.cache
@@ -51,3 +76,32 @@ def duration(seconds: float | None) -> str:
     if seconds >= 120:
         return f"{seconds / 60:.1f} min"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+@contextmanager
+def drawing(key: str, width: float, height: float, *panels: int) -> "Iterator[tuple[Figure, Any]]":
+    """A figure of inches with its axes, `panels` (rows, columns) of them; `key` keeps its ids apart from other
+    figures'.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    style: Any = {**STYLE, "svg.hashsalt": key}  # the stubs want each key to be a literal
+    with matplotlib.rc_context(style):
+        fig = Figure(figsize=(width, height), layout="constrained")
+        yield fig, fig.subplots(*panels, squeeze=not panels)
+
+
+def to_svg(fig: "Figure", description: str) -> str:
+    """An `<svg>` element whose ink is `currentColor`; `description` is read out where it cannot be seen."""
+    buffer = io.StringIO()
+    fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # the same in every figure, and nothing refers to them
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    label = re.sub(r'["<>&]', "", description)
+    return re.sub(r'<svg ([^>]*?)(width="[^"]*"|height="[^"]*") ', r"<svg \1", text, count=1).replace(
+        "<svg ", f'<svg role="img" aria-label="{label}" ', 1
+    )

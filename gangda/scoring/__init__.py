@@ -6,15 +6,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from gangda.classifying.evaluation import class_recalls
 from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
-from gangda.data.images import LabelledImages
-from gangda.data.loading import load_splits
-from gangda.data.sample_set import SetOnDisk
+from gangda.data.images import REAL, LabelledImages, aligned, concatenate
+from gangda.data.loading import load_source, load_splits
+from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
+from gangda.data.sources.raw import UNLABELLED
 from gangda.data.splits import DataSplits
-from gangda.errors import UsageError
+from gangda.errors import DataError, GangdaError, UsageError
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.inputs import MetricInputs
 from gangda.metrics.memorisation import closest_pairs
@@ -25,7 +28,6 @@ from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
 from gangda.sampling.filters import is_circular
-from gangda.scoring.sample_loading import align, data_behind, open_set, read_samples
 
 PROTOCOL = 2  # raised when the same samples would get other numbers
 PAIRS = 16  # closest samples shown
@@ -56,12 +58,9 @@ def score(
 ) -> ScoreResult:
     """Compare samples with the data's held-out test split; `out` defaults to scores/<samples>-<hash>.
 
-    Without `data`, it is the data that the set of samples records as its source, with the same subset, but for the
-    `changed` fields of its `DataConfig`.
-
-    `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. The
-    classifier that scores them is trained on the data's training split. `metrics` are names of the catalog (default:
-    all); they are computed in its order, and what none of them needs is not computed.
+    `samples` is a sample set, the images of an augmented set that are not real, or any data path, whole. Without
+    `data`, it is the data that the set records as its source, with the same subset, but for the `changed` fields. The
+    scorer is trained on the data's training split. `metrics` are names of the catalog (default: all).
 
     Raises:
         DataError: samples or data that cannot be read or do not fit together.
@@ -135,7 +134,6 @@ def _about(
 
 
 def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSplits) -> list[str]:
-    """Reasons to trust the numbers less."""
     notes = []
     if not splits.labelled:
         notes.append("without labels there is no scorer: GAN-test, CAS and IS are left out")
@@ -162,7 +160,6 @@ def _circular(own: SetOnDisk) -> bool:
 
 
 def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
-    """Samples beside real images, and what belongs to some of the metrics."""
     fake, real = inputs.samples.images, inputs.reference.images
     pictures = {"real-and-generated.png": figures.real_and_generated(real, fake)}
     if "memorisation" in names:
@@ -177,3 +174,54 @@ def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
         )
         pictures["recall-by-class.png"] = figures.class_bars(real.class_names, heldout, ours)
     return pictures
+
+
+def open_set(path: Path) -> SetOnDisk | None:
+    """The set of samples at `path`; None where it is anything else."""
+    return read_set(path) if path.is_dir() and is_set(path) else None
+
+
+def data_behind(
+    path: Path, own: SetOnDisk | None, asked: DataConfig | None, changed: Mapping[str, Any], seed: int
+) -> tuple[DataConfig, int]:
+    """The real images to compare with, and the seed that draws their subset: as asked, else as the set records.
+
+    `changed` fields take the place of recorded ones, and of those that they exclude. A DataError where neither is
+    given.
+    """
+    if asked is not None:
+        return asked, seed
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    recorded = own.data_config if own else None
+    if own is None or recorded is None:
+        raise DataError(f"{path}: does not say which data it was made from; name the real images with --data")
+    excluded = {name: None for group in DataConfig.exclusive if set(group) & set(changed) for name in group}
+    return replace(recorded, **{**excluded, **changed}), own.data_seed
+
+
+def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
+    """The images to score: those of a set that are not real, or all of a data path; a DataError without any."""
+    if own is not None:
+        made = np.flatnonzero(own.images.origin != REAL)
+        if not len(made):
+            raise DataError(f"{path}: holds real images only; give a set with images that were made")
+        return own.images.take(made)
+    try:
+        source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))
+    except GangdaError as error:
+        raise type(error)(str(error).removeprefix("--data ")) from error
+    return source.train if source.test is None else concatenate(source.train, source.test)
+
+
+def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[LabelledImages, DataSplits]:
+    """Samples with the data's labels, by class name; without labels all as one class. A DataError if they don't fit."""
+    if not splits.labelled or images.class_names == (UNLABELLED,):
+        images = _one_class(images)
+        train, validation, test = map(_one_class, (splits.train, splits.validation, splits.test))
+        splits = replace(splits, train=train, validation=validation, test=test, labelled=False)
+    return aligned(images, splits.train, str(path)), splits
+
+
+def _one_class(images: LabelledImages) -> LabelledImages:
+    return replace(images, labels=np.zeros_like(images.labels), class_names=(UNLABELLED,))

@@ -1,7 +1,6 @@
 """`gangda score --rating-page`: samples of several sets, and real images among them, to be rated blind.
 
-The page is one HTML file without network: images in random order, scores by keyboard. A rater downloads the answers
-from it as CSV: the key to the images in the first line, then an answer a line.
+A rater downloads the answers as CSV: the key to the images in the first line, then an answer a line.
 """
 
 import base64
@@ -26,7 +25,7 @@ from gangda.report.page import environment
 from gangda.runtime.files import write_bytes
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.seeding import numpy_stream
-from gangda.scoring.sample_loading import align, data_behind, open_set, read_samples
+from gangda.scoring import align, data_behind, open_set, read_samples
 
 KEY_FORMAT = 1
 MOST_BYTES = 1 << 24  # of a decoded key
@@ -48,11 +47,7 @@ class Key:
 
     @staticmethod
     def decoded(text: str) -> "Key":
-        """The key that `encoded` wrote.
-
-        Raises:
-            DataError: damaged, or of a newer format.
-        """
+        """The key that `encoded` wrote; a DataError where it is damaged, or of a newer format."""
         try:
             packed = base64.b64decode(text, validate=True)
             plain = json.loads(zlib.decompressobj().decompress(packed, MOST_BYTES))
@@ -90,15 +85,10 @@ def make_page(
     changed: Mapping[str, Any] = MappingProxyType({}),
     dry_run: bool = False,
 ) -> PageResult:
-    """Write a page that shows images of each set, and as many held-out real ones, in random order.
+    """Write a page that shows `images` of each set, spread over its classes, and as many held-out real ones, at random.
 
-    Args:
-        samples: sample sets (or data paths) of the same classes and image size.
-        data, changed: the real images, as for `gangda score`; by default those behind the first set.
-        runtime: its seed draws the images and their order.
-        page: the HTML file; an older one is replaced.
-        images: of each set, spread over its classes.
-        dry_run: write nothing.
+    The sets (or data paths) have the same classes and image size; `data` and `changed` are as for `gangda score`, by
+    default of the first set. The seed of `runtime` draws the images and their order.
 
     Raises:
         DataError: sets that do not fit the data.
@@ -142,10 +132,7 @@ def make_page(
 
 
 def rendered(images: Sequence[tuple[str, str, UInt8Array]], key: str, *, labelled: bool) -> str:
-    """The page of images in the order they are shown: id, intended class, and pixels uint8 (H, W, C) of each.
-
-    `labelled`: whether the classes mean something, so that labels can be checked.
-    """
+    """The page of id, intended class and pixels uint8 (H, W, C), in order; `labelled`: whether labels are checked."""
     values = {
         "images": [{"id": word, "name": name, "src": data_uri(png(image))} for word, name, image in images],
         "key": key,

@@ -48,11 +48,7 @@ class RatingResult:
 
 
 def summarise_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> RatingResult:
-    """Read the files that raters downloaded, and the sets' automatic scores from the folders of `scores`.
-
-    Raises:
-        DataError: a file that no rating page made, damaged, without answers, or given twice.
-    """
+    """Read the raters' files, and the sets' automatic scores below `scores`; a DataError for an unusable file."""
     for number, file in enumerate(files):
         if file.resolve() in [other.resolve() for other in files[:number]]:
             raise DataError(f"--ratings {file}: is given twice, and would count as two raters; leave one out")
@@ -60,24 +56,23 @@ def summarise_ratings(files: Sequence[Path], scores: Path = Path("scores")) -> R
     sets = dict.fromkeys(answer.set for answer in answers)
     rows = [_set_row([answer for answer in answers if answer.set == one]) for one in sets]
     made = [row for row in rows if row["name"] != REAL_NAME]
+    asked = [one for one in answers if one.question == LABEL and one.set[0] != REAL_NAME]
+    labels = sorted({one.label for one in asked})
+    classes = [(label, [one.value for one in asked if one.label == label]) for label in labels]
     found, unusable = _automatic({row["content"] for row in made}, scores)
     inattentive = [_inattentive([answer for answer in answers if answer.file == str(file)]) for file in files]
     return RatingResult(
         files=tuple(map(str, files)),
         answers=len(answers),
         sets=tuple(rows),
-        classes=tuple(_class_rows([answer for answer in answers if answer.set[0] != REAL_NAME])),
+        classes=tuple({"name": name, "right": _mean(right), "labels": len(right)} for name, right in classes),
         agreement=tuple(_agreement(made, found)),
         notes=(*filter(None, inattentive), *_few_scores(made, found), *unusable),
     )
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """The answers of one file.
-
-    Raises:
-        DataError: not a file of a rating page, or an answer that the page cannot give; the line is named.
-    """
+    """The answers of one file; a DataError, with the line, for what a rating page does not write."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
         first = lines[0].strip().strip('",') if lines else ""
@@ -121,7 +116,6 @@ def _answers(file: str, key: Key, rows: Sequence[Sequence[str]]) -> Iterator[Ans
 
 
 def _set_row(answers: Sequence[Answer]) -> dict[str, Any]:
-    """The row of one set, of all answers about it."""
     name, path, content = answers[0].set
     scores = [answer.value for answer in answers if answer.question == QUALITY]
     right = [answer.value for answer in answers if answer.question == LABEL]
@@ -136,13 +130,6 @@ def _set_row(answers: Sequence[Answer]) -> dict[str, Any]:
         "right": _mean(right),
         "labels": len(right),
     }
-
-
-def _class_rows(answers: Sequence[Answer]) -> Iterator[dict[str, Any]]:
-    asked = [answer for answer in answers if answer.question == LABEL]
-    for name in sorted({answer.label for answer in asked}):
-        right = [answer.value for answer in asked if answer.label == name]
-        yield {"name": name, "right": _mean(right), "labels": len(right)}
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -196,9 +183,8 @@ def _few_scores(rows: Sequence[Mapping[str, Any]], found: Scores) -> Iterator[st
 
 def _inattentive(answers: Sequence[Answer]) -> str | None:
     """A note on a rater, of all answers of one file, to whom real images look no better than made ones."""
-    scores = [answer for answer in answers if answer.question == QUALITY]
-    real = _mean([answer.value for answer in scores if answer.set[0] == REAL_NAME])
-    made = _mean([answer.value for answer in scores if answer.set[0] != REAL_NAME])
+    scores = [(one.set[0] == REAL_NAME, one.value) for one in answers if one.question == QUALITY]
+    real, made = (_mean([value for real, value in scores if real is which]) for which in (True, False))
     if real is None or made is None or real > made:
         return None
     return (

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gangda.data.images import FloatArray
 from gangda.runtime.arrays import BoolArray
-from gangda.statistics.families import ADJUST, Adjusted
-from gangda.statistics.power import detectable_difference
-from gangda.statistics.signflip import SignFlip, passes, sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Difference, standard_deviation
+from gangda.runtime.seeding import numpy_stream
+from gangda.statistics.families import PROCEDURES, Adjusted
+from gangda.statistics.signflip import SignFlip, detectable_difference, passes, sign_flip, smallest_p
+from gangda.statistics.values import ArmSummary, Difference, Interval, standard_deviation
 
+RESAMPLES = 2000
 HIGHER, LOWER, UNDECIDED, TOO_FEW = "higher", "lower", "undecided", "too few seeds"
 
 
@@ -55,16 +57,14 @@ class PairedTest:
 
 def summary_of(name: str, scores: FloatArray, alpha: float) -> ArmSummary:
     """Mean, spread and interval of the scores of the seeds, float64 (n,), n >= 1."""
-    interval = sign_flip(scores).interval(alpha)
-    return ArmSummary(
-        name, tuple(scores.tolist()), float(scores.mean()), standard_deviation(scores), interval
-    )
+    mean, sd = float(scores.mean()), standard_deviation(scores)
+    return ArmSummary(name, tuple(scores.tolist()), mean, sd, sign_flip(scores).interval(alpha))
 
 
 def paired_tests(deltas: Mapping[str, FloatArray], procedure: str, alpha: float) -> dict[str, PairedTest]:
-    """Test every difference, float64 (n,) of each, in this order; `procedure` (of `ADJUST`) keeps the error rate."""
+    """Test every difference, float64 (n,) of each, in this order; `procedure` of `PROCEDURES`."""
     flips = {name: sign_flip(each) for name, each in deltas.items()}
-    adjusted = ADJUST[procedure]([test.p() for test in flips.values()], alpha)
+    adjusted = PROCEDURES[procedure].adjust([test.p() for test in flips.values()], alpha)
     return {name: PairedTest(deltas[name], flips[name], p) for name, p in zip(deltas, adjusted, strict=True)}
 
 
@@ -81,11 +81,29 @@ def mcnemar_p(first: BoolArray, second: BoolArray) -> float:
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
+def crossed_interval(differences: npt.NDArray[Any], alpha: float) -> Interval:
+    """Percentile interval of the mean difference, at 1 - alpha, with seeds and test images resampled independently.
+
+    The seeds share one test set, so a difference may be one on these images only. `differences` (n, m) are what each
+    image adds to the difference in each seed: -1, 0 or 1 where all images count alike (to +-2 for an interaction).
+
+    Source: Owen 2007, "The pigeonhole bootstrap" (somewhat wider than needed, never narrower).
+    """
+    n, m = differences.shape
+    rng = numpy_stream("crossed-bootstrap", n, m)  # the same draws for every contrast of an experiment
+    seed_weights = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32) / n
+    single, means = differences.astype(np.float32), np.empty(RESAMPLES)
+    for index, weights in enumerate(seed_weights):
+        per_image = weights @ single
+        means[index] = per_image[rng.integers(0, m, m)].mean(dtype=np.float64)
+    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    return float(low), float(high)
+
+
 def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float) -> list[Difference]:
     """Every setting against the reference, the family's error rate kept at alpha by Holm's procedure.
 
-    `values`: per setting one number of each seed, in the same order of seeds; NaN where a seed has none. A setting is
-    compared over the seeds that it shares with the reference, and left out where there are none.
+    `values`: per setting one number of each seed, NaN where it has none; differences are over the seeds that both have.
     """
     base = np.asarray(values[reference], dtype=np.float64)
     pairs = {name: np.asarray(values[name], dtype=np.float64) - base for name in values if name != reference}

@@ -1,12 +1,10 @@
 """What added images are worth in real ones: how many more real images would have done the same.
 
-Scores of the real images alone at several sizes are a learning curve. It is taken as monotone, and as linear in the
-logarithm of the size between the sizes that were measured: nothing is read off beyond them. An arm's mean score is
-looked up on the mean curve; single seeds' curves are too rough to be inverted, and often have no such size.
-
-The interval holds every number e of extra images for which the sign-flip test of "the arm scores as the curve at
-n + e", paired by seed, is not significant. At e = 0 the curve is the real images' own scores, also where the mean
-curve was made monotone there: 0 is left out exactly where the arm was shown to differ from the real images.
+Scores of the real images alone at several sizes are a learning curve, taken as monotone, and as linear in the logarithm
+of the size between the sizes that were measured: nothing is read off beyond them. An arm's mean score is looked up on
+the mean curve. The interval holds every number e of extra images for which the sign-flip test of "the arm scores as the
+curve at n + e", paired by seed, is not significant. At e = 0 the curve is the real images' own scores, so that 0 is
+left out exactly where the arm was shown to differ from them.
 
 Source: Sun 2017, "Revisiting unreasonable effectiveness of data" (scores grow with the logarithm of the size); Barlow
 1972 (monotone means); Fieller 1954 (interval of a ratio by inverting a test), here with sign flips in place of the
@@ -46,11 +44,6 @@ class LearningCurve:
         """Over the seeds, float64 (k,), never falling."""
         return np.maximum.accumulate(self.scores.mean(axis=0))  # already monotone but for rounding
 
-    @property
-    def extra(self) -> float:
-        """Most extra real images that were measured."""
-        return float(self.sizes[-1] - self.sizes[0])
-
     def at(self, size: float) -> FloatArray:
         """Scores of the seeds at a size inside the curve, float64 (n,)."""
         place = float(np.interp(math.log(size), np.log(self.sizes), np.arange(len(self.sizes))))
@@ -77,18 +70,10 @@ class LearningCurve:
         ends = np.log(self.sizes[j - 1 : j + 1])
         return float(np.exp(ends[0] + share * (ends[1] - ends[0])))
 
-    def size_of_arm(self, scores: FloatArray) -> float:
-        """As `size_of`, for an arm that scores above the real images; else the first size, or minus infinity."""
-        lead = float(scores.mean() - self.real.mean())
-        if lead > TIE:
-            return self.size_of(float(scores.mean()))
-        return -math.inf if lead < -TIE else float(self.sizes[0])
-
 
 def learning_curve(sizes: Sequence[float], scores: Sequence[FloatArray]) -> LearningCurve:
-    """The curve of at least two sizes, in any order, with the scores of the same seeds at each, float (n,).
-
-    Neighbouring sizes whose means are out of order are averaged (pool adjacent violators), in every seed alike.
+    """The curve of sizes in any order and the seeds' scores at each; means out of order are pooled, in every seed
+    alike.
     """
     order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
     table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
@@ -121,7 +106,7 @@ class ExchangeRate:
     def sentence(self) -> str:
         """In words; per thousand added images where there were enough of them."""
         factor = THOUSAND / self.added if self.added >= ENOUGH else 1
-        extra, *ends = (self._amount(end, factor) for end in (self.extra, *(self.interval or ())))
+        extra, *ends = (self._amount(factor * end, factor) for end in (self.extra, *(self.interval or ())))
         seen = f"interval {ends[0]} to {ends[1]}" if ends else "too few seeds for an interval"
         if factor == 1:
             return f"{self.name}: its {self.added:,.0f} added images are worth {extra} real ones ({seen})."
@@ -131,7 +116,6 @@ class ExchangeRate:
         )
 
     def _amount(self, images: float, factor: float) -> str:
-        images = factor * images
         if images == -math.inf:
             return "less than 0"
         if 0 < images < 0.5:  # 0 itself is outside the interval
@@ -142,12 +126,11 @@ class ExchangeRate:
 def exchange_rate(
     name: str, scores: FloatArray, added: float, curve: LearningCurve, alpha: float
 ) -> ExchangeRate:
-    """What an arm's added images are worth.
-
-    `scores` float64 (n,), of the seeds of the curve; `added` above 0; the interval's level is 1 - alpha.
-    """
-    first, size = float(curve.sizes[0]), curve.size_of_arm(scores)
-    interval = None
+    """What an arm's added images are worth; `scores` float64 (n,), `added` above 0, the interval at 1 - alpha."""
+    first, lead = float(curve.sizes[0]), float(scores.mean() - curve.real.mean())
+    size, interval = -math.inf if lead < -TIE else first, None
+    if lead > TIE:
+        size = curve.size_of(float(scores.mean()))
     if passes(smallest_p(len(scores)), alpha):
 
         def accepted(candidate: float) -> bool:
@@ -156,7 +139,7 @@ def exchange_rate(
 
         low, high = _ends(size, curve, accepted)
         interval = (low - first, high - first)
-    return ExchangeRate(name, added, size - first, interval, curve.extra)
+    return ExchangeRate(name, added, size - first, interval, float(curve.sizes[-1]) - first)
 
 
 def _ends(size: float, curve: LearningCurve, accepted: Callable[[float], bool]) -> Interval:
@@ -171,10 +154,7 @@ def _ends(size: float, curve: LearningCurve, accepted: Callable[[float], bool]) 
 
 
 def _last_accepted(start: float, beyond: Sequence[float], accepted: Callable[[float], bool]) -> float | None:
-    """How far the accepted sizes reach from one that is accepted; None: to the curve's end.
-
-    A rough curve may be rejected on the way and accepted again: all between counts as accepted.
-    """
+    """How far the accepted sizes reach from one that is accepted, with all between; None: to the curve's end."""
     places = [index for index, other in enumerate(beyond) if accepted(other)]
     farthest = places[-1] if places else -1
     if farthest == len(beyond) - 1:

@@ -17,7 +17,6 @@ EXPLORATORY: Mapping[str, Terms] = {
     "traditional - real": (("traditional", 1), ("real", -1)),
     "interaction": (("generated+traditional", 1), ("traditional", -1), ("generated", -1), ("real", 1)),
 }
-PROCEDURES = {"sequence": "fixed sequence, each at alpha", "holm": "Holm's step-down procedure"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,6 @@ def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str
 
 
 def _available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, Terms]:
-    """The contrasts whose arms are all here, in their fixed order."""
     return {name: terms for name, terms in contrasts.items() if all(arm in arms for arm, _ in terms)}
 
 
@@ -76,10 +74,7 @@ def _terms_of(text: str, arms: Sequence[str]) -> tuple[str, Terms]:
 
 
 def in_sequence(values: Sequence[float], alpha: float) -> list[Adjusted]:
-    """A fixed sequence, each at full alpha while all before were decided; adjusted p is the largest so far.
-
-    Source: Maurer 1995.
-    """
+    """A fixed sequence, each at alpha while all before were decided; adjusted p is the largest so far (Maurer 1995)."""
     found: list[Adjusted] = []
     gate, largest = True, 0.0
     for p in values:
@@ -90,10 +85,7 @@ def in_sequence(values: Sequence[float], alpha: float) -> list[Adjusted]:
 
 
 def by_holm(values: Sequence[float], alpha: float) -> list[Adjusted]:
-    """Holm's step-down p; the interval's level is the one at which a difference was decided, or missed.
-
-    So the interval leaves out zero exactly where the adjusted p is at most alpha. Source: Holm 1979.
-    """
+    """Holm's step-down p (1979); an interval leaves out zero exactly where its adjusted p is at most alpha."""
     order = sorted(range(len(values)), key=lambda i: values[i])
     found: list[Adjusted | None] = [None] * len(values)
     largest, level = 0.0, alpha
@@ -106,9 +98,23 @@ def by_holm(values: Sequence[float], alpha: float) -> list[Adjusted]:
     return [one for one in found if one is not None]
 
 
-ADJUST: Mapping[str, Callable[[Sequence[float], float], list[Adjusted]]] = {
-    "sequence": in_sequence,
-    "holm": by_holm,
+def untested(values: Sequence[float], alpha: float) -> list[Adjusted]:
+    """No p at all."""
+    return [Adjusted(None, None, alpha)] * len(values)
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """A way to keep the family's error rate: in words, and by which p are adjusted."""
+
+    words: str
+    adjust: Callable[[Sequence[float], float], list[Adjusted]]
+
+
+PROCEDURES: Mapping[str, Procedure] = {
+    "sequence": Procedure("fixed sequence, each at alpha", in_sequence),
+    "holm": Procedure("Holm's step-down procedure", by_holm),
+    "exploratory": Procedure("none", untested),
 }
 
 

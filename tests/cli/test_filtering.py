@@ -3,6 +3,7 @@ import io
 from rich.console import Console
 
 from gangda.cli.compare import show_filters
+from gangda.cli.output import Screen
 from gangda.cli.sample import show_filtering
 from gangda.comparing.cell_result import FilterShares
 from gangda.comparing.comparison import FilterRow
@@ -10,7 +11,7 @@ from gangda.comparing.comparison import FilterRow
 
 def shown(**values):
     out = Console(file=io.StringIO(), width=120)
-    show_filtering(out, {"provenance": {}, "contact_sheet": "set-filters.png", **values})
+    show_filtering(Screen(out), {"provenance": {}, "contact_sheet": "set-filters.png", **values})
     return out.file.getvalue()
 
 
@@ -38,7 +39,7 @@ def test_a_table_for_each_generator_of_a_comparison():
     out = Console(file=io.StringIO(), width=120)
     classes = {"cat": FilterShares(0.5, {"duplicates": 0.5})}
     show_filters(
-        out,
+        Screen(out),
         [
             FilterRow("pca", "duplicates", classes),
             FilterRow("pca", "agreement", {}, "0.1% pass"),

@@ -77,7 +77,7 @@ def test_bar_moves_and_keeps_remarks():
 
 def test_table_keeps_brackets_and_aligns_numbers():
     screen = io.StringIO()
-    output.draw(Console(file=screen, width=60), "T", ("class", "n"), [("a [b]", 5), ("c", 10)])
+    output.Screen(Console(file=screen, width=60)).draw("T", ("class", "n"), [("a [b]", 5), ("c", 10)])
     lines = screen.getvalue().splitlines()
     assert any("a [b]" in line for line in lines)
     ends = [line.rstrip() for line in lines if line.rstrip().endswith(("5", "10"))]

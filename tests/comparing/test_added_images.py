@@ -53,7 +53,7 @@ def pools(tmp_path):
 @pytest.mark.parametrize("added", sorted({arm.added for arm in ARMS.values()} - {""}))
 def test_every_pool_has_enough_of_every_class_and_nothing_real(pools, added):
     pool = pools.of(added)
-    assert (pool.counts() >= pools.wanted).all()
+    assert (pool.counts() >= pools.wanted()).all()
     assert (pool.origin != REAL).all()
     assert (pool.row_id == -1).all()
     assert pools.of(added) is pool

@@ -234,15 +234,13 @@ def test_a_shared_generator_that_saw_test_images_is_refused(tmp_path):
 def test_jobs_times_threads_never_exceed_the_cores(monkeypatch):
     monkeypatch.setattr(comparing, "available_cores", lambda: 8)
     plan = comparing.planned(experiment(), None)
-    assert comparing.job_count(None, plan) == 8
-    assert comparing.job_count(99, plan) == 8
-    assert comparing._fewer(99, 8, plan) == " (--jobs 99 is more than fits: 8 cores, 1 for each cell)"
-    assert comparing._fewer(8, 8, plan) == comparing._fewer(None, 8, plan) == ""
+    assert comparing.job_count(None, plan) == comparing.job_count(8, plan) == (8, "")
+    assert comparing.job_count(99, plan) == (8, " (--jobs 99 is more than fits: 8 cores, 1 for each cell)")
     two = dataclasses.replace(
         plan, config=dataclasses.replace(plan.config, runtime=Runtime(device="cpu", threads=3))
     )
-    assert comparing.job_count(None, two) == 2
-    assert comparing.job_count(1, two) == 1
+    assert comparing.job_count(None, two) == (2, "")
+    assert comparing.job_count(1, two) == (1, "")
 
 
 def test_cells_of_another_plan_are_not_taken(finished, tmp_path):

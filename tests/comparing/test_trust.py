@@ -8,10 +8,10 @@ from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda.comparing.analyses.calibration import AS_IT_MUST, NOT_SO, TOO_FEW, outcome_of
 from gangda.comparing.cell_result import CellResult, CurveAlarm
+from gangda.comparing.pictures import POINTS, read_curves, read_evaluations, thinned
 from gangda.comparing.plan import make_plan
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cell
-from gangda.comparing.training_curves import POINTS, read_curves, read_evaluations, thinned
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig, Runtime
 from gangda.errors import UsageError
 

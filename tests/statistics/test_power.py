@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from gangda.statistics.power import detectable_difference
-from gangda.statistics.signflip import sign_flip
+from gangda.statistics.signflip import detectable_difference, sign_flip
 
 
 @pytest.mark.parametrize("n", [8, 10, 15])

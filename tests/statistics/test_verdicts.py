@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gangda.statistics import bootstrap, values
+from gangda.statistics import differences, values
 from gangda.statistics.signflip import passes
 from gangda.statistics.verdicts import balancing, equivalence_margin, judge_arms
 
@@ -144,7 +144,7 @@ def test_family_wise_error_over_simulated_nulls():
 
 def test_family_wise_error_when_the_first_contrast_is_real(monkeypatch):
     """With a real first effect the gate is open: the second null still errs at most at alpha."""
-    monkeypatch.setattr(bootstrap, "RESAMPLES", 10)  # "on this test set" or not is the same error here
+    monkeypatch.setattr(differences, "RESAMPLES", 10)  # "on this test set" or not is the same error here
     errors = 0
     for seed in range(120):
         correct = made_up((0.8, 0.8, 0.8, 0.9), m=400, n=7, sd=0.01, seed=seed)

@@ -1,7 +1,4 @@
-"""Analyses beside the verdict: each is one object, in a file of its own and with a line in `catalog.ANALYSES`.
-
-The plan, the cells, the results and the report go through all of them without naming any.
-"""
+"""Analyses beside the verdict: each is one object, in a file of its own, with a line in `catalog.ANALYSES`."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -73,21 +70,13 @@ class Evaluator(Protocol):
 
 
 class Analysis(ABC):
-    """One analysis; what a subclass leaves out adds nothing.
-
-    `cell_type` and `result_type` are what `run_in_cell` and `judge` return: dataclasses, or mappings of them, that are
-    written to JSON and read back.
-    """
+    """One analysis; what a subclass leaves out adds nothing."""
 
     cell_type: Any = None
     result_type: type[AnalysisResult] = AnalysisResult
 
     def plan(self, config: ComparisonConfig) -> Additions | None:
-        """What it adds to the plan; None where it is not asked for.
-
-        Raises:
-            UsageError: it was asked for, and cannot be done.
-        """
+        """What it adds to the plan; None where it is not asked for, a UsageError where it cannot be done."""
         return Additions()
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> Any:
@@ -124,21 +113,13 @@ def load_analyses() -> dict[str, Analysis]:
 
 
 def planned_analyses(config: ComparisonConfig) -> dict[str, Additions]:
-    """What those that are asked for add to the plan.
-
-    Raises:
-        UsageError: one that cannot be done.
-    """
+    """What those that are asked for add to the plan; a UsageError for one that cannot be done."""
     planned = {name: analysis.plan(config) for name, analysis in load_analyses().items()}
     return {name: additions for name, additions in planned.items() if additions is not None}
 
 
 def read_parts(plain: Mapping[str, Any], attribute: str) -> dict[str, Any]:
-    """Values by analysis as they are read from JSON, in the types that the analyses have for them (`attribute`).
-
-    Raises:
-        DataError: an unknown analysis, or values of another type.
-    """
+    """Values by analysis from JSON, in the types that the analyses have for them (`attribute`); else a DataError."""
     known = load_analyses()
     if unknown := set(plain) - set(known):
         raise DataError(f"unknown analysis: {', '.join(sorted(unknown))}")

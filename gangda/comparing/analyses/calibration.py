@@ -36,11 +36,7 @@ class CalibrationTable(AnalysisResult):
 
 
 class Calibration(Analysis):
-    """Arms with an expected outcome (`Arm.expected`), where `real` is there too.
-
-    An arm with a ratio of its own is a point of a learning curve: whether these seeds can show the gain of a few more
-    images is not known.
-    """
+    """Arms with an expected outcome (`Arm.expected`), beside `real`; those with a ratio of their own are no test."""
 
     result_type = CalibrationTable
 
@@ -49,17 +45,17 @@ class Calibration(Analysis):
     ) -> CalibrationTable | None:
         """The difference of each such arm to `real`, and a note where one came out otherwise."""
         scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
-        names = [
-            name for name in config.compare.arms if parse_arm(name)[0].expected and ratio_of(name) is None
-        ]
-        if BASE not in scores or not names:
-            return None
+        known = {name: parse_arm(name)[0].expected for name in scores if ratio_of(name) is None}
         rows = []
-        for name in names:
-            expected, deltas = parse_arm(name)[0].expected, scores[name] - scores[BASE]
+        for name, expected in known.items():
+            if not expected or BASE not in scores:
+                continue
+            deltas = scores[name] - scores[BASE]
             interval, mean = sign_flip(deltas).interval(config.compare.alpha), float(deltas.mean())
             outcome = outcome_of(expected, interval, mean, judgement.margin)
             rows.append(CalibrationRow(name, expected, mean, interval, outcome))
+        if not rows:
+            return None
         failed = [row.arm for row in rows if row.outcome == NOT_SO]
         note = (
             f"CALIBRATION FAILED: {', '.join(failed)} did not come out as known beforehand, so a verdict of no effect "
@@ -80,10 +76,7 @@ class Calibration(Analysis):
 
 
 def outcome_of(expected: str, interval: Interval | None, mean: float, margin: float) -> str:
-    """Whether an arm's difference to `real` is as it must be, by its interval and its mean.
-
-    An interval that holds both outcomes comes from too few seeds.
-    """
+    """Whether an arm's difference to `real` is as it must be; too few seeds where the interval holds both outcomes."""
     if interval is None:
         return TOO_FEW
     low, high = interval

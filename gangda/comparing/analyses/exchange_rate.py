@@ -13,21 +13,15 @@ from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config.arms import Arm, FitRule, parse_arm
 from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.data.images import FloatArray
-from gangda.report.svg import ACCENT, CALM, INK, drawing, figure, to_svg
-from gangda.statistics.exchange_rate import ExchangeRate, LearningCurve, exchange_rate, learning_curve
+from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
+from gangda.statistics.exchange_rate import ExchangeRate, exchange_rate, learning_curve
 from gangda.statistics.values import Judgement
 
 # Options that change what other real images count too, so that these are no learning curve.
 SETTINGS = (
-    "balance",
-    "replace",
-    "ratio_for",
-    "generated_weight",
-    "anneal_synthetic_weight",
-    "synthetic_passes",
-    "recalibrate",
-)
-
+    "balance", "replace", "ratio_for", "generated_weight",
+    "anneal_synthetic_weight", "synthetic_passes", "recalibrate",
+)  # fmt: skip
 STYLES = ("-", "--", ":", "-.")  # of curves, one after the other
 
 Points = dict[float, tuple[str, FloatArray]]  # of a curve: the arm and its scores, by size
@@ -64,8 +58,7 @@ class ExchangeRateAnalysis(Analysis):
     """What each arm's added images are worth, where arms measured more real images.
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
-    `generated+traditional` off `traditional` and `held-back+traditional`. A curve begins with the real images alone;
-    an arm that added images in some seeds only is not read off, and nothing is off a curve that does not rise.
+    `generated+traditional` off `traditional` and `held-back+traditional`; not where seeds added different numbers.
     """
 
     result_type = ExchangeRates
@@ -74,8 +67,8 @@ class ExchangeRateAnalysis(Analysis):
         self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
     ) -> ExchangeRates | None:
         """Curves and rates; a note where there can be none; None without arms for a curve, or to read off one."""
-        names = config.compare.arms
-        if not any(_is_more_real(parse_arm(name)[0]) for name in names):
+        known = {name: parse_arm(name)[0] for name in config.compare.arms}
+        if not any(map(_is_more_real, known.values())):
             return None
         if reason := refusal(config.compare):
             return ExchangeRates(notes=(reason,))
@@ -86,7 +79,12 @@ class ExchangeRateAnalysis(Analysis):
             rule: learning_curve(list(each), [score for _, score in each.values()])
             for rule, each in points.items()
         }
-        asked = {name: _way(parse_arm(name)[0]) for name in names if _is_read_off(parse_arm(name)[0])}
+        # To train on the added images first and then on the real ones is a way to use the added ones.
+        asked = {
+            name: dataclasses.replace(arm.rule, pretrained=False)
+            for name, arm in known.items()
+            if arm.added and not _is_more_real(arm) and not arm.replaces and not arm.expected
+        }
         worth = tuple(
             ArmExchange(
                 exchange_rate(name, scores[name], rows[name].n_generated, curves[rule], config.compare.alpha),
@@ -103,11 +101,17 @@ class ExchangeRateAnalysis(Analysis):
         )
         if not worth and not flat:
             return None
-        return ExchangeRates(
-            sentences=(*(arm.rate.sentence for arm in worth), *flat),
-            curves=tuple(_plain(curves[rule], points[rule]) for rule in curves),
-            worth=worth,
+        drawn = tuple(
+            CurvePoints(
+                arms=tuple(name for name, _ in points[rule].values()),
+                sizes=tuple(curve.sizes.tolist()),
+                scores=tuple(map(tuple, curve.scores.T.tolist())),
+                means=tuple(curve.means.tolist()),
+            )
+            for rule, curve in curves.items()
         )
+        sentences = (*(arm.rate.sentence for arm in worth), *flat)
+        return ExchangeRates(sentences=sentences, curves=drawn, worth=worth)
 
     def section(self, result: ExchangeRates, comparison: Comparison) -> Section | None:
         """The sentences, and the figure and table where there is a rate."""
@@ -147,65 +151,39 @@ def refusal(compare: CompareConfig) -> str | None:
     return f"No exchange rate: {flags} changes what other real images count too; leave it out to have one."
 
 
-def _way(arm: Arm) -> FitRule:
-    """How an arm is trained; first on the added images and then on the real ones is a way to use the added ones."""
-    return dataclasses.replace(arm.rule, pretrained=False)
-
-
 def _is_more_real(arm: Arm) -> bool:
     return arm.added == "held back" and not arm.replaces
 
 
-def _is_read_off(arm: Arm) -> bool:
-    return bool(arm.added) and not _is_more_real(arm) and not arm.replaces and not arm.expected
-
-
-def _plain(curve: LearningCurve, points: Points) -> CurvePoints:
-    scores = tuple(map(tuple, curve.scores.T.tolist()))
-    names = tuple(name for name, _ in points.values())
-    return CurvePoints(names, tuple(curve.sizes.tolist()), scores, tuple(curve.means.tolist()))
-
-
 def exchange_figure(curves: Sequence[CurvePoints], arms: Sequence[ArmExchange], score: str) -> str:
     """Score over real training images: a line for each curve, a diamond with its interval for each arm."""
+
+    def annotate(name: str, x: float, y: float, offset: tuple[int, int], side: str) -> None:
+        axes.annotate(name, (x, y), offset, textcoords="offset points", color=INK, fontsize=8, ha=side)
+
     sizes = sorted({size for curve in curves for size in curve.sizes})
-    with drawing("exchange"):
-        fig, axes = figure(7.2, 3.6)
+    with drawing("exchange", 7.2, 3.6) as (fig, axes):
         for number, curve in enumerate(curves):
-            _draw_curve(axes, curve, STYLES[number % len(STYLES)])
+            for size, scores in zip(curve.sizes, curve.scores, strict=True):
+                values = 100 * np.asarray(scores)
+                axes.plot([size] * len(scores), values, "o", ms=3.5, alpha=0.4, color=CALM, mec="none")
+            means = 100 * np.asarray(curve.means)
+            axes.plot(curve.sizes, means, STYLES[number % len(STYLES)], lw=1.5, color=CALM)
+            annotate(curve.arms[0], curve.sizes[-1], means[-1], (-8, 3), "right")  # arms crowd at the first
         for arm in arms:
-            _draw_arm(axes, arm, sizes[0], sizes[-1])
+            height, rate = 100 * arm.mean, arm.rate
+            extras = (rate.extra, *(rate.interval or ()))
+            # What lies beyond the curve (infinite) is drawn at its end.
+            place, *ends = np.clip([arm.real + extra for extra in extras], sizes[0], sizes[-1])
+            if ends:
+                axes.plot(ends, [height] * 2, "-", lw=2, color=ACCENT)
+            axes.plot([place], [height], "D", ms=7, color=ACCENT, mec="none")
+            annotate(rate.name, place, height, (6, 5), "left")
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.minorticks_off()
         axes.set_xlabel("real training images")
         axes.set_ylabel(f"{score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
-        return to_svg(
-            fig,
-            "Learning curves of real images and the place of each arm on them; the table has the numbers.",
-        )
-
-
-def _draw_curve(axes: Any, curve: CurvePoints, style: str) -> None:
-    for size, scores in zip(curve.sizes, curve.scores, strict=True):
-        values = 100 * np.asarray(scores)
-        axes.plot([size] * len(scores), values, "o", ms=3.5, alpha=0.4, color=CALM, mec="none")
-    means = 100 * np.asarray(curve.means)
-    axes.plot(curve.sizes, means, style, lw=1.5, color=CALM)
-    _annotate(axes, curve.arms[0], curve.sizes[-1], means[-1], before=True)  # arms crowd at the first
-
-
-def _draw_arm(axes: Any, arm: ArmExchange, least: float, most: float) -> None:
-    """At the arm's mean score; what lies beyond the curve (infinite) is drawn at its end."""
-    height, rate = 100 * arm.mean, arm.rate
-    place, *ends = np.clip([arm.real + extra for extra in (rate.extra, *(rate.interval or ()))], least, most)
-    if ends:
-        axes.plot(ends, [height] * 2, "-", lw=2, color=ACCENT)
-    axes.plot([place], [height], "D", ms=7, color=ACCENT, mec="none")
-    _annotate(axes, rate.name, place, height)
-
-
-def _annotate(axes: Any, name: str, x: float, y: float, *, before: bool = False) -> None:
-    offset, side = ((-8, 3), "right") if before else ((6, 5), "left")
-    axes.annotate(name, (x, y), offset, textcoords="offset points", color=INK, fontsize=8, ha=side)
+        words = "Learning curves of real images and the place of each arm on them; the table has the numbers."
+        return to_svg(fig, words)

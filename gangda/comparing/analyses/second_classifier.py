@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gangda.augmenting.selection import FIGURES
+from gangda.augmenting.selection import score_of
 from gangda.classifying import custom
 from gangda.classifying.evaluation import Evaluation
 from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator
@@ -18,7 +18,7 @@ from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval, Judgement
-from gangda.statistics.wording import interval_text, points
+from gangda.statistics.verdicts import interval_text, points
 
 UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
 
@@ -73,17 +73,11 @@ class SecondClassifier(Analysis):
             raise UsageError(
                 f"--second-classifier {name}: nothing is tested among these arms; give --contrast, or more --arms"
             )
-        return Additions(
-            fits=2,
-            fixed={"contrast": primary[0], "code": digest(custom.code_of(name)) if ":" in name else ""},
-        )
+        code = digest(custom.code_of(name)) if ":" in name else ""
+        return Additions(fits=2, fixed={"contrast": primary[0], "code": code})
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> SecondFit:
-        """The difference's arms with the second classifier, on the same images.
-
-        Their ratios and filters are those that the first classifier's validation score chose. Where it fails, the cell
-        still stands.
-        """
+        """The difference's arms on the same images; where the second classifier fails, the cell still stands."""
         name, compare = str(config.compare.second_classifier), config.compare
         contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
         arms = {}
@@ -106,17 +100,16 @@ class SecondClassifier(Analysis):
         name, contrast = found[0].classifier, found[0].contrast
         first = next(one for one in judgement.contrasts if one.name == contrast)
         fitted = [fit.arms for fit in found if fit.arms]
-        mean, interval, deltas = None, None, np.zeros(0)
+        mean, interval, agrees, deltas = None, None, False, np.zeros(0)
         sentence = f"With {name}: failed in all {len(found)} seeds, so this is no headline."
         if fitted:
-            figure = FIGURES[config.compare.score_by]
             plus, minus = (
-                [getattr(each[arm].test, figure) for each in fitted] for arm in contrast.split(" - ")
+                [score_of(each[arm].test, config.compare.score_by) for each in fitted]
+                for arm in contrast.split(" - ")
             )
             deltas = np.subtract(plus, minus)
             mean, interval = float(deltas.mean()), sign_flip(deltas).interval(config.compare.alpha)
-        agrees = mean is not None and bool(np.sign(mean) == np.sign(first.mean) != 0)
-        if mean is not None:
+            agrees = bool(np.sign(mean) == np.sign(first.mean) != 0)
             seen = f", interval {interval_text(interval)}" if interval else ""
             lost = len(found) - len(fitted)
             without = f" (without {lost} of {len(found)} seeds, in which it failed)" if lost else ""

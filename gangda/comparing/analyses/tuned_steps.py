@@ -1,18 +1,16 @@
 """Would the arms compare otherwise, had each been trained for as long as suits it? Its steps, by validation images.
 
-The verdict compares arms after the same number of steps. Beside it stands this table: every arm tries the same
-numbers of steps, takes the one that is best on its validation images, and is evaluated on the test images with that
-one. Its ratio and filter stay those that were chosen after the usual steps, and teachers were trained for as many.
+Every arm tries the same numbers of steps, on the ratio and filter chosen after the usual steps, and is evaluated on the
+test images with the number that is best on its validation images.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.selection import FIGURES
+from gangda.augmenting.selection import score_of
 from gangda.classifying.evaluation import Evaluation
 from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Section, Table, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
@@ -23,7 +21,7 @@ from gangda.report.page import percent
 from gangda.statistics.differences import summary_of
 from gangda.statistics.families import family_of
 from gangda.statistics.values import Interval, Judgement
-from gangda.statistics.wording import interval_text, points
+from gangda.statistics.verdicts import interval_text, points
 
 
 @dataclass(frozen=True)
@@ -93,20 +91,23 @@ class TunedSteps(Analysis):
         config: ComparisonConfig,
     ) -> TunedTable:
         """Means with intervals. Seeds in which an arm failed are left out of that arm and its differences."""
-        compare, figure = config.compare, FIGURES[config.compare.score_by]
+        compare = config.compare
         fits = {name: [cell[name] for cell in found] for name in compare.arms}
         scores = {
-            name: np.array([np.nan if fit.test is None else getattr(fit.test, figure) for fit in each])
+            name: np.array(
+                [np.nan if fit.test is None else score_of(fit.test, compare.score_by) for fit in each]
+            )
             for name, each in fits.items()
         }
-        differences = [
-            _row(name, np.asarray(sum(sign * scores[arm] for arm, sign in terms)), compare.alpha)
-            for name, terms in family_of(compare.arms, compare.contrast).primary.items()
-        ]
+        primary = family_of(compare.arms, compare.contrast).primary
+        deltas = {
+            name: np.asarray(sum(sign * scores[arm] for arm, sign in terms))
+            for name, terms in primary.items()
+        }
         return TunedTable(
             steps=tuple(sorted(compare.tune_steps)),
             arms=tuple(_row(name, scores[name], compare.alpha, fits[name]) for name in compare.arms),
-            differences=tuple(differences),
+            differences=tuple(_row(name, each, compare.alpha) for name, each in deltas.items()),
         )
 
     def section(self, result: TunedTable, comparison: Comparison) -> Section:
@@ -117,35 +118,26 @@ class TunedSteps(Analysis):
     def tables(self, result: TunedTable) -> tuple[Table, Table]:
         """The same two."""
         title = f"Steps chosen on validation, {len(result.steps)} trials for each arm (no test of its own)"
+        chosen = [", ".join(f"{n} ({k})" for n, k in row.chosen.items()) for row in result.arms]
         arms = [
-            (
-                row.name,
-                percent(row.mean),
-                percent(row.sd),
-                ", ".join(f"{n} ({k})" for n, k in row.chosen.items()),
-            )
-            for row in result.arms
+            (row.name, percent(row.mean), percent(row.sd), steps)
+            for row, steps in zip(result.arms, chosen, strict=True)
         ]
+        means = ["-" if row.mean is None else points(row.mean, signed=True) for row in result.differences]
         differences = [
-            (
-                row.name,
-                "-" if row.mean is None else points(row.mean, signed=True),
-                interval_text(row.interval),
-            )
-            for row in result.differences
+            (row.name, mean, interval_text(row.interval))
+            for row, mean in zip(result.differences, means, strict=True)
         ]
+        head = ("contrast", "difference", "interval")
         return (
             Table(title, ("arm", "mean %", "sd %", "steps (seeds)"), arms),
-            Table(
-                "Differences with these steps, in points", ("contrast", "difference", "interval"), differences
-            ),
+            Table("Differences with these steps, in points", head, differences),
         )
 
 
 def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:
     """Of equal scores the fewest steps are taken; only the chosen classifier is evaluated on the test images."""
-    tried: list[StepsTrial] = []
-    chosen: tuple[float, int, Any] | None = None
+    tried, scored = [], []
     for steps in numbers:
         try:
             fitted = evaluator.again(name, steps=steps)
@@ -154,11 +146,11 @@ def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:
             continue
         score = evaluator.on_validation(fitted)
         tried.append(StepsTrial(steps, score, fitted.seconds))
-        if chosen is None or score > chosen[0]:
-            chosen = (score, steps, fitted)
-    if chosen is None:
+        scored.append((score, steps, fitted))
+    if not scored:
         return TunedFit(None, tuple(tried), None)
-    return TunedFit(chosen[1], tuple(tried), evaluator.on_test(chosen[2]))
+    _, steps, fitted = max(scored, key=lambda one: one[0])
+    return TunedFit(steps, tuple(tried), evaluator.on_test(fitted))
 
 
 def _row(name: str, scores: FloatArray, alpha: float, fits: Sequence[TunedFit] = ()) -> TunedRow:
@@ -169,6 +161,5 @@ def _row(name: str, scores: FloatArray, alpha: float, fits: Sequence[TunedFit] =
     if not len(known):
         return TunedRow(name, 0, None, None, None, chosen)
     found = summary_of(name, known, alpha)
-    return TunedRow(
-        name, len(known), found.mean, found.sd if len(known) > 1 else None, found.interval, chosen
-    )
+    sd = found.sd if len(known) > 1 else None
+    return TunedRow(name, len(known), found.mean, sd, found.interval, chosen)

@@ -1,24 +1,36 @@
 """The HTML report of a comparison: one file that loads nothing from a network."""
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
 from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
-from gangda.comparing.report.dot_plots import Dots, dots_figure
-from gangda.comparing.report.images import nearest_images
+from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
 from gangda.comparing.report.tables import (
     added_table,
     confusion_tables,
     generator_row,
+    nearest_images,
     recall_table,
 )
-from gangda.comparing.report.training_figures import ratio_figure, trainings
+from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
 from gangda.config.schema import CompareConfig
 from gangda.report.grids import sheet
+from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
-from gangda.statistics.wording import bounds_text
+from gangda.statistics.verdicts import bounds_text
 
 DECIDED = ("better", "worse")
+OF_SAMPLES = {
+    "gan_test": "GAN-test on validation images",
+    "diversity": "diversity inside classes, ratio to real",
+    "distance": "distance to real images",
+}
 
 
 def render(comparison: Comparison, plan: ComparisonPlan) -> str:
@@ -31,6 +43,10 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     limits = [analysis.limit(comparison.analyses.get(name)) for name, analysis in known.items()]
     grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
+    contrasts = [
+        Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
+        for one in judged.contrasts
+    ]
     return rendered(
         "comparison.html",
         contents=[],
@@ -50,10 +66,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         ),
         contrasts_figure=dots_figure(
             "contrasts",
-            [
-                Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
-                for one in judged.contrasts
-            ],
+            contrasts,
             f"difference in {judged.score}, points; the band is the equivalence margin",
             "Differences between arms",
             margin=judged.margin,
@@ -94,8 +107,63 @@ def word_of(main: Contrast | None, comparison: Comparison) -> str:
 
 
 def _ratio_words(compare: CompareConfig) -> str:
-    """What a ratio is."""
     if compare.replace:
         return "share of each class that is generated in place of real"
     added = ", spent on the smallest classes first" if compare.balance else " added"
     return f"generated images per real one{added}"
+
+
+def render_experiment(document: Mapping[str, Any], better: str) -> str:
+    """The page of `experiment.json`'s content; `better` says in words which values of the figure are better."""
+    rows, share, figure = document["rows"], document["share"], document["figure"]
+    curves = [training_curve(rows, key, words) for key, words in OF_SAMPLES.items()]
+    differences = [_dots(row, "deltas") for row in document["differences"]]
+    scale, (unit, apart) = (100, (", per cent", ", points")) if share else (1, ("", ""))
+    scores = [_dots(row, "scores") for row in rows]
+    words, difference = f"{figure} of each setting", "difference of each setting"
+    shown = dots_figure(f"settings-{figure}", scores, figure + unit, words, scale=scale)
+    how: dict[str, Any] = {"scale": scale, "margin": 0.0}
+    return rendered(
+        "experiment.html",
+        contents=[],
+        document=document,
+        notes=document["notes"],
+        better=better,
+        spread=[row for row in rows if row.get("spread")],
+        figure=shown,
+        differences=differences
+        and dots_figure("settings-difference", differences, f"difference{apart}", difference, **how),
+        curves=[svg for svg in curves if svg is not None],
+    )
+
+
+def _dots(row: Mapping[str, Any], values: str) -> Dots:
+    """NaN, which draws nothing, stands for a mean or a value that there is not."""
+    mean = math.nan if row["mean"] is None else row["mean"]
+    return Dots(row["name"], row[values], mean, row["interval"])
+
+
+def training_curve(rows: Sequence[Mapping[str, Any]], key: str, words: str) -> str | None:
+    """A figure of the samples over steps, a line for each variant (mean over its seeds); None where no seed has it."""
+    curves = {row["name"]: _means(row.get("evaluations", ()), key) for row in rows}
+    if not any(curves.values()):
+        return None
+    with drawing(f"course-{key}", 7.2, 3.2) as (fig, axes):
+        shades = np.linspace(0.35, 1.0, max(1, len(rows)))
+        for number, (name, means) in enumerate(curves.items()):
+            style = {"color": ACCENT if number == 0 else CALM, "alpha": shades[number]}
+            axes.plot(list(means), list(means.values()), "o-", ms=4, lw=1.5, **style)
+            if means:
+                last = list(means.items())[-1]
+                axes.annotate(name, last, (6, 0), textcoords="offset points", color=INK, fontsize=8)
+        axes.set_xlabel("generator steps")
+        axes.set_ylabel(words)
+        axes.grid(axis="y", alpha=0.15, color=INK)
+        return to_svg(fig, f"{words} during training, one line for each variant.")
+
+
+def _means(seeds: Sequence[Sequence[Mapping[str, Any]]], key: str) -> dict[int, float]:
+    """Mean over the seeds at each step at which all of them were evaluated."""
+    found = [{one["step"]: one[key] for one in seed if one.get(key) is not None} for seed in seeds]
+    steps = sorted(set.intersection(*map(set, found))) if found else []
+    return {step: float(np.mean([one[step] for one in found])) for step in steps}

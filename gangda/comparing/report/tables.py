@@ -1,12 +1,13 @@
-"""Tables of a comparison: recall, confusion, what was added, what it cost. Values and shades for the template."""
+"""Tables of a comparison: recall, confusion, what was added, the generator. Values and shades for the template."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gangda.comparing.cell_result import CellResult
+from gangda.comparing.cell_result import CellResult, NearestImages
 from gangda.comparing.comparison import ArmRow
+from gangda.comparing.report.figures import distances_figure
 from gangda.data.images import FloatArray
 
 MOST_CLASSES = 20  # larger matrices are no longer read but looked up: they are in comparison.json
@@ -21,16 +22,14 @@ def recall_table(cells: Sequence[CellResult], arms: Sequence[str]) -> dict[str, 
     means = {arm: np.mean([cell.arms[arm].test.recall for cell in cells], axis=0) for arm in arms}
     gains = {arm: mean - means[arms[0]] for arm, mean in means.items()}
     scale = max(0.01, *(float(np.nanmax(np.abs(gain))) for gain in gains.values()))
-    rows = [
-        {
-            "name": name,
-            "values": [
-                {"recall": float(means[arm][k]), "gain": float(gains[arm][k]), **shade(gains[arm][k], scale)}
-                for arm in arms
-            ],
-        }
-        for k, name in enumerate(names)
+    values = [
+        [
+            {"recall": float(means[arm][k]), "gain": float(gain := gains[arm][k]), **shade(gain, scale)}
+            for arm in arms
+        ]
+        for k in range(len(names))
     ]
+    rows = [{"name": name, "values": row} for name, row in zip(names, values, strict=True)]
     return {"arms": list(arms), "rows": rows}
 
 
@@ -39,17 +38,14 @@ def confusion_tables(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
     names = cells[0].class_names
     if len(names) > MOST_CLASSES or BASE not in cells[0].arms:
         return []
-    base = _mean_confusion(cells, BASE)
+    base, *other = (
+        np.mean([cell.arms[arm].test.confusion for cell in cells], axis=0)
+        for arm in (BASE, AGAINST)
+        if arm in cells[0].arms
+    )
     tables = [_matrix("Real only: images per seed", names, base, signed=False)]
-    if AGAINST in cells[0].arms:
-        change = _mean_confusion(cells, AGAINST) - base
-        tables.append(_matrix("What changed with generated + traditional", names, change, signed=True))
-    return tables
-
-
-def _mean_confusion(cells: Sequence[CellResult], arm: str) -> FloatArray:
-    mean: FloatArray = np.mean([cell.arms[arm].test.confusion for cell in cells], axis=0)
-    return mean
+    changed = "What changed with generated + traditional"
+    return [*tables, *(_matrix(changed, names, mean - base, signed=True) for mean in other)]
 
 
 def _matrix(title: str, names: Sequence[str], values: FloatArray, *, signed: bool) -> dict[str, Any]:
@@ -98,12 +94,27 @@ def generator_row(cells: Sequence[CellResult], arch: str) -> dict[str, Any] | No
     if not made:
         return None
     found = [cell.recognised for cell in cells if cell.recognised]
+    means = {
+        name: float(np.mean([getattr(one, field) for one in found])) if found else None
+        for name, field in (("recognised", "generated"), ("recognised_real", "real"))
+    }
     return {
         "arch": arch,
         "steps": made[0].steps,
         "shared": made[0].shared,
         "labels": made[0].samples.labels["made"],
-        "recognised": float(np.mean([one.generated for one in found])) if found else None,
-        "recognised_real": float(np.mean([one.real for one in found])) if found else None,
         "circular": any(one.circular for one in found),
+        **means,
+    }
+
+
+def nearest_images(key: str, found: NearestImages, seed: int) -> dict[str, Any]:
+    """The closest pairs, and whether samples lie nearer to training images than held-out ones do."""
+    return {
+        "key": key,
+        "pairs": list(zip(found.samples, found.train, found.distances, strict=True)),
+        "n": len(found.of_samples),
+        "near": next(metric for metric in found.metrics if metric.name == "memorisation_near_pixels"),
+        "alarms": [metric.note for metric in found.metrics if metric.note.startswith("ALARM")],
+        "figure": distances_figure(key, found.of_samples, found.of_held_out, seed),
     }

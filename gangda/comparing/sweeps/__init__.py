@@ -1,11 +1,4 @@
-"""`gangda compare --experiment`: one question under several settings, each variant in its own folder.
-
-plan.json            which experiment this is, fixed before anything runs
-experiment.json      everything found, and how settings differ
-report.html          the same for people
-variants/<n>-<name>/ of measure "compare": a comparison as `gangda compare` makes it, report and all;
-                     of measure "score": plan.json, config.yaml and a file for each seed
-"""
+"""`gangda compare --experiment`: one question under several settings, each variant in its own folder."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
+from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
@@ -71,14 +64,10 @@ def sweep(
     Args:
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
-        jobs, cell, dry_run: as for `gangda compare`; cells are counted through all variants.
+        jobs, cell, dry_run: as for `gangda compare`, whose errors it raises too; cells count through all variants.
 
     Raises:
         UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
-        RunError: `out` is another experiment's folder, or something else's.
-        IncompleteError: `jobs` is 0 and cells are missing.
-        OutcomeError: every cell of every variant failed.
-        StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
     """
     settings = _settings(experiment, configs)
     fixed = _fixed(experiment, settings)
@@ -99,12 +88,12 @@ def sweep(
             setting.run(1, index, reporter)
         else:
             _run(settings, jobs, reporter)
-    finished = sum(len(setting.cells().results) for setting in settings)
-    findings = None
+    found, findings = [setting.cells() for setting in settings], None
     if not dry_run and cell is None:
-        _refuse_incomplete(settings, out, len(cells))
-        findings = compare_variants(experiment, settings)
+        _refuse_incomplete(settings, found, out, len(cells))
+        findings = compare_variants(experiment, settings, found)
         publish(out, about, findings)
+    finished = sum(len(one.results) for one in found)
     return SweepResult(out, about, findings, len(cells), finished, dry_run)
 
 
@@ -124,10 +113,7 @@ def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -
 
 
 def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any]:
-    """What may not change once the folder exists: anything but the number of seeds.
-
-    Metrics beside the one that variants are compared in may be added later. The first variant is the reference.
-    """
+    """What may not change once the folder exists. Seeds, and metrics after the first, may be added later."""
     return {
         "experiment": experiment.name,
         "measure": experiment.measure,
@@ -139,7 +125,6 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
 
 
 def _claim(fixed: Mapping[str, Any], out: Path) -> None:
-    """Write the experiment's `plan.json`, or check that it is the folder's."""
     with locked_plan(out, OWNER) as there:
         if there is None:
             write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
@@ -160,17 +145,16 @@ def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> N
         setting.run(jobs, None, reporter)
 
 
-def _refuse_incomplete(settings: Sequence[Setting], out: Path, cells: int) -> None:
-    """Raise IncompleteError with the cells that are missing, or OutcomeError where all have failed."""
+def _refuse_incomplete(
+    settings: Sequence[Setting], found: Sequence[StoredCells[Any]], out: Path, cells: int
+) -> None:
     parts, before = [], 0
-    failed: list[FailedCell] = []
-    for setting in settings:
-        found = setting.cells()
-        failed += found.failed
-        if found.missing:
-            numbers = ", ".join(str(before + cell.index) for cell in found.missing)
+    for setting, one in zip(settings, found, strict=True):
+        if one.missing:
+            numbers = ", ".join(str(before + cell.index) for cell in one.missing)
             parts.append(f"'{setting.name}' lacks cells {numbers}")
         before += len(setting.plan.cells)
+    failed = [failure for one in found for failure in one.failed]
     if len(failed) == cells:
         raise OutcomeError(f"{out}: all {cells} cells failed; {failed[0]}")
     if parts:

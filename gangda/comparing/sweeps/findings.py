@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.cell_result import FailedCell
-from gangda.comparing.notes import failure_note, failure_words
-from gangda.comparing.results import versions
+from gangda.comparing.results import failure_note, failure_words, versions
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.settings import Setting
 from gangda.data.images import FloatArray
@@ -23,6 +22,11 @@ from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW, against, summa
 from gangda.statistics.signflip import smallest_p
 from gangda.statistics.values import ArmSummary, Difference, Interval
 
+BETTER = {  # by direction
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "target": "nearest to the floor, what real images reach, is better",
+}
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
 
 
@@ -74,10 +78,11 @@ class Findings:
     headline: str = ""
 
 
-def compare_variants(experiment: Experiment, settings: Sequence[Setting]) -> Findings:
-    """Read all variants, and judge how they differ from the first."""
+def compare_variants(
+    experiment: Experiment, settings: Sequence[Setting], cells: Sequence[StoredCells[Any]]
+) -> Findings:
+    """How variants differ from the first, by their cells."""
     figure, compare = settings[0].figures[0], settings[0].plan.config.compare
-    cells = [setting.cells() for setting in settings]
     first = next(result for found in cells for result in found.results.values())
     direction = settings[0].direction(first)
     rows = tuple(_row(setting, found, compare.alpha) for setting, found in zip(settings, cells, strict=True))
@@ -110,11 +115,10 @@ def _row(setting: Setting, found: StoredCells[Any], alpha: float) -> VariantRow:
         finite = (each := values(figure))[np.isfinite(each)]
         return finite if 0 < len(finite) == len(each) - len(found.failed) else None
 
-    figures = {
-        name: math.nan if (each := known(name)) is None else float(np.mean(each)) for name in setting.figures
-    }
-    main = setting.figures[0]
-    summary = None if (each := known(main)) is None else summary_of(setting.name, each, alpha)
+    found_of = {name: known(name) for name in setting.figures}
+    figures = {name: math.nan if each is None else float(np.mean(each)) for name, each in found_of.items()}
+    main, each = next(iter(found_of.items()))
+    summary = None if each is None else summary_of(setting.name, each, alpha)
     return VariantRow(
         setting.name,
         folder=setting.folder.name,
@@ -143,11 +147,7 @@ def _too_few(differences: Sequence[Difference], alpha: float) -> list[str]:
 
 
 def _headline(findings: Findings, *, between: bool) -> str:
-    """What differs from the reference, or that nothing was shown to.
-
-    Variants that are not compared with each other (`between`, or only one) each have a verdict of their own, where
-    arms were compared.
-    """
+    """What differs from the reference; where variants are not compared with each other, the verdict of each."""
     rows, differences = findings.rows, findings.differences
     lost = "".join(f" {row.name}:{reason}" for row in rows if (reason := failure_words(row.failed)))
     if (not between or len(rows) == 1) and all(row.verdict for row in rows):
@@ -159,42 +159,34 @@ def _headline(findings: Findings, *, between: bool) -> str:
         return lead + lost
     if not decided:
         return f"{lead} No variant was shown to differ from {rows[0].name}.{lost}"
-    by = [f"{100 * abs(d.mean):.2f} points" if findings.share else f"{abs(d.mean):.4f}" for d in decided]
+    scale, form, unit = (100, ".2f", " points") if findings.share else (1, ".4f", "")
     words = [
-        f"{d.name} is {d.verdict} by {amount} (adjusted p {d.adjusted_p:.3g})"
-        for d, amount in zip(decided, by, strict=True)
+        f"{d.name} is {d.verdict} by {scale * abs(d.mean):{form}}{unit} (adjusted p {d.adjusted_p:.3g})"
+        for d in decided
     ]
     return f"{lead} Against {rows[0].name}: {'; '.join(words)}.{lost}"
 
 
 def best_of(findings: Findings) -> str:
     """The variant with the best mean, in a sentence."""
-    badness, words = BADNESS[findings.direction]
-    figure = findings.figure
-    floors = [floor if (floor := row.floors.get(figure)) is not None else math.nan for row in findings.rows]
-    values = [badness(row.mean, floor) for row, floor in zip(findings.rows, floors, strict=True)]
-    known = [number for number, value in enumerate(values) if math.isfinite(value)]
+
+    def badness(row: VariantRow) -> float:
+        if findings.direction != "target":
+            return -row.mean if findings.direction == "higher" else row.mean
+        floor = row.floors[findings.figure]
+        return math.nan if floor is None else abs(row.mean - floor)
+
+    known = [row for row in findings.rows if math.isfinite(badness(row))]
     if not known:
-        return f"No variant can be called best in {figure}: it has no value, or no floor to be measured by."
-    best = findings.rows[min(known, key=values.__getitem__)]
+        return f"No variant can be called best in {findings.figure}: it has no value, or no floor to be measured by."
+    best = min(known, key=badness)
     value = f"{best.mean:.2%}" if findings.share else f"{best.mean:.4f}"
-    return f"Best mean: {best.name}, {value} ({words})."
-
-
-# By direction: the best variant has the smallest of these; and what is better, in words.
-BADNESS: Mapping[str, tuple[Callable[[float, float], float], str]] = {
-    "higher": (lambda mean, _: -mean, "higher is better"),
-    "lower": (lambda mean, _: mean, "lower is better"),
-    "target": (
-        lambda mean, floor: abs(mean - floor),
-        "nearest to the floor, what real images reach, is better",
-    ),
-}
+    return f"Best mean: {best.name}, {value} ({BETTER[findings.direction]})."
 
 
 def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:
     """Write `experiment.json` and `report.html`."""
-    from gangda.comparing.report.experiment import render
+    from gangda.comparing.report.page import render_experiment
 
     document = {
         "format_version": FORMAT_VERSION,
@@ -204,5 +196,5 @@ def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:
         "versions": versions(),
     }
     write_json(out / "experiment.json", document)
-    better = BADNESS[findings.direction][1]
-    write_bytes(out / "report.html", render(document, better).encode())
+    page = render_experiment(document, BETTER[findings.direction])
+    write_bytes(out / "report.html", page.encode())

@@ -10,15 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gangda.comparing import run_missing
-from gangda.comparing.added_images import AddedImages
+from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
+from gangda.comparing.pictures import read_evaluations
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
-from gangda.comparing.progress import GENERATOR_SHARE, Phase, Progress
 from gangda.comparing.storage import StoredCells, work_of
 from gangda.comparing.sweeps.settings import Setting
-from gangda.comparing.training_curves import read_evaluations
 from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
@@ -34,11 +33,7 @@ from gangda.training import check as check_training
 
 @dataclass(frozen=True, eq=False)
 class ScoredCell:
-    """Metrics of the samples of one seed's generator.
-
-    `values` are the first result of each metric, `metrics` all of them; `evaluations` are figures of the samples during
-    training, each with its step; `repeats` is CAS of each classifier, empty where there was one.
-    """
+    """Metrics of the samples of one seed's generator; `repeats` is CAS of each classifier, where there are several."""
 
     folder: ClassVar[str] = "scores"
 
@@ -107,27 +102,22 @@ class Scored(Setting):
         notes = {metric.note for cell in cells for metric in cell.metrics}
         repeated = self.experiment.repeats > 1 and cells
         return {
-            "floors": {name: mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
+            "floors": {name: _mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
             "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
             "evaluations": tuple(cell.evaluations for cell in cells),
             "spread": components_of([cell.repeats for cell in cells]) if repeated else None,
             "steps": cells[0].generator.steps if cells else None,
-            "seconds": mean_of(cell.seconds for cell in cells),
+            "seconds": _mean_of(cell.seconds for cell in cells),
         }
 
 
-def mean_of(values: Iterable[float | None]) -> float | None:
-    """Of the values that there are; None where there is none."""
+def _mean_of(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
 def run_score(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, **asked: Any) -> None:
-    """Train, draw and score; write the result. The generator goes on where an earlier attempt stopped.
-
-    Raises:
-        GangdaError: as training, sampling and scoring; the message names the cell.
-    """
+    """Train, draw and score; write the result, as `finish_cell`. The generator goes on where an attempt stopped."""
     finish_cell(cell, out, lambda: score_cell(plan, cell, out, progress, **asked))
 
 

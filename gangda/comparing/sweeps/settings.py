@@ -32,11 +32,7 @@ class Setting(ABC):
     @staticmethod
     @abstractmethod
     def plan_of(experiment: Experiment, config: ComparisonConfig) -> ComparisonPlan:
-        """Plan a variant.
-
-        Raises:
-            UsageError, DataError: what cannot run.
-        """
+        """Plan a variant; a UsageError or DataError for what cannot run."""
 
     @property
     @abstractmethod

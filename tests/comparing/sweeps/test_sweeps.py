@@ -11,7 +11,7 @@ import pytest
 from gangda import experiments
 from gangda.comparing import added_images
 from gangda.comparing.cells import run_cell
-from gangda.comparing.report.experiment import _means
+from gangda.comparing.report.page import _means
 from gangda.comparing.sweeps import MEASURES, sweep
 from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
 from gangda.comparing.sweeps.scored import Scored, run_score

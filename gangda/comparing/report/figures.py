@@ -1,0 +1,109 @@
+"""Figures of a comparison: dots of every seed, validation scores over ratios, distances to training images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gangda.comparing.cell_result import CellResult
+from gangda.report.page import ACCENT, CALM, INK, MARKS, PALETTE, drawing, to_svg
+from gangda.statistics.values import Interval
+
+ROW = 0.42  # inches of a row of dots
+
+
+@dataclass(frozen=True)
+class Dots:
+    """A row: a value of every seed, their mean and its interval; `accent` colours the last two."""
+
+    name: str
+    values: Sequence[float]
+    mean: float
+    interval: Interval | None
+    accent: bool = True
+
+
+def dots_figure(
+    key: str, rows: Sequence[Dots], label: str, words: str, *, scale: int = 100, margin: float | None = None
+) -> str:
+    """A figure of rows, all values times `scale`, with zero and a margin's band where given; `words` say what it is."""
+    with drawing(key, 7.2, 0.9 + ROW * len(rows)) as (fig, axes):
+        axes.set_yticks(range(len(rows)), [row.name for row in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", alpha=0.15, color=INK)
+        if margin is not None:
+            if margin:
+                axes.axvspan(-scale * margin, scale * margin, color=INK, alpha=0.08, lw=0)
+            axes.axvline(0, color=INK, lw=1)
+        for height, row in enumerate(rows):
+            values = scale * np.asarray(row.values, dtype=np.float64)
+            shifts = (np.arange(len(values)) % 5 - 2) * 0.06  # so that equal values do not hide each other
+            colour = ACCENT if row.accent else INK
+            axes.plot(values, height + shifts, "o", ms=5.5, alpha=0.75, color=CALM, mec="none")
+            if row.interval is not None:
+                ends = (scale * row.interval[0], scale * row.interval[1])
+                axes.plot(ends, (height, height), "-", lw=2, color=colour, solid_capstyle="butt")
+            axes.plot([scale * row.mean], [height], "D", ms=7, color=colour, mec="none")
+        axes.set_xlabel(label)
+        return to_svg(fig, f"{words}: one dot a seed, mean and interval. The table has the numbers.")
+
+
+def distances_figure(key: str, of_samples: Sequence[float], of_held_out: Sequence[float], seed: int) -> str:
+    """Share of images with a training image within a distance: samples beside held-out images."""
+    with drawing(f"nearest-{key}-{seed}", 7.2, 2.4) as (fig, axes):
+        for distances, colour, style, words in (
+            (of_held_out, INK, "--", "held-out real images"),
+            (of_samples, ACCENT, "-", "samples"),
+        ):
+            share = 100 * np.arange(1, len(distances) + 1) / max(1, len(distances))
+            axes.step(distances, share, style, where="post", lw=1.8, color=colour, label=words)
+        axes.set_xlabel("distance to the nearest training image, grey levels")
+        axes.set_ylabel("images, per cent")
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", alpha=0.15, color=INK)
+        axes.legend(loc="best", frameon=False)
+        return to_svg(
+            fig,
+            f"Distances of samples of {key} to their nearest training images, beside those of held-out images, "
+            f"seed {seed}. Samples to the left of the held-out line may be copies.",
+        )
+
+
+def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = "accuracy") -> str | None:
+    """Validation score over the candidate ratios, a line for each arm and filter; None where no arm had a choice."""
+    curves = {label: points for arm in arms for label, points in _candidates(cells, arm).items()}
+    curves = {label: points for label, points in curves.items() if len(points) > 1}
+    if not curves:
+        return None
+    with drawing("ratios", 7.2, 3.4) as (fig, axes):
+        shift = 0.012 * max(max(points) for points in curves.values())
+        for number, (arm, points) in enumerate(curves.items()):
+            colour, mark = PALETTE[number % len(PALETTE)], MARKS[number % len(MARKS)]
+            ratios = sorted(points)
+            aside = (number - (len(curves) - 1) / 2) * shift
+            for ratio in ratios:
+                places = [ratio + aside] * len(points[ratio])
+                axes.plot(places, points[ratio], mark, ms=4, alpha=0.55, color=colour, mec="none")
+            means = [float(np.mean(points[ratio])) for ratio in ratios]
+            axes.plot(ratios, means, f"{mark}-", ms=6, lw=2, color=colour, mec="none", label=arm)
+        axes.set_xticks(sorted({ratio for points in curves.values() for ratio in points}))
+        axes.set_xlabel("candidate ratio")
+        axes.set_ylabel(f"validation {score}, per cent")
+        axes.grid(axis="y", alpha=0.15, color=INK)
+        columns = 3 if max(map(len, curves)) <= 24 else 2  # what fits beside each other
+        fig.legend(loc="outside upper left", ncols=columns, frameon=False)
+        return to_svg(fig, f"Validation {score} over candidate ratios: a line for each arm, dots are seeds.")
+
+
+def _candidates(cells: Sequence[CellResult], arm: str) -> dict[str, dict[float, list[float]]]:
+    """For the arm with each filter that it could choose: ratio -> validation score of each seed, in per cent."""
+    found: dict[str, dict[float, list[float]]] = {arm: {}}
+    for cell in cells:
+        for trial in cell.arms[arm].candidates:
+            if trial.validation is not None and trial.ratio is not None:
+                points = found.setdefault(", ".join([arm, *trial.filters]), {})
+                points.setdefault(trial.ratio, []).append(100 * trial.validation)
+    for points in found.values():  # without added images no filter differs
+        points.update({0.0: found[arm][0.0]} if 0.0 in found[arm] else {})
+    return found
