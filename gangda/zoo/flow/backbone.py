@@ -32,7 +32,8 @@ class Backbone(nn.Module, abc.ABC):
         Sides that `multiple` does not divide are extended with the edge's pixels.
         """
         height, width = x.shape[2:]
-        padded = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        missing = (0, -width % self.multiple, 0, -height % self.multiple)
+        padded = F.pad(x, missing, mode="replicate") if any(missing) else x
         embedding = F.silu(self.time(waves(t)) + self.label(y) + self.change(changes))
         return self.predict(padded, embedding)[:, :, :height, :width]
 

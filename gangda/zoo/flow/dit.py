@@ -25,17 +25,18 @@ class DiT(Backbone):
         self.position = nn.Parameter(0.02 * torch.randn(1, rows * columns, width))
         self.blocks = nn.ModuleList(TransformerBlock(width, spec.dropout) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
-        self.modulate = zeroed(nn.Linear(width, 2 * width))
+        # Scales, shifts and gates of all blocks and of the last norm from one layer: fewer and larger products.
+        self.modulate = zeroed(nn.Linear(width, (6 * spec.depth + 2) * width))
         self.leave = zeroed(nn.Linear(width, self.multiple**2 * channels))
 
     def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
         """See `Backbone.predict`."""
         patches = self.patches(x)
         tokens = patches.flatten(2).transpose(1, 2) + self.position
-        for block in self.blocks:
-            tokens = block(tokens, embedding)
-        scale, shift = self.modulate(embedding)[:, None].chunk(2, 2)
-        folded = self.leave(self.norm(tokens) * (1 + scale) + shift)
+        *modulation, scale, shift = self.modulate(embedding)[:, None].chunk(6 * len(self.blocks) + 2, 2)
+        for number, block in enumerate(self.blocks):
+            tokens = block(tokens, *modulation[6 * number : 6 * number + 6])
+        folded = self.leave(torch.addcmul(shift, self.norm(tokens), 1 + scale))
         return F.pixel_shuffle(folded.transpose(1, 2).unflatten(2, patches.shape[2:]), self.multiple)
 
 
@@ -47,15 +48,23 @@ class TransformerBlock(nn.Module):
         self.first_norm, self.second_norm = (nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
         self.qkv, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.dropout, self.modulate = nn.Dropout(dropout), zeroed(nn.Linear(width, 6 * width))
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, T, width), (B, width) -> (B, T, width)."""
-        scale, shift, gate, scale_2, shift_2, gate_2 = self.modulate(embedding)[:, None].chunk(6, 2)
-        heads = self.qkv(self.first_norm(x) * (1 + scale) + shift).unflatten(2, (3, HEADS, -1))
+    def forward(
+        self,
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        gate: Tensor,
+        scale_2: Tensor,
+        shift_2: Tensor,
+        gate_2: Tensor,
+    ) -> Tensor:
+        """(B, T, width) and modulations (B, 1, width) -> (B, T, width)."""
+        heads = self.qkv(torch.addcmul(shift, self.first_norm(x), 1 + scale)).unflatten(2, (3, HEADS, -1))
         q, k, v = heads.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        x = x + gate * self.dropout(self.mixed(mixed))
-        wide = F.gelu(self.wide(self.second_norm(x) * (1 + scale_2) + shift_2), approximate="tanh")
-        result: Tensor = x + gate_2 * self.dropout(self.narrow(wide))
-        return result
+        x = torch.addcmul(x, gate, self.dropout(self.mixed(mixed)))
+        wide = self.wide(torch.addcmul(shift_2, self.second_norm(x), 1 + scale_2))
+        narrow = self.narrow(F.gelu(wide, approximate="tanh"))
+        return torch.addcmul(x, gate_2, self.dropout(narrow))

@@ -28,6 +28,9 @@ class UNet(Backbone):
         self.multiple = 2 * self.fold
         channels = self.fold**2 * image_shape[0]
         self.enter = nn.Conv2d(channels, width, 3, padding=1)
+        # Scales and shifts of all blocks from one layer: fewer and larger products.
+        self.widths = [width] * 2 + [2 * width] * 3 + [width] * 2
+        self.modulate = nn.Linear(EMBEDDING, 2 * sum(self.widths))
         self.down = nn.ModuleList(Block(width, width, dropout) for _ in range(2))
         self.shrink = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
         self.middle = nn.ModuleList(Block(2 * width, 2 * width, dropout) for _ in range(3))
@@ -39,37 +42,37 @@ class UNet(Backbone):
 
     def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
         """See `Backbone.predict`."""
+        scale_and_shift = iter(self.modulate(embedding).split([2 * width for width in self.widths], 1))
         features = self.enter(F.pixel_unshuffle(x, self.fold))
         skips = []
         for block in self.down:
-            features = block(features, embedding)
+            features = block(features, next(scale_and_shift))
             skips.append(features)
         features = self.shrink(features)
         for block in self.middle[:2]:
-            features = block(features, embedding)
-        features = self.middle[2](self.attention(features), embedding)
+            features = block(features, next(scale_and_shift))
+        features = self.middle[2](self.attention(features), next(scale_and_shift))
         features = self.grow(F.interpolate(features, scale_factor=2.0, mode="nearest"))
         for block in self.up:
-            features = block(torch.cat([features, skips.pop()], 1), embedding)
+            features = block(torch.cat([features, skips.pop()], 1), next(scale_and_shift))
         return F.pixel_shuffle(self.leave(F.silu(self.norm(features))), self.fold)
 
 
 class Block(nn.Module):
-    """Two convolutions with group norm, the second one's scaled and shifted by the embedding, and a shortcut."""
+    """Two convolutions with group norm, the second one's scaled and shifted, and a shortcut."""
 
     def __init__(self, before: int, after: int, dropout: float) -> None:
         super().__init__()
         self.first_norm, self.first = normalise(before), nn.Conv2d(before, after, 3, padding=1)
-        self.embed = nn.Linear(EMBEDDING, 2 * after)
         self.second_norm, self.dropout = normalise(after), nn.Dropout(dropout)
         self.second = zeroed(nn.Conv2d(after, after, 3, padding=1))
         self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, before, H, W), (B, EMBEDDING) -> (B, after, H, W)."""
+    def forward(self, x: Tensor, scale_and_shift: Tensor) -> Tensor:
+        """(B, before, H, W), (B, 2 after) -> (B, after, H, W)."""
         features = self.first(F.silu(self.first_norm(x)))
-        scale, shift = self.embed(embedding)[:, :, None, None].chunk(2, 1)
-        features = self.second_norm(features) * (1 + scale) + shift
+        scale, shift = scale_and_shift[:, :, None, None].chunk(2, 1)
+        features = torch.addcmul(shift, self.second_norm(features), 1 + scale)
         found: Tensor = self.shortcut(x) + self.second(self.dropout(F.silu(features)))
         return found
 
