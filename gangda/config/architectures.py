@@ -229,6 +229,7 @@ class FlowSpec(ArchSpec):
     steps = 3000
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
+        "lr": 2e-3,
         "lr_schedule": "cosine",
         "lr_warmup_steps": 200,
         "beta1": 0.9,
@@ -238,7 +239,7 @@ class FlowSpec(ArchSpec):
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
     backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=("unet", "dit"))
     width: int | None = option(
-        None, "channels of the U-Net's first resolution (default 48), or of the transformer (160)", minimum=8
+        None, "channels of the U-Net's first resolution (default 32), or of the transformer (160)", minimum=8
     )
     depth: int = option(6, "blocks of the transformer", minimum=1, maximum=64)
     dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
@@ -251,7 +252,7 @@ class FlowSpec(ArchSpec):
     def resolved(self, side: int) -> "FlowSpec":
         """The backbone's own width where none is given."""
         super().resolved(side)
-        return dataclasses.replace(self, width=self.width or {"unet": 48, "dit": 160}[self.backbone])
+        return dataclasses.replace(self, width=self.width or {"unet": 32, "dit": 160}[self.backbone])
 
     @property
     def channels(self) -> int:

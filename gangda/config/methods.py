@@ -180,7 +180,11 @@ class FlowMatchingOptions(MethodOptions):
         minimum=0.0,
         maximum=1.0,
     )
-    weight_decay: float = option(0.01, "weight decay of AdamW", minimum=0.0, maximum=1.0)
+    optimizer: str = option(
+        "muon", "optimizer of the hidden layers; all others have AdamW", choices=("muon", "adam")
+    )
+    muon_lr: float = option(0.02, "learning rate of Muon", minimum=1e-8)
+    weight_decay: float = option(0.01, "weight decay of both optimizers", minimum=0.0, maximum=1.0)
     clip_gradient: float = option(1.0, "largest gradient norm; 0: no clipping", minimum=0.0)
 
 

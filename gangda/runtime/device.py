@@ -49,13 +49,16 @@ class DeviceContext:
             return tensor.pin_memory().to(self.device, non_blocking=True)
         return tensor.to(self.device)
 
+    def learning_rate(self, lr: float) -> float | torch.Tensor:
+        """As a tensor where recorded steps read it."""
+        return lr if self.recorder is None else torch.tensor(lr, device=self.device)
+
     def adam_options(self, lr: float) -> dict[str, Any]:
         """Adam's learning rate, and how its steps are computed here."""
-        recorded = self.recorder is not None
         return {
-            "lr": torch.tensor(lr, device=self.device) if recorded else lr,
+            "lr": self.learning_rate(lr),
             "fused": self.device.type in ("cpu", "cuda"),  # elsewhere not in every torch
-            "capturable": recorded,
+            "capturable": self.recorder is not None,
         }
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:

@@ -14,9 +14,11 @@ from gangda.runtime.device import DeviceContext
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
 from gangda.training.method import Batch, IterativeMethod, adam
+from gangda.training.muon import Joint, Muon
 from gangda.zoo.base import Networks
 
 LARGEST_SHIFT = 2  # pixels
+MOMENTUM = 0.95  # of Muon, as in Jordan 2024
 LOG_NOISE_MEAN, LOG_NOISE_SPREAD = -1.2, 1.2  # Karras 2022, table 1
 
 
@@ -33,17 +35,23 @@ class FlowMatchingMethod(IterativeMethod):
     ) -> None:
         super().__init__(config, networks, images, context)
         assert isinstance(config.method, FlowMatchingOptions)
-        self.options, recipe = config.method, config.recipe
-        decay = self.options.weight_decay
-        optimizer = adam(self.generator, recipe.lr, recipe, context, torch.optim.AdamW, weight_decay=decay)
-        self.optimizers = {"generator": optimizer}
+        self.options, recipe, decay = config.method, config.recipe, config.method.weight_decay
+        matrices = self.generator.network.hidden_matrices() if self.options.optimizer == "muon" else []
+        inner = set(matrices)
+        others = [p for p in self.generator.parameters() if p not in inner]
+        self.optimizers = {
+            "generator": adam(others, recipe.lr, recipe, context, torch.optim.AdamW, weight_decay=decay)
+        }
+        if matrices:
+            group = {"params": matrices, "initial_lr": self.options.muon_lr}
+            lr = context.learning_rate(self.options.muon_lr)
+            self.optimizers["hidden layers"] = Muon([group], lr, MOMENTUM, decay)
+        self.joint = Joint(list(self.optimizers.values()))
 
     def update(self, batch: Batch, draws: Draws) -> Losses:
         """One step down the loss of the batch."""
         losses = {"g_loss": self.loss(*batch, draws)}
-        optimizer_step(
-            [(self.optimizers["generator"], losses)], self.context, clip=self.options.clip_gradient
-        )
+        optimizer_step([(self.joint, losses)], self.context, clip=self.options.clip_gradient)
         return detached(losses)
 
     def loss(self, images: Tensor, y: Tensor, draws: Draws) -> Tensor:

@@ -6,6 +6,7 @@ A resumed run is therefore the uninterrupted run, bit for bit, with no generator
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -69,8 +70,22 @@ def training_loop(
         yield StepRecord(state.step, losses, after * recipe.batch_size)
 
 
+class Optimizer(Protocol):
+    """What a step needs of an optimizer, or of several that train one network together."""
+
+    @property
+    def param_groups(self) -> Any:
+        """Dicts, each with `params`."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+
+    def step(self) -> Any:
+        """Change the parameters by their gradients."""
+
+
 def optimizer_step(
-    networks: Sequence[tuple[torch.optim.Optimizer, Losses]],
+    networks: Sequence[tuple[Optimizer, Losses]],
     context: DeviceContext,
     metrics: Losses | None = None,
     clip: float = 0.0,
@@ -95,6 +110,6 @@ def optimizer_step(
         optimizer.step()
 
 
-def parameters_of(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     """All parameters that an optimizer changes."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

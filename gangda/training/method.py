@@ -1,7 +1,7 @@
 """How a generator is trained: the base class of the training methods."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,7 @@ class Method(abc.ABC):
     Attributes:
         config: with nothing left open; images: the training images, for a method that fits them as a whole.
         modules: the networks that are trained and saved, by name; the generator is `generator`.
-        optimizers: by the name of the network that each of them trains.
+        optimizers: by the name of what each of them trains.
         streams: what its steps draw from; `streams.seed` may be changed between steps.
         share: a rank's part of each batch, where several ranks train.
         buffers: tensors carried from step to step, saved with the run; changed in place once they are there.
@@ -132,16 +132,15 @@ def make_method(config: TrainConfig, images: LabelledImages, context: DeviceCont
 
 
 def adam(
-    module: nn.Module,
+    parameters: Iterable[Tensor],
     lr: float,
     recipe: Recipe,
     context: DeviceContext,
     kind: Any = torch.optim.Adam,
     **options: float,
 ) -> torch.optim.Optimizer:
-    """Adam (or another `kind`) over a network's trainable parameters, with the initial rate that schedules multiply."""
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    group = {"params": parameters, "initial_lr": lr}
+    """Adam (or another `kind`) over those that are trainable, with the initial rate that schedules multiply."""
+    group = {"params": [p for p in parameters if p.requires_grad], "initial_lr": lr}
     betas = (recipe.beta1, recipe.beta2)
     made: torch.optim.Optimizer = kind([group], betas=betas, **context.adam_options(lr), **options)
     return made

@@ -88,7 +88,7 @@ def float_tensors(module: nn.Module) -> list[Tensor]:
 def load_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     """Take over an optimizer's state, but not how its steps are computed, which belongs to the device."""
     how = ("lr", "fused", "capturable")
-    own = [{name: group[name] for name in how} for group in optimizer.param_groups]
+    own = [{name: group[name] for name in how if name in group} for group in optimizer.param_groups]
     groups = [{**theirs, **mine} for theirs, mine in zip(saved["param_groups"], own, strict=True)]
     optimizer.load_state_dict({**saved, "param_groups": groups})
     for group, mine in zip(optimizer.param_groups, own, strict=True):

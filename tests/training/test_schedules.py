@@ -53,7 +53,9 @@ def test_every_schedule_begins_with_the_initial_rate():
 
 def test_each_optimizer_keeps_its_own_initial_rate():
     layers = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
-    optimizers = [adam(layer, lr, Recipe(), CPU) for layer, lr in zip(layers, (0.4, 0.0), strict=True)]
+    optimizers = [
+        adam(layer.parameters(), lr, Recipe(), CPU) for layer, lr in zip(layers, (0.4, 0.0), strict=True)
+    ]
     schedules.set_learning_rates(optimizers, Recipe(lr_schedule="cosine"), 5, 10)
     assert [o.param_groups[0]["lr"] for o in optimizers] == [pytest.approx(0.2), 0.0]
 

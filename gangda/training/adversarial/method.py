@@ -37,8 +37,8 @@ class AdversarialMethod(IterativeMethod):
         self.options, self.discriminator = config.method, self.modules["discriminator"]
         lr = config.recipe.lr
         lr_d = lr if self.options.lr_d is None else self.options.lr_d
-        self.optimizer_g = adam(self.generator, lr, config.recipe, context)
-        self.optimizer_d = adam(self.discriminator, lr_d, config.recipe, context)
+        self.optimizer_g = adam(self.generator.parameters(), lr, config.recipe, context)
+        self.optimizer_d = adam(self.discriminator.parameters(), lr_d, config.recipe, context)
         self.optimizers = {"generator": self.optimizer_g, "discriminator": self.optimizer_d}
         self.loss = self.make_loss()
         self.conditioning_scale = 1.0

@@ -2,6 +2,7 @@
 
 import abc
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ class Backbone(nn.Module, abc.ABC):
     """
 
     multiple: int
+    hidden: ClassVar[tuple[str, ...]]  # the modules between the first and the last layer
 
     def __init__(self, num_classes: int, size: int) -> None:
         super().__init__()
@@ -36,6 +38,11 @@ class Backbone(nn.Module, abc.ABC):
         padded = F.pad(x, missing, mode="replicate") if any(missing) else x
         embedding = F.silu(self.time(waves(t)) + self.label(y) + self.change(changes))
         return self.predict(padded, embedding)[:, :, :height, :width]
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Weight matrices and kernels of the hidden layers."""
+        parameters = (p for name in self.hidden for p in self.get_submodule(name).parameters())
+        return [p for p in parameters if p.ndim >= 2]
 
     @abc.abstractmethod
     def predict(self, x: Tensor, embedding: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ class DiT(Backbone):
     Patches are 2x2 pixels up to 16 pixels a side, 4x4 up to 32 and 8x8 up to 64: at most 8x8 of them.
     """
 
+    hidden = ("blocks",)
+
     def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(num_classes, spec.channels)
         width, channels, side = spec.channels, image_shape[0], max(image_shape[1:])

@@ -21,6 +21,8 @@ class UNet(Backbone):
     block, as in Dhariwal 2021 (adaptive group normalisation).
     """
 
+    hidden = ("down", "shrink", "middle", "attention", "grow", "up")
+
     def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(num_classes, EMBEDDING)
         width, dropout, side = spec.channels, spec.dropout, max(image_shape[1:])
