@@ -58,13 +58,19 @@ def _chosen_device(call: Call) -> dict[str, Any]:
     ]
     reasons = {
         "device": "the fastest kind here: CUDA, then MPS, then the CPU",
-        "precision": "bf16 on CUDA and on CPUs with AMX, where it is faster; else fp32",
+        "precision": "bf16 on CPUs with AMX, where it is faster; else fp32 (on CUDA: TF32)",
         "threads": (*set_by, "every core this process may use")[0],
+        "capture": "steps run as CUDA graphs on NVIDIA GPUs, elsewhere as they are",
     }
-    asked = {name for name in reasons if getattr(runtime, name) not in ("auto", None)}
+    asked = {name for name in reasons if getattr(runtime, name) not in ("auto", None, True)}
     why = {name: "asked for" if name in asked else reason for name, reason in reasons.items()}
-    chosen = {"device": str(context.device), "precision": context.precision, "threads": context.threads}
-    return {**chosen, "why": why}
+    return {
+        "device": str(context.device),
+        "precision": context.precision,
+        "threads": context.threads,
+        "capture": context.recorder is not None,
+        "why": why,
+    }
 
 
 def _installed(package: str) -> str | None:
@@ -102,7 +108,7 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     if values["data"] is not None:
         _show_data(out, values["data"])
     why = values["why"]
-    chosen = [(name, values[name], why[name]) for name in ("device", "precision", "threads")]
+    chosen = [(name, values[name], because) for name, because in why.items()]
     out.draw("Would be chosen here", ("", "", "because"), chosen, left=3)
     system = [(name, values[name]) for name in ("gangda", "python", "system", "cores", "memory_gib")]
     packages = [(name, version or "missing") for name, version in values["packages"].items()]

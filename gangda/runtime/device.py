@@ -74,7 +74,7 @@ def prepare(
     """Resolve device, precision and threads, and set torch's thread count.
 
     Raises:
-        UsageError: the requested device does not exist here.
+        UsageError: the requested device does not exist or does not work here.
     """
     environ = os.environ if environ is None else environ
     threads = thread_count(runtime.threads, environ, ranks.env.local_world)
@@ -84,12 +84,22 @@ def prepare(
     device = pick_device(runtime.device, ranks.env)
     recorder = None
     if device.type == "cuda":
+        _refuse_broken(device)
         torch.set_float32_matmul_precision(
             "high"
         )  # TF32 in matrix products, as convolutions have it by default
         torch.backends.cudnn.benchmark = True  # shapes hardly change
         recorder = cuda_graph if runtime.capture and not ranks.many else None
     return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks, recorder)
+
+
+def _refuse_broken(device: torch.device) -> None:
+    """Run a kernel: a GPU can be listed and yet not be usable, as one that this torch has no code for."""
+    try:
+        bool(torch.ones(2, device=device).sum() == 2)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"--device {device}: listed, but cannot run ({reason}); give --device cpu") from None
 
 
 def keep_freed_memory() -> None:
@@ -172,7 +182,7 @@ def _of_rank(name: str, env: DistributedEnv) -> str:
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bf16 if the hardware is fast at it (auto), else float32.
+    """bf16 if the hardware is faster at it (auto), else float32: GPUs are as fast in TF32 at these networks' sizes.
 
     Raises:
         UsageError: bf16 on MPS.
@@ -184,9 +194,7 @@ def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
             raise UsageError("--precision bf16: not supported on MPS; use fp32")
         return torch.bfloat16
     fast = False
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    elif device.type == "cpu":
+    if device.type == "cpu":
         capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
         # With AVX-512 BF16 but without AMX, convolutions ran at half to two thirds of the fp32 rate
         # (layers of the default networks, one thread of a Xeon, torch 2.15).

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import platform
 import re
@@ -152,3 +153,24 @@ def test_memory_is_kept_for_the_next_step():
     faults = int(subprocess.check_output([sys.executable, "-c", FAULTS], text=True, env=own))
     # Without, it is fifteen times that, unless the heap happens to lie so that its end is in use.
     assert faults < 5 * 2**24 // 4096  # pages of one step
+
+
+def test_a_gpu_that_is_listed_but_cannot_run_says_what_to_give(monkeypatch):
+    def broken(*args, **options):
+        raise RuntimeError(
+            "CUDA error: no kernel image is available for execution on the device\nCompile with ..."
+        )
+
+    monkeypatch.setattr(device, "pick_device", lambda *_: torch.device("cuda:0"))
+    monkeypatch.setattr(torch, "ones", broken)
+    with pytest.raises(
+        UsageError, match=r"--device cuda:0: listed, but cannot run \(CUDA error: .*\); give --device cpu"
+    ):
+        device.prepare(Runtime(device="cuda"))
+
+
+def test_learning_rates_are_tensors_where_recorded_steps_read_them():
+    plain = device.DeviceContext(torch.device("cpu"), torch.float32, 1)
+    assert plain.adam_options(0.5) == {"lr": 0.5, "fused": True, "capturable": False}
+    recorded = dataclasses.replace(plain, recorder=lambda run: run)
+    assert torch.equal(recorded.adam_options(0.5)["lr"], torch.tensor(0.5))
