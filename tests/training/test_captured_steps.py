@@ -47,22 +47,22 @@ VARIANTS = {
 }
 
 
-def trained(arch, options, values, images, context, record):
+def trained(arch, options, values, images, context, record, steps=STEPS):
     """Weights, averages, losses after some steps with learning rates in tensors; steps are recorded by `record`."""
     config = configured(arch, options, images.image_shape[1], batch_size=12, **values)
     method = method_with(config, networks_of(config, images), images, context, 7)
     method.capture.record = method.average_capture.record = record
     state = new_state(method)
     batch = batches(ResidentImages(images, 7, context), config, method.share)
-    loop = training_loop(state, method, batch, STEPS)
-    losses = [next(loop).numbers() for _ in range(STEPS + config.method.pretraining_steps)]
+    loop = training_loop(state, method, batch, steps)
+    losses = [next(loop).numbers() for _ in range(steps + config.method.pretraining_steps)]
     return state, losses, method.capture
 
 
-def assert_recorded_steps_are_ordinary_ones(arch, options, values, images, context):
+def assert_recorded_steps_are_ordinary_ones(arch, options, values, images, context, steps=STEPS):
     context = dataclasses.replace(context, recorder=tape)
-    state, losses, capture = trained(arch, options, values, images, context, tape)
-    plain, expected, _ = trained(arch, options, values, images, context, None)
+    state, losses, capture = trained(arch, options, values, images, context, tape, steps)
+    plain, expected, _ = trained(arch, options, values, images, context, None, steps)
     assert capture.recorded
     assert losses == expected
     for name, module in {**state.modules, "average": state.ema}.items():
@@ -73,8 +73,8 @@ def assert_recorded_steps_are_ordinary_ones(arch, options, values, images, conte
 
 @pytest.mark.parametrize("arch", TRAINED)
 def test_recorded_steps_of_every_architecture(arch, blobs, context):
-    options = {"width": 16} if arch == "flow" else {}
-    assert_recorded_steps_are_ordinary_ones(arch, options, {}, blobs, context)
+    options = {"width": 16} if arch in ("flow", "edm") else {}
+    assert_recorded_steps_are_ordinary_ones(arch, options, {}, blobs, context, steps=6)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

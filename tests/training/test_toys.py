@@ -1,7 +1,6 @@
 """An architecture, a loss and a method from outside the package: a class or function each, and a catalog entry."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +17,8 @@ from gangda.config.fields import option
 from gangda.config.methods import AdversarialOptions, MethodOptions, default_options
 from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.training.adversarial.losses import Loss
-from gangda.training.method import Method
+from gangda.training.draws import Draws
+from gangda.training.method import Batch, IterativeMethod
 from gangda.training.saved_model import load_model
 from gangda.zoo.base import Generator, Networks, Scores
 
@@ -70,12 +70,12 @@ class MeanOptions(MethodOptions):
     pull: float = option(0.5, "how far each step goes", minimum=0.0, maximum=1.0)
 
 
-class MeanMethod(Method):
+class MeanMethod(IterativeMethod):
     """Pulls the last layer's bias towards the mean image of each batch."""
 
-    def step(self, step: int, batches: Sequence, draws: Sequence):
+    def update(self, batch: Batch, draws: Draws):
         bias = self.generator.layers[2].bias
-        target = torch.atanh(batches[0][0].mean(0).flatten().clamp(-0.99, 0.99))
+        target = torch.atanh(batch[0].mean(0).flatten().clamp(-0.99, 0.99))
         with torch.no_grad():
             bias.lerp_(target, self.config.method.pull)
         return {"g_loss": (bias - target).square().mean().detach()}
