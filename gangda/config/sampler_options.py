@@ -16,7 +16,7 @@ class SamplerOptions(Checked):
         None, "GANs, PCA: truncation threshold of z; lower is less varied; as in 1.0", minimum=0.05
     )
     sampler: str = option("midpoint", "flows: ODE solver", choices=("euler", "midpoint", "heun"))
-    sampler_steps: int = option(20, "flows: solver steps", minimum=1, maximum=1000)
+    sampler_steps: int = option(8, "flows: solver steps", minimum=1, maximum=1000)
     guidance: float = option(
         1.0, "flows: classifier-free guidance scale; 1: no guidance", minimum=0.0, maximum=20.0
     )

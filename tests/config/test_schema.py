@@ -95,7 +95,7 @@ def test_balance_and_ratio_go_together():
 
 def test_options_of_the_sampler_are_refused_where_nothing_understands_them():
     options = schema.SamplerOptions(truncation=1.0, guidance=2.0)
-    assert options.understood(("guidance", "sampler_steps")) == {"sampler_steps": 20, "guidance": 2.0}
+    assert options.understood(("guidance", "sampler_steps")) == {"sampler_steps": 8, "guidance": 2.0}
     assert options.only(("guidance",)) == schema.SamplerOptions(guidance=2.0)
     options.check(("truncation", "guidance"), "r")
     with pytest.raises(
