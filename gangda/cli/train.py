@@ -96,6 +96,17 @@ def _show_dry_run(out: Screen, values: Mapping[str, Any]) -> None:
     ]
     out.draw("Would train with", ("option", "value", "from"), rows, left=3)
     out.draw("Parameters", ("", ""), [(name, number(count)) for name, count in values["parameters"].items()])
+    timed = [
+        (
+            " ".join(_as_flag(*item) for item in row["options"].items()) or "as asked for",
+            f"{row['parameters'] / 1e6:.2f}M",
+            number(row["steps"]),
+            f"{row['seconds_per_step']:.3g} s",
+            duration(row["seconds"]),
+        )
+        for row in values["estimates"]
+    ]
+    out.draw("Would take on this machine", ("", "parameters", "steps", "a step", "in all"), timed)
     out.say(f"would write: {values['run']}")
 
 

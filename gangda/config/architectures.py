@@ -34,6 +34,7 @@ class ArchSpec(Checked):
     conditional: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 10000
+    other_sizes: ClassVar[tuple[dict[str, Any], ...]] = ()  # options to compare in a dry run
     size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
     min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
     sampler_options: ClassVar[tuple[str, ...]] = ("truncation",)  # fields of `SamplerOptions` it understands
@@ -227,6 +228,7 @@ class FlowSpec(ArchSpec):
     method = "flow-matching"
     sampler_options = ("sampler", "sampler_steps", "guidance")
     steps = 20000
+    other_sizes = ({"width": 32}, {"width": 48}, {"width": 64})
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
         "lr": 2e-3,

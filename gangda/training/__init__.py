@@ -19,6 +19,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
+from gangda.training.estimate import estimates
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
@@ -46,7 +47,7 @@ def train(
         config: of the run.
         out: the run folder; default `runs/<data>-<arch>-<hash of the configuration>`.
         resume: the folder must hold a run already, and its budget may be raised.
-        dry_run: check everything and count parameters, but write nothing.
+        dry_run: check everything, count parameters and time some steps, but write nothing.
         reporter: for messages and progress.
         launch: the processes that train together, each with the same command. Each takes a part of each batch; but for
             batch norm, which uses a process's own images, the run is that of one process.
@@ -83,11 +84,11 @@ def train(
             )
         if not ranks.is_main:
             raise WorkerExitError(0)
-        pick_device(config.runtime.device)  # refuses a device that is not there
         networks = build_networks(
             config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
         )
-        return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()))
+        timed = tuple(estimates(config, splits.train, prepare(config.runtime)))
+        return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()), estimates=timed)
 
 
 def fit_generator(

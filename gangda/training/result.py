@@ -12,6 +12,17 @@ from gangda.runtime.plain import to_plain
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What training with some options takes, evaluation of samples not counted."""
+
+    options: dict[str, Any]  # of the architecture, where they differ from those asked for
+    parameters: int
+    seconds_per_step: float
+    steps: int  # of the budget
+    seconds: float
+
+
+@dataclass(frozen=True)
 class TrainResult:
     """What `gangda train` reports.
 
@@ -30,6 +41,7 @@ class TrainResult:
     parameters: Mapping[str, int] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
     best_step: int | None = None
+    estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
 
     @property
     def out(self) -> Path:
@@ -59,7 +71,9 @@ class TrainResult:
         return cls(run, **{**{name: values[name] for name in _RECORDED}, "alarms": tuple(values["alarms"])})
 
 
-_RECORDED = tuple(field.name for field in dataclasses.fields(TrainResult) if field.name != "run")
+_RECORDED = tuple(
+    field.name for field in dataclasses.fields(TrainResult) if field.name not in ("run", "estimates")
+)
 
 
 def count_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, int]:

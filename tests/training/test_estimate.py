@@ -1,0 +1,42 @@
+"""The time that a dry run foretells."""
+
+import dataclasses
+
+import pytest
+from training_setup import configured
+
+from gangda.config.architectures import FlowSpec, PcaSpec
+from gangda.config.methods import Budget
+from gangda.config.schema import Runtime, TrainConfig
+from gangda.training import estimate
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A clock on which everything takes half a second."""
+    times = iter(n / 2 for n in range(10**6))
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(times))
+
+
+def test_a_budget_in_steps_takes_steps_times_a_step(slow, blobs, context):
+    [found] = estimate.estimates(configured("cdcgan", {}, batch_size=8), blobs, context)
+    assert (found.options, found.seconds_per_step, found.steps, found.seconds) == ({}, 0.5, 20, 10.0)
+
+
+def test_a_budget_in_minutes_has_as_many_steps_as_fit(slow, blobs, context):
+    config = dataclasses.replace(configured("cdcgan", {}, batch_size=8), budget=Budget(minutes=2))
+    [found] = estimate.estimates(config, blobs, context)
+    assert (found.steps, found.seconds) == (240, 120.0)
+
+
+def test_a_flow_names_what_other_widths_would_take(slow, blobs, context):
+    config = configured("flow", {"width": 48}, batch_size=8)
+    found = list(estimate.estimates(config, blobs, context))
+    assert [row.options for row in found] == [{}, {"width": 32}, {"width": 64}]
+    assert len(FlowSpec.other_sizes) == 3
+    assert found[1].parameters < found[0].parameters < found[2].parameters
+
+
+def test_a_closed_form_has_no_steps_to_time(blobs, context):
+    config = TrainConfig(arch="pca", spec=PcaSpec(), runtime=Runtime(device="cpu"))
+    assert list(estimate.estimates(config, blobs, context)) == []
