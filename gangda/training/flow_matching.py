@@ -1,23 +1,28 @@
 """Flow matching: a network learns the velocity of straight lines from images to noise."""
 
 from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gangda.config.methods import FlowMatchingOptions
 from gangda.config.schema import TrainConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import LabelledImages, to_float
 from gangda.runtime.capture import Losses
-from gangda.runtime.device import DeviceContext
+from gangda.runtime.device import DeviceContext, evaluating
+from gangda.runtime.seeding import torch_stream
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
 from gangda.training.method import Batch, IterativeMethod, adam
 from gangda.training.muon import Joint, Muon
-from gangda.zoo.base import Networks
+from gangda.zoo.base import Generator, Networks
+from gangda.zoo.flow.backbone import CHANGES
 
 LARGEST_SHIFT = 2  # pixels
+VALIDATION_DRAWS, VALIDATION_BATCH = 512, 128
 MOMENTUM = 0.95  # of Muon, as in Jordan 2024
 LOG_NOISE_MEAN, LOG_NOISE_SPREAD = -1.2, 1.2  # Karras 2022, table 1
 
@@ -63,15 +68,35 @@ class FlowMatchingMethod(IterativeMethod):
         if not self.generator.conditional:
             nameless = torch.ones_like(nameless)
         y = torch.where(nameless, self.generator.num_classes, y)
-        return self.error(images, noise, normal, y, changes)
+        return self.error(self.generator, images, noise, normal, y, changes)
 
-    def error(self, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor) -> Tensor:
+    def error(
+        self, generator: Any, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor
+    ) -> Tensor:
         """The mean squared error of the velocity, at the times that the normal draws (B,) give."""
         t = torch.sigmoid(normal)
         x = torch.lerp(images, noise, t[:, None, None, None])
         with self.context.autocast():
-            velocity = self.generator.velocity(x, t, y, changes)
+            velocity = generator.velocity(x, t, y, changes)
         return F.mse_loss(velocity.float(), noise - images)
+
+    def validation_loss(self, average: Generator, images: LabelledImages) -> float | None:
+        """The error of unchanged images with their classes: `VALIDATION_DRAWS` draws, dealt out over the images."""
+        if not len(images):
+            return None
+        rng, total, rows = torch_stream(self.config.runtime.seed, "validation loss"), 0.0, VALIDATION_BATCH
+        order = np.arange(VALIDATION_DRAWS) % len(images)
+        with evaluating(average):
+            for part in np.split(order, VALIDATION_DRAWS // rows):
+                x, y = images.pixels[part], torch.from_numpy(images.labels[part]).to(self.context.device)
+                real = to_float(torch.from_numpy(x).to(self.context.device).permute(0, 3, 1, 2))
+                noise, normal = torch.randn(real.shape, generator=rng), torch.randn(rows, generator=rng)
+                if not average.conditional:
+                    y = torch.full_like(y, average.num_classes)
+                unchanged = real.new_zeros(rows, CHANGES)
+                drawn = self.context.put(noise), self.context.put(normal)
+                total += float(self.error(average, real, *drawn, y, unchanged)) * rows
+        return total / VALIDATION_DRAWS
 
     def changed(self, images: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Images, some of them mirrored or shifted, and what the network is told: (B, 3) in [-1, 1].
@@ -101,11 +126,13 @@ class EdmMethod(FlowMatchingMethod):
     own output.
     """
 
-    def error(self, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor) -> Tensor:
+    def error(
+        self, generator: Any, images: Tensor, noise: Tensor, normal: Tensor, y: Tensor, changes: Tensor
+    ) -> Tensor:
         """See `FlowMatchingMethod.error`."""
         t = torch.exp(LOG_NOISE_MEAN + LOG_NOISE_SPREAD * normal)
         noisy = images + t[:, None, None, None] * noise
-        skip, out, scale_in = self.generator.scales(t)
+        skip, out, scale_in = generator.scales(t)
         with self.context.autocast():
-            found = self.generator.network(scale_in * noisy, t.log() / 4, y, changes)
+            found = generator.network(scale_in * noisy, t.log() / 4, y, changes)
         return F.mse_loss(found.float(), (images - skip * noisy) / out)

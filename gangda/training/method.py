@@ -59,6 +59,10 @@ class Method(abc.ABC):
     def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
         """Train on the batches and draws of a step; losses and other figures, detached, by name."""
 
+    def validation_loss(self, average: Generator, images: LabelledImages) -> float | None:
+        """The loss of the weight average on held-out images, always on the same draws; None where it says nothing."""
+        return None
+
     def move_average(self, averaged: list[Tensor], live: list[Tensor], share: float) -> None:
         """Move these tensors of the weight average by this share of the way to those of the live network."""
         with torch.no_grad():

@@ -94,3 +94,15 @@ def test_it_learns_the_classes(blobs, context):
         mean = sampled.mean(0)[0]
         quarters = [mean[r : r + 4, c : c + 4].mean() for r in (0, 4) for c in (0, 4)]
         assert int(np.argmax(quarters)) == label
+
+
+@pytest.mark.parametrize("arch", ["flow", "edm"])
+def test_the_validation_loss_is_the_same_each_time_and_falls_while_it_learns(arch, blobs, context):
+    state, loop = start(arch, blobs, context, {"width": 8}, total_steps=60, lr_warmup_steps=5)
+    method = loop.gi_frame.f_locals["method"]
+    before = method.validation_loss(state.ema, blobs)
+    assert method.validation_loss(state.ema, blobs) == before
+    assert method.validation_loss(state.ema, blobs.take(np.arange(0))) is None
+    for _ in range(60):
+        next(loop)
+    assert method.validation_loss(state.ema, blobs) < 0.8 * before
