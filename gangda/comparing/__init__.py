@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
-from gangda.comparing.arm_sets import check, check_filters, train_config, uses_validation
+from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
@@ -86,11 +86,9 @@ def compare(
         run: a run folder whose generator all cells share, instead of training one each.
         cell: run this one only, and do not judge (for clusters).
 
-    Raises:
-        UsageError, DataError, RunError: what cannot be done; each one line.
-        IncompleteError: `jobs` is 0 and cells are missing.
-        OutcomeError: every cell failed.
-        StoppedError, InterruptedByUserError: stopped by a signal; finished cells stay.
+    Raises UsageError, DataError, RunError: what cannot be done; each one line; IncompleteError: `jobs` is 0 and cells
+    are missing; OutcomeError: every cell failed; StoppedError, InterruptedByUserError: stopped by a signal; finished
+    cells stay.
     """
     plan = planned(config, run)
     if out is None:  # adding seeds does not change it
@@ -163,14 +161,10 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     config = plan.config
     refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
-        raise UsageError(
-            f"--data {config.data.source}: a comparison of classifiers needs labelled images of two classes or more"
-        )
+        needs = "a comparison of classifiers needs labelled images of two classes or more"
+        raise UsageError(f"--data {config.data.source}: {needs}")
     if uses_validation(config) and len(splits.validation) == 0:
-        raise UsageError(
-            "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall: "
-            "too few images for validation, so nothing to choose by"
-        )
+        raise UsageError(f"{BY_VALIDATION}: too few images for validation, so nothing to choose by")
     for ratio in config.compare.candidates:
         plan_images(splits.train, config.compare.at(ratio))
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))

@@ -58,11 +58,7 @@ class AddedImages:
     _samplers: dict[tuple[str, Filters], tuple[Sampler, PseudoLabeler | None]] = field(default_factory=dict)
 
     def of(self, added: str, arch: str | None = None, filters: Filters | None = None) -> LabelledImages:
-        """As many images of each class as any ratio needs, from a key of `SOURCES`; an arm takes the first of each
-        class.
-
-        `arch` is another architecture than the comparison's, by its defaults; `filters` are those that an arm chose.
-        """
+        """Images of each class for any ratio, from a key of `SOURCES`; an arm takes the first of each class."""
         key = generator_key(added, arch or self.plan.config.arch)
         place = (added, key, self.filters if filters is None else filters)
         if place not in self._images:

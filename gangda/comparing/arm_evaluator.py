@@ -8,17 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gangda.augmenting import selection
 from gangda.augmenting.plan import error_rates, make_plan
-from gangda.augmenting.selection import (
-    REAL_ONLY,
-    Candidate,
-    grid,
-    recognised,
-    same_steps,
-    score_of,
-    select,
-    training_set,
-)
+from gangda.augmenting.selection import REAL_ONLY, Candidate, score_of, select, training_set
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
@@ -67,7 +59,7 @@ class ArmEvaluator:
         other_fits: int = 0,
     ) -> None:
         self._config, self._seed, self._splits, self._added = config, seed, splits, added
-        self._classifier = same_steps(config.classifier, len(splits.train))
+        self._classifier = selection.same_steps(config.classifier, len(splits.train))
         self._context, self._progress = context, progress
         self._fitted: dict[Choice, Fitted] = {}
         self._teachers: list[FittedClassifier] = []
@@ -152,7 +144,7 @@ class ArmEvaluator:
         filters = choices_of(self._config, arm, arch, real.num_classes, int(real.counts().min()))
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
-        return grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
+        return selection.grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
 
     def _adds(self, choice: Choice) -> bool:
         return adds_at(self._config.compare, choice.arm, choice.candidate.ratio, self._splits.train)
@@ -227,7 +219,7 @@ class ArmEvaluator:
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         real_only = evaluate(self._fit(_real_alone(arm.rule)).classifier, self._splits.validation)
-        return error_rates(*recognised(real_only))
+        return error_rates(*selection.recognised(real_only))
 
 
 def _real_alone(rule: FitRule) -> Choice:

@@ -18,6 +18,8 @@ from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics.families import family_of
 
+BY_VALIDATION = "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall"
+
 
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
     """Whether an arm adds images at a ratio: at 0 only by a class's own ratio, where 0 is no choice among others."""
@@ -123,10 +125,7 @@ def check(config: ComparisonConfig) -> None:
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
         raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")
     if uses_validation(config) and config.data.validation == 0:
-        raise UsageError(
-            "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall go by validation images; "
-            "give --validation above 0"
-        )
+        raise UsageError(f"{BY_VALIDATION} go by validation images; give --validation above 0")
 
 
 def uses_validation(config: ComparisonConfig) -> bool:

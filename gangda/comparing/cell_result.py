@@ -27,9 +27,7 @@ class Trial:
 
     ratio: float | None
     filters: tuple[str, ...] = ()  # empty where there was nothing to choose
-    validation: float | None = (
-        None  # score on the validation images; None without any, or where too little passes
-    )
+    validation: float | None = None  # score on the validation images, if there are any and enough passes
     reason: str = ""  # why there is no score, where filters let too little pass
 
 

@@ -50,9 +50,7 @@ def splits_of(plan: ComparisonPlan, cell: Cell) -> DataSplits:
     # Where a run is shared, its seed draws all subsets.
     splits = load_splits(plan.config.data, plan.fixed["run"]["seed"] if plan.run else cell.seed)
     if splits.fingerprint != plan.fingerprint:
-        raise DataError(
-            f"{plan.config.data.source} has changed since the plan was made; choose another --out"
-        )
+        raise DataError(f"{plan.config.data.source} has changed since the plan; choose another --out")
     return splits
 
 

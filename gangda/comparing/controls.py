@@ -39,10 +39,7 @@ def wrong_size(images: LabelledImages) -> LabelledImages:
 
 def copies(real: LabelledImages, counts: IntArray) -> LabelledImages:
     """The real images again, `counts` (K,) of each class, in turn."""
-    rows = [
-        np.resize(np.flatnonzero(real.labels == label), count) if count else np.zeros(0, dtype=np.int64)
-        for label, count in enumerate(counts)
-    ]
+    rows = [np.resize(np.flatnonzero(real.labels == label), count) for label, count in enumerate(counts)]
     return _as_added(real.take(np.concatenate(rows).astype(np.int64)))
 
 
@@ -75,17 +72,13 @@ def _check_enough(
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
     for arm in (name for name in config.compare.arms if parse_arm(name)[0].added == "held back"):
-        cause = "--per-class or ratio"
-        if parse_arm(arm)[0].replaces:
-            cause = "--per-class"
-        elif config.compare.synthetic_passes > 1:
-            cause = "--per-class, ratio or --synthetic-passes"
+        several = config.compare.synthetic_passes > 1
+        cause = "--per-class, ratio or --synthetic-passes" if several else "--per-class or ratio"
+        cause = "--per-class" if parse_arm(arm)[0].replaces else cause
         for name, have, want in zip(whole.class_names, counts, wanted_by(config, real, arm), strict=True):
             if have < want:
-                raise UsageError(
-                    f"--arms {arm}: class '{name}' has {have} images outside the subset, {want} are needed; "
-                    f"give a smaller {cause}"
-                )
+                what = f"class '{name}' has {have} images outside the subset, {want} are needed"
+                raise UsageError(f"--arms {arm}: {what}; give a smaller {cause}")
 
 
 def smote(real: LabelledImages, counts: IntArray, seed: int) -> LabelledImages:
@@ -109,18 +102,14 @@ def _smote_class() -> Any:
     try:
         from imblearn.over_sampling import SMOTE
     except ModuleNotFoundError:
-        raise UsageError(
-            "--arms smote needs imbalanced-learn: pip install 'gangda[smote]', or leave this arm out"
-        ) from None
+        install = "pip install 'gangda[smote]', or leave this arm out"
+        raise UsageError(f"--arms smote needs imbalanced-learn: {install}") from None
     return SMOTE
 
 
 def _as_added(images: LabelledImages) -> LabelledImages:
     """The same as added images: what is not the subset's own has no row of it."""
-    count = len(images)
-    return dataclasses.replace(
-        images, row_id=np.full(count, -1, dtype=np.int64), origin=np.full(count, TRADITIONAL, dtype=np.uint8)
-    )
+    return generated_images(images.pixels, images.labels, images.class_names, TRADITIONAL)
 
 
 def _sorted(images: LabelledImages) -> LabelledImages:

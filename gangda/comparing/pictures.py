@@ -8,16 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from gangda.comparing import cell_result
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.cell_result import (
-    ArmImages,
-    ClassImages,
-    CurveAlarm,
-    FilterSheet,
-    NearestImages,
-    Pictures,
-    TrainingCurves,
-)
+from gangda.comparing.cell_result import ArmImages, CurveAlarm, NearestImages, Pictures, TrainingCurves
 from gangda.config.arms import parse_arm
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
@@ -39,7 +32,7 @@ def pictures_of(added: AddedImages) -> Pictures:
     names = real.class_names[:MOST_CLASSES]
     return Pictures(
         classes=tuple(
-            ClassImages(
+            cell_result.ClassImages(
                 name, _of_class(real, label), None if generated is None else _of_class(generated, label)
             )
             for label, name in enumerate(names)
@@ -55,7 +48,7 @@ def pictures_of(added: AddedImages) -> Pictures:
             if (samples := added.already_made("generator", key)) is not None
         },
         filtered=tuple(
-            FilterSheet(
+            cell_result.FilterSheet(
                 key, filters, kept_and_rejected(real.class_names, found.kept, found.rejected, found.reasons)
             )
             for (key, filters), found in added.statistics.items()

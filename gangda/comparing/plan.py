@@ -94,9 +94,7 @@ class ComparisonPlan:
 def make_plan(
     config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
 ) -> ComparisonPlan:
-    """Plan the cells; a UsageError for what cannot be compared. `card`: of the generator in `run`, with its weights'
-    hash.
-    """
+    """Plan the cells; a UsageError for what cannot be compared. `card` describes the generator in `run`."""
     check(config)
     config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
     fixed, first = _fixed(config, fingerprint, card), config.runtime.seed
@@ -129,9 +127,7 @@ def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
 
 @contextlib.contextmanager
 def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
-    """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's folder, or a damaged
-    plan.
-    """
+    """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's or a damaged one."""
     path = out / PLAN
     # The names are read before looking for the plan: another start may write its plan in between.
     if foreign_names(out, (".lock",), (PLAN,)) and not path.exists():
@@ -154,10 +150,8 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     refuse_change(there["fixed"], plan.fixed, out)
     earlier = int(there["seeds"])
     if len(plan.cells) < earlier:
-        raise RunError(
-            f"{out}: its plan has {earlier} seeds, this command {len(plan.cells)}; "
-            f"seeds can be added, not taken away: choose another --out"
-        )
+        fewer = f"its plan has {earlier} seeds, this command {len(plan.cells)}"
+        raise RunError(f"{out}: {fewer}; seeds can be added, not taken away: choose another --out")
     added = (earlier,) if len(plan.cells) > earlier else ()
     plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
     if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
@@ -172,10 +166,8 @@ def refuse_change(before: Mapping[str, Any], after: Mapping[str, Any], out: Path
     if changed:
         key = changed[0]
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
-        raise RunError(
-            f"{out}: its plan has {key} = {old.get(key)}, this command has {new.get(key)}{more}; "
-            f"a plan is not changed once made: choose another --out"
-        )
+        differ = f"its plan has {key} = {old.get(key)}, this command has {new.get(key)}{more}"
+        raise RunError(f"{out}: {differ}; a plan is not changed once made: choose another --out")
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 import gangda
 from gangda.augmenting.selection import words_of
-from gangda.comparing.analyses import load_analyses, planned_analyses
+from gangda.comparing.analyses import Judged, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows
 from gangda.comparing.plan import ComparisonPlan
@@ -24,11 +24,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
 def collect(plan: ComparisonPlan, out: Path) -> Comparison:
-    """Judge the finished cells and write `comparison.json` and `report.html`.
-
-    Raises:
-        IncompleteError, OutcomeError, DataError: cells are missing, all failed, or do not belong together.
-    """
+    """Judge the finished cells, write `comparison.json` and `report.html`; an IncompleteError if cells are missing."""
     from gangda.comparing.report.page import render
 
     comparison = _compare(plan, out, *_all_cells(plan, out))
@@ -52,9 +48,9 @@ def _compare(
         score=words_of(compare.score_by),
     )
     arms = tuple(arm_row(cells, arm, arch) for arm in compare.arms)
-    known = load_analyses()
+    known, about = load_analyses(), Judged(judgement, arms, plan.config)
     judged = {
-        name: known[name].judge([cell.analyses.get(name) for cell in cells], judgement, arms, plan.config)
+        name: known[name].judge([cell.analyses.get(name) for cell in cells], about)
         for name in planned_analyses(plan.config)
     }
     analyses = {name: result for name, result in judged.items() if result is not None}
@@ -84,27 +80,18 @@ def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple
         damaged = [str(path) for cell in missing if (path := cell_path(out, cell)).exists()]
         what = f" (damaged, or changed since: {', '.join(damaged)})" if damaged else ""
         numbers = _ranges([cell.index for cell in missing])
-        raise IncompleteError(
-            f"{out}: {len(missing)} of {len(plan.cells)} cells are missing, by number: {numbers}{what}; "
-            f"run the same command without --jobs 0 and --cell"
-        )
+        lacks = f"{len(missing)} of {len(plan.cells)} cells are missing, by number: {numbers}{what}"
+        raise IncompleteError(f"{out}: {lacks}; run the same command without --jobs 0 and --cell")
     if len(failed) == len(plan.cells):
-        raise OutcomeError(
-            f"{out}: all {len(failed)} cells failed, so that there is nothing to judge; {failed[0]} "
-            f"(to try the same seeds again, remove {out / FailedCell.folder})"
-        )
+        again = f"to try the same seeds again, remove {out / FailedCell.folder}"
+        raise OutcomeError(f"{out}: all {len(failed)} cells failed; {failed[0]} ({again})")
     return list(found.results.values()), failed
 
 
 def _ranges(numbers: Sequence[int]) -> str:
     """0, 1, 2, 5 -> "0-2, 5"."""
-    parts: list[list[int]] = []
-    for number in numbers:
-        if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+    runs = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def versions() -> dict[str, str]:
@@ -115,13 +102,11 @@ def versions() -> dict[str, str]:
 
 def varied(plan: ComparisonPlan) -> str:
     """What differs from seed to seed."""
+    classifier = "the classifier's initial weights and order"
     if plan.run is not None:
-        return (
-            "the classifier's initial weights and order, and the samples drawn; "
-            "the data subset and the generator are shared"
-        )
+        return f"{classifier}, and the samples drawn; the data subset and the generator are shared"
     subset = "the validation images" if _whole(plan) else "the real subset"
-    return f"{subset}, the generator, its samples, and the classifier's initial weights and order"
+    return f"{subset}, the generator, its samples, and {classifier}"
 
 
 def notes_of(
@@ -133,18 +118,13 @@ def notes_of(
     """Conditions and alarms, most important first; `found` are those of the analyses."""
     notes = [failure_note(failed, len(plan.cells))]
     if plan.run is not None:
-        notes.append(
-            f"Conditional on this generator: all seeds share that of {plan.run}, "
-            f"so the verdict is about it alone, not about training such a generator again."
-        )
-    for before in plan.extensions:
-        notes.append(
-            f"Extended: planned with {before} seeds; more were added later, so p is no longer exact."
-        )
+        shared = f"Conditional on this generator: all seeds share that of {plan.run}"
+        notes.append(f"{shared}, so the verdict is about it alone, not about training another like it.")
+    later = "more were added later, so p is no longer exact"
+    notes += [f"Extended: planned with {before} seeds; {later}." for before in plan.extensions]
     if plan.run is None and _whole(plan):
-        notes.append(
-            "Every seed has the same real images (no --per-class): the verdict is about this training set."
-        )
+        same = "Every seed has the same real images (no --per-class)"
+        notes.append(f"{same}: the verdict is about this training set.")
     notes += [_collapse_alarm(cells), *found]
     return tuple(note for note in notes if note)
 

@@ -136,10 +136,8 @@ class _Pool:
 
 
 def _stopped(done: int, total: int) -> str:
-    return (
-        f"stopped with {done} of {total} cells finished and the others' training saved: "
-        "run the same command again to go on"
-    )
+    saved = f"stopped with {done} of {total} cells finished and the others' training saved"
+    return f"{saved}: run the same command again to go on"
 
 
 def _ended(process: BaseProcess, cell: Cell, stopped: str) -> GangdaError:

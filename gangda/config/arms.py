@@ -126,11 +126,7 @@ CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
 
 
 def parse_arm(name: str) -> tuple[Arm, str | None]:
-    """The arm of a name, and its own architecture (`ARM@ARCHITECTURE`) or None.
-
-    Raises UsageError: no such arm or architecture, an architecture where nothing is generated, an invalid ratio, or a
-    ratio where nothing is added.
-    """
+    """An arm by its name, and its own architecture (`ARM@ARCHITECTURE`) or None; a UsageError for a wrong name."""
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
     if word not in ARMS:
@@ -147,10 +143,7 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
 
 
 def ratio_of(name: str) -> float | None:
-    """An arm's own ratio (`ARM:RATIO`), images added per real one; None where it has none.
-
-    Raises UsageError: it is not a number above 0.
-    """
+    """An arm's own ratio (`ARM:RATIO`), images added per real one, or None; a UsageError where it is not above 0."""
     stem, colon, text = name.partition(":")
     if not colon:
         return None

@@ -14,10 +14,7 @@ from gangda.errors import UsageError, suggestion
 
 @dataclass(frozen=True)
 class Entry:
-    """One name: where it is built, what it is, and its paper.
-
-    `target` is "module:attribute"; so is `spec`, the dataclass of its own options.
-    """
+    """One name: where it is built ("module:attribute"), what it is, its paper, and the dataclass of its own options."""
 
     target: str
     summary: str
@@ -92,7 +89,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
         "SaganBatchnormSpec",
     ),
     "madgan-separate": _report(
-        "reports.dcgan5x5:build_separate",
+        "reports.dcgan5x5",
         "MAD-GAN without shared layers, unconditional",
         "Ghosh 2018",
         "MadganSeparateSpec",
@@ -112,7 +109,7 @@ ARCHITECTURES: Mapping[str, Entry] = {
     "pca": _net(
         "closed_form.pca", "a Gaussian over each class's principal components", "Hotelling 1933", "PcaSpec"
     ),
-    "ppca": _net("closed_form.pca:build_ppca", "probabilistic PCA of each class", "Tipping 1999", "PpcaSpec"),
+    "ppca": _net("closed_form.pca", "probabilistic PCA of each class", "Tipping 1999", "PpcaSpec"),
 }
 
 METHODS: Mapping[str, Entry] = {
@@ -148,13 +145,13 @@ METHODS: Mapping[str, Entry] = {
 LOSSES: Mapping[str, Entry] = {
     "nonsaturating": _loss("losses:nonsaturating", "-log D(G(z)) for the generator", "Goodfellow 2014"),
     "minimax": _loss("losses:minimax", "log(1 - D(G(z))) for the generator", "Goodfellow 2014"),
-    "hinge": _loss("score_losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
-    "lsgan": _loss("score_losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
+    "hinge": _loss("losses:hinge", "hinge loss on raw scores", "Lim and Ye 2017"),
+    "lsgan": _loss("losses:lsgan", "least squares to the targets 0 and 1", "Mao 2017"),
     "wasserstein": _loss(
-        "score_losses:wasserstein", "difference of mean scores; needs --gp or --clip", "Arjovsky 2017"
+        "losses:wasserstein", "difference of mean scores; needs --gp or --clip", "Arjovsky 2017"
     ),
     "relativistic": _loss(
-        "score_losses:relativistic", "each fake against a real one; use with --r1, --r2", "Huang 2024"
+        "losses:relativistic", "each fake against a real one; use with --r1, --r2", "Huang 2024"
     ),
 }
 
@@ -235,10 +232,7 @@ ANALYSES: Mapping[str, Entry] = {
 
 
 def lookup(kind: str, table: Mapping[str, Entry], name: str) -> Entry:
-    """The entry called `name`; `kind` is the word for it in the message.
-
-    Raises UsageError: no such name; the message names the nearest one and all of them.
-    """
+    """The entry called `name`, a `kind` of thing; a UsageError, with the nearest name and all of them, if none is."""
     if name in table:
         return table[name]
     raise UsageError(f"unknown {kind} '{name}': {suggestion(name, table)}choose one of {', '.join(table)}")
@@ -252,5 +246,4 @@ def load_target(target: str) -> Any:
 
 def builder(kind: str, table: Mapping[str, Entry], name: str) -> Callable[..., Any]:
     """The callable behind a catalog name."""
-    built: Callable[..., Any] = load_target(lookup(kind, table, name).target)
-    return built
+    return load_target(lookup(kind, table, name).target)  # type: ignore[no-any-return]

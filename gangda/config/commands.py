@@ -9,13 +9,9 @@ class Subcommand:
     """A subcommand: its summary, and which options it has."""
 
     summary: str  # the first line of its help
-    sections: tuple[
-        str, ...
-    ]  # the configuration sections whose options it has, in the order of the help's headings
+    sections: tuple[str, ...]  # those whose options it has, in the order of the help's headings
     without: tuple[str, ...] = ()  # "section.field" of options that it does not have
-    together: bool = (
-        False  # whether several processes that torchrun has started share the work; refused otherwise
-    )
+    together: bool = False  # whether processes that torchrun has started share the work; refused otherwise
 
 
 _GENERATOR = ("arch", "recipe", "method", "budget")

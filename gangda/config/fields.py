@@ -142,10 +142,7 @@ def type_of(field: Field) -> FieldType:
 
 
 def convert(field: Field, value: Any, where: str) -> Any:
-    """`value` (text from a flag or the environment, or a YAML value) as the field's type.
-
-    UsageError where it is not of that type; `where` begins the message: a flag, a variable's name, or a YAML key.
-    """
+    """`value` (text, or a YAML value) as the field's type; a UsageError beginning with `where` if it is of another."""
     kind, words = type_of(field), field.metadata["words"]
     if value is None and kind.optional:
         return None

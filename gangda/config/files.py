@@ -30,10 +30,7 @@ Sections = dict[str, dict[str, Any]]  # section -> key -> value
 
 
 def read_config(path: Path) -> Sections:
-    """Read and check a YAML file: known sections, known keys, values of the right type.
-
-    Raises UsageError: missing, not YAML, of a newer format, or an unknown key (the nearest is named).
-    """
+    """A YAML file's sections; a UsageError where it is missing, not YAML, newer, or has unknown sections or keys."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -87,10 +84,7 @@ def merge_sections(
 
 
 def options_of(section: str) -> dict[str, dict[str, Field]]:
-    """The options of a section: name -> {owner: its field}, in the catalog's order.
-
-    Owners are architectures ("arch") or training methods ("method"); "" where an option does not depend on --arch.
-    """
+    """The options of a section: name -> {architecture or training method that has it, or "": its field}."""
     found: dict[str, dict[str, Field]] = {}
     classes: dict[str, type[Checked]] = {}
     if section == "arch":

@@ -94,8 +94,7 @@ def dump(config: Any) -> str:
     """YAML text of a configuration made of sections (`TrainConfig`, ...), valid as `--config`."""
     import yaml
 
-    text: str = yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
-    return text
+    return yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
 
 
 def as_mapping(config: Any) -> dict[str, Any]:
@@ -152,10 +151,7 @@ def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[s
 def _file_layer(
     section: str, cls: type[Checked], arch: str, file: Mapping[str, dict[str, Any]], source: str
 ) -> dict[str, Any]:
-    """The file's values of a section, without options of another architecture (or method) than the chosen one.
-
-    Raises UsageError: an option that the file's own architecture, or its method, does not have.
-    """
+    """The file's values of a section, without those of an architecture that the file names and was not chosen."""
     values, known = dict(file.get(section, {})), fields_by_name(cls)
     named = str(file.get("arch", {}).get("name") or arch)
     if section == "arch":

@@ -14,9 +14,8 @@ LIMIT = 1_000_000_000  # images per class, exclusive
 def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
     """`NAME=50,#3=200` as counts, int64 (K,); classes not named get 0.
 
-    An item is split at its last `=`. One whose name holds a comma is put in double quotes (`"a,b=50"`),
-    or the class is given by its index (`#3=50`).
-
+    An item is split at its last `=`. One whose name holds a comma is put in double quotes (`"a,b=50"`), or the class is
+    given by its index (`#3=50`).
     Raises UsageError: an unknown class, one named twice, no whole number, or all counts 0.
     """
     counts = np.zeros(len(class_names), dtype=np.int64)
@@ -39,10 +38,7 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
 
 
 def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[int, str]:
-    """Split `NAME=value` or `#i=value` at its last `=` into a label and the text after it; a name `#3` is tried first.
-
-    Raises UsageError: no `=`, or no such class.
-    """
+    """Label and value of `NAME=value` or `#i=value` (names first); a UsageError: no such class, or no `=`."""
     name, equals, value = item.rpartition("=")
     name, value = name.strip(), value.strip()
     if not equals or not name:

@@ -36,10 +36,7 @@ _NO_CONFIDENCE: Any = np.float32("nan")
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images with labels, names and where each came from; a column given as one number has it for every image.
-
-    Raises DataError: shapes, dtypes or ranges disagree.
-    """
+    """Images with labels, names and origins; a column of one number has it for all. DataError where they disagree."""
 
     pixels: UInt8Array  # uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`)
     labels: IntArray  # int64 (N,) in [0, K)
@@ -124,8 +121,7 @@ def to_float(pixels: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> UInt8Array:
     """Float (B, C, H, W) in [-1, 1] -> uint8 (B, H, W, C): the inverse of `to_float`."""
     scaled = images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    array: UInt8Array = scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array
+    return scaled.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def real_images(
@@ -149,14 +145,16 @@ def generated_images(
     return LabelledImages(pixels, np.asarray(labels, dtype=np.int64), tuple(class_names), **given)
 
 
-def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
-    """The images with labels by the reference's class names.
+def size_words(shape: tuple[int, int, int]) -> str:
+    """(C, H, W) in words, such as "28x28 grey"."""
+    channels, height, width = shape
+    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
 
-    Raises DataError: a class that the reference does not have, or images of another shape; `where` says of what.
-    """
-    shapes = images.image_shape, reference.image_shape
-    if shapes[0] != shapes[1]:
-        ours, theirs = (f"{h}x{w} {'grey' if c == 1 else 'RGB'}" for c, h, w in shapes)
+
+def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
+    """The images with labels by the reference's class names; a DataError about `where` for other classes or shapes."""
+    if images.image_shape != reference.image_shape:
+        ours, theirs = size_words(images.image_shape), size_words(reference.image_shape)
         raise DataError(f"{where}: {ours} images, the others are {theirs}; set --image-size")
     names = reference.class_names
     unknown = [name for name in images.class_names if name not in names]
@@ -171,10 +169,8 @@ def concatenate(first: LabelledImages, *others: LabelledImages) -> LabelledImage
     sets = (first, *others)
     for other in others:
         if other.class_names != first.class_names or other.image_shape != first.image_shape:
-            raise DataError(
-                f"sets of {first.image_shape} images with classes {list(first.class_names)} and of "
-                f"{other.image_shape} with {list(other.class_names)} cannot be joined"
-            )
+            ours, theirs = (f"{one.image_shape} {list(one.class_names)}" for one in (first, other))
+            raise DataError(f"sets of images and classes {ours} and {theirs} cannot be joined")
     columns: dict[str, Any] = {name: np.concatenate([vars(part)[name] for part in sets]) for name in COLUMNS}
     if any(part.weight is not None for part in sets):
         weights = [np.ones(len(part), np.float32) if part.weight is None else part.weight for part in sets]

@@ -30,18 +30,12 @@ def load_splits(config: DataConfig, seed: int) -> DataSplits:
 
 
 def load_source(config: DataConfig) -> SourceImages:
-    """The whole source at the requested size, whatever the subset; row ids count up over all its images.
-
-    Raises DataError: missing, unknown, damaged, one class only, or a class without training images.
-    """
+    """The whole source at the requested size; a DataError: missing, damaged, one class only, or an empty class."""
     return _load(config, ())
 
 
 def found_sets() -> list[tuple[str, str | None]]:
-    """Every named set and where it was found; None if it is not on this machine.
-
-    A source's module says so by a function `find(name)`; without one, the set is built in.
-    """
+    """Every named set and where its module's `find(name)` found it ("built in" without one); None if it is not here."""
     found: list[tuple[str, str | None]] = []
     for name, entry in catalog.SOURCES.items():
         module = importlib.import_module(entry.target.partition(":")[0])

@@ -40,10 +40,7 @@ def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:
 
 
 def take(pixels: UInt8Array, rows: IntArray) -> UInt8Array:
-    """`pixels[rows]` for (N, ...) pixels; above `LARGE` bytes, or `PART` from a mapped set, in an array of `empty`.
-
-    Consecutive rows are a view.
-    """
+    """`pixels[rows]`, a view of consecutive rows; above `LARGE` bytes, or `PART` of a mapped set, in a mapped array."""
     if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
         return pixels[rows[0] : rows[0] + len(rows)]
     shape, large = (len(rows), *pixels.shape[1:]), PART if in_file(pixels) else LARGE

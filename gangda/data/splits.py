@@ -28,41 +28,31 @@ TEST_SHARE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class SourceImages:
-    """All training images of a source and, if it has one, its test split.
-
-    Row ids are unique over both. `fingerprint` is a hex hash of the content, image size included; `labelled` is False
-    for images without classes (one class, "unlabelled"); `notes` are sentences a user should read.
-    """
+    """All training images of a source and, if it has one, its test split; row ids are unique over both."""
 
     name: str
-    fingerprint: str
+    fingerprint: str  # hex hash of the content, image size included
     train: LabelledImages
     test: LabelledImages | None
-    labelled: bool = True
-    notes: tuple[str, ...] = ()
+    labelled: bool = True  # False for images without classes (one class, "unlabelled")
+    notes: tuple[str, ...] = ()  # sentences a user should read
 
 
 @dataclass(frozen=True, eq=False)
 class DataSplits:
-    """The images that a command works on; the other fields are those of the `SourceImages`.
-
-    `validation` is empty with `--validation 0`, and `test` for a sample set whose source cannot be loaded.
-    """
+    """The images that a command works on; the other fields are those of the `SourceImages`."""
 
     name: str
     fingerprint: str
     train: LabelledImages
-    validation: LabelledImages
-    test: LabelledImages
+    validation: LabelledImages  # empty with `--validation 0`
+    test: LabelledImages  # empty for a sample set whose source cannot be loaded
     labelled: bool = True
     notes: tuple[str, ...] = ()
 
 
 def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
-    """Subset, validation and test of a source; only the first two depend on `seed`.
-
-    DataError where a class has fewer images than asked for, or too few to be split; UsageError for wrong counts.
-    """
+    """Subset, validation (both by `seed`) and test of a source; DataError: too few images; UsageError: wrong counts."""
     train, test, notes = source.train, source.test, source.notes
     if test is None:
         rows = fixed_test_rows(train)
@@ -82,7 +72,6 @@ def fixed_test_rows(images: LabelledImages) -> IntArray:
 
     ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), and at least one of each class
     that has two. Depends on the labels alone, never on a seed.
-
     Raises DataError: a class has one image only.
     """
     real = np.flatnonzero(images.origin == REAL)
@@ -103,10 +92,8 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
     if config.per_class is None and config.class_counts is None:
         return None
     if (train.origin != REAL).any():
-        raise DataError(
-            "--per-class and --class-counts draw real images, but this set holds synthetic ones; "
-            "give them to the command that makes the set"
-        )
+        what = "draw real images, but this set holds synthetic ones"
+        raise DataError(f"--per-class and --class-counts {what}; give them to the command that makes the set")
     asked = np.array(config.class_counts or [config.per_class] * train.num_classes, dtype=np.int64)
     if len(asked) != train.num_classes:
         raise UsageError(f"--class-counts: {len(asked)} numbers for {train.num_classes} classes")
@@ -142,8 +129,7 @@ def _first_of_each_class(
     grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
     of_class = labels[grouped]
     rank = np.arange(len(grouped)) - np.searchsorted(of_class, of_class)
-    chosen: IntArray = np.sort(grouped[rank < counts[of_class]])
-    return chosen
+    return np.sort(grouped[rank < counts[of_class]])
 
 
 def describe(splits: DataSplits) -> dict[str, Any]:

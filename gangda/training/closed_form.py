@@ -8,10 +8,7 @@ from gangda.training.method import Batch, Method
 
 
 class ClosedFormMethod(Method):
-    """`generator.fit(images)`, once. There is nothing to draw, no optimizer and no weight average.
-
-    A stop signal takes effect when the fit, which takes seconds, is done and saved.
-    """
+    """`generator.fit(images)`, once. There is nothing to draw, no optimizer and no weight average."""
 
     def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
         """Fit the generator to all training images."""

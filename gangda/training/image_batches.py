@@ -20,10 +20,7 @@ COMPARED_COMPONENTS = 32  # principal components in which they are compared
 
 
 class ResidentImages:
-    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only.
-
-    On the CPU, a set that is mapped from a file stays there.
-    """
+    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only."""
 
     def __init__(self, images: LabelledImages, seed: int, context: DeviceContext) -> None:
         self.pixels = as_tensor(images.pixels).permute(0, 3, 1, 2).to(context.device)
@@ -54,28 +51,20 @@ class ResidentImages:
 def batches(
     images: ResidentImages, config: TrainConfig, share: Share | None = None
 ) -> Callable[[int], tuple[Tensor, Tensor]]:
-    """Batch number 0, 1, ... of real images (`share`: a rank's part of it)."""
-    rows = _row_numbers(images, config)
-    own = slice(None) if share is None else share.real.to(images.labels.device)
-    return lambda number: images.take(rows(number)[own])
-
-
-def _row_numbers(images: ResidentImages, config: TrainConfig) -> Callable[[int], Tensor]:
-    """Rows of batch 0, 1, ...: epoch by epoch or drawn by class, or by the curriculum while it lasts."""
-    recipe = config.recipe
-    usual = _drawn_by_class(images, recipe) or partial(images.rows, size=recipe.batch_size)
-    if not recipe.curriculum:
-        return usual
-    count = config.batches_before(recipe.curriculum)
+    """Batch number 0, 1, ... of real images (`share`: a rank's part of it), by the curriculum while it lasts."""
+    recipe, device = config.recipe, images.labels.device
+    rows = _drawn_by_class(images, recipe) or partial(images.rows, size=recipe.batch_size)
+    own = slice(None) if share is None else share.real.to(device)
+    count = config.batches_before(recipe.curriculum) if recipe.curriculum else 0
     # Ranked on the CPU: its doubles and decompositions are not to be had on every device.
-    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, count)
+    easy = Curriculum(images.pixels.cpu(), images.labels.cpu(), images.seed, count) if count else None
 
-    def rows(number: int) -> Tensor:
-        if number < count:
-            return easy.rows(number, recipe.batch_size).to(images.labels.device)
-        return usual(number)
+    def batch(number: int) -> tuple[Tensor, Tensor]:
+        if easy is not None and number < count:
+            return images.take(easy.rows(number, recipe.batch_size).to(device)[own])
+        return images.take(rows(number)[own])
 
-    return rows
+    return batch
 
 
 # Weight of a class of so many images; None: images come epoch by epoch.
@@ -109,11 +98,10 @@ def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], T
 
 
 def difficulty(pixels: Tensor, labels: Tensor) -> Tensor:
-    """How far each image lies from the mean of its class, float32 (N,): the further, the less typical, the harder.
+    """How far each image lies from the mean of its class, float32 (N,): the further, the harder.
 
-    pixels: uint8 (N, C, H, W); labels: int64 (N,) (all alike where there are no classes). The distance is taken in
-    the leading principal components of the deviations from the class means, each scaled to variance 1, so that what
-    varies most in all images does not decide alone. Images are reduced to at most 16 pixels a side first.
+    pixels: uint8 (N, C, H, W), reduced to at most 16 pixels a side; labels: int64 (N,). The distance is taken in the
+    leading principal components of the deviations from the class means, each scaled to variance 1.
     Source: Soviany 2020 rank images by difficulty for a GAN's curriculum; theirs comes from a trained predictor.
     """
     shape = (min(COMPARED_SIDE, pixels.shape[2]), min(COMPARED_SIDE, pixels.shape[3]))
@@ -124,8 +112,7 @@ def difficulty(pixels: Tensor, labels: Tensor) -> Tensor:
     variances, axes = torch.linalg.eigh(apart.T @ apart / len(apart))
     kept = variances[-COMPARED_COMPONENTS:] > 1e-6 * variances[-1]
     axes, variances = axes[:, -COMPARED_COMPONENTS:][:, kept], variances[-COMPARED_COMPONENTS:][kept]
-    far: Tensor = (apart @ axes).square().div(variances).sum(1)
-    return far
+    return (apart @ axes).square().div(variances).sum(1)  # type: ignore[no-any-return]
 
 
 def difficulty_ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
@@ -139,11 +126,7 @@ def difficulty_ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
 
 
 class Curriculum:
-    """A pool that grows over `batches` batches from the easiest quarter of each class to all images.
-
-    Ranks are shares of the class, so that the classes' shares of the pool stay what they are. Images and row numbers
-    are on the CPU.
-    """
+    """A pool that grows over `batches` batches from the easiest quarter of each class to all images; on the CPU."""
 
     def __init__(self, pixels: Tensor, labels: Tensor, seed: int, batches: int) -> None:
         places = difficulty_ranks(difficulty(pixels, labels), labels)

@@ -4,44 +4,29 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.data.images import REAL, IntArray
+from gangda.data.images import REAL, IntArray, size_words
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError, UsageError
 from gangda.training.saved_model import Model
 
 
 def check_run(run: Path, model: Model, splits: DataSplits) -> None:
-    """Refuse a generator that does not fit the images, saw any outside the training and validation split, or copies.
-
-    Raises:
-        RunError: it rebuilds its training images, or was trained on other classes, another image size, other data,
-            test images, or images outside the subset.
-    """
+    """A RunError for a generator that only rebuilds images, does not fit these, or saw others than these splits'."""
     card, train = model.card, splits.train
     if model.available is not None:
-        raise RunError(
-            f"{run}: rebuilds its own training images (--reconstruct) and makes no new ones; name another --run, "
-            "or train one without --reconstruct"
-        )
+        raise RunError(f"{run}: only rebuilds its own training images (--reconstruct); name another --run")
     if card.class_names != train.class_names:
-        raise RunError(
-            f"{run}: trained on other classes ({_some(card.class_names)}) than this set's "
-            f"({_some(train.class_names)}); choose another --run or --data"
-        )
+        ours, theirs = _some(train.class_names), _some(card.class_names)
+        what = f"trained on other classes ({theirs}) than this set's ({ours})"
+        raise RunError(f"{run}: {what}; choose another --run or --data")
     if card.image_shape != train.image_shape:
-        raise RunError(
-            f"{run}: makes images of {_size(card.image_shape)}, this set's are {_size(train.image_shape)}; "
-            "choose another --run or set --image-size"
-        )
+        ours, theirs = size_words(train.image_shape), size_words(card.image_shape)
+        raise RunError(f"{run}: makes {theirs} images, this set's are {ours}; set --image-size, or --run")
     if card.fingerprint != splits.fingerprint:
-        raise RunError(
-            f"{run}: trained on other images ({card.data.get('source')}, not {splits.name}); choose another --run"
-        )
-    tested = int(np.isin(model.row_ids, splits.test.row_id).sum())
-    if tested:
-        raise RunError(
-            f"{run}: saw {tested} of this set's test images in training; a result with it would mean nothing"
-        )
+        source = f"{card.data.get('source')}, not {splits.name}"
+        raise RunError(f"{run}: trained on other images ({source}); choose another --run")
+    if tested := int(np.isin(model.row_ids, splits.test.row_id).sum()):
+        raise RunError(f"{run}: saw {tested} of this set's test images in training; choose another --run")
     outside = ~np.isin(model.row_ids, np.concatenate([train.row_id, splits.validation.row_id]))
     if outside.any():
         raise RunError(
@@ -51,41 +36,23 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
 
 
 def refuse_synthetic(splits: DataSplits) -> None:
-    """Refuse images that are not all real where they are compared with synthetic ones: their origin would be lost.
-
-    Raises:
-        DataError: some training or validation images are synthetic.
-    """
-    made = sum(int((part.origin != REAL).sum()) for part in (splits.train, splits.validation))
-    if made:
-        raise DataError(
-            f"--data {splits.name}: {made:,} of its images are synthetic; give the real images it was made from"
-        )
+    """A DataError where images are not all real: beside synthetic ones to compare with, their origin would be lost."""
+    if made := sum(int((part.origin != REAL).sum()) for part in (splits.train, splits.validation)):
+        what = f"{made:,} of its images are synthetic"
+        raise DataError(f"--data {splits.name}: {what}; give the real images it was made from")
 
 
 def check_counts(model: Model, counts: IntArray) -> None:
-    """Check that there are so many samples of each class, int64 (K,), where a generator rebuilds its training images.
-
-    Raises:
-        UsageError: there are fewer.
-    """
+    """A UsageError where a generator rebuilds its training images and has fewer of a class than asked, int64 (K,)."""
     available = model.available
-    if available is None:
-        return
-    short = np.flatnonzero(counts > available)
-    if len(short):
-        label = int(short[0])
+    if available is not None and (counts > available).any():
+        label = int(np.argmax(counts > available))
+        there = f"the {available[label]:,} training images of class '{model.card.class_names[label]}'"
         raise UsageError(
-            f"{model.named} rebuilds the {available[label]:,} training images of class "
-            f"'{model.card.class_names[label]}', not {counts[label]:,}; ask for fewer, or for all of them by giving "
+            f"{model.named} rebuilds {there}, not {counts[label]:,}; ask for fewer, or for all of them by giving "
             "neither --per-class nor --counts"
         )
 
 
 def _some(names: tuple[str, ...]) -> str:
     return ", ".join(names[:4]) + (f", ... {len(names)} in all" if len(names) > 4 else "")
-
-
-def _size(shape: tuple[int, int, int]) -> str:
-    channels, height, width = shape
-    return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"

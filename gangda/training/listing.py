@@ -10,6 +10,7 @@ from gangda.config.fields import flag_of
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.errors import UsageError
+from gangda.runtime.plain import to_plain
 from gangda.training.result import count_parameters
 from gangda.zoo.networks import build_networks
 
@@ -20,11 +21,7 @@ def architectures(data: DataConfig | None, only: str | None = None, seed: int = 
     """Every architecture of the catalog (or `only` that) in plain values, with `parameters` for this data.
 
     Without data they are counted for 28x28 grey images of ten classes; None for what is fitted without training, and
-    for images that are too large. `labels` is whether it makes images of a class on demand: "yes", "no", or "either"
-    where that is an option.
-
-    Raises:
-        GangdaError: the data cannot be read, or there is no such architecture.
+    for images that are too large. Raises GangdaError: the data cannot be read, or there is no such architecture.
     """
     shape, classes = USUAL_IMAGES
     if data is not None:
@@ -38,7 +35,7 @@ def architectures(data: DataConfig | None, only: str | None = None, seed: int = 
         with contextlib.suppress(UsageError):
             counts = count_parameters(build_networks(name, kind(), shape, classes).modules())
             parameters |= {key: count or None for key, count in counts.items()}
-        either = any(field.name == "conditional" for field in fields)
+        either = any(field.name == "conditional" for field in fields)  # whether labels are used is an option
         rows.append(
             {
                 "name": name,
@@ -49,12 +46,8 @@ def architectures(data: DataConfig | None, only: str | None = None, seed: int = 
                 "pixels": list(kind.size_range),
                 "recipe": dict(kind.recipe),
                 "options": [
-                    {
-                        "flag": flag_of(field),
-                        "default": list(field.default) if isinstance(field.default, tuple) else field.default,
-                        "help": field.metadata["help"],
-                    }
-                    for field in fields
+                    {"flag": flag_of(one), "default": to_plain(one.default), "help": one.metadata["help"]}
+                    for one in fields
                 ],
             }
         )

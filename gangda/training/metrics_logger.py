@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gangda.runtime.files import without_nan
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.training.loop import StepRecord
-from gangda.training.monitor.training_curve import TrainingCurve
+from gangda.training.monitor.alarms import TrainingCurve
 
 LOG_EVERY = 50  # steps between lines
 
@@ -26,22 +26,21 @@ class NotFiniteError(Exception):
 
 @dataclass(eq=False)
 class MetricsLogger:
-    """Writes the log, and keeps what its next lines need.
-
-    Attributes:
-        latest: the last value of each loss term and metric; those that are not computed at every step (R1) included.
-        curve: the first and the last of the steps logged.
-        last_epoch: epochs and training seconds at the last line with the time of an epoch.
-        saved_lines: lines of the log when the state that was loaded was saved; None before anything was saved.
-    """
+    """Writes the log, and keeps what its next lines need."""
 
     path: Path
     epoch_images: int
+    # the last value of each loss term and metric, also of those that are not computed at every step (R1)
     latest: dict[str, Any] = field(default_factory=dict)
-    curve: TrainingCurve = field(default_factory=TrainingCurve)
-    last_epoch: tuple[float, float] = (0.0, 0.0)
+    curve: TrainingCurve = field(default_factory=TrainingCurve)  # of the steps logged
+    last_epoch: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # epochs and seconds at the last line with the time of an epoch
     log: MetricsLog | None = None
-    saved_lines: int | None = None
+    saved_lines: int | None = (
+        None  # of the log when the loaded state was saved; None before anything was saved
+    )
 
     def open(self, step: int, pretraining_step: int = 0) -> None:
         """Begin to write after this step; later lines, of steps that were lost, are deleted."""
@@ -61,13 +60,7 @@ class MetricsLogger:
     def write(
         self, record: StepRecord, pretraining_step: int, modules: Mapping[str, nn.Module], seconds: float
     ) -> None:
-        """A line about a step: its values, gradient norms, epochs so far, and the time that the last ones took.
-
-        Of a step of the pre-training (`record.step` is 0) it has the values alone.
-
-        Raises:
-            NotFiniteError: a value is NaN or infinite.
-        """
+        """A line about a step, of the pre-training (`record.step` is 0) the values alone; may raise NotFiniteError."""
         line: dict[str, Any] = {"step": record.step}
         if not record.step:
             line["pretraining_step"] = pretraining_step
@@ -95,11 +88,7 @@ class MetricsLogger:
         self.log.write(line)
 
     def values(self, step: int) -> dict[str, float]:
-        """The last value of each loss term and metric (waits for the device).
-
-        Raises:
-            NotFiniteError: one of them is NaN or infinite.
-        """
+        """The last value of each loss term and metric (waits for the device); a NotFiniteError if one is not finite."""
         values = {name: float(value) for name, value in self.latest.items()}
         for name, value in values.items():
             if not math.isfinite(value):
@@ -138,11 +127,7 @@ def gradient_norm(module: nn.Module) -> Tensor:
 
 
 def refuse_lost_weights(modules: Mapping[str, nn.Module], step: int) -> None:
-    """Check weights and running statistics before they are saved as good ones.
-
-    Raises:
-        NotFiniteError: some are NaN or infinite; names the network.
-    """
+    """A NotFiniteError, naming the network, where weights or running statistics are NaN or infinite."""
     for name, module in modules.items():
         tensors = [tensor for tensor in module.state_dict().values() if tensor.is_floating_point()]
         if tensors and not bool(torch.stack(torch._foreach_norm(tensors)).isfinite().all()):

@@ -48,38 +48,24 @@ class OptionRules:
         """What is wrong: the option, the reason, the nearest valid choice."""
         recipe, arch = self.config.recipe, self.config.arch
         if self.min_batch_size > recipe.batch_size:
-            yield (
-                f"--generators {self.generators}: --batch-size {recipe.batch_size} is too small for {arch}; "
-                f"give at least {self.min_batch_size}"
-            )
+            small = f"--batch-size {recipe.batch_size} is too small for {arch}"
+            yield f"--generators {self.generators}: {small}; give at least {self.min_batch_size}"
         if recipe.curriculum >= self.steps:
-            yield (
-                f"--curriculum {recipe.curriculum}: the run has {self.steps:.0f} steps and would never see all images; "
-                f"give at most {max(1, self.steps // 2):.0f}"
-            )
+            ends = f"the run has {self.steps:.0f} steps and would never see all images"
+            yield f"--curriculum {recipe.curriculum}: {ends}; give at most {max(1, self.steps // 2):.0f}"
         if recipe.lr_schedule == "cosine" and self.config.budget.minutes is not None:
-            yield (
-                "--lr-schedule cosine: its end must be known in steps; give --steps or --epochs in place of --minutes"
-            )
+            yield "--lr-schedule cosine: ends at a number of steps; give --steps or --epochs, not --minutes"
 
 
 def check_options(config: TrainConfig, images: LabelledImages) -> None:
-    """Check the options against the images and each other.
-
-    Raises:
-        UsageError: with the first complaint.
-    """
+    """Check the options against the images and each other. Raises UsageError: with the first complaint."""
     method: Any = catalog.builder("method", catalog.METHODS, config.spec.method)
     for complaint in method.option_rules(config, images).errors():
         raise UsageError(complaint)
 
 
 def refuse_uneven_shares(config: TrainConfig, images: LabelledImages, ranks: int) -> None:
-    """Check that so many ranks can share a batch evenly, each with enough images of every generator.
-
-    Raises:
-        UsageError: naming the nearest batch that they can share.
-    """
+    """A UsageError, with the nearest batch that fits, where so many ranks cannot share a batch evenly."""
     if ranks == 1 or not config.images_per_step:
         return
     rules, batch = OptionRules(config, images), config.recipe.batch_size
@@ -88,7 +74,5 @@ def refuse_uneven_shares(config: TrainConfig, images: LabelledImages, ranks: int
     if batch < least or not rank_batches.fits(batch, rules.generators, groups, ranks):
         nearest = rank_batches.nearest(max(batch, least), rules.generators, groups, ranks)
         whole = " in whole groups of --minibatch-stddev" if groups > 1 else ""
-        raise UsageError(
-            f"--batch-size {batch}: {ranks} ranks cannot share it evenly{whole}; give {nearest}, or start another "
-            "number of ranks"
-        )
+        uneven = f"{ranks} ranks cannot share it evenly{whole}"
+        raise UsageError(f"--batch-size {batch}: {uneven}; give {nearest}, or start another number of ranks")

@@ -43,15 +43,9 @@ def fixed_samples(generator: Generator, *, seed: int, context: DeviceContext) ->
 
 
 def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
-    """Ten samples of each of K generators, uint8 (10 K, H, W, C), a row for each.
-
-    All rows have the same noise and, where there are classes, the first ten in order: what differs down a column is
-    the generators.
-    """
+    """Ten samples of each of K generators, uint8 (10 K, H, W, C), of the same noise and the first ten classes."""
     k = generator.num_generators
-    noise = torch.cat([generator.noise(COLUMNS, torch_stream(seed, "samples of each"))] * k).to(
-        context.device
-    )
+    noise = generator.noise(COLUMNS, torch_stream(seed, "samples of each"))
     y = (torch.arange(COLUMNS) % generator.num_classes).repeat(k).to(context.device)
     with evaluating(generator), context.autocast():
-        return to_uint8(generator.sample(y, noise))
+        return to_uint8(generator.sample(y, torch.cat([noise] * k).to(context.device)))

@@ -14,25 +14,16 @@ from gangda.zoo.layers.blocks import MinibatchStdDev
 
 @dataclass(frozen=True, eq=False)
 class Share:
-    """A rank's rows of the batch of B real images, and of the F <= B fakes that K generators share evenly.
+    """A rank's rows of the batch of B real images, and of the F <= B fakes that K generators share evenly."""
 
-    Attributes:
-        real: int64 (B / W,) for W ranks; the rows that fakes are made for come first.
-        fake: int64 (F / W,), of which the first F / (W K) are generator 0's, and so on.
-        batch, fakes: B and F.
-    """
-
-    real: Tensor
-    fake: Tensor
-    batch: int
-    fakes: int
+    real: Tensor  # int64 (B / W,) for W ranks; the rows that fakes are made for come first
+    fake: Tensor  # int64 (F / W,), of which the first F / (W K) are generator 0's, and so on
+    batch: int  # B
+    fakes: int  # F
 
     @property
     def deals(self) -> Mapping[int, tuple[int, Tensor]]:
-        """For so many images as a rank scores at once, how many all ranks score, and which of those are its own.
-
-        They are its real images, its fakes, or both joined, real ones first.
-        """
+        """By the images a rank scores at once (real, fakes, both): how many all ranks score, and which are its own."""
         both = torch.cat([self.real, self.batch + self.fake])
         return {
             len(self.real): (self.batch, self.real),
@@ -78,9 +69,8 @@ def nearest(batch: int, generators: int, groups: int, world: int) -> int:
 
 def groups_of(discriminator: nn.Module) -> int:
     """How many rows of a batch a discriminator judges together: 1 unless it has `MinibatchStdDev`."""
-    return max(
-        (layer.group for layer in discriminator.modules() if isinstance(layer, MinibatchStdDev)), default=1
-    )
+    groups = [layer.group for layer in discriminator.modules() if isinstance(layer, MinibatchStdDev)]
+    return max(groups, default=1)
 
 
 def average_over_ranks(

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from gangda.config.schema import TrainConfig
@@ -25,16 +26,14 @@ from gangda.training.result import TrainResult, count_parameters
 from gangda.training.saved_model import ModelCard, model_is_whole, save_model
 from gangda.training.state import Stateful, TrainState, new_state, restore
 from gangda.training.worker_ranks import training_steps
-from gangda.zoo.base import Generator
 
 
 @dataclass(eq=False)
 class TrainingRun:
     """One process's session of training in a folder that it holds locked: train, log, evaluate, save, stop.
 
-    `clock` has the training time, earlier sessions included. `rollbacks` counts how often the run went back to a
-    checkpoint because a value was NaN or infinite; it changes the random streams, so that the same does not happen
-    again.
+    `clock` has the training time, earlier sessions included. `rollbacks` counts returns to a checkpoint because a value
+    was NaN or infinite; it changes the random streams.
     """
 
     config: TrainConfig
@@ -67,10 +66,8 @@ class TrainingRun:
     def fit(self) -> TrainResult:
         """Train to the end of the budget; after a signal, save and raise. A finished run is only reported.
 
-        Raises:
-            RunError: what the folder holds cannot be continued.
-            OutcomeError: training failed.
-            StoppedError, InterruptedByUserError: a signal came; everything is saved.
+        Raises RunError: what the folder holds cannot be continued; OutcomeError: training failed; StoppedError,
+        InterruptedByUserError: a signal came; everything is saved.
         """
         if (result := self._earlier_result()) is not None:
             return result
@@ -106,10 +103,8 @@ class TrainingRun:
                     return TrainResult.from_recorded(path, recorded)
             self.reporter.line(f"{path}: its model is missing or damaged; it is written again")
         elif is_whole and not self.folder.checkpoints():
-            raise RunError(
-                f"{path}: is finished and cannot go on, as its checkpoints are gone; put them back, or "
-                "choose another --out"
-            )
+            gone = "is finished and cannot go on, as its checkpoints are gone"
+            raise RunError(f"{path}: {gone}; put them back, or choose another --out")
         return None
 
     def _restore(self, *, regular: bool = False) -> TrainState:
@@ -167,9 +162,8 @@ class TrainingRun:
         if self.budget.is_regular(number) or done or stopping:
             self._save_checkpoint(state)
         if stopping:
-            raise self.stop.error(
-                f"{self.folder.path}: stopped at {_place(state)}, all saved; run the same command to go on"
-            )
+            what = f"stopped at {_place(state)}, all saved"
+            raise self.stop.error(f"{self.folder.path}: {what}; run the same command to go on")
         if not done:
             self.stop.set(self.context.ranks.sync_signal(signal=self.stop.signal or 0)[0])
         return done
@@ -180,7 +174,7 @@ class TrainingRun:
         self.logger.values(state.step)
         evaluating = self.monitor.is_due(state.step, self.budget.checkpoint_every)
         if state.step:  # grid first: a checkpoint without its grid could not be told from a finished save
-            self._save_grid(state.ema, state.step)
+            self._save_grid(state)
         if evaluating:
             with self.clock.paused():
                 self.monitor.evaluate(state.ema, state.step)
@@ -206,9 +200,8 @@ class TrainingRun:
         self.logger.event(state.step, {"rollback": self.rollbacks, "reason": str(error)})
         self._write_checkpoint(state)
         self.logger.close()
-        self.reporter.line(
-            f"ALARM: {error}: back to step {state.step}, and on with other random numbers; lower --lr if it comes again"
-        )
+        then = f"back to step {state.step}, and on with other random numbers"
+        self.reporter.line(f"ALARM: {error}: {then}; lower --lr if it comes again")
         return state
 
     def _finish(self, state: TrainState) -> TrainResult:
@@ -216,17 +209,16 @@ class TrainingRun:
         with self.clock.paused():
             self.monitor.finish(state.ema, state.step)
         self._save_model(state)
-        self._save_grid(state.ema, state.step)
-        preview.save_animation(
-            self.folder.path / "samples", lambda step: self.budget.is_regular(step) or step == state.step
-        )
+        folder = self._save_grid(state)
+        preview.save_animation(folder, lambda step: self.budget.is_regular(step) or step == state.step)
         result = self._write_result(state, finished=True)
         self._refuse_collapse(state.step, self.monitor.collapsed)
         return result
 
-    def _save_grid(self, generator: Generator, step: int) -> None:
+    def _save_grid(self, state: TrainState) -> Path:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed
-        preview.save_grids(folder, generator, step, seed=seed, context=self.context)
+        preview.save_grids(folder, state.ema, state.step, seed=seed, context=self.context)
+        return folder
 
     def _save_model(self, state: TrainState) -> None:
         """Write `model/`: the generator, the other networks, and the generator's best weights."""
@@ -269,9 +261,8 @@ class TrainingRun:
             alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
             best_step=self.monitor.best_step,
         )
-        self.folder.write_state(
-            **result.recorded(), fingerprint=self.fingerprint, collapsed=self.monitor.collapsed
-        )
+        collapsed = self.monitor.collapsed
+        self.folder.write_state(**result.recorded(), fingerprint=self.fingerprint, collapsed=collapsed)
         return result
 
 

@@ -1,6 +1,7 @@
 """A trained generator on disk: `model/` of a run folder. safetensors and JSON, nothing that executes."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +15,13 @@ from gangda.config import architectures
 from gangda.config.fields import from_plain as options_from_plain
 from gangda.config.schema import DataConfig
 from gangda.data.images import IntArray
-from gangda.errors import RunError
-from gangda.runtime.files import clear_disk_errors, read_json, sync_folder, write_bytes, write_json
+from gangda.errors import DataError, RunError, UsageError
+from gangda.runtime import files
+from gangda.runtime.checkpoint_files import checkpoint_paths, is_whole
+from gangda.runtime.files import read_json, sync_folder, write_bytes, write_json
 from gangda.runtime.hashed_file import read_listed, sha256
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.staging import folder_beside
-from gangda.training.recovery_messages import again, no_model, refusing_damage
 from gangda.zoo.base import Generator
 from gangda.zoo.networks import build_networks
 
@@ -28,43 +30,35 @@ WEIGHTS = {"last": "generator.safetensors", "best": "best.safetensors"}
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a generator is and what it was trained on; `model/model.json`.
-
-    Attributes:
-        image_shape: (C, H, W) of its samples.
-        data: the `DataConfig` as plain values; `fingerprint` is the source's content hash.
-        steps: those of the last weights.
-        best_step: step of the best weights, kept beside the last; None where none were chosen.
-        hashes: hex SHA-256 of the other files in `model/`, by name.
-    """
+    """What a generator is and what it was trained on; `model/model.json`."""
 
     arch: str
     spec: Mapping[str, Any]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]  # (C, H, W) of its samples
     class_names: tuple[str, ...]
-    data: Mapping[str, Any]
-    fingerprint: str
+    data: Mapping[str, Any]  # the `DataConfig` as plain values
+    fingerprint: str  # content hash of the source
     seed: int
-    steps: int
+    steps: int  # those of the last weights
     precision: str
     run: str
-    best_step: int | None = None
-    hashes: Mapping[str, str] = field(default_factory=dict)
+    best_step: int | None = (
+        None  # step of the best weights, kept beside the last; None where none were chosen
+    )
+    hashes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # hex SHA-256 of the other files in `model/`, by name
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A generator in eval mode on the CPU, its card, and the row ids it was trained on (int64, sorted).
-
-    `checkpoint` says which weights these are: "best" (by the run's own validation images) or "last". `run` is the run
-    folder that it was read from, where more of the run is found.
-    """
+    """A generator in eval mode on the CPU."""
 
     generator: Generator
     card: ModelCard
-    row_ids: IntArray
-    checkpoint: str = "last"
-    run: Path | None = None
+    row_ids: IntArray  # of the images it was trained on, int64, sorted
+    checkpoint: str = "last"  # which weights these are: "best" (by the run's own validation images) or "last"
+    run: Path | None = None  # the run folder that it was read from
 
     @property
     def steps(self) -> int:
@@ -119,40 +113,43 @@ def save_model(
     where a model is replaced, the old one's goes first.
     """
     folder = run / "model"
-    files = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}
+    contents = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}
     if best is not None:
-        files[WEIGHTS["best"]] = _bytes_of(best)
+        contents[WEIGHTS["best"]] = _bytes_of(best)
     for name, module in (others or {}).items():
-        files[f"{name}.safetensors"] = _bytes_of(module.state_dict())
-    files["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
-    hashes = {name: sha256(data) for name, data in files.items()}
-    with clear_disk_errors(folder), folder_beside(folder) as temporary:
-        for name, data in files.items():
+        contents[f"{name}.safetensors"] = _bytes_of(module.state_dict())
+    contents["rows.txt"] = "\n".join(map(str, sorted(row_ids.tolist()))).encode() + b"\n"
+    hashes = {name: sha256(data) for name, data in contents.items()}
+    with files.clear_disk_errors(folder), folder_beside(folder) as temporary:
+        for name, data in contents.items():
             write_bytes(temporary / name, data)
         write_json(temporary / "model.json", to_plain(replace(card, hashes=hashes)))
         folder.mkdir(exist_ok=True)
         (folder / "model.json").unlink(missing_ok=True)
-        for name in (*files, "model.json"):
+        for name in (*contents, "model.json"):
             (temporary / name).replace(folder / name)
         sync_folder(folder)
 
 
 def _bytes_of(state: Mapping[str, torch.Tensor]) -> bytes:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    data: bytes = save(tensors)
-    return data
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
 
 
 def load_model(run: Path, checkpoint: str = "best") -> Model:
     """Read the generator of a run folder: its best weights, or the last ones where none were chosen or asked for.
 
-    Raises:
-        RunError: no finished model there, or one that cannot be read.
+    Raises RunError: no finished model there, or one that cannot be read.
     """
     folder = run / "model"
     if not (folder / "model.json").is_file():
-        raise RunError(no_model(run))
-    with refusing_damage(run):
+        if not ((run / "run.json").is_file() and (run / "config.yaml").is_file()):
+            raise RunError(f"{run}: holds no trained generator; give the folder that `gangda train` printed")
+        missing = "its training is not finished"
+        with contextlib.suppress(DataError):
+            if read_json(run / "run.json").get("finished") is True:
+                missing = "its model is missing"
+        raise RunError(f"{run}: {missing}; {_again(run)}")
+    with _refusing_damage(run):
         card = _read_card(folder)
         checkpoint = "last" if card.best_step is None else checkpoint
         weights = load(_read(folder, WEIGHTS[checkpoint], card))
@@ -182,29 +179,45 @@ def _read_card(folder: Path) -> ModelCard:
     card = from_plain(ModelCard, values)
     texts = (card.arch, card.fingerprint, card.precision, card.run, *card.class_names, *card.hashes.values())
     "".join(texts).encode()  # not all that JSON can hold can be written
-    if min(card.seed, card.steps, card.best_step or 0, *card.image_shape) < 0 or card.image_shape[0] not in (
-        1,
-        3,
-    ):
+    numbers = (card.seed, card.steps, card.best_step or 0, *card.image_shape)
+    if min(numbers) < 0 or card.image_shape[0] not in (1, 3):
         raise ValueError("model.json: a value is of the wrong kind")
     options_from_plain(DataConfig, card.data)
     return card
 
 
 def load_network(model: Model, name: str) -> nn.Module:
-    """Another network that the model was trained with, as it was after the last step; eval mode, on the CPU.
-
-    Raises:
-        RunError: none of this name is kept in the run folder, or it cannot be read.
-    """
+    """Another network after the last step, in eval mode on the CPU; a RunError where it is missing or damaged."""
     if model.run is None:
         raise RunError(f"{model.card.run}: keeps no {name}; train again")
     folder, file = model.run / "model", f"{name}.safetensors"
     if not (folder / file).is_file():
-        raise RunError(f"{model.named}: keeps no {name}; {again(model.run)}")
-    with refusing_damage(model.run):
+        raise RunError(f"{model.named}: keeps no {name}; {_again(model.run)}")
+    with _refusing_damage(model.run):
         network = _rebuild(model.card, load(_read(folder, file, model.card)), name)
     return network.eval().requires_grad_(False)
+
+
+def _again(run: Path) -> str:
+    """How to write the model of a run again, in words."""
+    config = run / "config.yaml"
+    if not config.is_file():
+        return "train again"
+    saved = any(map(is_whole, checkpoint_paths(run / "checkpoints")))
+    gives = "goes on from its last whole checkpoint" if saved else "trains it from the start"
+    return f"the command that made it (or: gangda train --config {config} --out {run}) {gives} and writes it anew"
+
+
+@contextlib.contextmanager
+def _refusing_damage(run: Path) -> Iterator[None]:
+    """Turn any error that a forged or damaged file causes into a RunError of one line."""
+    try:
+        yield
+    except (UsageError, files.FormatVersionError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).removeprefix(f"{run / 'model'}/").split())[:100]
+        raise RunError(f"{run / 'model'}: damaged model ({reason}); {_again(run)}") from error
 
 
 def _read(folder: Path, name: str, card: ModelCard) -> bytes:

@@ -28,7 +28,7 @@ def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> f
 def set_learning_rates(
     optimizers: Iterable[Optimizer], recipe: Recipe, step: int, total_steps: int | None
 ) -> None:
-    """Give each optimizer its rate at step 0, 1, ...: its initial one times the schedule's share."""
+    """Give each optimizer its rate at step 0, 1, ...."""
     share = learning_rate_share(recipe, step, total_steps)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -36,10 +36,7 @@ def set_learning_rates(
 
 
 def conditioning_scale(warmup: int, step: int) -> float:
-    """How much the class counts at step 0, 1, ...: rising from 0 to 1 over `warmup` steps.
-
-    Source: Shahbazi 2022 (linear transition); it begins at step 0 here.
-    """
+    """How much the class counts at step 0, 1, ...: from 0 to 1 over `warmup` steps. Source: Shahbazi 2022."""
     return min(1.0, step / warmup)
 
 

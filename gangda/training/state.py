@@ -17,21 +17,14 @@ from gangda.zoo.base import Generator
 
 @dataclass(eq=False)
 class TrainState:
-    """Networks, optimizers, the generator's weight average and the place in the run.
+    """Networks, optimizers, the generator's weight average and the place in the run."""
 
-    Attributes:
-        modules, optimizers: by name; the generator is `generator`.
-        ema: the weight average of the generator, in eval mode; what is sampled.
-        step: training steps done; pretrained: steps of the pre-training done, which come before step 1.
-        buffers: further tensors that the method carries from step to step.
-    """
-
-    modules: dict[str, nn.Module]
+    modules: dict[str, nn.Module]  # by name; the generator is `generator`
     optimizers: dict[str, torch.optim.Optimizer]
-    ema: Generator
-    step: int = 0
-    pretrained: int = 0
-    buffers: dict[str, Tensor] = field(default_factory=dict)
+    ema: Generator  # the weight average of the generator, in eval mode; what is sampled
+    step: int = 0  # training steps done
+    pretrained: int = 0  # steps of the pre-training done, which come before step 1
+    buffers: dict[str, Tensor] = field(default_factory=dict)  # what the method carries from step to step
 
     @property
     def generator(self) -> Generator:
@@ -111,11 +104,7 @@ def restore(
     reporter: Reporter,
     wanted: Callable[[int], bool] | None = None,
 ) -> None:
-    """Load the newest undamaged checkpoint (of the `wanted` steps); without any, change nothing.
-
-    Raises:
-        RunError: the checkpoints are all damaged, of another version of gangda, or of other networks.
-    """
+    """Load the newest whole checkpoint (of the `wanted` steps), if any; a RunError if they are damaged or foreign."""
     saved, complaints = folder.load_checkpoint(wanted)
     for complaint in complaints:
         reporter.line(complaint)
@@ -125,9 +114,5 @@ def restore(
         for name, part in parts.items():
             part.load(saved[name])
     except (KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        made = (
-            "were made by another version of gangda"
-            if isinstance(error, KeyError)
-            else "are of other networks"
-        )
-        raise RunError(f"{folder.path}: its checkpoints {made}; start again in another --out") from error
+        made = "made by another version of gangda" if isinstance(error, KeyError) else "of other networks"
+        raise RunError(f"{folder.path}: its checkpoints are {made}; start again in another --out") from error

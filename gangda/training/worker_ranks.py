@@ -26,11 +26,8 @@ def training_steps(method: Method, state: TrainState, stream_seed: int) -> Itera
 def run_worker(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> NoReturn:
     """Take over the state that rank 0 sends, and train along with it until it ends the run.
 
-    Nothing is saved or decided here. A signal to this rank alone is passed on to rank 0, which stops all ranks.
-
-    Raises:
-        WorkerExitError: always, at the end, with rank 0's exit code.
-        LostRankError: another rank is gone.
+    A signal to this rank alone is passed on to rank 0, which stops all ranks.
+    Raises WorkerExitError: always, at the end, with rank 0's exit code; LostRankError: another rank is gone.
     """
     ranks = context.ranks
     with stop_request(patient=True) as stop:

@@ -10,23 +10,17 @@ from torch import Tensor, nn
 from gangda.config.sampler_options import SamplerOptions
 
 DEFAULT_OPTIONS = SamplerOptions()
+ImageShape = tuple[int, int, int]  # (C, H, W)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """A discriminator's answer to a batch of B images.
+    """A discriminator's answer to a batch of B images; what the architecture does not have is None."""
 
-    Attributes:
-        adversarial: (B,) logits of "real", or (B, K+1) with K generators (the last one is "real").
-        classes: (B, num_classes) logits of an auxiliary classifier, where the architecture has one.
-        features: (B, F) activations before the head, where the architecture exposes them.
-        unconditional: as adversarial, before the class is taken into account; None where the two are one.
-    """
-
-    adversarial: Tensor
-    classes: Tensor | None = None
-    features: Tensor | None = None
-    unconditional: Tensor | None = None
+    adversarial: Tensor  # (B,) logits of "real", or (B, K+1) with K generators (the last one is "real")
+    classes: Tensor | None = None  # (B, num_classes) logits of an auxiliary classifier
+    features: Tensor | None = None  # (B, F) activations before the head
+    unconditional: Tensor | None = None  # as adversarial, before the class is taken into account
 
     def rows(self, rows: slice) -> "Scores":
         """The scores of some rows of the batch."""
@@ -36,15 +30,12 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """The inputs of n samples, drawn on the CPU.
+    """The inputs of n samples, drawn on the CPU."""
 
-    Attributes:
-        noise: float32 (n, ...), what `Generator.sample` takes.
-        parents: int64 (n,), row ids of the training images that the samples are made of; None for new images.
-    """
-
-    noise: Tensor
-    parents: Tensor | None = None
+    noise: Tensor  # float32 (n, ...), what `Generator.sample` takes
+    parents: Tensor | None = (
+        None  # int64 (n,), row ids of the training images that they are made of; None for new ones
+    )
 
 
 class Generator(nn.Module):
@@ -57,7 +48,7 @@ class Generator(nn.Module):
     - `noise`, if its draws are not (B, latent_dim): those of a flow have the shape of images;
     - `sample`, if an image takes more than one pass, as the solver of a flow does;
     - `latents`, if its samples start from stored training images: they are then the `parents`;
-    - `available`, if there are only so many different samples; `alone`, if it holds several generators.
+    - `available`, if there are only so many different samples; `_alone`, if it holds several generators.
 
     Its `ArchSpec.sampler_options` names the fields of `SamplerOptions` that it understands: others are refused before
     anything is drawn, and these are part of a sample set's identity and metadata. A sample may depend on its draw, its
@@ -70,7 +61,7 @@ class Generator(nn.Module):
 
     latent_dim: int
     num_classes: int
-    image_shape: tuple[int, int, int]
+    image_shape: ImageShape
     conditional: bool = False
     num_generators: int = 1
     __call__: Callable[..., Tensor]
@@ -81,13 +72,12 @@ class Generator(nn.Module):
         return None
 
     def select(self, k: int) -> "Generator":
-        """The k-th generator on its own; itself where there is only one."""
+        """The k-th generator on its own, sharing no memory with an ensemble; itself where there is only one."""
         if not 0 <= k < self.num_generators:
             raise IndexError(f"generator {k} of {self.num_generators}")
-        return self if self.num_generators == 1 else self.alone(k)
+        return self if self.num_generators == 1 else self._alone(k)
 
-    def alone(self, k: int) -> "Generator":
-        """The k-th of several generators as a network that shares no memory with the ensemble."""
+    def _alone(self, k: int) -> "Generator":
         raise NotImplementedError
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
@@ -95,11 +85,7 @@ class Generator(nn.Module):
         return torch.randn(count, self.latent_dim, generator=rng)
 
     def latents(self, label: int, rows: range, rng: torch.Generator, options: SamplerOptions) -> Latents:
-        """The inputs of samples number `rows` of a class, all from `rng`.
-
-        With `truncation`, values of the noise beyond it are drawn again and the others stay. Source: Brock 2019,
-        section 3.1 (the truncation trick).
-        """
+        """Inputs of samples number `rows` of a class, all from `rng`; `truncation` as in Brock 2019, section 3.1."""
         z = self.noise(len(rows), rng)
         if options.truncation is not None:
             while (beyond := z.abs() > options.truncation).any():
@@ -142,7 +128,7 @@ class Networks:
         return {name: module for name, module in vars(self).items() if module is not None}
 
 
-Build = Callable[[Any, tuple[int, int, int], int], Networks]  # build(spec, image_shape, num_classes)
+Build = Callable[[Any, ImageShape, int], Networks]  # build(spec, image_shape, num_classes)
 
 
 def builder_of(
@@ -152,7 +138,7 @@ def builder_of(
 ) -> Build:
     """The `build` of two classes that are made as kind(spec, image_shape, num_classes) and initialised alike."""
 
-    def build(spec: Any, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+    def build(spec: Any, image_shape: ImageShape, num_classes: int) -> Networks:
         wanted = (spec, image_shape, num_classes)
         networks = Networks(generator(*wanted), discriminator(*wanted))
         for network in networks.modules().values():
@@ -163,10 +149,7 @@ def builder_of(
 
 
 def set_conditioning_scale(module: nn.Module, value: float) -> int:
-    """How much the class counts in the conditional layers, from 0 (not at all) to 1; how many such layers there are.
-
-    They are the submodules with an attribute `conditioning_scale`. Source: Shahbazi 2022 (transitional conditioning).
-    """
+    """How much the class counts in layers with this attribute, 0 to 1, and their number. Source: Shahbazi 2022."""
     layers = [layer for layer in module.modules() if hasattr(layer, "conditioning_scale")]
     for layer in layers:
         layer.conditioning_scale = value  # type: ignore[assignment]

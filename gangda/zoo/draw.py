@@ -22,19 +22,12 @@ BLOCK = 128
 
 @dataclass(frozen=True, eq=False)
 class SampleBatch:
-    """n samples of one class.
+    """n samples of one class."""
 
-    Attributes:
-        pixels: uint8 (n, H, W, C).
-        generator: int64 (n,), which generator of the ensemble made each.
-        parent: int64 (n,), row ids of the training images that these are made of; None for new images.
-        confidence: float32 (n,), of the classifier that chose the labels; None where none did.
-    """
-
-    pixels: UInt8Array
-    generator: IntArray
-    parent: IntArray | None = None
-    confidence: npt.NDArray[np.float32] | None = None
+    pixels: UInt8Array  # uint8 (n, H, W, C)
+    generator: IntArray  # int64 (n,), which generator of the ensemble made each
+    parent: IntArray | None = None  # int64 (n,), row ids of the training images that these are made of
+    confidence: npt.NDArray[np.float32] | None = None  # (n,), of the classifier that chose the labels, if any
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -77,10 +70,7 @@ def draw_block(
 def draw_labels(
     generator: Generator, labels: IntArray, *key: int | str, context: DeviceContext
 ) -> UInt8Array:
-    """One sample of each label, uint8 (N, H, W, C), all from the stream of this key: for the monitor, not for a set.
-
-    labels: int64 (N,). An ensemble's rows are dealt out in turn, so that every class has samples of every generator.
-    """
+    """One sample of each label, int64 (N,), from the stream of this key: uint8 (N, H, W, C), an ensemble's in turn."""
     k = generator.num_generators
     y = torch.from_numpy(np.resize(labels, -(-len(labels) // k) * k))
     noise = generator.noise(len(y), torch_stream(*key)).to(context.device)

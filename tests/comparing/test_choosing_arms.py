@@ -198,7 +198,7 @@ def test_a_filter_is_no_choice_where_a_class_has_too_few_images(tmp_path):
     cell = arm_evaluator.ArmEvaluator(config, 0, pools.splits, pools, pools.context, pools.progress)
     assert [one.filters for one in cell._candidates("generated")] == [(), ("duplicates",)]
     fixed = experiment(counts, arms=("real", "generated"), filter=("agreement",))
-    with pytest.raises(UsageError, match="the smallest class has 1 training images; it takes two"):
+    with pytest.raises(UsageError, match="the smallest class has 1 training image; it takes two"):
         comparing.compare(fixed, tmp_path / "exp", dry_run=True)
 
 
@@ -229,7 +229,7 @@ def test_what_cannot_be_chosen_is_refused_when_it_is_planned(tmp_path, change, c
 
 
 def test_scored_samples_have_nobody_who_chooses():
-    with pytest.raises(UsageError, match="--filter auto: samples are scored here"):
+    with pytest.raises(UsageError, match="--filter auto: samples are scored, no"):
         Scored.plan_of(experiments.read("capacity"), experiment(filter=("auto",)))
 
 

@@ -213,7 +213,7 @@ def test_a_shared_generator_makes_the_verdict_conditional(tmp_path):
     ("trained_on", "said"),
     [
         (DataConfig(per_class=60), "outside this subset"),
-        (DataConfig(per_class=12, image_size=12), "makes images of 12x12 grey"),
+        (DataConfig(per_class=12, image_size=12), "makes 12x12 grey images"),
     ],
 )
 def test_a_shared_generator_that_saw_more_is_refused(tmp_path, trained_on, said):

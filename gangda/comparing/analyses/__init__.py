@@ -53,6 +53,15 @@ class Table:
     rows: Sequence[tuple[str, ...]]
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What analyses go by: the verdicts, what each arm was, and the comparison's configuration."""
+
+    judgement: Judgement
+    arms: Sequence[ArmRow]
+    config: ComparisonConfig
+
+
 class Evaluator(Protocol):
     """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
 
@@ -84,10 +93,8 @@ class Analysis(ABC):
         return None
 
     @abstractmethod
-    def judge(
-        self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
-    ) -> AnalysisResult | None:
-        """What it found: `found` is its part of each finished cell, `arms` what each arm was."""
+    def judge(self, found: Sequence[Any], judged: Judged) -> AnalysisResult | None:
+        """What it found: `found` is its part of each finished cell."""
 
     def section(self, result: Any, comparison: Comparison) -> Section | None:
         """Its part of the report; None for none."""

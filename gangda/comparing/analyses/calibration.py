@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gangda.comparing.analyses import Analysis, AnalysisResult, Section, rendered
-from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.comparing.analyses import Analysis, AnalysisResult, Judged, Section, rendered
+from gangda.comparing.comparison import Comparison
 from gangda.config.arms import parse_arm, ratio_of
-from gangda.config.schema import ComparisonConfig
 from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import Interval, Judgement
+from gangda.statistics.values import Interval
 
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
@@ -40,19 +39,17 @@ class Calibration(Analysis):
 
     result_type = CalibrationTable
 
-    def judge(
-        self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
-    ) -> CalibrationTable | None:
+    def judge(self, found: Sequence[Any], judged: Judged) -> CalibrationTable | None:
         """The difference of each such arm to `real`, and a note where one came out otherwise."""
-        scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
+        scores = {arm.name: np.array(arm.scores) for arm in judged.judgement.arms}
         known = {name: parse_arm(name)[0].expected for name in scores if ratio_of(name) is None}
         rows = []
         for name, expected in known.items():
             if not expected or BASE not in scores:
                 continue
             deltas = scores[name] - scores[BASE]
-            interval, mean = sign_flip(deltas).interval(config.compare.alpha), float(deltas.mean())
-            outcome = outcome_of(expected, interval, mean, judgement.margin)
+            interval, mean = sign_flip(deltas).interval(judged.config.compare.alpha), float(deltas.mean())
+            outcome = outcome_of(expected, interval, mean, judged.judgement.margin)
             rows.append(CalibrationRow(name, expected, mean, interval, outcome))
         if not rows:
             return None

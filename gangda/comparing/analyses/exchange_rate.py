@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from gangda.comparing.analyses import Analysis, AnalysisResult, Section, rendered
+from gangda.comparing.analyses import Analysis, AnalysisResult, Judged, Section, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.config.arms import Arm, FitRule, parse_arm
-from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.config.schema import CompareConfig
 from gangda.data.images import FloatArray
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.exchange_rate import ExchangeRate, exchange_rate, learning_curve
-from gangda.statistics.values import Judgement
 
 # Options that change what other real images count too, so that these are no learning curve.
 SETTINGS = (
@@ -63,17 +62,16 @@ class ExchangeRateAnalysis(Analysis):
 
     result_type = ExchangeRates
 
-    def judge(
-        self, found: Sequence[Any], judgement: Judgement, arms: Sequence[ArmRow], config: ComparisonConfig
-    ) -> ExchangeRates | None:
+    def judge(self, found: Sequence[Any], judged: Judged) -> ExchangeRates | None:
         """Curves and rates; a note where there can be none; None without arms for a curve, or to read off one."""
-        known = {name: parse_arm(name)[0] for name in config.compare.arms}
+        compare = judged.config.compare
+        known = {name: parse_arm(name)[0] for name in compare.arms}
         if not any(map(_is_more_real, known.values())):
             return None
-        if reason := refusal(config.compare):
+        if reason := refusal(compare):
             return ExchangeRates(notes=(reason,))
-        scores = {arm.name: np.array(arm.scores) for arm in judgement.arms}
-        rows = {row.name: row for row in arms if len(set(row.ratios or ())) <= 1}  # those of one size
+        scores = {arm.name: np.array(arm.scores) for arm in judged.judgement.arms}
+        rows = {row.name: row for row in judged.arms if len(set(row.ratios or ())) <= 1}  # those of one size
         points = _points(rows, scores)
         curves = {
             rule: learning_curve(list(each), [score for _, score in each.values()])
@@ -87,7 +85,7 @@ class ExchangeRateAnalysis(Analysis):
         }
         worth = tuple(
             ArmExchange(
-                exchange_rate(name, scores[name], rows[name].n_generated, curves[rule], config.compare.alpha),
+                exchange_rate(name, scores[name], rows[name].n_generated, curves[rule], compare.alpha),
                 mean=float(scores[name].mean()),
                 real=float(curves[rule].sizes[0]),
             )
@@ -182,8 +180,7 @@ def exchange_figure(curves: Sequence[CurvePoints], arms: Sequence[ArmExchange], 
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.minorticks_off()
-        axes.set_xlabel("real training images")
-        axes.set_ylabel(f"{score}, per cent")
+        axes.set(xlabel="real training images", ylabel=f"{score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
         words = "Learning curves of real images and the place of each arm on them; the table has the numbers."
         return to_svg(fig, words)

@@ -8,8 +8,7 @@ import numpy as np
 from gangda.augmenting.selection import score_of
 from gangda.classifying import custom
 from gangda.classifying.evaluation import Evaluation
-from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator
-from gangda.comparing.comparison import ArmRow
+from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Judged
 from gangda.comparing.plan import digest
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
@@ -17,7 +16,7 @@ from gangda.errors import OutcomeError, UsageError
 from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
-from gangda.statistics.values import Interval, Judgement
+from gangda.statistics.values import Interval
 from gangda.statistics.verdicts import interval_text, points
 
 UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
@@ -70,9 +69,8 @@ class SecondClassifier(Analysis):
             raise UsageError(f"--second-classifier {name}: is --classifier already; give another")
         primary = list(family_of(compare.arms, compare.contrast).primary)
         if not primary:
-            raise UsageError(
-                f"--second-classifier {name}: nothing is tested among these arms; give --contrast, or more --arms"
-            )
+            untested = "nothing is tested among these arms"
+            raise UsageError(f"--second-classifier {name}: {untested}; give --contrast, or more --arms")
         code = digest(custom.code_of(name)) if ":" in name else ""
         return Additions(fits=2, fixed={"contrast": primary[0], "code": code})
 
@@ -89,26 +87,20 @@ class SecondClassifier(Analysis):
             return SecondFit(name, contrast, {}, str(error))
         return SecondFit(name, contrast, arms)
 
-    def judge(
-        self,
-        found: Sequence[SecondFit],
-        judgement: Judgement,
-        arms: Sequence[ArmRow],
-        config: ComparisonConfig,
-    ) -> SecondOpinion:
+    def judge(self, found: Sequence[SecondFit], judged: Judged) -> SecondOpinion:
         """Whether the signs agree. Seeds in which the second classifier failed are left out, and counted."""
-        name, contrast = found[0].classifier, found[0].contrast
-        first = next(one for one in judgement.contrasts if one.name == contrast)
+        name, contrast, compare = found[0].classifier, found[0].contrast, judged.config.compare
+        first = next(one for one in judged.judgement.contrasts if one.name == contrast)
         fitted = [fit.arms for fit in found if fit.arms]
         mean, interval, agrees, deltas = None, None, False, np.zeros(0)
         sentence = f"With {name}: failed in all {len(found)} seeds, so this is no headline."
         if fitted:
             plus, minus = (
-                [score_of(each[arm].test, config.compare.score_by) for each in fitted]
+                [score_of(each[arm].test, compare.score_by) for each in fitted]
                 for arm in contrast.split(" - ")
             )
             deltas = np.subtract(plus, minus)
-            mean, interval = float(deltas.mean()), sign_flip(deltas).interval(config.compare.alpha)
+            mean, interval = float(deltas.mean()), sign_flip(deltas).interval(compare.alpha)
             agrees = bool(np.sign(mean) == np.sign(first.mean) != 0)
             seen = f", interval {interval_text(interval)}" if interval else ""
             lost = len(found) - len(fitted)

@@ -12,15 +12,16 @@ import numpy as np
 
 from gangda.augmenting.selection import score_of
 from gangda.classifying.evaluation import Evaluation
-from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Section, Table, rendered
-from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.comparing import analyses
+from gangda.comparing.analyses import Additions, AnalysisResult, Evaluator, Judged, Section, Table
+from gangda.comparing.comparison import Comparison
 from gangda.config.schema import ComparisonConfig
 from gangda.data.images import FloatArray
 from gangda.errors import OutcomeError, UsageError
 from gangda.report.page import percent
 from gangda.statistics.differences import summary_of
 from gangda.statistics.families import family_of
-from gangda.statistics.values import Interval, Judgement
+from gangda.statistics.values import Interval
 from gangda.statistics.verdicts import interval_text, points
 
 
@@ -64,7 +65,7 @@ class TunedTable(AnalysisResult):
     differences: tuple[TunedRow, ...]
 
 
-class TunedSteps(Analysis):
+class TunedSteps(analyses.Analysis):
     """`--tune-steps`: every arm once more, with the number of steps that its validation images choose."""
 
     cell_type, result_type = Mapping[str, TunedFit], TunedTable
@@ -83,21 +84,14 @@ class TunedSteps(Analysis):
         numbers = sorted(config.compare.tune_steps)
         return {name: _tuned(evaluator, name, numbers) for name in config.compare.arms}
 
-    def judge(
-        self,
-        found: Sequence[Mapping[str, TunedFit]],
-        judgement: Judgement,
-        arms: Sequence[ArmRow],
-        config: ComparisonConfig,
-    ) -> TunedTable:
+    def judge(self, found: Sequence[Mapping[str, TunedFit]], judged: Judged) -> TunedTable:
         """Means with intervals. Seeds in which an arm failed are left out of that arm and its differences."""
-        compare = config.compare
+        compare = judged.config.compare
         fits = {name: [cell[name] for cell in found] for name in compare.arms}
+        tests = {name: [fit.test for fit in each] for name, each in fits.items()}
         scores = {
-            name: np.array(
-                [np.nan if fit.test is None else score_of(fit.test, compare.score_by) for fit in each]
-            )
-            for name, each in fits.items()
+            name: np.array([np.nan if test is None else score_of(test, compare.score_by) for test in each])
+            for name, each in tests.items()
         }
         primary = family_of(compare.arms, compare.contrast).primary
         deltas = {
@@ -113,7 +107,9 @@ class TunedSteps(Analysis):
     def section(self, result: TunedTable, comparison: Comparison) -> Section:
         """Tables of the arms and of the differences."""
         values = {"tuned": result, "comparison": comparison, "judged": comparison.judgement}
-        return Section("tuned", "With steps chosen for each arm", rendered("tuned_steps.html", **values))
+        return Section(
+            "tuned", "With steps chosen for each arm", analyses.rendered("tuned_steps.html", **values)
+        )
 
     def tables(self, result: TunedTable) -> tuple[Table, Table]:
         """The same two."""

@@ -58,16 +58,12 @@ def distances_figure(key: str, of_samples: Sequence[float], of_held_out: Sequenc
         ):
             share = 100 * np.arange(1, len(distances) + 1) / max(1, len(distances))
             axes.step(distances, share, style, where="post", lw=1.8, color=colour, label=words)
-        axes.set_xlabel("distance to the nearest training image, grey levels")
-        axes.set_ylabel("images, per cent")
+        axes.set(xlabel="distance to the nearest training image, grey levels", ylabel="images, per cent")
         axes.set_xlim(left=0)
         axes.grid(axis="y", alpha=0.15, color=INK)
         axes.legend(loc="best", frameon=False)
-        return to_svg(
-            fig,
-            f"Distances of samples of {key} to their nearest training images, beside those of held-out images, "
-            f"seed {seed}. Samples to the left of the held-out line may be copies.",
-        )
+        what = f"Distances of samples of {key}, and of held-out images, to their nearest training images"
+        return to_svg(fig, f"{what}, seed {seed}. Samples to the left of the held-out line may be copies.")
 
 
 def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = "accuracy") -> str | None:
@@ -88,8 +84,7 @@ def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = 
             means = [float(np.mean(points[ratio])) for ratio in ratios]
             axes.plot(ratios, means, f"{mark}-", ms=6, lw=2, color=colour, mec="none", label=arm)
         axes.set_xticks(sorted({ratio for points in curves.values() for ratio in points}))
-        axes.set_xlabel("candidate ratio")
-        axes.set_ylabel(f"validation {score}, per cent")
+        axes.set(xlabel="candidate ratio", ylabel=f"validation {score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
         columns = 3 if max(map(len, curves)) <= 24 else 2  # what fits beside each other
         fig.legend(loc="outside upper left", ncols=columns, frameon=False)

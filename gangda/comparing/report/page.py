@@ -9,14 +9,8 @@ import numpy as np
 from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
-from gangda.comparing.report.tables import (
-    added_table,
-    confusion_tables,
-    generator_row,
-    nearest_images,
-    recall_table,
-)
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
 from gangda.config.schema import CompareConfig
@@ -79,15 +73,15 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         ratios=ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
         ratio_figure=ratios,
         ratio_words=_ratio_words(config.compare),
-        added=added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
+        added=tables.added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
         filters=comparison.filters,
-        recall=recall_table(cells, names),
-        confusion=confusion_tables(cells),
+        recall=tables.recall_table(cells, names),
+        confusion=tables.confusion_tables(cells),
         grids=grids,
-        generator=generator_row(cells, config.arch),
+        generator=tables.generator_row(cells, config.arch),
         trainings=trainings(cells),
         nearest=[
-            (seed, nearest_images(key, found, seed))
+            (seed, tables.nearest_images(key, found, seed))
             for seed, pictures in grids
             for key, found in pictures.nearest.items()
         ],
@@ -156,8 +150,7 @@ def training_curve(rows: Sequence[Mapping[str, Any]], key: str, words: str) -> s
             if means:
                 last = list(means.items())[-1]
                 axes.annotate(name, last, (6, 0), textcoords="offset points", color=INK, fontsize=8)
-        axes.set_xlabel("generator steps")
-        axes.set_ylabel(words)
+        axes.set(xlabel="generator steps", ylabel=words)
         axes.grid(axis="y", alpha=0.15, color=INK)
         return to_svg(fig, f"{words} during training, one line for each variant.")
 

@@ -86,11 +86,11 @@ def curves_figure(key: str, seeds: Seeds) -> str:
             panel.grid(axis="y", alpha=0.15, color=INK)
         for panel in axes[1]:
             panel.set_xlabel("generator steps")
-        return to_svg(
-            fig,
-            f"Training curves of {key}: loss terms, the discriminator's accuracy, GAN-test, diversity and "
-            "distance to real images over steps; one thin line a seed. Alarms are listed below.",
+        shown = "loss terms, the discriminator's accuracy, GAN-test, diversity and distance to real images"
+        words = (
+            f"Training curves of {key}: {shown} over steps; one thin line a seed. Alarms are listed below."
         )
+        return to_svg(fig, words)
 
 
 def _draw_lines(axes: Any, lines: Sequence[list[tuple[int, float]]], label: str, **style: Any) -> None:
@@ -132,7 +132,5 @@ def classes_figure(key: str, seeds: Seeds, names: Sequence[str]) -> str | None:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("share of what real images of the class have; dashed: below, it counts as collapsed")
         fig.legend(loc="outside upper left", ncols=2, frameon=False)
-        words = (
-            f"Diversity and distinct modes of each class of {key} at the last evaluation, one mark a seed."
-        )
-        return to_svg(fig, words)
+        words = f"Diversity and distinct modes of each class of {key}"
+        return to_svg(fig, f"{words} at the last evaluation, one mark a seed.")

@@ -66,8 +66,7 @@ def sweep(
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
         jobs, cell, dry_run: as for `gangda compare`, whose errors it raises too; cells count through all variants.
 
-    Raises:
-        UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
+    Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
     """
     settings = _settings(experiment, configs)
     fixed = _fixed(experiment, settings)

@@ -49,9 +49,7 @@ class VariantRow:
     worth: tuple[str, ...] = ()  # of its added images
     arms: tuple[ArmSummary, ...] = ()
     report: str | None = None
-    floors: Mapping[str, float | None] = field(
-        default_factory=dict
-    )  # of measure "score", as all that follows
+    floors: Mapping[str, float | None] = field(default_factory=dict)  # of measure "score", as what follows
     evaluations: tuple[tuple[Mapping[str, Any], ...], ...] = ()  # of each seed, during training
     spread: Components | None = None  # of CAS, where it was repeated
     steps: int | None = None  # of training
@@ -71,9 +69,7 @@ class Findings:
     share: bool  # whether the figure is a share: shown in per cent, differences in points
     alpha: float
     rows: tuple[VariantRow, ...]
-    differences: tuple[
-        Difference, ...
-    ]  # of every variant against the first; empty where they cannot be tested
+    differences: tuple[Difference, ...]  # of every variant against the first, where they can be tested
     notes: tuple[str, ...]
     headline: str = ""
 

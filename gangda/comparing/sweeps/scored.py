@@ -61,9 +61,7 @@ class Scored(Setting):
         splits = load_splits(config.data, config.runtime.seed)
         plan = make_plan(config, splits.fingerprint, None, None)
         if AUTO in config.compare.filter:
-            raise UsageError(
-                "--filter auto: samples are scored here and no classifier chooses; name the filter"
-            )
+            raise UsageError("--filter auto: samples are scored, no classifier chooses; name the filter")
         check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
         trained = train_config(plan.config, config.arch, config.runtime.seed)
         check_training(trained, splits.train, splits.labelled)

@@ -74,10 +74,8 @@ class Compared(Setting):
         """As `gangda compare` plans it. The variants need not have other arms in common than the experiment's."""
         arm, arms = experiment.arm, config.compare.arms
         if arm not in arms:
-            raise UsageError(
-                f"variants are compared in the arm {arm}, none of {', '.join(arms)}; "
-                f"write 'arm: {arms[-1]}' into the experiment's file, or add that arm"
-            )
+            what = f"variants are compared in the arm {arm}, none of {', '.join(arms)}"
+            raise UsageError(f"{what}; write 'arm: {arms[-1]}' into the experiment's file, or add that arm")
         return comparing.planned(config, None)
 
     @property

@@ -114,10 +114,7 @@ class SetWriter:
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
-    """The index of this shard if `out` holds it, complete (metadata are united if need be); None if not.
-
-    Raises RunError: `out` holds something else.
-    """
+    """The index of this shard if `out` holds it, complete; None if not. A RunError where `out` holds something else."""
     if files.is_free(out):
         return None
     paths = index_paths(out)
@@ -152,7 +149,6 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
 
     The first shard to be finished creates the folder, the others move their files into it. The same shard submitted
     twice writes the same files twice, which only wastes time.
-
     Raises RunError: `out` holds something else, or cannot be written; or by a signal, as `StopRequest.at_once`.
     """
     finished_index(out, header)
@@ -192,10 +188,7 @@ def _complete(out: Path, header: SetHeader) -> None:
 
 
 def read_set(path: Path) -> SetOnDisk:
-    """Read a whole set, all shards united, every file checked against its hash.
-
-    Raises DataError: not a set, shards missing or disagreeing, files missing or changed.
-    """
+    """Read a whole set, its shards united; a DataError where it is no set, or shards or files are lost or changed."""
     indices = read_indices(path)
     index = unite(indices)
     if index.format not in FORMATS:
@@ -209,7 +202,6 @@ def read_set(path: Path) -> SetOnDisk:
         raise DataError(f"{path}: its images do not count up from 0 without gaps; make it again")
     images = concatenate(*(images for _, images in parts)).take(order)
     if tuple(images.counts().tolist()) != index.total:
-        raise DataError(
-            f"{path}: holds {images.counts().tolist()} images per class, not {list(index.total)}; make it again"
-        )
+        there = images.counts().tolist()
+        raise DataError(f"{path}: holds {there} images per class, not {list(index.total)}; make it again")
     return SetOnDisk(images, index)

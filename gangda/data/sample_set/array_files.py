@@ -62,10 +62,7 @@ class NpzWriter:
 
 
 def read_npz(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
-    """The images of one shard, file by file.
-
-    Raises DataError: a file missing, changed, or not holding the arrays it should.
-    """
+    """The images of one shard, file by file; a DataError for one that is missing, changed, or has other arrays."""
     for name, digest in index.files.items():
         data = read_bytes(folder, name, digest)
         try:

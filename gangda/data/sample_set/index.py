@@ -52,15 +52,12 @@ class SetHeader:
 
 @dataclass(frozen=True)
 class SetIndex(SetHeader):
-    """The header, and what was written: of one shard, or of the whole set.
-
-    `files` are the hex SHA-256 by relative name; `sorting` and `filtering` count pseudo-labels and filters per class.
-    """
+    """The header, and what was written: of one shard, or of the whole set."""
 
     counts: tuple[int, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
-    sorting: Mapping[str, list[int]] = field(default_factory=dict)
-    filtering: Mapping[str, list[int]] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # hex SHA-256 by relative name
+    sorting: Mapping[str, list[int]] = field(default_factory=dict)  # pseudo-labels per class
+    filtering: Mapping[str, list[int]] = field(default_factory=dict)  # samples by filter per class
     cost: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -80,10 +77,7 @@ def index_paths(folder: Path) -> list[Path]:
 
 
 def is_set(path: Path) -> bool:
-    """Whether a folder is a set that gangda wrote, whole or not.
-
-    One with a damaged index counts, so that it is refused: as class folders, synthetic images would pass for real ones.
-    """
+    """Whether a folder is a set that gangda wrote, whole or not; one with a damaged index counts."""
     for candidate in index_paths(path):
         try:
             value = json.loads(candidate.read_text(encoding="utf-8"))
@@ -95,10 +89,7 @@ def is_set(path: Path) -> bool:
 
 
 def read_index(path: Path) -> SetIndex:
-    """One index file, checked field by field.
-
-    Raises DataError: missing, damaged, of another version of gangda, or listing files outside the set.
-    """
+    """One index file; a DataError: missing, damaged, of another version of gangda, or listing files outside the set."""
     values = read_json(path)
     try:
         known = {column.name: values[column.name] for column in fields(SetIndex)}
@@ -148,9 +139,7 @@ def _inside(folder: Path, name: str) -> Path:
         with contextlib.suppress(OSError, RuntimeError):  # links in a circle, or a name too long
             if path.resolve().is_relative_to(folder.resolve()):
                 return path
-    raise DataError(
-        f"{folder}: '{name}' is not inside the set, or a link that leads out of it; do not use it"
-    )
+    raise DataError(f"{folder}: '{name}' is not inside the set, or a link out of it; do not use it")
 
 
 def read_bytes(folder: Path, name: str, digest: str) -> bytes:
@@ -159,10 +148,7 @@ def read_bytes(folder: Path, name: str, digest: str) -> bytes:
 
 
 def read_indices(folder: Path) -> list[SetIndex]:
-    """The indices of all shards of a set, in shard order.
-
-    Raises DataError: none there, shards missing, or shards of different sets.
-    """
+    """The indices of all shards of a set, in shard order; a DataError where one is missing or foreign."""
     paths = index_paths(folder)
     if not paths:
         raise DataError(f"{folder}: holds no index.json; not a sample set or augmented set of gangda's")
@@ -178,7 +164,7 @@ def read_indices(folder: Path) -> list[SetIndex]:
     if missing:
         shown = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
         raise DataError(
-            f"{folder}: shards {shown} of {shards} are missing; run it again with --shard i/{shards}"
+            f"{folder}: shards {shown} of {shards} are missing; make them with --shard i/{shards}"
         )
     if len(indices) != shards:
         raise DataError(f"{folder}: a shard is there twice; remove the folder and make the set again")
@@ -186,10 +172,7 @@ def read_indices(folder: Path) -> list[SetIndex]:
 
 
 def unite(indices: Sequence[SetIndex]) -> SetIndex:
-    """One index for all shards: counts and tallies added up, files together, without their cost.
-
-    Raises DataError: the counts do not add up to the total.
-    """
+    """One index for all shards, without their cost; a DataError where their counts do not add up to the total."""
     first = indices[0]
     counts = tuple(sum(column) for column in zip(*(index.counts for index in indices), strict=True))
     if counts != first.total:

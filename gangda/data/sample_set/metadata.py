@@ -64,10 +64,7 @@ class MetadataWriter:
 
 
 def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines themselves.
-
-    Raises DataError: the file is missing, changed or damaged.
-    """
+    """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines; or a DataError."""
     lines = read_bytes(folder, name, digest).splitlines()
     for start in range(0, len(lines), _LINES):
         try:
@@ -91,10 +88,7 @@ def _read(row: dict[str, Any], column: str) -> Any:
 
 
 def unite_metadata(folder: Path, indices: Sequence[SetIndex]) -> None:
-    """Join the shards' metadata into the one `metadata.jsonl` that other readers look for.
-
-    Whichever shard comes last does it; two at once write the same bytes.
-    """
+    """Join the shards' metadata into one `metadata.jsonl`; two shards that are last at once write the same bytes."""
     names = [item for item in unite(indices).files.items() if item[0].startswith("metadata-")]
     if names:
         write_bytes(folder / "metadata.jsonl", b"".join(read_bytes(folder, *item) for item in names))

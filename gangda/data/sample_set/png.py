@@ -113,10 +113,7 @@ def _file_name(index: int, origin: int) -> str:
 
 
 def encode_png(pixels: UInt8Array) -> Iterator[bytes]:
-    """uint8 (n, H, W, C) -> the PNG file of each image, 8 bits, grey or RGB, rows unfiltered.
-
-    Four times as fast as Pillow at 28x28. Source: PNG specification (ISO/IEC 15948), sections 5 and 11.
-    """
+    """uint8 (n, H, W, C) -> each image's PNG file, 8 bits, unfiltered. Source: ISO/IEC 15948, sections 5 and 11."""
     count, height, width, channels = pixels.shape
     # Each row begins with filter type 0.
     rows = np.zeros((count, height, 1 + width * channels), dtype=np.uint8)
@@ -133,10 +130,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
-    """The images of one shard, a thousand at a time.
-
-    Raises DataError: damaged metadata; an image missing, changed, of another shape, or outside the set.
-    """
+    """The images of one shard, a thousand at a time; a DataError where one is missing, changed or of another shape."""
     folders, shape = class_folders(index.class_names), index.image_shape
     for linked in (folder / name for name in folders if (folder / name).is_symlink()):
         raise DataError(f"{linked}: a link instead of a class folder; do not use this set")
@@ -171,8 +165,7 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             mode, size = image.mode, image.size
             if (*size, mode) == (width, height, "L" if channels == 1 else "RGB"):
-                array: UInt8Array = np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
-                return array
+                return np.asarray(image, dtype=np.uint8).reshape(height, width, channels)
     except (*MALFORMED, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable PNG ({str(error)[:80]}); make the set again") from None
     raise DataError(f"{path}: {mode} {size} where the set's images are {shape}; make the set again")

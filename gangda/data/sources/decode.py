@@ -50,7 +50,6 @@ def decode_all(files: Collection[Path], image_size: int | None) -> tuple[UInt8Ar
     """Decode all files to one size: uint8 (N, S, S, 1 or 3), and notes on what was done to them.
 
     Memory does not grow with their number (see `memmap.py`).
-
     Raises DataError: a file is corrupt, too large, or of a kind that has no rule; the message names it.
     """
     size, notes = (image_size, ()) if image_size else _common_size(files)

@@ -68,23 +68,17 @@ class _Content(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """The image files of a source: `num_train` training images, by class, then test images; labels are int64 (N,).
-
-    A file's position is its row id. `notes` say what was skipped or merged.
-    """
+    """The image files of a source: training images, by class, then test images; a file's position is its row id."""
 
     files: Files
-    labels: IntArray
+    labels: IntArray  # int64 (N,)
     class_names: tuple[str, ...]
     num_train: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what was skipped or merged
 
 
 def read(root: Path, image_size: int | None) -> RawSource:
-    """The images of a folder at one size, decoded once and cached.
-
-    Raises DataError: no images, an empty class, images too deep, a file that cannot be decoded.
-    """
+    """The images of a folder, cached; a DataError: none, too deep, an empty class, or a file that cannot be decoded."""
     listing = list_images(root)
 
     def decode() -> RawSource:
@@ -171,10 +165,8 @@ def _is_split(folders: list[Path]) -> bool:
     if not training or (strangers and not any(_scan(folder).folders for folder in training)):
         return False
     if strangers:
-        raise DataError(
-            f"{training[0]}: holds folders, so it is a training split, but '{strangers[0]}' lies beside it; "
-            "keep only train, validation and test there"
-        )
+        what = f"holds folders, so it is a training split, but '{strangers[0]}' lies beside it"
+        raise DataError(f"{training[0]}: {what}; keep only train, validation and test there")
     return True
 
 

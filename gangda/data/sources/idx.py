@@ -40,10 +40,7 @@ def idx_header(shape: tuple[int, ...], code: int = 0x08) -> bytes:
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
-    """Read an IDX file into an array of its own shape and type (native byte order).
-
-    Raises DataError: missing, truncated, too long, or not IDX.
-    """
+    """An IDX file as an array of its own shape and type; a DataError: missing, damaged, too long, or not IDX."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             zero, code, ndim = struct.unpack(">HBB", file.read(4))
@@ -69,10 +66,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
 
 
 def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
-    """The IDX files of a folder by (part, kind): part "train" or "test", kind "images" or "labels".
-
-    Raises DataError: two files for the same part and kind (several sets in one folder).
-    """
+    """IDX files by ("train" or "test", "images" or "labels"); a DataError where there are two for the same."""
     found: dict[tuple[str, str], Path] = {}
     try:
         paths = sorted(folder.iterdir())  # "name" sorts before "name.gz": the plain file comes first
@@ -93,7 +87,6 @@ def read_folder(folder: Path) -> RawSource:
     """The images of a folder of IDX files.
 
     Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles.
-
     Raises DataError: files missing, damaged, or not fitting together.
     """
     parts = find_parts(folder)

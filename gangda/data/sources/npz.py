@@ -19,14 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.sources.raw import (
-    UNLABELLED,
-    RawSource,
-    check_labels,
-    number_classes,
-    scale_16_bit,
-    train_and_test,
-)
+from gangda.data.sources import raw
+from gangda.data.sources.raw import UNLABELLED, RawSource, check_labels, number_classes, train_and_test
 from gangda.data.splits import check_class_names
 from gangda.errors import DataError
 
@@ -47,10 +41,7 @@ _SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of it
 
 
 def read(path: Path) -> RawSource:
-    """The images of an NPZ file.
-
-    Raises DataError: missing, truncated, pickled, or arrays that are not labelled images.
-    """
+    """The images of an NPZ file; a DataError: missing, truncated, pickled, or arrays that are not labelled images."""
     arrays = _load(path)
     if "origin" in arrays and np.any(arrays["origin"]):
         raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
@@ -87,10 +78,8 @@ def _load(path: Path) -> dict[str, Array]:
             # A decompression bomb: images are never compressed that much.
             size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
             if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
-                raise DataError(
-                    f"{path}: unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do; "
-                    "save it with numpy.savez if it is meant"
-                )
+                what = f"unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do"
+                raise DataError(f"{path}: {what}; save it with numpy.savez if it is meant")
             return {name: array_of(archive, name) for name in archive.files}
     except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
@@ -137,7 +126,7 @@ def _to_bytes(values: Array, low: float, high: float, path: Path) -> UInt8Array:
     if values.dtype.kind == "b":
         return np.ascontiguousarray(values, dtype=np.uint8) * np.uint8(255)
     if values.dtype == np.uint16 and high > 255:
-        return np.ascontiguousarray(scale_16_bit(values))
+        return np.ascontiguousarray(raw.scale_16_bit(values))
     if values.dtype.kind in "ui" and low >= 0 and high <= 255:
         return np.ascontiguousarray(values, dtype=np.uint8)
     signed, above_one = low < -_SLACK, high > 1 + _SLACK
@@ -194,8 +183,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "buif":
         if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
             raise DataError(f"{path}: {part} labels {values.shape} are not one-hot; give one class each")
-        classes: IntArray = values.argmax(axis=1).astype(np.int64)
-        return classes
+        return values.argmax(axis=1).astype(np.int64)  # type: ignore[no-any-return]
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1 or values.dtype.kind not in "uifUS":

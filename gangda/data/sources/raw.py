@@ -28,9 +28,7 @@ class RawSource:
     pixels: UInt8Array  # uint8 (N, H, W, C), C in {1, 3}; memory-mapped when large (`memmap.py`)
     labels: IntArray  # int64 (N,) in [0, K)
     class_names: tuple[str, ...]  # K names; only ("unlabelled",) where there are no classes
-    test_rows: IntArray | None = (
-        None  # int64, ascending, the positions of its own test split; None where it has none
-    )
+    test_rows: IntArray | None = None  # int64, ascending, the positions of its own test split, if it has one
     notes: tuple[str, ...] = ()  # sentences a user should read
 
 
@@ -41,10 +39,7 @@ def train_and_test(
     where: str,
     notes: tuple[str, ...] = (),
 ) -> RawSource:
-    """A source of training images, then test images, (pixels, labels) each. `where` begins error messages.
-
-    Raises DataError: no images, or test images of another shape.
-    """
+    """Training, then test images, (pixels, labels) each; a DataError about `where`: no images, or of another shape."""
     if not len(train[0]):
         raise DataError(f"{where}: holds no training images")
     if test is None:
@@ -58,10 +53,7 @@ def train_and_test(
 
 
 def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
-    """Labels from 0, and as class names the label values of the file.
-
-    Raises DataError: negative labels, gaps, or more than `MAX_CLASSES`.
-    """
+    """Labels from 0, and the label values as class names; a DataError: negative, gaps, or more than `MAX_CLASSES`."""
     if not len(values):
         raise DataError(f"{where}: holds no labels")
     low, high = int(values.min()), int(values.max())
@@ -85,8 +77,7 @@ def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> 
 
 def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:
     """16-bit grey values to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
-    scaled: UInt8Array = ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
-    return scaled
+    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def own_size(height: int, width: int) -> int:
@@ -95,10 +86,7 @@ def own_size(height: int, width: int) -> int:
 
 
 def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
-    """uint8 (N, H, W, C) -> (N, size, size, C): the longer side centre-cropped, then resized with antialiasing.
-
-    The same array if nothing has to be done.
-    """
+    """uint8 (N, H, W, C) -> (N, size, size, C): the longer side centre-cropped, then resized with antialiasing."""
     _, height, width, channels = pixels.shape
     size = size or own_size(height, width)
     side = min(height, width)

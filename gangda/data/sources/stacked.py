@@ -24,12 +24,11 @@ def stack(inner: SourceImages) -> SourceImages:
     """A stacked set of a grey, labelled source: 25,600 training and 6,400 test images.
 
     The draws come from a named stream and depend on the source's size only. Test images are made of the source's test
-    images alone (where it has no test split: of the fixed fifth that is held back everywhere); training images,
-    from which validation is drawn as usual, of its training images.
+    images alone (where it has no test split: of the fixed fifth that is held back everywhere); training images, from
+    which validation is drawn as usual, of its training images.
 
-    Every mode has the same number of images, plus or minus one: Metz 2017, section 3.3.1 (25,600 images, after
-    Che 2017), draws the three digits at random, which leaves the modes uneven and some sources' rare ones empty.
-
+    Every mode has the same number of images, plus or minus one: Metz 2017, section 3.3.1 (25,600 images, after Che
+    2017), draws the three digits at random, which leaves the modes uneven and some sources' rare ones empty.
     Raises DataError: not grey, without classes, more than ten of them, or holding images that are not real.
     """
     where = f"--data {STACKED}{inner.name}"
@@ -62,10 +61,7 @@ def channel_classes(class_names: tuple[str, ...]) -> tuple[str, ...] | None:
 
 
 def channels_apart(images: LabelledImages) -> LabelledImages:
-    """The grey images that a stacked set is made of: three for each, red ones first.
-
-    Raises DataError: not a stacked set.
-    """
+    """The grey images that a stacked set is made of: three for each, red ones first; a DataError for any other set."""
     names = channel_classes(images.class_names)
     if names is None:
         raise DataError("these images are not a stacked set; give --data stacked:SOURCE")
@@ -97,5 +93,4 @@ def _draw(images: LabelledImages, labels: IntArray, rng: np.random.Generator) ->
     order = np.argsort(images.labels, kind="stable")
     counts = images.counts()
     within = np.floor(rng.random(len(labels)) * counts[labels]).astype(np.int64)
-    drawn: IntArray = order[(np.cumsum(counts) - counts)[labels] + within]
-    return drawn
+    return order[(np.cumsum(counts) - counts)[labels] + within]  # type: ignore[no-any-return]

@@ -41,22 +41,18 @@ class _PublicSet:
 
 _IDX = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 _CIFAR10 = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+_CIFAR100 = ("train", "test", "meta")
 _DEBIAN = ", or install Debian's package dataset-fashion-mnist"
 _SETS = {
     "mnist": _PublicSet("MNIST", "MNIST/raw", _IDX),
     "fashion-mnist": _PublicSet("FashionMNIST", "FashionMNIST/raw", _IDX, hint=_DEBIAN),
     "cifar10": _PublicSet("CIFAR10", "cifar-10-batches-py", _CIFAR10, "cifar-10-python.tar.gz"),
-    "cifar100": _PublicSet(
-        "CIFAR100", "cifar-100-python", ("train", "test", "meta"), "cifar-100-python.tar.gz"
-    ),
+    "cifar100": _PublicSet("CIFAR100", "cifar-100-python", _CIFAR100, "cifar-100-python.tar.gz"),
 }
 
 
 def load(config: DataConfig) -> RawSource:
-    """The set called `config.source`: uint8 28x28 grey or 32x32 RGB, with the set's own test split.
-
-    Raises DataError: missing and no download requested (names the files and where to put them), or damaged.
-    """
+    """The set called `config.source`, with its own test split; a DataError where files are missing or damaged."""
     name = config.source
     known, folder = _SETS[name], find(name)
     if folder is None and (config.download or _has_archive(known)):
@@ -65,9 +61,8 @@ def load(config: DataConfig) -> RawSource:
                 known.torchvision(str(data_root()), download=True)
         except (RuntimeError, OSError, EOFError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise DataError(
-                f"--data {name}: download failed ({reason}); try again or {_by_hand(name)}"
-            ) from None
+            what = f"download failed ({reason})"
+            raise DataError(f"--data {name}: {what}; try again or {_by_hand(name)}") from None
         folder = find(name)
     if folder is None:
         raise DataError(f"--data {name}: not on this machine; add --download, or {_by_hand(name)}")

@@ -48,7 +48,7 @@ class Agreement(ClassifierEnsemble):
             raise UsageError(f"--filter agreement: {target.named} has one class only; leave it out")
         smallest = target.smallest
         if smallest is not None and smallest < MIN_IMAGES:
-            raise UsageError(_too_few(f"the smallest class has {smallest} training images"))
+            raise UsageError(_too_few(f"the smallest class has {counted(smallest)}"))
 
     @staticmethod
     def build(filter_context: FilterContext) -> "Agreement":
@@ -88,6 +88,11 @@ class Agreement(ClassifierEnsemble):
         }
 
 
+def counted(images: int) -> str:
+    """So many training images, in words."""
+    return "1 training image" if images == 1 else f"{images} training images"
+
+
 def _too_few(what: str) -> str:
     return f"--filter agreement: {what}; it takes two: leave the filter out, or give more images"
 
@@ -120,7 +125,7 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
     smallest = int(train.counts().argmin())
     if train.counts()[smallest] < MIN_IMAGES:
         name = train.class_names[smallest]
-        raise DataError(_too_few(f"class '{name}' has {train.counts()[smallest]} training images"))
+        raise DataError(_too_few(f"class '{name}' has {counted(int(train.counts()[smallest]))}"))
     folds = folds_of(train.labels, filter_context.fit_seed)
     threshold, passed = threshold_of(train.num_classes), np.zeros(len(train), dtype=np.bool_)
     members = []

@@ -14,10 +14,7 @@ CUTOUT_MOST = 0.5  # largest probability of a hole
 
 
 def augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
-    """Apply the policies in order. images: (B, C, H, W) in [-1, 1].
-
-    Flips are no policy: a mirrored digit is another thing. Source: Zhao 2020, section 3.
-    """
+    """Apply the policies in order to images (B, C, H, W) in [-1, 1]. Source: Zhao 2020, section 3, but for flips."""
     for name in policies:
         images = catalog.builder("DiffAugment policy", catalog.POLICIES, name)(images, draws)
     return images

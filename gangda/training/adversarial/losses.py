@@ -11,9 +11,9 @@ Score = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> (B,)
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What the logistic loss gains when the target of real images is 1 - amount: amount * E score.
+    """What the logistic loss of scores (B,) gains when the target of real images is 1 - amount: amount * E score.
 
-    real: (B,) scores. -t log D - (1 - t) log(1 - D) = -log D + (1 - t) score. One-sided: fakes keep their target 0.
+    -t log D - (1 - t) log(1 - D) = -log D + (1 - t) score. One-sided: fakes keep their target 0.
     Source: Salimans 2016, section 3.4.
     """
     return amount * real.mean()
@@ -21,25 +21,19 @@ def label_smoothing(real: Tensor, amount: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss:
-    """The losses of both networks, means over a batch: float32 scores (B,) -> scalars.
+    """The losses of both networks, means over a batch: float32 scores (B,) -> scalars."""
 
-    Attributes:
-        discriminator: of (real, fake).
-        generator: of (fake, real); `real` is None unless `paired`.
-        paired: each fake is compared with a real image, so the generator's loss needs the real images' scores.
-        threshold: the score above which an image is classified as real; None where only differences count.
-        logistic: the score is a log odds, so that a target between 0 and 1 (label smoothing) has a meaning.
-        needs_bound: meaningful only while the discriminator's slope is bounded.
-        smoothing: of (real, amount): what the discriminator's loss gains by label smoothing.
-    """
-
-    discriminator: Callable[[Tensor, Tensor], Tensor]
-    generator: Callable[[Tensor, Tensor | None], Tensor]
-    paired: bool = False
-    threshold: float | None = 0.0
-    logistic: bool = False
-    needs_bound: bool = False
-    smoothing: Callable[[Tensor, float], Tensor] = label_smoothing
+    discriminator: Callable[[Tensor, Tensor], Tensor]  # of (real, fake)
+    generator: Callable[[Tensor, Tensor | None], Tensor]  # of (fake, real); `real` is None unless `paired`
+    paired: bool = False  # each fake is compared with a real image
+    threshold: float | None = (
+        0.0  # an image above it is classified as real; None where only differences count
+    )
+    logistic: bool = (
+        False  # the score is a log odds, so that a target between 0 and 1 (label smoothing) has a meaning
+    )
+    needs_bound: bool = False  # meaningful only while the discriminator's slope is bounded
+    smoothing: Callable[[Tensor, float], Tensor] = label_smoothing  # of (real, amount)
 
 
 def _logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
@@ -57,11 +51,57 @@ def minimax() -> Loss:
     return Loss(_logistic_discriminator, lambda fake, real: -F.softplus(fake).mean(), logistic=True)
 
 
-def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
-    """How well scores tell real from fake, in [0, 1]: the mean of the shares of real and of fakes told rightly.
+def hinge() -> Loss:
+    """Hinge on both sides for the discriminator; generator: -E score. Source: Lim and Ye 2017, equations 7-8."""
+    return Loss(
+        lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(),
+        lambda fake, real: -fake.mean(),
+    )
 
-    Without a threshold: the share of pairs (row i of each) in which the real image has the higher score.
+
+def lsgan() -> Loss:
+    """Least squares: a = 0 for fakes, b = 1 for real images, c = 1 for what G wants. Source: Mao 2017, equation 9."""
+    return Loss(
+        lambda real, fake: 0.5 * ((real - 1).square().mean() + fake.square().mean()),
+        lambda fake, real: 0.5 * (fake - 1).square().mean(),
+        threshold=0.5,
+    )
+
+
+def wasserstein() -> Loss:
+    """Critic: E score(G(z)) - E score(x), the negative of the distance's estimate; generator: -E score(G(z)).
+
+    The critic must be kept near 1-Lipschitz by weight clipping, a gradient penalty or spectral norm.
+    Source: Arjovsky 2017, equation 2 and algorithm 1.
     """
+    return Loss(
+        lambda real, fake: fake.mean() - real.mean(),
+        lambda fake, real: -fake.mean(),
+        threshold=None,
+        needs_bound=True,
+    )
+
+
+def relativistic() -> Loss:
+    """RpGAN: each fake against a real image, logistic. Discriminator: E f(score(G(z)) - score(x)), f = softplus.
+
+    The generator has the same with the roles exchanged. Row i of the fakes is paired with row i of the real images
+    (of the same class, where there are classes). Source: Jolicoeur-Martineau 2018 (RpGAN); Huang 2024 (R3GAN), with
+    the logistic f and the signs of the authors' Trainer.py.
+    """
+
+    def generator(fake: Tensor, real: Tensor | None) -> Tensor:
+        if real is None:
+            raise ValueError("a relativistic loss needs the scores of real images")
+        return F.softplus(real[: len(fake)] - fake).mean()
+
+    return Loss(
+        lambda real, fake: F.softplus(fake - real[: len(fake)]).mean(), generator, paired=True, threshold=None
+    )
+
+
+def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
+    """Mean of the shares of real and of fakes told rightly, in [0, 1]; without a threshold, share of pairs."""
     if threshold is None:
         return (real[: len(fake)] > fake).float().mean()
     return torch.stack([(real > threshold).float().mean(), (fake < threshold).float().mean()]).mean()
@@ -77,10 +117,7 @@ def gradient_norm_penalty(score: Score, images: Tensor) -> Tensor:
 
 
 def input_gradients(score: Score, images: Tensor) -> Tensor:
-    """Gradient of each image's score in its pixels, float32 (B, C H W); differentiable in the weights.
-
-    The batch is scored as one: with batch norm, where images mix, a row is the gradient of the sum of all scores.
-    """
+    """Gradient of the batch's summed score in each image, float32 (B, C H W); differentiable in the weights."""
     x = images.detach().float().requires_grad_(True)
     (gradient,) = torch.autograd.grad(score(x).sum(), x, create_graph=True)
     return gradient.float().flatten(1)

@@ -31,9 +31,9 @@ def nonsaturating(fake: Tensor) -> Tensor:
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What the cross-entropy gains when real images' target is 1 - amount, the rest shared among the generators.
+    """What the cross-entropy of (B, K+1) logits gains when real images' target is 1 - amount, the rest for generators.
 
-    real: (B, K+1) logits. The normaliser of the softmax cancels, which leaves amount * (real's logit - the mean of the
+    The normaliser of the softmax cancels, which leaves amount * (real's logit - the mean of the
     others). With K = 1 it is Salimans 2016, section 3.4; the share for K > 1 is ours.
     """
     return amount * (real[:, -1] - real[:, :-1].mean(1)).mean()

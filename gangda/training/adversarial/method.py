@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class AdversarialMethod(IterativeMethod):
         return cast(losses.Loss, catalog.builder("loss", catalog.LOSSES, self.options.loss)())
 
     def set_schedules(self, step: int, average: Generator) -> None:
-        """The scale of the conditioning, which rises from 0 to 1 over --conditioning-warmup steps."""
+        """Raise the scale of the conditioning from 0 to 1 over --conditioning-warmup steps."""
         if self.options.conditioning_warmup:
             self.conditioning_scale = conditioning_scale(self.options.conditioning_warmup, step)
             for network in (self.generator, self.discriminator, average):
@@ -60,16 +60,16 @@ class AdversarialMethod(IterativeMethod):
         if step < 0:
             return [self._draws_of_extra_step(step + self.options.d_pretrain)]
         first, last = self.config.batches_before(step), self.config.batches_before(step + 1) - 1
-        both = self.streams.draws(self._kind("both", last), last, "step", "dropout", step)
+        both = self._draws("both", last, "step", "dropout", step)
         return [*map(self._draws_of_extra_step, range(first, last)), both]
 
     def _draws_of_extra_step(self, number: int) -> Draws:
-        kind = self._kind("discriminator", number)
-        return self.streams.draws(kind, number, "extra turn", "extra dropout", number)
+        return self._draws("discriminator", number, "extra turn", "extra dropout", number)
 
-    def _kind(self, trained: str, number: int) -> tuple[str, bool, float]:
+    def _draws(self, trained: str, number: int, *key: Any) -> Draws:
         """During --conditioning-warmup every step is of its own kind, and none is recorded as a CUDA graph."""
-        return trained, self.lazy_due(number), self.conditioning_scale
+        kind = (trained, self.lazy_due(number), self.conditioning_scale)
+        return self.streams.draws(kind, number, *key)
 
     def lazy_due(self, number: int) -> bool:
         """Whether discriminator step `number` has the lazy penalties R1 and R2 (Karras 2020b, section 3.1)."""

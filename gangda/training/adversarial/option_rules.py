@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -19,22 +19,19 @@ class AdversarialRules(OptionRules):
     def errors(self) -> Iterator[str]:
         """What is wrong: the option, the reason, the nearest valid choice."""
         yield from super().errors()
-        yield from self._of_losses()
-        yield from self._of_scores()
-        yield from self._of_warmup()
-
-    def _of_losses(self) -> Iterator[str]:
         options: Any = self.config.method
+        yield from self._of_losses(options)
+        yield from self._of_scores(options)
+        yield from self._of_warmup(options.conditioning_warmup)
+
+    def _of_losses(self, options: Any) -> Iterator[str]:
         spec, arch = self.config.spec, self.config.arch
-        spectral_norm = getattr(spec, "spectral_norm", False)
+        spectral_norm, loss = getattr(spec, "spectral_norm", False), f"--loss {options.loss}"
         if self.loss.needs_bound and not (options.gp or options.r1 or options.clip or spectral_norm):
-            yield (
-                f"--loss {options.loss}: nothing bounds the slope of the discriminator; "
-                "add --gp 10 (or --r1 1, --clip 0.01)"
-            )
+            yield f"{loss}: nothing bounds the slope of the discriminator; add --gp 10 (or --r1 1, --clip 0.01)"
         if options.label_smoothing and not self.loss.logistic:
             yield (
-                f"--label-smoothing {options.label_smoothing:g}: scores of --loss {options.loss} are no probabilities; "
+                f"--label-smoothing {options.label_smoothing:g}: scores of {loss} are no probabilities; "
                 "use --loss nonsaturating or minimax, or leave it out"
             )
         if options.gp and self.mixes_images:
@@ -54,62 +51,42 @@ class AdversarialRules(OptionRules):
                 f"{'raise --dropout' if dropout else 'an --arch that has --dropout, such as gan'}"
             )
         if options.cr and options.bcr:
-            yield (
-                f"--cr {options.cr:g} and --bcr {options.bcr:g}: --bcr covers real images already; give one of them"
-            )
+            yield f"--cr {options.cr:g} and --bcr {options.bcr:g}: --bcr covers real images too; give one of them"
         if options.cr_flip and not (options.cr or options.bcr):
             yield "--cr-flip: there is nothing to flip; add --cr 10 or --bcr 10"
 
-    def _of_scores(self) -> Iterator[str]:
-        options: Any = self.config.method
-        arch = self.config.arch
-        weight = getattr(options, "generator_id_weight", 0.0)
+    def _of_scores(self, options: Any) -> Iterator[str]:
+        arch, weight = self.config.arch, getattr(options, "generator_id_weight", 0.0)
         if weight and self.generators < 2:
-            yield (
-                f"--generator-id-weight {weight:g}: needs several generators to tell apart; "
-                "use --arch madgan --generators 3"
-            )
+            yield f"--generator-id-weight {weight:g}: needs several generators; use --arch madgan --generators 3"
         if options.simultaneous and weight and not getattr(self.config.spec, "tell_apart", True):
             yield (
                 f"--simultaneous with --generator-id-weight {weight:g}: the pass that {arch} learns from does not "
                 "carry whose an image is back to the generators; add --tell-apart, or leave one of them out"
             )
         if options.aux_weight not in (0, 1) and self.scores.classes is None:
-            yield (
-                f"--aux-weight {options.aux_weight:g}: the discriminator of {arch} does not classify; "
-                "use --arch acgan, or leave it out"
-            )
+            problem = f"the discriminator of {arch} does not classify"
+            yield f"--aux-weight {options.aux_weight:g}: {problem}; use --arch acgan, or leave it out"
         if options.aux_weight == 0 and self.scores.classes is not None and self.scores.unconditional is None:
             yield (
                 f"--aux-weight 0: the discriminator of {arch} learns the class only by naming it, and the images would "
                 "lose it; give a weight above 0, or use --arch cdcgan"
             )
 
-    def _of_warmup(self) -> Iterator[str]:
-        options: Any = self.config.method
-        warmup, arch = options.conditioning_warmup, self.config.arch
+    def _of_warmup(self, warmup: int) -> Iterator[str]:
+        flag, arch, most = f"--conditioning-warmup {warmup}", self.config.arch, max(1, self.steps // 2)
         if warmup and not self.config.spec.conditional:
-            yield (
-                f"--conditioning-warmup {warmup}: {arch} is unconditional from start to end; "
-                "use --arch cdcgan, or leave it out"
-            )
+            yield f"{flag}: {arch} is unconditional from start to end; use --arch cdcgan, or leave it out"
         if warmup and not self.can_become_conditional:
-            yield (
-                f"--conditioning-warmup {warmup}: the networks of {arch} cannot start without the class; "
-                "use --arch cdcgan"
-            )
+            yield f"{flag}: the networks of {arch} cannot start without the class; use --arch cdcgan"
         if warmup >= self.steps:
-            yield (
-                f"--conditioning-warmup {warmup}: the run has {self.steps:.0f} steps and would end before it is "
-                f"conditional; give at most {max(1, self.steps // 2):.0f}"
-            )
+            ends = f"the run has {self.steps:.0f} steps and would end before it is conditional"
+            yield f"{flag}: {ends}; give at most {most:.0f}"
 
     @cached_property
     def loss(self) -> Loss:
         """The adversarial loss."""
-        options: Any = self.config.method
-        loss: Loss = catalog.builder("loss", catalog.LOSSES, options.loss)()
-        return loss
+        return catalog.builder("loss", catalog.LOSSES, cast(Any, self.config.method).loss)()  # type: ignore[no-any-return]
 
     @cached_property
     def discriminator(self) -> nn.Module:

@@ -23,21 +23,13 @@ ANCHOR_DECAY = 0.99  # of the anchors of LeCam regularisation, as in the paper
 
 @dataclass(frozen=True, eq=False)
 class DiscriminatorBatch:
-    """Images and scores of one discriminator step, or of one generator step.
+    """Images and scores of one discriminator step, or of one generator step."""
 
-    Attributes:
-        real: (B, C, H, W) in [-1, 1]; y: int64 (B,).
-        fake: (F, C, H, W) with F <= B, made for the first F labels of y.
-        draws: further randomness of this step; `draws.number` counts discriminator steps.
-        on_real, on_fake: the discriminator's scores. In a generator step `on_real` is that of the fakes unless the
-            loss is paired.
-    """
-
-    real: Tensor
-    y: Tensor
-    fake: Tensor
-    draws: Draws
-    on_real: Scores
+    real: Tensor  # (B, C, H, W) in [-1, 1]
+    y: Tensor  # int64 (B,)
+    fake: Tensor  # (F, C, H, W) with F <= B, made for the first F labels of y
+    draws: Draws  # further randomness of this step; `draws.number` counts discriminator steps
+    on_real: Scores  # the discriminator's; in a generator step those of the fakes unless the loss is paired
     on_fake: Scores
 
     @property
@@ -50,10 +42,7 @@ Term = Callable[[Any, DiscriminatorBatch], Losses]  # of an `AdversarialMethod` 
 
 
 def gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
-    """gp * E (|gradient| - 1)^2 at random points between each fake and the real image of its row.
-
-    One uniform share a pair. lambda is 10 in the paper. Source: Gulrajani 2017, equation 3.
-    """
+    """gp * E (|gradient| - 1)^2 at random points between fake and real images. Source: Gulrajani 2017, equation 3."""
     real, score = batch.real[: len(batch.fake)], method.scorer(batch.y_fake, batch.draws)
     share = batch.draws.take(torch.rand, (len(real), 1, 1, 1))
     between = torch.lerp(batch.fake.detach().to(real.dtype), real, share)
@@ -133,26 +122,13 @@ def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
     return {"d_lecam": method.options.lecam * penalty}
 
 
-def auxiliary(classes: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of the auxiliary classifier, (B, num_classes) logits against int64 (B,) labels.
+def auxiliary(method: Any, name: str, *pairs: tuple[Scores, Tensor]) -> Losses:
+    """Cross-entropy of the auxiliary classifier, (B, num_classes) logits against int64 (B,) labels, summed over pairs.
 
-    Source: Odena 2017 (ACGAN), equation 3; both networks minimise it, on real images and on fakes.
+    Source: Odena 2017 (ACGAN), equation 3; both networks minimise it, the discriminator on real images too.
     """
-    return F.cross_entropy(classes.float(), y)
-
-
-def _auxiliary_of_discriminator(method: Any, batch: DiscriminatorBatch) -> Losses:
-    if batch.on_real.classes is None or batch.on_fake.classes is None:
-        return {}
-    both = auxiliary(batch.on_real.classes, batch.y) + auxiliary(batch.on_fake.classes, batch.y_fake)
-    return {"d_classes": method.scaled(method.options.aux_weight * both)}
-
-
-def _auxiliary_of_generator(method: Any, batch: DiscriminatorBatch) -> Losses:
-    if batch.on_fake.classes is None:
-        return {}
-    loss = auxiliary(batch.on_fake.classes, batch.y_fake)
-    return {"g_classes": method.scaled(method.options.aux_weight * loss)}
+    terms = [F.cross_entropy(scores.classes.float(), y) for scores, y in pairs if scores.classes is not None]
+    return {name: method.scaled(method.options.aux_weight * sum(terms))} if terms else {}
 
 
 def made_by(fake: Tensor, generators: int) -> Tensor:
@@ -178,6 +154,9 @@ DISCRIMINATOR: Mapping[str, Term] = {
     "cr": _consistency,
     "bcr": _balanced_consistency,
     "lecam": lecam,
-    "aux_weight": _auxiliary_of_discriminator,
+    "aux_weight": lambda m, b: auxiliary(m, "d_classes", (b.on_real, b.y), (b.on_fake, b.y_fake)),
 }
-GENERATOR: Mapping[str, Term] = {"aux_weight": _auxiliary_of_generator, "generator_id_weight": generator_id}
+GENERATOR: Mapping[str, Term] = {
+    "aux_weight": lambda m, b: auxiliary(m, "g_classes", (b.on_fake, b.y_fake)),
+    "generator_id_weight": generator_id,
+}

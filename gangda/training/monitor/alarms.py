@@ -1,12 +1,14 @@
-"""What is wrong with a generator's samples, in one line each: what, which classes, value, threshold, what to do.
+"""What is wrong with a generator's samples or losses, in a line each: what, classes, value, threshold, what to do.
 
 The thresholds were set between planted failures (one image or two distinct images per class, permuted and shuffled
 labels, noise) and healthy samples (real images, runs that learn), with a wide margin to both. An undertrained
 generator's samples are blurred, alike and confused, so alarms wait for step `FROM_STEP`, or for a shorter run's end.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +27,20 @@ SAME_MIXTURE = 0.03  # below this energy distance over all classes samples look 
 MISSING = 0.1  # of the class's share of the training images
 MIN_EXPECTED = 20  # samples that a class should have, on average; with fewer it is not called missing
 
+# Of the logged steps, their first and last.
+WINDOW = 20  # logged steps: 1,000 steps of training
+VANISHED = 0.01  # of the gradient norm at the beginning
+NO_GRADIENT = 1e-6  # vanished, whatever it was at the beginning
+GUESSING, CERTAIN = 0.05, 0.99  # so close to 0.5 the discriminator guesses; above this it is never wrong
+GROWN = 100.0  # times the largest loss term at the beginning
+BESIDE_LOSS = ("_accuracy", "_gradient")  # endings of the values that are no loss terms
+LARGEST = "largest loss term"
+
 COLLAPSE, NOISE, LABELS = "collapse", "noise", "wrong labels"
 DEAD, DIVERGING = "dead discriminator", "diverging"
 UNCONDITIONAL, UNTRAINED = "never conditional", "never trained"
+
+Values = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -47,17 +60,12 @@ def find_alarms(
 ) -> list[Alarm]:
     """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
 
-    Args:
-        check: the measurements.
-        class_names: in label order.
-        advice: what to do against mode collapse.
-        warming_up: the class has not its full effect yet (--conditioning-warmup), so labels are not checked.
+    `advice` is what to do against mode collapse. While `warming_up` (--conditioning-warmup) labels are not checked.
     """
     if noise := list(_noise(check)):
         return noise
-    collapsed = np.flatnonzero(
-        (check.diversity < MIN_DIVERSITY) | (check.distinct_modes < MIN_DISTINCT_MODES)
-    )
+    alike, few = check.diversity < MIN_DIVERSITY, check.distinct_modes < MIN_DISTINCT_MODES
+    collapsed = np.flatnonzero(alike | few)
     within = list(_collapse_within(check, collapsed, class_names, advice))
     if warming_up:
         return within
@@ -68,21 +76,17 @@ def find_alarms(
 
 def never_conditional(step: int, conditioning_warmup: int) -> Alarm:
     """The alarm of a run that ended at `step` of a longer `--conditioning-warmup`."""
-    text = (
-        f"never conditional: the run ended at step {step:,} of --conditioning-warmup {conditioning_warmup}, "
-        f"so the class had at most {step / conditioning_warmup:.0%} of the effect that it has in samples; "
-        "raise --minutes, or lower --conditioning-warmup"
-    )
+    ended = f"the run ended at step {step:,} of --conditioning-warmup {conditioning_warmup}"
+    effect = f"the class had at most {step / conditioning_warmup:.0%} of its effect in samples"
+    text = f"never conditional: {ended}, so {effect}; raise --minutes, or lower --conditioning-warmup"
     return Alarm(UNCONDITIONAL, (), text)
 
 
-def never_trained() -> Alarm:
-    """The alarm of a run that ended before the generator's first step."""
-    text = (
-        "never trained: the time was over before the generator's first step, so its samples are noise; raise "
-        "--minutes, or lower --d-pretrain"
-    )
-    return Alarm(UNTRAINED, (), text)
+NEVER_TRAINED = Alarm(
+    UNTRAINED,
+    (),
+    "never trained: the time was over before the generator's first step; raise --minutes, or lower --d-pretrain",
+)
 
 
 def _noise(check: Check) -> Iterator[Alarm]:
@@ -90,10 +94,8 @@ def _noise(check: Check) -> Iterator[Alarm]:
     if not value > most:
         what, value, most = "difference between neighbouring pixels", check.roughness, MAX_ROUGHNESS
     if value > most:
-        text = (
-            f"noise: samples are unlike any real image ({what} {value:.1f} times that of real images, "
-            f"above {most:g}); lower --lr, or train longer"
-        )
+        measured = f"{what} {value:.1f} times that of real images, above {most:g}"
+        text = f"noise: samples are unlike any real image ({measured}); lower --lr, or train longer"
         yield Alarm(NOISE, (), text)
 
 
@@ -178,3 +180,68 @@ def _wrong_labels(
 def _listed(names: Sequence[str], most: int) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+@dataclass(eq=False)
+class TrainingCurve:
+    """The first and the last `WINDOW` of `count` logged steps: accuracy, gradient norms, the largest loss term."""
+
+    first: list[Values] = field(default_factory=list)
+    last: list[Values] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, values: Mapping[str, float]) -> None:
+        """Keep what matters of the loss terms and metrics of a logged step."""
+        row = {name: value for name, value in values.items() if name.endswith(BESIDE_LOSS)}
+        losses = [abs(value) for name, value in values.items() if name not in row]
+        row[LARGEST] = max(losses, default=0.0)  # a closed form has none
+        if len(self.first) < WINDOW:
+            self.first.append(row)
+        self.last = [*self.last, row][-WINDOW:]
+        self.count += 1
+
+    def alarms(self, advice: str) -> list[Alarm]:
+        """What is wrong in the last window (of a short run: half); `advice` is what to do against divergence."""
+        window = min(WINDOW, self.count // 2)
+        if not window:
+            return []
+        first, last = _medians(self.first[:window]), _medians(self.last[-window:])
+        found = []
+        if "d_accuracy" in last:
+            accuracy = statistics.fmean(row["d_accuracy"] for row in self.last[-window:])
+            found = _dead_discriminator(accuracy, first, last)
+        before = max(1.0, first[LARGEST])
+        if last[LARGEST] > GROWN * before:
+            times = f"{last[LARGEST] / before:.0f} times as large as at the beginning, above {GROWN:g}"
+            found.append(Alarm(DIVERGING, (), f"diverging: loss terms are {times}; {advice}"))
+        return found
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values for a checkpoint."""
+        return dict(vars(self))
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave."""
+        self.first, self.last, self.count = values["first"], values["last"], values["count"]
+
+
+def _medians(rows: list[Values]) -> Values:
+    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+
+
+def _dead_discriminator(accuracy: float, first: Values, last: Values) -> list[Alarm]:
+    """It guesses and its gradient has vanished, or it is never wrong and the generator's gradient has."""
+    cases = (
+        (abs(accuracy - 0.5) < GUESSING, "it guesses", "its own", "discriminator_gradient"),
+        (accuracy > CERTAIN, "it is never wrong", "the generator's", "generator_gradient"),
+    )
+    found = []
+    for applies, what, whose, name in cases:
+        if applies and last[name] < max(NO_GRADIENT, VANISHED * first[name]):
+            share = last[name] / max(first[name], 1e-30)
+            text = (
+                f"dead discriminator: {what} (accuracy {accuracy:.2f}) and {whose} gradient has vanished ({share:.1g} "
+                f"of that at the beginning, below {VANISHED:g}); lower --lr, or try --loss nonsaturating with --r1"
+            )
+            found.append(Alarm(DEAD, (), text))
+    return found

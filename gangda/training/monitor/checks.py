@@ -6,14 +6,9 @@ from typing import Any
 import numpy as np
 
 from gangda.data.images import FloatArray, IntArray, UInt8Array
+from gangda.metrics import group_distances
 from gangda.metrics.diversity import LEAST
-from gangda.metrics.group_distances import (
-    distinct_mode_ratios,
-    energy_distances,
-    group_means,
-    nearest_other,
-    pairwise_distances,
-)
+from gangda.metrics.group_distances import energy_distances, group_means, pairwise_distances
 from gangda.runtime.device import DeviceContext
 from gangda.training.monitor.reference import Reference
 from gangda.zoo.base import Generator
@@ -22,40 +17,31 @@ from gangda.zoo.draw import draw_labels
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """Measurements of a generator's samples. Groups are the classes, or one group of everything.
+    """Measurements of a generator's samples. Groups are the classes, or one group of everything; NaN where unknown."""
 
-    Attributes:
-        samples: how many.
-        distance: mean over groups of the energy distance to real images, as a share of their spread; 0 is ideal, and
-            the best checkpoint has the smallest. Where no group has enough images, `mixture`.
-        mixture: the same with all classes in one group, whatever their labels.
-        gan_test: share of samples that the classifier assigns to the intended class; NaN without labels or classifier.
-        gan_test_real: the classifier's accuracy on real held-out images; NaN without one.
-        diversity: (groups,) mean distance between two samples over that between two real images; NaN where unknown.
-        distinct_modes: (groups,) number of distinct modes among the samples over that among as many real images.
-        apart: (K, K) energy distance between two classes of samples over that between the real ones; NaN where real
-            classes are too close to tell; (0, 0) for one group.
-        mistaken: (groups,) the class whose real images the group is closest to; itself where all is well.
-        shares: (K, K) share of each class's samples (row) that the classifier assigns to each class (column); one row
-            without labels, no rows without a classifier.
-        class_shares: (K,) share of each class among the training images.
-        novelty: median distance of a sample to its nearest real image over that between real ones.
-        roughness: median difference of neighbouring pixels over that of real images.
-    """
-
-    samples: int
+    samples: int  # how many
+    # Mean over groups of the energy distance to real images, as a share of their spread: 0 is ideal, and the best
+    # checkpoint has the smallest. Where no group has enough images, `mixture`.
     distance: float
-    mixture: float
-    gan_test: float
-    gan_test_real: float
-    diversity: FloatArray
-    distinct_modes: FloatArray
+    mixture: float  # the same with all classes in one group, whatever their labels
+    gan_test: float  # share of samples that the classifier assigns to the intended class
+    gan_test_real: float  # the classifier's accuracy on real held-out images
+    diversity: FloatArray  # (groups,) mean distance between two samples over that between two real images
+    distinct_modes: (
+        FloatArray  # (groups,) distinct modes among the samples over those among as many real images
+    )
+    # (K, K) energy distance between two classes of samples over that between the real ones; NaN where these are too
+    # close to tell; (0, 0) for one group
     apart: FloatArray
-    mistaken: IntArray
+    mistaken: (
+        IntArray  # (groups,) the class whose real images the group is closest to; itself where all is well
+    )
+    # (K, K) share of each class's samples (row) that the classifier assigns to each class (column); one row without
+    # labels, no rows without a classifier
     shares: FloatArray
-    class_shares: FloatArray
-    novelty: float
-    roughness: float
+    class_shares: FloatArray  # (K,) of the training images
+    novelty: float  # median distance of a sample to its nearest real image over that between real ones
+    roughness: float  # median difference of neighbouring pixels over that of real images
 
     def as_dict(self) -> dict[str, Any]:
         """What the log keeps: plain values, rounded; NaN where unknown."""
@@ -108,12 +94,16 @@ def measure(pixels: UInt8Array, labels: IntArray, reference: Reference) -> Check
         gan_test=float(np.diag(shares).mean()) if reference.conditional and len(shares) else np.nan,
         gan_test_real=reference.real_accuracy,
         diversity=np.diag(fake_means) / spread,
-        distinct_modes=distinct_mode_ratios(within_fake, labels, within_real, real_labels, groups),
+        distinct_modes=group_distances.distinct_mode_ratios(
+            within_fake, labels, within_real, real_labels, groups
+        ),
         apart=_apart(fake_means, real_means) if groups > 1 else np.zeros((0, 0)),
         mistaken=_closest(energy),
         shares=shares,
         class_shares=reference.class_shares,
-        novelty=float(_ratio(np.median(between.min(axis=1)), np.median(nearest_other(within_real)))),
+        novelty=float(
+            _ratio(np.median(between.min(axis=1)), np.median(group_distances.nearest_other(within_real)))
+        ),
         roughness=float(_ratio(_roughness(pixels), _roughness(real.pixels))),
     )
 
@@ -159,10 +149,7 @@ def _apart(fake: FloatArray, real: FloatArray) -> FloatArray:
 
 
 def _roughness(pixels: UInt8Array) -> float:
-    """Median over images of the mean squared difference of neighbouring pixels over twice the variance.
-
-    White noise has 1; a smooth image far less.
-    """
+    """Median over images of the mean squared difference of neighbouring pixels over twice the variance; noise has 1."""
     x = pixels.astype(np.float32)
     steps = [np.square(np.diff(x, axis=axis)).mean(axis=(1, 2, 3)) for axis in (1, 2)]
     return float(np.median((steps[0] + steps[1]) / 2 / (2 * x.var(axis=(1, 2, 3)) + 1)))

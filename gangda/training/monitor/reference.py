@@ -7,7 +7,7 @@ import numpy as np
 
 from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
-from gangda.data.images import FloatArray, IntArray, LabelledImages
+from gangda.data.images import FloatArray, IntArray, LabelledImages, real_images
 from gangda.metrics.extractors import Extractor, random_convolutions
 from gangda.metrics.scorer import ClassifierTrainer
 from gangda.runtime.device import DeviceContext
@@ -22,29 +22,22 @@ CLASSIFIER = ClassifierConfig(classifier_steps=400)
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Real images, grouped as the samples will be, and what both are measured with.
+    """Real images, grouped as the samples will be, and what both are measured with."""
 
-    Attributes:
-        images: up to `per_class` of each class; for an unconditional generator up to `per_class` in all, each class by
-            its share. Validation images first, then training ones.
-        conditional: whether samples are grouped by class; one group of everything otherwise.
-        per_class: samples to draw of each class; of everything, for an unconditional generator.
-        extractor: label-free features in which distances are taken.
-        classifier: trained on the run's training images; None where there are too few of them, or no classes.
-        real_accuracy: its accuracy on the validation images (without any, on the training images), in [0, 1]; NaN
-            without a classifier.
-        class_shares: (K,) share of each class among the training images.
-        skipped: what could not be prepared and why, in words; "" where everything could.
-    """
-
+    # Up to `per_class` of each class, validation images first, then training ones; for an unconditional generator up
+    # to `per_class` in all, each class by its share.
     images: LabelledImages
-    conditional: bool
-    per_class: int
-    extractor: Extractor
-    classifier: FittedClassifier | None
-    real_accuracy: float
-    class_shares: FloatArray
-    skipped: str
+    conditional: bool  # whether samples are grouped by class; one group of everything otherwise
+    per_class: int  # samples to draw of each class; of everything, for an unconditional generator
+    extractor: Extractor  # label-free features in which distances are taken
+    classifier: (
+        FittedClassifier | None
+    )  # of the run's training images; None where there are too few, or no classes
+    real_accuracy: (
+        float  # its accuracy, in [0, 1], on the validation images, else on the training images; or NaN
+    )
+    class_shares: FloatArray  # (K,) share of each class among the training images
+    skipped: str  # what could not be prepared and why, in words; "" where everything could
 
 
 def make_reference(
@@ -56,11 +49,7 @@ def make_reference(
     context: DeviceContext,
     cache: Path | None,
 ) -> Reference:
-    """Prepare what all checks of a run share; trains the classifier unless `cache` (a folder) has it.
-
-    `validation` are held-out images of the same subset, and may be none. Where a class has too few, training images
-    fill up: spread needs numbers. The same arguments give the same reference, bit for bit.
-    """
+    """What all checks of a run share, with its classifier in `cache`; training images fill up validation."""
     wanted = int(np.clip(SAMPLES // train.num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
     counts, shares = train.counts(), train.counts() / len(train)
     if conditional:
@@ -93,10 +82,7 @@ def make_reference(
 
 
 def _by_share(total: int, shares: FloatArray, available: IntArray) -> IntArray:
-    """Numbers of images in these shares: `total` of them, or as many as every class can give its share of.
-
-    An even choice would be another mixture than the one an unconditional generator learns.
-    """
+    """Numbers of images in these shares: `total` of them, or as many as every class can give its share of."""
     there = shares > 0
     most = min(float(total), float((available[there] / shares[there]).min()))
     return np.rint(most * shares).astype(np.int64)
@@ -113,5 +99,4 @@ def _validation_first(train: LabelledImages, validation: LabelledImages, wanted:
             parts.append((images.pixels[rows], images.labels[rows]))
             left -= len(rows)
     pixels, labels = (np.concatenate(several) for several in zip(*parts, strict=True))
-    rows, origin = np.arange(len(labels)), np.zeros(len(labels), dtype=np.uint8)
-    return LabelledImages(pixels, labels, train.class_names, rows, origin)
+    return real_images(pixels, labels, train.class_names)

@@ -14,15 +14,8 @@ from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
 from gangda.training.metrics_logger import MetricsLogger
-from gangda.training.monitor.alarms import (
-    AT_THE_END,
-    COLLAPSE,
-    FROM_STEP,
-    Alarm,
-    find_alarms,
-    never_conditional,
-    never_trained,
-)
+from gangda.training.monitor import alarms
+from gangda.training.monitor.alarms import AT_THE_END, COLLAPSE, FROM_STEP, Alarm
 from gangda.training.monitor.checks import Check, check_samples, mean
 from gangda.training.monitor.reference import Reference, make_reference
 from gangda.zoo.base import Generator
@@ -39,30 +32,21 @@ class SampleMonitor:
     """Evaluates samples against the run's own images, during training and at its end.
 
     What it finds depends on the weights and the log alone, so that a resumed run finds the same.
-
-    Attributes:
-        validation: held-out images of the subset of `train`; may be none.
-        cache: the folder that keeps the reference's classifier.
-        logger: its training curve is checked too.
-        alarms: those of the last evaluation.
-        best_step, best, best_distance: the best step so far, its weights and the smallest distance so far.
-        seconds: time spent here, in all processes that worked on the run.
-        evaluated: the step of the last evaluation; None before the first.
     """
 
     config: TrainConfig
     train: LabelledImages
-    validation: LabelledImages
+    validation: LabelledImages  # held-out images of the subset of `train`; may be none
     context: DeviceContext
-    cache: Path
+    cache: Path  # the folder that keeps the reference's classifier
     reporter: Reporter
-    logger: MetricsLogger
-    alarms: tuple[Alarm, ...] = ()
+    logger: MetricsLogger  # its training curve is checked too
+    alarms: tuple[Alarm, ...] = ()  # those of the last evaluation
     best_step: int | None = None
-    best_distance: float = float("inf")
-    best: dict[str, Tensor] = field(default_factory=dict)
-    seconds: float = 0.0
-    evaluated: int | None = None
+    best_distance: float = float("inf")  # the smallest so far
+    best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best step
+    seconds: float = 0.0  # spent here, in all processes that worked on the run
+    evaluated: int | None = None  # the step of the last evaluation
     _reference: Reference | None = None
     _last_check: tuple[int, Check] | None = None
 
@@ -77,9 +61,7 @@ class SampleMonitor:
         return any(alarm.kind == COLLAPSE for alarm in self.alarms)
 
     def is_due(self, step: int, every: int) -> bool:
-        """Whether to evaluate after this step: at checkpoints (`every` so many steps), from step `FIRST` on, and at
-        least as far apart.
-        """
+        """Whether to evaluate after this step: at checkpoints (every so many steps) that are `FIRST` steps apart."""
         spaced = step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST
         return spaced and self.config.method.monitored
 
@@ -101,9 +83,9 @@ class SampleMonitor:
                 check, line = self._check(generator, step)
                 found = self._alarms(check, step)
             if not step:
-                found = (*found, never_trained())
+                found = (*found, alarms.NEVER_TRAINED)
             elif self.conditioning_warmup and step <= self.conditioning_warmup:
-                found = (*found, never_conditional(step, self.conditioning_warmup))
+                found = (*found, alarms.never_conditional(step, self.conditioning_warmup))
             if line or found != self.alarms:
                 self._conclude(step, found, check, line)
 
@@ -143,7 +125,7 @@ class SampleMonitor:
     def _alarms(self, check: Check, step: int) -> tuple[Alarm, ...]:
         method, names = self.config.method, self.train.class_names
         warming_up = step <= self.conditioning_warmup
-        found = find_alarms(check, names, method.against_collapse, warming_up=warming_up)
+        found = alarms.find_alarms(check, names, method.against_collapse, warming_up=warming_up)
         return (*found, *self.logger.curve.alarms(method.against_divergence))
 
     def _conclude(

@@ -10,21 +10,20 @@ from torch import Tensor
 from gangda.config.architectures import PcaSpec, PpcaSpec
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
-from gangda.zoo.base import Generator, Latents, Networks
+from gangda.zoo.base import Generator, ImageShape, Latents, Networks
 
 
 class ComponentsGenerator(Generator, abc.ABC):
     """Base: x = mean_y + sum_i z_i w_yi, clipped to [-1, 1], with z standard normal.
 
-    Buffers: `mean` (K, D), and the w_yi (K, n, D) under the name of the subclass; rows that a class is too small for
-    are zero.
+    Buffers: `mean` (K, D), and the w_yi (K, n, D), called `directions`; rows that a class is too small for are zero.
     """
 
     conditional = True
     mean: Tensor
     directions: str  # name of the buffer of the w_yi
 
-    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, components: int, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         size = math.prod(image_shape)
         self.components, self.num_classes, self.image_shape = min(components, size), num_classes, image_shape
@@ -55,10 +54,7 @@ class ComponentsGenerator(Generator, abc.ABC):
 
 
 class PcaGenerator(ComponentsGenerator):
-    """w_yi = sigma_yi u_yi, the principal components scaled by their standard deviations (n - 1 in the denominator).
-
-    Source: principal components (Hotelling 1933); the Gaussian is ours.
-    """
+    """w_yi = sigma_yi u_yi, the principal components (Hotelling 1933) scaled by their standard deviations."""
 
     directions = "basis"
     basis: Tensor
@@ -72,10 +68,9 @@ class PcaReconstructor(PcaGenerator):
     """Sample i of a class is its i-th training image, rebuilt from its first n components: nothing new.
 
     The z of sample i are the image's own coordinates, so that x = mean_y + sum_i <x0 - mean_y, u_yi> u_yi, clipped;
-    other z still give draws from the Gaussian.
-    Buffers: codes (N, n), class after class in the order of the training set, and rows (N,), their row ids;
-    ends (K,), where each class ends in them.
-    Source: report R3, which classifies such images with a LeNet.
+    other z still give draws from the Gaussian. Buffers: codes (N, n), class after class in the order of the training
+    set, and rows (N,), their row ids; ends (K,), where each class ends in them. Source: report R3, which classifies
+    such images with a LeNet.
     """
 
     sized_by_data = ("codes", "rows")
@@ -83,7 +78,7 @@ class PcaReconstructor(PcaGenerator):
     rows: Tensor
     ends: Tensor
 
-    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, components: int, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(components, image_shape, num_classes)
         self.register_buffer("codes", torch.zeros(0, self.latent_dim))
         self.register_buffer("rows", torch.zeros(0, dtype=torch.int64))
@@ -130,24 +125,22 @@ class PcaReconstructor(PcaGenerator):
 class PpcaGenerator(ComponentsGenerator):
     """Probabilistic PCA: x = W_y z + mean_y + e, clipped to [-1, 1]; z and e / sigma_y are standard normal.
 
-    The generator's z holds both: the first n entries are the model's z, the other D its noise e / sigma_y. Clipping
-    halves the noise of pixels that are black (or white) in every image. Buffer: sigma (K,), too.
-    Source: Tipping and Bishop 1999, equation 2.
+    The generator's z holds both: the first n entries are the model's z, the other D its noise e / sigma_y. Buffer:
+    sigma (K,), too. Source: Tipping and Bishop 1999, equation 2.
     """
 
     directions = "weight"
     weight: Tensor
     sigma: Tensor
 
-    def __init__(self, components: int, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, components: int, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(components, image_shape, num_classes)
         self.latent_dim = self.components + math.prod(image_shape)
         self.register_buffer("sigma", torch.zeros(num_classes))
 
     def fit_class(self, label: int, singular: Tensor, rows: Tensor, count: int, n: int) -> None:
-        """Maximise the likelihood of a class.
+        """Maximise the likelihood of a class, with the eigenvalues L of the covariance (n in its denominator).
 
-        With the eigenvalues l_1 >= l_2 >= ... of the covariance (n in its denominator, as the likelihood has it),
         sigma^2 is the mean of the D - q discarded ones, zeros included, and W = U (L - sigma^2)^(1/2), the rotation
         left out. Source: Tipping and Bishop 1999, equations 7 and 8.
         """
@@ -163,15 +156,12 @@ class PpcaGenerator(ComponentsGenerator):
         return super().combined(inner, y) + self.sigma[y].unsqueeze(1) * noise
 
 
-def build(spec: PcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+def build(spec: PcaSpec | PpcaSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """A generator that is still to be fitted."""
-    kind = PcaReconstructor if spec.reconstruct else PcaGenerator
+    kind: type[ComponentsGenerator] = PpcaGenerator
+    if isinstance(spec, PcaSpec):
+        kind = PcaReconstructor if spec.reconstruct else PcaGenerator
     return Networks(kind(spec.components, image_shape, num_classes))
-
-
-def build_ppca(spec: PpcaSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """A generator that is still to be fitted."""
-    return Networks(PpcaGenerator(spec.components, image_shape, num_classes))
 
 
 def images_by_class(images: LabelledImages) -> list[Tensor]:

@@ -3,23 +3,18 @@
 from torch import Tensor, nn
 
 from gangda.config.architectures import AcganSpec
-from gangda.zoo.base import Scores, builder_of
+from gangda.zoo.base import ImageShape, Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
-from gangda.zoo.layers.blocks import ScoreTrunk
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead, ScoreTrunk
 
 
 class LabelledNoiseGenerator(ConditionalGenerator):
-    """The default's layers with plain batch norm; the class enters once, at the first layer.
-
-    Source: Odena 2017, section 3: z and the one-hot label side by side go through the first linear layer, which is the
-    linear map of z plus a row of `label` here.
-    """
+    """The default's layers with plain batch norm; the class enters beside z. Source: Odena 2017, section 3."""
 
     norms_know_class = False
     conditioning_scale = 1.0  # 0: the class is ignored
 
-    def __init__(self, spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: AcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.label = nn.Embedding(num_classes, self.linear.out_features)
         # As the columns of a linear layer would start.
@@ -29,18 +24,13 @@ class LabelledNoiseGenerator(ConditionalGenerator):
     def first(self, z: Tensor, y: Tensor) -> Tensor:
         """The smallest plane, (B, 4w, base, base)."""
         flat = self.linear(z.flatten(0, -2)) + self.conditioning_scale * self.label(y)
-        x: Tensor = flat.unflatten(1, (-1, self.base, self.base))
-        return x
+        return flat.unflatten(1, (-1, self.base, self.base))  # type: ignore[no-any-return]
 
 
 class AuxiliaryDiscriminator(Discriminator):
-    """Real or fake, and which class, from shared layers; the label is not an input.
+    """Real or fake, and which class. Source: Odena 2017, equations 2-3; R1 in place of batch norm and dropout."""
 
-    Source: Odena 2017, equations 2-3 (training adds the class loss). Departure: no batch norm and no dropout, since the
-    recipe's R1 penalty stabilises instead.
-    """
-
-    def __init__(self, spec: AcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: AcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
         self.score = ScoreHead(self.trunk.features)

@@ -8,18 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.architectures import BigganSpec
-from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.layers.attention import SelfAttention
-from gangda.zoo.layers.blocks import crop, grid_plan, stages
-from gangda.zoo.layers.heads import Discriminator, ProjectionHead
+from gangda.zoo.base import Generator, ImageShape, Networks, Scores
+from gangda.zoo.layers.blocks import Discriminator, ProjectionHead, SelfAttention, crop, grid_plan, stages
 from gangda.zoo.layers.spectral_norm import add_spectral_norm
 
 
 class LinearConditionedBatchNorm(nn.Module):
-    """Batch norm whose gain (1 + linear) and bias (linear) come from a condition vector.
-
-    `forward(x, c)`: x (B, C, H, W), c (B, n) -> the shape of x. Source: Brock 2019, appendix B.
-    """
+    """Batch norm whose gain (1 + linear) and bias (linear) come from a vector. Source: Brock 2019, appendix B."""
 
     def __init__(self, channels: int, condition: int) -> None:
         super().__init__()
@@ -28,7 +23,7 @@ class LinearConditionedBatchNorm(nn.Module):
         self.bias = nn.Linear(condition, channels, bias=False)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
-        """Normalise over the batch, then scale and shift by the condition."""
+        """x (B, C, H, W), the condition c (B, n) -> the shape of x."""
         normal = self.norm(x)
         gain, bias = (layer(c)[:, :, None, None].to(normal.dtype) for layer in (self.gain, self.bias))
         return torch.addcmul(normal + bias, normal, gain)
@@ -40,10 +35,7 @@ class UpBlock(nn.Module):
     def __init__(self, a: int, b: int, condition: int, up: bool) -> None:
         super().__init__()
         self.up = up
-        self.norm1, self.norm2 = (
-            LinearConditionedBatchNorm(a, condition),
-            LinearConditionedBatchNorm(b, condition),
-        )
+        self.norm1, self.norm2 = (LinearConditionedBatchNorm(width, condition) for width in (a, b))
         self.conv1, self.conv2 = nn.Conv2d(a, b, 3, 1, 1), nn.Conv2d(b, b, 3, 1, 1)
         self.skip = nn.Conv2d(a, b, 1)
 
@@ -65,7 +57,7 @@ class ResidualGenerator(Generator):
     conditional = True
     conditioning_scale = 1.0  # 0: the class is ignored
 
-    def __init__(self, spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: BigganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.base, doublings = grid_plan(max(image_shape[1:]))
@@ -74,17 +66,10 @@ class ResidualGenerator(Generator):
         self.parts = [len(part) for part in parts]
         self.embed = nn.Embedding(num_classes, spec.embedding)
         self.linear = nn.Linear(self.parts[0], widths[0] * self.base**2)
-        self.blocks = nn.ModuleList(
-            [
-                nn.ModuleList(
-                    [
-                        UpBlock(a if i == 0 else b, b, spec.embedding + part, up=i == 0)
-                        for i in range(spec.depth)
-                    ]
-                )
-                for (a, b), part in zip(pairwise(widths), self.parts[1:], strict=True)
-            ]
-        )
+        self.blocks = nn.ModuleList()
+        for (a, b), part in zip(pairwise(widths), self.parts[1:], strict=True):
+            sizes = [(a if i == 0 else b, b, spec.embedding + part, i == 0) for i in range(spec.depth)]
+            self.blocks.append(nn.ModuleList(UpBlock(*size) for size in sizes))
         self.attention = SelfAttention(widths[1], pool=2)
         self.norm = nn.BatchNorm2d(widths[-1])
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
@@ -114,8 +99,7 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, a, s, s) -> (B, b, s/2, s/2) or (B, b, s, s); the skip halves first, which is the same and cheaper."""
-        h = self.conv1(x if self.first else F.relu(x))
-        h = self.conv2(torch.relu_(h))
+        h = self.conv2(torch.relu_(self.conv1(x if self.first else F.relu(x))))
         if self.down:
             h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
         return torch.add(h, self.skip(x))
@@ -127,7 +111,7 @@ class ResidualDiscriminator(Discriminator):
     Source: Brock 2019, figure 15 (right), with one block at the smallest resolution; Miyato and Koyama 2018, eq. 3.
     """
 
-    def __init__(self, spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: BigganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.channels[1], doublings)]
@@ -148,12 +132,10 @@ class ResidualDiscriminator(Discriminator):
         return self.head(F.relu(x).sum((2, 3)).float(), y)
 
 
-def build(spec: BigganSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+def build(spec: BigganSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """Fresh networks with orthogonal weights (Saxe 2014); spectral norm in the generator too, as in the paper."""
-    networks = Networks(
-        ResidualGenerator(spec, image_shape, num_classes),
-        ResidualDiscriminator(spec, image_shape, num_classes),
-    )
+    wanted = (spec, image_shape, num_classes)
+    networks = Networks(ResidualGenerator(*wanted), ResidualDiscriminator(*wanted))
     for network in networks.modules().values():
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):

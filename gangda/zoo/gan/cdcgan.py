@@ -6,38 +6,33 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import CdcganSpec
-from gangda.zoo.base import Generator, Scores, builder_of
-from gangda.zoo.layers.blocks import ScoreTrunk, batch_norm, crop, grid_plan, stages
-from gangda.zoo.layers.heads import Discriminator, ProjectionHead
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
+from gangda.zoo.layers import blocks
+from gangda.zoo.layers.blocks import Discriminator, ProjectionHead, ScoreTrunk, crop, grid_plan, stages
 
 
 class ConditionalGenerator(Generator):
     """z -> linear -> (4w, base, base) -> transposed 4x4 convolutions, doubling the side -> 3x3 convolution -> tanh.
 
     Every hidden layer is normalised by conditional batch norm, the only way the class enters (`norms_know_class`).
-    Source: DCGAN (Radford 2016) with the conditioning of Miyato and Koyama 2018; the 3x3 output layer and the
-    small widths are ours.
+    Source: DCGAN (Radford 2016) with the conditioning of Miyato and Koyama 2018; output layer and widths are ours.
     """
 
     conditional = True
     norms_know_class = True
 
-    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: CdcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
-        base, doublings = grid_plan(max(image_shape[1:]))
+        self.base, doublings = grid_plan(max(image_shape[1:]))
         widths = stages(spec.channels[0], doublings)[::-1]
-        self.base = base
-        self.linear = nn.Linear(spec.latent_dim, widths[0] * base * base, bias=False)
+        self.linear = nn.Linear(spec.latent_dim, widths[0] * self.base**2, bias=False)
         pairs = list(pairwise(widths))
         self.ups = nn.ModuleList([nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs])
-        self.norms = nn.ModuleList(
-            [batch_norm(width, num_classes, self.norms_know_class) for width in widths]
-        )
+        kind = (num_classes, self.norms_know_class)
+        self.norms = nn.ModuleList([blocks.batch_norm(width, *kind) for width in widths])
         self.out = nn.Conv2d(widths[-1], image_shape[0], 3, 1, 1)
-        self.more = nn.ModuleList(
-            [_MoreConvs(b, spec.depth - 1, num_classes, self.norms_know_class) for b in widths[1:]]
-        )
+        self.more = nn.ModuleList([_MoreConvs(b, spec.depth - 1, *kind) for b in widths[1:]])
 
     def first(self, z: Tensor, y: Tensor) -> Tensor:
         """The smallest plane, (B, 4w, base, base)."""
@@ -61,7 +56,7 @@ class _MoreConvs(nn.Module):
 
     def __init__(self, channels: int, count: int, num_classes: int, conditional: bool) -> None:
         super().__init__()
-        norms = [batch_norm(channels, num_classes, conditional) for _ in range(count)]
+        norms = [blocks.batch_norm(channels, num_classes, conditional) for _ in range(count)]
         self.convs = nn.ModuleList([nn.Conv2d(channels, channels, 3, 1, 1, bias=False) for _ in norms])
         self.norms = nn.ModuleList(norms)
 
@@ -73,12 +68,9 @@ class _MoreConvs(nn.Module):
 
 
 class ProjectionDiscriminator(Discriminator):
-    """A score plus <embed(y), features> on the shared layers, all without normalisation.
+    """A score plus <embed(y), features>; no normalisation, as R1 is there. Source: Miyato and Koyama 2018, eq. 3."""
 
-    Source: Miyato and Koyama 2018, equation 3; no normalisation because R1 already bounds the slope (Mescheder 2018).
-    """
-
-    def __init__(self, spec: CdcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: CdcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
         self.head = ProjectionHead(self.trunk.features, num_classes)

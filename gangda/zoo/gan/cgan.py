@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.presets import CganSpec
-from gangda.zoo.base import Generator, Scores, builder_of
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
 from gangda.zoo.gan.gan import Maxout, init_small
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead
 
 
 class MirzaGenerator(Generator):
@@ -21,7 +21,7 @@ class MirzaGenerator(Generator):
 
     conditional = True
 
-    def __init__(self, spec: CganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: CganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         channels, height, width = image_shape
@@ -34,17 +34,13 @@ class MirzaGenerator(Generator):
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         label = self.from_label(F.one_hot(y, self.num_classes).to(z.dtype))
         x = torch.relu(torch.cat([self.from_noise(z.flatten(0, -2)), label], dim=1))
-        images: Tensor = torch.tanh(self.out(torch.relu(self.joined(x)))).unflatten(1, self.image_shape)
-        return images
+        return torch.tanh(self.out(torch.relu(self.joined(x)))).unflatten(1, self.image_shape)  # type: ignore[no-any-return]
 
 
 class MirzaDiscriminator(Discriminator):
-    """Image -> maxout 240 of 5, label -> maxout 50 of 5, joined -> maxout 240 of 4 -> one score; dropout at each.
+    """Image -> maxout 240, label -> maxout 50, joined -> maxout 240 -> one score; dropout. Source: Mirza 2014, 4.1."""
 
-    Source: Mirza 2014, section 4.1.
-    """
-
-    def __init__(self, spec: CganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: CganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         channels, height, width = image_shape
         self.num_classes, self.dropout = num_classes, spec.dropout

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.architectures import DcganSpec
-from gangda.zoo.base import Generator, Scores, builder_of
-from gangda.zoo.layers.blocks import crop, flat_side, grid_plan, init_normal, leaky, stages
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
+from gangda.zoo.layers import blocks
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop, grid_plan, leaky, stages
 
 
 class DcganGenerator(Generator):
@@ -18,7 +18,7 @@ class DcganGenerator(Generator):
     else 3, where the paper has 4 for 64 pixels) and 4x4 kernels (as the authors' later code) in place of 5x5.
     """
 
-    def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: DcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.base, doublings = grid_plan(max(image_shape[1:]))
@@ -41,14 +41,14 @@ class DcganGenerator(Generator):
 class DcganDiscriminator(Discriminator):
     """Strided 4x4 convolutions with LeakyReLU 0.2 and, but for the first, batch norm; then one score."""
 
-    def __init__(self, spec: DcganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: DcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.width, doublings - 1)]
         pairs = list(pairwise(widths))
         self.downs = nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1, bias=i == 0) for i, (a, b) in enumerate(pairs)])
         self.norms = nn.ModuleList([nn.Identity(), *[nn.BatchNorm2d(b) for _, b in pairs[1:]]])
-        self.score = ScoreHead(widths[-1] * flat_side(image_shape, doublings), spec.minibatch_stddev)
+        self.score = ScoreHead(widths[-1] * blocks.flat_side(image_shape, doublings), spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W), ignored labels -> `Scores` with adversarial (B,)."""
@@ -58,4 +58,4 @@ class DcganDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-build = builder_of(DcganGenerator, DcganDiscriminator, init_normal)  # as in the paper
+build = builder_of(DcganGenerator, DcganDiscriminator, blocks.init_normal)  # as in the paper

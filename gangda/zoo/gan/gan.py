@@ -9,23 +9,20 @@ from torch.nn import functional as F
 
 from gangda.config.architectures import GanSpec
 from gangda.config.presets import GanMlpSpec
-from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.base import Generator, ImageShape, Networks, Scores
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead
 
 RELU, LEAKY_RELU = partial(nn.ReLU, inplace=True), partial(nn.LeakyReLU, 0.2, inplace=True)
 
 
 class MlpGenerator(Generator):
-    """z -> dense layers of these widths, each with its activation -> dense layer -> tanh image; ignores labels.
-
-    With `batch_norm`, all hidden layers but the first have it.
-    """
+    """z -> dense layers with activations (`batch_norm` from the second on) -> tanh image; ignores labels."""
 
     def __init__(
         self,
         latent_dim: int,
         widths: Sequence[int],
-        image_shape: tuple[int, int, int],
+        image_shape: ImageShape,
         num_classes: int,
         activation: Callable[[], nn.Module],
         batch_norm: bool = False,
@@ -40,8 +37,7 @@ class MlpGenerator(Generator):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), ignored labels -> (B, C, H, W) in [-1, 1]."""
-        images: Tensor = self.layers(z.flatten(0, -2)).unflatten(1, self.image_shape)
-        return images
+        return self.layers(z.flatten(0, -2)).unflatten(1, self.image_shape)  # type: ignore[no-any-return]
 
 
 class Maxout(nn.Module):
@@ -70,7 +66,7 @@ def init_small(module: nn.Module, zero_bias: bool = False) -> None:
 class MaxoutDiscriminator(Discriminator):
     """Two maxout layers of 240 units with 5 pieces each and dropout, then one score (Goodfellow 2014, MNIST)."""
 
-    def __init__(self, spec: GanSpec, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, spec: GanSpec, image_shape: ImageShape) -> None:
         super().__init__()
         channels, height, width = image_shape
         self.first = Maxout(channels * height * width, 240, 5, spec.dropout)
@@ -83,7 +79,7 @@ class MaxoutDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build(spec: GanSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+def build(spec: GanSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """Fresh networks; the generator has two ReLU layers.
 
     Source: Goodfellow 2014 and its MNIST configuration (1200 units twice). Departure: z is normal instead of
@@ -102,7 +98,7 @@ def build(spec: GanSpec, image_shape: tuple[int, int, int], num_classes: int) ->
 class TutorialDiscriminator(Discriminator):
     """Two dense layers (512 and 256 units by default) with LeakyReLU 0.2, then one score; our reading likewise."""
 
-    def __init__(self, spec: GanMlpSpec, image_shape: tuple[int, int, int]) -> None:
+    def __init__(self, spec: GanMlpSpec, image_shape: ImageShape) -> None:
         super().__init__()
         channels, height, width = image_shape
         first, second = 4 * spec.width, 2 * spec.width
@@ -116,7 +112,7 @@ class TutorialDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build_tutorial(spec: GanMlpSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
+def build_tutorial(spec: GanMlpSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """Fresh networks with PyTorch's own initialisation; each of the generator's four layers doubles the width.
 
     Source: Goodfellow 2014. Report R2 gives no layers; depth and widths (128 to 1024) are our reading, after the usual

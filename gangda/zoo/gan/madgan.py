@@ -1,7 +1,6 @@
 """MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
 
-Both are the default's networks (`cdcgan.py`) with as little added as K generators need; with `--generators 1` training
-is the default's.
+Both are the default's networks (`cdcgan.py`) and more layers; with `--generators 1` training is the default's.
 """
 
 import copy
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gangda.config.architectures import MadganSpec
-from gangda.zoo.base import Generator, Scores, builder_of
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
 from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
 
@@ -20,13 +19,12 @@ from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
 class GeneratorEnsemble(ConditionalGenerator):
     """K generators on the default's shared layers; each has its own output layer and its own gains and biases.
 
-    The gains and biases of every normalisation let the generators differ from the first plane on, for some hundred
-    parameters each; all other filters learn from all B images. Heads of two whole layers, which see B/K images each,
-    learnt more slowly and drew less varied images. Statistics are shared: those over B/K images would be noisy.
+    The gains and biases of every normalisation let the generators differ from the first plane on; all other filters,
+    and the statistics, come from all B images, which is less noisy than from B/K.
     Source: Ghosh 2018, section 3.1 (shared initial layers, last ones apart); the gains and the conditioning are ours.
     """
 
-    def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: MadganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.conditional, self.num_generators = spec.conditional, spec.generators
         self.norms = self._per_generator(self.norms)
@@ -42,11 +40,9 @@ class GeneratorEnsemble(ConditionalGenerator):
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(K, n, latent_dim) or (K n, latent_dim), labels (K n,) -> (K n, C, H, W); row k n + i is generator k's."""
-        images: Tensor = super().forward(z, y if self.conditional else torch.zeros_like(y))
-        return images
+        return super().forward(z, y if self.conditional else torch.zeros_like(y))
 
-    def alone(self, k: int) -> Generator:
-        """The k-th generator as a network of its own."""
+    def _alone(self, k: int) -> Generator:
         alone = copy.deepcopy(self).requires_grad_(False)
         alone.num_generators = 1
         for layer in alone.modules():
@@ -81,10 +77,7 @@ class PerGeneratorOutput(nn.Conv2d):
         super().__init__(k * channels, k * outs, 3, 1, 1, groups=k)
 
     def forward(self, x: Tensor) -> Tensor:
-        """One grouped kernel on accelerators.
-
-        On CPUs K plain ones, which cost no more than one of all the rows; the grouped kernel's backward grows with K.
-        """
+        """One grouped kernel on accelerators; K plain ones on CPUs, where the grouped kernel's backward is slow."""
         return self.apart(x) if x.device.type == "cpu" else self.grouped(x)
 
     def apart(self, x: Tensor) -> Tensor:
@@ -117,15 +110,13 @@ class IdentityDiscriminator(nn.Module):
     """Which generator made it, or real: K+1 logits, the last one real, on the layers of the cdcgan's discriminator.
 
     The softmax over K+1 is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits
-    are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". Any K+1 logits can be
-    written so, and the cross-entropy becomes the sum of the default's loss and of the classifier C's own.
-    With `tell_apart`, as in Ghosh 2018, learning whose an image is shapes the features. Without it C learns from
-    features that it does not shape, and training is the default's with a mixture for a generator: whose an image is
-    then reaches the generators through `--generator-id-weight` alone.
-    A label embedding on all K+1 logits alike would cancel in the softmax.
+    are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". The cross-entropy is
+    then the sum of the default's loss and of the classifier C's own.
+    With `tell_apart`, as in Ghosh 2018, C's loss shapes the features; without it, whose an image is reaches the
+    generators through `--generator-id-weight` alone.
     """
 
-    def __init__(self, spec: MadganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: MadganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.tell_apart = spec.tell_apart
         self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)

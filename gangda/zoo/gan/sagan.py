@@ -6,11 +6,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from gangda.config.architectures import SaganSpec
-from gangda.zoo.base import Scores, builder_of
+from gangda.zoo.base import ImageShape, Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
-from gangda.zoo.layers.attention import SelfAttention
-from gangda.zoo.layers.blocks import grid_plan, leaky, same_convs, stages
-from gangda.zoo.layers.heads import Discriminator, ProjectionHead
+from gangda.zoo.layers import blocks
+from gangda.zoo.layers.blocks import Discriminator, ProjectionHead, SelfAttention, grid_plan, leaky, stages
 from gangda.zoo.layers.spectral_norm import add_spectral_norm
 
 
@@ -21,7 +20,7 @@ class AttentiveGenerator(ConditionalGenerator):
     Departure: transposed convolutions as in DCGAN, not residual blocks.
     """
 
-    def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: SaganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(spec, image_shape, num_classes)
         self.attention = SelfAttention(cast(nn.ConvTranspose2d, self.ups[0]).out_channels, pool=2)
         if spec.spectral_norm:
@@ -36,20 +35,22 @@ class AttentiveGenerator(ConditionalGenerator):
 class AttentiveDiscriminator(Discriminator):
     """Strided 4x4 convolutions, attention before the last, 3x3 convolutions, sum over pixels, projection on the class.
 
-    Source: Zhang 2019 and the authors' code for the sum; Miyato and Koyama 2018, equation 3. The sum matters: layers of
-    spectral norm 1 shrink their inputs, and a mean or a linear layer of norm 1 would leave scores too small to learn
-    from.
+    Source: Zhang 2019 and the authors' code for the sum; Miyato and Koyama 2018, equation 3. A mean in place of the sum
+    would leave scores too small to learn from, as layers of spectral norm 1 shrink their inputs.
     """
 
-    def __init__(self, spec: SaganSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: SaganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(spec.channels[1], doublings - 1)]
         pairs = list(pairwise(widths))
         self.stages = nn.ModuleList(
-            [nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1), *same_convs(b, spec.depth - 1)]) for a, b in pairs]
+            [
+                nn.ModuleList([nn.Conv2d(a, b, 4, 2, 1), *blocks.same_convs(b, spec.depth - 1)])
+                for a, b in pairs
+            ]
         )
-        self.last = nn.ModuleList(same_convs(widths[-1], 1))
+        self.last = nn.ModuleList(blocks.same_convs(widths[-1], 1))
         self.attention = SelfAttention(widths[-2], pool=2)
         self.head = ProjectionHead(widths[-1], num_classes, spec.minibatch_stddev)
 

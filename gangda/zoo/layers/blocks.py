@@ -1,5 +1,6 @@
-"""Layers that several architectures share."""
+"""Layers that several architectures share, and the heads of discriminators."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
@@ -7,19 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gangda.zoo.base import ImageShape, Scores
 from gangda.zoo.layers import fused
 
 
 def grid_plan(size: int) -> tuple[int, int]:
-    """(base, doublings) of a convolutional generator: base * 2**doublings >= size, and base is small.
-
-    8 -> (2, 2), 28 -> (7, 2), 32 -> (8, 2), 64 -> (8, 3). Sizes in between are rounded up and cropped.
-    """
+    """(base, doublings) of a generator: base * 2**doublings >= size. 28 -> (7, 2), 32 -> (8, 2), 64 -> (8, 3)."""
     doublings = 2 if size <= 36 else 3
     return -(-size // 2**doublings), doublings
 
 
-def flat_side(image_shape: tuple[int, int, int], halvings: int) -> int:
+def flat_side(image_shape: ImageShape, halvings: int) -> int:
     """Pixels left of (C, H, W) after so many 4x4 convolutions of stride 2 and padding 1."""
     return (image_shape[1] >> halvings) * (image_shape[2] >> halvings)
 
@@ -44,9 +43,8 @@ def pad(images: Tensor, height: int, width: int, value: float = -1.0) -> Tensor:
 class ConditionalBatchNorm(nn.Module):
     """Batch norm whose gain and bias depend on the class (de Vries 2017; Miyato and Koyama 2018).
 
-    `forward(x, y)`: x (B, C, H, W), y int64 (B,) -> the shape of x. Gains start at 1, biases at 0. `conditioning_scale`
-    below 1 draws every class towards the mean of all (Shahbazi 2022, whose shared stage is a vector of its own): at 0
-    the class is ignored.
+    Gains start at 1, biases at 0. `conditioning_scale` below 1 draws every class towards the mean of all (Shahbazi
+    2022, whose shared stage is a vector of its own): at 0 the class is ignored.
     """
 
     def __init__(self, channels: int, num_classes: int) -> None:
@@ -59,7 +57,7 @@ class ConditionalBatchNorm(nn.Module):
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Normalise over the batch, then scale and shift by class."""
+        """x (B, C, H, W), y int64 (B,) -> the shape of x."""
         gain, bias = self._of_class(self.gain, y), self._of_class(self.bias, y)
         if fused.applies_to(self.norm, x):
             return fused.scaled_batch_norm(x, gain, bias, self.norm)
@@ -82,8 +80,7 @@ class SharedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Normalise over the batch."""
-        normal: Tensor = self.norm(x)
-        return normal
+        return self.norm(x)  # type: ignore[no-any-return]
 
 
 def batch_norm(channels: int, num_classes: int, conditional: bool) -> nn.Module:
@@ -96,8 +93,7 @@ class MinibatchStdDev(nn.Module):
 
     Within groups of up to 4 rows (the largest of 4, 3, 2, 1 that divides B), the standard deviation of each feature,
     averaged over the features. A discriminator with it must see real and fake images in batches of their own.
-    Source: Karras 2018, section 3, and their code for the groups; we append one number where they append one plane,
-    which a linear layer that follows cannot tell apart.
+    Source: Karras 2018, section 3, and their code for the groups; we append one number where they append one plane.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -112,17 +108,42 @@ class MinibatchStdDev(nn.Module):
         return torch.cat([x, spread.repeat(size, 1).to(x.dtype)], dim=1)
 
 
+class SelfAttention(nn.Module):
+    """Every pixel takes in a weighted mean of all pixels: x + gamma * attended, with gamma learned from 0.
+
+    (B, C, H, W) -> the same shape. With `pool` only the largest key and value of every pool x pool pixels are attended
+    to, as in the authors' code (pool 2). Source: Zhang 2019, equations 1-3. Departure: the values keep all C channels
+    and need no fourth convolution (the paper's has C/8); the 1x1 convolutions have biases.
+    """
+
+    def __init__(self, channels: int, reduction: int = 8, pool: int = 1) -> None:
+        super().__init__()
+        self.pool = pool
+        inner = max(1, channels // reduction)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key = nn.Conv2d(channels, inner, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend; row i of the weights is pixel i's softmax over all pixels, of unscaled dot products."""
+        query, key, value = self.query(x).flatten(2), self._pooled(self.key(x)), self._pooled(self.value(x))
+        weights = torch.softmax(query.transpose(1, 2) @ key, dim=2)
+        attended = (value @ weights.transpose(1, 2)).view_as(x)
+        return torch.addcmul(x, self.gamma.to(x.dtype), attended.to(x.dtype))
+
+    def _pooled(self, x: Tensor) -> Tensor:
+        return (F.max_pool2d(x, self.pool) if self.pool > 1 else x).flatten(2)
+
+
 class ScoreTrunk(nn.Module):
     """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width).
 
-    In larger images a 1x1 convolution narrows the last plane to about nine numbers a feature: the linear layer would
-    otherwise hold nine tenths of the weights and learn more slowly.
+    In larger images a 1x1 convolution narrows the last plane to about nine numbers a feature.
     `depth` counts the convolutions at each resolution; those after the first are 3x3. `spread` adds `MinibatchStdDev`.
     """
 
-    def __init__(
-        self, width: int, image_shape: tuple[int, int, int], depth: int = 1, spread: bool = False
-    ) -> None:
+    def __init__(self, width: int, image_shape: ImageShape, depth: int = 1, spread: bool = False) -> None:
         super().__init__()
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(width, doublings - 1)]
@@ -176,3 +197,48 @@ def leaky(x: Tensor, slope: float = 0.2) -> Tensor:
 def stages(base_channels: int, doublings: int) -> list[int]:
     """Channels from the image outwards: base, 2 base, 4 base, ..."""
     return [base_channels * 2**i for i in range(doublings + 1)]
+
+
+BATCHWISE = (nn.BatchNorm1d, nn.BatchNorm2d, MinibatchStdDev)  # layers where images of a batch see each other
+
+
+class Discriminator(nn.Module):
+    """Scores images: `forward(x, y)`, x (B, C, H, W) in [-1, 1], y int64 (B,) -> `Scores`."""
+
+    __call__: Callable[..., Scores]
+
+    @property
+    def separate_batches(self) -> bool:
+        """Whether real and fake images must come in batches of their own, since a score depends on the whole batch."""
+        return any(isinstance(layer, BATCHWISE) for layer in self.modules())
+
+
+class ScoreHead(nn.Module):
+    """Features to scores: (B, F) -> float32 (B,) or (B, outputs); `spread` adds `MinibatchStdDev` before."""
+
+    def __init__(self, features: int, spread: bool = False, outputs: int = 1) -> None:
+        super().__init__()
+        self.spread = MinibatchStdDev() if spread else nn.Identity()
+        self.linear = nn.Linear(features + spread, outputs)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Score the features."""
+        scores: Tensor = self.linear(self.spread(h))
+        return scores.squeeze(1).float()
+
+
+class ProjectionHead(nn.Module):
+    """A score plus <embed(y), features>. Source: Miyato and Koyama 2018, equation 3."""
+
+    __call__: Callable[..., Scores]
+
+    def __init__(self, features: int, num_classes: int, spread: bool = False) -> None:
+        super().__init__()
+        self.score = ScoreHead(features, spread)
+        self.embed = nn.Embedding(num_classes, features)
+
+    def forward(self, h: Tensor, y: Tensor) -> Scores:
+        """h (B, F), y int64 (B,) -> `Scores` with adversarial, unconditional (B,), float32, and the features."""
+        unconditional = self.score(h)
+        match = (self.embed(y) * h).sum(1)
+        return Scores((unconditional + match).float(), features=h, unconditional=unconditional)

@@ -36,10 +36,7 @@ def few_channels_transposed(x: Tensor, filters: Tensor, stride: int, padding: in
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """(B, C, H, W) in that layout, also by its strides where C is 1 and every layout is the same.
-
-    Convolutions choose the layout of their result by the strides.
-    """
+    """(B, C, H, W) in that layout, also by its strides where C is 1, since convolutions choose theirs by them."""
     rows, channels, height, width = x.shape
     flat = x.permute(0, 2, 3, 1).reshape(rows, -1)
     return flat.view(rows, height, width, channels).permute(0, 3, 1, 2)
@@ -92,9 +89,7 @@ def _transforms(side: int, kernel: int) -> tuple[Tensor, Tensor, Tensor]:
         return (angles[:, 0, None, None] * places[:, None] + angles[:, 1, None, None] * places).flatten(1)
 
     planes, filters = turns(side, 0), turns(kernel, -reach)
-    weight = (
-        torch.full((len(angles), 1), 2.0, dtype=torch.float64) / period**2
-    )  # a frequency and its opposite
+    weight = torch.full((len(angles), 1), 2.0, dtype=torch.float64) / period**2  # also for the opposite
     weight[0] /= 2  # frequency 0 is its own opposite
     cos, sin = weight * planes.cos(), weight * planes.sin()
     # conv2d correlates: the plane's spectrum (cos, -sin) times the filter's conjugate (cos, +sin).

@@ -85,8 +85,7 @@ def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tenso
     with torch.no_grad():
         kept, share = _kept(x, rate)
         factor = torch.ops.aten.leaky_relu_backward(kept, x, slope, False)
-    result: Tensor = _ScaledProduct.apply(x, factor, 1 / share)
-    return result
+    return _ScaledProduct.apply(x, factor, 1 / share)  # type: ignore[no-any-return]
 
 
 def _kept(like: Tensor, rate: float) -> tuple[Tensor, float]:

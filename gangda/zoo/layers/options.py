@@ -41,11 +41,7 @@ class AnyBatchNorm(nn.BatchNorm2d):
 
 
 class HalfNorm(AnyBatchNorm):
-    """Batch norm where a random half of the batch is normalised by the other half, and that by the first.
-
-    Source: report R3's reading of virtual batch norm. When sampling there is one image at a time: as in plain batch
-    norm, running statistics (of whole batches) take over. A batch of one image is normalised by itself.
-    """
+    """Batch norm of each random half of a batch by the other. Source: report R3's reading of virtual batch norm."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, ...) -> the same shape. In training, the halves are drawn anew by each layer, from torch's stream."""
@@ -129,8 +125,7 @@ class ReferenceGenerator(Wrapped):
             for norm in norms:
                 norm.recording, norm.kept = False, None
 
-    def alone(self, k: int) -> Generator:
-        """The k-th generator; all K are computed for its images, since they share the reference batch."""
+    def _alone(self, k: int) -> Generator:
         return SelectedGenerator(self, k)
 
 
@@ -144,7 +139,7 @@ class SelectedGenerator(Wrapped):
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """(B, latent_dim), (B,) -> (B, C, H, W) in [-1, 1]."""
         k = self.inner.num_generators
-        images: Tensor = self.inner(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
+        images = self.inner(z.flatten(0, -2).repeat(k, 1), y.repeat(k))
         return images.unflatten(0, (k, -1))[self.k]  # type: ignore[no-any-return]
 
 
@@ -164,8 +159,7 @@ def normalise(x: Tensor, mean: Tensor, square: Tensor, like: nn.BatchNorm2d) -> 
     if like.affine:
         shape = (1, -1, *[1] * (x.ndim - 2))
         normal = normal * like.weight.view(shape) + like.bias.view(shape)
-    result: Tensor = normal.to(x.dtype)
-    return result
+    return normal.to(x.dtype)
 
 
 def _replace_batch_norms(network: nn.Module, kind: type[nn.BatchNorm2d]) -> None:

@@ -1,16 +1,19 @@
 """The DCGAN of 5x5 kernels, alone (`dcgan-5x5`) or as K separate generators of a MAD-GAN (`madgan-separate`)."""
 
+from dataclasses import replace
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from gangda.config.presets import FiveByFiveSpec, MadganSeparateSpec
-from gangda.zoo.base import Generator, Networks, Scores
-from gangda.zoo.layers.blocks import crop, leaky
+from gangda.zoo.base import Generator, ImageShape, Networks, Scores
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop, leaky
 from gangda.zoo.layers.cpu_convolutions import channels_last
 from gangda.zoo.layers.fused import leaky_dropout
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
 from gangda.zoo.layers.tf_padding import MirroredConv2d, MirroredConvTranspose2d, init_glorot, mirrored
 
+Spec = FiveByFiveSpec | MadganSeparateSpec
 SLOPE = 0.3  # Keras's LeakyReLU
 EPSILON, MOMENTUM = 1e-3, 0.01  # of Keras's batch norm; it writes the momentum as 0.99
 
@@ -26,20 +29,14 @@ class FiveByFiveGenerators(Generator):
     list is theirs; slope, epsilon, momentum, initialisation and padding are Keras's defaults, our reading.
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        first_width: int,
-        image_shape: tuple[int, int, int],
-        num_classes: int,
-        generators: int = 1,
-    ) -> None:
+    def __init__(self, spec: Spec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.latent_dim, self.num_classes, self.image_shape = latent_dim, num_classes, image_shape
-        self.num_generators, self.first_width = generators, first_width
+        self.spec, self.latent_dim, first_width = spec, spec.latent_dim, spec.first_widths[0]
+        self.num_classes, self.image_shape = num_classes, image_shape
+        self.num_generators = generators = getattr(spec, "generators", 1)
         self.base = -(-max(image_shape[1:]) // 4)
         k, cells = generators, first_width * self.base**2
-        self.dense = nn.Parameter(torch.empty(k, latent_dim, cells))
+        self.dense = nn.Parameter(torch.empty(k, self.latent_dim, cells))
         widths = [first_width, 128, 64, image_shape[0]]
         self.ups = nn.ModuleList(
             MirroredConvTranspose2d(k * widths[i], k * widths[i + 1], 5, stride, groups=k)
@@ -58,9 +55,10 @@ class FiveByFiveGenerators(Generator):
         images = mirrored(torch.tanh(self.ups[-1](x))).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
         return crop(images, *self.image_shape[1:])
 
-    def alone(self, k: int) -> Generator:
-        """The k-th generator as a network of its own."""
-        alone = FiveByFiveGenerators(self.latent_dim, self.first_width, self.image_shape, self.num_classes)
+    def _alone(self, k: int) -> Generator:
+        alone = FiveByFiveGenerators(
+            replace(cast(MadganSeparateSpec, self.spec), generators=1), self.image_shape, self.num_classes
+        )
         state = {
             name: tensor.chunk(self.num_generators)[k] if tensor.ndim else tensor
             for name, tensor in self.state_dict().items()
@@ -75,15 +73,10 @@ class FiveByFiveDiscriminator(Discriminator):
     Source: reports R1 (K + 1 outputs, the last one "real") and R4 (one output), both with 64 and 128 channels.
     """
 
-    def __init__(
-        self,
-        spec: FiveByFiveSpec | MadganSeparateSpec,
-        first_width: int,
-        outputs: int,
-        image_shape: tuple[int, int, int],
-    ) -> None:
+    def __init__(self, spec: Spec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.dropout = spec.dropout
+        self.dropout, first_width = spec.dropout, spec.first_widths[1]
+        outputs = 1 + getattr(spec, "generators", 0)
         self.downs = nn.ModuleList(
             [MirroredConv2d(image_shape[0], first_width, 5, 2), MirroredConv2d(first_width, 128, 5, 2)]
         )
@@ -99,21 +92,10 @@ class FiveByFiveDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-def build(spec: FiveByFiveSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """One generator against one score."""
-    of_g, of_d = spec.first_widths
-    generator = FiveByFiveGenerators(spec.latent_dim, of_g, image_shape, num_classes)
-    return _initialised(generator, FiveByFiveDiscriminator(spec, of_d, 1, image_shape))
-
-
-def build_separate(spec: MadganSeparateSpec, image_shape: tuple[int, int, int], num_classes: int) -> Networks:
-    """K generators with nothing in common against K + 1 logits."""
-    (of_g, of_d), k = spec.first_widths, spec.generators
-    generators = FiveByFiveGenerators(spec.latent_dim, of_g, image_shape, num_classes, k)
-    return _initialised(generators, FiveByFiveDiscriminator(spec, of_d, k + 1, image_shape))
-
-
-def _initialised(generator: FiveByFiveGenerators, discriminator: nn.Module) -> Networks:
+def build(spec: Spec, image_shape: ImageShape, num_classes: int) -> Networks:
+    """One generator against one score, or K generators with nothing in common against K + 1 logits."""
+    generator = FiveByFiveGenerators(spec, image_shape, num_classes)
+    discriminator = FiveByFiveDiscriminator(spec, image_shape, num_classes)
     init_glorot(generator)
     init_glorot(discriminator)
     for part in generator.dense:  # each generator starts from its own draw

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gangda.config.presets import UpsampleSpec
-from gangda.zoo.base import Generator, Scores, builder_of
-from gangda.zoo.layers.blocks import crop
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop
 
 
 class UpsampleGenerator(Generator):
@@ -19,7 +18,7 @@ class UpsampleGenerator(Generator):
     F = 1 are given; widths and kernels are our reading (6.81 M at 28x28x1).
     """
 
-    def __init__(self, spec: UpsampleSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: UpsampleSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         self.conditional, self.base = spec.conditional, -(-max(image_shape[1:]) // 4)
@@ -56,7 +55,7 @@ class PlaneDiscriminator(Discriminator):
     widths, kernels (3x3), stride and what D repeats are our reading (309,761 at 28x28x1 without labels).
     """
 
-    def __init__(self, spec: UpsampleSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: UpsampleSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         channels, height, width = image_shape
         self.num_classes = num_classes

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.presets import SaganBatchnormSpec
-from gangda.zoo.base import Generator, Scores, builder_of
-from gangda.zoo.layers.attention import SelfAttention
-from gangda.zoo.layers.blocks import crop, leaky, pad
-from gangda.zoo.layers.heads import Discriminator, ScoreHead
+from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
+from gangda.zoo.layers.blocks import Discriminator, ScoreHead, SelfAttention, crop, leaky, pad
 
 SIDE = 32
 
@@ -21,7 +19,7 @@ class SaganBatchnormGenerator(Generator):
     Source: report R2, which follows Zhang 2019 but for batch norm in place of spectral norm.
     """
 
-    def __init__(self, spec: SaganBatchnormSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: SaganBatchnormSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
         first = nn.ConvTranspose2d(spec.latent_dim, 512, 4, bias=False)
@@ -46,7 +44,7 @@ class SaganBatchnormDiscriminator(Discriminator):
     Source: report R2 (128, 256, 512 channels).
     """
 
-    def __init__(self, spec: SaganBatchnormSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    def __init__(self, spec: SaganBatchnormSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
         widths = (image_shape[0], 128, 256, 512)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
@@ -63,6 +61,5 @@ class SaganBatchnormDiscriminator(Discriminator):
         return Scores(self.score(h), features=h)
 
 
-build = builder_of(
-    SaganBatchnormGenerator, SaganBatchnormDiscriminator
-)  # PyTorch's initialisation: the report names none
+# PyTorch's initialisation: the report names none.
+build = builder_of(SaganBatchnormGenerator, SaganBatchnormDiscriminator)

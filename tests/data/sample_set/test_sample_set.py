@@ -287,7 +287,7 @@ DAMAGES: list[tuple[str, str, Damage, str]] = [
     ("npz", "missing shard", lambda out: change_index(out, shard=[1, 2]), "shards 2 of 2 are missing"),
     ("npz", "outside", lambda out: change_index(out, files={"../x.npz": "0"}), "not inside"),
     ("npz", "absolute", lambda out: change_index(out, files={"/etc/passwd": "0"}), "not inside"),
-    ("npz", "linked outside", link_out, "a link that leads out"),
+    ("npz", "linked outside", link_out, "a link out of it"),
     (
         "npz",
         "not a hash",

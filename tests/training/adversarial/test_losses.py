@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gangda.config import catalog
-from gangda.training.adversarial import losses, madgan, regularisers, score_losses
+from gangda.training.adversarial import losses, madgan, regularisers
 from gangda.zoo.base import Scores
 
 
@@ -74,7 +74,7 @@ def test_smoothed_labels_are_the_cross_entropy_with_a_lower_target(name, amount)
 def test_only_relative_losses_need_real_images_for_the_generator():
     assert [name for name in catalog.LOSSES if loss_of(name).paired] == ["relativistic"]
     with pytest.raises(ValueError, match="real images"):
-        score_losses.relativistic().generator(FAKE, None)
+        losses.relativistic().generator(FAKE, None)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_accuracy_with_fewer_fakes_than_real_images():
 def test_auxiliary_cross_entropy():
     # Softmax of (0, ln 3) is (1, 3) / 4.
     classes = torch.tensor([[0.0, math.log(3)], [0.0, math.log(3)]])
-    assert float(regularisers.auxiliary(classes, torch.tensor([1, 0]))) == pytest.approx(
-        -(math.log(3 / 4) + math.log(1 / 4)) / 2
-    )
+    method = SimpleNamespace(options=SimpleNamespace(aux_weight=1.0), scaled=lambda loss: loss)
+    loss = regularisers.auxiliary(method, "d", (Scores(classes[:, 0], classes), torch.tensor([1, 0])))["d"]
+    assert float(loss) == pytest.approx(-(math.log(3 / 4) + math.log(1 / 4)) / 2)
 
 
 # Softmax of (0, ln 2, ln 3) is (1, 2, 3) / 6.

@@ -182,7 +182,7 @@ def test_lost_weights_are_never_saved():
 
 def test_stop_when_collapsed_saves_all_and_goes_on_only_on_request(tmp_path, monkeypatch):
     monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
-    monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_, **__: [COLLAPSED])
+    monkeypatch.setattr(sample_monitor.alarms, "find_alarms", lambda *_, **__: [COLLAPSED])
     run, watched = tmp_path / "run", budget(stop_when_collapsed=True)
     for _ in range(2):  # the same command again reports the same
         with pytest.raises(RunError, match="stopped at step 2: mode collapse"):
@@ -206,7 +206,7 @@ def test_an_alarm_is_reported_once_and_so_is_its_end(tmp_path, monkeypatch):
 
     found = chain([[COLLAPSED], [COLLAPSED]], repeat([]))
     monkeypatch.setattr(sample_monitor, "FROM_STEP", 2)
-    monkeypatch.setattr(sample_monitor, "find_alarms", lambda *_, **__: next(found))
+    monkeypatch.setattr(sample_monitor.alarms, "find_alarms", lambda *_, **__: next(found))
     reporter = Recording()
     result = train(config(), tmp_path / "run", reporter=reporter)
     assert reporter.texts.count(f"ALARM: {COLLAPSED.text}") == 1

@@ -8,8 +8,7 @@ from gangda.config.schema import TrainConfig
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import metrics_logger
 from gangda.training.monitor import reference, sample_monitor
-from gangda.training.monitor.alarms import COLLAPSE, DEAD, UNTRAINED, Alarm
-from gangda.training.monitor.training_curve import TrainingCurve
+from gangda.training.monitor.alarms import COLLAPSE, DEAD, UNTRAINED, Alarm, TrainingCurve
 from gangda.zoo.networks import build_networks
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
@@ -36,7 +35,7 @@ class Monitored:
             self.warming_up.append(warming_up)
             return wrong
 
-        monkeypatch.setattr(sample_monitor, "find_alarms", find)
+        monkeypatch.setattr(sample_monitor.alarms, "find_alarms", find)
         self.monitor = sample_monitor.SampleMonitor(
             TrainConfig(method=AdversarialOptions(conditioning_warmup=conditioning_warmup)),
             blobs,

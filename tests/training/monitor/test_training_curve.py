@@ -1,7 +1,6 @@
 import pytest
 
-from gangda.training.monitor.alarms import DEAD, DIVERGING
-from gangda.training.monitor.training_curve import WINDOW, TrainingCurve
+from gangda.training.monitor.alarms import DEAD, DIVERGING, WINDOW, TrainingCurve
 
 
 def curve(early, late, steps=WINDOW):

@@ -5,11 +5,11 @@ from sklearn.decomposition import PCA
 
 from gangda.config.architectures import PpcaSpec
 from gangda.data.images import real_images
-from gangda.zoo.closed_form.pca import build_ppca
+from gangda.zoo.closed_form.pca import build
 
 
 def fit(spec, images):
-    generator = build_ppca(spec, images.image_shape, images.num_classes).generator
+    generator = build(spec, images.image_shape, images.num_classes).generator
     generator.fit(images)
     return generator
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from gangda.zoo.layers.attention import SelfAttention
+from gangda.zoo.layers.blocks import SelfAttention
 
 
 def by_hand(layer, x):

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gangda.zoo.layers.blocks import MinibatchStdDev
-from gangda.zoo.layers.heads import Discriminator, ProjectionHead, ScoreHead
+from gangda.zoo.layers.blocks import Discriminator, MinibatchStdDev, ProjectionHead, ScoreHead
 
 
 def test_projection_by_hand():
