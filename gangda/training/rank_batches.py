@@ -35,8 +35,7 @@ class Share:
 def deal(batch: int, generators: int, groups: int, rank: int, world: int) -> Share:
     """The share of one rank: an equal part of every generator's images, and of every group of `groups` rows.
 
-    The rows lie in equal blocks, of which each rank takes the same part: generator k's images stay block k, and rows
-    i, i + B/4, i + B/2, i + 3B/4, which `MinibatchStdDev` takes together, stay with one rank.
+    Generator k's images stay block k, and rows i, i + B/4, ..., which `MinibatchStdDev` takes together, on one rank.
     """
     fakes = batch // generators * generators
     own = torch.arange(fakes).view(math.lcm(generators, groups), world, -1)[:, rank].flatten()
@@ -78,8 +77,7 @@ def average_over_ranks(
 ) -> None:
     """Put the means over the ranks in place of gradients and of figures by name, in one message.
 
-    Not by DistributedDataParallel: its hooks expect one backward pass for each forward pass, where a penalty
-    differentiates twice, a network is frozen for half of a step, and one pass serves several losses.
+    DistributedDataParallel expects one backward pass for each forward pass, where penalties differentiate twice.
     """
     numbers = torch.stack([value.detach() for several in figures for value in several.values()])
     ranks.average([*gradients, numbers])

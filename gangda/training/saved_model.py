@@ -109,8 +109,7 @@ def save_model(
 ) -> None:
     """Write `model/` of a run folder; `others`: the other networks by name, `best`: the best step's weights.
 
-    Everything is on the disk before the first file is moved in. `model.json` comes last and marks the model whole;
-    where a model is replaced, the old one's goes first.
+    `model.json` is moved in last and marks the model whole; where a model is replaced, the old one's goes first.
     """
     folder = run / "model"
     contents = {WEIGHTS["last"]: _bytes_of(generator.state_dict())}

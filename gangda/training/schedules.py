@@ -12,9 +12,8 @@ from gangda.runtime.capture import set_learning_rate
 def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> float:
     """The share of its initial value that a learning rate has at step 0, 1, ....
 
-    The cosine goes to 0 at step `total_steps`, where that is known. Source: Loshchilov 2017, equation 5 without
-    restarts. The inverse square root depends on no number of steps, so that a run may be prolonged. Source: Karras 2024
-    (EDM2), equation 67.
+    Cosine to 0 at step `total_steps`, if known: Loshchilov 2017, equation 5. Inverse square root: Karras 2024 (EDM2),
+    equation 67.
     """
     share = 1.0
     if recipe.lr_schedule == "inverse-sqrt":
@@ -41,10 +40,9 @@ def conditioning_scale(warmup: int, step: int) -> float:
 
 
 def ema_decay(recipe: Recipe, step: int) -> float:
-    """Decay of the weight average after step 1, 2, ...; it ramps up, so that a short run is not left behind.
+    """Decay of the weight average after step 1, 2, ...: at most s / (s + 10).
 
-    With `ema_ramp` r the half-life is at most r times the steps so far (Karras 2020, the authors' `ema_rampup`, whose
-    default is 0.05); without, the average covers at most a tenth of the steps so far and then some: s / (s + 10).
+    With `ema_ramp` r the half-life is at most r times the steps so far (Karras 2020, the authors' `ema_rampup`).
     """
     ramp = step / (step + 10) if recipe.ema_ramp is None else 0.5 ** (1 / (recipe.ema_ramp * step))
     return min(recipe.ema, ramp)

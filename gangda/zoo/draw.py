@@ -52,7 +52,7 @@ def draw_block(
     """One block of `BLOCK` samples of a class.
 
     `which` takes one generator of an ensemble; None deals the rows out to all K in turn. `attempt` numbers further
-    draws for the same block (rejection). The generator must be on `context.device`.
+    draws for the same block (rejection).
     """
     network = generator if which is None else generator.select(which)
     k = network.num_generators

@@ -21,10 +21,9 @@ def augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
 
 
 def translate(images: Tensor, draws: Draws, ratio: float = 0.125) -> Tensor:
-    """Shift each image by whole pixels, up to `ratio` of its side either way; what comes in is black (-1).
+    """Shift (B, C, H, W) in [-1, 1] by whole pixels, up to `ratio` of the side either way; what comes in is black (-1).
 
-    images: (B, C, H, W) in [-1, 1]; differentiable. Source: Zhao 2020, section 3 (the "translation" policy; their
-    fill is 0, ours the darkest value, as the background of digits and clothes is).
+    Source: Zhao 2020, section 3 (the "translation" policy; their fill is 0).
     """
     batch, _, height, width = images.shape
     dy, dx = max(1, round(height * ratio)), max(1, round(width * ratio))
@@ -40,9 +39,7 @@ def translate(images: Tensor, draws: Draws, ratio: float = 0.125) -> Tensor:
 def colour(images: Tensor, draws: Draws) -> Tensor:
     """Random brightness (shift in [-0.5, 0.5]), saturation (factor in [0, 2], RGB only) and contrast ([0.5, 1.5]).
 
-    Saturation pulls each pixel's channels from their mean, contrast all of an image from its mean. Grey images have
-    nothing to saturate. Values may leave [-1, 1]. Source: Zhao 2020, the authors' `rand_brightness`,
-    `rand_saturation` and `rand_contrast`.
+    Values may leave [-1, 1]. Source: Zhao 2020, the authors' `rand_brightness`, `rand_saturation`, `rand_contrast`.
     """
     amount = draws.take(torch.rand, (3, len(images), 1, 1, 1), images=1)
     images = images + (amount[0] - 0.5)
@@ -73,9 +70,5 @@ def cutout(
 
 
 def cutout_probability(number: int) -> float:
-    """Probability of a hole: from 0 at the start, linearly, to a half.
-
-    A hole in every image from the start leaks into the samples; a change applied with probability well below 1 does
-    not (Karras 2020, section 2.2: "p < 0.8"). The ramp is ours.
-    """
+    """Rises from 0 to a half: holes in every image would leak into the samples (Karras 2020, section 2.2)."""
     return CUTOUT_MOST * min(1.0, number / CUTOUT_STEPS)

@@ -11,11 +11,7 @@ Score = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> (B,)
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What the logistic loss of scores (B,) gains when the target of real images is 1 - amount: amount * E score.
-
-    -t log D - (1 - t) log(1 - D) = -log D + (1 - t) score. One-sided: fakes keep their target 0.
-    Source: Salimans 2016, section 3.4.
-    """
+    """What the logistic loss gains when real images' target is 1 - amount. Source: Salimans 2016, section 3.4."""
     return amount * real.mean()
 
 

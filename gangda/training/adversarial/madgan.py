@@ -10,11 +10,7 @@ from gangda.training.adversarial.regularisers import made_by
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, owner: Tensor) -> Tensor:
-    """Cross-entropy of "which generator made it, or real" over K+1 logits; real is the last class.
-
-    real, fake: (B, K+1); owner: int64 (B,) generator of each fake. Real and fake halves weigh the same.
-    Source: Ghosh 2018, equation 2 (sum over generators taken as a mean, so that K does not weaken "real").
-    """
+    """Cross-entropy over K+1 logits (B, K+1) by `owner`, int64 (B,), or real, the last. Source: Ghosh 2018, eq. 2."""
     target = torch.full((len(real),), real.shape[1] - 1, dtype=torch.int64, device=real.device)
     return F.cross_entropy(real, target) + F.cross_entropy(fake, owner)
 
@@ -31,11 +27,7 @@ def nonsaturating(fake: Tensor) -> Tensor:
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What the cross-entropy of (B, K+1) logits gains when real images' target is 1 - amount, the rest for generators.
-
-    The normaliser of the softmax cancels, which leaves amount * (real's logit - the mean of the
-    others). With K = 1 it is Salimans 2016, section 3.4; the share for K > 1 is ours.
-    """
+    """What it gains when real's target, the last of (B, K+1), is 1 - amount. Source (K = 1): Salimans 2016, 3.4."""
     return amount * (real[:, -1] - real[:, :-1].mean(1)).mean()
 
 

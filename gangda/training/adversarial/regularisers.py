@@ -62,8 +62,7 @@ def clip_weights(module: nn.Module, bound: float) -> None:
 def consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
     """ct * E d(D(x'), D(x'')) + 0.1 d(features', features''): the pass that the loss uses, and one with other dropout.
 
-    Features (B, F) are those of the last layer but one; d is the squared difference (mean over features), as in the
-    authors' code. lambda is 2. Source: Wei 2018 (CT-GAN), equation 4, with margin 0.
+    d is the squared difference (mean over features). ct is 2 there. Source: Wei 2018 (CT-GAN), equation 4, margin 0.
     """
     again, once = method.score(batch.real, batch.y, batch.draws), batch.on_real
     if once.features is None or again.features is None:
@@ -74,10 +73,7 @@ def consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
 
 
 def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
-    """A random change that keeps what an image shows: a shift by up to 1/8 of the side and, if asked, a flip.
-
-    images: (B, C, H, W) in [-1, 1]. Source: Zhang 2020, section 3.1 (shift by up to 4 of 32 pixels, horizontal flip).
-    """
+    """A random shift by up to 1/8 of the side and, if asked, a flip of (B, C, H, W). Source: Zhang 2020, 3.1."""
     if flip:
         mirrored = draws.take(torch.rand, (len(images), 1, 1, 1)) < 0.5
         images = torch.where(mirrored, images.flip(3), images)
@@ -87,8 +83,7 @@ def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
 def consistency_loss(method: Any, batch: DiscriminatorBatch, images: Tensor, scores: Scores) -> Tensor:
     """E (D(x) - D(T(x)))^2 of the batch's real images or its fakes, whose scores are known.
 
-    Source: Zhang 2020 (CR), equation 6 with the final layer only, as their experiments have it; on real images. bCR
-    (Zhao 2021, algorithm 1) has the term on fakes as well.
+    Source: Zhang 2020 (CR), equation 6 with the final layer only; Zhao 2021 (bCR), algorithm 1, for that on fakes.
     """
     changed = change(images, batch.draws, method.options.cr_flip)
     score = method.scorer(batch.y[: len(images)], batch.draws)
@@ -108,8 +103,7 @@ def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
     """lecam * (E (D(x) - a_fake)^2 + E (D(G(z)) - a_real)^2) for anchors (a_real, a_fake), and updates the anchors.
 
     They are moving averages of both sides' mean scores, saved with the run; they begin as the first ones. lambda is
-    0.3. Source: Tseng 2021, section 3 (R_LC). The authors' code starts from a constant, waits, and cuts each
-    difference off at 0; the paper does not.
+    0.3. Source: Tseng 2021, section 3 (R_LC), without the waiting and the cutting off of the authors' code.
     """
     real, fake = (method.real_score(scores.adversarial) for scores in (batch.on_real, batch.on_fake))
     now = method.context.ranks.mean(torch.stack([real.mean(), fake.mean()]).float())
@@ -139,8 +133,7 @@ def made_by(fake: Tensor, generators: int) -> Tensor:
 def generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
     """-weight * E log C_k(G_k(z)): each generator's images should be known as its own, which drives them apart.
 
-    The classifier C is the softmax over the first K of the K+1 logits, which the discriminator trains already. Source:
-    Hoang 2018 (MGAN), the classifier's term of their objective; their C is a head of its own on D's layers.
+    C is the softmax over the first K of the K+1 logits. Source: Hoang 2018 (MGAN), whose C is a head of its own.
     """
     own = made_by(batch.fake, method.generator.num_generators)
     loss = F.cross_entropy(batch.on_fake.adversarial[:, :-1], own)

@@ -68,15 +68,13 @@ class PcaReconstructor(PcaGenerator):
     """Sample i of a class is its i-th training image, rebuilt from its first n components: nothing new.
 
     The z of sample i are the image's own coordinates, so that x = mean_y + sum_i <x0 - mean_y, u_yi> u_yi, clipped;
-    other z still give draws from the Gaussian. Buffers: codes (N, n), class after class in the order of the training
-    set, and rows (N,), their row ids; ends (K,), where each class ends in them. Source: report R3, which classifies
-    such images with a LeNet.
+    other z still give draws from the Gaussian. Source: report R3, which classifies such images with a LeNet.
     """
 
     sized_by_data = ("codes", "rows")
-    codes: Tensor
-    rows: Tensor
-    ends: Tensor
+    codes: Tensor  # (N, n), class after class in the order of the training set
+    rows: Tensor  # (N,), their row ids
+    ends: Tensor  # (K,), where each class ends in them
 
     def __init__(self, components: int, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__(components, image_shape, num_classes)

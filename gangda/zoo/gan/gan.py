@@ -82,8 +82,7 @@ class MaxoutDiscriminator(Discriminator):
 def build(spec: GanSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """Fresh networks; the generator has two ReLU layers.
 
-    Source: Goodfellow 2014 and its MNIST configuration (1200 units twice). Departure: z is normal instead of
-    uniform and the output is tanh on [-1, 1] instead of a sigmoid on [0, 1], as everywhere in gangda.
+    Source: Goodfellow 2014 and its MNIST configuration (1200 units twice), but for normal z and tanh on [-1, 1].
     """
     widths = (spec.width, spec.width)
     networks = Networks(
@@ -115,8 +114,7 @@ class TutorialDiscriminator(Discriminator):
 def build_tutorial(spec: GanMlpSpec, image_shape: ImageShape, num_classes: int) -> Networks:
     """Fresh networks with PyTorch's own initialisation; each of the generator's four layers doubles the width.
 
-    Source: Goodfellow 2014. Report R2 gives no layers; depth and widths (128 to 1024) are our reading, after the usual
-    PyTorch tutorials.
+    Source: Goodfellow 2014; depth and widths (128 to 1024) are our reading of report R2, after PyTorch tutorials.
     """
     widths = [spec.width * 2**i for i in range(4)]
     return Networks(

@@ -111,9 +111,8 @@ class MinibatchStdDev(nn.Module):
 class SelfAttention(nn.Module):
     """Every pixel takes in a weighted mean of all pixels: x + gamma * attended, with gamma learned from 0.
 
-    (B, C, H, W) -> the same shape. With `pool` only the largest key and value of every pool x pool pixels are attended
-    to, as in the authors' code (pool 2). Source: Zhang 2019, equations 1-3. Departure: the values keep all C channels
-    and need no fourth convolution (the paper's has C/8); the 1x1 convolutions have biases.
+    (B, C, H, W) -> the same shape; attends to the largest key and value of every pool x pool pixels. Source: Zhang
+    2019, equations 1-3. Departure: values of all C channels, without a fourth convolution; biases.
     """
 
     def __init__(self, channels: int, reduction: int = 8, pool: int = 1) -> None:

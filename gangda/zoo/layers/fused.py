@@ -18,8 +18,7 @@ def applies_to(norm: nn.Module, x: Tensor) -> bool:
 def scaled_batch_norm(x: Tensor, gain: Tensor, bias: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """`gain * norm(x) + bias` with a gain and a bias for each image and channel; updates the running statistics.
 
-    x: (B, C, H, W); gain, bias: (B, C). Differentiable once. Its backward pass reads the planes four times, where the
-    chain of batch norm, product and sum reads them nine times: half the time at 28x28.
+    x: (B, C, H, W); gain, bias: (B, C). Differentiable once. Half the time of the chain of these layers at 28x28.
     """
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
@@ -75,10 +74,9 @@ def _pixels_by_channels(planes: Tensor) -> Tensor:
 
 
 def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tensor:
-    """`dropout(leaky_relu(x, slope), rate, training)`, from the global stream; x of any shape and layout.
+    """`dropout(leaky_relu(x, slope), rate, training)` as one product, from the global stream; any shape and layout.
 
-    Both multiply each number by a factor, so that here is one product, forward and backward, and one tensor kept for
-    it. Differentiable any number of times.
+    Differentiable any number of times.
     """
     if not training or not rate:
         return F.leaky_relu(x, slope)
@@ -91,9 +89,7 @@ def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tenso
 def _kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
     """A tensor of zeros (a share `rate`) and ones, of this shape, type and layout; and the exact share of ones.
 
-    On CPUs torch draws Bernoulli numbers at some ten nanoseconds each, more than the layers around it take. Here a
-    stream of its own, seeded from the global one, gives four numbers of 16 bits at a time: the rate is rounded to
-    1 / 65,536.
+    On CPUs, where torch's Bernoulli numbers are slow, from a stream of its own, with the rate rounded to 1 / 65,536.
     """
     kept = torch.empty_like(like)
     if like.device.type != "cpu":

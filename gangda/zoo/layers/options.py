@@ -92,8 +92,7 @@ class ReferenceNorm(AnyBatchNorm):
 class ReferenceGenerator(Wrapped):
     """A generator whose virtual batch norm sees a fixed reference batch of noise and labels before every batch.
 
-    The batch (`reference_z`, `reference_y`: classes in turn) comes from a stream of its own and is saved with the
-    weights: sampling needs no data. It costs a pass over `REFERENCE` images per call.
+    The batch (`reference_z`, `reference_y`: classes in turn) comes from a stream of its own and is saved.
     """
 
     reference_z: Tensor

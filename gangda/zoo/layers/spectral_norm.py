@@ -12,9 +12,8 @@ LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 class SpectralNorm(nn.Module):
     """W -> W / sigma(W), with W taken as a matrix of one row per output (per class for an embedding).
 
-    One power iteration per call from the kept left vector `u` (rows,), which is updated in training only. Unlike
-    torch's own parametrisation it iterates in evaluation too, so that a weight average, whose `u` is a mean of unit
-    vectors and none itself, is normalised rightly. Source: Miyato 2018, algorithm 1.
+    One power iteration per call from the kept left vector `u` (rows,), which is updated in training only; unlike
+    torch's own, in evaluation too, for weight averages. Source: Miyato 2018, algorithm 1.
     """
 
     u: Tensor
@@ -50,8 +49,7 @@ def add_spectral_norm(network: nn.Module, embeddings: bool = True) -> None:
     """Normalise every convolution and linear layer of a network, and (with `embeddings`) of embeddings, in place.
 
     A generator's embeddings are better left out: those of conditional batch norm are gains, which would shrink.
-    A weight that starts as 0, as the embeddings of projection discriminators do, has no direction to keep: it starts
-    from N(0, 1) instead.
+    A weight of 0, as in the embeddings of projection discriminators, has no direction: it starts from N(0, 1) instead.
     """
     kinds = (*LAYERS, nn.Embedding) if embeddings else LAYERS
     for layer in list(network.modules()):

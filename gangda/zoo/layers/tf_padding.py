@@ -35,8 +35,7 @@ class MirroredConv2d(nn.Conv2d):
 class MirroredConvTranspose2d(nn.ConvTranspose2d):
     """The gradient of `MirroredConv2d` by its input: (B, C, H, W) -> (B, C', s H, s W), mirrored both.
 
-    The full result has kernel - s rows too many; TensorFlow cuts off (kernel - s) // 2 at the top and left, and the
-    rest, one more at stride 2, below and right. No layer has a bias.
+    TensorFlow cuts off (kernel - s) // 2 rows at the top and left, and the rest below and right. Without a bias.
     """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, groups: int = 1) -> None:

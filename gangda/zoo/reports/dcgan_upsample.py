@@ -12,8 +12,7 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop
 class UpsampleGenerator(Generator):
     """z -> dense 512 -> dense 256F x 7 x 7 -> twice the side -> conv 128F -> twice the side -> conv -> tanh.
 
-    Batch norm and ReLU follow all layers but the last; kernels are 3x3; the side doubles by repeating pixels. With
-    labels, a one-hot y stands beside z at the entrance. The first plane has a quarter of the side, rounded up.
+    Batch norm and ReLU follow all layers but the last; kernels are 3x3. With labels, a one-hot y stands beside z.
     Source: report R3, after Radford 2016: the order of layers, F (channel multiplier) and "about 7 M" parameters at
     F = 1 are given; widths and kernels are our reading (6.81 M at 28x28x1).
     """
@@ -50,9 +49,8 @@ class PlaneDiscriminator(Discriminator):
     """conv 128F of stride 2 -> conv 256F -> max pool -> one linear layer; batch norm and ELU after each convolution.
 
     With `d_depth` D each convolution is followed by D - 1 more like it at the same side. With labels, a dense layer
-    makes of the one-hot y a plane of the image's size, stacked on the image as one more channel.
-    Source: report R3: the order of layers, the label's plane, F, D and "about 310 k" parameters at F = D = 1 are given;
-    widths, kernels (3x3), stride and what D repeats are our reading (309,761 at 28x28x1 without labels).
+    makes of the one-hot y a plane of the image's size, stacked on the image as one more channel. Source: report R3, but
+    for widths, kernels, stride and what D repeats (309,761 parameters at 28x28x1 without labels; there "about 310 k").
     """
 
     def __init__(self, spec: UpsampleSpec, image_shape: ImageShape, num_classes: int) -> None:
