@@ -55,10 +55,6 @@ def held_back(config: ComparisonConfig, splits: DataSplits, seed: int) -> Labell
     return _as_added(whole.take(_rng(seed, "held back").permutation(rows)))
 
 
-def _check_held_back(config: ComparisonConfig, splits: DataSplits) -> None:
-    _check_enough(config, splits.train, *outside(config, splits, config.runtime.seed))
-
-
 def outside(config: ComparisonConfig, splits: DataSplits, seed: int) -> tuple[LabelledImages, IntArray]:
     """All of the source's training images, and the rows, int64, outside the subset: as many of a class for any seed."""
     everything = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
@@ -123,5 +119,7 @@ def _rng(seed: int, purpose: str) -> np.random.Generator:
 # What an arm needs beside the data, by what `Arm.added` says: checked when the plan is made.
 CHECKS: Mapping[str, Callable[[ComparisonConfig, DataSplits], object]] = {
     "smote": lambda *_: _smote_class(),
-    "held back": _check_held_back,
+    "held back": lambda config, splits: _check_enough(
+        config, splits.train, *outside(config, splits, config.runtime.seed)
+    ),
 }

@@ -76,10 +76,7 @@ CLASS_WEIGHTS: dict[str, Callable[[Tensor], Tensor] | None] = {
 
 
 def _drawn_by_class(images: ResidentImages, recipe: Recipe) -> Callable[[int], Tensor] | None:
-    """Rows of batch 0, 1, ...: each image's class drawn by weight, then one of its images, both with replacement.
-
-    Source: Mahajan 2018, section 3.1, for the square root.
-    """
+    """Rows: a class by weight (square root: Mahajan 2018, section 3.1), then one of its images, with replacement."""
     weight_of = CLASS_WEIGHTS[recipe.class_sampling]
     if weight_of is None:
         return None

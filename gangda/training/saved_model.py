@@ -135,10 +135,7 @@ def _bytes_of(state: Mapping[str, torch.Tensor]) -> bytes:
 
 
 def load_model(run: Path, checkpoint: str = "best") -> Model:
-    """Read the generator of a run folder: its best weights, or the last ones where none were chosen or asked for.
-
-    Raises RunError: no finished model there, or one that cannot be read.
-    """
+    """The generator of a run folder, with its best weights if any are asked for and kept; a RunError if it has none."""
     folder = run / "model"
     if not (folder / "model.json").is_file():
         if not ((run / "run.json").is_file() and (run / "config.yaml").is_file()):

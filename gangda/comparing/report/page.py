@@ -13,7 +13,6 @@ from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
-from gangda.config.schema import CompareConfig
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
@@ -37,6 +36,8 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     limits = [analysis.limit(comparison.analyses.get(name)) for name, analysis in known.items()]
     grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
+    added = ", spent on the smallest classes first" if config.compare.balance else " added"
+    replaced = "share of each class that is generated in place of real"
     contrasts = [
         Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
         for one in judged.contrasts
@@ -72,7 +73,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         limits=[limit for limit in limits if limit],
         ratios=ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
         ratio_figure=ratios,
-        ratio_words=_ratio_words(config.compare),
+        ratio_words=replaced if config.compare.replace else f"generated images per real one{added}",
         added=tables.added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
         filters=comparison.filters,
         recall=tables.recall_table(cells, names),
@@ -98,13 +99,6 @@ def word_of(main: Contrast | None, comparison: Comparison) -> str:
     if not objections or not main.verdict.startswith(DECIDED):
         return main.verdict
     return f"{main.verdict}, but {' and '.join(objections)}"
-
-
-def _ratio_words(compare: CompareConfig) -> str:
-    if compare.replace:
-        return "share of each class that is generated in place of real"
-    added = ", spent on the smallest classes first" if compare.balance else " added"
-    return f"generated images per real one{added}"
 
 
 def render_experiment(document: Mapping[str, Any], better: str) -> str:

@@ -93,10 +93,7 @@ class AdversarialMethod(IterativeMethod):
             return cast(Tensor, self.generator(z, y[:count]))
 
     def alternating_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
-        """The discriminator learns; then, frozen, it scores the same fakes for the generator.
-
-        Source: Goodfellow 2014, algorithm 1, but for the fakes, which are not drawn anew.
-        """
+        """The discriminator learns, then scores the same fakes, frozen. Source: Goodfellow 2014, algorithm 1."""
         d_losses = self.discriminator_step(real, y, fake.detach(), draws)
         self.discriminator.requires_grad_(False)
         with self.context.autocast():

@@ -34,7 +34,8 @@ class AdversarialRules(OptionRules):
                 f"--label-smoothing {options.label_smoothing:g}: scores of {loss} are no probabilities; "
                 "use --loss nonsaturating or minimax, or leave it out"
             )
-        if options.gp and self.mixes_images:
+        norms = (nn.BatchNorm1d, nn.BatchNorm2d)  # through which images mix
+        if options.gp and any(isinstance(layer, norms) for layer in self.discriminator.modules()):
             yield (
                 f"--gp {options.gp:g}: the discriminator of {arch} has batch norm, so no image has a gradient of its "
                 "own; use --arch wgan-gp, or leave it out"
@@ -77,7 +78,10 @@ class AdversarialRules(OptionRules):
         flag, arch, most = f"--conditioning-warmup {warmup}", self.config.arch, max(1, self.steps // 2)
         if warmup and not self.config.spec.conditional:
             yield f"{flag}: {arch} is unconditional from start to end; use --arch cdcgan, or leave it out"
-        if warmup and not self.can_become_conditional:
+        if not warmup:
+            return
+        discriminator = self.scores.unconditional is not None or self.scores.classes is not None
+        if not (discriminator and set_conditioning_scale(self.networks.generator, 1.0)):
             yield f"{flag}: the networks of {arch} cannot start without the class; use --arch cdcgan"
         if warmup >= self.steps:
             ends = f"the run has {self.steps:.0f} steps and would end before it is conditional"
@@ -101,15 +105,3 @@ class AdversarialRules(OptionRules):
             black = torch.full((2, *self.images.image_shape), -1.0)
             scores: Scores = self.discriminator(black, torch.zeros(2, dtype=torch.int64))
         return scores
-
-    @property
-    def mixes_images(self) -> bool:
-        """Whether an image's score depends on the others through batch norm."""
-        norms = (nn.BatchNorm1d, nn.BatchNorm2d)
-        return any(isinstance(layer, norms) for layer in self.discriminator.modules())
-
-    @property
-    def can_become_conditional(self) -> bool:
-        """Whether generator and discriminator can both start without the class."""
-        listens = set_conditioning_scale(self.networks.generator, 1.0) > 0
-        return listens and (self.scores.unconditional is not None or self.scores.classes is not None)

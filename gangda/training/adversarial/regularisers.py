@@ -90,10 +90,6 @@ def consistency_loss(method: Any, batch: DiscriminatorBatch, images: Tensor, sco
     return F.mse_loss(score(changed), method.real_score(scores.adversarial))
 
 
-def _consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
-    return {"d_cr": method.options.cr * consistency_loss(method, batch, batch.real, batch.on_real)}
-
-
 def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
     real = consistency_loss(method, batch, batch.real, batch.on_real)
     return {"d_bcr": method.options.bcr * (real + consistency_loss(method, batch, batch.fake, batch.on_fake))}
@@ -144,7 +140,7 @@ def generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
 DISCRIMINATOR: Mapping[str, Term] = {
     "gp": gradient_penalty,
     "ct": consistency_term,
-    "cr": _consistency,
+    "cr": lambda m, b: {"d_cr": m.options.cr * consistency_loss(m, b, b.real, b.on_real)},
     "bcr": _balanced_consistency,
     "lecam": lecam,
     "aux_weight": lambda m, b: auxiliary(m, "d_classes", (b.on_real, b.y), (b.on_fake, b.y_fake)),

@@ -55,8 +55,10 @@ def make_reference(
     if conditional:
         per_class, numbers = wanted, np.full(train.num_classes, wanted)
     else:
-        per_class = wanted * train.num_classes
-        numbers = _by_share(per_class, shares, counts + validation.counts())
+        per_class, available, there = wanted * train.num_classes, counts + validation.counts(), counts > 0
+        # In the classes' shares: `per_class` images, or as many as every class can give its share of.
+        most = min(float(per_class), float((available[there] / shares[there]).min()))
+        numbers = np.rint(most * shares).astype(np.int64)
     classifier, accuracy, skipped = None, float("nan"), []
     if train.num_classes < 2:
         skipped.append("no classes: labels are not checked")
@@ -79,13 +81,6 @@ def make_reference(
         class_shares=shares,
         skipped="; ".join(skipped),
     )
-
-
-def _by_share(total: int, shares: FloatArray, available: IntArray) -> IntArray:
-    """Numbers of images in these shares: `total` of them, or as many as every class can give its share of."""
-    there = shares > 0
-    most = min(float(total), float((available[there] / shares[there]).min()))
-    return np.rint(most * shares).astype(np.int64)
 
 
 def _validation_first(train: LabelledImages, validation: LabelledImages, wanted: IntArray) -> LabelledImages:

@@ -13,10 +13,7 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead
 
 
 class MirzaGenerator(Generator):
-    """z -> 200 units, label -> 1000 units, joined -> 1200 units, all ReLU -> tanh image.
-
-    Source: Mirza 2014, section 4.1. Departures: normal z; tanh on [-1, 1], not a sigmoid; no dropout here.
-    """
+    """z -> 200, label -> 1000, joined -> 1200 units, ReLU -> tanh; z is normal. Source: Mirza 2014, section 4.1."""
 
     conditional = True
 

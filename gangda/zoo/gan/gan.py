@@ -1,8 +1,9 @@
 """Fully connected GANs, unconditional: the original one, and one as tutorials build it (report R2's simple GAN)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,20 +17,15 @@ RELU, LEAKY_RELU = partial(nn.ReLU, inplace=True), partial(nn.LeakyReLU, 0.2, in
 
 
 class MlpGenerator(Generator):
-    """z -> dense layers with activations (`batch_norm` from the second on) -> tanh image; ignores labels."""
+    """z -> dense layers with ReLU (or, from the second on, batch norm and LeakyReLU) -> tanh image; ignores labels."""
 
     def __init__(
-        self,
-        latent_dim: int,
-        widths: Sequence[int],
-        image_shape: ImageShape,
-        num_classes: int,
-        activation: Callable[[], nn.Module],
-        batch_norm: bool = False,
+        self, spec: Any, widths: Sequence[int], image_shape: ImageShape, num_classes: int, batch_norm: bool
     ) -> None:
         super().__init__()
-        self.latent_dim, self.num_classes, self.image_shape = latent_dim, num_classes, image_shape
-        layers: list[nn.Module] = [nn.Linear(latent_dim, widths[0]), activation()]
+        self.latent_dim, self.num_classes, self.image_shape = spec.latent_dim, num_classes, image_shape
+        activation = LEAKY_RELU if batch_norm else RELU
+        layers: list[nn.Module] = [nn.Linear(spec.latent_dim, widths[0]), activation()]
         for a, b in pairwise(widths):
             layers += [nn.Linear(a, b), *([nn.BatchNorm1d(b)] if batch_norm else []), activation()]
         channels, height, width = image_shape
@@ -80,13 +76,10 @@ class MaxoutDiscriminator(Discriminator):
 
 
 def build(spec: GanSpec, image_shape: ImageShape, num_classes: int) -> Networks:
-    """Fresh networks; the generator has two ReLU layers.
-
-    Source: Goodfellow 2014 and its MNIST configuration (1200 units twice), but for normal z and tanh on [-1, 1].
-    """
+    """Fresh networks; two ReLU layers in the generator. Source: Goodfellow 2014 on MNIST, but for normal z and tanh."""
     widths = (spec.width, spec.width)
     networks = Networks(
-        MlpGenerator(spec.latent_dim, widths, image_shape, num_classes, RELU),
+        MlpGenerator(spec, widths, image_shape, num_classes, batch_norm=False),
         MaxoutDiscriminator(spec, image_shape),
     )
     for network in networks.modules().values():
@@ -118,6 +111,6 @@ def build_tutorial(spec: GanMlpSpec, image_shape: ImageShape, num_classes: int) 
     """
     widths = [spec.width * 2**i for i in range(4)]
     return Networks(
-        MlpGenerator(spec.latent_dim, widths, image_shape, num_classes, LEAKY_RELU, batch_norm=True),
+        MlpGenerator(spec, widths, image_shape, num_classes, batch_norm=True),
         TutorialDiscriminator(spec, image_shape),
     )

@@ -22,10 +22,8 @@ def scaled_batch_norm(x: Tensor, gain: Tensor, bias: Tensor, norm: nn.BatchNorm2
     """
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    out: Tensor = _ScaledBatchNorm.apply(
-        x, gain, bias, norm.running_mean, norm.running_var, norm.momentum, norm.eps
-    )
-    return out
+    running = (norm.running_mean, norm.running_var, norm.momentum, norm.eps)
+    return _ScaledBatchNorm.apply(x, gain, bias, *running)  # type: ignore[no-any-return]
 
 
 class _ScaledBatchNorm(torch.autograd.Function):
@@ -55,7 +53,8 @@ class _ScaledBatchNorm(torch.autograd.Function):
         """Gradients of x, gain and bias."""
         normal, gain, scale = ctx.saved_tensors
         rows, channels, height, width = normal.shape
-        flat_normal, flat = (_pixels_by_channels(planes) for planes in (normal, gradients[0]))
+        # (B, H W, C), views where the layout is channels_last
+        flat_normal, flat = (x.permute(0, 2, 3, 1).flatten(1, 2) for x in (normal, gradients[0]))
         # A product with ones sums faster than `sum` does along a strided dimension.
         ones = flat.new_ones(1, 1, height * width).expand(rows, 1, -1)
         product = flat * flat_normal
@@ -68,16 +67,8 @@ class _ScaledBatchNorm(torch.autograd.Function):
         return of_x, of_gain, of_bias, None, None, None, None
 
 
-def _pixels_by_channels(planes: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, H W, C), a view where the layout is channels_last."""
-    return planes.permute(0, 2, 3, 1).flatten(1, 2)
-
-
 def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tensor:
-    """`dropout(leaky_relu(x, slope), rate, training)` as one product, from the global stream; any shape and layout.
-
-    Differentiable any number of times.
-    """
+    """`dropout(leaky_relu(x, slope), rate, training)` in one product, from the global stream; differentiable."""
     if not training or not rate:
         return F.leaky_relu(x, slope)
     with torch.no_grad():
