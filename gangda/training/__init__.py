@@ -44,18 +44,14 @@ def train(
     """Train the generator that `config` describes, or go on where it stopped.
 
     Args:
-        config: of the run.
         out: the run folder; default `runs/<data>-<arch>-<hash of the configuration>`.
         resume: the folder must hold a run already, and its budget may be raised.
         dry_run: check everything, count parameters and time some steps, but write nothing.
-        reporter: for messages and progress.
         launch: the processes that train together, each with the same command. Each takes a part of each batch; but for
             batch norm, which uses a process's own images, the run is that of one process.
 
-    Raises:
-        GangdaError: data, options or folder cannot be used.
-        StoppedError, InterruptedByUserError: a signal came; everything is saved.
-        WorkerExitError: always, at the end of every process but the first.
+    Raises GangdaError: data, options or folder cannot be used; StoppedError, InterruptedByUserError: a signal came;
+    everything is saved; WorkerExitError: always, at the end of every process but the first.
     """
     with process_group(launch, partial(pick_device, config.runtime.device, launch)) as ranks:
         reporter = reporter if ranks.is_main else SILENT
@@ -69,7 +65,7 @@ def train(
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
                 raise RunError(
-                    f"{run}: no run there to resume; start it without --resume, or name its folder with --out"
+                    f"{run}: no run there to resume; leave out --resume, or name its folder with --out"
                 )
         if not dry_run:
             return fit_run(
@@ -101,10 +97,7 @@ def fit_generator(
     checkpoint: str = "best",
     reporter: Reporter = SILENT,
 ) -> Model:
-    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result.
-
-    `validation`: held-out images of the same subset, by which the best checkpoint is chosen.
-    """
+    """Train on these images in the folder `run` and load the result; `validation` images choose the best checkpoint."""
     config = check(config, images, images.num_classes > 1)
     held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
     fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
@@ -112,27 +105,16 @@ def fit_generator(
 
 
 def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainConfig:
-    """Refuse what cannot work before any work is done; resolve what depends on the data.
-
-    Raises:
-        DataError: too few classes or images.
-        UsageError: options that do not fit together.
-    """
-    conditional = config.spec.conditional
-    if conditional and (not labelled or images.num_classes < 2):
-        raise DataError(
-            f"--data {config.data.source}: one class only, but --arch {config.arch} is class-conditional; "
-            "give labelled classes, or use --arch dcgan"
-        )
-    if conditional and int(images.counts().min()) == 0:
-        name = images.class_names[int(images.counts().argmin())]
+    """Resolve what depends on the data; a DataError for too few classes or images, a UsageError for other options."""
+    where = f"--data {config.data.source}"
+    if config.spec.conditional and (not labelled or images.num_classes < 2):
+        what = f"one class only, but --arch {config.arch} is class-conditional"
+        raise DataError(f"{where}: {what}; give labelled classes, or use --arch dcgan")
+    if config.spec.conditional and (name := images.missing_class()) is not None:
+        what = f"class '{name}' has no training image"
         if config.data.class_counts is not None:
-            raise UsageError(
-                f"--class-counts: class '{name}' has no training image; give it 2 or more, or use --arch dcgan"
-            )
-        raise DataError(
-            f"--data {config.data.source}: class '{name}' has no training image; remove it or add some"
-        )
+            raise UsageError(f"--class-counts: {what}; give it 2 or more, or use --arch dcgan")
+        raise DataError(f"{where}: {what}; remove it or add some")
     spec, budget = config.spec.resolved(max(images.image_shape[1:])), config.budget
     if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
         steps = config.method.total_steps or spec.steps_for(len(images))
@@ -185,10 +167,8 @@ def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) 
     wanted = step_budget(config, images).total_steps
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
     if wanted is not None and wanted < done:
-        raise RunError(
-            f"{folder.path}: has done {done:,} steps, more than the {wanted:,} asked for; give --steps {done} or more, "
-            "or choose another --out"
-        )
+        what = f"has done {done:,} steps, more than the {wanted:,} asked for"
+        raise RunError(f"{folder.path}: {what}; give --steps {done} or more, or choose another --out")
 
 
 def _open_to_change(config: TrainConfig) -> tuple[str, ...]:

@@ -24,23 +24,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What `gangda train` reports.
-
-    Steps, seconds and images (real ones shown, with repetition) are of all processes that worked on the run; the time
-    spent on evaluating samples is no training time. `alarms` are those of the last evaluation; `best_step` is None
-    where no best checkpoint was chosen.
-    """
+    """What `gangda train` reports, of all processes that worked on the run."""
 
     run: Path
     arch: str
     finished: bool = False
     steps: int = 0
-    seconds: float = 0.0
-    images: int = 0
+    seconds: float = 0.0  # without the evaluation of samples
+    images: int = 0  # real ones shown, with repetition
     evaluation_seconds: float = 0.0
     parameters: Mapping[str, int] = field(default_factory=dict)
-    alarms: tuple[str, ...] = ()
-    best_step: int | None = None
+    alarms: tuple[str, ...] = ()  # those of the last evaluation
+    best_step: int | None = None  # None where no best checkpoint was chosen
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
 
     @property
@@ -63,11 +58,7 @@ class TrainResult:
 
     @classmethod
     def from_recorded(cls, run: Path, values: Mapping[str, Any]) -> "TrainResult":
-        """Read what `recorded` gave.
-
-        Raises:
-            KeyError: something is missing.
-        """
+        """Read what `recorded` gave. Raises KeyError: something is missing."""
         return cls(run, **{**{name: values[name] for name in _RECORDED}, "alarms": tuple(values["alarms"])})
 
 
