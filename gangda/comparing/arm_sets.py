@@ -120,7 +120,8 @@ def check(config: ComparisonConfig) -> None:
         raise UsageError(f"--arms {','.join(compare.arms)}: {what}")
     _check_arms(config)
     archs = _archs_of(config)
-    understood = {name for arch in archs for name in architectures.spec_class(arch).sampler_options}
+    conditional = {arch: train_config(config, arch, config.runtime.seed).spec.conditional for arch in archs}
+    understood = {name for arch in archs for name in architectures.sampler_options(arch, conditional[arch])}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
         raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")

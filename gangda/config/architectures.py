@@ -300,6 +300,12 @@ class PcaSpec(PpcaSpec):
     )
 
 
+def sampler_options(arch: str, conditional: bool) -> tuple[str, ...]:
+    """Fields of `SamplerOptions` that an architecture understands; without classes there is nothing to guide to."""
+    known = spec_class(arch).sampler_options
+    return known if conditional else tuple(name for name in known if name != "guidance")
+
+
 def spec_class(arch: str) -> type[ArchSpec]:
     """The spec dataclass of an architecture name.
 

@@ -118,7 +118,7 @@ def sampler_options_of(model: Model) -> tuple[str, ...]:
     """Names of the sampler's options that a generator understands: one that rebuilds training images draws nothing."""
     if model.generator.available is not None:
         return ()
-    return architectures.spec_class(model.card.arch).sampler_options
+    return architectures.sampler_options(model.card.arch, model.generator.conditional)
 
 
 def model_summary(model: Model, options: SamplerOptions) -> dict[str, Any]:

@@ -39,6 +39,7 @@ LARGEST = "largest loss term"
 COLLAPSE, NOISE, LABELS = "collapse", "noise", "wrong labels"
 DEAD, DIVERGING = "dead discriminator", "diverging"
 UNCONDITIONAL, UNTRAINED = "never conditional", "never trained"
+MEMORISING = "memorising"
 
 Values = dict[str, float]
 
@@ -69,6 +70,15 @@ def find_alarms(
     labels = list(_wrong_labels(check, collapsed, class_names))
     across = _alike(check, class_names) if len(check.apart) else _missing(check, class_names, advice)
     return [*within, *(labels or across)]
+
+
+def memorising(step: int, best_step: int | None) -> Alarm:
+    """The alarm of a validation loss that has risen clearly above its smallest value, that of `best_step`."""
+    text = (
+        f"memorising: at step {step:,} the validation loss is more than 5% above that of step {best_step:,}, whose "
+        "weights are kept as the best; train fewer --steps, lower --width, or raise --dropout"
+    )
+    return Alarm(MEMORISING, (), text)
 
 
 def never_conditional(step: int, conditioning_warmup: int) -> Alarm:

@@ -24,6 +24,10 @@ FIRST = 500  # steps before the first evaluation, and between two at least
 # Distances (shares of the real spread) that differ by less are equal, and of equals the later step is the better. On
 # Fashion-MNIST step 6,000 of 8,693 was the nearest by 0.002, and its CAS was 0.65 points below the last one's.
 TIE = 0.01
+LOSS_TIE, LOSS_RISEN = (
+    0.002,
+    0.05,
+)  # the same for validation losses, as shares; and when one is clearly above another
 SAVED = ("best_step", "best_distance", "best", "seconds", "evaluated")
 
 
@@ -43,10 +47,11 @@ class SampleMonitor:
     logger: MetricsLogger  # its training curve is checked too
     alarms: tuple[Alarm, ...] = ()  # those of the last evaluation
     best_step: int | None = None
-    best_distance: float = float("inf")  # the smallest so far
+    best_distance: float = float("inf")  # the smallest distance, or validation loss, so far
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best step
     seconds: float = 0.0  # spent here, in all processes that worked on the run
     evaluated: int | None = None  # the step of the last evaluation
+    rising: bool = False  # the last validation loss is clearly above the smallest
     _reference: Reference | None = None
     _last_check: tuple[int, Check] | None = None
 
@@ -65,13 +70,16 @@ class SampleMonitor:
         spaced = step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST
         return spaced and self.config.method.monitored
 
-    def evaluate(self, generator: Generator, step: int) -> None:
-        """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best."""
+    def evaluate(self, generator: Generator, step: int, loss: float | None = None) -> None:
+        """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best.
+
+        `loss`: on validation images, where the method has one. The best step is then that of the smallest.
+        """
         with self._timed():
-            check, line = self._check(generator, step)
+            check, line = self._check(generator, step, loss)
             self._conclude(step, self._alarms(check, step) if step >= FROM_STEP else (), check, line)
 
-    def finish(self, generator: Generator, step: int) -> None:
+    def finish(self, generator: Generator, step: int, loss: float | None = None) -> None:
         """The last evaluation of a run: its alarms begin at step `AT_THE_END`. No step is measured twice."""
         if not self.config.method.monitored:
             return
@@ -80,7 +88,7 @@ class SampleMonitor:
             check: Check | None = None
             line: dict[str, Any] = {}
             if step >= AT_THE_END:
-                check, line = self._check(generator, step)
+                check, line = self._check(generator, step, loss)
                 found = self._alarms(check, step)
             if not step:
                 found = (*found, alarms.NEVER_TRAINED)
@@ -95,7 +103,7 @@ class SampleMonitor:
         yield
         self.seconds += time.monotonic() - began
 
-    def _check(self, generator: Generator, step: int) -> tuple[Check, dict[str, Any]]:
+    def _check(self, generator: Generator, step: int, loss: float | None) -> tuple[Check, dict[str, Any]]:
         """A check and its line of the log, empty if that is written; keeps the weights if they are the best."""
         if self._last_check is not None and self._last_check[0] == step:
             return self._last_check[1], {}
@@ -115,18 +123,24 @@ class SampleMonitor:
         check = check_samples(generator, self._reference, seed=seed, context=context)
         self._last_check, self.evaluated = (step, check), step
         # The class has its full effect only after the step numbered `conditioning_warmup`.
-        best = check.distance <= self.best_distance + TIE and step > self.conditioning_warmup
+        value, tie = (check.distance, TIE) if loss is None else (loss, LOSS_TIE * loss)
+        best = value <= self.best_distance + tie and step > self.conditioning_warmup
+        self.rising = loss is not None and loss > (1 + LOSS_RISEN) * self.best_distance
         if best:
-            self.best_step, self.best_distance = step, min(check.distance, self.best_distance)
+            self.best_step, self.best_distance = step, min(value, self.best_distance)
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
-        return check, {} if logged else {"evaluation": check.as_dict(), "best": best}
+        if logged:
+            return check, {}
+        figures = check.as_dict() if loss is None else {**check.as_dict(), "validation_loss": round(loss, 6)}
+        return check, {"evaluation": figures, "best": best}
 
     def _alarms(self, check: Check, step: int) -> tuple[Alarm, ...]:
         method, names = self.config.method, self.train.class_names
         warming_up = step <= self.conditioning_warmup
         found = alarms.find_alarms(check, names, method.against_collapse, warming_up=warming_up)
-        return (*found, *self.logger.curve.alarms(method.against_divergence))
+        rising = (alarms.memorising(step, self.best_step),) if self.rising else ()
+        return (*found, *rising, *self.logger.curve.alarms(method.against_divergence))
 
     def _conclude(
         self, step: int, found: tuple[Alarm, ...], check: Check | None, line: Mapping[str, Any]

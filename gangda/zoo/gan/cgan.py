@@ -13,7 +13,11 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead
 
 
 class MirzaGenerator(Generator):
-    """z -> 200, label -> 1000, joined -> 1200 units, ReLU -> tanh; z is normal. Source: Mirza 2014, section 4.1."""
+    """z -> 200 units, label -> 1000 units, joined -> 1200 units, all ReLU -> tanh image.
+
+    Source: Mirza 2014, section 4.1. Departures: z is normal, not uniform; tanh on [-1, 1], not a sigmoid on [0, 1]; no
+    dropout in the generator. Report R2's cGAN cites no widths, so this is the paper's network.
+    """
 
     conditional = True
 

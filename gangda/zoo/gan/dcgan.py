@@ -12,7 +12,11 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop, grid_plan, 
 
 
 class DcganGenerator(Generator):
-    """Radford 2016, figure 1, with 4x4 kernels and as many doublings as the image needs (2 up to 36 pixels, else 3)."""
+    """Projected noise -> transposed 4x4 convolutions of stride 2 with batch norm and ReLU -> tanh.
+
+    Source: Radford 2016, figure 1 and section 3, with as many doublings as the image needs (2 up to 36 pixels,
+    else 3, where the paper has 4 for 64 pixels) and 4x4 kernels (as the authors' later code) in place of 5x5.
+    """
 
     def __init__(self, spec: DcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()

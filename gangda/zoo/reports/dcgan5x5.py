@@ -68,7 +68,10 @@ class FiveByFiveGenerators(Generator):
 
 
 class FiveByFiveDiscriminator(Discriminator):
-    """Two 5x5 convolutions of stride 2 with LeakyReLU 0.3 and dropout, one linear layer. Source: reports R1, R4."""
+    """Two 5x5 convolutions of stride 2, each with LeakyReLU 0.3 and dropout, then one linear layer; no batch norm.
+
+    Source: reports R1 (K + 1 outputs, the last one "real") and R4 (one output), both with 64 and 128 channels.
+    """
 
     def __init__(self, spec: Spec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()

@@ -49,8 +49,9 @@ class PlaneDiscriminator(Discriminator):
     """conv 128F of stride 2 -> conv 256F -> max pool -> one linear layer; batch norm and ELU after each convolution.
 
     With `d_depth` D each convolution is followed by D - 1 more like it at the same side. With labels, a dense layer
-    makes of the one-hot y a plane of the image's size, stacked on the image as one more channel. Source: report R3, but
-    for widths, kernels, stride and what D repeats (309,761 parameters at 28x28x1 without labels; there "about 310 k").
+    makes of the one-hot y a plane of the image's size, stacked on the image as one more channel.
+    Source: report R3: the order of layers, the label's plane, F, D and "about 310 k" parameters at F = D = 1 are given;
+    widths, kernels (3x3), stride and what D repeats are our reading (309,761 at 28x28x1 without labels).
     """
 
     def __init__(self, spec: UpsampleSpec, image_shape: ImageShape, num_classes: int) -> None:

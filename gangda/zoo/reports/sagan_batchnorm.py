@@ -40,7 +40,8 @@ class SaganBatchnormGenerator(Generator):
 class SaganBatchnormDiscriminator(Discriminator):
     """Three 4x4 convolutions of stride 2 with batch norm and LeakyReLU 0.01, self-attention, one linear layer.
 
-    Images smaller than 32x32 are framed with -1. Source: report R2 (128, 256, 512 channels).
+    Images smaller than 32x32 are framed with -1. The report's sigmoid is part of the loss here. Source: report R2 (128,
+    256, 512 channels).
     """
 
     def __init__(self, spec: SaganBatchnormSpec, image_shape: ImageShape, num_classes: int) -> None:

@@ -8,7 +8,7 @@ from gangda.config.schema import TrainConfig
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import metrics_logger
 from gangda.training.monitor import reference, sample_monitor
-from gangda.training.monitor.alarms import COLLAPSE, DEAD, UNTRAINED, Alarm, TrainingCurve
+from gangda.training.monitor.alarms import COLLAPSE, DEAD, MEMORISING, UNTRAINED, Alarm, TrainingCurve
 from gangda.zoo.networks import build_networks
 
 COLLAPSED = Alarm(COLLAPSE, ("3",), "mode collapse (3): planted")
@@ -49,11 +49,11 @@ class Monitored:
         networks = build_networks("cdcgan", spec, blobs.image_shape, blobs.num_classes)
         self.generator = networks.generator
 
-    def evaluate(self, step):
-        self.monitor.evaluate(self.generator, step)
+    def evaluate(self, step, loss=None):
+        self.monitor.evaluate(self.generator, step, loss)
 
-    def finish(self, step):
-        self.monitor.finish(self.generator, step)
+    def finish(self, step, loss=None):
+        self.monitor.finish(self.generator, step, loss)
 
 
 @pytest.fixture
@@ -110,6 +110,26 @@ def test_until_the_warmup_is_over_no_step_is_best_and_labels_are_not_checked(mon
     assert made.warming_up == [True, True, False]
     made.finish(3000)
     assert made.monitor.alarms == ()
+
+
+def test_where_there_is_a_validation_loss_the_best_step_is_that_of_the_smallest(monitored):
+    made = monitored()
+    for step, loss in [(1000, 0.30), (2000, 0.20), (3000, 0.2003), (4000, 0.205)]:
+        made.evaluate(step, loss)
+    assert made.monitor.best_step == 3000  # of equals the later
+    assert made.monitor.alarms == ()
+    logged = [what["evaluation"]["validation_loss"] for _, what in made.log.events]
+    assert logged == [0.30, 0.20, 0.2003, 0.205]
+
+
+def test_a_risen_validation_loss_is_an_alarm_until_it_falls_again(monitored):
+    made = monitored()
+    for step, loss, kinds in [(1000, 0.20, []), (2000, 0.211, [MEMORISING]), (3000, 0.209, [])]:
+        made.evaluate(step, loss)
+        assert [alarm.kind for alarm in made.monitor.alarms] == kinds
+    made.finish(4000, 0.3)
+    [alarm] = made.monitor.alarms
+    assert "validation loss is more than 5% above that of step 1,000" in alarm.text
 
 
 class Recording(Reporter):
