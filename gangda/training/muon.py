@@ -12,10 +12,10 @@ COEFFICIENTS, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Each matrix moves by the nearest orthogonal matrix to its momentum (Nesterov's), so that all directions count.
+    """Each matrix is changed by the nearest orthogonal matrix to its momentum (Nesterov's): all directions count alike.
 
-    A convolution's kernel (O, I, h, w) is the matrix (O, I h w). A matrix with more rows than columns moves
-    sqrt(rows / columns) times as far. Source: Jordan 2024 (algorithm 2 and the authors' code); the weight decay is
+    A convolution's kernel (O, I, h, w) is the matrix (O, I h w). A matrix with more rows than columns is changed
+    sqrt(rows / columns) times as much. Source: Jordan 2024 (algorithm 2 and the authors' code); the weight decay is
     decoupled, as in Loshchilov 2019.
     """
 
@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Move every matrix; those of one shape are worked on together."""
+        """Change every matrix; those of one shape are worked on together."""
         for group in self.param_groups:
             own: list[Tensor] = group["params"]
             gradients = [p.grad for p in own if p.grad is not None]  # all have one
@@ -40,10 +40,12 @@ class Muon(torch.optim.Optimizer):
             for number, p in enumerate(own):
                 shapes[len(p), p[0].numel()].append(number)
             for (rows, columns), numbers in shapes.items():
-                moves = orthogonalised(torch.stack([ahead[number].flatten(1) for number in numbers]))
-                moves = moves * (group["lr"] * max(1.0, rows / columns) ** 0.5)
-                for number, move in zip(numbers, moves, strict=True):
-                    own[number].mul_(1 - group["lr"] * group["weight_decay"]).sub_(move.view_as(own[number]))
+                updates = orthogonalised(torch.stack([ahead[number].flatten(1) for number in numbers]))
+                updates = updates * (group["lr"] * max(1.0, rows / columns) ** 0.5)
+                for number, update in zip(numbers, updates, strict=True):
+                    own[number].mul_(1 - group["lr"] * group["weight_decay"]).sub_(
+                        update.view_as(own[number])
+                    )
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
