@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.config import resolve
+from gangda.config.files import read_config
 from gangda.config.schema import TrainConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
@@ -19,7 +20,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
-from gangda.training.estimate import estimates
+from gangda.training.estimate import estimated, estimates
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
@@ -61,6 +62,8 @@ def train(
                 reporter.line(note)
             config = check(config, splits.train, splits.labelled)
             refuse_uneven_shares(config, splits.train, launch.world)
+            if launch.world > 1 and needs_steps(config):
+                raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
             hashed = config_hash(resolve.dump(config))
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
@@ -69,7 +72,7 @@ def train(
                 )
         if not dry_run:
             return fit_run(
-                config,
+                in_steps(config, splits.train, run),
                 splits.train,
                 splits.validation,
                 run,
@@ -100,6 +103,7 @@ def fit_generator(
     """Train on these images in the folder `run` and load the result; `validation` images choose the best checkpoint."""
     config = check(config, images, images.num_classes > 1)
     held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
+    config = in_steps(config, images, run)
     fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
     return load_model(run, checkpoint)
 
@@ -122,6 +126,22 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
     config = dataclasses.replace(config, spec=spec, budget=budget)
     check_options(config, images)
     return config
+
+
+def needs_steps(config: TrainConfig) -> bool:
+    """Whether the budget is a time, and the learning rate must know the number of steps."""
+    return config.budget.minutes is not None and config.recipe.lr_schedule == "cosine"
+
+
+def in_steps(config: TrainConfig, images: LabelledImages, run: Path) -> TrainConfig:
+    """The same with the time as a number of steps, if need be: the run's own, or as many as this machine will make."""
+    if not needs_steps(config):
+        return config
+    if (run / "config.yaml").is_file():
+        steps = read_config(run / "config.yaml").get("budget", {}).get("steps")
+    else:
+        steps = max(1, estimated(config, {}, images, prepare(config.runtime)).steps)
+    return dataclasses.replace(config, budget=dataclasses.replace(config.budget, steps=steps, minutes=None))
 
 
 def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:

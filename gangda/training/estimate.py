@@ -31,10 +31,10 @@ def estimates(config: TrainConfig, images: LabelledImages, context: DeviceContex
     others = [values for values in config.spec.other_sizes if not _same(config.spec, values)]
     for values in ({}, *others):
         sized = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **values))
-        yield estimate(sized, values, images, context)
+        yield estimated(sized, values, images, context)
 
 
-def estimate(
+def estimated(
     config: TrainConfig, options: dict[str, Any], images: LabelledImages, context: DeviceContext
 ) -> Estimate:
     """The time that some steps took, and the whole budget's."""

@@ -53,8 +53,6 @@ class OptionRules:
         if recipe.curriculum >= self.steps:
             ends = f"the run has {self.steps:.0f} steps and would never see all images"
             yield f"--curriculum {recipe.curriculum}: {ends}; give at most {max(1, self.steps // 2):.0f}"
-        if recipe.lr_schedule == "cosine" and self.config.budget.minutes is not None:
-            yield "--lr-schedule cosine: ends at a number of steps; give --steps or --epochs, not --minutes"
 
 
 def check_options(config: TrainConfig, images: LabelledImages) -> None:

@@ -65,10 +65,6 @@ REFUSED = [
     ),
     (config(conditioning_warmup=6), "--conditioning-warmup 6: the run has 6 steps .* at most 3"),
     (config(curriculum=6), "--curriculum 6: the run has 6 steps .* at most 3"),
-    (
-        config(budget=Budget(minutes=1.0), lr_schedule="cosine"),
-        "--lr-schedule cosine: .* --steps or --epochs",
-    ),
 ]
 
 

@@ -19,7 +19,7 @@ from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
-from gangda.training import fit_generator, train
+from gangda.training import fit_generator, needs_steps, train
 from gangda.training import run as training_run
 from gangda.training.closed_form import ClosedFormMethod
 from gangda.training.saved_model import load_model
@@ -238,6 +238,23 @@ def test_dry_run_writes_nothing(tmp_path):
     result = train(config(), tmp_path / "run", dry_run=True)
     assert result.parameters["generator"] > 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_minutes_with_a_cosine_become_steps_that_a_later_call_keeps(tmp_path, monkeypatch):
+    wanted = dataclasses.replace(config(recipe={"lr_schedule": "cosine"}), budget=Budget(minutes=0.1))
+    seconds = iter([0.0, 1.5, 1.5, 3.0, 3.0, 4.5, 0.0, 9.0, 9.0, 18.0, 18.0, 27.0])
+    monkeypatch.setattr("gangda.training.estimate.time.perf_counter", lambda: next(seconds))
+    first = train(wanted, tmp_path / "run")
+    assert first.steps == 4  # 6 seconds of 1.5 a step
+    again = train(wanted, tmp_path / "run")  # on a slower machine, say
+    assert again.steps == 4
+    assert next(seconds) == 0.0  # nothing was timed
+
+
+def test_only_a_time_with_a_cosine_needs_the_number_of_steps():
+    wanted = dataclasses.replace(config(recipe={"lr_schedule": "cosine"}), budget=Budget(minutes=0.1))
+    assert needs_steps(wanted)
+    assert not needs_steps(config(recipe={"lr_schedule": "cosine"}))
 
 
 def test_what_follows_from_the_images_is_written_down(tmp_path):
