@@ -38,8 +38,8 @@ def save_animation(folder: Path, is_planned: Callable[[int], bool]) -> None:
 def fixed_samples(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
     """Ten samples of each of the first ten classes, uint8 (N, H, W, C); the same noise each time."""
     labels = range(min(ROWS, generator.num_classes) if generator.conditional else ROWS)
-    blocks = [draw_block(generator, label, 0, seed=seed, context=context) for label in labels]
-    return np.concatenate([block.pixels[:COLUMNS] for block in blocks])
+    rows = (draw_block(generator, label, 0, seed=seed, context=context, count=COLUMNS) for label in labels)
+    return np.concatenate([row.pixels for row in rows])
 
 
 def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:

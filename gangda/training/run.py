@@ -220,7 +220,8 @@ class TrainingRun:
 
     def _save_grid(self, state: TrainState) -> Path:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed
-        preview.save_grids(folder, state.ema, state.step, seed=seed, context=self.context)
+        with self.clock.paused():
+            preview.save_grids(folder, state.ema, state.step, seed=seed, context=self.context)
         return folder
 
     def _save_model(self, state: TrainState) -> None:

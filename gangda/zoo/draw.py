@@ -48,8 +48,9 @@ def draw_block(
     options: SamplerOptions = DEFAULT_OPTIONS,
     which: int | None = None,
     attempt: int = 0,
+    count: int = BLOCK,
 ) -> SampleBatch:
-    """One block of `BLOCK` samples of a class.
+    """The first `count` samples (rounding apart) of one block of `BLOCK` of a class.
 
     `which` takes one generator of an ensemble; None deals the rows out to all K in turn. `attempt` numbers further
     draws for the same block (rejection).
@@ -59,12 +60,13 @@ def draw_block(
     rng = torch_stream(seed, "sample", label, "all" if which is None else str(which), block, attempt)
     rows = -(-BLOCK // k) * k
     latents = network.latents(label, range(block * BLOCK, block * BLOCK + rows), rng, options)
-    y = torch.full((rows,), label, dtype=torch.int64, device=context.device)
+    noise = latents.noise.unflatten(0, (k, -1))[:, : -(-count // k)].flatten(0, 1)
+    y = torch.full((len(noise),), label, dtype=torch.int64, device=context.device)
     with evaluating(network), context.autocast():
-        images = network.sample(y, latents.noise.to(context.device), options)
-    made_by = np.arange(BLOCK, dtype=np.int64) % k if which is None else np.full(BLOCK, which, dtype=np.int64)
-    parents = None if latents.parents is None else _dealt(latents.parents, k)[:BLOCK].numpy()
-    return SampleBatch(to_uint8(_dealt(images, k)[:BLOCK]), made_by, parents)
+        images = network.sample(y, noise.to(context.device), options)
+    made_by = np.arange(count, dtype=np.int64) % k if which is None else np.full(count, which, dtype=np.int64)
+    parents = None if latents.parents is None else _dealt(latents.parents, k)[:count].numpy()
+    return SampleBatch(to_uint8(_dealt(images, k)[:count]), made_by, parents)
 
 
 def draw_labels(
