@@ -56,7 +56,11 @@ class Decision:
 
 
 def decide(task: Task) -> Decision:
-    """The best candidate, of equal ones the one with fewest images; a FilterError unless `auto` chose the filter."""
+    """The best candidate, of equal ones that with the fewest images; what was asked, where nothing is left open.
+
+    Raises UsageError: a filter that cannot be used on the generator; OutcomeError: too few samples of a class, other
+    than after a filter that `auto` brought in.
+    """
     config, train = task.config.augment, task.splits.train
     if not config.is_open:
         return Decision(config)

@@ -108,8 +108,8 @@ def make_plan(
     ratio, and a budget of `--balance --ratio` is counted over, and spent on, the other classes.
 
     `errors`, of `--allocate recall`: as many images as the ratio gives the other classes together are shared out among
-    them in proportion to their error rates; a class without real images gets none. After report R3, which did so by
-    hand for one class.
+    them in proportion to their error rates; a class without real images gets none. Source: report R3. Departure:
+    there by hand, for one class and by test images, here by validation images.
 
     Raises:
         UsageError: an unknown class, a ratio out of range.
@@ -153,8 +153,9 @@ def first_of_each(labels: IntArray, counts: IntArray) -> IntArray:
 
 
 def read_ratios(items: Sequence[str], class_names: Sequence[str], largest: float) -> dict[int, float]:
-    """`NAME=R` and `#i=R` items as label -> ratio; a UsageError for a class or number that cannot be, or is there
-    twice.
+    """`NAME=R` and `#i=R` items as label -> ratio.
+
+    Raises UsageError: an unknown class, one named twice, or no number from 0 to `largest`.
     """
     ratios: dict[int, float] = {}
     for item in items:

@@ -53,7 +53,8 @@ def evaluate_predictions(labels: npt.ArrayLike, predicted: npt.ArrayLike, num_cl
         raise DataError("there are no test images to evaluate on; give a set that has some")
     for name, values in (("labels", true), ("predictions", answer)):
         if values.min() < 0 or values.max() >= num_classes:
-            raise DataError(f"{name} run from {values.min()} to {values.max()}; not 0 to {num_classes - 1}")
+            seen = f"{name} run from {values.min()} to {values.max()}"
+            raise DataError(f"{seen}; they must be 0 to {num_classes - 1}")
     recall = class_recalls(true, answer, num_classes)
     correct = true == answer
     return Evaluation(

@@ -156,6 +156,7 @@ def _optimise(network: nn.Module, batches: ClassifierBatches, rates: list[float]
         loss = capture("step", update, batch)["loss"]
         if step % REPORT_EVERY == 0 or step == len(rates):
             reporter.step("classifier", step, len(rates))
+    optimizer.zero_grad()  # those of a recorded step would keep its memory
     if not math.isfinite(float(loss)):
         raise OutcomeError("the classifier's loss is NaN or infinite; lower --classifier-lr")
 

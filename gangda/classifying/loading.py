@@ -49,7 +49,7 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
 def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
     """A whole set, with test split, fingerprint and --image-size of the data that it was made from."""
     if config.per_class is not None or config.class_counts is not None:
-        raise UsageError(f"{path}: this set is taken whole; leave out --per-class and --class-counts")
+        raise UsageError(f"{path}: a written set is taken whole; leave out --per-class and --class-counts")
     source = load_source(config)
     train, nothing = source.train, source.train.take([])
     test = nothing if source.test is None else source.test
@@ -75,7 +75,7 @@ def _load_test(
     if images.fingerprint == splits.fingerprint:
         own = draw_splits(images, DataConfig(source=test), 0).test
         if not len(own):
-            raise DataError(f"--test {test}: is what is trained on and nothing else; give another")
+            raise DataError(f"--test {test}: holds only what is trained on; give another --test")
         if shared := _shared(splits.train, own):
             what = f"{shared:,} of its {len(own):,} test images are among the images to train on"
             raise DataError(f"--test {test}: {what}; give another --test")

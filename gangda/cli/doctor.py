@@ -49,6 +49,7 @@ def _examine(call: Call) -> dict[str, Any]:
 
 
 def _chosen_device(call: Call) -> dict[str, Any]:
+    from gangda.config.schema import Runtime
     from gangda.runtime.device import prepare
 
     runtime = call.settings.runtime
@@ -62,7 +63,7 @@ def _chosen_device(call: Call) -> dict[str, Any]:
         "threads": (*set_by, "every core this process may use")[0],
         "capture": "steps run as CUDA graphs on NVIDIA GPUs, elsewhere as they are",
     }
-    asked = {name for name in reasons if getattr(runtime, name) not in ("auto", None, True)}
+    asked = {name for name in reasons if getattr(runtime, name) != getattr(Runtime(), name)}
     why = {name: "asked for" if name in asked else reason for name, reason in reasons.items()}
     return {
         "device": str(context.device),

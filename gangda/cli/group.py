@@ -130,7 +130,10 @@ def deferred(params: list[Any]) -> list[Any]:
 
 
 def print_error(message: str, on_all_ranks: bool) -> None:
-    """Print one line on stderr; of what happens on all ranks, rank 0 alone does, and others name their rank."""
+    """Print one line on stderr; nothing where it is empty, because another rank has reported the error.
+
+    What happens on all ranks is printed by rank 0 alone; other errors with the number of their rank.
+    """
     rank = worker_rank(os.environ)
     if message and not (rank and on_all_ranks):
         words = " ".join(message.split())

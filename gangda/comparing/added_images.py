@@ -58,7 +58,11 @@ class AddedImages:
     _samplers: dict[tuple[str, Filters], tuple[Sampler, PseudoLabeler | None]] = field(default_factory=dict)
 
     def of(self, added: str, arch: str | None = None, filters: Filters | None = None) -> LabelledImages:
-        """Images of each class for any ratio, from a key of `SOURCES`; an arm takes the first of each class."""
+        """As many images of each class as any ratio needs, from `added`, a key of `SOURCES`; arms take the first ones.
+
+        `arch`: another architecture than the comparison's, with its default options; `filters`: others than those of
+        all arms, where an arm has a choice. Raises FilterError: too few images pass.
+        """
         key = generator_key(added, arch or self.plan.config.arch)
         place = (added, key, self.filters if filters is None else filters)
         if place not in self._images:

@@ -38,7 +38,10 @@ class Choice:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A classifier, what it was trained on, and the seconds that took. Images of all candidates would be too much."""
+    """A classifier, what it was trained on, and the seconds that took.
+
+    The images are made again where they are needed: those of all candidates at once are too much.
+    """
 
     classifier: FittedClassifier
     choice: Choice

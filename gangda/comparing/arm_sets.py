@@ -22,7 +22,10 @@ BY_VALIDATION = "several --ratios (or --replace), --filter auto, --tune-steps an
 
 
 def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
-    """Whether an arm adds images at a ratio: at 0 only by a class's own ratio, where 0 is no choice among others."""
+    """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
+
+    Of several ratios 0 is the real images alone: otherwise a choice would not tell whether adding helps.
+    """
     if not arm.added or ratio is None:
         return False
     if ratio == 0 and len(compare.candidates) > 1:

@@ -101,7 +101,10 @@ class GeneratorRecord:
 
 @dataclass(frozen=True)
 class Recognised:
-    """Accuracy of the real-only classifier on generated (GAN-test) and real test images; see `is_circular`."""
+    """Accuracy of the real-only classifier on generated images (GAN-test) and on real test images.
+
+    `circular`: another classifier labelled or filtered the generated ones before, which says little of the generator.
+    """
 
     generated: float
     real: float

@@ -78,7 +78,10 @@ def _check_enough(
 
 
 def smote(real: LabelledImages, counts: IntArray, seed: int) -> LabelledImages:
-    """Points on the lines between neighbours of one class, in pixels; a UsageError for a class of one image."""
+    """Points on the lines between neighbours of one class, in pixels. Source: Chawla 2002, imbalanced-learn's code.
+
+    Raises UsageError: imbalanced-learn is not installed, or a class has a single image.
+    """
     fewest = int(real.counts().min())
     if fewest < 2:
         raise UsageError("--arms smote: every class needs two images or more; give more --per-class")

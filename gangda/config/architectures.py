@@ -248,8 +248,9 @@ class FlowSpec(ArchSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.backbone == "dit" and self.width is not None and self.width % 4:
-            raise UsageError(f"--width {self.width}: the transformer has 4 heads; give a multiple of 4")
+        unit = {"unet": 2, "dit": 4}[self.backbone]  # of the width, for four heads of attention
+        if self.width is not None and self.width % unit:
+            raise UsageError(f"--width {self.width}: the network has 4 heads; give a multiple of {unit}")
 
     def steps_for(self, images: int) -> int:
         """1,350 steps for 1,000 images, more with the root of their number."""

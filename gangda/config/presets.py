@@ -32,7 +32,10 @@ class ReportSpec(NetSpec):
 
 @dataclass(frozen=True)
 class FiveByFiveSpec(ReportSpec):
-    """The Keras tutorial's DCGAN, as in report R4; "width of the first layer" (of the generator) is our reading."""
+    """The Keras tutorial's DCGAN, as in report R4. "Width of the first layer" of the generator is our reading.
+
+    As in the tutorial, both networks' gradients come from the same forward passes (`simultaneous`).
+    """
 
     recipe: ClassVar[Mapping[str, Any]] = {**KERAS_RECIPE, "simultaneous": True}
 

@@ -50,4 +50,4 @@ def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[i
             return int(name[1:]), value
         raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
     shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-    raise UsageError(f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}there are {shown}")
+    raise UsageError(f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}choose from {shown}")

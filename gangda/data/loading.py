@@ -30,7 +30,10 @@ def load_splits(config: DataConfig, seed: int) -> DataSplits:
 
 
 def load_source(config: DataConfig) -> SourceImages:
-    """The whole source at the requested size; a DataError: missing, damaged, one class only, or an empty class."""
+    """The whole source at the requested size, whatever the subset; row ids count up over all its images.
+
+    Raises DataError: missing, unknown, damaged, one class only, or a class without training images.
+    """
     return _load(config, ())
 
 

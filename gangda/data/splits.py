@@ -94,9 +94,11 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
     if (train.origin != REAL).any():
         what = "draw real images, but this set holds synthetic ones"
         raise DataError(f"--per-class and --class-counts {what}; give them to the command that makes the set")
-    asked = np.array(config.class_counts or [config.per_class] * train.num_classes, dtype=np.int64)
+    same = [config.per_class] * train.num_classes
+    asked = np.array(same if config.class_counts is None else config.class_counts, dtype=np.int64)
     if len(asked) != train.num_classes:
-        raise UsageError(f"--class-counts: {len(asked)} numbers for {train.num_classes} classes")
+        what = f"{len(asked)} numbers for {train.num_classes} classes"
+        raise UsageError(f"--class-counts: {what}; give one for each")
     if not asked.any():
         raise UsageError("--class-counts: all are 0; ask for some images")
     have = train.counts()

@@ -147,9 +147,11 @@ def _check_fit(samples: LabelledImages, train: LabelledImages, heldout: Labelled
     if not len(heldout):
         raise DataError("there are no held-out real images; raise --validation or add a test split")
     if samples.class_names != train.class_names:
-        raise DataError(f"samples of {list(samples.class_names)}, data of {list(train.class_names)}")
+        ours, theirs = list(samples.class_names), list(train.class_names)
+        raise DataError(f"samples of {ours}, data of {theirs}; give the --data that the samples are of")
     if samples.image_shape != train.image_shape:
-        raise DataError(f"samples are {samples.image_shape}, the data {train.image_shape}; set --image-size")
+        shapes = f"the samples are {samples.image_shape} (C, H, W), the data {train.image_shape}"
+        raise DataError(f"{shapes}; set --image-size")
 
 
 def _extractors(

@@ -70,6 +70,7 @@ class Capture:
         if kind not in self.recorded:
             self.runs[kind] = self.runs.get(kind, 0) + 1
             if self.runs[kind] <= WARM_UP:
+                self.last = None  # it leaves gradients of its own
                 return step(*inputs)
             self.recorded[kind] = self._recorded(step, inputs)
         chosen = self.recorded[kind]
@@ -92,6 +93,8 @@ class Capture:
 
         try:
             replay = self.record(run)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(

@@ -84,6 +84,8 @@ def prepare(
     device = pick_device(runtime.device, ranks.env)
     recorder = None
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)  # graphs, streams and pinned memory are the current GPU's
         _refuse_broken(device)
         torch.set_float32_matmul_precision(
             "high"

@@ -20,7 +20,10 @@ Array = npt.NDArray[Any]
 
 
 class FeatureCache:
-    """A folder with one .npy file per key; without one, or where it cannot be written, nothing is kept."""
+    """A folder with one .npy file per key; without one, or where it cannot be written, nothing is kept.
+
+    A damaged file is computed again.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder

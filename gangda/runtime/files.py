@@ -94,7 +94,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); make it again") from None
+        raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); delete and remake it") from None
     if not isinstance(value, dict):
         raise DataError(f"{path}: expected a JSON object")
     check_version(value.get("format_version"), path)
@@ -155,7 +155,8 @@ def whole_folder(place: Path) -> Iterator[Path]:
 def lock_folder(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold `folder/.lock`, which the system releases when the process ends; the folder is created if needed.
 
-    RunError where another process holds the lock (unless `wait`: until it ends) or the file system has no locks.
+    With `wait`, wait until another process has released it.
+    Raises RunError: another process holds the lock, or the file system has no locks.
     """
     with clear_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -95,7 +95,8 @@ def check_request(
         numbers = f"{has} generators, 0 to {has - 1}" if has > 1 else "one generator, number 0"
         raise UsageError(f"--generator {which}: {model.named} has {numbers}")
     if min_confidence > 0 and not needs_pseudo_labels(model):
-        raise UsageError(f"--min-confidence {min_confidence:g}: no classifier labels {model.named}'s samples")
+        what = f"no classifier labels the samples of {model.named}"
+        raise UsageError(f"--min-confidence {min_confidence:g}: {what}; leave it out")
     if options.given():
         options.check(sampler_options_of(model), model.named)
     if filters and model.available is not None:

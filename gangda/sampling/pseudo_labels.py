@@ -113,7 +113,8 @@ def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     """
     splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
     if splits.fingerprint != model.card.fingerprint:
-        raise RunError(f"{model.named}: {model.card.data['source']} has changed since; train it again")
+        source = model.card.data["source"]
+        raise RunError(f"{model.named}: {source} has changed since it was trained; train it again")
     rows = np.flatnonzero(np.isin(splits.train.row_id, model.row_ids))
     if len(rows) != len(model.row_ids):
         raise RunError(f"{model.named}: its training images are not those of its data options; train again")

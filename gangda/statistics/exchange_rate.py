@@ -72,8 +72,9 @@ class LearningCurve:
 
 
 def learning_curve(sizes: Sequence[float], scores: Sequence[FloatArray]) -> LearningCurve:
-    """The curve of sizes in any order and the seeds' scores at each; means out of order are pooled, in every seed
-    alike.
+    """The curve of at least two sizes, in any order, with the scores of the same seeds at each, float (n,).
+
+    Neighbouring sizes whose means are out of order are averaged (pool adjacent violators), in every seed alike.
     """
     order = np.argsort(np.asarray(sizes, dtype=np.float64), kind="stable")
     table = np.stack([np.asarray(scores[i], dtype=np.float64) for i in order], axis=1)
@@ -93,8 +94,8 @@ class ExchangeRate:
 
     name: str  # the arm
     added: float  # images added, mean over the seeds
-    extra: float  # real images that would have done the same; infinite beyond the curve
-    interval: Interval | None  # of `extra`, as far as the curve; None with too few seeds
+    extra: float  # real images that would have done the same; -inf: below these alone; inf: beyond the curve
+    interval: Interval | None  # of `extra`, ends infinite beyond the curve; None with too few seeds
     most: float  # extra real images measured at most
 
     @property

@@ -104,7 +104,11 @@ def rank_of_bound(total: int, alpha: float) -> int:
 
 
 def detectable_difference(n: int, sd: float, alpha: float) -> float | None:
-    """The true mean difference that the test finds in 80% of experiments, for normal differences of spread `sd`."""
+    """The true mean difference that the sign-flip test at alpha finds in 80% of experiments.
+
+    `sd` is the spread of the n differences, taken as normal. Within Monte Carlo error (about 3%). None where n can
+    never reach alpha.
+    """
     shifts = _shifts(n, alpha)
     return None if shifts is None else sd * float(np.quantile(shifts, POWER))
 
@@ -118,7 +122,10 @@ def power_of(difference: float, n: int, sd: float, alpha: float) -> float | None
 
 
 def stated_power(n: int, level: float) -> list[dict[str, float | None]]:
-    """How often n seeds find a true difference of one and two points, by spread, in points; None for never."""
+    """How often n seeds find a true difference of one and two points, by spread, in points; None for never.
+
+    `level`: what the smallest p of the family must reach (`first_level`).
+    """
     points = {"one point": 0.01, "two points": 0.02}
     return [
         {"spread": 100 * sd, **{name: power_of(one, n, sd, level) for name, one in points.items()}}

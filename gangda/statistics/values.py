@@ -45,7 +45,7 @@ class Difference:
     p: float | None
     adjusted_p: float | None
     interval: Interval | None
-    detectable: float | None  # true difference found with 80% power at this n and spread
+    detectable: float | None  # true difference found with 80% power at this n and spread; None: never
     verdict: str
 
 

@@ -72,7 +72,7 @@ def train(
                 )
         if not dry_run:
             return fit_run(
-                in_steps(config, splits.train, run),
+                in_steps(config, splits.train, run, reporter),
                 splits.train,
                 splits.validation,
                 run,
@@ -100,10 +100,13 @@ def fit_generator(
     checkpoint: str = "best",
     reporter: Reporter = SILENT,
 ) -> Model:
-    """Train on these images in the folder `run` and load the result; `validation` images choose the best checkpoint."""
+    """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result.
+
+    `validation`: held-out images of the same subset, by which the best checkpoint is chosen.
+    """
     config = check(config, images, images.num_classes > 1)
     held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
-    config = in_steps(config, images, run)
+    config = in_steps(config, images, run, reporter)
     fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
     return load_model(run, checkpoint)
 
@@ -133,15 +136,22 @@ def needs_steps(config: TrainConfig) -> bool:
     return config.budget.minutes is not None and config.recipe.lr_schedule == "cosine"
 
 
-def in_steps(config: TrainConfig, images: LabelledImages, run: Path) -> TrainConfig:
+def in_steps(config: TrainConfig, images: LabelledImages, run: Path, reporter: Reporter) -> TrainConfig:
     """The same with the time as a number of steps, if need be: the run's own, or as many as this machine will make."""
     if not needs_steps(config):
         return config
-    if (run / "config.yaml").is_file():
-        steps = read_config(run / "config.yaml").get("budget", {}).get("steps")
-    else:
+    recorded = (
+        (read_config(run / "config.yaml").get("budget") or {}) if (run / "config.yaml").is_file() else {}
+    )
+    steps = recorded.get("steps") if isinstance(recorded, dict) else None
+    if steps is None:
         steps = max(1, estimated(config, {}, images, prepare(config.runtime)).steps)
-    return dataclasses.replace(config, budget=dataclasses.replace(config.budget, steps=steps, minutes=None))
+    else:
+        reporter.line(f"{run}: keeps its {steps:,} steps; --minutes counts for a new run only")
+    budget = dataclasses.replace(config.budget, steps=steps, minutes=None)
+    config = dataclasses.replace(config, budget=budget)
+    check_options(config, images)
+    return config
 
 
 def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:

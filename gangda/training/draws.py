@@ -97,12 +97,13 @@ class DrawStreams:
 
     def draws(self, kind: Kind, number: int, name: str, dropout: str, step: int) -> Draws:
         """The draws of batch `number`, from the streams (seed, name, step) and (seed, dropout, step)."""
-        known = kind in self.orders
-        order = self.orders.setdefault(kind, [])
+        order = self.orders.get(kind)
         key, own = (self.seed, name, step), (self.seed, dropout, step)
-        made = Draws(kind, number, key, own, self.context, order, self.share)
-        if known:
+        made = Draws(kind, number, key, own, self.context, [], self.share)
+        if order:
             made.tensors = [make(made) for make in order]
+        else:  # several of a new kind may be made before the first of them has run
+            self.orders[kind] = made.order
         return made
 
 

@@ -39,7 +39,9 @@ def estimated(
 ) -> Estimate:
     """The time that some steps took, and the whole budget's."""
     method = make_method(config, images, context)
-    loop = training_steps(method, new_state(method), config.runtime.seed)
+    state = new_state(method)
+    state.pretrained = config.method.pretraining_steps  # not timed
+    loop = training_steps(method, state, config.runtime.seed)
     for _ in range(WARM_UP if context.recorder is None else WARM_UP_RECORDED):
         next(loop)
     taken = []
@@ -50,8 +52,9 @@ def estimated(
     each, budget = statistics.median(taken), step_budget(config, len(images))
     steps = budget.total_steps or round(budget.max_seconds / each)
     parameters = sum(count_parameters(method.modules).values())
+    del method, state, loop
     if context.device.type == "cuda":
-        torch.cuda.empty_cache()
+        torch.cuda.empty_cache()  # the next size needs room
     return Estimate(options, parameters, each, steps, each * steps)
 
 

@@ -123,7 +123,10 @@ def difficulty_ranks(difficulties: Tensor, labels: Tensor) -> Tensor:
 
 
 class Curriculum:
-    """A pool that grows over `batches` batches from the easiest quarter of each class to all images; on the CPU."""
+    """A pool that grows over `batches` batches from the easiest quarter of each class to all images.
+
+    Ranks are shares of the class, so that the classes' shares of the pool stay what they are. All is on the CPU.
+    """
 
     def __init__(self, pixels: Tensor, labels: Tensor, seed: int, batches: int) -> None:
         places = difficulty_ranks(difficulty(pixels, labels), labels)

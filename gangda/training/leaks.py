@@ -14,14 +14,16 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
     """A RunError for a generator that only rebuilds images, does not fit these, or saw others than these splits'."""
     card, train = model.card, splits.train
     if model.available is not None:
-        raise RunError(f"{run}: only rebuilds its own training images (--reconstruct); name another --run")
+        what = "only rebuilds its own training images (--reconstruct)"
+        raise RunError(f"{run}: {what}; name another --run, or train one without --reconstruct")
     if card.class_names != train.class_names:
         ours, theirs = _some(train.class_names), _some(card.class_names)
         what = f"trained on other classes ({theirs}) than this set's ({ours})"
         raise RunError(f"{run}: {what}; choose another --run or --data")
     if card.image_shape != train.image_shape:
         ours, theirs = size_words(train.image_shape), size_words(card.image_shape)
-        raise RunError(f"{run}: makes {theirs} images, this set's are {ours}; set --image-size, or --run")
+        what = f"makes images of {theirs}, this set's are {ours}"
+        raise RunError(f"{run}: {what}; choose another --run or set --image-size")
     if card.fingerprint != splits.fingerprint:
         source = f"{card.data.get('source')}, not {splits.name}"
         raise RunError(f"{run}: trained on other images ({source}); choose another --run")

@@ -51,6 +51,9 @@ def training_loop(
         module.train()
     averaged, live = float_tensors(state.ema), float_tensors(state.generator)
     statistics = running_statistics(*state.modules.values()) if context.ranks.many else []
+    for name, optimizer in state.optimizers.items() if context.recorder is not None else ():
+        if not all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups):
+            raise ValueError(f"optimizer {name}: recorded steps need its rate from `context.learning_rate`")
     recipe, pretraining = config.recipe, config.method.pretraining_steps
     while True:
         set_learning_rates(state.optimizers.values(), recipe, state.step, total_steps)

@@ -93,6 +93,7 @@ class IterativeMethod(Method):
     def _captured(self, batch: Batch, draws: Draws) -> Losses:
         """`update` on this batch; on a GPU as a CUDA graph."""
         if draws.tensors is None:
+            self.capture.last = None
             return self.update(batch, draws)
 
         def update(images: Tensor, y: Tensor, *drawn: Tensor) -> Losses:

@@ -29,7 +29,7 @@ class Muon(torch.optim.Optimizer):
         """Change every matrix; those of one shape are worked on together."""
         for group in self.param_groups:
             own: list[Tensor] = group["params"]
-            gradients = [p.grad for p in own if p.grad is not None]  # all have one
+            gradients: Any = [p.grad for p in own]
             for p in own:
                 if "momentum" not in self.state[p]:
                     self.state[p]["momentum"] = torch.zeros_like(p)
@@ -78,6 +78,6 @@ class Joint:
             optimizer.zero_grad(set_to_none)
 
     def step(self) -> None:
-        """Step after step."""
+        """One step of each."""
         for optimizer in self.optimizers:
             optimizer.step()

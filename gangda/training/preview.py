@@ -43,7 +43,10 @@ def fixed_samples(generator: Generator, *, seed: int, context: DeviceContext) ->
 
 
 def samples_of_each(generator: Generator, *, seed: int, context: DeviceContext) -> UInt8Array:
-    """Ten samples of each of K generators, uint8 (10 K, H, W, C), of the same noise and the first ten classes."""
+    """Ten samples of each of K generators, uint8 (10 K, H, W, C), a row for each.
+
+    All rows have the same noise and, where there are classes, the first ten in order.
+    """
     k = generator.num_generators
     noise = generator.noise(COLUMNS, torch_stream(seed, "samples of each"))
     y = (torch.arange(COLUMNS) % generator.num_classes).repeat(k).to(context.device)

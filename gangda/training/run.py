@@ -177,7 +177,7 @@ class TrainingRun:
             self._save_grid(state)
         if evaluating:
             with self.clock.paused():
-                self.monitor.evaluate(state.ema, state.step, self._validation_loss(state))
+                self.monitor.evaluate(state.ema, state.step, self.method.validation_loss)
         self._write_checkpoint(state)
         if evaluating and self.config.budget.stop_when_collapsed and self.monitor.collapsed:
             self._save_model(state)
@@ -207,16 +207,13 @@ class TrainingRun:
     def _finish(self, state: TrainState) -> TrainResult:
         """Last evaluation, model and GIF. The checkpoint holds nothing of it, so that a longer run is the same run."""
         with self.clock.paused():
-            self.monitor.finish(state.ema, state.step, self._validation_loss(state))
+            self.monitor.finish(state.ema, state.step, self.method.validation_loss)
         self._save_model(state)
         folder = self._save_grid(state)
         preview.save_animation(folder, lambda step: self.budget.is_regular(step) or step == state.step)
         result = self._write_result(state, finished=True)
         self._refuse_collapse(state.step, self.monitor.collapsed)
         return result
-
-    def _validation_loss(self, state: TrainState) -> float | None:
-        return self.method.validation_loss(state.ema, self.validation)
 
     def _save_grid(self, state: TrainState) -> Path:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed

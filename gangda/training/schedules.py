@@ -12,8 +12,8 @@ from gangda.runtime.capture import set_learning_rate
 def learning_rate_share(recipe: Recipe, step: int, total_steps: int | None) -> float:
     """The share of its initial value that a learning rate has at step 0, 1, ....
 
-    Cosine to 0 at step `total_steps`, if known: Loshchilov 2017, equation 5. Inverse square root: Karras 2024 (EDM2),
-    equation 67.
+    Cosine to 0 at step `total_steps`, if known: Loshchilov 2017, equation 5, without restarts. Inverse square root,
+    which needs no number of steps: Karras 2024 (EDM2), equation 67.
     """
     share = 1.0
     if recipe.lr_schedule == "inverse-sqrt":
@@ -35,14 +35,18 @@ def set_learning_rates(
 
 
 def conditioning_scale(warmup: int, step: int) -> float:
-    """How much the class counts at step 0, 1, ...: from 0 to 1 over `warmup` steps. Source: Shahbazi 2022."""
+    """How much the class counts at step 0, 1, ...: linearly from 0 to 1 over `warmup` steps.
+
+    Source: Shahbazi 2022 (linear transition). Departure: it begins at step 0.
+    """
     return min(1.0, step / warmup)
 
 
 def ema_decay(recipe: Recipe, step: int) -> float:
-    """Decay of the weight average after step 1, 2, ...: at most s / (s + 10).
+    """Decay of the weight average after step 1, 2, ...; it ramps up, so that a short run is not left behind.
 
-    With `ema_ramp` r the half-life is at most r times the steps so far (Karras 2020, the authors' `ema_rampup`).
+    At most s / (s + 10); or, with `ema_ramp` r, so that the half-life is at most r times the steps so far (Karras 2020,
+    the authors' `ema_rampup`, 0.05 by default there).
     """
     ramp = step / (step + 10) if recipe.ema_ramp is None else 0.5 ** (1 / (recipe.ema_ramp * step))
     return min(recipe.ema, ramp)

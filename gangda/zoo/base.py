@@ -85,7 +85,10 @@ class Generator(nn.Module):
         return torch.randn(count, self.latent_dim, generator=rng)
 
     def latents(self, label: int, rows: range, rng: torch.Generator, options: SamplerOptions) -> Latents:
-        """Inputs of samples number `rows` of a class, all from `rng`; `truncation` as in Brock 2019, section 3.1."""
+        """Inputs of samples number `rows` of a class, all from `rng`.
+
+        With `truncation`, values of the noise beyond it are drawn again, the others stay (Brock 2019, section 3.1).
+        """
         z = self.noise(len(rows), rng)
         if options.truncation is not None:
             while (beyond := z.abs() > options.truncation).any():
@@ -149,7 +152,10 @@ def builder_of(
 
 
 def set_conditioning_scale(module: nn.Module, value: float) -> int:
-    """How much the class counts in layers with this attribute, 0 to 1, and their number. Source: Shahbazi 2022."""
+    """Set how much the class counts, 0 (not at all) to 1, in layers with a `conditioning_scale`; their number.
+
+    Source: Shahbazi 2022 (transitional conditioning).
+    """
     layers = [layer for layer in module.modules() if hasattr(layer, "conditioning_scale")]
     for layer in layers:
         layer.conditioning_scale = value  # type: ignore[assignment]

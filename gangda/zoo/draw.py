@@ -53,7 +53,7 @@ def draw_block(
     """The first `count` samples (rounding apart) of one block of `BLOCK` of a class.
 
     `which` takes one generator of an ensemble; None deals the rows out to all K in turn. `attempt` numbers further
-    draws for the same block (rejection).
+    draws for the same block (rejection). The generator must be on `context.device`.
     """
     network = generator if which is None else generator.select(which)
     k = network.num_generators
@@ -72,7 +72,10 @@ def draw_block(
 def draw_labels(
     generator: Generator, labels: IntArray, *key: int | str, context: DeviceContext
 ) -> UInt8Array:
-    """One sample of each label, int64 (N,), from the stream of this key: uint8 (N, H, W, C), an ensemble's in turn."""
+    """One sample of each label, int64 (N,), all from the stream of this key: uint8 (N, H, W, C).
+
+    For the monitor, not for a set. The generators of an ensemble take the labels in turn.
+    """
     k = generator.num_generators
     y = torch.from_numpy(np.resize(labels, -(-len(labels) // k) * k))
     noise = generator.noise(len(y), torch_stream(*key)).to(context.device)

@@ -1,6 +1,7 @@
 """Every training step as a CUDA graph would run it: bit for bit the ordinary step, on the CPU."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from training_setup import configured, method_with, networks_of
 from gangda.config import architectures, catalog
 from gangda.training.image_batches import ResidentImages, batches
 from gangda.training.loop import training_loop
+from gangda.training.metrics_logger import gradient_norm
 from gangda.training.state import new_state
 from gangda.zoo.layers import fused
 
@@ -28,7 +30,12 @@ def as_on_a_gpu(monkeypatch):
 
 
 VARIANTS = {
-    "gradient penalty, five discriminator steps": ("wgan-gp", {}, {"d_steps": 3}),
+    "gradient penalty, five discriminator steps": ("wgan-gp", {}, {"d_steps": 5}),
+    "several extra steps, rising conditioning": (
+        "cdcgan",
+        {},
+        {"d_steps": 3, "conditioning_warmup": 5, "r1": 0.0},
+    ),
     "both lazy penalties": ("cdcgan", {}, {"r1": 1.0, "r2": 0.5, "r1_every": 2}),
     "DiffAugment": ("cdcgan", {}, {"diffaugment": ("translation", "color", "cutout")}),
     "consistency": ("cdcgan", {}, {"cr": 10.0}),
@@ -89,3 +96,31 @@ def test_a_rising_conditioning_is_not_recorded_until_it_is_complete(blobs, conte
     _, expected, _ = trained("cdcgan", {}, values, blobs, context, None)
     assert losses == expected
     assert {kind[2] for kind in capture.recorded} == {1.0}
+
+
+def test_gradients_of_recorded_and_ordinary_steps_are_those_that_can_be_read(blobs, context):
+    """Also while another kind of step, here with the lazy penalty, is not recorded yet."""
+    context = dataclasses.replace(context, recorder=tape)
+
+    def norms(record):
+        config = configured("cdcgan", {}, 8, batch_size=12, r1_every=8)
+        method = method_with(config, networks_of(config, blobs), blobs, context, 7)
+        method.capture.record = record
+        state = new_state(method)
+        loop = training_loop(state, method, batches(ResidentImages(blobs, 7, context), config), 20)
+        return [
+            [float(gradient_norm(module)) for module in state.modules.values()]
+            for _ in itertools.islice(loop, 20)
+        ]
+
+    assert norms(tape) == norms(None)
+
+
+def test_a_rate_that_a_recorded_step_would_not_see_is_refused(blobs, context):
+    context = dataclasses.replace(context, recorder=tape)
+    config = configured("cdcgan", {}, 8, batch_size=12)
+    method = method_with(config, networks_of(config, blobs), blobs, context, 7)
+    method.optimizers["generator"] = torch.optim.SGD(method.generator.parameters(), lr=0.1)
+    loop = training_loop(new_state(method), method, batches(ResidentImages(blobs, 7, context), config), 20)
+    with pytest.raises(ValueError, match=r"optimizer generator: recorded steps need its rate"):
+        next(loop)

@@ -453,3 +453,18 @@ def test_without_averaging_the_average_is_the_live_network(arch, blobs, context)
     take(loop, 2)
     for ours, live in zip(float_tensors(state.ema), float_tensors(state.generator), strict=True):
         assert torch.equal(ours, live)
+
+
+@pytest.mark.parametrize(
+    ("arch", "values"), [("cdcgan", {"d_steps": 5, "r1_every": 1}), ("wgan-gp", {"d_steps": 5})]
+)
+def test_many_discriminator_steps_resumed_are_the_same_run(arch, values, blobs, context):
+    """A step's draws of one kind are made before the first of them has run."""
+    _, loop = start(arch, blobs, context, SMALL, **values)
+    log = take(loop, 3)
+    half, loop = start(arch, blobs, context, SMALL, **values)
+    first = take(loop, 2)
+    saved = copy.deepcopy(half.dump())
+    resumed, loop = start(arch, blobs, context, SMALL, **values)
+    resumed.load(saved)
+    assert first + take(loop, 1) == log

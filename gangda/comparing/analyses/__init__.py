@@ -79,7 +79,11 @@ class Evaluator(Protocol):
 
 
 class Analysis(ABC):
-    """One analysis; what a subclass leaves out adds nothing."""
+    """One analysis; what a subclass leaves out adds nothing.
+
+    `cell_type` and `result_type` are what `run_in_cell` and `judge` return: dataclasses, or mappings of them, that are
+    written to JSON and read back.
+    """
 
     cell_type: Any = None
     result_type: type[AnalysisResult] = AnalysisResult

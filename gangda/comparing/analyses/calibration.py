@@ -35,7 +35,11 @@ class CalibrationTable(AnalysisResult):
 
 
 class Calibration(Analysis):
-    """Arms with an expected outcome (`Arm.expected`), beside `real`; those with a ratio of their own are no test."""
+    """Arms with an expected outcome (`Arm.expected`), where `real` is there too.
+
+    An arm with a ratio of its own is a point of a learning curve: whether these seeds can show so small a gain is not
+    known.
+    """
 
     result_type = CalibrationTable
 

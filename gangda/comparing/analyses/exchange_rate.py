@@ -57,7 +57,8 @@ class ExchangeRateAnalysis(Analysis):
     """What each arm's added images are worth, where arms measured more real images.
 
     An arm is read off the curve of arms that are trained in its own way: `generated` off `real` and `held-back`,
-    `generated+traditional` off `traditional` and `held-back+traditional`; not where seeds added different numbers.
+    `generated+traditional` off `traditional` and `held-back+traditional`. An arm that added images in
+    some seeds only, or different numbers, is not read off, and nothing is off a curve that does not rise.
     """
 
     result_type = ExchangeRates

@@ -25,7 +25,7 @@ from gangda.statistics.values import ArmSummary, Difference, Interval
 BETTER = {  # by direction
     "higher": "higher is better",
     "lower": "lower is better",
-    "target": "nearest to the floor, what real images reach, is better",
+    "target": "nearest to the floor, which real images reach, is better",
 }
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
 

@@ -114,7 +114,11 @@ class SetWriter:
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
-    """The index of this shard if `out` holds it, complete; None if not. A RunError where `out` holds something else."""
+    """The index of this shard if `out` holds it, complete; None if it is still to be made.
+
+    If the last shard's process ended just before it united the metadata, that is done here.
+    Raises RunError: `out` holds something else.
+    """
     if files.is_free(out):
         return None
     paths = index_paths(out)

@@ -114,7 +114,7 @@ class IdxWriter:
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         if len(header.class_names) > 256:
-            raise DataError(f"IDX has labels up to 255, not {len(header.class_names)}; use --format npz")
+            raise DataError(f"IDX holds up to 256 classes, not {len(header.class_names)}; use --format npz")
         channels, height, width = header.image_shape
         self._item_shape = (height, width) if channels == 1 else (height, width, channels)
         self._names = idx_names(header.suffix, channels)

@@ -77,7 +77,10 @@ def index_paths(folder: Path) -> list[Path]:
 
 
 def is_set(path: Path) -> bool:
-    """Whether a folder is a set that gangda wrote, whole or not; one with a damaged index counts."""
+    """Whether a folder is a set that gangda wrote: whole, with shards missing, or with a damaged index.
+
+    The last counts so that the reader refuses it: as class folders, its synthetic images would pass for real ones.
+    """
     for candidate in index_paths(path):
         try:
             value = json.loads(candidate.read_text(encoding="utf-8"))
@@ -158,7 +161,8 @@ def read_indices(folder: Path) -> list[SetIndex]:
         differing = [name for name in _SHARED if getattr(other, name) != getattr(first, name)]
         if differing or other.shard[1] != shards:
             what = ", ".join(differing) or "number of shards"
-            raise DataError(f"{folder}: its shards are of different commands (other {what}); make them again")
+            cause = f"its shards come from different commands (they differ in {what})"
+            raise DataError(f"{folder}: {cause}; make them again")
     present = {index.shard[0] for index in indices}
     missing = [str(i) for i in range(1, shards + 1) if i not in present]
     if missing:

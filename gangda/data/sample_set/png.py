@@ -142,7 +142,7 @@ def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labelled
                     columns[column][position] for column in ("labels", "index", "origin")
                 )
                 if not 0 <= label < len(folders):
-                    raise DataError(f"{folder / name}: label {label}, {len(folders)} classes; make it again")
+                    raise DataError(f"{folder / name}: label {label} of {len(folders)} classes; remake it")
                 # From checked columns, not from the line's own name: it cannot lead out of the set.
                 path = f"{folder}/{folders[label]}/{_file_name(index_, origin)}"
                 pixels[position] = _read_image(path, str(line.get("sha256")), shape)

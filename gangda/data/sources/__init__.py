@@ -1,4 +1,5 @@
-"""Data sources: a named one is a `load(config) -> RawSource`, a kind of path a `read`, see `loading.py`.
+"""Data sources, one file each.
 
-A named one is a line in `catalog.SOURCES`; its module may have `find(name)`: where the set lies (None: not here).
+A named source is a function `load(config) -> RawSource` and a line in `catalog.SOURCES`; its module may have
+`find(name)`: where the set lies (None: not here). A kind of path is a function `read`, see `loading.py`.
 """

@@ -45,7 +45,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             zero, code, ndim = struct.unpack(">HBB", file.read(4))
             if zero or code not in _TYPES or not 1 <= ndim <= _MOST_DIMENSIONS:
-                raise DataError(f"{path}: not an IDX file (wrong magic number); download it again")
+                raise DataError(f"{path}: not an IDX file (wrong magic number); download or write it again")
             shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
             dtype = np.dtype(_TYPES[code])
             expected = math.prod(shape) * dtype.itemsize
@@ -61,7 +61,8 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, EOFError, ValueError, zlib.error, struct.error) as error:
-        raise DataError(f"{path}: truncated or damaged ({str(error)[:80]}); download it again") from None
+        reason = f"truncated or damaged ({str(error)[:80]})"
+        raise DataError(f"{path}: {reason}; download or write it again") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 

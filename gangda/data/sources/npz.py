@@ -117,7 +117,7 @@ def _channels_last(values: Array, part: str, path: Path) -> Array:
     first, last = values.shape[1] in (1, 3), values.shape[3] in (1, 3)
     if first == last:
         problem = "could be (N, H, W, C) or (N, C, H, W)" if first else "have neither 1 nor 3 channels"
-        raise DataError(f"{path}: {part} images of shape {values.shape} {problem}; save (N, H, W, 1 or 3)")
+        raise DataError(f"{path}: {part} images of shape {values.shape} {problem}; use (N, H, W, 1 or 3)")
     return values if last else values.transpose(0, 2, 3, 1)
 
 
@@ -149,7 +149,8 @@ def _labels(
             raise DataError(f"{path}: {part} images have no labels beside them; add {part} labels")
         flat[part] = _one_number_each(values, part, path)
         if len(flat[part]) != len(pixels[part]):
-            raise DataError(f"{path}: {len(flat[part]):,} {part} labels, {len(pixels[part]):,} images")
+            what = f"{len(flat[part]):,} {part} labels for {len(pixels[part]):,} images"
+            raise DataError(f"{path}: {what}; each needs one")
     if len({values.dtype.kind for values in flat.values()}) > 1:
         raise DataError(f"{path}: labels are strings in one part and numbers in another; make them agree")
     training = np.concatenate([values for part, values in flat.items() if part != "test"])
@@ -167,7 +168,8 @@ def _labels(
         labels = {part: values - int(names[0]) for part, values in flat.items()}
     else:
         if class_names.ndim != 1 or class_names.dtype.kind not in "US":
-            raise DataError(f"{path}: class_names is {class_names.dtype} {class_names.shape}, no text (K,)")
+            what = f"class_names is {class_names.dtype} {class_names.shape}, no text (K,)"
+            raise DataError(f"{path}: {what}; give the K names as strings")
         names, labels = check_class_names([_text(name) for name in class_names.tolist()], str(path)), flat
     for values in labels.values():
         check_labels(values, names, str(path))

@@ -45,7 +45,8 @@ def train_and_test(
     if test is None:
         return RawSource(*train, class_names, None, notes)
     if test[0].shape[1:] != train[0].shape[1:]:
-        raise DataError(f"{where}: train is {train[0].shape[1:]} but test {test[0].shape[1:]}; they differ")
+        shapes = f"train is {train[0].shape[1:]} but test {test[0].shape[1:]}"
+        raise DataError(f"{where}: {shapes}: they differ; make them agree")
     if not len(test[0]):
         raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
     pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
@@ -62,7 +63,7 @@ def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, .
     counts = np.bincount(values - low)
     if (counts == 0).any():
         missing = low + int(np.argmax(counts == 0))
-        raise DataError(f"{where}: labels run from {low} to {high} but none is {missing}; use 0 to K-1")
+        raise DataError(f"{where}: labels run from {low} to {high}, but none is {missing}; use 0 to K-1")
     return values - low, tuple(str(value) for value in range(low, high + 1))
 
 

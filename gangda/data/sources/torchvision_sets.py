@@ -52,7 +52,10 @@ _SETS = {
 
 
 def load(config: DataConfig) -> RawSource:
-    """The set called `config.source`, with its own test split; a DataError where files are missing or damaged."""
+    """The set called `config.source`: uint8 28x28 grey or 32x32 RGB, with the set's own test split.
+
+    Raises DataError: missing and no download asked for (says where to put the files), or damaged.
+    """
     name = config.source
     known, folder = _SETS[name], find(name)
     if folder is None and (config.download or _has_archive(known)):
@@ -77,7 +80,8 @@ def load(config: DataConfig) -> RawSource:
     try:  # torchvision reads the batches (they are pickles) only after it has checked their MD5 sums
         parts = [known.torchvision(str(folder.parent), train=part) for part in (True, False)]
     except (RuntimeError, OSError) as error:
-        raise DataError(f"{folder}: {str(error).splitlines()[0][:99]}; delete it, {_by_hand(name)}") from None
+        reason = str(error).splitlines()[0][:99]
+        raise DataError(f"{folder}: {reason}; delete it and {_by_hand(name)}") from None
     train, test = [(np.asarray(part.data, np.uint8), np.asarray(part.targets, np.int64)) for part in parts]
     return train_and_test(train, test, tuple(parts[0].classes), str(folder))
 

@@ -14,7 +14,10 @@ CUTOUT_MOST = 0.5  # largest probability of a hole
 
 
 def augment(images: Tensor, policies: tuple[str, ...], draws: Draws) -> Tensor:
-    """Apply the policies in order to images (B, C, H, W) in [-1, 1]. Source: Zhao 2020, section 3, but for flips."""
+    """Apply the policies in order to images (B, C, H, W) in [-1, 1]. Source: Zhao 2020, section 3.
+
+    Flips are no policy here: a mirrored digit is another thing.
+    """
     for name in policies:
         images = catalog.builder("DiffAugment policy", catalog.POLICIES, name)(images, draws)
     return images
@@ -70,5 +73,8 @@ def cutout(
 
 
 def cutout_probability(number: int) -> float:
-    """Rises from 0 to a half: holes in every image would leak into the samples (Karras 2020, section 2.2)."""
+    """Probability of a hole: from 0 at the start, linearly, to a half; the ramp is ours.
+
+    Holes in every image would leak into the samples; a change with p well below 1 does not (Karras 2020, section 2.2).
+    """
     return CUTOUT_MOST * min(1.0, number / CUTOUT_STEPS)

@@ -11,7 +11,11 @@ Score = Callable[[Tensor], Tensor]  # images (B, C, H, W) -> (B,)
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What the logistic loss gains when real images' target is 1 - amount. Source: Salimans 2016, section 3.4."""
+    """What the logistic loss gains when real images' target is 1 - amount: amount * E score, of scores (B,).
+
+    -t log D - (1 - t) log(1 - D) = -log D + (1 - t) score. One-sided: fakes keep their target 0.
+    Source: Salimans 2016, section 3.4.
+    """
     return amount * real.mean()
 
 
@@ -21,7 +25,7 @@ class Loss:
 
     discriminator: Callable[[Tensor, Tensor], Tensor]  # of (real, fake)
     generator: Callable[[Tensor, Tensor | None], Tensor]  # of (fake, real); `real` is None unless `paired`
-    paired: bool = False  # each fake is compared with a real image
+    paired: bool = False  # each fake is compared with a real image, whose score the generator's loss needs
     threshold: float | None = (
         0.0  # an image above it is classified as real; None where only differences count
     )
@@ -97,7 +101,10 @@ def relativistic() -> Loss:
 
 
 def accuracy(real: Tensor, fake: Tensor, threshold: float | None) -> Tensor:
-    """Mean of the shares of real and of fakes told rightly, in [0, 1]; without a threshold, share of pairs."""
+    """Mean of the shares of real and of fake images told rightly, in [0, 1].
+
+    Without a threshold: the share of pairs (row i of each) in which the real image has the higher score.
+    """
     if threshold is None:
         return (real[: len(fake)] > fake).float().mean()
     return torch.stack([(real > threshold).float().mean(), (fake < threshold).float().mean()]).mean()

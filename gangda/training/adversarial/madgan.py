@@ -10,7 +10,11 @@ from gangda.training.adversarial.regularisers import made_by
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, owner: Tensor) -> Tensor:
-    """Cross-entropy over K+1 logits (B, K+1) by `owner`, int64 (B,), or real, the last. Source: Ghosh 2018, eq. 2."""
+    """Cross-entropy of "which generator made it, or real" over K+1 logits (B, K+1); real is the last.
+
+    `owner`: int64 (B,), generator of each fake. Source: Ghosh 2018, equation 2. Departure: a mean over the generators,
+    not their sum, so that K does not weaken "real".
+    """
     target = torch.full((len(real),), real.shape[1] - 1, dtype=torch.int64, device=real.device)
     return F.cross_entropy(real, target) + F.cross_entropy(fake, owner)
 
@@ -27,7 +31,11 @@ def nonsaturating(fake: Tensor) -> Tensor:
 
 
 def label_smoothing(real: Tensor, amount: float) -> Tensor:
-    """What it gains when real's target, the last of (B, K+1), is 1 - amount. Source (K = 1): Salimans 2016, 3.4."""
+    """What the cross-entropy gains when the target of real images is 1 - amount, the rest shared by the generators.
+
+    real: (B, K+1) logits; amount * (real's logit - the mean of the others), as the softmax's normaliser cancels.
+    Source: Salimans 2016, section 3.4, for K = 1; the sharing for K > 1 is ours.
+    """
     return amount * (real[:, -1] - real[:, :-1].mean(1)).mean()
 
 

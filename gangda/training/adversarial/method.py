@@ -73,7 +73,7 @@ class AdversarialMethod(IterativeMethod):
 
     def lazy_due(self, number: int) -> bool:
         """Whether discriminator step `number` has the lazy penalties R1 and R2 (Karras 2020b, section 3.1)."""
-        return number % self.options.r1_every == 0
+        return bool(self.options.r1 or self.options.r2) and number % self.options.r1_every == 0
 
     def update(self, batch: Batch, draws: Draws) -> Losses:
         """One batch of fakes serves both networks; in extra steps and in pre-training the discriminator alone."""
@@ -89,11 +89,17 @@ class AdversarialMethod(IterativeMethod):
         """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
         count = len(y) // self.generator.num_generators * self.generator.num_generators
         with self.context.autocast():
-            z = draws.take(lambda shape, generator: self.generator.noise(shape[0], generator), (count,))
+            network = (
+                self.generator
+            )  # not `self`: the noted draws would keep this method and its graphs alive
+            z = draws.take(lambda shape, generator: network.noise(shape[0], generator), (count,))
             return cast(Tensor, self.generator(z, y[:count]))
 
     def alternating_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
-        """The discriminator learns, then scores the same fakes, frozen. Source: Goodfellow 2014, algorithm 1."""
+        """The discriminator learns; then, frozen, it scores the same fakes for the generator.
+
+        Source: Goodfellow 2014, algorithm 1. Departure: the fakes are not drawn anew for the generator.
+        """
         d_losses = self.discriminator_step(real, y, fake.detach(), draws)
         self.discriminator.requires_grad_(False)
         with self.context.autocast():

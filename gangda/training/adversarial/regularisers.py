@@ -42,7 +42,10 @@ Term = Callable[[Any, DiscriminatorBatch], Losses]  # of an `AdversarialMethod` 
 
 
 def gradient_penalty(method: Any, batch: DiscriminatorBatch) -> Losses:
-    """gp * E (|gradient| - 1)^2 at random points between fake and real images. Source: Gulrajani 2017, equation 3."""
+    """gp * E (|gradient| - 1)^2 at random points between each fake and the real image of its row, one share a pair.
+
+    Source: Gulrajani 2017, equation 3, where gp (lambda) is 10.
+    """
     real, score = batch.real[: len(batch.fake)], method.scorer(batch.y_fake, batch.draws)
     share = batch.draws.take(torch.rand, (len(real), 1, 1, 1))
     between = torch.lerp(batch.fake.detach().to(real.dtype), real, share)
@@ -62,7 +65,8 @@ def clip_weights(module: nn.Module, bound: float) -> None:
 def consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
     """ct * E d(D(x'), D(x'')) + 0.1 d(features', features''): the pass that the loss uses, and one with other dropout.
 
-    d is the squared difference (mean over features). ct is 2 there. Source: Wei 2018 (CT-GAN), equation 4, margin 0.
+    Features (B, F) are those of the last layer but one; d is the squared difference (mean over features), as in the
+    authors' code. Source: Wei 2018 (CT-GAN), equation 4, with margin 0; ct (lambda) is 2 there.
     """
     again, once = method.score(batch.real, batch.y, batch.draws), batch.on_real
     if once.features is None or again.features is None:
@@ -73,7 +77,10 @@ def consistency_term(method: Any, batch: DiscriminatorBatch) -> Losses:
 
 
 def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
-    """A random shift by up to 1/8 of the side and, if asked, a flip of (B, C, H, W). Source: Zhang 2020, 3.1."""
+    """A random shift by up to 1/8 of the side and, if asked, a horizontal flip of images (B, C, H, W) in [-1, 1].
+
+    Source: Zhang 2020, section 3.1 (up to 4 of 32 pixels).
+    """
     if flip:
         mirrored = draws.take(torch.rand, (len(images), 1, 1, 1)) < 0.5
         images = torch.where(mirrored, images.flip(3), images)

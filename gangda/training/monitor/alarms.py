@@ -59,7 +59,11 @@ class Alarm:
 def find_alarms(
     check: Check, class_names: Sequence[str], advice: str, *, warming_up: bool = False
 ) -> list[Alarm]:
-    """What is wrong with the samples; labels are not checked while `warming_up`. `advice`: against mode collapse."""
+    """What is wrong with the samples. Noise hides all else; wrong labels explain classes that look alike.
+
+    `advice`: what to do against mode collapse. While `warming_up` the class has not its full effect
+    (--conditioning-warmup), so labels are not checked.
+    """
     if noise := list(_noise(check)):
         return noise
     alike, few = check.diversity < MIN_DIVERSITY, check.distinct_modes < MIN_DISTINCT_MODES

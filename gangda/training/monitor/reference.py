@@ -49,7 +49,11 @@ def make_reference(
     context: DeviceContext,
     cache: Path | None,
 ) -> Reference:
-    """What all checks of a run share, with its classifier in `cache`; training images fill up validation."""
+    """What all checks of a run share; trains the classifier unless the folder `cache` has it.
+
+    Where `validation` (held-out images of the same subset, or none) has too few of a class, training images fill up.
+    The same arguments give the same reference, bit for bit.
+    """
     wanted = int(np.clip(SAMPLES // train.num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
     counts, shares = train.counts(), train.counts() / len(train)
     if conditional:

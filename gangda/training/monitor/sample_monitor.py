@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,12 @@ LOSS_TIE, LOSS_RISEN = (
     0.002,
     0.05,
 )  # the same for validation losses, as shares; and when one is clearly above another
+ValidationLoss = Callable[[Generator, LabelledImages], float | None]
 SAVED = ("best_step", "best_distance", "best", "seconds", "evaluated")
+
+
+def no_loss(generator: Generator, images: LabelledImages) -> None:
+    """Of methods without a validation loss."""
 
 
 @dataclass(eq=False)
@@ -66,20 +71,20 @@ class SampleMonitor:
         return any(alarm.kind == COLLAPSE for alarm in self.alarms)
 
     def is_due(self, step: int, every: int) -> bool:
-        """Whether to evaluate after this step: at checkpoints (every so many steps) that are `FIRST` steps apart."""
+        """Whether to evaluate after this step: at checkpoints (every so many steps) at least `FIRST` steps apart."""
         spaced = step > 0 and step % every == 0 and step // FIRST > (step - every) // FIRST
         return spaced and self.config.method.monitored
 
-    def evaluate(self, generator: Generator, step: int, loss: float | None = None) -> None:
+    def evaluate(self, generator: Generator, step: int, loss_of: ValidationLoss = no_loss) -> None:
         """Measure samples, raise alarms (from step `FROM_STEP` on), and keep the weights if they are the best.
 
-        `loss`: on validation images, where the method has one. The best step is then that of the smallest.
+        `loss_of`: the loss on validation images, where the method has one. The best step is then that of the smallest.
         """
         with self._timed():
-            check, line = self._check(generator, step, loss)
+            check, line = self._check(generator, step, loss_of)
             self._conclude(step, self._alarms(check, step) if step >= FROM_STEP else (), check, line)
 
-    def finish(self, generator: Generator, step: int, loss: float | None = None) -> None:
+    def finish(self, generator: Generator, step: int, loss_of: ValidationLoss = no_loss) -> None:
         """The last evaluation of a run: its alarms begin at step `AT_THE_END`. No step is measured twice."""
         if not self.config.method.monitored:
             return
@@ -88,7 +93,7 @@ class SampleMonitor:
             check: Check | None = None
             line: dict[str, Any] = {}
             if step >= AT_THE_END:
-                check, line = self._check(generator, step, loss)
+                check, line = self._check(generator, step, loss_of)
                 found = self._alarms(check, step)
             if not step:
                 found = (*found, alarms.NEVER_TRAINED)
@@ -103,7 +108,9 @@ class SampleMonitor:
         yield
         self.seconds += time.monotonic() - began
 
-    def _check(self, generator: Generator, step: int, loss: float | None) -> tuple[Check, dict[str, Any]]:
+    def _check(
+        self, generator: Generator, step: int, loss_of: ValidationLoss
+    ) -> tuple[Check, dict[str, Any]]:
         """A check and its line of the log, empty if that is written; keeps the weights if they are the best."""
         if self._last_check is not None and self._last_check[0] == step:
             return self._last_check[1], {}
@@ -123,6 +130,7 @@ class SampleMonitor:
         check = check_samples(generator, self._reference, seed=seed, context=context)
         self._last_check, self.evaluated = (step, check), step
         # The class has its full effect only after the step numbered `conditioning_warmup`.
+        loss = loss_of(generator, self.validation)
         value, tie = (check.distance, TIE) if loss is None else (loss, LOSS_TIE * loss)
         best = value <= self.best_distance + tie and step > self.conditioning_warmup
         self.rising = loss is not None and loss > (1 + LOSS_RISEN) * self.best_distance

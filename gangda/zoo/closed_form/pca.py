@@ -16,7 +16,8 @@ from gangda.zoo.base import Generator, ImageShape, Latents, Networks
 class ComponentsGenerator(Generator, abc.ABC):
     """Base: x = mean_y + sum_i z_i w_yi, clipped to [-1, 1], with z standard normal.
 
-    Buffers: `mean` (K, D), and the w_yi (K, n, D), called `directions`; rows that a class is too small for are zero.
+    Buffers: `mean` (K, D), and the w_yi (K, n, D), whose name is `directions`; rows that a class is too small for
+    are zero.
     """
 
     conditional = True
@@ -54,7 +55,10 @@ class ComponentsGenerator(Generator, abc.ABC):
 
 
 class PcaGenerator(ComponentsGenerator):
-    """w_yi = sigma_yi u_yi, the principal components (Hotelling 1933) scaled by their standard deviations."""
+    """w_yi = sigma_yi u_yi, the principal components scaled by their standard deviations (n - 1 in the denominator).
+
+    Source: principal components (Hotelling 1933); the Gaussian is ours.
+    """
 
     directions = "basis"
     basis: Tensor
@@ -123,8 +127,9 @@ class PcaReconstructor(PcaGenerator):
 class PpcaGenerator(ComponentsGenerator):
     """Probabilistic PCA: x = W_y z + mean_y + e, clipped to [-1, 1]; z and e / sigma_y are standard normal.
 
-    The generator's z holds both: the first n entries are the model's z, the other D its noise e / sigma_y. Buffer:
-    sigma (K,), too. Source: Tipping and Bishop 1999, equation 2.
+    The generator's z holds both: the first n entries are the model's z, the other D its noise e / sigma_y. Clipping
+    (ours) halves the noise of pixels that are black, or white, in every image. Buffer: sigma (K,), too.
+    Source: Tipping and Bishop 1999, equation 2.
     """
 
     directions = "weight"
@@ -139,7 +144,7 @@ class PpcaGenerator(ComponentsGenerator):
     def fit_class(self, label: int, singular: Tensor, rows: Tensor, count: int, n: int) -> None:
         """Maximise the likelihood of a class, with the eigenvalues L of the covariance (n in its denominator).
 
-        sigma^2 is the mean of the D - q discarded ones, zeros included, and W = U (L - sigma^2)^(1/2), the rotation
+        sigma^2 is the mean of the D - q that are discarded, zeros included; W = U (L - sigma^2)^(1/2), the rotation
         left out. Source: Tipping and Bishop 1999, equations 7 and 8.
         """
         eigenvalues = singular.square() / n

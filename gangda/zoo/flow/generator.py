@@ -109,7 +109,7 @@ class EdmGenerator(FlowGenerator):
     """x_t = x + t n with noise n of standard deviation t: the network denoises x_t, from t = 80 to 0.
 
     The network's input, output and skip connection are scaled by t so that all have variance 1. Source: Karras 2022
-    (EDM), table 1 and equation 5 for the times; dx/dt = (x - D(x; t)) / t is their equation 3.
+    (EDM), table 1 and equation 5 for the times; dx/dt = (x - D(x; t)) / t is their equations 1 and 3 with sigma(t) = t.
     """
 
     at_zero = False

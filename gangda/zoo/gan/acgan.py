@@ -9,7 +9,11 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead, ScoreTrunk
 
 
 class LabelledNoiseGenerator(ConditionalGenerator):
-    """The default's layers with plain batch norm; the class enters beside z. Source: Odena 2017, section 3."""
+    """The default's layers with plain batch norm; the class enters once, at the first layer.
+
+    Source: Odena 2017, section 3: z and the one-hot label through one linear layer, here that of z plus a row of
+    `label`.
+    """
 
     norms_know_class = False
     conditioning_scale = 1.0  # 0: the class is ignored
@@ -28,7 +32,10 @@ class LabelledNoiseGenerator(ConditionalGenerator):
 
 
 class AuxiliaryDiscriminator(Discriminator):
-    """Real or fake, and which class. Source: Odena 2017, equations 2-3; R1 in place of batch norm and dropout."""
+    """Real or fake, and which class, from shared layers; the label is not an input.
+
+    Source: Odena 2017, equations 2-3. Departure: no batch norm and no dropout, as the recipe's R1 stabilises instead.
+    """
 
     def __init__(self, spec: AcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()

@@ -49,7 +49,10 @@ class UpBlock(nn.Module):
 
 
 class ResidualGenerator(Generator):
-    """z is split: one part to a linear layer, one with the class to each block. Source: Brock 2019, figure 15."""
+    """z is split: one part through a linear layer, one part beside the shared class embedding into each block.
+
+    Source: Brock 2019, figure 15 (left). Departure: as many doublings as the image needs.
+    """
 
     conditional = True
     conditioning_scale = 1.0  # 0: the class is ignored

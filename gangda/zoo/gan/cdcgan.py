@@ -68,7 +68,10 @@ class _MoreConvs(nn.Module):
 
 
 class ProjectionDiscriminator(Discriminator):
-    """A score plus <embed(y), features>; no normalisation, as R1 is there. Source: Miyato and Koyama 2018, eq. 3."""
+    """A score plus <embed(y), features> on the shared layers. Source: Miyato and Koyama 2018, equation 3.
+
+    Departure: no normalisation, because R1 already bounds the slope (Mescheder 2018).
+    """
 
     def __init__(self, spec: CdcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()

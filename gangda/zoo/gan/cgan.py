@@ -38,7 +38,10 @@ class MirzaGenerator(Generator):
 
 
 class MirzaDiscriminator(Discriminator):
-    """Image -> maxout 240, label -> maxout 50, joined -> maxout 240 -> one score; dropout. Source: Mirza 2014, 4.1."""
+    """Image -> maxout 240 of 5, label -> maxout 50 of 5, joined -> maxout 240 of 4 -> one score; dropout at each.
+
+    Source: Mirza 2014, section 4.1.
+    """
 
     def __init__(self, spec: CganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()

@@ -93,7 +93,8 @@ class MinibatchStdDev(nn.Module):
 
     Within groups of up to 4 rows (the largest of 4, 3, 2, 1 that divides B), the standard deviation of each feature,
     averaged over the features. A discriminator with it must see real and fake images in batches of their own.
-    Source: Karras 2018, section 3, and their code for the groups; we append one number where they append one plane.
+    Source: Karras 2018, section 3, and their code for the groups; we append one number where they append one plane,
+    which a linear layer that follows cannot tell apart.
     """
 
     def __init__(self, group: int = 4) -> None:
@@ -111,8 +112,9 @@ class MinibatchStdDev(nn.Module):
 class SelfAttention(nn.Module):
     """Every pixel takes in a weighted mean of all pixels: x + gamma * attended, with gamma learned from 0.
 
-    (B, C, H, W) -> the same shape; attends to the largest key and value of every pool x pool pixels. Source: Zhang
-    2019, equations 1-3. Departure: values of all C channels, without a fourth convolution; biases.
+    (B, C, H, W) -> the same shape; attends to the largest key and value of every pool x pool pixels (2 in the authors'
+    code). Source: Zhang 2019, equations 1-3. Departure: the values keep all C channels and need no fourth convolution
+    (the paper's have C/8 and are brought back to C); the 1x1 convolutions have biases.
     """
 
     def __init__(self, channels: int, reduction: int = 8, pool: int = 1) -> None:

@@ -68,7 +68,10 @@ class _ScaledBatchNorm(torch.autograd.Function):
 
 
 def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tensor:
-    """`dropout(leaky_relu(x, slope), rate, training)` in one product, from the global stream; differentiable."""
+    """`dropout(leaky_relu(x, slope), rate, training)` in one product, from the global stream.
+
+    x: any shape and layout. Differentiable any number of times.
+    """
     if not training or not rate:
         return F.leaky_relu(x, slope)
     with torch.no_grad():

@@ -41,7 +41,11 @@ class AnyBatchNorm(nn.BatchNorm2d):
 
 
 class HalfNorm(AnyBatchNorm):
-    """Batch norm of each random half of a batch by the other. Source: report R3's reading of virtual batch norm."""
+    """Batch norm where a random half of the batch is normalised by the other half, and that by the first.
+
+    In evaluation running statistics of whole batches take over; a batch of one image is normalised by itself.
+    Source: report R3's reading of virtual batch norm.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, ...) -> the same shape. In training, the halves are drawn anew by each layer, from torch's stream."""
@@ -92,7 +96,8 @@ class ReferenceNorm(AnyBatchNorm):
 class ReferenceGenerator(Wrapped):
     """A generator whose virtual batch norm sees a fixed reference batch of noise and labels before every batch.
 
-    The batch (`reference_z`, `reference_y`: classes in turn) comes from a stream of its own and is saved.
+    The batch (`reference_z`, `reference_y`: classes in turn) comes from a stream of its own and is saved with the
+    weights: sampling needs no data, but a pass over `REFERENCE` images per call.
     """
 
     reference_z: Tensor

@@ -12,8 +12,9 @@ LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 class SpectralNorm(nn.Module):
     """W -> W / sigma(W), with W taken as a matrix of one row per output (per class for an embedding).
 
-    One power iteration per call from the kept left vector `u` (rows,), which is updated in training only; unlike
-    torch's own, in evaluation too, for weight averages. Source: Miyato 2018, algorithm 1.
+    One power iteration per call from the kept left vector `u` (rows,), which is updated in training only. Unlike
+    torch's own it iterates in evaluation too: the `u` of a weight average is no unit vector. Source: Miyato 2018,
+    algorithm 1.
     """
 
     u: Tensor

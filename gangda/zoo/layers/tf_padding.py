@@ -21,7 +21,10 @@ def mirrored(planes: Tensor) -> Tensor:
 
 
 class MirroredConv2d(nn.Conv2d):
-    """'Same' convolution of mirrored planes, stride s: (B, C, H, W) -> (B, C', ceil(H / s), ceil(W / s)), mirrored."""
+    """'Same' convolution of mirrored planes, stride s: (B, C, H, W) -> (B, C', ceil(H / s), ceil(W / s)), mirrored.
+
+    Odd kernels, stride 1 or 2. The parameters are those of an unmirrored `Conv2d`.
+    """
 
     def __init__(self, n_in: int, n_out: int, kernel: int, stride: int, **options: Any) -> None:
         _check(kernel, stride)

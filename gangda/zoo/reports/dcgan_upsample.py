@@ -12,7 +12,8 @@ from gangda.zoo.layers.blocks import Discriminator, ScoreHead, crop
 class UpsampleGenerator(Generator):
     """z -> dense 512 -> dense 256F x 7 x 7 -> twice the side -> conv 128F -> twice the side -> conv -> tanh.
 
-    Batch norm and ReLU follow all layers but the last; kernels are 3x3. With labels, a one-hot y stands beside z.
+    Batch norm and ReLU follow all layers but the last; kernels are 3x3; the side doubles by repeating pixels. With
+    labels, a one-hot y stands beside z. The first plane has a quarter of the side, rounded up.
     Source: report R3, after Radford 2016: the order of layers, F (channel multiplier) and "about 7 M" parameters at
     F = 1 are given; widths and kernels are our reading (6.81 M at 28x28x1).
     """
