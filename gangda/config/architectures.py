@@ -246,12 +246,6 @@ class FlowSpec(ArchSpec):
     depth: int = option(6, "blocks of the transformer", minimum=1, maximum=64)
     dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        unit = {"unet": 2, "dit": 4}[self.backbone]  # of the width, for four heads of attention
-        if self.width is not None and self.width % unit:
-            raise UsageError(f"--width {self.width}: the network has 4 heads; give a multiple of {unit}")
-
     def steps_for(self, images: int) -> int:
         """1,350 steps for 1,000 images, more with the root of their number."""
         return min(self.steps, max(700, round(1350 * math.sqrt(images / 1000))))
@@ -259,6 +253,9 @@ class FlowSpec(ArchSpec):
     def resolved(self, side: int) -> "FlowSpec":
         """The backbone's own width where none is given."""
         super().resolved(side)
+        unit = {"unet": 2, "dit": 4}[self.backbone]  # of the width, for four heads of attention
+        if self.width is not None and self.width % unit:
+            raise UsageError(f"--width {self.width}: the network has 4 heads; give a multiple of {unit}")
         return dataclasses.replace(self, width=self.width or {"unet": 32, "dit": 160}[self.backbone])
 
     @property

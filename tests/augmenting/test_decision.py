@@ -174,7 +174,7 @@ def test_a_filter_is_no_choice_where_a_class_has_too_few_images(
     Answers(monkeypatch, lambda images: 0.8)
     chosen = make(run, data, ratio=0.5, filter=("auto",), dry_run=True).as_dict()["chosen"]
     assert [row["filter"] for row in chosen["candidates"]] == [[], ["duplicates"]]
-    with pytest.raises(UsageError, match="the smallest class has 1 training images; it takes two"):
+    with pytest.raises(UsageError, match="the smallest class has 1 training image; it takes two"):
         make(run, data, ratio=0.5, filter=("agreement",), dry_run=True)
 
 

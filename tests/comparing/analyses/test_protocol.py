@@ -48,8 +48,8 @@ class Toy(Analysis):
             for name, one in fitted.items()
         }
 
-    def judge(self, found, judgement, arms, config):
-        assert [row.name for row in arms] == [arm.name for arm in judgement.arms]
+    def judge(self, found, judged):
+        assert [row.name for row in judged.arms] == [arm.name for arm in judged.judgement.arms]
         return Total(
             accuracies=tuple(part["real"].accuracy for part in found),
             headline="A toy agrees.",

@@ -7,6 +7,7 @@ import torch
 
 from gangda.config.architectures import FlowSpec
 from gangda.config.sampler_options import SamplerOptions
+from gangda.errors import UsageError
 from gangda.zoo.flow.generator import BACKBONES, SIGMA_DATA, SOLVERS, EdmGenerator, FlowGenerator, solve
 
 MEAN, SPREAD = 3.0, 0.5
@@ -133,3 +134,9 @@ def test_edms_times_are_the_papers():
     assert times[17] == pytest.approx(0.002)
     assert times[18] == 0
     assert times[9] == pytest.approx(1.9233, rel=1e-4)
+
+
+@pytest.mark.parametrize(("backbone", "width", "unit"), [("unet", 9, 2), ("dit", 18, 4)])
+def test_widths_that_four_heads_cannot_share_are_refused(backbone, width, unit):
+    with pytest.raises(UsageError, match=f"--width {width}: .* multiple of {unit}"):
+        FlowSpec(backbone=backbone, width=width).resolved(28)
