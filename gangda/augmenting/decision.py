@@ -43,12 +43,10 @@ class Decision:
     """What is made in the end."""
 
     config: AugmentConfig  # the options, with one ratio and without `auto`
-    errors: tuple[Fraction, ...] | None = (
-        None  # error rate of each class, where the images are allocated by them
-    )
-    record: Mapping[str, Any] = dataclasses.field(
-        default_factory=dict
-    )  # how it was chosen, for the set's index
+    # Error rate of each class, where the images are allocated by them.
+    errors: tuple[Fraction, ...] | None = None
+    # How it was chosen, for the set's index.
+    record: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def plan(self, train: LabelledImages) -> AugmentPlan:
         """Images of each class."""

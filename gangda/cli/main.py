@@ -11,11 +11,8 @@ from gangda import __version__
 from gangda.cli.group import Command, Group
 from gangda.config.commands import COMMANDS
 
-WAITING = {
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
-    "KMP_BLOCKTIME",
-}  # how OpenMP's threads wait; read as torch loads
+# How OpenMP's threads wait; read as torch loads.
+WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
 class LazyGroup(Group):

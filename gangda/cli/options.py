@@ -60,9 +60,8 @@ class Call:
     terminal: Terminal
     dry_run: bool
     launch: DistributedEnv
-    resolve: Callable[
-        [Path | Layer | None], Settings
-    ]  # flags and environment over a file, or over named sections
+    # Flags and environment over a file, or over named sections.
+    resolve: Callable[[Path | Layer | None], Settings]
     config: Path | None  # the configuration file given, if any
     typed: frozenset[str]  # options given as flags, as in "arch.generators"
 

@@ -16,9 +16,8 @@ class MetricResult:
     n_real: int  # n_real, n_fake: images used on either side
     n_fake: int
     interval: tuple[float, float] | None = None  # 95% interval where the metric has one
-    floor: float | None = (
-        None  # the same computation with real training images in place of samples, at the same n
-    )
+    # The same computation with real training images in place of samples, at the same n.
+    floor: float | None = None
     extractor: str = ""  # hash of the network that gave features or logits; "" where none did
     per_class: tuple[float, ...] | None = None  # the value of each class, where it makes sense
     note: str = ""  # what a reader must know, in a few words; an alarm begins with "ALARM"

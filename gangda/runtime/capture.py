@@ -14,9 +14,8 @@ from torch import Tensor
 
 from gangda.errors import UsageError
 
-WARM_UP = (
-    3  # steps of a kind that run before it is recorded: they choose kernels and make the optimizer's state
-)
+# Steps of a kind that run before it is recorded: they choose kernels and make the optimizer's state.
+WARM_UP = 3
 
 Losses = dict[str, Tensor]
 Inputs = Sequence[Tensor | None]

@@ -87,9 +87,8 @@ def prepare(
         if device.index is not None:
             torch.cuda.set_device(device)  # graphs, streams and pinned memory are the current GPU's
         _refuse_broken(device)
-        torch.set_float32_matmul_precision(
-            "high"
-        )  # TF32 in matrix products, as convolutions have it by default
+        # TF32 in matrix products, as convolutions have it by default.
+        torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True  # shapes hardly change
         recorder = cuda_graph if runtime.capture and not ranks.many else None
     return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks, recorder)

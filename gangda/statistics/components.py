@@ -13,9 +13,8 @@ class Components:
     groups: int  # generators
     repeats: int  # classifiers for each generator
     mean: float  # over all scores
-    between: (
-        float  # standard deviation of the generators' true means; 0 where the scores show none beyond chance
-    )
+    # Standard deviation of the generators' true means; 0 where the scores show none beyond chance.
+    between: float
     within: float  # standard deviation of the classifiers on one generator's images
     error: float  # standard error of the mean over new generators and classifiers; G - 1 degrees of freedom
 

@@ -28,9 +28,8 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]
 class Warp:
     """How the pixels of B output images are found in the input."""
 
-    inverse: (
-        Tensor  # float32 (B, 2, 2), from offsets (x, y) from the centre of the output to offsets in the input
-    )
+    # Float32 (B, 2, 2), from offsets (x, y) from the centre of the output to offsets in the input.
+    inverse: Tensor
     shift: Tensor  # float32 (B, 2), pixels right and down, applied after rotation and scaling
 
     def then(self, other: "Warp") -> "Warp":

@@ -63,11 +63,11 @@ class FlowMatchingMethod(IterativeMethod):
         """The mean squared error of a batch. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
         count = len(images)
         noise, normal = draws.noise(tuple(images.shape)), draws.take(torch.randn, (count,))
-        nameless = draws.take(torch.rand, (count,)) < self.options.class_dropout
+        dropped = draws.take(torch.rand, (count,)) < self.options.class_dropout
         images, changes = self.changed(images, draws)
         if not self.generator.conditional:
-            nameless = torch.ones_like(nameless)
-        y = torch.where(nameless, self.generator.num_classes, y)
+            dropped = torch.ones_like(dropped)
+        y = torch.where(dropped, self.generator.num_classes, y)
         return self.error(self.generator, images, noise, normal, y, changes)
 
     def error(
@@ -115,8 +115,8 @@ class FlowMatchingMethod(IterativeMethod):
         columns = (torch.arange(width, device=images.device) - by[:, 1:]).clamp(0, width - 1)
         index = torch.arange(count, device=images.device)[:, None, None]
         moved = images.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        told = torch.cat([mirrored[:, None].float(), by.float() / LARGEST_SHIFT], 1)
-        return moved, told
+        conditions = torch.cat([mirrored[:, None].float(), by.float() / LARGEST_SHIFT], 1)
+        return moved, conditions
 
 
 class EdmMethod(FlowMatchingMethod):

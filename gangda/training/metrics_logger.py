@@ -33,14 +33,11 @@ class MetricsLogger:
     # the last value of each loss term and metric, also of those that are not computed at every step (R1)
     latest: dict[str, Any] = field(default_factory=dict)
     curve: TrainingCurve = field(default_factory=TrainingCurve)  # of the steps logged
-    last_epoch: tuple[float, float] = (
-        0.0,
-        0.0,
-    )  # epochs and seconds at the last line with the time of an epoch
+    # Epochs and seconds at the last line with the time of an epoch.
+    last_epoch: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
-    saved_lines: int | None = (
-        None  # of the log when the loaded state was saved; None before anything was saved
-    )
+    # Of the log when the loaded state was saved; None before anything was saved.
+    saved_lines: int | None = None
 
     def open(self, step: int, pretraining_step: int = 0) -> None:
         """Begin to write after this step; later lines, of steps that were lost, are deleted."""

@@ -42,12 +42,10 @@ class ModelCard:
     steps: int  # those of the last weights
     precision: str
     run: str
-    best_step: int | None = (
-        None  # step of the best weights, kept beside the last; None where none were chosen
-    )
-    hashes: Mapping[str, str] = field(
-        default_factory=dict
-    )  # hex SHA-256 of the other files in `model/`, by name
+    # Step of the best weights, kept beside the last; None where none were chosen.
+    best_step: int | None = None
+    # Hex SHA-256 of the other files in `model/`, by name.
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

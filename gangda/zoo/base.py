@@ -33,9 +33,8 @@ class Latents:
     """The inputs of n samples, drawn on the CPU."""
 
     noise: Tensor  # float32 (n, ...), what `Generator.sample` takes
-    parents: Tensor | None = (
-        None  # int64 (n,), row ids of the training images that they are made of; None for new ones
-    )
+    # Int64 (n,), row ids of the training images that they are made of; None for new ones.
+    parents: Tensor | None = None
 
 
 class Generator(nn.Module):

@@ -33,9 +33,7 @@ class Tape(TorchDispatchMode):
 
     def replay(self):
         self.replays += 1
-        if (
-            self.replays == 1
-        ):  # the recording itself has computed this one; a CUDA graph computes nothing then
+        if self.replays == 1:  # computed while it was recorded, where a CUDA graph computes nothing
             return
         with torch.no_grad():
             for operation, args, kwargs, result in self.calls:

@@ -32,7 +32,7 @@ def test_the_loss_by_hand(blobs, context):
     loss = method.loss(images, y, draws())
     rng = torch.Generator().manual_seed(0)  # the draws in their order
     noise, times = torch.randn(12, 1, 8, 8, generator=rng), torch.randn(12, generator=rng).sigmoid()
-    nameless, mirrored, shifted = (torch.rand(12, generator=rng) < 0.5 for _ in range(3))
+    dropped, mirrored, shifted = (torch.rand(12, generator=rng) < 0.5 for _ in range(3))
     by = torch.randint(-2, 3, (12, 2), generator=rng) * shifted[:, None]
     [(x, t, labels, changes)] = asked
     total = 0.0
@@ -45,7 +45,7 @@ def test_the_loss_by_hand(blobs, context):
         x_t = (1 - time) * image + time * e
         assert np.allclose(x[i, 0].numpy(), x_t, atol=1e-6)
         total += ((0.5 * x_t - (e - image)) ** 2).mean()
-        assert labels[i].item() == (4 if nameless[i] else i % 4)
+        assert labels[i].item() == (4 if dropped[i] else i % 4)
         assert changes[i].tolist() == [float(mirrored[i]), by[i, 0].item() / 2, by[i, 1].item() / 2]
     assert loss.item() == pytest.approx(total / 12, rel=1e-5)
     assert torch.equal(t, times)

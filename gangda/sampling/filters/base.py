@@ -30,9 +30,8 @@ class FilterContext:
     seed: int  # seed, fit_seed: of the samples, and of what the filter trains itself
     fit_seed: int
     context: DeviceContext
-    home: Path | None = (
-        None  # run folder in which what was trained is kept for the next time; None keeps nothing
-    )
+    # Run folder in which what was trained is kept for the next time; None keeps nothing.
+    home: Path | None = None
     reporter: Reporter = SILENT
 
 

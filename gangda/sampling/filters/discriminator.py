@@ -46,9 +46,8 @@ class DiscriminatorRejection:
     """
 
     log_odds: Callable[[UInt8Array, int], FloatArray]  # of uint8 (n, H, W, C) images of a class: float64 (n,)
-    attempts: Callable[
-        [int, int], Iterator[SampleBatch]
-    ]  # the samples of the burn-in, see `FilterContext.attempts`
+    # The samples of the burn-in, see `FilterContext.attempts`.
+    attempts: Callable[[int, int], Iterator[SampleBatch]]
     seed: int
     percentile: float | None = PERCENTILE  # 0 to 100; None for gamma = 0
     run: str = "the run"

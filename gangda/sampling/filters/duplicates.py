@@ -29,9 +29,8 @@ class Duplicates:
     """
 
     search: PixelSearch  # among the training images
-    min_distances: (
-        FloatArray  # float64 (K,), in grey levels: a sample of the class must be further away than this
-    )
+    # Float64 (K,), in grey levels: a sample of the class must be further away than this.
+    min_distances: FloatArray
     reference: str  # reference, compared: what they were estimated from, and how many images
     compared: int
 

@@ -26,12 +26,10 @@ class Loss:
     discriminator: Callable[[Tensor, Tensor], Tensor]  # of (real, fake)
     generator: Callable[[Tensor, Tensor | None], Tensor]  # of (fake, real); `real` is None unless `paired`
     paired: bool = False  # each fake is compared with a real image, whose score the generator's loss needs
-    threshold: float | None = (
-        0.0  # an image above it is classified as real; None where only differences count
-    )
-    logistic: bool = (
-        False  # the score is a log odds, so that a target between 0 and 1 (label smoothing) has a meaning
-    )
+    # An image above it is classified as real; None where only differences count.
+    threshold: float | None = 0.0
+    # The score is a log odds, so that a target between 0 and 1 (label smoothing) has a meaning.
+    logistic: bool = False
     needs_bound: bool = False  # meaningful only while the discriminator's slope is bounded
     smoothing: Callable[[Tensor, float], Tensor] = label_smoothing  # of (real, amount)
 

@@ -89,9 +89,8 @@ class AdversarialMethod(IterativeMethod):
         """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
         count = len(y) // self.generator.num_generators * self.generator.num_generators
         with self.context.autocast():
-            network = (
-                self.generator
-            )  # not `self`: the noted draws would keep this method and its graphs alive
+            # Not `self`: the noted draws would keep this method and its graphs alive.
+            network = self.generator
             z = draws.take(lambda shape, generator: network.noise(shape[0], generator), (count,))
             return cast(Tensor, self.generator(z, y[:count]))
 

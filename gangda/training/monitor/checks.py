@@ -27,15 +27,13 @@ class Check:
     gan_test: float  # share of samples that the classifier assigns to the intended class
     gan_test_real: float  # the classifier's accuracy on real held-out images
     diversity: FloatArray  # (groups,) mean distance between two samples over that between two real images
-    distinct_modes: (
-        FloatArray  # (groups,) distinct modes among the samples over those among as many real images
-    )
+    # (groups,) distinct modes among the samples over those among as many real images.
+    distinct_modes: FloatArray
     # (K, K) energy distance between two classes of samples over that between the real ones; NaN where these are too
     # close to tell; (0, 0) for one group
     apart: FloatArray
-    mistaken: (
-        IntArray  # (groups,) the class whose real images the group is closest to; itself where all is well
-    )
+    # (groups,) the class whose real images the group is closest to; itself where all is well.
+    mistaken: IntArray
     # (K, K) share of each class's samples (row) that the classifier assigns to each class (column); one row without
     # labels, no rows without a classifier
     shares: FloatArray

@@ -30,12 +30,10 @@ class Reference:
     conditional: bool  # whether samples are grouped by class; one group of everything otherwise
     per_class: int  # samples to draw of each class; of everything, for an unconditional generator
     extractor: Extractor  # label-free features in which distances are taken
-    classifier: (
-        FittedClassifier | None
-    )  # of the run's training images; None where there are too few, or no classes
-    real_accuracy: (
-        float  # its accuracy, in [0, 1], on the validation images, else on the training images; or NaN
-    )
+    # Of the run's training images; None where there are too few, or no classes.
+    classifier: FittedClassifier | None
+    # Its accuracy, in [0, 1], on the validation images, else on the training images; or NaN.
+    real_accuracy: float
     class_shares: FloatArray  # (K,) share of each class among the training images
     skipped: str  # what could not be prepared and why, in words; "" where everything could
 

@@ -24,10 +24,8 @@ FIRST = 500  # steps before the first evaluation, and between two at least
 # Distances (shares of the real spread) that differ by less are equal, and of equals the later step is the better. On
 # Fashion-MNIST step 6,000 of 8,693 was the nearest by 0.002, and its CAS was 0.65 points below the last one's.
 TIE = 0.01
-LOSS_TIE, LOSS_RISEN = (
-    0.002,
-    0.05,
-)  # the same for validation losses, as shares; and when one is clearly above another
+# The same for validation losses, as shares; and from where on one is clearly above another.
+LOSS_TIE, LOSS_RISEN = 0.002, 0.05
 ValidationLoss = Callable[[Generator, LabelledImages], float | None]
 SAVED = ("best_step", "best_distance", "best", "seconds", "evaluated")
 

@@ -24,9 +24,11 @@ class Backbone(nn.Module, abc.ABC):
 
     def __init__(self, num_classes: int, size: int) -> None:
         super().__init__()
-        self.time = nn.Sequential(nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size))
-        self.label = nn.Embedding(num_classes + 1, size)
-        self.change = nn.Linear(CHANGES, size, bias=False)
+        self.time_embedding = nn.Sequential(
+            nn.Linear(2 * FREQUENCIES, size), nn.SiLU(), nn.Linear(size, size)
+        )
+        self.label_embedding = nn.Embedding(num_classes + 1, size)
+        self.change_embedding = nn.Linear(CHANGES, size, bias=False)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
         """x (B, C, H, W), t (B,) about 0 to 1, y int64 (B,), changes (B, CHANGES) -> like x.
@@ -36,7 +38,9 @@ class Backbone(nn.Module, abc.ABC):
         height, width = x.shape[2:]
         missing = (0, -width % self.multiple, 0, -height % self.multiple)
         padded = F.pad(x, missing, mode="replicate") if any(missing) else x
-        embedding = F.silu(self.time(waves(t)) + self.label(y) + self.change(changes))
+        embedding = F.silu(
+            self.time_embedding(time_features(t)) + self.label_embedding(y) + self.change_embedding(changes)
+        )
         return self.predict(padded, embedding)[:, :, :height, :width]
 
     def hidden_matrices(self) -> list[nn.Parameter]:
@@ -49,7 +53,7 @@ class Backbone(nn.Module, abc.ABC):
         """(B, C, H, W), (B, size) -> (B, C, H, W)."""
 
 
-def waves(t: Tensor) -> Tensor:
+def time_features(t: Tensor) -> Tensor:
     """Cosines and sines of times: (B,) -> (B, 2 FREQUENCIES)."""
     rates = torch.exp(torch.linspace(0, math.log(1000), FREQUENCIES, device=t.device))
     angles = t[:, None] * rates

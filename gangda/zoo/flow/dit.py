@@ -23,22 +23,22 @@ class DiT(Backbone):
         width, channels, side = spec.channels, image_shape[0], max(image_shape[1:])
         self.multiple = 2 if side <= 16 else 4 if side <= 32 else 8
         rows, columns = (-(-extent // self.multiple) for extent in image_shape[1:])
-        self.patches = nn.Conv2d(channels, width, self.multiple, self.multiple)
+        self.patch_embedding = nn.Conv2d(channels, width, self.multiple, self.multiple)
         self.position = nn.Parameter(0.02 * torch.randn(1, rows * columns, width))
         self.blocks = nn.ModuleList(TransformerBlock(width, spec.dropout) for _ in range(spec.depth))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         # Scales, shifts and gates of all blocks and of the last norm from one layer: fewer and larger products.
         self.modulate = zeroed(nn.Linear(width, (6 * spec.depth + 2) * width))
-        self.leave = zeroed(nn.Linear(width, self.multiple**2 * channels))
+        self.head = zeroed(nn.Linear(width, self.multiple**2 * channels))
 
     def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
         """See `Backbone.predict`."""
-        patches = self.patches(x)
+        patches = self.patch_embedding(x)
         tokens = patches.flatten(2).transpose(1, 2) + self.position
         *modulation, scale, shift = self.modulate(embedding)[:, None].chunk(6 * len(self.blocks) + 2, 2)
         for number, block in enumerate(self.blocks):
             tokens = block(tokens, *modulation[6 * number : 6 * number + 6])
-        folded = self.leave(torch.addcmul(shift, self.norm(tokens), 1 + scale))
+        folded = self.head(torch.addcmul(shift, self.norm(tokens), 1 + scale))
         return F.pixel_shuffle(folded.transpose(1, 2).unflatten(2, patches.shape[2:]), self.multiple)
 
 

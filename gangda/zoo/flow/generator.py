@@ -86,14 +86,14 @@ class FlowGenerator(Generator):
         w = g - 1, for velocities as in Zheng 2023.
         """
         unchanged = noise.new_zeros(len(noise), CHANGES)
-        nobody = torch.full_like(y, self.num_classes)
-        labels = y if self.conditional else nobody
+        no_class = torch.full_like(y, self.num_classes)
+        labels = y if self.conditional else no_class
 
         def velocity(x: Tensor, t: float) -> Tensor:
             times = x.new_full((len(x),), t)
             found = self.velocity(x, times, labels, unchanged)
             if self.conditional and options.guidance != 1.0:
-                without = self.velocity(x, times, nobody, unchanged)
+                without = self.velocity(x, times, no_class, unchanged)
                 found = without + options.guidance * (found - without)
             return found.float()
 

@@ -21,7 +21,7 @@ class UNet(Backbone):
     block, as in Dhariwal 2021 (adaptive group normalisation).
     """
 
-    hidden = ("down", "shrink", "middle", "attention", "grow", "up")
+    hidden = ("down", "downsample", "middle", "attention", "upsample", "up")
 
     def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(num_classes, EMBEDDING)
@@ -29,35 +29,35 @@ class UNet(Backbone):
         self.fold = 1 if side <= 12 else 2 if side <= 32 else 4
         self.multiple = 2 * self.fold
         channels = self.fold**2 * image_shape[0]
-        self.enter = nn.Conv2d(channels, width, 3, padding=1)
+        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
         # Scales and shifts of all blocks from one layer: fewer and larger products.
         self.widths = [width] * 2 + [2 * width] * 3 + [width] * 2
         self.modulate = nn.Linear(EMBEDDING, 2 * sum(self.widths))
         self.down = nn.ModuleList(Block(width, width, dropout) for _ in range(2))
-        self.shrink = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
+        self.downsample = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
         self.middle = nn.ModuleList(Block(2 * width, 2 * width, dropout) for _ in range(3))
         self.attention = Attention(2 * width)
-        self.grow = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.upsample = nn.Conv2d(2 * width, width, 3, padding=1)
         self.up = nn.ModuleList(Block(2 * width, width, dropout) for _ in range(2))
         self.norm = normalise(width)
-        self.leave = zeroed(nn.Conv2d(width, channels, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(width, channels, 3, padding=1))
 
     def predict(self, x: Tensor, embedding: Tensor) -> Tensor:
         """See `Backbone.predict`."""
         scale_and_shift = iter(self.modulate(embedding).split([2 * width for width in self.widths], 1))
-        features = self.enter(F.pixel_unshuffle(x, self.fold))
+        features = self.conv_in(F.pixel_unshuffle(x, self.fold))
         skips = []
         for block in self.down:
             features = block(features, next(scale_and_shift))
             skips.append(features)
-        features = self.shrink(features)
+        features = self.downsample(features)
         for block in self.middle[:2]:
             features = block(features, next(scale_and_shift))
         features = self.middle[2](self.attention(features), next(scale_and_shift))
-        features = self.grow(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+        features = self.upsample(F.interpolate(features, scale_factor=2.0, mode="nearest"))
         for block in self.up:
             features = block(torch.cat([features, skips.pop()], 1), next(scale_and_shift))
-        return F.pixel_shuffle(self.leave(F.silu(self.norm(features))), self.fold)
+        return F.pixel_shuffle(self.conv_out(F.silu(self.norm(features))), self.fold)
 
 
 class Block(nn.Module):
