@@ -34,7 +34,6 @@ class ArchSpec(Checked):
     conditional: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {}
     steps: ClassVar[int] = 10000
-    other_sizes: ClassVar[tuple[dict[str, Any], ...]] = ()  # options to compare in a dry run
     size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
     min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
     sampler_options: ClassVar[tuple[str, ...]] = ("truncation",)  # fields of `SamplerOptions` it understands
@@ -45,6 +44,10 @@ class ArchSpec(Checked):
         Changing this rule or `resolved` changes results: raise `PROTOCOL` in comparing/plan.py with it.
         """
         return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
+
+    def other_sizes(self) -> tuple[dict[str, Any], ...]:
+        """Values of options that a dry run compares with those asked for."""
+        return ()
 
     def resolved(self, side: int) -> "ArchSpec":
         """The same options with those that depend on the image's side (pixels) filled in.
@@ -228,7 +231,6 @@ class FlowSpec(ArchSpec):
     method = "flow-matching"
     sampler_options = ("sampler", "sampler_steps", "guidance")
     steps = 20000
-    other_sizes = ({"width": 32}, {"width": 48}, {"width": 64})
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
         "lr": 2e-3,
@@ -245,6 +247,11 @@ class FlowSpec(ArchSpec):
     )
     depth: int = option(6, "blocks of the transformer", minimum=1, maximum=64)
     dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
+
+    def other_sizes(self) -> tuple[dict[str, Any], ...]:
+        """Widths of the backbone."""
+        widths = {"unet": (32, 48, 64), "dit": (96, 128, 160)}[self.backbone]
+        return tuple({"width": width} for width in widths)
 
     def steps_for(self, images: int) -> int:
         """1,350 steps for 1,000 images, more with the root of their number."""

@@ -28,7 +28,7 @@ def estimates(config: TrainConfig, images: LabelledImages, context: DeviceContex
     """
     if not config.images_per_step:
         return
-    others = [values for values in config.spec.other_sizes if not _same(config.spec, values)]
+    others = [values for values in config.spec.other_sizes() if not _same(config.spec, values)]
     for values in ({}, *others):
         sized = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **values))
         yield estimated(sized, values, images, context)

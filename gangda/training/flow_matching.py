@@ -1,5 +1,6 @@
 """Flow matching: a network learns the velocity of straight lines from images to noise."""
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gangda.config.architectures import FlowSpec
 from gangda.config.methods import FlowMatchingOptions
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages, to_float
@@ -18,6 +20,7 @@ from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
 from gangda.training.method import Batch, IterativeMethod, adam
 from gangda.training.muon import Joint, Muon
+from gangda.training.option_rules import OptionRules
 from gangda.zoo.base import Generator, Networks
 from gangda.zoo.flow.backbone import CHANGES
 
@@ -27,6 +30,21 @@ MOMENTUM = 0.95  # of Muon, as in Jordan 2024
 LOG_NOISE_MEAN, LOG_NOISE_SPREAD = -1.2, 1.2  # Karras 2022, table 1
 
 
+class FlowRules(OptionRules):
+    """Options of the other backbone and of the other optimizer would do nothing."""
+
+    def errors(self) -> Iterator[str]:
+        """See `OptionRules.errors`."""
+        yield from super().errors()
+        spec, own = self.config.spec, self.config.method
+        assert isinstance(spec, FlowSpec)
+        assert isinstance(own, FlowMatchingOptions)
+        if spec.backbone == "unet" and spec.depth != FlowSpec.depth:
+            yield f"--depth {spec.depth}: the U-Net has none; leave it out, or give --backbone dit"
+        if own.optimizer == "adam" and own.muon_lr != FlowMatchingOptions.muon_lr:
+            yield f"--muon-lr {own.muon_lr:g}: there is no Muon with --optimizer adam; give --lr"
+
+
 class FlowMatchingMethod(IterativeMethod):
     """E |v(x_t, t, y) - (e - x)|^2 with x_t = (1 - t) x + t e, e standard normal and t = sigmoid(standard normal).
 
@@ -34,6 +52,8 @@ class FlowMatchingMethod(IterativeMethod):
     Esser 2024, section 3.1. Images may be mirrored and shifted. The network is told, and told when sampling that
     nothing was changed, so that samples show no such changes (Karras 2022, appendix F.2).
     """
+
+    option_rules = FlowRules
 
     def __init__(
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext

@@ -8,7 +8,9 @@ import torch
 from training_setup import configured, draws, method_with, networks_of, start
 
 from gangda.config.sampler_options import SamplerOptions
+from gangda.errors import UsageError
 from gangda.runtime.seeding import torch_stream
+from gangda.training.option_rules import check_options
 
 SMALL = {"width": 8, "dropout": 0.0}
 
@@ -106,3 +108,19 @@ def test_the_validation_loss_is_the_same_each_time_and_falls_while_it_learns(arc
     for _ in range(60):
         next(loop)
     assert method.validation_loss(state.ema, blobs) < 0.8 * before
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "message"),
+    [
+        ({"depth": 3}, {}, "--depth 3: the U-Net has none; leave it out, or give --backbone dit"),
+        (
+            {},
+            {"optimizer": "adam", "muon_lr": 0.1},
+            "--muon-lr 0.1: there is no Muon with --optimizer adam; give --lr",
+        ),
+    ],
+)
+def test_options_without_effect_are_refused(options, values, message, blobs):
+    with pytest.raises(UsageError, match=f"^{message}$"):
+        check_options(configured("flow", {**SMALL, **options}, batch_size=12, **values), blobs)
