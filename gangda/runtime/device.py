@@ -84,9 +84,7 @@ def prepare(
     device = pick_device(runtime.device, ranks.env)
     recorder = None
     if device.type == "cuda":
-        if device.index is not None:
-            torch.cuda.set_device(device)  # graphs, streams and pinned memory are the current GPU's
-        _refuse_broken(device)
+        _start_gpu(device)
         # TF32 in matrix products, as convolutions have it by default.
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.benchmark = True  # shapes hardly change
@@ -94,9 +92,11 @@ def prepare(
     return DeviceContext(device, pick_dtype(runtime.precision, device), threads, ranks, recorder)
 
 
-def _refuse_broken(device: torch.device) -> None:
-    """Run a kernel: a GPU can be listed and yet not be usable, as one that this torch has no code for."""
+def _start_gpu(device: torch.device) -> None:
+    """Make it the current one, and run a kernel: a GPU can be listed and yet not be usable."""
     try:
+        if device.index is not None:
+            torch.cuda.set_device(device)  # graphs, streams and pinned memory are the current GPU's
         bool(torch.ones(2, device=device).sum() == 2)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]

@@ -22,7 +22,7 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
         raise RunError(f"{run}: {what}; choose another --run or --data")
     if card.image_shape != train.image_shape:
         ours, theirs = size_words(train.image_shape), size_words(card.image_shape)
-        what = f"makes images of {theirs}, this set's are {ours}"
+        what = f"makes {theirs} images, this set's are {ours}"
         raise RunError(f"{run}: {what}; choose another --run or set --image-size")
     if card.fingerprint != splits.fingerprint:
         source = f"{card.data.get('source')}, not {splits.name}"

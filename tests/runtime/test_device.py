@@ -162,6 +162,7 @@ def test_a_gpu_that_is_listed_but_cannot_run_says_what_to_give(monkeypatch):
         )
 
     monkeypatch.setattr(device, "pick_device", lambda *_: torch.device("cuda:0"))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
     monkeypatch.setattr(torch, "ones", broken)
     with pytest.raises(
         UsageError, match=r"--device cuda:0: listed, but cannot run \(CUDA error: .*\); give --device cpu"

@@ -348,7 +348,7 @@ def test_shards_of_different_commands_are_refused(tmp_path: Path) -> None:
     change_index(tmp_path / "b", provenance={"run": "r2"}, key="other")
     for file in (tmp_path / "b").iterdir():
         file.rename(tmp_path / "a" / file.name)
-    with pytest.raises(DataError, match="other key, provenance"):
+    with pytest.raises(DataError, match="differ in key, provenance"):
         read_set(tmp_path / "a")
 
 

@@ -131,7 +131,7 @@ NAN = np.where(GREY > 250, np.nan, 0.5)
         ({"images": GREY[:0], "labels": LABELS[:0]}, "none of them 0"),
         ({"images": np.zeros((6, 9, 9, 2), np.uint8), "labels": LABELS}, "neither 1 nor 3"),
         ({"images": np.zeros((6, 3, 9, 3), np.uint8), "labels": LABELS}, "could be"),
-        ({"images": GREY, "labels": LABELS[:5]}, "5 train labels, 6 images"),
+        ({"images": GREY, "labels": LABELS[:5]}, "5 train labels for 6 images"),
         ({"images": GREY, "labels": LABELS - 1}, "labels run from -1 to 1"),
         ({"images": GREY, "labels": LABELS * 2}, "none is 1"),
         ({"images": GREY, "labels": LABELS + 0.5}, "not whole numbers"),

@@ -130,7 +130,7 @@ def test_cifar_is_read_as_rgb(tiny_cifar):
 def test_a_tampered_pickle_is_never_opened(tiny_cifar):
     folder, _ = tiny_cifar
     (folder / "data_batch_3").write_bytes(b"not what it was")
-    with pytest.raises(DataError, match=r"corrupted.*delete it, put cifar-10-python\.tar\.gz"):
+    with pytest.raises(DataError, match=r"corrupted.*delete it and put cifar-10-python\.tar\.gz"):
         load(DataConfig(source="cifar10"))
 
 
