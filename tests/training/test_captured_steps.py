@@ -56,7 +56,10 @@ VARIANTS = {
 
 def trained(arch, options, values, images, context, record, steps=STEPS):
     """Weights, averages, losses after some steps with learning rates in tensors; steps are recorded by `record`."""
-    config = configured(arch, options, images.image_shape[1], batch_size=12, **values)
+    batch_size = (
+        4 if arch == "sagan-batchnorm" else 12
+    )  # its images have 32 pixels a side, whatever the set's
+    config = configured(arch, options, images.image_shape[1], batch_size=batch_size, **values)
     method = method_with(config, networks_of(config, images), images, context, 7)
     method.capture.record = method.average_capture.record = record
     state = new_state(method)
