@@ -56,7 +56,7 @@ def narrow(monkeypatch):
 def config(arch, steps=STEPS, every="4", **recipe):
     spec_class = architectures.spec_class(arch)
     options = {name: value for name, value in TINY.items() if name in spec_class.__dataclass_fields__}
-    if arch == "flow":
+    if arch in ("flow", "edm"):
         options["width"] = 8
     spec = spec_class(**options)
     if spec.method == "closed-form":
@@ -64,7 +64,7 @@ def config(arch, steps=STEPS, every="4", **recipe):
         own = {"recipe": recipe, "method": method, "runtime": Runtime(threads=1)}
         return TrainConfig(data=DataConfig(per_class=4), arch=arch, spec=spec, **own)
     own = {"batch_size": 2 * getattr(spec, "generators", 3), **recipe}
-    if arch != "flow":
+    if arch not in ("flow", "edm"):
         own = {"r1_every": 3, "d_pretrain": PRETRAINING, **own}
     recipe, method = default_options({**spec.recipe, **own}, spec.method)
     return TrainConfig(
