@@ -323,9 +323,8 @@ LONG = [path for path in DOCUMENTS if any(block.mark == "long" for block in to_r
 
 
 # They train for long enough to be worth a picture, or start many processes.
-SLOW = dict.fromkeys(
-    map(Path, ("README.md", "gangda/README.md", "gangda/training/README.md")), pytest.mark.faults
-)
+CODE = [f"gangda/{name}README.md" for name in ("", "training/", "augmenting/", "comparing/")]
+SLOW = dict.fromkeys(map(Path, ("README.md", *CODE)), pytest.mark.faults)
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, marks=SLOW.get(path, ()), id=str(path)) for path in RUN])
