@@ -5,7 +5,7 @@ decay, a probability) has to be a tensor that is filled before the step; what ch
 belongs to the step's `kind`, and each kind is recorded for itself.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,8 +117,3 @@ def set_learning_rate(group: dict[str, Any], rate: float) -> None:
         group["lr"].fill_(rate)
     else:
         group["lr"] = rate
-
-
-def parameters_of(modules: Iterable[torch.nn.Module]) -> list[Tensor]:
-    """All parameters of several networks."""
-    return [parameter for module in modules for parameter in module.parameters()]

@@ -28,10 +28,10 @@ def estimates(config: TrainConfig, images: LabelledImages, context: DeviceContex
     """
     if not config.images_per_step:
         return
-    others = [values for values in config.spec.other_sizes() if not _same(config.spec, values)]
-    for values in ({}, *others):
-        sized = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **values))
-        yield estimated(sized, values, images, context)
+    for values in ({}, *config.spec.other_sizes()):
+        spec = dataclasses.replace(config.spec, **values)
+        if not values or spec != config.spec:
+            yield estimated(dataclasses.replace(config, spec=spec), values, images, context)
 
 
 def estimated(
@@ -56,7 +56,3 @@ def estimated(
     if context.device.type == "cuda":
         torch.cuda.empty_cache()  # the next size needs room
     return Estimate(options, parameters, each, steps, each * steps)
-
-
-def _same(spec: Any, values: dict[str, Any]) -> bool:
-    return all(getattr(spec, name) == value for name, value in values.items())

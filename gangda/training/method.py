@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gangda.config import catalog
 from gangda.config.schema import Recipe, TrainConfig
 from gangda.data.images import LabelledImages
-from gangda.runtime.capture import Capture, Losses, parameters_of
+from gangda.runtime.capture import Capture, Losses
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_device
 from gangda.training.draws import Draws, DrawStreams
@@ -79,7 +79,8 @@ class IterativeMethod(Method):
         self, config: TrainConfig, networks: Networks, images: LabelledImages, context: DeviceContext
     ) -> None:
         super().__init__(config, networks, images, context)
-        self.capture = Capture(context.recorder, parameters_of(self.modules.values()))
+        parameters = [p for module in self.modules.values() for p in module.parameters()]
+        self.capture = Capture(context.recorder, parameters)
         self.average_capture = Capture(context.recorder)
 
     def step(self, batches: Sequence[Batch], draws: Sequence[Draws]) -> Losses:
