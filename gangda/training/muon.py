@@ -1,7 +1,7 @@
 """Muon: an optimizer for the weight matrices of hidden layers (Jordan 2024)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        """Change every matrix; those of one shape are worked on together."""
+        """Change every matrix."""
         for group in self.param_groups:
             own: list[Tensor] = group["params"]
             gradients: Any = [p.grad for p in own]
@@ -36,29 +36,56 @@ class Muon(torch.optim.Optimizer):
             averages = [self.state[p]["momentum"] for p in own]
             torch._foreach_lerp_(averages, gradients, 1 - group["momentum"])
             ahead = torch._foreach_lerp(gradients, averages, group["momentum"])
-            shapes: dict[tuple[int, int], list[int]] = defaultdict(list)
-            for number, p in enumerate(own):
-                shapes[len(p), p[0].numel()].append(number)
-            for (rows, columns), numbers in shapes.items():
-                updates = orthogonalised(torch.stack([ahead[number].flatten(1) for number in numbers]))
-                updates = updates * (group["lr"] * max(1.0, rows / columns) ** 0.5)
-                for number, update in zip(numbers, updates, strict=True):
-                    own[number].mul_(1 - group["lr"] * group["weight_decay"]).sub_(
-                        update.view_as(own[number])
-                    )
+            updates: Any = orthogonalised([matrix.flatten(1) for matrix in ahead])
+            torch._foreach_mul_(updates, [max(1.0, len(u) / u.shape[1]) ** 0.5 for u in updates])
+            torch._foreach_mul_(updates, group["lr"])
+            torch._foreach_mul_(own, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_sub_(own, [u.view_as(p) for u, p in zip(updates, own, strict=True)])
 
 
-def orthogonalised(matrices: Tensor) -> Tensor:
-    """Matrices float32 (N, R, C) with singular values near 1 (0.7 to 1.2) and the same singular vectors."""
-    x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    tall = x.shape[1] > x.shape[2]
-    x = x.mT if tall else x
+def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
+    """Matrices float32 (R, C) with singular values near 1 (0.7 to 1.2) and the same singular vectors.
+
+    Each step of the iteration multiplies x by a polynomial Q of x x^T. All steps are taken on these small products,
+    those of one size together, and x is multiplied once, by the product of all Q: the same function, in fewer and
+    smaller products than one after the other. x x^T has to be exact to float32, not TF32: an eigenvalue that rounding
+    makes negative grows twelvefold a step.
+    """
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        return _orthogonalised(matrices)
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
+    tall = [len(matrix) > matrix.shape[1] for matrix in matrices]
+    wide = [matrix.T if turned else matrix for matrix, turned in zip(matrices, tall, strict=True)]
+    norms: Any = torch._foreach_add(torch._foreach_norm(wide), 1e-7)
+    wide = list(torch._foreach_div(wide, norms))
+    sizes: dict[int, list[int]] = defaultdict(list)
+    for number, x in enumerate(wide):
+        sizes[len(x)].append(number)
+    for numbers in sizes.values():
+        factors = _newton_schulz(torch.stack([wide[number] @ wide[number].T for number in numbers]))
+        for number, factor in zip(numbers, factors, strict=True):
+            wide[number] = factor @ wide[number]
+    return [x.T if turned else x for x, turned in zip(wide, tall, strict=True)]
+
+
+def _newton_schulz(square: Tensor) -> Tensor:
+    """From x x^T of several x, (N, R, R), what the iterations multiply them by, (N, R, R)."""
     a, b, c = COEFFICIENTS
-    for _ in range(ITERATIONS):
-        square = x @ x.mT
-        x = a * x + (b * square + c * square @ square) @ x
-    result: Tensor = x.mT if tall else x
-    return result
+    one = a * torch.eye(square.shape[1], device=square.device)
+    whole: Tensor | None = None
+    for last in range(ITERATIONS):
+        factor = torch.baddbmm(one + b * square, square, square, alpha=c)
+        whole = factor if whole is None else factor @ whole
+        if last < ITERATIONS - 1:
+            square = factor @ square @ factor
+    assert whole is not None
+    return whole
 
 
 class Joint:

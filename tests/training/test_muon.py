@@ -10,7 +10,7 @@ from gangda.training.muon import Joint, Muon, orthogonalised
 def test_singular_vectors_stay_and_singular_values_become_about_one(shape):
     matrix = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
     u, _, v = torch.linalg.svd(matrix, full_matrices=False)
-    rotated = u.T @ orthogonalised(matrix[None])[0] @ v.T
+    rotated = u.T @ orthogonalised([matrix])[0] @ v.T
     values = rotated.diagonal()
     assert values.min() > 0.5
     assert values.max() < 1.3
@@ -28,7 +28,7 @@ def test_two_steps_by_hand():
         optimizer.step()
         average = 0.9 * average + 0.1 * gradient.flatten(1)
         ahead = 0.1 * gradient.flatten(1) + 0.9 * average
-        expected = expected * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * orthogonalised(ahead[None])[0]
+        expected = expected * (1 - 0.1 * 0.5) - 0.1 * 2**0.5 * orthogonalised([ahead])[0]
     torch.testing.assert_close(weight.detach().flatten(1), expected)
 
 

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from gangda.config.architectures import FlowSpec
 from gangda.zoo.flow.backbone import Backbone, zeroed
+from gangda.zoo.layers.fused import dropout
 
 HEADS = 4
 
@@ -45,12 +46,12 @@ class DiT(Backbone):
 class TransformerBlock(nn.Module):
     """Attention and a two-layer perceptron, each in a residual branch that starts at zero."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout_rate: float) -> None:
         super().__init__()
         self.first_norm, self.second_norm = (nn.LayerNorm(width, elementwise_affine=False) for _ in range(2))
         self.qkv, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.wide, self.narrow = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout_rate = dropout_rate
 
     def forward(
         self,
@@ -66,7 +67,7 @@ class TransformerBlock(nn.Module):
         heads = self.qkv(torch.addcmul(shift, self.first_norm(x), 1 + scale)).unflatten(2, (3, HEADS, -1))
         q, k, v = heads.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
-        x = torch.addcmul(x, gate, self.dropout(self.mixed(mixed)))
+        x = torch.addcmul(x, gate, dropout(self.mixed(mixed), self.dropout_rate, self.training))
         wide = self.wide(torch.addcmul(shift_2, self.second_norm(x), 1 + scale_2))
         narrow = self.narrow(F.gelu(wide, approximate="tanh"))
-        return torch.addcmul(x, gate_2, self.dropout(narrow))
+        return torch.addcmul(x, gate_2, dropout(narrow, self.dropout_rate, self.training))

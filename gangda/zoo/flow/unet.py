@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from gangda.config.architectures import FlowSpec
 from gangda.zoo.flow.backbone import Backbone, zeroed
+from gangda.zoo.layers.fused import dropout
 
 EMBEDDING = 256  # size of the embedding of time, class and changes
 HEADS = 4  # of the attention
@@ -63,10 +64,10 @@ class UNet(Backbone):
 class Block(nn.Module):
     """Two convolutions with group norm, the second one's scaled and shifted, and a shortcut."""
 
-    def __init__(self, before: int, after: int, dropout: float) -> None:
+    def __init__(self, before: int, after: int, dropout_rate: float) -> None:
         super().__init__()
         self.first_norm, self.first = normalise(before), nn.Conv2d(before, after, 3, padding=1)
-        self.second_norm, self.dropout = normalise(after), nn.Dropout(dropout)
+        self.second_norm, self.dropout_rate = normalise(after), dropout_rate
         self.second = zeroed(nn.Conv2d(after, after, 3, padding=1))
         self.shortcut = nn.Identity() if before == after else nn.Conv2d(before, after, 1)
 
@@ -75,7 +76,7 @@ class Block(nn.Module):
         features = self.first(F.silu(self.first_norm(x)))
         scale, shift = scale_and_shift[:, :, None, None].chunk(2, 1)
         features = torch.addcmul(shift, self.second_norm(features), 1 + scale)
-        found: Tensor = self.shortcut(x) + self.second(self.dropout(F.silu(features)))
+        found: Tensor = self.shortcut(x) + self.second(dropout(F.silu(features), self.dropout_rate, self.training))
         return found
 
 

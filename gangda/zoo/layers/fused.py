@@ -80,6 +80,14 @@ def leaky_dropout(x: Tensor, slope: float, rate: float, training: bool) -> Tenso
     return _ScaledProduct.apply(x, factor, 1 / share)  # type: ignore[no-any-return]
 
 
+def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
+    """`F.dropout`, from the global stream, without torch's slow Bernoulli numbers on CPUs. x: any shape and layout."""
+    if not training or not rate or not is_plain_cpu(x):
+        return F.dropout(x, rate, training)
+    kept, share = _kept(x, rate)
+    return _ScaledProduct.apply(x, kept, 1 / share)  # type: ignore[no-any-return]
+
+
 def _kept(like: Tensor, rate: float) -> tuple[Tensor, float]:
     """A tensor of zeros (a share `rate`) and ones, of this shape, type and layout; and the exact share of ones.
 
