@@ -22,8 +22,6 @@ from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.files import FORMAT_VERSION, check_version, write_bytes
 from gangda.runtime.plain import from_plain
 
-INFERENCE_BATCH = 1024
-
 FloatArray32 = npt.NDArray[np.float32]
 
 
@@ -85,8 +83,8 @@ class FittedClassifier(ClassifierCard):
         self._check(pixels)
         outputs = []
         with evaluating(self.network), self.context.autocast():
-            for start in range(0, len(pixels), INFERENCE_BATCH):
-                batch = to_device(pixels[start : start + INFERENCE_BATCH], self.context)
+            for start in range(0, len(pixels), size := self.context.inference_batch):
+                batch = to_device(pixels[start : start + size], self.context)
                 outputs.append(function(to_float(batch)).float().cpu().numpy())
         return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)
 

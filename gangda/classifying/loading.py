@@ -11,7 +11,7 @@ from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
 from gangda.data.sources.raw import to_square
-from gangda.data.splits import DataSplits, SourceImages, draw_splits
+from gangda.data.splits import DataSplits, SourceImages, draw_splits, made_from
 from gangda.errors import DataError, GangdaError, UsageError
 
 # Share of the test images that may equal a training image. A source's own split may hold more: its row ids show that
@@ -93,8 +93,10 @@ def _load_source(test: str, image_size: int | None, download: bool) -> SourceIma
 
 
 def _shared(train: LabelledImages, test: LabelledImages) -> int:
-    """How many real training images are test images of the same source, by row id."""
-    return len(np.intersect1d(train.row_id[train.origin == REAL], test.row_id))
+    """How many training images are test images of the same source, or made from one, by row id."""
+    return len(np.intersect1d(train.row_id[train.origin == REAL], test.row_id)) + int(
+        made_from(train, test).sum()
+    )
 
 
 def _check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def _examine(call: Call) -> dict[str, Any]:
     from gangda.data.loading import found_sets, load_splits
     from gangda.data.paths import cache_root, data_root
     from gangda.data.splits import describe
-    from gangda.runtime.device import available_cores
+    from gangda.runtime.machine import available_cores
 
     settings = call.settings
     data = settings.given_data

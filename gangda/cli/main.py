@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import os
 from typing import Annotated, Any
 
 import typer
@@ -10,9 +9,6 @@ import typer
 from gangda import __version__
 from gangda.cli.group import Command, Group
 from gangda.config.commands import COMMANDS
-
-# How OpenMP's threads wait; read as torch loads.
-WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
 class LazyGroup(Group):
@@ -50,9 +46,6 @@ def start(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """Does generative data augmentation help this classifier on this data, and how much of it?"""
-    # Threads that wait for each other sleep. Spinning would take the cores that other processes need.
-    if not WAITING & os.environ.keys():
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     if version:
         print(f"gangda {__version__}")
         raise typer.Exit

@@ -22,6 +22,7 @@ from gangda.config.fields import Field, flag_of, type_of
 from gangda.config.files import options_of
 from gangda.config.resolve import Layer, Settings, resolve
 from gangda.errors import UsageError
+from gangda.runtime import machine
 from gangda.runtime.launch import DistributedEnv, distributed_env
 
 PANELS: Mapping[str, str] = {
@@ -64,6 +65,7 @@ class Call:
     resolve: Callable[[Path | Layer | None], Settings]
     config: Path | None  # the configuration file given, if any
     typed: frozenset[str]  # options given as flags, as in "arch.generators"
+    busy: bool = False  # whether other processes use the cores
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -72,7 +74,7 @@ class Call:
 
     def work(self, function: Callable[..., Any], *args: Any, **own: Any) -> Any:
         """Call a function that takes `dry_run` and `reporter`."""
-        with self.terminal.reporter() as reporter:
+        with self.terminal.reporter(machine.REMARK if self.busy else "") as reporter:
             return function(*args, dry_run=self.dry_run, reporter=reporter, **own)
 
     def run(self, function: Callable[..., Any], show: Render, *args: Any, **own: Any) -> None:
@@ -102,7 +104,11 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
         names = frozenset(map(".".join, typed))
-        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names)
+        asked = str(typed.get(("runtime", "threads"), ""))
+        threads = int(asked) if asked.isdecimal() else None
+        if busy := machine.is_busy(machine.thread_count(threads, os.environ, launch.local_world)):
+            machine.sleep_while_waiting(os.environ)
+        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names, busy)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
     parameters = [*own, *flags.values(), *SHARED]

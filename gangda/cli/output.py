@@ -73,8 +73,11 @@ class Terminal:
             sys.stdout.flush()
 
     @contextmanager
-    def reporter(self) -> Iterator[Reporter]:
-        """A reporter of progress: bars on a terminal, plain lines elsewhere, nothing when quiet."""
+    def reporter(self, remark: str = "") -> Iterator[Reporter]:
+        """A reporter of progress: bars on a terminal, plain lines elsewhere, nothing when quiet.
+
+        `remark`: printed before the first bar or line of progress, if there is any.
+        """
         if self.quiet:
             yield Reporter()
         elif sys.stderr.isatty():
@@ -91,16 +94,16 @@ class Terminal:
                 console=Console(stderr=True),
                 transient=True,
             ) as bar:
-                yield BarReporter(bar)
+                yield BarReporter(bar, remark)
         else:
-            yield LineReporter()
+            yield LineReporter(remark)
 
 
 class LineReporter(Reporter):
     """Prints messages at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, remark: str = "", clock: Callable[[], float] = time.monotonic) -> None:
+        self._remark, self._clock = remark, clock
         self._printed: dict[str, float] = {}  # when a task's last line was printed
         self._began: dict[str, tuple[float, float]] = {}  # a task's first report: when, and how much was done
 
@@ -115,6 +118,9 @@ class LineReporter(Reporter):
         if now - self._printed.setdefault(task, now) < LINE_EVERY:
             return
         self._printed[task] = now
+        if self._remark:
+            self.line(self._remark)
+            self._remark = ""
         parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
         if total and before < done < total:  # a continued run: what was done before took no time here
             parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
@@ -124,8 +130,8 @@ class LineReporter(Reporter):
 class BarReporter(Reporter):
     """Bars on a terminal, one for each task, and messages above them."""
 
-    def __init__(self, bar: "Progress") -> None:
-        self._bar = bar
+    def __init__(self, bar: "Progress", remark: str = "") -> None:
+        self._bar, self._remark = bar, remark
         self._tasks: dict[str, TaskID] = {}
 
     def line(self, text: str) -> None:
@@ -134,6 +140,9 @@ class BarReporter(Reporter):
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
         """Update a task's bar."""
+        if self._remark:
+            self.line(self._remark)
+            self._remark = ""
         if task not in self._tasks:
             self._tasks[task] = self._bar.add_task(task, total=total, info="")
         self._bar.update(self._tasks[task], completed=done, total=total, info=info)

@@ -24,7 +24,7 @@ from gangda.config.schema import ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
-from gangda.runtime.device import available_cores
+from gangda.runtime.machine import available_cores
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training import check as check_training

@@ -123,8 +123,8 @@ def check(config: ComparisonConfig) -> None:
         raise UsageError(f"--arms {','.join(compare.arms)}: {what}")
     _check_arms(config)
     archs = _archs_of(config)
-    conditional = {arch: train_config(config, arch, config.runtime.seed).spec.conditional for arch in archs}
-    understood = {name for arch in archs for name in architectures.sampler_options(arch, conditional[arch])}
+    specs = [train_config(config, arch, config.runtime.seed).spec for arch in archs]
+    understood = {name for spec in specs for name in spec.understood}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
         raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")

@@ -47,8 +47,17 @@ class ArchSpec(Checked):
         return min(self.steps, max(500, round(1200 * math.sqrt(images / 450))))
 
     def other_sizes(self) -> tuple[dict[str, Any], ...]:
-        """Values of options that a dry run compares with those asked for."""
+        """Values of options that a dry run compares with those asked for, smallest networks first."""
         return ()
+
+    def open_sizes(self) -> tuple[dict[str, Any], ...]:
+        """Those of them that a time budget chooses from: none where the user has chosen."""
+        return ()
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """Fields of `SamplerOptions` that its generators understand."""
+        return self.sampler_options
 
     def resolved(self, side: int) -> "ArchSpec":
         """The same options with those that depend on the image's side (pixels) filled in.
@@ -230,7 +239,7 @@ class FlowSpec(ArchSpec):
     """Flow matching; the recipe is that of small sets and few minutes."""
 
     method = "flow-matching"
-    sampler_options = ("sampler", "sampler_steps", "guidance")
+    sampler_options = ("sampler", "sampler_steps", "guidance", "start_from_real")
     steps = 20000
     recipe: ClassVar[Mapping[str, Any]] = {
         "batch_size": 64,
@@ -249,11 +258,24 @@ class FlowSpec(ArchSpec):
     )
     depth: int = option(6, "blocks of the transformer", minimum=1, maximum=64)
     dropout: float = option(0.1, "dropout probability in the residual blocks", minimum=0.0, maximum=0.95)
+    class_dropout: float = option(
+        0.1, "fraction of training images without a label, for --guidance", minimum=0.0, maximum=0.9
+    )
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """Guidance only where there are classes, and it has learnt to do without one too (Ho 2022)."""
+        guided = self.conditional and self.class_dropout
+        return tuple(name for name in self.sampler_options if guided or name != "guidance")
 
     def other_sizes(self) -> tuple[dict[str, Any], ...]:
         """Widths of the backbone."""
         widths = {"unet": (32, 48, 64), "dit": (96, 128, 160)}[self.backbone]
         return tuple({"width": width} for width in widths)
+
+    def open_sizes(self) -> tuple[dict[str, Any], ...]:
+        """All widths where none is given."""
+        return self.other_sizes() if self.width is None else ()
 
     def steps_for(self, images: int) -> int:
         """1,350 steps for 1,000 images, more with the root of their number."""
@@ -305,12 +327,6 @@ class PcaSpec(PpcaSpec):
     reconstruct: bool = option(
         False, "return reconstructed training images as samples: for scores, not for augmentation"
     )
-
-
-def sampler_options(arch: str, conditional: bool) -> tuple[str, ...]:
-    """Fields of `SamplerOptions` that an architecture understands; without classes there is nothing to guide to."""
-    known = spec_class(arch).sampler_options
-    return known if conditional else tuple(name for name in known if name != "guidance")
 
 
 def spec_class(arch: str) -> type[ArchSpec]:

@@ -165,9 +165,6 @@ class ClosedFormOptions(MethodOptions):
 class FlowMatchingOptions(MethodOptions):
     """Flow matching (Lipman 2023; Liu 2023)."""
 
-    class_dropout: float = option(
-        0.1, "fraction of training images without a label, for --guidance", minimum=0.0, maximum=0.9
-    )
     mirror: float = option(
         0.0,
         "fraction of mirrored training images, told to the network; not for digits",

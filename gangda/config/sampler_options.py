@@ -20,6 +20,21 @@ class SamplerOptions(Checked):
     guidance: float = option(
         1.0, "flows: classifier-free guidance scale; 1: no guidance", minimum=0.0, maximum=20.0
     )
+    start_from_real: float | None = option(
+        None,
+        "flows: start from noisy training images, this share of the way to noise; as in 0.5",
+        minimum=0.0,
+        maximum=1.0,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        share = self.start_from_real
+        if share in (0, 1):
+            raise UsageError(
+                f"--start-from-real {share:g}: must be between 0 (copies of training images) and 1 (noise alone), "
+                "not one of them; leave it out for plain samples"
+            )
 
     def understood(self, names: Collection[str]) -> dict[str, Any]:
         """The values of these options, by name: what a sample depends on where a generator understands these."""

@@ -20,7 +20,7 @@ from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked
 from gangda.data.sources.raw import UNLABELLED, RawSource, to_square
-from gangda.data.splits import DataSplits, SourceImages, draw_splits
+from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
 from gangda.errors import DataError, GangdaError
 
 
@@ -116,6 +116,8 @@ def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ..
     own = read_set(path)
     images = dataclasses.replace(own.images, pixels=to_square(own.images.pixels, config.image_size))
     test, note = _recorded_test(own, images, (*sets, path.resolve()))
+    if test is not None:
+        refuse_made_from(images, test, f"--data {config.source}")
     labelled = images.class_names != (UNLABELLED,)
     return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,))
 

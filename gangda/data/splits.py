@@ -8,7 +8,7 @@ The rules, per class of n images:
     - test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
     - subset: the first `count` of a random order, so that a smaller subset of one seed is part of a larger one.
     - validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
-Validation and test splits hold real images only.
+Validation and test splits hold real images only, and what was made from one of them (its `parent`) is not trained on.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
 from gangda.data.images import REAL, IntArray, LabelledImages
@@ -63,8 +64,25 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     if counts is not None:
         train = train.take(subset_rows(train, counts, seed))
     held = validation_rows(train, config.validation, seed)
-    parts = train.without(held), train.take(held), test
-    return DataSplits(source.name, source.fingerprint, *parts, source.labelled, notes)
+    train, validation = train.without(held), train.take(held)
+    made = np.flatnonzero(made_from(train, validation) | made_from(train, test))
+    if len(made):
+        notes = (*notes, f"{len(made):,} images made from validation or test images are left out")
+        train = train.without(made)
+    return DataSplits(source.name, source.fingerprint, train, validation, test, source.labelled, notes)
+
+
+def made_from(images: LabelledImages, held_out: LabelledImages) -> npt.NDArray[np.bool_]:
+    """Which images have one of the real images held out as their parent, bool (N,); row ids are of one source."""
+    made: npt.NDArray[np.bool_] = images.parent >= 0
+    made[made] = np.isin(images.parent[made], held_out.row_id)
+    return made
+
+
+def refuse_made_from(images: LabelledImages, test: LabelledImages, where: str) -> None:
+    """A DataError about `where` for images that are made from test images."""
+    if made := int(made_from(images, test).sum()):
+        raise DataError(f"{where}: {made:,} of its images are made from test images; make the set again")
 
 
 def fixed_test_rows(images: LabelledImages) -> IntArray:

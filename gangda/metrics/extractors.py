@@ -18,7 +18,6 @@ from gangda.runtime.seeding import torch_stream
 
 Features = npt.NDArray[np.float32]
 
-BATCH = 512
 COMPONENTS = 32
 FIT_ROWS = 1000  # images that components are fitted on: enough for 32, and a second at 64x64 RGB
 
@@ -63,8 +62,8 @@ def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContex
     def embed(pixels: UInt8Array) -> Features:
         parts = [np.zeros((0, 256), dtype=np.float32)]
         with evaluating(network):
-            for start in range(0, len(pixels), BATCH):
-                batch = torch.from_numpy(pixels[start : start + BATCH].astype(np.float32)).to(context.device)
+            for start in range(0, len(pixels), size := context.inference_batch):
+                batch = torch.from_numpy(pixels[start : start + size].astype(np.float32)).to(context.device)
                 parts.append(network(batch.permute(0, 3, 1, 2) / 127.5 - 1).cpu().numpy())
         return np.concatenate(parts)
 

@@ -14,6 +14,7 @@ from gangda.errors import UsageError
 from gangda.runtime.capture import Recorder, cuda_graph
 from gangda.runtime.distributed import ALONE, Ranks
 from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
+from gangda.runtime.machine import thread_count
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -42,6 +43,11 @@ class DeviceContext:
     def precision(self) -> str:
         """Name of the number format, as recorded in hashes and model cards."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    @property
+    def inference_batch(self) -> int:
+        """Images of a forward pass without gradients: they fit a CPU's caches, or keep a GPU busy."""
+        return 1024 if self.device.type == "cpu" else 8192
 
     def put(self, tensor: torch.Tensor) -> torch.Tensor:
         """A CPU tensor on the device; to a GPU through pinned memory, so that nothing waits for the copy."""
@@ -112,26 +118,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)  # the most that glibc takes
         mallopt(_M_TRIM_THRESHOLD, 256 * 2**20)
-
-
-def thread_count(requested: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
-    """Threads of each process: those requested, else its share of the scheduler's cores, else of the available ones.
-
-    `processes` share the cores; OMP_NUM_THREADS, which torchrun sets to 1 if it is unset, is per process.
-    """
-    if requested is not None:
-        return requested
-    for name, parts in (("SLURM_CPUS_PER_TASK", processes), ("OMP_NUM_THREADS", 1)):
-        if environ.get(name, "").isdigit() and int(environ[name]) > 0:
-            return max(1, int(environ[name]) // parts)
-    return max(1, available_cores() // processes)
-
-
-def available_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def pick_device(name: str, env: DistributedEnv = ONE_PROCESS) -> torch.device:

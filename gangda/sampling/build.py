@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from gangda.classifying.fitted_classifier import place
-from gangda.config import architectures
 from gangda.config.files import read_config
 from gangda.config.sampler_options import SamplerOptions
 from gangda.data.images import LabelledImages
@@ -21,6 +20,8 @@ from gangda.sampling.pseudo_labels import PseudoLabeler, images_of_run, pseudo_l
 from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import Model
 from gangda.zoo.base import DEFAULT_OPTIONS, Generator
+from gangda.zoo.flow.generator import FlowGenerator
+from gangda.zoo.flow.start_from_real import StartFromReal
 
 
 def make_sampler(
@@ -39,13 +40,17 @@ def make_sampler(
     """The sampler that fits the model, with the filters of these names.
 
     `labeler` chooses the labels where the generator does not know them, by default the run folder's own; `images` are
-    training and validation images that filters may learn from, with `seed`, by default the run's own, with the run's
-    seed: then what is learned is kept in the run folder.
+    training and validation images. Samples may start from the training images, and filters learn from both, with
+    `seed`; by default they are the run's own, with the run's seed: then what is learned is kept in the run folder.
 
-    Raises UsageError: as `check_request`; RunError: what pseudo-labels or a filter need is missing.
+    Raises UsageError: as `check_request`; RunError, DataError: what pseudo-labels, a filter or samples that start from
+    real images need is missing.
     """
     check_request(model, options, filters, which=which, min_confidence=min_confidence)
+    both = functools.cache(lambda: images or images_of_run(model))
     generator = cast(Generator, place(model.generator, context))
+    if options.start_from_real is not None:
+        generator = StartFromReal(cast(FlowGenerator, generator), both()[0], options.start_from_real)
     if not needs_pseudo_labels(model):
         labeler = None
     elif labeler is None:
@@ -64,7 +69,7 @@ def make_sampler(
     filter_context = FilterContext(
         model,
         sampler.attempts,
-        functools.cache(lambda: images or images_of_run(model)),
+        both,
         seed=seed,
         fit_seed=model.card.seed if images is None else seed,
         context=context,
@@ -119,7 +124,7 @@ def sampler_options_of(model: Model) -> tuple[str, ...]:
     """Names of the sampler's options that a generator understands: one that rebuilds training images draws nothing."""
     if model.generator.available is not None:
         return ()
-    return architectures.sampler_options(model.card.arch, model.generator.conditional)
+    return model.card.options.understood
 
 
 def model_summary(model: Model, options: SamplerOptions) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gangda.config.fields import from_plain
 from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.loading import load_splits
-from gangda.errors import RunError
+from gangda.errors import DataError, RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
@@ -88,8 +88,7 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 
     One process trains it, others that want the same one wait for it.
 
-    Raises RunError: there is no run folder, or its training images are not what they were; DataError: they cannot be
-    read.
+    Raises RunError: there is no run folder, or its training images cannot be read or are not what they were.
     """
     run, config = model.run, ClassifierConfig()
     if run is None:
@@ -109,9 +108,13 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     """The images that a generator was trained on, and the validation images of the same subset.
 
-    Raises RunError: the source's content has changed since, or rows are gone.
+    Raises RunError: the source cannot be loaded, its content has changed since, or rows are gone.
     """
-    splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
+    try:
+        splits = load_splits(from_plain(DataConfig, model.card.data), model.card.seed)
+    except DataError as error:
+        reason = str(error).removeprefix("--data").lstrip(": ")
+        raise RunError(f"{model.named}: needs its training images again: {reason}") from error
     if splits.fingerprint != model.card.fingerprint:
         source = model.card.data["source"]
         raise RunError(f"{model.named}: {source} has changed since it was trained; train it again")

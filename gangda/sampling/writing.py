@@ -38,13 +38,16 @@ def draw_images(
     """`counts` (K,) generated images, classes in order; counts may all be 0. Many lie in a mapped file."""
     channels, height, width = sampler.generator.image_shape
     done, total = 0, int(counts.sum())
-    pixels = empty((total, height, width, channels))
+    pixels, parents = empty((total, height, width, channels)), np.full(total, -1, dtype=np.int64)
     for label, block, count in blocks_of(counts):
         reporter.step("sampling", done, total)
-        pixels[done : done + count] = sampler.draw(label, block, count, statistics).pixels
+        batch = sampler.draw(label, block, count, statistics)
+        pixels[done : done + count] = batch.pixels
+        if batch.parent is not None:
+            parents[done : done + count] = batch.parent
         done += count
     labels = np.repeat(np.arange(len(counts)), counts)
-    return generated_images(pixels, labels, class_names)
+    return generated_images(pixels, labels, class_names, parent=parents)
 
 
 def write_samples(

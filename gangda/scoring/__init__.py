@@ -16,7 +16,7 @@ from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
 from gangda.data.sources.raw import UNLABELLED
-from gangda.data.splits import DataSplits
+from gangda.data.splits import DataSplits, refuse_made_from
 from gangda.errors import DataError, GangdaError, UsageError
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.inputs import MetricInputs
@@ -201,11 +201,16 @@ def data_behind(
 
 
 def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
-    """The images to score: those of a set that are not real, or all of a data path; a DataError without any."""
+    """The images to score: those of a set that are not real, or all of a data path.
+
+    Raises DataError: there are none, or they are made from test images.
+    """
     if own is not None:
         made = np.flatnonzero(own.images.origin != REAL)
         if not len(made):
             raise DataError(f"{path}: holds real images only; give a set with images that were made")
+        if own.fingerprint == splits.fingerprint:
+            refuse_made_from(own.images, splits.test, str(path))
         return own.images.take(made)
     try:
         source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))

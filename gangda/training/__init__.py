@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
 from gangda.training.estimate import estimated, estimates
+from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun
@@ -61,9 +63,9 @@ def train(
             for note in (*splits.notes, *_warnings(config, splits.train)):
                 reporter.line(note)
             config = check(config, splits.train, splits.labelled)
-            refuse_uneven_shares(config, splits.train, launch.world)
             if launch.world > 1 and needs_steps(config):
                 raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
+            refuse_uneven_shares(config, splits.train, launch.world)
             hashed = config_hash(resolve.dump(config))
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
@@ -83,10 +85,12 @@ def train(
             )
         if not ranks.is_main:
             raise WorkerExitError(0)
+        context, config = prepare(config.runtime), _sized(config, {}, splits.train)
+        check_memory(config, splits.train, context)
         networks = build_networks(
             config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
         )
-        timed = tuple(estimates(config, splits.train, prepare(config.runtime)))
+        timed = tuple(estimates(config, splits.train, context))
         return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()), estimates=timed)
 
 
@@ -126,9 +130,9 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
     if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
         steps = config.method.total_steps or spec.steps_for(len(images))
         budget = dataclasses.replace(budget, steps=steps)
-    config = dataclasses.replace(config, spec=spec, budget=budget)
-    check_options(config, images)
-    return config
+    resolved = dataclasses.replace(config, spec=spec, budget=budget)
+    check_options(resolved, images)
+    return config if needs_steps(config) else resolved
 
 
 def needs_steps(config: TrainConfig) -> bool:
@@ -137,21 +141,40 @@ def needs_steps(config: TrainConfig) -> bool:
 
 
 def in_steps(config: TrainConfig, images: LabelledImages, run: Path, reporter: Reporter) -> TrainConfig:
-    """The same with the time as a number of steps, if need be: the run's own, or as many as this machine will make."""
+    """The same with the time as steps, if need be: the run's own, or as many as this machine will make.
+
+    Where the size of the networks is open, it is the run's own too, or the largest that still makes as many steps as
+    without a budget.
+    """
     if not needs_steps(config):
         return config
-    recorded = (
-        (read_config(run / "config.yaml").get("budget") or {}) if (run / "config.yaml").is_file() else {}
-    )
-    steps = recorded.get("steps") if isinstance(recorded, dict) else None
+    sizes = config.spec.open_sizes() or ({},)
+    recorded = read_config(run / "config.yaml") if (run / "config.yaml").is_file() else {}
+    steps = recorded.get("budget", {}).get("steps")
     if steps is None:
-        steps = max(1, estimated(config, {}, images, prepare(config.runtime)).steps)
+        context, wanted = prepare(config.runtime), config.spec.steps_for(len(images))
+        for size in reversed(sizes):
+            chosen = _sized(config, size, images)
+            check_memory(chosen, images, context)
+            steps = max(1, estimated(chosen, size, images, context).steps)
+            if steps >= wanted:
+                break
+        named = "".join(f"--{name} {value}, " for name, value in size.items())
+        reporter.line(f"--minutes {config.budget.minutes:g}: {named}{steps:,} steps")
     else:
+        kept = recorded.get("arch", {}).items()
+        chosen = _sized(config, next((size for size in sizes if size.items() <= kept), {}), images)
         reporter.line(f"{run}: keeps its {steps:,} steps; --minutes counts for a new run only")
     budget = dataclasses.replace(config.budget, steps=steps, minutes=None)
-    config = dataclasses.replace(config, budget=budget)
+    config = dataclasses.replace(chosen, budget=budget)
     check_options(config, images)
     return config
+
+
+def _sized(config: TrainConfig, size: dict[str, Any], images: LabelledImages) -> TrainConfig:
+    """The configuration with networks of this size, resolved."""
+    spec = dataclasses.replace(config.spec, **size).resolved(max(images.image_shape[1:]))
+    return dataclasses.replace(config, spec=spec)
 
 
 def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
@@ -180,6 +203,8 @@ def fit_run(
 ) -> TrainResult:
     """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns."""
     context = prepare(config.runtime, ranks=ranks)
+    if not ranks.many:
+        check_memory(config, images, context)
     if not ranks.is_main:
         run_worker(config, images, context)
     folder = RunFolder(run)

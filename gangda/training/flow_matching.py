@@ -60,6 +60,8 @@ class FlowMatchingMethod(IterativeMethod):
     ) -> None:
         super().__init__(config, networks, images, context)
         assert isinstance(config.method, FlowMatchingOptions)
+        assert isinstance(config.spec, FlowSpec)
+        self.class_dropout = config.spec.class_dropout
         self.options, recipe, decay = config.method, config.recipe, config.method.weight_decay
         matrices = self.generator.network.hidden_matrices() if self.options.optimizer == "muon" else []
         inner = set(matrices)
@@ -83,7 +85,7 @@ class FlowMatchingMethod(IterativeMethod):
         """The mean squared error of a batch. images: (B, C, H, W) in [-1, 1]; y: int64 (B,)."""
         count = len(images)
         noise, normal = draws.noise(tuple(images.shape)), draws.take(torch.randn, (count,))
-        dropped = draws.take(torch.rand, (count,)) < self.options.class_dropout
+        dropped = draws.take(torch.rand, (count,)) < self.class_dropout
         images, changes = self.changed(images, draws)
         if not self.generator.conditional:
             dropped = torch.ones_like(dropped)

@@ -47,6 +47,11 @@ class ModelCard:
     # Hex SHA-256 of the other files in `model/`, by name.
     hashes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def options(self) -> architectures.ArchSpec:
+        """The architecture's options."""
+        return options_from_plain(architectures.spec_class(self.arch), self.spec)
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -221,8 +226,7 @@ def _read(folder: Path, name: str, card: ModelCard) -> bytes:
 
 def _rebuild(card: ModelCard, tensors: Mapping[str, torch.Tensor], name: str) -> nn.Module:
     """A network of the card with these weights, built only if they fit: a forged card could fill the memory."""
-    spec = options_from_plain(architectures.spec_class(card.arch), card.spec)
-    asked = (card.arch, spec, card.image_shape, len(card.class_names))
+    asked = (card.arch, card.options, card.image_shape, len(card.class_names))
     with torch.device("meta"):  # shapes without numbers
         network = build_networks(*asked).modules()[name]
     free = getattr(network, "sized_by_data", ())

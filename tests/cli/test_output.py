@@ -45,6 +45,24 @@ def test_lines_now_and_then(capsys):
     ]
 
 
+def test_a_remark_comes_once_and_only_with_progress(capsys):
+    now = [0.0]
+    reporter = output.LineReporter("busy", clock=lambda: now[0])
+    reporter.line("chosen: x")
+    reporter.step("training", 0, 4000)
+    assert capsys.readouterr().err == "chosen: x\n"
+    for second in (11, 22):
+        now[0] = second
+        reporter.step("training", second, None)
+    assert capsys.readouterr().err.splitlines() == ["busy", "training: 11", "training: 22"]
+    screen = io.StringIO()
+    with Progress(console=Console(file=screen, force_terminal=True, width=80)) as bar:
+        reporter = output.BarReporter(bar, "busy")
+        reporter.step("training", 10, 40)
+        reporter.step("training", 20, 40)
+    assert screen.getvalue().count("busy") == 1
+
+
 def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])

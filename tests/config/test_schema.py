@@ -93,6 +93,13 @@ def test_balance_and_ratio_go_together():
     assert schema.AugmentConfig(balance=True, ratio=0.5).ratio == 0.5
 
 
+@pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])
+def test_no_sample_starts_from_an_image_itself_or_from_noise_alone(share):
+    with pytest.raises(UsageError, match=rf"^--start-from-real {share}: must be between 0 .*and 1"):
+        schema.SamplerOptions(start_from_real=share)
+    assert schema.SamplerOptions(start_from_real=0.3).given() == {"--start-from-real": 0.3}
+
+
 def test_options_of_the_sampler_are_refused_where_nothing_understands_them():
     options = schema.SamplerOptions(truncation=1.0, guidance=2.0)
     assert options.understood(("guidance", "sampler_steps")) == {"sampler_steps": 8, "guidance": 2.0}

@@ -38,7 +38,13 @@ def put_npz(path: Path, classes: int = 3, size: int = 9) -> Path:
 
 
 def put_set(
-    out: Path, images: LabelledImages, config: DataConfig, fingerprint: str, fakes: int = 6, **header
+    out: Path,
+    images: LabelledImages,
+    config: DataConfig,
+    fingerprint: str,
+    fakes: int = 6,
+    parent: np.ndarray | None = None,
+    **header,
 ) -> Path:
     """An augmented set (a sample set where `images` is empty) of some generated images behind the real ones."""
     channels, height, width = images.image_shape
@@ -54,7 +60,7 @@ def put_set(
     )
     with set_being_written(out, about) as writer:
         writer.write(images, 0)
-        writer.write(generated_images(pixels, labels, images.class_names), len(images))
+        writer.write(generated_images(pixels, labels, images.class_names, parent=parent), len(images))
     return out
 
 
@@ -168,6 +174,18 @@ def test_an_augmented_set_whose_source_changed_tests_on_its_own_real_images(tmp_
         assert len(splits.test) > 0
         assert not splits.test.origin.any()
         assert not set(splits.test.row_id.tolist()) & set(splits.train.row_id.tolist())
+
+
+def test_a_set_made_from_its_sources_test_images_is_refused(tmp_path):
+    config = DataConfig(per_class=10)
+    real = load_splits(config, 3)
+    for name, parents in (("train", real.train.row_id[:6]), ("test", real.test.row_id[:6])):
+        put_set(tmp_path / name, real.train, config, real.fingerprint, parent=parents)
+    assert len(load_splits(DataConfig(source=str(tmp_path / "train"), validation=0), 0).train) == 96
+    with pytest.raises(
+        DataError, match=r"test: 6 of its images are made from test images; make the set again$"
+    ):
+        load_splits(DataConfig(source=str(tmp_path / "test")), 0)
 
 
 def test_a_sample_set_is_training_material_only(tmp_path):

@@ -101,6 +101,19 @@ def test_synthetic_images_are_never_held_back():
     assert (splits.train.origin > 0).sum() == 200
 
 
+def test_what_is_made_from_validation_or_test_images_is_not_trained_on():
+    real = images_of([30, 30])
+    fake = generated_images(real.pixels, real.labels, real.class_names, parent=real.row_id)
+    new = generated_images(real.pixels[:5], real.labels[:5], real.class_names)
+    source = SourceImages("augmented", "f", concatenate(real, fake, new), None)
+    splits = draw_splits(source, DataConfig(validation=0.25), 0)
+    assert (len(splits.test), len(splits.validation)) == (12, 12)
+    held_out = np.concatenate([splits.test.row_id, splits.validation.row_id])
+    assert not np.isin(splits.train.parent, held_out).any()
+    assert np.bincount(splits.train.origin).tolist() == [36, 0, 36 + 5]
+    assert splits.notes[-1] == "24 images made from validation or test images are left out"
+
+
 def test_a_set_without_real_images_has_no_test_split():
     fake = generated_images(np.zeros((6, 8, 8, 1), dtype=np.uint8), [0, 1] * 3, ["a", "b"])
     splits = draw_splits(SourceImages("samples", "f", fake, None), DataConfig(), 0)

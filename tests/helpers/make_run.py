@@ -1,10 +1,10 @@
-"""Finished runs without training: PCA, and a generator that replays the digits it was "trained" on, unlabelled."""
+"""Finished runs without training: closed forms, flows of random weights, and a generator that replays its images."""
 
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -18,6 +18,7 @@ from gangda.data.loading import load_splits
 from gangda.runtime.files import write_json
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.base import Generator, Networks
+from gangda.zoo.closed_form.pca import ComponentsGenerator
 from gangda.zoo.networks import build_networks
 
 MakeRun = Callable[..., Path]
@@ -74,18 +75,23 @@ def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replay_architecture: None) -> MakeRun:
-    """make_run(arch, data, seed=0, classes=..., generators=1) -> a run folder; the test works in `tmp_path`."""
+    """make_run(arch, data, seed=0, classes=..., generators=1, **options of arch) -> a run; in `tmp_path`."""
     monkeypatch.chdir(tmp_path)
 
     def make(
-        arch: str, data: DataConfig, seed: int = 0, classes: tuple[int, ...] = (), generators: int = 1
+        arch: str,
+        data: DataConfig,
+        seed: int = 0,
+        classes: tuple[int, ...] = (),
+        generators: int = 1,
+        **options: Any,
     ) -> Path:
         train = load_splits(data, seed).train
         fingerprint = load_splits(data, seed).fingerprint
         spec = (
             ReplaySpec(rows=len(train), generators=generators)
             if arch == "replay"
-            else architectures.spec_class(arch)()
+            else architectures.spec_class(arch)(**options).resolved(train.image_shape[1])
         )
         if isinstance(spec, ReplaySpec):
             generator: Generator = Replay(spec, train.image_shape, train.num_classes)
@@ -95,7 +101,12 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replay_architectur
             generator.load_state_dict({"stored": pixels[repeated]})
         else:
             generator = build_networks(arch, spec, train.image_shape, train.num_classes).generator
-            generator.fit(train)
+            if isinstance(generator, ComponentsGenerator):
+                generator.fit(train)
+            else:
+                torch.manual_seed(0)
+                for parameter in generator.parameters():
+                    nn.init.normal_(parameter, std=0.05)
         run = Path("runs") / f"{arch}-{seed}"
         card = ModelCard(
             arch,

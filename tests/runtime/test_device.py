@@ -14,21 +14,6 @@ from gangda.runtime import device
 from gangda.runtime.launch import DistributedEnv
 
 
-def test_threads_come_from_the_flag_then_the_scheduler():
-    assert device.thread_count(3, {"SLURM_CPUS_PER_TASK": "5"}) == 3
-    assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "5", "OMP_NUM_THREADS": "2"}) == 5
-    assert device.thread_count(None, {"OMP_NUM_THREADS": "2"}) == 2
-    assert device.thread_count(None, {"OMP_NUM_THREADS": "2,4"}) == device.available_cores()
-
-
-def test_ranks_of_one_machine_share_its_cores():
-    assert device.thread_count(3, {"SLURM_CPUS_PER_TASK": "8"}, 4) == 3
-    assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "8", "OMP_NUM_THREADS": "1"}, 4) == 2
-    assert device.thread_count(None, {"OMP_NUM_THREADS": "3"}, 4) == 3  # torchrun's is each process's own
-    assert device.thread_count(None, {"SLURM_CPUS_PER_TASK": "2"}, 4) == 1
-    assert device.thread_count(None, {}, 10**6) == 1
-
-
 @pytest.mark.parametrize("name", ["cuda:99", "mps", "meta", "nonsense", "cuda:x"])
 def test_a_missing_device_is_refused(name):
     with pytest.raises(UsageError, match="--device"):

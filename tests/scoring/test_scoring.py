@@ -210,6 +210,21 @@ def test_samples_that_classifiers_filtered_make_gan_test_circular(made, tmp_path
         assert any("circular" in note for note in result.values["notes"]) == circular
 
 
+def test_samples_made_from_test_images_are_refused(made, tmp_path, plain):
+    splits = load_splits(DATA, 0)
+    for name, row_ids in (("train", splits.train.row_id), ("test", splits.test.row_id)):
+        parents = np.resize(row_ids[:2], len(made))
+        path = write_set(tmp_path / name, dataclasses.replace(made, parent=parents), None, splits.fingerprint)
+        if name == "train":
+            assert run(path, tmp_path / "out", dry_run=True).values["n"]["samples"] == len(made)
+            continue
+        said = f"{len(made)} of its images are made from test images"
+        with pytest.raises(DataError, match=said):
+            run(path, tmp_path / "out")
+        other = write_set(tmp_path / "other", dataclasses.replace(made, parent=parents), None, "f" * 16)
+        assert run(other, tmp_path / "out", dry_run=True).dry_run, "row ids of other data say nothing"
+
+
 def test_classes_are_matched_by_name(made, tmp_path, plain):
     order = np.arange(10)[::-1]
     names = tuple(made.class_names[label] for label in order)

@@ -21,7 +21,7 @@ def made(blobs, context, options=None, **values):
 
 
 def test_the_loss_by_hand(blobs, context):
-    method = made(blobs, context, class_dropout=0.5, mirror=0.5, shift=0.5)
+    method = made(blobs, context, {"class_dropout": 0.5}, mirror=0.5, shift=0.5)
     asked = []
 
     def velocity(x, t, y, changes):
@@ -84,9 +84,15 @@ def test_it_learns_the_classes(blobs, context):
         "ema": 0.95,
         "shift": 0.0,
         "batch_size": 32,
-        "class_dropout": 0.0,
     }
-    state, loop = start("flow", blobs, context, {"width": 16, "dropout": 0.0}, total_steps=150, **options)
+    state, loop = start(
+        "flow",
+        blobs,
+        context,
+        {"width": 16, "dropout": 0.0, "class_dropout": 0.0},
+        total_steps=150,
+        **options,
+    )
     for _ in range(150):
         next(loop)
     for label in range(4):

@@ -22,6 +22,7 @@ from gangda.runtime.progress import Reporter
 from gangda.training import fit_generator, needs_steps, train
 from gangda.training import run as training_run
 from gangda.training.closed_form import ClosedFormMethod
+from gangda.training.result import Estimate
 from gangda.training.saved_model import load_model
 from gangda.zoo.networks import build_networks
 
@@ -40,6 +41,16 @@ def config(arch="cdcgan", budget=None, recipe=None, **spec):
         budget=budget or Budget(steps=6, checkpoint_every="2"),
         runtime=Runtime(threads=1),
     )
+
+
+class Lines(Reporter):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def line(self, text):
+        self.said.append(text)
 
 
 class Stopping(Reporter):
@@ -249,6 +260,30 @@ def test_minutes_with_a_cosine_become_steps_that_a_later_call_keeps(tmp_path, mo
     again = train(wanted, tmp_path / "run")  # on a slower machine, say
     assert again.steps == 4
     assert next(seconds) == 0.0  # nothing was timed
+
+
+@pytest.mark.parametrize(("seconds", "width"), [(0.5, 64), (1.5, 48), (4.0, 32)])
+def test_minutes_choose_the_widest_flow_that_makes_its_usual_steps(seconds, width, tmp_path, monkeypatch):
+    monkeypatch.setattr(architectures.FlowSpec, "steps_for", lambda self, images: 4)
+    tried = []
+
+    def timed(chosen, size, images, context):
+        tried.append(chosen.spec.width)
+        steps = round(60 * chosen.budget.minutes / (seconds * chosen.spec.width / 48))
+        return Estimate(size, 0, 0.0, steps, 0.0)
+
+    monkeypatch.setattr("gangda.training.estimated", timed)
+    lines = Lines()
+    wanted = dataclasses.replace(config("flow"), budget=Budget(minutes=0.1))
+    train(wanted, tmp_path / "run", reporter=lines)
+    assert tried == [size for size in (64, 48, 32) if size >= width]
+    assert f"--minutes 0.1: --width {width}, " in "".join(lines.said)
+    assert load_model(tmp_path / "run").card.spec["width"] == width
+    train(wanted, tmp_path / "run")  # keeps size and steps: nothing is timed
+    assert len(tried) == len([size for size in (64, 48, 32) if size >= width])
+    given = dataclasses.replace(wanted, spec=dataclasses.replace(wanted.spec, width=8))
+    train(given, tmp_path / "given")
+    assert tried[-1] == 8
 
 
 def test_only_a_time_with_a_cosine_needs_the_number_of_steps():

@@ -25,8 +25,8 @@ from gangda.data.sample_set.index import SetHeader, SetIndex
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.npz import MALFORMED
 from gangda.errors import DataError
-from gangda.runtime.device import available_cores
 from gangda.runtime.hashed_file import sha256, verified
+from gangda.runtime.machine import available_cores
 
 CHUNK = 128  # images that a thread writes at a time
 MAX_THREADS = 4  # more only wait for the GIL and for the file system's lock

@@ -27,7 +27,7 @@ from gangda.data import memmap
 from gangda.data.images import UInt8Array
 from gangda.data.sources.raw import own_size, scale_16_bit
 from gangda.errors import DataError
-from gangda.runtime.device import available_cores
+from gangda.runtime.machine import available_cores
 
 EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",

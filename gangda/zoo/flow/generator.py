@@ -71,34 +71,42 @@ class FlowGenerator(Generator):
         predicted: Tensor = self.network(x, t, y, changes)
         return predicted
 
-    def times(self, steps: int) -> list[float]:
-        """Where a solver of so many steps stops: from noise to 0."""
-        return [1 - step / steps for step in range(steps + 1)]
+    def times(self, steps: int, share: float = 1.0) -> list[float]:
+        """Where a solver of so many steps stops: from noise to 0, or from this share of the way, in (0, 1), to 0."""
+        return [share * (1 - step / steps) for step in range(steps + 1)]
+
+    def noised(self, images: Tensor, noise: Tensor, t: float) -> Tensor:
+        """x_t of images in [-1, 1] and draws of e, both (B, C, H, W): like them."""
+        return (1 - t) * images + t * noise
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
         """`count` draws of e, standard normal, float32 (count, C, H, W) on the CPU."""
         return torch.randn(count, *self.image_shape, generator=rng)
 
     def sample(self, y: Tensor, noise: Tensor, options: SamplerOptions = DEFAULT_OPTIONS) -> Tensor:
-        """Labels int64 (B,) and noise (B, C, H, W) -> images (B, C, H, W) in [-1, 1].
+        """Labels int64 (B,) and noise (B, C, H, W) -> images (B, C, H, W) in [-1, 1]."""
+        times = self.times(options.sampler_steps)
+        return self.follow(times[0] * noise, y, times, options)
+
+    def follow(self, x: Tensor, y: Tensor, times: Sequence[float], options: SamplerOptions) -> Tensor:
+        """From x (B, C, H, W) at the first of these times to images (B, C, H, W) in [-1, 1]; y: int64 (B,).
 
         With `guidance` g other than 1, v = v(no class) + g (v(class) - v(no class)). Source: Ho 2022, equation 6, with
         w = g - 1, for velocities as in Zheng 2023.
         """
-        unchanged = noise.new_zeros(len(noise), CHANGES)
+        unchanged = x.new_zeros(len(x), CHANGES)
         no_class = torch.full_like(y, self.num_classes)
         labels = y if self.conditional else no_class
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            times = x.new_full((len(x),), t)
-            found = self.velocity(x, times, labels, unchanged)
+            at = x.new_full((len(x),), t)
+            found = self.velocity(x, at, labels, unchanged)
             if self.conditional and options.guidance != 1.0:
-                without = self.velocity(x, times, no_class, unchanged)
+                without = self.velocity(x, at, no_class, unchanged)
                 found = without + options.guidance * (found - without)
             return found.float()
 
-        times = self.times(options.sampler_steps)
-        return solve(velocity, times[0] * noise, options.sampler, times, self.at_zero).clamp(-1, 1)
+        return solve(velocity, x, options.sampler, times, self.at_zero).clamp(-1, 1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
         """As `sample` with the default options."""
@@ -127,9 +135,17 @@ class EdmGenerator(FlowGenerator):
         slope: Tensor = (x - denoised) / t[:, None, None, None]
         return slope
 
-    def times(self, steps: int) -> list[float]:
-        """Closer to each other the smaller they are."""
-        most, least = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
+    def noised(self, images: Tensor, noise: Tensor, t: float) -> Tensor:
+        """See `FlowGenerator.noised`."""
+        return images + t * noise
+
+    def times(self, steps: int, share: float = 1.0) -> list[float]:
+        """Closer to each other the smaller they are; a share of the way counts in their seventh roots, evenly spaced.
+
+        So 1 is t = 80, and 0.5 is t = 2.5: five times the spread of pixels.
+        """
+        least = SIGMA_MIN ** (1 / RHO)
+        most = share * SIGMA_MAX ** (1 / RHO) + (1 - share) * least
         return [(most + step / max(1, steps - 1) * (least - most)) ** RHO for step in range(steps)] + [0.0]
 
 

@@ -76,7 +76,9 @@ class Block(nn.Module):
         features = self.first(F.silu(self.first_norm(x)))
         scale, shift = scale_and_shift[:, :, None, None].chunk(2, 1)
         features = torch.addcmul(shift, self.second_norm(features), 1 + scale)
-        found: Tensor = self.shortcut(x) + self.second(dropout(F.silu(features), self.dropout_rate, self.training))
+        found: Tensor = self.shortcut(x) + self.second(
+            dropout(F.silu(features), self.dropout_rate, self.training)
+        )
         return found
 
 

@@ -1,0 +1,94 @@
+"""The machine's cores: how many are ours, and whether other processes use them. Imports no torch: it must come first.
+
+OpenMP's threads wait for each other by spinning, for milliseconds. That is fastest where each has a core to itself;
+where not, it takes the cores from all others, those of their own process too. They read how to wait as torch loads.
+"""
+
+import os
+import time
+from collections.abc import Callable, Mapping, MutableMapping
+from pathlib import Path
+
+POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+SAMPLES, APART = 5, 0.02  # seconds between them
+REMARK = "busy machine: other processes are using its cores, so this takes longer; --threads N uses fewer"
+
+
+def runnable() -> int:
+    """Threads of the whole machine that run or could run, this one not counted; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/stat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) - 1 for line in lines if line.startswith("procs_running")), 0)
+
+
+def is_busy(
+    own: int,
+    cores: int | None = None,
+    running: Callable[[], int] = runnable,
+    sleep: Callable[[float], object] = time.sleep,
+) -> bool:
+    """Whether `own` threads would have to share cores with what runs now; one quiet moment means no."""
+    free = (cores or os.cpu_count() or 1) - own
+    for _ in range(SAMPLES):
+        if running() <= free:
+            return False
+        sleep(APART)
+    return True
+
+
+def sleep_while_waiting(environ: MutableMapping[str, str]) -> None:
+    """Let OpenMP's threads sleep while they wait, unless the user has said how they should."""
+    if not any(name in environ for name in POLICIES):
+        environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
+def thread_count(requested: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
+    """Threads of each process: those requested, else its share of the scheduler's cores, else of the available ones.
+
+    `processes` share the cores; OMP_NUM_THREADS, which torchrun sets to 1 if it is unset, is per process.
+    """
+    if requested is not None:
+        return requested
+    for name, parts in (("SLURM_CPUS_PER_TASK", processes), ("OMP_NUM_THREADS", 1)):
+        if environ.get(name, "").isdigit() and int(environ[name]) > 0:
+            return max(1, int(environ[name]) // parts)
+    return max(1, available_cores() // processes)
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that this process can still get: of the machine, and of its control groups (version 2; Slurm, containers).
+
+    None where the system does not tell. `root`: of the file system that is read.
+    """
+    try:
+        machine = _numbers(root / "proc/meminfo", ":")["MemAvailable"] * 1024
+    except (OSError, KeyError):
+        return None
+    groups = root / "sys/fs/cgroup"
+    found = [machine]
+    try:
+        own = (root / "proc/self/cgroup").read_text().partition("0::/")[2].splitlines()[0]
+    except (OSError, IndexError):
+        return machine
+    for group in ((groups / own), *(groups / own).parents):
+        try:
+            most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+            cached = _numbers(group / "memory.stat").get("inactive_file", 0)
+        except (OSError, ValueError):  # "max": no limit
+            continue
+        found.append(max(0, most - used + cached))
+    return min(found)
+
+
+def _numbers(path: Path, separator: str | None = None) -> dict[str, int]:
+    lines = (line.split(separator, 1) for line in path.read_text().splitlines())
+    return {name: int(rest.split()[0]) for name, rest in lines}

@@ -1,0 +1,103 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gangda.runtime import machine
+
+
+def test_threads_come_from_the_flag_then_the_scheduler():
+    assert machine.thread_count(3, {"SLURM_CPUS_PER_TASK": "5"}) == 3
+    assert machine.thread_count(None, {"SLURM_CPUS_PER_TASK": "5", "OMP_NUM_THREADS": "2"}) == 5
+    assert machine.thread_count(None, {"OMP_NUM_THREADS": "2"}) == 2
+    assert machine.thread_count(None, {"OMP_NUM_THREADS": "2,4"}) == machine.available_cores()
+
+
+def test_ranks_of_one_machine_share_its_cores():
+    assert machine.thread_count(3, {"SLURM_CPUS_PER_TASK": "8"}, 4) == 3
+    assert machine.thread_count(None, {"SLURM_CPUS_PER_TASK": "8", "OMP_NUM_THREADS": "1"}, 4) == 2
+    assert machine.thread_count(None, {"OMP_NUM_THREADS": "3"}, 4) == 3  # torchrun's is each process's own
+    assert machine.thread_count(None, {"SLURM_CPUS_PER_TASK": "2"}, 4) == 1
+    assert machine.thread_count(None, {}, 10**6) == 1
+
+
+def test_busy_is_a_machine_without_a_core_for_each_thread():
+    assert machine.is_busy(2, 2, lambda: 1, lambda seconds: None)
+    assert machine.is_busy(1, 4, lambda: 4, lambda seconds: None)
+    assert not machine.is_busy(2, 2, lambda: 0, lambda seconds: None)
+    assert not machine.is_busy(4, 64, lambda: 60, lambda seconds: None)
+
+
+def test_one_quiet_moment_means_not_busy():
+    found, slept = iter([3, 3, 0, 3, 3]), []
+    assert not machine.is_busy(2, 2, lambda: next(found), slept.append)
+    assert len(slept) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/stat")
+def test_a_process_at_work_is_runnable():
+    before = [machine.runnable() for _ in range(20)]
+    code = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
+    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    try:
+        time.sleep(1)
+        after = [machine.runnable() for _ in range(20)]
+    finally:
+        for worker in workers:
+            worker.kill()
+    assert min(before) >= 0
+    assert sorted(after)[10] >= 3
+
+
+def test_a_system_that_does_not_tell_is_not_busy(monkeypatch):
+    def missing(path):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(machine.Path, "read_text", missing)
+    assert machine.runnable() == 0
+    assert not machine.is_busy(os.cpu_count(), os.cpu_count(), sleep=lambda seconds: None)
+
+
+@pytest.mark.parametrize("given", machine.POLICIES)
+def test_a_policy_of_the_user_stays(given):
+    environ = {given: "7"}
+    machine.sleep_while_waiting(environ)
+    assert environ == {given: "7"}
+    machine.sleep_while_waiting(environ := {})
+    assert environ == {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def grown(root, *, available="1000", limits=()):
+    """A file system with so many kB available, and control groups with (limit, used, cached), the root first."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(f"MemTotal: 9000 kB\nMemAvailable: {available} kB\n")
+    names = ["", "slurm", "slurm/job_1"][: len(limits)]
+    (root / "proc/self/cgroup").write_text(f"0::/{names[-1] if names else ''}\n")
+    for name, (most, used, cached) in zip(names, limits, strict=True):
+        group = root / "sys/fs/cgroup" / name
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text(f"{used}\n")
+        (group / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
+    return root
+
+
+def test_free_memory_is_the_least_of_machine_and_groups(tmp_path):
+    assert machine.free_memory(grown(tmp_path / "a")) == 1_024_000
+    limits = [("max", 10, 0), (500_000, 100_000, 30_000), (600_000, 10_000, 0)]
+    assert machine.free_memory(grown(tmp_path / "b", limits=limits)) == 430_000
+    assert machine.free_memory(grown(tmp_path / "c", limits=[(100, 700, 0)])) == 0
+
+
+def test_free_memory_may_be_unknown(tmp_path):
+    assert machine.free_memory(tmp_path) is None
+    root = grown(tmp_path / "a")
+    (root / "proc/self/cgroup").write_text("")
+    assert machine.free_memory(root) == 1_024_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_free_memory_of_this_machine():
+    assert 0 < machine.free_memory() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
