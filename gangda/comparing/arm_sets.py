@@ -156,7 +156,7 @@ def _check_arms(config: ComparisonConfig) -> None:
             reason = "nothing is held back; give --per-class or --class-counts"
         elif arm.by_recall and (compare.replace or compare.balance):
             reason = "shares out what is added; it goes with neither --replace nor --balance"
-        elif compare.replace and ratio is not None and ratio > 1:
+        elif compare.replace and ratio is not None and (ratio > 1 or name.endswith("%")):
             reason = "with --replace a ratio is a share, 0 to 1"
         elif compare.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:
             reason = "leaves no real image to train on then; give --replace below 1"

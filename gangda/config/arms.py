@@ -1,8 +1,8 @@
 """The arms that a comparison can have: what each trains on, and how. Nothing here imports torch or numpy.
 
 An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
-`generated+traditional@wgan-gp`, and one that adds images a ratio of its own: `held-back:0.25`. Adding an arm is one
-line here, where its parts exist already.
+`generated+traditional@wgan-gp`, and one that adds images a ratio of its own, `held-back:0.25`, or share of each batch,
+`generated:25%`. Adding an arm is one line here, where its parts exist already.
 """
 
 import math
@@ -143,14 +143,21 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
 
 
 def ratio_of(name: str) -> float | None:
-    """An arm's own ratio (`ARM:RATIO`), images added per real one, or None; a UsageError where it is not above 0."""
+    """An arm's own ratio, images added per real one, or None; a UsageError where it is not above 0.
+
+    It is written as a ratio (`ARM:0.5`), or as the share of a batch that is added images (`ARM:25%` is `ARM:0.333...`).
+    """
     stem, colon, text = name.partition(":")
     if not colon:
         return None
     try:
-        ratio = float(text)
+        ratio = float(text.removesuffix("%"))
+        if text.endswith("%"):
+            ratio = ratio / (100 - ratio) if ratio < 100 else 0.0
     except ValueError:
         ratio = 0.0
     if not 0 < ratio < math.inf:
-        raise UsageError(f"--arms {name}: '{text}' is not a ratio; write a number above 0, as in {stem}:0.5")
+        raise UsageError(
+            f"--arms {name}: '{text}' is not a ratio; write a number above 0, as in {stem}:0.5 or {stem}:25%"
+        )
     return ratio

@@ -27,3 +27,17 @@ def test_an_arm_may_name_its_architecture():
 def test_other_names_are_refused(name, message):
     with pytest.raises(UsageError, match=message):
         arms.parse_arm(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "ratio"),
+    [("generated", None), ("generated:0.5", 0.5), ("generated:50%", 1.0), ("generated@flow:20%", 0.25)],
+)
+def test_a_ratio_is_images_per_real_one_or_a_share_of_the_batch(name, ratio):
+    assert arms.ratio_of(name) == ratio
+
+
+@pytest.mark.parametrize("text", ["100%", "0%", "-5%", "120%", "%", "nan%", "5%%", "inf%"])
+def test_an_impossible_share_is_refused(text):
+    with pytest.raises(UsageError, match=r"is not a ratio; write a number above 0"):
+        arms.ratio_of(f"generated:{text}")
