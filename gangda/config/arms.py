@@ -157,7 +157,6 @@ def ratio_of(name: str) -> float | None:
     except ValueError:
         ratio = 0.0
     if not 0 < ratio < math.inf:
-        raise UsageError(
-            f"--arms {name}: '{text}' is not a ratio; write a number above 0, as in {stem}:0.5 or {stem}:25%"
-        )
+        cure = f"write a number above 0, as in {stem}:0.5 or {stem}:25%"
+        raise UsageError(f"--arms {name}: '{text}' is not a ratio; {cure}")
     return ratio
