@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -83,7 +84,8 @@ class FittedClassifier(ClassifierCard):
         self._check(pixels)
         outputs = []
         with evaluating(self.network), self.context.autocast():
-            for start in range(0, len(pixels), size := self.context.inference_batch):
+            size = self.context.inference_batch(math.prod(self.image_shape))
+            for start in range(0, len(pixels), size):
                 batch = to_device(pixels[start : start + size], self.context)
                 outputs.append(function(to_float(batch)).float().cpu().numpy())
         return np.concatenate(outputs) if outputs else np.zeros((0, width), dtype=np.float32)

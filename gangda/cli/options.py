@@ -104,7 +104,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
         names = frozenset(map(".".join, typed))
-        asked = str(typed.get(("runtime", "threads"), ""))
+        asked = str(typed.get(("runtime", "threads")) or os.environ.get("GANGDA_THREADS", ""))
         threads = int(asked) if asked.isdecimal() else None
         if busy := machine.is_busy(machine.thread_count(threads, os.environ, launch.local_world)):
             machine.sleep_while_waiting(os.environ)

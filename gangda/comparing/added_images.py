@@ -203,10 +203,11 @@ def _as_they_come(added: AddedImages, sampler: Sampler, labeler: PseudoLabeler) 
         raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
     total = added.wanted().sum(keepdims=True)
     unlabelled = dataclasses.replace(sampler, labeler=None)
-    pixels = draw_images(unlabelled, total, ("all",), added._phase("samples")).pixels
-    labels = labeler.label(pixels)[0]
+    drawn = draw_images(unlabelled, total, ("all",), added._phase("samples"))
+    labels = labeler.label(drawn.pixels)[0]
     order = np.argsort(labels, kind="stable")
-    return generated_images(pixels[order], labels[order], added.splits.train.class_names)
+    names = added.splits.train.class_names
+    return generated_images(drawn.pixels[order], labels[order], names, parent=drawn.parent[order])
 
 
 Source = Callable[[AddedImages, str, Filters], LabelledImages]

@@ -14,7 +14,7 @@ from gangda.augmenting.selection import REAL_ONLY, Candidate, score_of, select, 
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
-from gangda.comparing.arm_sets import adds_at, choices_of, ratios_of
+from gangda.comparing.arm_sets import adds_at, choices_of, passes_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig
@@ -161,7 +161,7 @@ class ArmEvaluator:
 
     def _train(self, choice: Choice, config: ClassifierConfig) -> Fitted:
         images = self._images(choice)
-        rule = self._rule(choice.arm, images)
+        rule = self._rule(choice, images)
         teachers = self._trained_teachers() if rule.distilled else ()
         transforms = self._config.transforms if rule.transforms == "traditional" else None
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
@@ -177,19 +177,20 @@ class ArmEvaluator:
         phase = Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
         return fit_classifier(images, config, context=self._context, reporter=phase, **how)
 
-    def _rule(self, arm: Arm, images: LabelledImages) -> FitRule:
+    def _rule(self, choice: Choice, images: LabelledImages) -> FitRule:
         """The arm's rule; what sets added images against real ones only counts where there are both."""
-        compare, rule = self._config.compare, arm.rule
+        compare, arm, rule = self._config.compare, choice.arm, choice.arm.rule
+        passes = passes_of(self._config, arm, choice.arch)
         added = images.origin != REAL
         if not added.any():
             return dataclasses.replace(rule, pretrained=False)
         if added.all():
-            return dataclasses.replace(rule, synthetic_passes=1 if arm.replaces else compare.synthetic_passes)
+            return dataclasses.replace(rule, synthetic_passes=1 if arm.replaces else passes)
         return dataclasses.replace(
             rule,
             added_weight=compare.generated_weight,
             annealed=compare.anneal_synthetic_weight,
-            synthetic_passes=compare.synthetic_passes,
+            synthetic_passes=passes,
             recalibrated=compare.recalibrate,
         )
 
@@ -212,7 +213,7 @@ class ArmEvaluator:
             return real
         else:
             plan = make_plan(real, compare.at(ratio), self._errors(arm) if arm.by_recall else None)
-            make = compare.synthetic_passes * plan.make
+            make = passes_of(self._config, arm, arch) * plan.make
             plan = dataclasses.replace(plan, make=make, want=plan.keep + make)
         if arm.by_recall:
             added = self._added.exactly(arch, filters, plan.make)

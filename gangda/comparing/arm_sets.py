@@ -33,10 +33,18 @@ def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: Labelle
     return arm.replaces or bool(make_plan(real, compare.at(ratio)).make.any())
 
 
+def passes_of(config: ComparisonConfig, arm: Arm, arch: str | None) -> int:
+    """Parts that an arm's added images come in, one a pass: as asked for, else its generator's own number of them."""
+    asked = config.compare.synthetic_passes
+    if asked is not None:
+        return asked
+    return architectures.spec_class(arch or config.arch).synthetic_passes if arm.sampled else 1
+
+
 def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledImages) -> IntArray:
-    """Added images of each class, int64 (K,), that are enough for each of the ratios, whatever the pass."""
+    """Added images of each class, int64 (K,), that are enough for a pass at each of the ratios."""
     most: IntArray = np.max([make_plan(real, compare.at(ratio)).make for ratio in ratios], axis=0)
-    return compare.synthetic_passes * most
+    return most
 
 
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
@@ -50,18 +58,19 @@ def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
 
 def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntArray:
     """Added images of each class, int64 (K,), that this arm may need."""
-    compare = config.compare
-    if parse_arm(name)[0].replaces:
+    compare, (arm, arch) = config.compare, parse_arm(name)
+    if arm.replaces:
         return real.counts()
-    return most_made(compare, ratios_of(compare, name), real)
+    return passes_of(config, arm, arch) * most_made(compare, ratios_of(compare, name), real)
 
 
 def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
     """Added images of each class, int64 (K,), for every ratio and for replacing all, generated or otherwise."""
     compare = config.compare
-    own = [ratio_of(name) for name in compare.arms if parse_arm(name)[0].sampled is generated]
-    ratios = (*compare.candidates, *(ratio for ratio in own if ratio is not None))
-    most = most_made(compare, ratios, real)
+    own = {name: parse_arm(name) for name in compare.arms if parse_arm(name)[0].sampled is generated}
+    ratios = (*compare.candidates, *(ratio for ratio in map(ratio_of, own) if ratio is not None))
+    passes = max((passes_of(config, *one) for one in own.values()), default=1)
+    most = passes * most_made(compare, ratios, real)
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 
@@ -156,8 +165,8 @@ def _check_arms(config: ComparisonConfig) -> None:
             reason = "nothing is held back; give --per-class or --class-counts"
         elif arm.by_recall and (compare.replace or compare.balance):
             reason = "shares out what is added; it goes with neither --replace nor --balance"
-        elif compare.replace and ratio is not None and (ratio > 1 or name.endswith("%")):
-            reason = "with --replace a ratio is a share, 0 to 1"
+        elif compare.replace and ratio is not None and (ratio > 1 or "%" in name):
+            reason = "with --replace a ratio is a share, 0 to 1, written as in :0.25"
         elif compare.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:
             reason = "leaves no real image to train on then; give --replace below 1"
         if reason:

@@ -68,7 +68,7 @@ def _check_enough(
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
     for arm in (name for name in config.compare.arms if parse_arm(name)[0].added == "held back"):
-        several = config.compare.synthetic_passes > 1
+        several = (config.compare.synthetic_passes or 1) > 1
         cause = "--per-class, ratio or --synthetic-passes" if several else "--per-class or ratio"
         cause = "--per-class" if parse_arm(arm)[0].replaces else cause
         for name, have, want in zip(whole.class_names, counts, wanted_by(config, real, arm), strict=True):

@@ -33,7 +33,7 @@ class ArchSpec(Checked):
     method: ClassVar[str] = "adversarial"  # a name of the catalog's METHODS
     conditional: ClassVar[bool] = False
     recipe: ClassVar[Mapping[str, Any]] = {}
-    comparison: ClassVar[Mapping[str, Any]] = {}  # its own defaults of `gangda compare`
+    synthetic_passes: ClassVar[int] = 1  # default of `gangda compare` for its samples
     steps: ClassVar[int] = 10000
     size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
     min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
@@ -249,7 +249,7 @@ class FlowSpec(ArchSpec):
         "beta1": 0.9,
         "ema": 0.9995,
     }
-    comparison: ClassVar[Mapping[str, Any]] = {"synthetic_passes": 10}  # a large pool, half of each batch
+    synthetic_passes = 10
 
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
     backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=("unet", "dit"))

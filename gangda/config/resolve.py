@@ -74,9 +74,8 @@ def resolve(
     _refuse_foreign_flags(arch, spec_class, method_class, flags)
     resolved: dict[str, Any] = {"arch": arch}
     origins = {"arch.name": arch_origin}
-    presets = {"recipe": spec_class.recipe, "method": spec_class.recipe, "compare": spec_class.comparison}
     for section, cls in {**SECTIONS, "method": method_class, "arch": spec_class}.items():
-        preset = methods.preset(cls, presets.get(section, {}))
+        preset = methods.preset(cls, spec_class.recipe) if section in ("recipe", "method") else {}
         own = fields_by_name(cls)
         typed = [name for name in own if (section, name) in flags]
         layers = [

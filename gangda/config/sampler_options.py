@@ -22,19 +22,10 @@ class SamplerOptions(Checked):
     )
     start_from_real: float | None = option(
         None,
-        "flows: start from noisy training images, this share of the way to noise; as in 0.5",
-        minimum=0.0,
-        maximum=1.0,
+        "flows: start from noisy training images, this share of the way to noise (0: copies, 1: noise); as in 0.5",
+        minimum=0.001,
+        maximum=0.999,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        share = self.start_from_real
-        if share in (0, 1):
-            raise UsageError(
-                f"--start-from-real {share:g}: must be between 0 (copies of training images) and 1 (noise alone), "
-                "not one of them; leave it out for plain samples"
-            )
 
     def understood(self, names: Collection[str]) -> dict[str, Any]:
         """The values of these options, by name: what a sample depends on where a generator understands these."""

@@ -205,8 +205,11 @@ class CompareConfig(Checked):
     anneal_synthetic_weight: bool = option(
         False, "lower --generated-weight to 0 over the last third of the classifier's steps"
     )
-    synthetic_passes: int = option(
-        1, "add this many times as many images; each pass over the real images uses the next part", minimum=1
+    synthetic_passes: int | None = option(
+        None,
+        "add this many times as many images, each pass over the real ones uses the next part; default 10 for flows' "
+        "samples, else 1",
+        minimum=1,
     )
     filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     recalibrate: bool = option(False, "recompute batch-norm statistics on the real images after training")

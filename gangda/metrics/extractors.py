@@ -4,6 +4,7 @@ A classifier's features suppress variation inside a class; these do not, and so 
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,7 +63,8 @@ def random_convolutions(image_shape: tuple[int, int, int], context: DeviceContex
     def embed(pixels: UInt8Array) -> Features:
         parts = [np.zeros((0, 256), dtype=np.float32)]
         with evaluating(network):
-            for start in range(0, len(pixels), size := context.inference_batch):
+            size = context.inference_batch(math.prod(image_shape))
+            for start in range(0, len(pixels), size):
                 batch = torch.from_numpy(pixels[start : start + size].astype(np.float32)).to(context.device)
                 parts.append(network(batch.permute(0, 3, 1, 2) / 127.5 - 1).cpu().numpy())
         return np.concatenate(parts)

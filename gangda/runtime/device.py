@@ -44,10 +44,9 @@ class DeviceContext:
         """Name of the number format, as recorded in hashes and model cards."""
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
-    @property
-    def inference_batch(self) -> int:
-        """Images of a forward pass without gradients: they fit a CPU's caches, or keep a GPU busy."""
-        return 1024 if self.device.type == "cpu" else 8192
+    def inference_batch(self, values: int) -> int:
+        """Images, of so many values each, of a forward pass without gradients: more keep a CUDA device busy."""
+        return max(1024, 2**23 // values) if self.device.type == "cuda" else 1024
 
     def put(self, tensor: torch.Tensor) -> torch.Tensor:
         """A CPU tensor on the device; to a GPU through pinned memory, so that nothing waits for the copy."""

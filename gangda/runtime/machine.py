@@ -14,25 +14,26 @@ SAMPLES, APART = 5, 0.02  # seconds between them
 REMARK = "busy machine: other processes are using its cores, so this takes longer; --threads N uses fewer"
 
 
-def runnable() -> int:
-    """Threads of the whole machine that run or could run, this one not counted; 0 where the system does not tell."""
+def runnable() -> int | None:
+    """Threads of the whole machine that run or could run, this one not counted; None where the system does not tell."""
     try:
         lines = Path("/proc/stat").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) - 1 for line in lines if line.startswith("procs_running")), 0)
+        return None
+    return next((int(line.split()[1]) - 1 for line in lines if line.startswith("procs_running")), None)
 
 
 def is_busy(
     own: int,
     cores: int | None = None,
-    running: Callable[[], int] = runnable,
+    running: Callable[[], int | None] = runnable,
     sleep: Callable[[float], object] = time.sleep,
 ) -> bool:
-    """Whether `own` threads would have to share cores with what runs now; one quiet moment means no."""
-    free = (cores or os.cpu_count() or 1) - own
+    """Whether over a quarter of `own` threads would share a core with what runs now; one quiet moment means no."""
+    free = max(0, (cores or os.cpu_count() or 1) - own)
     for _ in range(SAMPLES):
-        if running() <= free:
+        others = running()
+        if others is None or others <= free + own / 4:
             return False
         sleep(APART)
     return True
@@ -82,7 +83,10 @@ def free_memory(root: Path = Path("/")) -> int | None:
     for group in ((groups / own), *(groups / own).parents):
         try:
             most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-            cached = _numbers(group / "memory.stat").get("inactive_file", 0)
+            kinds = _numbers(group / "memory.stat")
+            cached = kinds.get("inactive_file", 0) + kinds.get(
+                "active_file", 0
+            )  # given up where it is needed
         except (OSError, ValueError):  # "max": no limit
             continue
         found.append(max(0, most - used + cached))

@@ -1,7 +1,7 @@
 """`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
-from gangda.training.estimate import estimated, estimates
+from gangda.training.estimate import estimates, largest_within
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
@@ -62,6 +62,7 @@ def train(
             splits = load_splits(config.data, config.runtime.seed)
             for note in (*splits.notes, *_warnings(config, splits.train)):
                 reporter.line(note)
+            sizes = config.spec.open_sizes()
             config = check(config, splits.train, splits.labelled)
             if launch.world > 1 and needs_steps(config):
                 raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
@@ -72,9 +73,10 @@ def train(
                 raise RunError(
                     f"{run}: no run there to resume; leave out --resume, or name its folder with --out"
                 )
+        config = in_steps(config, splits.train, run, reporter, sizes)
         if not dry_run:
             return fit_run(
-                in_steps(config, splits.train, run, reporter),
+                config,
                 splits.train,
                 splits.validation,
                 run,
@@ -85,7 +87,7 @@ def train(
             )
         if not ranks.is_main:
             raise WorkerExitError(0)
-        context, config = prepare(config.runtime), _sized(config, {}, splits.train)
+        context = prepare(config.runtime)
         check_memory(config, splits.train, context)
         networks = build_networks(
             config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
@@ -130,9 +132,9 @@ def check(config: TrainConfig, images: LabelledImages, labelled: bool) -> TrainC
     if (budget.steps, budget.epochs, budget.minutes) == (None, None, None):
         steps = config.method.total_steps or spec.steps_for(len(images))
         budget = dataclasses.replace(budget, steps=steps)
-    resolved = dataclasses.replace(config, spec=spec, budget=budget)
-    check_options(resolved, images)
-    return config if needs_steps(config) else resolved
+    config = dataclasses.replace(config, spec=spec, budget=budget)
+    check_options(config, images)
+    return config
 
 
 def needs_steps(config: TrainConfig) -> bool:
@@ -140,41 +142,33 @@ def needs_steps(config: TrainConfig) -> bool:
     return config.budget.minutes is not None and config.recipe.lr_schedule == "cosine"
 
 
-def in_steps(config: TrainConfig, images: LabelledImages, run: Path, reporter: Reporter) -> TrainConfig:
+def in_steps(
+    config: TrainConfig,
+    images: LabelledImages,
+    run: Path,
+    reporter: Reporter,
+    sizes: Sequence[dict[str, Any]] = (),
+) -> TrainConfig:
     """The same with the time as steps, if need be: the run's own, or as many as this machine will make.
 
-    Where the size of the networks is open, it is the run's own too, or the largest that still makes as many steps as
-    without a budget.
+    `sizes`: values of the architecture's options that are open, smallest networks first; chosen likewise.
     """
     if not needs_steps(config):
         return config
-    sizes = config.spec.open_sizes() or ({},)
     recorded = read_config(run / "config.yaml") if (run / "config.yaml").is_file() else {}
     steps = recorded.get("budget", {}).get("steps")
     if steps is None:
-        context, wanted = prepare(config.runtime), config.spec.steps_for(len(images))
-        for size in reversed(sizes):
-            chosen = _sized(config, size, images)
-            check_memory(chosen, images, context)
-            steps = max(1, estimated(chosen, size, images, context).steps)
-            if steps >= wanted:
-                break
+        size, steps = largest_within(config, images, prepare(config.runtime), sizes)
         named = "".join(f"--{name} {value}, " for name, value in size.items())
         reporter.line(f"--minutes {config.budget.minutes:g}: {named}{steps:,} steps")
     else:
-        kept = recorded.get("arch", {}).items()
-        chosen = _sized(config, next((size for size in sizes if size.items() <= kept), {}), images)
+        kept = recorded.get("arch", {})
+        size = {name: kept[name] for names in sizes[:1] for name in names if name in kept}
         reporter.line(f"{run}: keeps its {steps:,} steps; --minutes counts for a new run only")
     budget = dataclasses.replace(config.budget, steps=steps, minutes=None)
-    config = dataclasses.replace(chosen, budget=budget)
+    config = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **size), budget=budget)
     check_options(config, images)
     return config
-
-
-def _sized(config: TrainConfig, size: dict[str, Any], images: LabelledImages) -> TrainConfig:
-    """The configuration with networks of this size, resolved."""
-    spec = dataclasses.replace(config.spec, **size).resolved(max(images.image_shape[1:]))
-    return dataclasses.replace(config, spec=spec)
 
 
 def _warnings(config: TrainConfig, images: LabelledImages) -> Iterator[str]:
@@ -203,8 +197,6 @@ def fit_run(
 ) -> TrainResult:
     """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns."""
     context = prepare(config.runtime, ranks=ranks)
-    if not ranks.many:
-        check_memory(config, images, context)
     if not ranks.is_main:
         run_worker(config, images, context)
     folder = RunFolder(run)

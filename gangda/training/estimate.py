@@ -3,19 +3,18 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
+from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.training.budget import step_budget
-from gangda.training.method import make_method
+from gangda.training.memory import memory_complaint, steps_to_try
 from gangda.training.result import Estimate, count_parameters
-from gangda.training.state import new_state
-from gangda.training.worker_ranks import training_steps
 
 WARM_UP, TIMED = 2, 3  # steps; on a GPU more are needed until steps are recorded
 WARM_UP_RECORDED = 12
@@ -38,10 +37,7 @@ def estimated(
     config: TrainConfig, options: dict[str, Any], images: LabelledImages, context: DeviceContext
 ) -> Estimate:
     """The time that some steps took, and the whole budget's."""
-    method = make_method(config, images, context)
-    state = new_state(method)
-    state.pretrained = config.method.pretraining_steps  # not timed
-    loop = training_steps(method, state, config.runtime.seed)
+    method, loop = steps_to_try(config, images, context)
     for _ in range(WARM_UP if context.recorder is None else WARM_UP_RECORDED):
         next(loop)
     taken = []
@@ -52,7 +48,27 @@ def estimated(
     each, budget = statistics.median(taken), step_budget(config, len(images))
     steps = budget.total_steps or round(budget.max_seconds / each)
     parameters = sum(count_parameters(method.modules).values())
-    del method, state, loop
+    del method, loop
     if context.device.type == "cuda":
         torch.cuda.empty_cache()  # the next size needs room
     return Estimate(options, parameters, each, steps, each * steps)
+
+
+def largest_within(
+    config: TrainConfig, images: LabelledImages, context: DeviceContext, sizes: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Any], int]:
+    """The largest of these sizes that fits into memory and, in its time, makes as many steps as without a budget.
+
+    The smallest where none does, the configuration as it is ({}) where there are none; with its steps.
+    """
+    wanted = config.spec.steps_for(len(images))
+    for size in (*reversed(sizes[1:]), *(sizes[:1] or ({},))):
+        is_last = size in ({}, *sizes[:1])
+        chosen = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **size))
+        if (complaint := memory_complaint(chosen, images, context)) and is_last:
+            raise UsageError(complaint)
+        if not complaint:
+            steps = max(1, estimated(chosen, size, images, context).steps)
+            if steps >= wanted or is_last:
+                return size, steps
+    raise AssertionError("the last size returns or raises")

@@ -3,7 +3,8 @@
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from gangda.data.images import LabelledImages
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.machine import free_memory
-from gangda.training.method import make_method
+from gangda.training.loop import StepRecord
+from gangda.training.method import Method, make_method
 from gangda.training.option_rules import OptionRules
 from gangda.training.state import new_state
 from gangda.training.worker_ranks import training_steps
@@ -24,23 +26,28 @@ SPARE = 0.7  # of the free memory that a suggested batch takes: what is held for
 
 
 def check_memory(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> None:
-    """Refuse a batch whose intermediate results alone need more memory than is free; a small one is tried.
+    """Raise UsageError for a batch that does not fit into memory, with one that would."""
+    if complaint := memory_complaint(config, images, context):
+        raise UsageError(complaint)
 
-    Raises:
-        UsageError: too large a batch, with one that would fit.
+
+def memory_complaint(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> str:
+    """What is said of a batch whose intermediate results alone need more memory than is free; empty where it fits.
+
+    A step on a small batch is tried; batches up to that are not looked at.
     """
     batch, least = config.recipe.batch_size, OptionRules(config, images).min_batch_size
     probed = max(PROBED, 2 * least)
     free = free_bytes(context.device)
     if not config.images_per_step or batch <= probed or free is None:
-        return
-    needed = step_memory(config, images, context, probed) * batch / probed
-    if needed > free:
-        fits = 2 ** int(math.log2(max(1, batch * SPARE * free / needed)))
-        cure = f"--batch-size {fits} would fit" if fits >= least else "give smaller networks"
-        raise UsageError(
-            f"--batch-size {batch}: a step needs {_gib(needed)} of memory, and {_gib(free)} are free; {cure}"
-        )
+        return ""
+    each = step_memory(config, images, context, probed) / probed
+    if each * batch <= free:
+        return ""
+    most = SPARE * free / each
+    fits = 2 ** int(math.log2(most)) if most >= max(1, least) else 0
+    cure = f"--batch-size {fits} would fit" if fits >= least else "give smaller networks"
+    return f"--batch-size {batch}: a step needs {_size(each * batch)} of memory, and {_size(free)} are free; {cure}"
 
 
 def step_memory(config: TrainConfig, images: LabelledImages, context: DeviceContext, batch: int) -> int:
@@ -48,11 +55,20 @@ def step_memory(config: TrainConfig, images: LabelledImages, context: DeviceCont
     recipe = dataclasses.replace(config.recipe, batch_size=batch)
     config = dataclasses.replace(config, recipe=recipe)
     context = dataclasses.replace(context, recorder=None)
-    some = images.take(np.arange(min(len(images), batch)))
-    method = make_method(config, some, context)
-    steps = training_steps(method, new_state(method), config.runtime.seed)
+    method, steps = steps_to_try(config, images.take(np.arange(min(len(images), batch))), context)
     weights = [tensor for module in method.modules.values() for tensor in module.state_dict().values()]
     return most_kept(lambda: next(steps), weights)
+
+
+def steps_to_try(
+    config: TrainConfig, images: LabelledImages, context: DeviceContext
+) -> tuple[Method, Iterator[StepRecord]]:
+    """Steps of a run that is thrown away, without its pre-training; the first one has all lazy terms."""
+    if config.method.pretraining_steps:
+        own: Any = config.method
+        config = dataclasses.replace(config, method=dataclasses.replace(own, d_pretrain=0))
+    method = make_method(config, images, context)
+    return method, training_steps(method, new_state(method), config.runtime.seed)
 
 
 def most_kept(run: Callable[[], object], apart: Collection[Tensor] = ()) -> int:
@@ -85,9 +101,12 @@ def most_kept(run: Callable[[], object], apart: Collection[Tensor] = ()) -> int:
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of the device; None where it is not known."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
+            device
+        )  # by torch, to use again
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     return free_memory() if device.type == "cpu" else None
 
 
-def _gib(size: float) -> str:
-    return f"{size / 2**30:,.1f} GiB"
+def _size(size: float) -> str:
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

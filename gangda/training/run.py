@@ -19,6 +19,7 @@ from gangda.runtime.signals import StopRequest
 from gangda.training import preview
 from gangda.training.budget import Stopwatch, step_budget
 from gangda.training.loop import StepRecord
+from gangda.training.memory import check_memory
 from gangda.training.method import make_method
 from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_logged, refuse_lost_weights
 from gangda.training.monitor.sample_monitor import SampleMonitor
@@ -71,6 +72,8 @@ class TrainingRun:
         """
         if (result := self._earlier_result()) is not None:
             return result
+        if not self.context.ranks.many:
+            check_memory(self.config, self.images, self.context)
         state = self._restore()
         self._refuse_collapse(state.step, self.monitor.collapsed)
         self._write_result(state, finished=False)

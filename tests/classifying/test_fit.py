@@ -144,7 +144,7 @@ def test_weights_count_relatively_and_zero_means_absent(context: DeviceContext) 
 def test_answers_do_not_depend_on_the_batch(context: DeviceContext, monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = fit_classifier(bars(40), FEW, seed=0, context=context)
     whole = fitted.logits(bars(40).pixels)
-    monkeypatch.setattr(DeviceContext, "inference_batch", 7)
+    monkeypatch.setattr(DeviceContext, "inference_batch", lambda *given: 7)
     np.testing.assert_allclose(fitted.logits(bars(40).pixels), whole, atol=1e-5)
 
 

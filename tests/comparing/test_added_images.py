@@ -10,6 +10,7 @@ from gangda import comparing
 from gangda.augmenting.selection import Candidate
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_evaluator import ArmEvaluator, Choice
+from gangda.comparing.arm_sets import passes_of, wanted, wanted_by
 from gangda.comparing.controls import outside
 from gangda.comparing.plan import make_plan
 from gangda.config.architectures import PcaSpec
@@ -118,8 +119,9 @@ def rules_of(config, work, *names):
     found = []
     for name in names:
         arm, arch = parse_arm(name)
-        images = fits._images(Choice(arm, arch, Candidate(1.0)))
-        found.append((fits._rule(arm, images), images))
+        choice = Choice(arm, arch, Candidate(1.0))
+        images = fits._images(choice)
+        found.append((fits._rule(choice, images), images))
     return found
 
 
@@ -198,3 +200,26 @@ def test_what_cannot_run_is_refused_when_it_is_planned(tmp_path):
         comparing.compare(whole, tmp_path / "a", dry_run=True)
     with pytest.raises(UsageError, match="none of the arms"):
         comparing.compare(experiment(contrast=("generated - smote",)), tmp_path / "b", dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("arch", "arm", "asked", "expected"),
+    [
+        ("flow", "generated", None, 10),
+        ("cdcgan", "generated", None, 1),
+        ("cdcgan", "generated@flow", None, 10),
+        ("flow", "generated@cdcgan", None, 1),
+        ("flow", "held-back", None, 1),
+        ("flow", "smote", None, 1),
+        ("flow", "permuted-labels", None, 10),
+        ("flow", "held-back", 3, 3),
+        ("flow", "generated", 3, 3),
+    ],
+)
+def test_samples_of_flows_come_in_ten_parts_unless_something_else_is_asked_for(arch, arm, asked, expected):
+    config = dataclasses.replace(experiment(arms=("real", arm), synthetic_passes=asked), arch=arch)
+    parsed = parse_arm(arm)
+    assert passes_of(config, *parsed) == expected
+    real = load_splits(DataConfig(per_class=10), 0).train
+    assert wanted_by(config, real, arm).sum() == expected * len(real)
+    assert wanted(config, real, generated=parsed[0].sampled).sum() == expected * len(real)

@@ -95,7 +95,7 @@ def test_balance_and_ratio_go_together():
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])
 def test_no_sample_starts_from_an_image_itself_or_from_noise_alone(share):
-    with pytest.raises(UsageError, match=rf"^--start-from-real {share}: must be between 0 .*and 1"):
+    with pytest.raises(UsageError, match=rf"^--start-from-real {share}: must be between 0.001 and 0.999"):
         schema.SamplerOptions(start_from_real=share)
     assert schema.SamplerOptions(start_from_real=0.3).given() == {"--start-from-real": 0.3}
 

@@ -28,6 +28,10 @@ def test_busy_is_a_machine_without_a_core_for_each_thread():
     assert machine.is_busy(1, 4, lambda: 4, lambda seconds: None)
     assert not machine.is_busy(2, 2, lambda: 0, lambda seconds: None)
     assert not machine.is_busy(4, 64, lambda: 60, lambda seconds: None)
+    assert not machine.is_busy(64, 64, lambda: 16, lambda seconds: None)
+    assert machine.is_busy(64, 64, lambda: 17, lambda seconds: None)
+    assert not machine.is_busy(16, 8, lambda: 0, lambda seconds: None)  # its own threads are too many
+    assert not machine.is_busy(16, 8, lambda: None, lambda seconds: None)
 
 
 def test_one_quiet_moment_means_not_busy():
@@ -56,7 +60,7 @@ def test_a_system_that_does_not_tell_is_not_busy(monkeypatch):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(machine.Path, "read_text", missing)
-    assert machine.runnable() == 0
+    assert machine.runnable() is None
     assert not machine.is_busy(os.cpu_count(), os.cpu_count(), sleep=lambda seconds: None)
 
 
@@ -80,7 +84,9 @@ def grown(root, *, available="1000", limits=()):
         group.mkdir(parents=True, exist_ok=True)
         (group / "memory.max").write_text(f"{most}\n")
         (group / "memory.current").write_text(f"{used}\n")
-        (group / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
+        (group / "memory.stat").write_text(
+            f"anon 5\nactive_file {cached // 3}\ninactive_file {cached - cached // 3}\n"
+        )
     return root
 
 

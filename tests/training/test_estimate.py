@@ -8,7 +8,10 @@ from training_setup import configured
 from gangda.config.architectures import PcaSpec
 from gangda.config.methods import Budget
 from gangda.config.schema import Runtime, TrainConfig
+from gangda.errors import UsageError
 from gangda.training import estimate
+from gangda.training.estimate import largest_within
+from gangda.training.result import Estimate
 
 
 @pytest.fixture
@@ -39,3 +42,23 @@ def test_a_flow_names_what_other_widths_would_take(slow, blobs, context):
 def test_a_closed_form_has_no_steps_to_time(blobs, context):
     config = TrainConfig(arch="pca", spec=PcaSpec(), runtime=Runtime(device="cpu"))
     assert list(estimate.estimates(config, blobs, context)) == []
+
+
+def test_a_size_that_does_not_fit_makes_room_for_the_next(blobs, context, monkeypatch):
+    config = dataclasses.replace(configured("flow", {"dropout": 0.0}), budget=Budget(minutes=1))
+    sizes = config.spec.other_sizes()
+
+    def complaint(chosen, images, context):
+        return "" if chosen.spec.width < least else "too large"
+
+    def timed(chosen, size, images, context):
+        return Estimate(size, 0, 0.0, 10**6, 0.0)
+
+    monkeypatch.setattr("gangda.training.estimate.memory_complaint", complaint)
+    monkeypatch.setattr("gangda.training.estimate.estimated", timed)
+    least = 60
+    assert largest_within(config, blobs, context, sizes) == ({"width": 48}, 10**6)
+    assert largest_within(config, blobs, context, ()) == ({}, 10**6)
+    least = 0
+    with pytest.raises(UsageError, match="too large"):
+        largest_within(config, blobs, context, sizes)

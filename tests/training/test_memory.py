@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 from training_setup import configured
 
+from gangda.config.schema import Budget, Runtime
 from gangda.errors import UsageError
-from gangda.training import memory
+from gangda.training import fit_generator, memory
 
 
 def test_kept_tensors_are_counted_while_they_are_kept():
@@ -63,11 +63,29 @@ def test_nothing_is_tried_where_it_cannot_matter(free, blobs, context, monkeypat
     memory.check_memory(configured("ppca"), blobs, context)
 
 
-def test_the_steps_of_a_run_are_those_without_the_trial(blobs, context):
-    from gangda.training.method import make_method
+def test_a_trial_takes_a_step_not_a_pretraining_step(blobs, context):
+    plain, pretrained = (configured("cdcgan", d_pretrain=steps) for steps in (0, 5))
+    first, second = (memory.step_memory(config, blobs, context, 16) for config in (plain, pretrained))
+    assert first == second
 
-    config = configured("dcgan")
-    first = make_method(config, blobs, context).generator.state_dict()
-    memory.step_memory(config, blobs, context, 8)
-    again = make_method(config, blobs, context).generator.state_dict()
-    assert all(np.array_equal(first[name], again[name]) for name in first)
+
+def test_the_steps_of_a_run_are_those_without_the_trial(blobs, context):
+    config, ends = configured("cdcgan"), []
+    for tried in (False, True):
+        if tried:
+            memory.step_memory(config, blobs, context, 8)
+        method, steps = memory.steps_to_try(config, blobs, context)
+        losses = [next(steps).numbers() for _ in range(2)]
+        ends.append((losses, [p.detach().clone() for p in method.generator.parameters()]))
+    assert ends[0][0] == ends[1][0]
+    assert all(map(torch.equal, ends[0][1], ends[1][1]))
+
+
+def test_a_finished_run_is_only_reported(blobs, tmp_path, monkeypatch):
+    config = dataclasses.replace(configured("gan", {"width": 8}, batch_size=80), runtime=Runtime(threads=1))
+    config = dataclasses.replace(config, budget=Budget(steps=1))
+    fit_generator(config, blobs, tmp_path / "run", fingerprint="x")
+    monkeypatch.setattr(memory, "free_memory", lambda: 10)
+    fit_generator(config, blobs, tmp_path / "run", fingerprint="x")
+    with pytest.raises(UsageError, match="give smaller networks"):
+        fit_generator(config, blobs, tmp_path / "other", fingerprint="x")

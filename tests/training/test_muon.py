@@ -17,6 +17,27 @@ def test_singular_vectors_stay_and_singular_values_become_about_one(shape):
     torch.testing.assert_close(rotated, torch.diag(values), atol=1e-4, rtol=0)
 
 
+def test_matrices_of_all_shapes_together_against_the_plain_iteration():
+    """Keller Jordan's `zeropower_via_newtonschulz5`, in float64."""
+    rng = torch.Generator().manual_seed(2)
+    shapes = [(4, 12), (12, 4), (8, 8), (4, 6), (4, 12), (30, 8), (1, 5)]
+    matrices = [torch.randn(*shape, generator=rng) for shape in shapes]
+    torch.set_float32_matmul_precision("high")
+    try:
+        found = orthogonalised(matrices)
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")
+    for matrix, result in zip(matrices, found, strict=True):
+        x = matrix.double() / matrix.double().norm()
+        x = x.T if len(x) > x.shape[1] else x
+        for _ in range(5):
+            a = x @ x.T
+            x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+        expected = x if x.shape == result.shape else x.T
+        torch.testing.assert_close(result.double(), expected, atol=2e-4, rtol=0)
+
+
 def test_two_steps_by_hand():
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.randn(6, 1, 3, 1))

@@ -1,7 +1,7 @@
 """Steps where the device is not the CPU, on PyTorch's `meta` device: shapes without numbers, as a stand-in for MPS.
 
-A tensor that was left on the CPU, or a value that is read in the middle of a step, raises an error there as it does, or
-waits, on a GPU. What a stand-in cannot show: whether MPS has every kernel, and what it computes.
+A value that is read in the middle of a step raises an error there, where a GPU would wait; losses must be on the device.
+What the stand-in cannot show: a CPU tensor in some products and lookups (`meta` takes it), MPS's own layout and kernels.
 """
 
 import itertools

@@ -272,7 +272,7 @@ def test_minutes_choose_the_widest_flow_that_makes_its_usual_steps(seconds, widt
         steps = round(60 * chosen.budget.minutes / (seconds * chosen.spec.width / 48))
         return Estimate(size, 0, 0.0, steps, 0.0)
 
-    monkeypatch.setattr("gangda.training.estimated", timed)
+    monkeypatch.setattr("gangda.training.estimate.estimated", timed)
     lines = Lines()
     wanted = dataclasses.replace(config("flow"), budget=Budget(minutes=0.1))
     train(wanted, tmp_path / "run", reporter=lines)

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.analyses import load_analyses, rendered
+from gangda.comparing.arm_sets import passes_of
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
+from gangda.config.arms import parse_arm
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
@@ -75,6 +77,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         ratio_figure=ratios,
         ratio_words=replaced if config.compare.replace else f"generated images per real one{added}",
         added=tables.added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
+        passes=max(passes_of(config, *parse_arm(arm.name)) for arm in comparison.arms),
         filters=comparison.filters,
         recall=tables.recall_table(cells, names),
         confusion=tables.confusion_tables(cells),

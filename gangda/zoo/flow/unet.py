@@ -26,7 +26,7 @@ class UNet(Backbone):
 
     def __init__(self, spec: FlowSpec, image_shape: tuple[int, int, int], num_classes: int) -> None:
         super().__init__(num_classes, EMBEDDING)
-        width, dropout, side = spec.channels, spec.dropout, max(image_shape[1:])
+        width, rate, side = spec.channels, spec.dropout, max(image_shape[1:])
         self.fold = 1 if side <= 12 else 2 if side <= 32 else 4
         self.multiple = 2 * self.fold
         channels = self.fold**2 * image_shape[0]
@@ -34,12 +34,12 @@ class UNet(Backbone):
         # Scales and shifts of all blocks from one layer: fewer and larger products.
         self.widths = [width] * 2 + [2 * width] * 3 + [width] * 2
         self.modulate = nn.Linear(EMBEDDING, 2 * sum(self.widths))
-        self.down = nn.ModuleList(Block(width, width, dropout) for _ in range(2))
+        self.down = nn.ModuleList(Block(width, width, rate) for _ in range(2))
         self.downsample = nn.Conv2d(width, 2 * width, 3, stride=2, padding=1)
-        self.middle = nn.ModuleList(Block(2 * width, 2 * width, dropout) for _ in range(3))
+        self.middle = nn.ModuleList(Block(2 * width, 2 * width, rate) for _ in range(3))
         self.attention = Attention(2 * width)
         self.upsample = nn.Conv2d(2 * width, width, 3, padding=1)
-        self.up = nn.ModuleList(Block(2 * width, width, dropout) for _ in range(2))
+        self.up = nn.ModuleList(Block(2 * width, width, rate) for _ in range(2))
         self.norm = normalise(width)
         self.conv_out = zeroed(nn.Conv2d(width, channels, 3, padding=1))
 

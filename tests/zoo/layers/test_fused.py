@@ -96,3 +96,29 @@ def test_leaky_dropout_can_be_differentiated_twice_and_is_off_when_sampling():
     assert torch.autograd.gradcheck(seeded, x)
     assert torch.autograd.gradgradcheck(seeded, x)
     assert torch.equal(fused.leaky_dropout(x, 0.3, 0.5, False), functional.leaky_relu(x, 0.3))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_dropout_drops_its_share_and_scales_the_rest(layout):
+    torch.manual_seed(0)
+    x = (torch.rand(64, 7, 9, 31) + 0.5).contiguous(memory_format=layout).requires_grad_()
+    result = fused.dropout(x, 0.1, True)
+    kept = result != 0
+    assert float(kept.float().mean()) == pytest.approx(0.9, abs=4 * (0.09 / x.numel()) ** 0.5)
+    assert torch.allclose(result, x * kept / 0.9, rtol=2e-5)
+    (gradient,) = torch.autograd.grad(result.sum(), x)
+    assert torch.allclose(gradient, kept / 0.9, rtol=2e-5)
+    assert not torch.equal(kept, fused.dropout(x, 0.1, True) != 0)
+    torch.manual_seed(0)
+    torch.rand(64, 7, 9, 31)
+    assert torch.equal(result, fused.dropout(x, 0.1, True))
+
+
+def test_dropout_is_off_in_evaluation_and_torchs_own_elsewhere():
+    x = torch.rand(100, 10)
+    assert torch.equal(fused.dropout(x, 0.5, False), x)
+    assert torch.equal(fused.dropout(x, 0.0, True), x)
+    torch.manual_seed(0)
+    ours = fused.dropout(x.bfloat16(), 0.5, True)
+    torch.manual_seed(0)
+    assert torch.equal(ours, functional.dropout(x.bfloat16(), 0.5, True))
