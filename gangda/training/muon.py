@@ -47,9 +47,9 @@ def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
     """Matrices float32 (R, C) with singular values near 1 (0.7 to 1.2) and the same singular vectors.
 
     Each step of the iteration multiplies x by a polynomial Q of x x^T. All steps are taken on these small products,
-    those of one size together, and x is multiplied once, by the product of all Q: the same function, in fewer and
-    for wide matrices smaller products than one after the other (errors of ill-conditioned ones are 3e-4, not 1e-5). x x^T has to be exact to float32, not TF32: an eigenvalue that rounding
-    makes negative grows twelvefold a step.
+    those of one size together, and x is multiplied once, by the product of all Q: the same function, in fewer and, for
+    wide matrices, smaller products (with errors of up to 3e-4 for ill-conditioned ones, not 1e-5). x x^T has to be
+    exact to float32, not TF32: an eigenvalue that rounding makes negative grows twelvefold a step.
     """
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")

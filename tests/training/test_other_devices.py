@@ -1,7 +1,7 @@
 """Steps where the device is not the CPU, on PyTorch's `meta` device: shapes without numbers, as a stand-in for MPS.
 
-A value that is read in the middle of a step raises an error there, where a GPU would wait; losses must be on the device.
-What the stand-in cannot show: a CPU tensor in some products and lookups (`meta` takes it), MPS's own layout and kernels.
+A value that is read in the middle of a step raises an error there, where a GPU would wait; losses must be on the
+device. What it cannot show: a CPU tensor in some products and lookups (`meta` takes it), MPS's layout and kernels.
 """
 
 import itertools
