@@ -10,10 +10,9 @@ import torch
 
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
-from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.training.budget import step_budget
-from gangda.training.memory import memory_complaint, steps_to_try
+from gangda.training.memory import check_memory, memory_complaint, steps_to_try
 from gangda.training.result import Estimate, count_parameters
 
 WARM_UP, TIMED = 2, 3  # steps; on a GPU more are needed until steps are recorded
@@ -61,14 +60,15 @@ def largest_within(
 
     The smallest where none does, the configuration as it is ({}) where there are none; with its steps.
     """
-    wanted = config.spec.steps_for(len(images))
-    for size in (*reversed(sizes[1:]), *(sizes[:1] or ({},))):
-        is_last = size in ({}, *sizes[:1])
-        chosen = dataclasses.replace(config, spec=dataclasses.replace(config.spec, **size))
-        if (complaint := memory_complaint(chosen, images, context)) and is_last:
-            raise UsageError(complaint)
-        if not complaint:
-            steps = max(1, estimated(chosen, size, images, context).steps)
-            if steps >= wanted or is_last:
+
+    def sized(size: dict[str, Any]) -> TrainConfig:
+        return dataclasses.replace(config, spec=dataclasses.replace(config.spec, **size))
+
+    smallest, *larger = sizes or ({},)
+    for size in reversed(larger):
+        if not memory_complaint(sized(size), images, context):
+            steps = estimated(sized(size), size, images, context).steps
+            if steps >= config.spec.steps_for(len(images)):
                 return size, steps
-    raise AssertionError("the last size returns or raises")
+    check_memory(sized(smallest), images, context)
+    return smallest, max(1, estimated(sized(smallest), smallest, images, context).steps)

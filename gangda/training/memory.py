@@ -101,9 +101,8 @@ def most_kept(run: Callable[[], object], apart: Collection[Tensor] = ()) -> int:
 def free_bytes(device: torch.device) -> int | None:
     """Free memory of the device; None where it is not known."""
     if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(
-            device
-        )  # by torch, to use again
+        # What torch keeps to use again is free too.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
     return free_memory() if device.type == "cpu" else None
 

@@ -55,6 +55,7 @@ def test_a_size_that_does_not_fit_makes_room_for_the_next(blobs, context, monkey
         return Estimate(size, 0, 0.0, 10**6, 0.0)
 
     monkeypatch.setattr("gangda.training.estimate.memory_complaint", complaint)
+    monkeypatch.setattr("gangda.training.memory.memory_complaint", complaint)
     monkeypatch.setattr("gangda.training.estimate.estimated", timed)
     least = 60
     assert largest_within(config, blobs, context, sizes) == ({"width": 48}, 10**6)
