@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as vision
 
@@ -37,6 +38,13 @@ def digits_on_black(count: int, channels: int, side: int, seed: int = 0) -> torc
 
 def photographs(count: int, channels: int, side: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(1, 256, (count, channels, side, side), generator=torch_stream(seed)).to(torch.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (28, 28), (9, 14)])
+def test_the_grid_is_torchs_to_the_bit(height: int, width: int) -> None:
+    theta = torch.randn(40, 2, 3, generator=torch_stream(0))
+    theirs = functional.affine_grid(theta, [40, 1, height, width], align_corners=False)
+    assert torch.equal(transforms._grid(theta, height, width), theirs)
 
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (1, 28), (3, 17)])
