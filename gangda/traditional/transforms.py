@@ -162,7 +162,7 @@ def affine(images: Tensor, warp: Warp) -> Tensor:
 
 
 def _grid(theta: Tensor, height: int, width: int) -> Tensor:
-    """`affine_grid(theta, ..., align_corners=False)`, to the bit, without its product of matrices for every image.
+    """`affine_grid(theta, ..., align_corners=False)` up to rounding, without its product of matrices for every image.
 
     theta: (B, 2, 3) -> (B, H, W, 2).
     """
