@@ -65,12 +65,20 @@ class Call:
     resolve: Callable[[Path | Layer | None], Settings]
     config: Path | None  # the configuration file given, if any
     typed: frozenset[str]  # options given as flags, as in "arch.generators"
-    busy: bool = False  # whether other processes use the cores
 
     @functools.cached_property
     def settings(self) -> Settings:
         """All sections, resolved at the first use: an experiment has configurations of its own."""
         return self.resolve(self.config)
+
+    @functools.cached_property
+    def busy(self) -> bool:
+        """Whether other processes use the cores that this command is to use, as it begins."""
+        try:
+            threads = self.settings.runtime.threads
+        except UsageError:  # said where the settings are used
+            threads = None
+        return machine.is_busy(machine.thread_count(threads, os.environ, self.launch.local_world))
 
     def work(self, function: Callable[..., Any], *args: Any, **own: Any) -> Any:
         """Call a function that takes `dry_run` and `reporter`."""
@@ -104,11 +112,9 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
         names = frozenset(map(".".join, typed))
-        asked = str(typed.get(("runtime", "threads")) or os.environ.get("GANGDA_THREADS", ""))
-        threads = int(asked) if asked.isdecimal() else None
-        if busy := machine.is_busy(machine.thread_count(threads, os.environ, launch.local_world)):
+        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names)
+        if call.busy:  # now, before torch loads
             machine.sleep_while_waiting(os.environ)
-        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names, busy)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
 
     parameters = [*own, *flags.values(), *SHARED]

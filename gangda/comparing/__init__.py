@@ -17,9 +17,7 @@ from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
 from gangda.comparing.workers import Work, run_cells
-from gangda.config import architectures
 from gangda.config.arms import parse_arm
-from gangda.config.fields import from_plain
 from gangda.config.schema import ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -139,19 +137,21 @@ def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
 
 def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
     """The plan, after all checks that need no work; a UsageError, DataError or RunError for what cannot run."""
+    model = None if run is None else load_model(run, config.compare.checkpoint)
+    if model is not None:
+        # The run's own architecture: the sampler's options are its own, and plan and report name what was used.
+        own: dict[str, Any] = {"arch": model.card.arch, "spec": model.card.options}
+        if model.card.arch != config.arch:
+            own["method"] = None  # that architecture's
+        config = dataclasses.replace(config, **own)
     check(config)
     if getattr(config.spec, "reconstruct", False):
         raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
-    if run is None:
-        splits = load_splits(config.data, config.runtime.seed)
+    splits = load_splits(config.data, config.runtime.seed if model is None else model.card.seed)
+    if run is None or model is None:
         plan = make_plan(config, splits.fingerprint, None, None)
     else:
-        model = load_model(run, config.compare.checkpoint)
-        splits = load_splits(config.data, model.card.seed)
         check_run(run, model, splits)
-        # The run's own architecture, so that plan and report name what was used.
-        spec = from_plain(architectures.spec_class(model.card.arch), model.card.spec)
-        config = dataclasses.replace(config, arch=model.card.arch, spec=spec)
         plan = make_plan(config, splits.fingerprint, run, _card(run, model))
     _check_splits(plan, splits)
     return plan

@@ -15,6 +15,7 @@ from gangda.config import files, schema
 from gangda.config.commands import Subcommand
 from gangda.config.fields import option
 from gangda.errors import IncompleteError, RunError, StoppedError
+from gangda.runtime import machine
 
 COMMANDS = {
     "train": ["data", "arch", "recipe", "method", "budget", "runtime"],
@@ -218,3 +219,38 @@ def test_a_reader_that_leaves_is_no_error():
         )
     assert done.stderr == b""
     assert done.returncode == 1
+
+
+WATCHED = """
+import os, sys
+from gangda.runtime import machine
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print("policy", os.environ.get("OMP_WAIT_POLICY"), file=sys.stderr)
+
+def is_busy(threads):
+    print("threads", threads, file=sys.stderr)
+    return {busy}
+
+machine.is_busy = is_busy
+sys.meta_path.insert(0, Watch())
+from gangda.cli.main import app
+app({words}, prog_name="gangda")
+"""
+
+
+@pytest.mark.parametrize(("busy", "policy"), [(True, "PASSIVE"), (False, "None")])
+def test_how_threads_wait_is_settled_before_torch_reads_it(tmp_path, busy, policy):
+    """Of the threads that a configuration file asks for."""
+    (tmp_path / "few.yaml").write_text("format_version: 1\nruntime:\n  threads: 3\n")
+    words = ["train", "--data", "digits", "--steps", "1", "--config", "few.yaml", "--dry-run"]
+    environ = {name: value for name, value in os.environ.items() if name not in machine.POLICIES}
+    code = WATCHED.format(busy=busy, words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    watched = [line for line in done.stderr.splitlines() if line.startswith(("threads", "policy"))]
+    assert watched[:2] == ["threads 3", f"policy {policy}"]

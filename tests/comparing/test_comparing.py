@@ -13,7 +13,8 @@ from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import added_images, arm_evaluator
 from gangda.comparing.cells import run_cell
 from gangda.comparing.storage import cell_path
-from gangda.config.architectures import PcaSpec
+from gangda.config.architectures import FlowSpec, PcaSpec
+from gangda.config.sampler_options import SamplerOptions
 from gangda.config.schema import (
     Budget,
     ClassifierConfig,
@@ -207,6 +208,17 @@ def test_a_shared_generator_makes_the_verdict_conditional(tmp_path):
     assert content_of(first) != content_of(second)
     assert any(note.startswith("Conditional on this generator") for note in result.comparison.notes)
     assert not (tmp_path / "exp" / "work").exists()
+
+
+def test_a_shared_generator_brings_its_own_architecture_and_options(tmp_path):
+    data = DataConfig(per_class=12)
+    model = shared_run(tmp_path / "one-gan", data)
+    other = dataclasses.replace(experiment(), arch="flow", spec=FlowSpec(), method=None)
+    plan = comparing.planned(other, model)
+    assert (plan.config.arch, plan.config.spec) == ("pca", PcaSpec(components=8))
+    guided = dataclasses.replace(other, sampler=SamplerOptions(guidance=1.5))  # an option of flows
+    with pytest.raises(UsageError, match=r"--guidance 1\.5: not an option of --arch pca"):
+        comparing.planned(guided, model)
 
 
 @pytest.mark.parametrize(
