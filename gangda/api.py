@@ -140,19 +140,27 @@ def compare(
     run: Place | None = None,
     jobs: int | None = None,
     cell: int | None = None,
+    shard: str | None = None,
+    plan: bool = False,
+    judge: bool = False,
     calibrate: bool = False,
     **options: Any,
 ) -> CompareResult:
-    """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
-    from gangda import comparing
+    """Does generated data help, and how much? Paired seeds, a verdict and an HTML report.
 
+    `cell` (a number) and `shard` ("2/8") run some of the cells; `plan` only writes the plan, `judge` only judges.
+    """
+    from gangda import comparing
+    from gangda.comparing.part import part_of
+
+    part = part_of(cell, shard, plan=plan, judge=judge)
     chosen, how = _settings("compare", options)
     config = low_data(chosen).pick(ComparisonConfig)
     if calibrate:
         more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
         wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
         config = dataclasses.replace(config, compare=wider)
-    return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), cell=cell, **how)
+    return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), part=part, **how)
 
 
 def low_data(chosen: Settings) -> Settings:

@@ -1,5 +1,6 @@
 """`gangda compare`: does generated data help a classifier? One comparison, or an experiment of several."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from gangda import api, experiments
+from gangda.cli.job_array import LOGS, job_array
 from gangda.cli.options import Call
-from gangda.cli.output import Screen, duration, interval, number, percent, points
+from gangda.cli.output import Render, Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
 from gangda.config import arms
+from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 
@@ -25,10 +28,7 @@ def _experiments(incomplete: str) -> list[str]:
 
 def compare(
     call: Call,
-    jobs: Annotated[
-        int | None, Option(min=0, help="parallel cells, at most cores / threads; 0: only judge")
-    ] = None,
-    cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate), for clusters")] = None,
+    jobs: Annotated[int | None, Option(min=1, help="cells at a time, at most cores / threads")] = None,
     run: Annotated[Path | None, Option(help="use this run's generator in every cell")] = None,
     experiment: Annotated[
         str | None, Option(help="shipped experiment or YAML file; see --list", autocompletion=_experiments)
@@ -40,28 +40,58 @@ def compare(
     calibrate: Annotated[
         bool, Option("--calibrate", help="add arms with a known outcome, such as shuffled labels")
     ] = False,
+    plan: Annotated[
+        bool, Option("--plan", help="only write the plan: how many cells it has, how long one takes")
+    ] = False,
+    cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate) of the plan")] = None,
+    shard: Annotated[str | None, Option(help="run only part i of n of the cells, as in 2/8")] = None,
+    judge: Annotated[bool, Option("--judge", help="run no cell; judge them once all are there")] = False,
+    print_sbatch: Annotated[
+        bool, Option("--print-sbatch", help="write the plan; print a Slurm script that runs its cells")
+    ] = False,
     out: Annotated[Path | None, Option(help="folder \\[default: experiments/DATA-ARCH-HASH]")] = None,
 ) -> None:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
     if list_all:
         call.terminal.result(listed(), _show_list)
-    elif experiment is not None:
+        return
+    part: dict[str, Any] = {"cell": cell, "shard": shard, "plan": plan or print_sbatch, "judge": judge}
+    found: Any
+    show: Render
+    if experiment is None:
+        if quick:
+            raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
+        how = {"jobs": jobs, "calibrate": calibrate, "settings": _settings(call, out, part)}
+        found = call.work(api.compare, out=out, run=run, **how, **part)
+        words = [] if run is None else ["--run", str(run.resolve())]
+        show = functools.partial(_show_comparison, result=found)
+    else:
         if run is not None or calibrate:
             raise UsageError(
                 f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out"
             )
+        from gangda.comparing.part import part_of
         from gangda.comparing.sweeps import sweep
 
         asked = experiments.read(experiment, quick)
-        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, cell=cell)
-        call.terminal.result(found.as_dict(), _show_experiment)
-    elif quick:
-        raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
-    else:
-        how = {"jobs": jobs, "cell": cell, "calibrate": calibrate, "settings": call.settings}
-        result = call.work(api.compare, out=out, run=run, **how)
-        show = _show_cells if result.comparison is None else _show_comparison
-        call.terminal.result(result.as_dict(), lambda out, _: show(out, result))
+        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, part=part_of(**part))
+        words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
+        show = _show_experiment
+    if not print_sbatch or call.dry_run:
+        call.terminal.result(found.as_dict(), show)
+        return
+    (found.out / LOGS).mkdir(exist_ok=True)
+    script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds)
+    call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
+
+
+def _settings(call: Call, out: Path | None, part: Mapping[str, Any]) -> Settings:
+    """Those of the plan in the folder `out`, where only a part of the work is asked for and no other file is named."""
+    own = None if out is None else out / "config.yaml"
+    continues = part["judge"] or part["cell"] is not None or part["shard"] is not None
+    if continues and call.config is None and own is not None and own.is_file():
+        return call.resolve(own)
+    return call.settings
 
 
 def _configs(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonConfig]:
@@ -100,10 +130,13 @@ def _show_list(out: Screen, values: Mapping[str, Any]) -> None:
     )
 
 
-def _show_comparison(out: Screen, result: "CompareResult") -> None:
+def _show_comparison(out: Screen, _: Mapping[str, Any], result: "CompareResult") -> None:
     from gangda.comparing.analyses import load_analyses
 
     comparison: Any = result.comparison
+    if comparison is None:
+        _show_cells(out, result)
+        return
     judged, found = comparison.judgement, comparison.analyses
     arms_trained = [
         (arm.name, percent(arm.mean, 2), percent(arm.sd, 2), number(round(row.n_train)))
@@ -139,10 +172,9 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         rows = [tuple(text.replace("-", "never") for text in row) for row in rows]
         head = ("if differences spread by", "1 point is found", "2 points are found")
         out.draw(f"Power of {seeds} seeds", head, rows)
-    elif result.cell is not None:
-        failed = {failure.index: failure.reason for failure in result.failed}
-        reason = failed.get(result.cell)
-        out.say(f"cell {result.cell} {'is finished' if reason is None else f'failed: {reason}'}")
+    out.say(*(f"FAILED: {failure}" for failure in result.failed))
+    if result.cell_seconds is not None:
+        out.say(f"one cell takes about {duration(result.cell_seconds)} on this machine")
     out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
 
 

@@ -65,6 +65,7 @@ class Call:
     resolve: Callable[[Path | Layer | None], Settings]
     config: Path | None  # the configuration file given, if any
     typed: frozenset[str]  # options given as flags, as in "arch.generators"
+    words: tuple[str, ...]  # these flags with their values, and --config, as they would be typed
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -112,7 +113,9 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
         names = frozenset(map(".".join, typed))
-        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names)
+        file = () if given["config"] is None else ("--config", str(given["config"].resolve()))
+        words = (*file, *(word for key, value in typed.items() for word in _words(*key, value)))
+        call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names, words)
         if call.busy:  # now, before torch loads
             machine.sleep_while_waiting(os.environ)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
@@ -123,6 +126,15 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app.command(body.__name__, cls=Command)(run)
+
+
+def _words(section: str, name: str, value: Any) -> list[str]:
+    """An option with its value, as it would be typed."""
+    flag = flag_of(next(iter(options_of(section)[name].values())))
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    values = value if isinstance(value, list | tuple) else [value]
+    return [word for one in values for word in (flag, str(one))]
 
 
 def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more: Any) -> inspect.Parameter:

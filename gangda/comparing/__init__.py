@@ -13,12 +13,14 @@ from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
+from gangda.comparing.estimate import cell_seconds
+from gangda.comparing.part import PLAN, WHOLE, Part
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
 from gangda.comparing.workers import Work, run_cells
 from gangda.config.arms import parse_arm
-from gangda.config.schema import ComparisonConfig
+from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
@@ -38,11 +40,22 @@ class CompareResult:
 
     out: Path
     plan: ComparisonPlan
-    comparison: Comparison | None  # None for a dry run, or where one `cell` was asked for
+    comparison: Comparison | None  # None for a dry run, or where `part` does not judge
     finished: int  # how many cells are
-    cell: int | None = None
+    part: Part = WHOLE
     dry_run: bool = False
     failed: tuple[FailedCell, ...] = ()  # cells that are left out of everything, with the reason
+    cell_seconds: float | None = None  # about so long one takes on this machine; only where nothing was run
+
+    @property
+    def planned(self) -> int:
+        """How many cells there are."""
+        return len(self.plan.cells)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What a cell runs on."""
+        return self.plan.config.runtime
 
     @property
     def report(self) -> Path | None:
@@ -57,10 +70,12 @@ class CompareResult:
             "out": str(self.out),
             "report": None if self.report is None else str(self.report),
             "dry_run": self.dry_run,
-            "cell": self.cell,
-            "planned": len(self.plan.cells),
+            "cell": self.part.cell,
+            "shard": self.part.shard,
+            "planned": self.planned,
             "finished": self.finished,
             "failed": to_plain(self.failed),
+            "cell_seconds": self.cell_seconds,
             "plan": self.plan.as_dict(),
         }
 
@@ -71,7 +86,7 @@ def compare(
     *,
     jobs: int | None = None,
     run: Path | None = None,
-    cell: int | None = None,
+    part: Part = WHOLE,
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> CompareResult:
@@ -80,32 +95,31 @@ def compare(
     Args:
         config: the comparison. Cells use one thread each unless `config.runtime.threads` says otherwise.
         out: the comparison's folder; by default `experiments/<data>-<arch>-<hash>`.
-        jobs: cells at a time; by default as many as the cores allow. 0 only judges what is there.
+        jobs: cells at a time; by default as many as the cores allow.
         run: a run folder whose generator all cells share, instead of training one each.
-        cell: run this one only, and do not judge (for clusters).
+        part: which cells are run, and whether they are judged (for clusters).
 
-    Raises UsageError, DataError, RunError: what cannot be done; each one line; IncompleteError: `jobs` is 0 and cells
-    are missing; OutcomeError: every cell failed; StoppedError, InterruptedByUserError: stopped by a signal; finished
-    cells stay.
+    Raises UsageError, DataError, RunError: what cannot be done; each one line; IncompleteError: `part` only judges, and
+    cells are missing; OutcomeError: every cell failed; StoppedError, InterruptedByUserError: stopped by a signal;
+    finished cells stay.
     """
     plan = planned(config, run)
     if out is None:  # adding seeds does not change it
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
-    if cell is not None and not 0 <= cell < len(plan.cells):
-        raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
-    wanted = plan.cells if cell is None else (plan.cells[cell],)
+    wanted = [plan.cells[number] for number in part.numbers(len(plan.cells))]
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
-        return CompareResult(out, plan, None, finished, cell, dry_run=True)
+        return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
     plan = publish(plan, out)
     missing = read_cells(wanted, out, CellResult).missing
     if missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
     run_missing(plan, missing, out, jobs, reporter)
-    comparison = None if cell is not None else collect(plan, out)
+    comparison = collect(plan, out) if part.judges else None
     found = read_cells(plan.cells, out, CellResult)
-    return CompareResult(out, plan, comparison, len(found.results), cell, failed=found.failed)
+    seconds = cell_seconds(plan) if part.only == PLAN else None
+    return CompareResult(out, plan, comparison, len(found.results), part, False, found.failed, seconds)
 
 
 def run_missing(
@@ -116,8 +130,8 @@ def run_missing(
     reporter: Reporter,
     work: Work = run_cell,
 ) -> None:
-    """Run these cells, as many at a time as `jobs` and the cores allow; none with `jobs` 0."""
-    if missing and jobs != 0:
+    """Run these cells, as many at a time as `jobs` and the cores allow."""
+    if missing:
         at_once, fewer = job_count(jobs, plan)
         reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{fewer}")
         run_cells(plan, missing, out, at_once, reporter, work)

@@ -74,7 +74,8 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
     return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
 
 
-def _archs_of(config: ComparisonConfig) -> list[str]:
+def archs_of(config: ComparisonConfig) -> list[str]:
+    """The architectures whose samples the arms need."""
     return sorted({arch or config.arch for arm, arch in map(parse_arm, config.compare.arms) if arm.sampled})
 
 
@@ -109,7 +110,7 @@ def choices_of(
 
 def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None = None) -> None:
     """Refuse filters that cannot judge the arms' generators; `fewest`: images of the smallest class, if known."""
-    for arch in _archs_of(config):
+    for arch in archs_of(config):
         for name in in_order(config.compare.filter):
             _check_filter(config, name, arch, num_classes, fewest)
 
@@ -131,7 +132,7 @@ def check(config: ComparisonConfig) -> None:
         what = "give at least two different arms" if few else "the same arm is there twice; give each once"
         raise UsageError(f"--arms {','.join(compare.arms)}: {what}")
     _check_arms(config)
-    archs = _archs_of(config)
+    archs = archs_of(config)
     specs = [train_config(config, arch, config.runtime.seed).spec for arch in archs]
     understood = {name for spec in specs for name in spec.understood}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")

@@ -81,7 +81,7 @@ def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple
         what = f" (damaged, or changed since: {', '.join(damaged)})" if damaged else ""
         numbers = _ranges([cell.index for cell in missing])
         lacks = f"{len(missing)} of {len(plan.cells)} cells are missing, by number: {numbers}{what}"
-        raise IncompleteError(f"{out}: {lacks}; run the same command without --jobs 0 and --cell")
+        raise IncompleteError(f"{out}: {lacks}; run the same command without --judge, --cell and --shard")
     if len(failed) == len(plan.cells):
         again = f"to try the same seeds again, remove {out / FailedCell.folder}"
         raise OutcomeError(f"{out}: all {len(failed)} cells failed; {failed[0]} ({again})")

@@ -115,8 +115,8 @@ def sample(
 def read_shard(text: str) -> tuple[int, int]:
     """`i/n` as (i, n), 1 <= i <= n <= 999999; raises UsageError."""
     i, _, n = text.partition("/")
-    if max(len(i), len(n)) > 6 or int(i) > int(n):
-        raise UsageError(f"--shard {text[:40]}: i runs from 1 to n, and n to 999999")
+    if not (i.isdecimal() and n.isdecimal() and max(len(i), len(n)) <= 6 and 1 <= int(i) <= int(n)):
+        raise UsageError(f"--shard {text[:40]}: write it as 2/8; i runs from 1 to n, and n to 999999")
     return int(i), int(n)
 
 

@@ -12,6 +12,7 @@ from gangda.augmenting.selection import same_steps
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing import added_images, arm_evaluator
 from gangda.comparing.cells import run_cell
+from gangda.comparing.part import Part
 from gangda.comparing.storage import cell_path
 from gangda.config.architectures import FlowSpec, PcaSpec
 from gangda.config.sampler_options import SamplerOptions
@@ -126,15 +127,15 @@ def test_a_lost_cell_comes_out_the_same(finished):
 def test_one_cell_at_a_time_then_collecting(tmp_path):
     config = experiment(steps=5)
     out = tmp_path / "exp"
-    first = run(config, out, cell=1)
+    first = run(config, out, part=Part(cell=1))
     assert (first.finished, first.comparison) == (1, None)
     assert not (out / "comparison.json").exists()
     with pytest.raises(Exception, match="1 of 2 cells are missing, by number: 0;"):
-        run(config, out, jobs=0)
-    assert run(config, out, cell=0).finished == 2
-    assert run(config, out, jobs=0).comparison is not None
+        run(config, out, part=Part(only="judge"))
+    assert run(config, out, part=Part(cell=0)).finished == 2
+    assert run(config, out, part=Part(only="judge")).comparison is not None
     with pytest.raises(UsageError, match="--cell 2: the plan has cells 0 to 1"):
-        run(config, out, cell=2)
+        run(config, out, part=Part(cell=2))
 
 
 def test_a_dry_run_writes_nothing(tmp_path):

@@ -4,14 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from gangda.comparing.part import JUDGE, WHOLE, Part
 from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
-from gangda.config.schema import ComparisonConfig
+from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.files import write_json
@@ -32,9 +33,11 @@ class SweepResult:
     out: Path
     about: Mapping[str, Any]
     findings: Findings | None
-    cells: int
+    planned: int  # cells of all variants
     finished: int
+    runtime: Runtime  # what a cell runs on
     dry_run: bool = False
+    cell_seconds: ClassVar[float | None] = None  # cells of different variants take different times
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for the terminal's tables."""
@@ -43,7 +46,7 @@ class SweepResult:
             "out": str(self.out),
             "report": None if self.findings is None else str(self.out / "report.html"),
             "dry_run": self.dry_run,
-            "cells": self.cells,
+            "cells": self.planned,
             "finished": self.finished,
             **({} if self.findings is None else to_plain(self.findings)),
         }
@@ -55,7 +58,7 @@ def sweep(
     out: Path | None,
     *,
     jobs: int | None = None,
-    cell: int | None = None,
+    part: Part = WHOLE,
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> SweepResult:
@@ -64,7 +67,7 @@ def sweep(
     Args:
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
-        jobs, cell, dry_run: as for `gangda compare`, whose errors it raises too; cells count through all variants.
+        jobs, part, dry_run: as for `gangda compare`, whose errors it raises too; cells count through all variants.
 
     Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
     """
@@ -78,22 +81,24 @@ def sweep(
         "seeds": len(settings[0].plan.cells),
     }
     cells = [(setting, index) for setting in settings for index in range(len(setting.plan.cells))]
+    wanted = [cells[number] for number in part.numbers(len(cells))]
+    if not part.judges and (jobs or 1) > 1:
+        raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
     if not dry_run:
-        if cell is not None and cell >= len(cells):
-            raise UsageError(f"--cell {cell}: the experiment has cells 0 to {len(cells) - 1}")
         _claim(fixed, out)
-        if cell is not None:
-            setting, index = cells[cell]
-            setting.run(1, index, reporter)
+        if part.judges:
+            _run(settings, jobs, part, reporter)
         else:
-            _run(settings, jobs, reporter)
+            for setting, index in wanted:
+                setting.run(1, Part(cell=index), reporter)
     found, findings = [setting.cells() for setting in settings], None
-    if not dry_run and cell is None:
+    if not dry_run and part.judges:
         _refuse_incomplete(settings, found, out, len(cells))
         findings = compare_variants(experiment, settings, found)
         publish(out, about, findings)
     finished = sum(len(one.results) for one in found)
-    return SweepResult(out, about, findings, len(cells), finished, dry_run)
+    runtime = settings[0].plan.config.runtime
+    return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run)
 
 
 def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -> list[Setting]:
@@ -133,15 +138,15 @@ def _claim(fixed: Mapping[str, Any], out: Path) -> None:
             raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
 
 
-def _run(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> None:
+def _run(settings: Sequence[Setting], jobs: int | None, part: Part, reporter: Reporter) -> None:
     """One variant after the other; complete ones too: they may not be judged yet."""
     for number, setting in enumerate(settings, start=1):
         missing = bool(setting.cells().missing)
-        if missing and jobs == 0:
+        if missing and part.only == JUDGE:
             continue  # what is missing is reported of all variants together
         if missing:
             reporter.line(f"variant {number} of {len(settings)}: {setting.name}")
-        setting.run(jobs, None, reporter)
+        setting.run(jobs, part, reporter)
 
 
 def _refuse_incomplete(
@@ -157,4 +162,4 @@ def _refuse_incomplete(
     if len(failed) == cells:
         raise OutcomeError(f"{out}: all {cells} cells failed; {failed[0]}")
     if parts:
-        raise IncompleteError(f"{out}: {'; '.join(parts)}; run the same command without --jobs 0")
+        raise IncompleteError(f"{out}: {'; '.join(parts)}; run the same command without --judge")

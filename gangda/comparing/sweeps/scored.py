@@ -14,6 +14,7 @@ from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, P
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
+from gangda.comparing.part import Part
 from gangda.comparing.pictures import read_evaluations
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.storage import StoredCells, work_of
@@ -72,11 +73,12 @@ class Scored(Setting):
         """The experiment's metrics."""
         return self.experiment.metrics
 
-    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
-        """Train and score the generators of all seeds, or of one."""
+    def run(self, jobs: int | None, part: Part, reporter: Reporter) -> None:
+        """Train and score the generators of the part's seeds."""
         plan = publish(self.plan, self.folder)
         work = functools.partial(run_score, metrics=self.figures, repeats=self.experiment.repeats)
-        missing = [one for one in self.cells().missing if cell in (None, one.index)]
+        wanted = part.numbers(len(plan.cells))
+        missing = [cell for cell in self.cells().missing if cell.index in wanted]
         run_missing(plan, missing, self.folder, jobs, reporter, work)
 
     def complete(self, result: ScoredCell) -> bool:

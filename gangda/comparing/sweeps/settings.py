@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from gangda import comparing
 from gangda.augmenting.selection import score_of
 from gangda.comparing.cell_result import CellResult
+from gangda.comparing.part import Part
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import StoredCell, StoredCells, read_cells, read_comparison
 from gangda.config.schema import ComparisonConfig
@@ -40,8 +41,8 @@ class Setting(ABC):
         """What is read of every seed; variants are compared in the first."""
 
     @abstractmethod
-    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
-        """Run what is missing, or that one cell."""
+    def run(self, jobs: int | None, part: Part, reporter: Reporter) -> None:
+        """Run what is missing of a part of the cells."""
 
     @abstractmethod
     def value(self, result: Any, figure: str) -> float | None:
@@ -83,10 +84,10 @@ class Compared(Setting):
         """The arm."""
         return (self.experiment.arm,)
 
-    def run(self, jobs: int | None, cell: int | None, reporter: Reporter) -> None:
+    def run(self, jobs: int | None, part: Part, reporter: Reporter) -> None:
         """As `gangda compare` runs it: finished cells are not run again, and complete variants are judged again."""
         with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and reported with the variant
-            comparing.compare(self.plan.config, self.folder, jobs=jobs, cell=cell, reporter=reporter)
+            comparing.compare(self.plan.config, self.folder, jobs=jobs, part=part, reporter=reporter)
 
     def value(self, result: CellResult, figure: str) -> float:
         """Test accuracy of the arm, or the other score that the comparison is by."""

@@ -11,6 +11,7 @@ import pytest
 from gangda import experiments
 from gangda.comparing import added_images
 from gangda.comparing.cells import run_cell
+from gangda.comparing.part import Part
 from gangda.comparing.report.page import _means
 from gangda.comparing.sweeps import MEASURES, sweep
 from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
@@ -58,7 +59,7 @@ def compared(tmp_path_factory):
 def test_variants_are_compared_in_the_arm_seed_by_seed(compared):
     result, folder = compared
     document = json.loads((folder / "out/experiment.json").read_text())
-    assert (result.cells, result.finished) == (4, 4)
+    assert (result.planned, result.finished) == (4, 4)
     first, second = document["rows"]
     for row in (first, second):
         own = json.loads((folder / "out/variants" / row["folder"] / "comparison.json").read_text())
@@ -114,7 +115,7 @@ def test_scores_of_every_seed(tmp_path):
     assert all(0.5 < floor <= 1 for floor in floors)
     assert row["floors"]["gan_test"] == pytest.approx(np.mean(floors))
     assert result.findings.direction == "target"
-    assert result.finished == result.cells == 4
+    assert result.finished == result.planned == 4
     assert "components=8" in (tmp_path / "out/report.html").read_text()
 
 
@@ -122,13 +123,13 @@ def test_scores_of_every_seed(tmp_path):
 def test_cell_by_cell_and_what_is_missing(tmp_path, text):
     assert run(tmp_path, text, dry_run=True).finished == 0
     assert not (tmp_path / "out").exists()
-    assert run(tmp_path, text, cell=3).finished == 1
+    assert run(tmp_path, text, part=Part(cell=3)).finished == 1
     with pytest.raises(
         IncompleteError, match=r"'components=4' lacks cells 0, 1; 'components=8' lacks cells 2"
     ):
-        run(tmp_path, text, jobs=0)
+        run(tmp_path, text, part=Part(only="judge"))
     with pytest.raises(UsageError, match="cells 0 to 3"):
-        run(tmp_path, text, cell=4)
+        run(tmp_path, text, part=Part(cell=4))
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
@@ -137,9 +138,9 @@ def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
     for seeds in (1, 2):
         more = text.replace("seeds: 2", f"seeds: {seeds}")
         for cell in range(2 * seeds):
-            run(tmp_path, more, cell=cell)
-        result = run(tmp_path, more, jobs=0)
-        assert result.finished == result.cells == 2 * seeds
+            run(tmp_path, more, part=Part(cell=cell))
+        result = run(tmp_path, more, part=Part(only="judge"))
+        assert result.finished == result.planned == 2 * seeds
         for row in result.findings.rows:
             assert len(row.scores) == seeds
             assert all(len(arm.scores) == seeds for arm in row.arms)
@@ -158,7 +159,7 @@ def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
     assert whole["seed"] == 0
     file.write_text(json.dumps({**whole, "seed": 7}))
     with pytest.raises(IncompleteError, match="lacks cells 0"):
-        run(tmp_path, text, jobs=0)
+        run(tmp_path, text, part=Part(only="judge"))
     assert run(tmp_path, text).findings.rows[0].scores == first.scores
 
 

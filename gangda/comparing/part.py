@@ -1,0 +1,52 @@
+"""Which cells of a plan one command runs: all of them, one, every n-th, or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gangda.errors import UsageError
+from gangda.sampling import read_shard
+
+PLAN, JUDGE = "plan", "judge"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one command does of the work, for job arrays.
+
+    `cell`, or `shard` (i, n with 1 <= i <= n: the i-th cell and every n-th after it), runs some cells and does not
+    judge. `only` "plan" writes the plan, "judge" reads the cells and judges; neither runs any.
+    """
+
+    cell: int | None = None
+    shard: tuple[int, int] | None = None
+    only: str = ""
+
+    @property
+    def judges(self) -> bool:
+        """Whether a verdict comes of it."""
+        return self.cell is None and self.shard is None and self.only != PLAN
+
+    def numbers(self, cells: int) -> Sequence[int]:
+        """The cells that are run where they are missing, of so many; a UsageError for a number that there is not."""
+        if self.only:
+            return range(0)
+        if self.shard is not None:
+            i, n = self.shard
+            return range(i - 1, cells, n)
+        if self.cell is None:
+            return range(cells)
+        if not 0 <= self.cell < cells:
+            raise UsageError(f"--cell {self.cell}: the plan has cells 0 to {cells - 1}")
+        return (self.cell,)
+
+
+WHOLE = Part()
+
+
+def part_of(cell: int | None, shard: str | None, *, plan: bool, judge: bool) -> Part:
+    """The part that the flags ask for; a UsageError for two of them, or a shard that is not `i/n`."""
+    given = {"--cell": cell is not None, "--shard": shard is not None, "--plan": plan, "--judge": judge}
+    flags = [flag for flag, there in given.items() if there]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags[:2])} exclude each other; give one")
+    return Part(cell, None if shard is None else read_shard(shard), PLAN if plan else JUDGE if judge else "")
