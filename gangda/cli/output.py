@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # importing rich takes longer than --help and completion do
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-LINE_EVERY = 10.0  # seconds between progress lines where there is no terminal
+LINE_EVERY = 20.0  # seconds between progress lines where there is no terminal
 REDIRECTED_WIDTH = 120
 
 
@@ -112,7 +112,7 @@ class LineReporter(Reporter):
         print(text, file=sys.stderr, flush=True)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
-        """Print how much of a task is done, at most every `LINE_EVERY` seconds."""
+        """Print the time and how much of a task is done, at most every `LINE_EVERY` seconds."""
         now = self._clock()
         began, before = self._began.setdefault(task, (now, done))
         if now - self._printed.setdefault(task, now) < LINE_EVERY:
@@ -124,7 +124,7 @@ class LineReporter(Reporter):
         parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
         if total and before < done < total:  # a continued run: what was done before took no time here
             parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
-        self.line(f"{task}: " + ", ".join(part for part in parts if part))
+        self.line(f"{time.strftime('%H:%M:%S')} {task}: " + ", ".join(part for part in parts if part))
 
 
 class BarReporter(Reporter):

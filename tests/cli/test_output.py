@@ -30,31 +30,38 @@ def test_quiet_reporter_says_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_lines_now_and_then(capsys):
+@pytest.fixture
+def ten_o_clock(monkeypatch):
+    monkeypatch.setattr(output.time, "strftime", lambda form: "10:00:00")
+
+
+def test_lines_now_and_then(capsys, ten_o_clock):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])
     reporter.line("a remark")
-    for second in range(0, 31):
+    for second in range(0, 61):
         now[0] = second
-        reporter.step("training", 100 * second, 4000, "90 images/s")
+        reporter.step("training", 50 * second, 4000, "90 images/s")
     assert capsys.readouterr().err.splitlines() == [
         "a remark",
-        "training: 1,000 of 4,000 (25%), 90 images/s, 30 s left",
-        "training: 2,000 of 4,000 (50%), 90 images/s, 20 s left",
-        "training: 3,000 of 4,000 (75%), 90 images/s, 10 s left",
+        "10:00:00 training: 1,000 of 4,000 (25%), 90 images/s, 1 min 0 s left",
+        "10:00:00 training: 2,000 of 4,000 (50%), 90 images/s, 40 s left",
+        "10:00:00 training: 3,000 of 4,000 (75%), 90 images/s, 20 s left",
     ]
 
 
-def test_a_remark_comes_once_and_only_with_progress(capsys):
+def test_a_remark_comes_once_and_only_with_progress(capsys, ten_o_clock):
     now = [0.0]
     reporter = output.LineReporter("busy", clock=lambda: now[0])
     reporter.line("chosen: x")
     reporter.step("training", 0, 4000)
     assert capsys.readouterr().err == "chosen: x\n"
-    for second in (11, 22):
+    for second in (21, 42):
         now[0] = second
         reporter.step("training", second, None)
-    assert capsys.readouterr().err.splitlines() == ["busy", "training: 11", "training: 22"]
+    assert capsys.readouterr().err.splitlines() == [
+        "busy", "10:00:00 training: 21", "10:00:00 training: 42",
+    ]  # fmt: skip
     screen = io.StringIO()
     with Progress(console=Console(file=screen, force_terminal=True, width=80)) as bar:
         reporter = output.BarReporter(bar, "busy")
@@ -63,22 +70,22 @@ def test_a_remark_comes_once_and_only_with_progress(capsys):
     assert screen.getvalue().count("busy") == 1
 
 
-def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys):
+def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys, ten_o_clock):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])
-    for second in range(0, 11):
+    for second in range(0, 21):
         now[0] = second
-        reporter.step("training", 3000 + 10 * second, 4000)
-    assert capsys.readouterr().err.splitlines() == ["training: 3,100 of 4,000 (78%), 1 min 30 s left"]
+        reporter.step("training", 3000 + 5 * second, 4000)
+    assert capsys.readouterr().err.splitlines() == ["10:00:00 training: 3,100 of 4,000 (78%), 3 min 0 s left"]
 
 
-def test_lines_without_a_total(capsys):
+def test_lines_without_a_total(capsys, ten_o_clock):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])
     reporter.step("drawing", 0, None)
-    now[0] = 11.0
+    now[0] = 21.0
     reporter.step("drawing", 1234, None)
-    assert capsys.readouterr().err == "drawing: 1,234\n"
+    assert capsys.readouterr().err == "10:00:00 drawing: 1,234\n"
 
 
 def test_bar_moves_and_keeps_remarks():
