@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
+from gangda.classifying.fit import check_output_layer
 from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
@@ -168,6 +169,8 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     for ratio in config.compare.candidates:
         plan_images(splits.train, config.compare.at(ratio))
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
+    if any(parse_arm(name)[0].rule.own_output for name in config.compare.arms):
+        check_output_layer(config.classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)

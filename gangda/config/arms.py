@@ -21,8 +21,11 @@ class FitRule:
     # none
     transforms: str = ""
     balanced: bool = False  # every class is drawn equally often, whatever its size
-    # "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy
+    # "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), "ldam-drw" (Cao 2019), or plain
+    # cross-entropy
     loss: str = ""
+    # the last tenth of the steps trains the last layer only, anew, with every class equally often (Kang 2020)
+    retrained: bool = False
     # alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off
     mixup: float = 0.0
     # the first half of the steps takes the added images only, the second half the real ones only
@@ -33,6 +36,11 @@ class FitRule:
     annealed: bool = False  # `added_weight` falls to 0 over the last third of the steps
     synthetic_passes: int = 1  # passes over the real images in which every added image comes once
     recalibrated: bool = False  # batch-norm statistics are computed again on the real images at the end
+
+    @property
+    def own_output(self) -> bool:
+        """Whether it trains the classifier's last layer in its own way: it needs one that is linear."""
+        return self.retrained or self.loss == "ldam-drw"
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,11 @@ _TEACHER = replace(_TRADITIONAL, distilled=True)
 _PRETRAINED = replace(_TRADITIONAL, pretrained=True)
 _MIXUP = FitRule(transforms="trivial", balanced=True, mixup=0.2)
 _WEIGHTS, _LOGITS = FitRule(loss="class-weights"), FitRule(loss="logit-adjusted")
+_TRADITIONAL_LOGITS, _MARGINS = (
+    replace(_TRADITIONAL, loss="logit-adjusted"),
+    replace(_TRADITIONAL, loss="ldam-drw"),
+)
+_RETRAINED = replace(_TRADITIONAL, retrained=True)
 _RECALL = "more of the classes with lower recall on validation images"
 
 ARMS: Mapping[str, Arm] = {
@@ -84,6 +97,17 @@ ARMS: Mapping[str, Arm] = {
     "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=_LOGITS),
     "balanced+trivial+mixup": Arm("real, classes equally often, TrivialAugment and mixup", rule=_MIXUP),
     "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
+    "logit-adjusted+traditional": Arm(
+        "the transforms, under the logit-adjusted loss (Menon 2021)", rule=_TRADITIONAL_LOGITS
+    ),
+    "crt+traditional": Arm(
+        "the transforms, the last layer trained again with classes equally often (cRT, Kang 2020)",
+        rule=_RETRAINED,
+    ),
+    "ldam-drw+traditional": Arm(
+        "the transforms, larger margins for smaller classes, reweighted late (LDAM-DRW, Cao 2019)",
+        rule=_MARGINS,
+    ),
     "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
     "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
     "traditional+teacher": Arm(
