@@ -42,7 +42,7 @@ def test_it_is_found_by_what_it_computes_and_not_by_its_place() -> None:
 def test_a_network_that_ends_otherwise_is_refused_in_one_line() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3), nn.LogSoftmax(1))
     with pytest.raises(
-        UsageError, match=r"own:net: its logits are not the output of a torch.nn.Linear"
+        UsageError, match=r"own:net: its logits are not the output of a torch\.nn\.Linear"
     ) as caught:
         output_layer(network, "own:net", SHAPE)
     assert "\n" not in str(caught.value)

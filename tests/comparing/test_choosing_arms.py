@@ -220,7 +220,11 @@ def test_what_arms_choose_from():
     [
         ({"validation": 0.0}, {"filter": ("auto",)}, "--validation above 0"),
         ({"validation": 0.0}, {"arms": ("real", "generated-by-recall")}, "--validation above 0"),
-        ({}, {"arms": ("real", "generated-by-recall"), "replace": (1.0,)}, "neither --replace nor --balance"),
+        (
+            {},
+            {"arms": ("real", "generated-by-recall"), "replace": (1.0,)},
+            "neither --replace nor --balance nor --fill",
+        ),
         ({}, {"filter": ("auto", "discriminator")}, "--arch pca has no discriminator"),
     ],
 )
@@ -271,5 +275,5 @@ def test_a_classifier_without_a_linear_last_layer_is_refused_when_it_is_planned(
     own = dataclasses.replace(
         experiment(arms=("real", arm)), classifier=ClassifierConfig("ends_in_softmax:build")
     )
-    with pytest.raises(UsageError, match="not the output of a torch.nn.Linear"):
+    with pytest.raises(UsageError, match=r"not the output of a torch\.nn\.Linear"):
         comparing.compare(own, tmp_path / "exp", dry_run=True)

@@ -71,6 +71,9 @@ class Evaluator(Protocol):
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm has chosen."""
 
+    def policy(self) -> Any:
+        """The traditional transforms that it chose (`PolicyChoice`), under `--policy auto`."""
+
     def on_test(self, fitted: Any) -> Evaluation:
         """A classifier from `again` on the test images."""
 
