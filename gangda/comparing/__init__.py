@@ -175,6 +175,8 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
     if config.transforms.policy == AUTO:
         check_policy_images(concatenate(splits.train, splits.validation))
+    else:
+        config.transforms.ranges()
     if any(parse_arm(name)[0].rule.own_output for name in config.compare.arms):
         check_output_layer(config.classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     for arm, arch in (parse_arm(name) for name in config.compare.arms):

@@ -74,18 +74,6 @@ class TransformConfig(Checked):
     erasing: float = option(0.0, "probability of Random Erasing", minimum=0.0, maximum=1.0)
     mixup: float = option(0.0, "mixup alpha (Beta distribution); usually 0.2", minimum=0.0, maximum=10)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        given = [
-            flag_of(field)
-            for name, field in self.range_fields().items()
-            if getattr(self, name) != field.default
-        ]
-        if given and self.policy in policies.POLICIES:
-            raise UsageError(
-                f"--policy {self.policy} and {', '.join(given)} exclude each other: give one of them"
-            )
-
     @classmethod
     def range_fields(cls) -> dict[str, Field]:
         """The fields that a policy sets."""
@@ -98,11 +86,20 @@ class TransformConfig(Checked):
         return TransformConfig(policy=policy, mixup=mixup)
 
     def ranges(self) -> "TransformConfig":
-        """The ranges that the policy stands for, spelt out; a UsageError where it is still to be chosen."""
+        """The ranges that the policy stands for, spelt out.
+
+        Raises UsageError: it is still to be chosen, or there are ranges beside it.
+        """
         if self.policy == policies.EXPLICIT:
             return self
         if self.policy == policies.AUTO:
             raise UsageError("--policy auto: compare alone chooses one; name a policy")
+        fields = self.range_fields().items()
+        given = [flag_of(field) for name, field in fields if getattr(self, name) != field.default]
+        if given:
+            raise UsageError(
+                f"--policy {self.policy} and {', '.join(given)} exclude each other: give one of them"
+            )
         off: dict[str, Any] = {name: (1.0, 1.0) if name == "scaling" else 0.0 for name in self.range_fields()}
         off |= policies.POLICIES[self.policy].ranges
         return TransformConfig(**off, mixup=self.mixup)
@@ -201,8 +198,10 @@ class AugmentConfig(Checked):
     def at(self, ratio: float | None) -> "AugmentConfig":
         """The same with one of the ratios: of several, 0 is the real images alone, whatever `ratio_for` says."""
         alone = ratio == 0 and len(self.ratios) > 1
-        kind = "ratio" if self.fill is None else "fill"
-        return replace(self, **{kind: ratio}, ratio_for=() if alone else self.ratio_for)
+        own = () if alone else self.ratio_for
+        if self.fill is None:
+            return replace(self, ratio=ratio, ratio_for=own)
+        return replace(self, fill=ratio, ratio_for=own)
 
 
 @dataclass(frozen=True)

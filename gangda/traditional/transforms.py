@@ -127,9 +127,10 @@ def batch_transform(config: TransformConfig, names: Iterable[str] | None = None)
 
     Raises UsageError: unknown name, or a policy that is still to be chosen.
     """
+    ranges = config.ranges()
     if config.policy in POLICIES and (automatic := POLICIES[config.policy].automatic):
         return cast(Transform, catalog.load_target(automatic))
-    config = config.ranges()
+    config = ranges
     names = catalog.TRANSFORMS if names is None else names
     built = [catalog.builder("transform", catalog.TRANSFORMS, name)(config) for name in names]
     parts: list[Part] = [part for part in built if part is not None]
