@@ -17,6 +17,7 @@ from gangda.config import arms
 from gangda.config.commands import COMMANDS
 from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS, options_of
+from gangda.config.policies import EXPLICIT
 from gangda.config.renamed import key_message
 from gangda.config.resolve import Settings, resolve
 from gangda.config.schema import AugmentationConfig, ClassifierConfig, ComparisonConfig, TrainConfig
@@ -104,12 +105,14 @@ def classify(
     from gangda import classifying
 
     chosen, how = _settings("classify", options)
+    used = chosen.transforms
+    used.ranges()  # a policy that only compare chooses is refused
     return classifying.classify(
         str(images),
         None if test is None else str(test),
         chosen.data,
         chosen.classifier,
-        chosen.transforms if transforms else None,
+        used if transforms or used.policy != EXPLICIT else None,
         repeats,
         chosen.runtime,
         _path(out),

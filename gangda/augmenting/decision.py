@@ -101,6 +101,7 @@ def decide(task: Task) -> Decision:
         "score": words_of(config.score_by),
         "validation_images": len(task.unseen),
         "candidates": rows,
+        "by": "ratio" if config.fill is None else "fill",
         "ratio": chosen.ratio,
         "filter": list(chosen.filters),
     }
@@ -122,7 +123,8 @@ def _filter_choices(task: Task) -> tuple[Filters, ...]:
 
 
 def _evaluated(task: Task, candidate: Candidate, images: LabelledImages) -> Evaluation:
-    ratio = "" if candidate.ratio is None else f" at ratio {candidate.ratio:g}"
+    kind = "ratio" if task.config.augment.fill is None else "fill"
+    ratio = "" if candidate.ratio is None else f" at {kind} {candidate.ratio:g}"
     filtered = f" after filter {','.join(candidate.filters)}" if candidate.filters else ""
     task.reporter.line(f"evaluating {len(images):,} images{ratio}{filtered}")
     fitted = fit_classifier(
@@ -185,7 +187,7 @@ def sentence(record: Mapping[str, Any]) -> str:
             f"augmentation did not help here: {where} none of the candidates has a higher {record['score']} than the "
             f"real images alone ({score:.2%}); no synthetic image is made"
         )
-    ratio = "" if record["ratio"] is None else f"ratio {record['ratio']:g}, "
+    ratio = "" if record["ratio"] is None else f"{record['by']} {record['ratio']:g}, "
     filters = f"filter {','.join(record['filter'])}" if record["filter"] else "no filter"
     return (
         f"chosen {where}: {ratio}{filters} ({score:.2%} {record['score']}, the highest of {len(rows)} candidates and "

@@ -1,4 +1,7 @@
-"""How many synthetic images each class gets. A ratio is synthetic images per real image; counts round up."""
+"""How many synthetic images each class gets. A ratio is synthetic images per real image; counts round up.
+
+`--balance` without a ratio is `--fill 1`.
+"""
 
 import contextlib
 import math
@@ -58,14 +61,17 @@ def split_by_method(make: IntArray, method: str) -> tuple[IntArray, IntArray]:
     return shares[method], make - shares[method]
 
 
-def balancing(have: IntArray, ratio: float | None, largest: int) -> IntArray:
-    """Images to make of each class, int64 (K,), that fill it to the count `largest`.
+def filling(have: IntArray, share: float, largest: int) -> IntArray:
+    """Images to make of each class, int64 (K,), that fill it up to `share` times the count `largest`, rounded up."""
+    level = share_of(np.array([largest]), share)
+    return np.asarray(np.maximum(level - have, 0), dtype=np.int64)
 
-    With a ratio, ratio x N images level up the smallest classes together; what is left after full balance is spread
-    evenly, and single images that do not divide go to the lowest labels.
+
+def balancing(have: IntArray, ratio: float) -> IntArray:
+    """Images to make of each class, int64 (K,): ratio x N images that level up the smallest classes together.
+
+    What is left after full balance is spread evenly, and single images that do not divide go to the lowest labels.
     """
-    if ratio is None:
-        return np.maximum(largest - have, 0)
     budget = int(share_of(have.sum(keepdims=True), ratio)[0])
     low, high = int(have.min()), int(have.min()) + budget
     while low < high:  # the highest level that the budget reaches
@@ -119,12 +125,15 @@ def make_plan(
     replaces = config.replace is not None
     overrides = read_ratios(config.ratio_for, class_names, largest=1.0 if replaces else math.inf)
     own = np.isin(np.arange(len(have)), list(overrides))
-    (ratio,) = config.ratios
-    ratios = np.full(len(have), config.replace if replaces else 1.0 if ratio is None else ratio)
+    (asked,) = config.ratios  # a ratio, or with `fill` a level
+    fill = asked if config.fill is not None else 1.0 if config.balance and asked is None else None
+    ratios = np.full(len(have), config.replace if replaces else 1.0 if asked is None else asked)
     ratios[list(overrides)] = list(overrides.values())
     make = share_of(have, ratios)
-    if config.balance and not own.all():
-        make[~own] = balancing(have[~own], ratio, int(have.max()))
+    if fill is not None:
+        make[~own] = filling(have[~own], fill, int(have.max()))
+    elif config.balance and asked is not None and not own.all():
+        make[~own] = balancing(have[~own], asked)
     if errors is not None and len(labels := np.flatnonzero(~own & (have > 0))):
         make[labels] = apportion(int(make[labels].sum()), [errors[label] for label in labels.tolist()])
     for label in np.flatnonzero((have == 0) & (make > 0)).tolist():

@@ -108,6 +108,7 @@ def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) 
     refuse_synthetic(splits)
     for note in splits.notes:
         reporter.line(note)
+    config.transforms.ranges()  # a policy that only compare chooses is refused
     if config.transforms.mixup:
         raise UsageError(
             f"--mixup {config.transforms.mixup:g}: blends the batches of a classifier, a set holds single images; "
@@ -116,7 +117,7 @@ def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) 
     idle = ("--filter",) * bool(asked.filter) + tuple(config.sampler.given())
     if idle and asked.method == "traditional":
         raise UsageError(f"{idle[0]}: --method traditional makes no generated images; leave one of them out")
-    plans = [make_plan(splits.train, replace(asked, ratio=ratio)) for ratio in asked.ratios]
+    plans = [make_plan(splits.train, asked.at(ratio)) for ratio in asked.ratios]
     context, model = prepare(config.runtime), None
     if any(split_by_method(plan.make, asked.method)[0].any() for plan in plans):
         model = _load_generator(splits, run, config, reporter)

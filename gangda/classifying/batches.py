@@ -65,7 +65,7 @@ class ClassifierBatches:
         # A contiguous copy is faster to gather from; memory-mapped pixels stay in their file.
         self._pixels = pixels if in_file(train.pixels) else pixels.contiguous()
         self._labels = torch.tensor(train.labels).to(context.device)
-        self._weight = self._relative_weights()
+        self._weight, self._deferred = self._relative_weights(), fit_rules.deferred_weights(train, rule)
         self._mixup_stream = torch_stream(seed, "classifier", "mixup")
 
     def __iter__(self) -> Iterator[Batch]:
@@ -112,7 +112,7 @@ class ClassifierBatches:
     def _relative_weights(self) -> Tensor | None:
         """Weights over their mean (the learning rate keeps its meaning), float32 (N,); None where all are equal."""
         weight = self.train.weight
-        if weight is None and not self.rule.annealed:
+        if weight is None and not self.rule.annealed and self.rule.loss != "ldam-drw":
             return None
         weight = np.ones(len(self.train), dtype=np.float32) if weight is None else weight
         return torch.tensor(weight / weight.mean(), dtype=torch.float32)
@@ -126,4 +126,6 @@ class ClassifierBatches:
         if factor < 1:
             real = torch.from_numpy(self.train.origin == REAL)[rows]
             own = torch.where(real, own, factor * own)
+        if self._deferred is not None and fit_rules.is_reweighted(step, self.steps):
+            own = own * self._deferred[rows]
         return self.context.put(own)

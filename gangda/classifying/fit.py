@@ -12,6 +12,7 @@ from gangda.classifying import fit_rules
 from gangda.classifying.batches import Batch, ClassifierBatches
 from gangda.classifying.evaluation import Evaluation, evaluate_predictions
 from gangda.classifying.fitted_classifier import FittedClassifier, build_classifier, context_for, place
+from gangda.classifying.output_layer import output_layer, restart_output, with_cosine_output
 from gangda.config.arms import FitRule
 from gangda.config.schema import ClassifierConfig, TransformConfig
 from gangda.data.images import LabelledImages
@@ -66,6 +67,8 @@ def fit_classifier(
         torch.manual_seed(seed_for(seed, "classifier", "init"))
         network = build_classifier(config.classifier, train.num_classes, train.image_shape)
         context = context_for(network, context)
+        if rule.loss == "ldam-drw":
+            with_cosine_output(network, config.classifier, train.image_shape)
         place(network, context).train()
         steps = step_count(config, len(train))
         batches = ClassifierBatches(
@@ -78,7 +81,7 @@ def fit_classifier(
             transform=transform,
             teachers=teachers,
         )
-        _optimise(network, batches, one_cycle(steps, config.classifier_lr), reporter)
+        _optimise(network, batches, config, reporter)
         if rule.recalibrated:
             fit_rules.recalibrate_batch_norm(network, batches.real_images())
     return FittedClassifier(
@@ -112,6 +115,12 @@ def evaluate(
     )
 
 
+def check_output_layer(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> None:
+    """Raise a UsageError for a classifier without the linear last layer that some rules train in their own way."""
+    with torch.random.fork_rng(devices=[]):
+        output_layer(build_classifier(name, num_classes, image_shape), name, image_shape)
+
+
 def step_count(config: ClassifierConfig, count: int) -> int:
     """Optimizer steps for a set of `count` images: the fixed number, or whole passes rounded up to a step."""
     if config.classifier_epochs is None:
@@ -131,39 +140,59 @@ def one_cycle(steps: int, peak: float) -> list[float]:
     return up + [peak * 0.5 * (1 + math.cos(math.pi * (step + 1) / fall)) for step in range(steps - rise)]
 
 
-def _optimise(network: nn.Module, batches: ClassifierBatches, rates: list[float], reporter: Reporter) -> None:
-    """One optimizer step per learning rate."""
-    context = batches.context
-    optimizer = torch.optim.AdamW(
-        network.parameters(), weight_decay=WEIGHT_DECAY, **context.adam_options(0.0)
+def _optimise(
+    network: nn.Module, batches: ClassifierBatches, config: ClassifierConfig, reporter: Reporter
+) -> None:
+    """One optimizer step per batch; each of the rule's stages has a cycle of the learning rate."""
+    context, rule, train = batches.context, batches.rule, batches.train
+    parts = fit_rules.stages(rule, batches.steps)
+    rates = [rate for steps in parts if steps for rate in one_cycle(steps, config.classifier_lr)]
+    optimizer = _adamw(network, context)
+    shift, margins = (
+        None if one is None else one.to(context.device)
+        for one in (fit_rules.logit_shift(train, rule), fit_rules.margins(train, rule))
     )
-    shift = fit_rules.logit_shift(batches.train, batches.rule)
-    shift = None if shift is None else shift.to(context.device)
 
     def update(*given: Tensor | None) -> Losses:
         x, target, weight = batches.with_targets(Batch(*given))  # type: ignore[arg-type]
         with context.autocast():
             logits = network(x)
-        loss = _loss(logits.float(), target, weight, shift)
+        loss = _loss(logits.float(), target, weight, shift, margins)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return {"loss": loss.detach()}
 
-    capture, loss = Capture(context.recorder), torch.zeros(())
-    for step, (rate, batch) in enumerate(zip(rates, batches, strict=True), start=1):
+    capture, loss, kind = Capture(context.recorder), torch.zeros(()), "step"
+    for step, (rate, batch) in enumerate(zip(rates, batches, strict=True)):
+        if step == parts[0]:
+            optimizer.zero_grad()
+            optimizer = _adamw(restart_output(network, config.classifier, train.image_shape), context)
+            kind = "step of the last layer"
         set_learning_rate(optimizer.param_groups[0], rate)
-        loss = capture("step", update, batch)["loss"]
-        if step % REPORT_EVERY == 0 or step == len(rates):
-            reporter.step("classifier", step, len(rates))
+        loss = capture(kind, update, batch)["loss"]
+        if (step + 1) % REPORT_EVERY == 0 or step + 1 == len(rates):
+            reporter.step("classifier", step + 1, len(rates))
     optimizer.zero_grad()  # those of a recorded step would keep its memory
     if not math.isfinite(float(loss)):
         raise OutcomeError("the classifier's loss is NaN or infinite; lower --classifier-lr")
 
 
-def _loss(logits: Tensor, target: Tensor, weight: Tensor | None, shift: Tensor | None) -> Tensor:
+def _adamw(trained: nn.Module, context: DeviceContext) -> torch.optim.AdamW:
+    return torch.optim.AdamW(trained.parameters(), weight_decay=WEIGHT_DECAY, **context.adam_options(0.0))
+
+
+def _loss(
+    logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    shift: Tensor | None,
+    margins: Tensor | None = None,
+) -> Tensor:
     if shift is not None:
         logits = logits + shift
+    if margins is not None:
+        logits = logits - margins * fit_rules.label_shares(target, len(margins))
     if weight is None:
         return nn.functional.cross_entropy(logits, target)
     return (nn.functional.cross_entropy(logits, target, reduction="none") * weight).mean()

@@ -9,12 +9,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gangda.classifying.output_layer import SCALE
 from gangda.config.arms import FitRule
 from gangda.data.images import REAL, LabelledImages
 from gangda.errors import DataError
 
 DISTILLED_SHARE = 0.5  # of the target that is the teachers' prediction; the rest is the label
 ANNEALED_FROM = 2 / 3  # share of the steps from which annealed weights fall
+RETRAINED_SHARE = 10  # one of so many steps trains the last layer again: 10 epochs after 90 in Kang 2020
+LARGEST_MARGIN = 0.5  # of a cosine; Cao 2019
+REWEIGHTED_FROM = (4, 5)  # share of the steps, a fraction: epoch 160 of 200 in Cao 2019
+EFFECTIVE = 0.9999  # beta of the effective number of images
 
 
 def weighted(train: LabelledImages, rule: FitRule) -> LabelledImages:
@@ -42,6 +47,42 @@ def logit_shift(train: LabelledImages, rule: FitRule) -> Tensor | None:
         return None
     counts = np.maximum(train.counts(), 1).astype(np.float64)
     return torch.tensor(np.log(counts / counts.sum()), dtype=torch.float32)
+
+
+def margins(train: LabelledImages, rule: FitRule) -> Tensor | None:
+    """What is taken from the logit of an image's own class in training, float32 (K,), or None.
+
+    Proportional to the class's size to the power -1/4, at most `LARGEST_MARGIN` times the logits' scale. Source: Cao
+    2019, equation 12 (LDAM); a class without images counts as one with one.
+    """
+    if rule.loss != "ldam-drw":
+        return None
+    sizes = np.maximum(train.counts(), 1).astype(np.float64) ** -0.25
+    return torch.tensor(SCALE * LARGEST_MARGIN * sizes / sizes.max(), dtype=torch.float32)
+
+
+def deferred_weights(train: LabelledImages, rule: FitRule) -> Tensor | None:
+    """Weights of the images in the last fifth of the steps, float32 (N,) with mean 1, or None.
+
+    Inverse to the effective number (1 - beta^n) / (1 - beta) of the class's images. Source: Cao 2019, algorithm 1
+    (DRW); Cui 2019, equation 2. Departure: relative to their mean over the set, not over each batch.
+    """
+    if rule.loss != "ldam-drw":
+        return None
+    weight = (1 / (1 - EFFECTIVE ** train.counts().astype(np.float64).clip(1)))[train.labels]
+    return torch.tensor(weight / weight.mean(), dtype=torch.float32)
+
+
+def is_reweighted(step: int, steps: int) -> bool:
+    """Whether `deferred_weights` count at step 0, 1, ... of `steps`."""
+    share, whole = REWEIGHTED_FROM
+    return whole * step >= share * steps
+
+
+def stages(rule: FitRule, steps: int) -> tuple[int, int]:
+    """Steps that train the whole network, and those that then train its last layer again: `steps` together."""
+    last = -(-steps // RETRAINED_SHARE) if rule.retrained else 0
+    return steps - last, last
 
 
 def synthetic_weight(rule: FitRule, step: int, steps: int) -> float:
@@ -89,13 +130,16 @@ def order(
 ) -> Iterator[Tensor]:
     """The rows of each step, int64 (batch,), pass after pass.
 
-    `pretrained`: half the steps on added images, half on real ones.
+    `pretrained`: half the steps on added images, half on real ones. `retrained`: classes equally often in the second of
+    its `stages`.
 
     Raises:
         DataError: `pretrained` without images of both kinds.
     """
     if not rule.pretrained:
-        yield from _batched(passes(train, rule, stream, None), batch, steps)
+        first, last = stages(rule, steps)
+        yield from _batched(passes(train, rule, stream, None), batch, first)
+        yield from _batched(passes(train, replace(rule, balanced=True), stream, None), batch, last)
         return
     if not (train.origin != REAL).any() or not (train.origin == REAL).any():
         raise DataError("pre-training on added images needs both added and real ones; choose another ratio")
@@ -121,6 +165,13 @@ def distilled(y: Tensor, x: Tensor, teachers: Sequence[nn.Module], classes: int)
     with torch.no_grad():
         predicted = torch.stack([teacher(x).float().softmax(1) for teacher in teachers]).mean(0)
     return torch.lerp(functional.one_hot(y, classes).float(), predicted, DISTILLED_SHARE)
+
+
+def label_shares(target: Tensor, classes: int) -> Tensor:
+    """Each class's share of the targets, float32 (B, K): of labels 0 and 1, of blends what they are of each label."""
+    if target.dtype == torch.int64:
+        return functional.one_hot(target, classes).float()
+    return target / target.sum(1, keepdim=True).clamp_min(1e-12)  # weights are multiplied into them
 
 
 def draw_mixup(count: int, alpha: float, stream: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -48,4 +48,4 @@ def _show_candidates(out: Screen, chosen: Mapping[str, Any]) -> None:
         shown = "-" if ratio is None else f"{ratio:g}"
         rows.append((filters, shown, number(row["made"]), percent(row["validation"], 2), note))
     title = f"Candidates on {number(chosen['validation_images'])} validation images"
-    out.draw(title, ("filter", "ratio", "make (synthetic)", chosen["score"], ""), rows)
+    out.draw(title, ("filter", chosen["by"], "make (synthetic)", chosen["score"], ""), rows)

@@ -126,6 +126,7 @@ def _show_list(out: Screen, values: Mapping[str, Any]) -> None:
     out.say(
         "ARM@ARCHITECTURE takes another generator: generated+traditional@wgan-gp.",
         "ARM:RATIO adds so many images per real one, whatever --ratios says: held-back:0.5.",
+        "ARM:fillSHARE fills every class up to this share of the largest: generated+traditional:fill50%.",
         "An experiment of your own is a YAML file like the shipped ones: --experiment FILE.",
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gangda import experiments
 from gangda.cli.main import command
-from gangda.config import architectures, arms, catalog
+from gangda.config import architectures, arms, catalog, policies
 from gangda.config.commands import COMMANDS
 from gangda.config.fields import fields_by_name
 from gangda.errors import UsageError
@@ -88,6 +88,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "transforms": lambda: _entries("transform", catalog.TRANSFORMS),
     "filters": lambda: _entries("`--filter`", catalog.FILTERS),
     "metrics": lambda: _entries("`--metrics`", catalog.METRICS),
+    "policies": lambda: _markdown(
+        ("`--policy`", "what it is"), [(f"`{name}`", one.summary) for name, one in policies.POLICIES.items()]
+    ),
     "arms": lambda: _entries("`--arms`", arms.ARMS),
     "experiments": _experiments,
     **{f"flags {name}": functools.partial(_flags, name) for name in COMMANDS},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
+from gangda.classifying.fit import check_output_layer
 from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
@@ -16,11 +17,14 @@ from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import cell_seconds
 from gangda.comparing.part import PLAN, WHOLE, Part
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
+from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
 from gangda.comparing.workers import Work, run_cells
 from gangda.config.arms import parse_arm
+from gangda.config.policies import AUTO
 from gangda.config.schema import ComparisonConfig, Runtime
+from gangda.data.images import concatenate
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
@@ -179,9 +183,16 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
         raise UsageError(f"--data {config.data.source}: {needs}")
     if uses_validation(config) and len(splits.validation) == 0:
         raise UsageError(f"{BY_VALIDATION}: too few images for validation, so nothing to choose by")
-    for ratio in config.compare.candidates:
-        plan_images(splits.train, config.compare.at(ratio))
+    for own in (config.compare, *map(config.compare.of_arm, config.compare.arms)):
+        for ratio in own.candidates:
+            plan_images(splits.train, own.at(ratio))
     check_filters(config, splits.train.num_classes, int(splits.train.counts().min()))
+    if config.transforms.policy == AUTO:
+        check_policy_images(concatenate(splits.train, splits.validation))
+    else:
+        config.transforms.ranges()
+    if any(parse_arm(name)[0].rule.own_output for name in config.compare.arms):
+        check_output_layer(config.classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)

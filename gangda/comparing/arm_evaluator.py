@@ -14,11 +14,13 @@ from gangda.augmenting.selection import REAL_ONLY, Candidate, score_of, select, 
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
-from gangda.comparing.arm_sets import adds_at, choices_of, passes_of, ratios_of
+from gangda.comparing.arm_sets import adds, choices_of, passes_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
+from gangda.comparing.policy_choice import PolicyChoice, choose_policy
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
-from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig
-from gangda.data.images import REAL, LabelledImages
+from gangda.config.policies import AUTO as POLICY_AUTO
+from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig, TransformConfig
+from gangda.data.images import REAL, LabelledImages, concatenate
 from gangda.data.splits import DataSplits
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
@@ -34,6 +36,7 @@ class Choice:
     arm: Arm
     arch: str | None
     candidate: Candidate
+    asked: AugmentConfig | None = None  # the plan of its added images; None where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +70,7 @@ class ArmEvaluator:
         self._fitted: dict[Choice, Fitted] = {}
         self._teachers: list[FittedClassifier] = []
         self._chosen: dict[str, Choice] = {}
+        self._policy: PolicyChoice | None = None
         self._done = 0
         # For the progress bar; `other_fits` are those of `again`.
         self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms) + other_fits
@@ -77,13 +81,16 @@ class ArmEvaluator:
         compare, validation = self._config.compare, self._splits.validation
         several = AUTO in compare.filter
 
+        def choice_of(candidate: Candidate) -> Choice:
+            return Choice(arm, arch, candidate, self._asked(name, candidate))
+
         def validated(candidate: Candidate) -> Evaluation | None:
-            fitted = self._fit(Choice(arm, arch, candidate)).classifier
+            fitted = self._fit(choice_of(candidate)).classifier
             return evaluate(fitted, validation) if len(validation) else None
 
         best, trials = select(self._candidates(name), validated, compare.score_by, compare.filter)
         chosen = best.candidate
-        choice = self._chosen[name] = Choice(arm, arch, chosen)
+        choice = self._chosen[name] = choice_of(chosen)
         fitted, images = self._fit(choice), self._images(choice)
         added = images.labels[images.origin != REAL]
         return ArmResult(
@@ -111,6 +118,28 @@ class ArmEvaluator:
         )
         choice = self._chosen[name]
         return self._fit(choice) if config == usual else self._train(choice, config)
+
+    def policy(self) -> PolicyChoice:
+        """The traditional transforms of all arms that have them, chosen once on the cell's real images."""
+        if self._policy is None:
+            real = concatenate(self._splits.train, self._splits.validation)
+            seed = seed_for(self._seed, "policy")
+
+            def fit(images: LabelledImages, transforms: TransformConfig) -> FittedClassifier:
+                fitted = self._classifier_of(images, self._classifier, seed=seed, transforms=transforms)
+                self._done += 1
+                return fitted
+
+            how = self._config.transforms, fit, self._config.compare.score_by
+            self._policy = choose_policy(real, *how, self._seed)
+        return self._policy
+
+    def _transforms(self) -> TransformConfig:
+        given = self._config.transforms
+        if given.policy != POLICY_AUTO:
+            return given
+        chosen = self.policy()
+        return given.under(chosen.policy, chosen.mixup)
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm which was run has chosen."""
@@ -147,10 +176,18 @@ class ArmEvaluator:
         filters = choices_of(self._config, arm, arch, real.num_classes, int(real.counts().min()))
         if arm.replaces:  # of all images, whatever the ratio
             return [Candidate(ratios[0], chosen) for chosen in filters]
-        return selection.grid(ratios, filters, lambda ratio: adds_at(self._config.compare, arm, ratio, real))
+        return selection.grid(
+            ratios, filters, lambda ratio: adds(arm, self._asked(name, Candidate(ratio)), real)
+        )
+
+    def _asked(self, name: str, candidate: Candidate) -> AugmentConfig | None:
+        arm, ratio = parse_arm(name)[0], candidate.ratio
+        if not arm.added or ratio is None:
+            return None
+        return AugmentConfig(replace=1.0) if arm.replaces else self._config.compare.of_arm(name).at(ratio)
 
     def _adds(self, choice: Choice) -> bool:
-        return adds_at(self._config.compare, choice.arm, choice.candidate.ratio, self._splits.train)
+        return adds(choice.arm, choice.asked, self._splits.train)
 
     def _fit(self, choice: Choice) -> Fitted:
         """Arms that train in the same way share a classifier where nothing is added."""
@@ -163,7 +200,7 @@ class ArmEvaluator:
         images = self._images(choice)
         rule = self._rule(choice, images)
         teachers = self._trained_teachers() if rule.distilled else ()
-        transforms = self._config.transforms if rule.transforms == "traditional" else None
+        transforms = self._transforms() if rule.transforms == "traditional" else None
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         how = {"seed": self._seed, "transforms": transforms, "rule": rule, "teachers": teachers}
         classifier = self._classifier_of(images, config, **how)
@@ -197,7 +234,7 @@ class ArmEvaluator:
     def _trained_teachers(self) -> list[FittedClassifier]:
         """Teachers: trained on the real subset with the traditional transforms, each from a seed of its own."""
         if not self._teachers:
-            real, usual, transforms = self._splits.train, self._classifier, self._config.transforms
+            real, usual, transforms = self._splits.train, self._classifier, self._transforms()
             seeds = [seed_for(self._seed, "teacher", number) for number in range(TEACHERS)]
             self._teachers = [
                 self._classifier_of(real, usual, seed=seed, transforms=transforms) for seed in seeds
@@ -205,14 +242,11 @@ class ArmEvaluator:
         return self._teachers
 
     def _images(self, choice: Choice) -> LabelledImages:
-        real, compare = self._splits.train, self._config.compare
-        arm, arch, filters, ratio = choice.arm, choice.arch, choice.candidate.filters, choice.candidate.ratio
-        if arm.replaces:
-            plan = make_plan(real, AugmentConfig(replace=1.0))
-        elif ratio is None or not self._adds(choice):
+        real, arm, arch, filters = self._splits.train, choice.arm, choice.arch, choice.candidate.filters
+        if choice.asked is None or not self._adds(choice):
             return real
-        else:
-            plan = make_plan(real, compare.at(ratio), self._errors(arm) if arm.by_recall else None)
+        plan = make_plan(real, choice.asked, self._errors(arm) if arm.by_recall else None)
+        if not arm.replaces:
             make = passes_of(self._config, arm, arch) * plan.make
             plan = dataclasses.replace(plan, make=make, want=plan.keep + make)
         if arm.by_recall:

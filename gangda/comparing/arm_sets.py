@@ -1,7 +1,6 @@
 """What each arm trains on: the real subset, plus (or with) added images."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,28 +8,23 @@ from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import Filters, filter_choices
 from gangda.comparing.analyses import planned_analyses
 from gangda.config import architectures
-from gangda.config.arms import Arm, parse_arm, ratio_of
+from gangda.config.arms import Arm, parse_arm
 from gangda.config.methods import default_options
-from gangda.config.schema import AUTO, CompareConfig, ComparisonConfig, TrainConfig
+from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, ComparisonConfig, TrainConfig
 from gangda.data.images import IntArray, LabelledImages
 from gangda.errors import UsageError
 from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics.families import family_of
 
-BY_VALIDATION = "several --ratios (or --replace), --filter auto, --tune-steps and arms by recall"
+BY_VALIDATION = "several --ratios (or --fill, --replace), --filter auto, --tune-steps and arms by recall"
 
 
-def adds_at(compare: CompareConfig, arm: Arm, ratio: float | None, real: LabelledImages) -> bool:
-    """Whether an arm adds images at a ratio: at 0 only where a class has a ratio of its own and there is no choice.
-
-    Of several ratios 0 is the real images alone: otherwise a choice would not tell whether adding helps.
-    """
-    if not arm.added or ratio is None:
+def adds(arm: Arm, asked: AugmentConfig | None, real: LabelledImages) -> bool:
+    """Whether an arm adds images, where a plan of them is `asked` for: a class may have a ratio of its own at 0."""
+    if not arm.added or asked is None:
         return False
-    if ratio == 0 and len(compare.candidates) > 1:
-        return False
-    return arm.replaces or bool(make_plan(real, compare.at(ratio)).make.any())
+    return arm.replaces or bool(make_plan(real, asked).make.any())
 
 
 def passes_of(config: ComparisonConfig, arm: Arm, arch: str | None) -> int:
@@ -41,18 +35,20 @@ def passes_of(config: ComparisonConfig, arm: Arm, arch: str | None) -> int:
     return architectures.spec_class(arch or config.arch).synthetic_passes if arm.sampled else 1
 
 
-def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledImages) -> IntArray:
-    """Added images of each class, int64 (K,), that are enough for a pass at each of the ratios."""
-    most: IntArray = np.max([make_plan(real, compare.at(ratio)).make for ratio in ratios], axis=0)
+def most_made(compare: CompareConfig, real: LabelledImages) -> IntArray:
+    """Added images of each class, int64 (K,), that are enough for a pass with each of the candidates."""
+    plans = [make_plan(real, compare.at(ratio)).make for ratio in compare.candidates]
+    most: IntArray = np.max(plans, axis=0)
     return most
 
 
 def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
-    """The ratios that an arm chooses from, ascending; one where it has its own, a known outcome, or replaces all."""
-    arm, own = parse_arm(name)[0], ratio_of(name)
-    if own is not None:
-        return (own,)
-    ratios = tuple(sorted(compare.candidates))
+    """The ratios (levels, shares) that an arm chooses from, ascending.
+
+    One where it has its own, a known outcome, or replaces all.
+    """
+    arm = parse_arm(name)[0]
+    ratios = tuple(sorted(compare.of_arm(name).candidates))
     return ratios[-1:] if arm.expected or arm.replaces or arm.added == "held back" else ratios
 
 
@@ -61,17 +57,18 @@ def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntA
     compare, (arm, arch) = config.compare, parse_arm(name)
     if arm.replaces:
         return real.counts()
-    return passes_of(config, arm, arch) * most_made(compare, ratios_of(compare, name), real)
+    own, ratios = compare.of_arm(name), ratios_of(compare, name)
+    plans = [make_plan(real, own.at(ratio)).make for ratio in ratios]
+    return np.asarray(passes_of(config, arm, arch) * np.max(plans, axis=0), dtype=np.int64)
 
 
 def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
     """Added images of each class, int64 (K,), for every ratio and for replacing all, generated or otherwise."""
     compare = config.compare
     own = {name: parse_arm(name) for name in compare.arms if parse_arm(name)[0].sampled is generated}
-    ratios = (*compare.candidates, *(ratio for ratio in map(ratio_of, own) if ratio is not None))
     passes = max((passes_of(config, *one) for one in own.values()), default=1)
-    most = passes * most_made(compare, ratios, real)
-    return np.asarray(np.maximum(most, real.counts()), dtype=np.int64)
+    most = np.max([most_made(one, real) for one in (compare, *map(compare.of_arm, own))], axis=0)
+    return np.asarray(np.maximum(passes * most, real.counts()), dtype=np.int64)
 
 
 def archs_of(config: ComparisonConfig) -> list[str]:
@@ -137,7 +134,8 @@ def check(config: ComparisonConfig) -> None:
     understood = {name for spec in specs for name in spec.understood}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")
     if not compare.candidates or len(set(compare.candidates)) != len(compare.candidates):
-        raise UsageError(f"{'--replace' if compare.replace else '--ratios'}: give at least one, each once")
+        flag = "--fill" if compare.fill else "--replace" if compare.replace else "--ratios"
+        raise UsageError(f"{flag}: give at least one, each once")
     if uses_validation(config) and config.data.validation == 0:
         raise UsageError(f"{BY_VALIDATION} go by validation images; give --validation above 0")
 
@@ -154,21 +152,22 @@ def _as_trained(config: ComparisonConfig, name: str) -> tuple[object, ...]:
     """What makes an arm another one: not how its architecture or ratio is spelt, or whether it is spelt out."""
     arm, arch = parse_arm(name)
     made_by = (arch or config.arch) if arm.generated else None
-    return arm, made_by, ratios_of(config.compare, name) if arm.added and not arm.replaces else ()
+    if not arm.added or arm.replaces:
+        return arm, made_by, ()
+    own = config.compare.of_arm(name)
+    return arm, made_by, tuple(own.at(ratio) for ratio in ratios_of(config.compare, name))
 
 
 def _check_arms(config: ComparisonConfig) -> None:
     compare, data = config.compare, config.data
     for name in compare.arms:
-        arm, ratio = parse_arm(name)[0], ratio_of(name)
+        arm, own = parse_arm(name)[0], compare.of_arm(name)
         reason = ""
         if arm.added == "held back" and data.per_class is None and data.class_counts is None:
             reason = "nothing is held back; give --per-class or --class-counts"
-        elif arm.by_recall and (compare.replace or compare.balance):
-            reason = "shares out what is added; it goes with neither --replace nor --balance"
-        elif compare.replace and ratio is not None and (ratio > 1 or "%" in name):
-            reason = "with --replace a ratio is a share, 0 to 1, written as in :0.25"
-        elif compare.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:
+        elif arm.by_recall and (own.replace or own.balance or own.fill):
+            reason = "shares out what is added; it goes with neither --replace nor --balance nor --fill"
+        elif own.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:
             reason = "leaves no real image to train on then; give --replace below 1"
         if reason:
             raise UsageError(f"--arms {name}: {reason}")

@@ -1,8 +1,9 @@
 """The arms that a comparison can have: what each trains on, and how. Nothing here imports torch or numpy.
 
 An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
-`generated+traditional@wgan-gp`, and one that adds images a ratio of its own, `held-back:0.25`, or share of each batch,
-`generated:25%`. Adding an arm is one line here, where its parts exist already.
+`generated+traditional@wgan-gp`, and one that adds images a ratio of its own, `held-back:0.25`, share of each batch,
+`generated:25%`, or level that every class is filled up to, `smote:fill50%`. Adding an arm is one line here, where its
+parts exist already.
 """
 
 import math
@@ -21,8 +22,11 @@ class FitRule:
     # none
     transforms: str = ""
     balanced: bool = False  # every class is drawn equally often, whatever its size
-    # "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), or plain cross-entropy
+    # "class-weights" (inverse to the class's size), "logit-adjusted" (Menon 2021), "ldam-drw" (Cao 2019), or plain
+    # cross-entropy
     loss: str = ""
+    # the last tenth of the steps trains the last layer only, anew, with every class equally often (Kang 2020)
+    retrained: bool = False
     # alpha of the Beta distribution that images and labels are mixed by (Zhang 2018); 0 turns it off
     mixup: float = 0.0
     # the first half of the steps takes the added images only, the second half the real ones only
@@ -33,6 +37,11 @@ class FitRule:
     annealed: bool = False  # `added_weight` falls to 0 over the last third of the steps
     synthetic_passes: int = 1  # passes over the real images in which every added image comes once
     recalibrated: bool = False  # batch-norm statistics are computed again on the real images at the end
+
+    @property
+    def own_output(self) -> bool:
+        """Whether it trains the classifier's last layer in its own way: it needs one that is linear."""
+        return self.retrained or self.loss == "ldam-drw"
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,11 @@ _TEACHER = replace(_TRADITIONAL, distilled=True)
 _PRETRAINED = replace(_TRADITIONAL, pretrained=True)
 _MIXUP = FitRule(transforms="trivial", balanced=True, mixup=0.2)
 _WEIGHTS, _LOGITS = FitRule(loss="class-weights"), FitRule(loss="logit-adjusted")
+_TRADITIONAL_LOGITS, _MARGINS = (
+    replace(_TRADITIONAL, loss="logit-adjusted"),
+    replace(_TRADITIONAL, loss="ldam-drw"),
+)
+_RETRAINED = replace(_TRADITIONAL, retrained=True)
 _RECALL = "more of the classes with lower recall on validation images"
 
 ARMS: Mapping[str, Arm] = {
@@ -84,6 +98,17 @@ ARMS: Mapping[str, Arm] = {
     "logit-adjusted": Arm("real, under the logit-adjusted loss", rule=_LOGITS),
     "balanced+trivial+mixup": Arm("real, classes equally often, TrivialAugment and mixup", rule=_MIXUP),
     "balanced+traditional": Arm("the transforms, classes equally often", rule=_BALANCED),
+    "logit-adjusted+traditional": Arm(
+        "the transforms, under the logit-adjusted loss (Menon 2021)", rule=_TRADITIONAL_LOGITS
+    ),
+    "crt+traditional": Arm(
+        "the transforms, the last layer trained again with classes equally often (cRT, Kang 2020)",
+        rule=_RETRAINED,
+    ),
+    "ldam-drw+traditional": Arm(
+        "the transforms, larger margins for smaller classes, reweighted late (LDAM-DRW, Cao 2019)",
+        rule=_MARGINS,
+    ),
     "smote": Arm("real + images between neighbours of one class (SMOTE)", "smote"),
     "smote+balanced": Arm("the same, classes equally often", "smote", FitRule(balanced=True)),
     "traditional+teacher": Arm(
@@ -121,12 +146,16 @@ ARMS: Mapping[str, Arm] = {
     "held-back+traditional": Arm("the transforms on real + other real images", "held back", _TRADITIONAL),
 }
 
+AUTO_POLICY = ":auto"  # after an arm that has the traditional transforms and adds nothing: `--policy auto`
 DEFAULT = ("real", "traditional", "generated", "generated+traditional")
 CALIBRATION = tuple(name for name, arm in ARMS.items() if arm.expected)
 
 
 def parse_arm(name: str) -> tuple[Arm, str | None]:
     """An arm by its name, and its own architecture (`ARM@ARCHITECTURE`) or None; a UsageError for a wrong name."""
+    plain = ARMS.get(name.removesuffix(AUTO_POLICY))
+    if name.endswith(AUTO_POLICY) and plain and plain.rule.transforms == "traditional" and not plain.added:
+        return plain, None
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
     if word not in ARMS:
@@ -134,7 +163,7 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
     arm = ARMS[word]
     if stem != name and (not arm.added or arm.replaces):
         raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")
-    ratio_of(name)
+    amount_of(name)
     if arch:
         catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
         if not arm.generated:
@@ -142,21 +171,37 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
     return arm, arch or None
 
 
-def ratio_of(name: str) -> float | None:
-    """An arm's own ratio, images added per real one, or None; a UsageError where it is not above 0.
+@dataclass(frozen=True)
+class Amount:
+    """What an arm adds of its own: `value` images per real one, or (`fill`) up to `value` times the largest class."""
 
-    It is written as a ratio (`ARM:0.5`), or as the share of a batch that is added images (`ARM:25%` is `ARM:0.333...`).
+    value: float
+    fill: bool = False
+
+
+def amount_of(name: str) -> Amount | None:
+    """What an arm adds of its own, or None; a UsageError where it is not above 0.
+
+    It is written as a ratio (`ARM:0.5`), as the share of a batch that is added images (`ARM:25%` is `ARM:0.333...`), or
+    as the level that every class is filled up to (`ARM:fill50%`, half of the largest class).
     """
     stem, colon, text = name.partition(":")
     if not colon:
         return None
+    fill = text.startswith("fill")
     try:
-        ratio = float(text.removesuffix("%"))
+        value = float(text.removeprefix("fill").removesuffix("%"))
         if text.endswith("%"):
-            ratio = ratio / (100 - ratio) if ratio < 100 else 0.0
+            value = value / 100 if fill else value / (100 - value) if value < 100 else 0.0
     except ValueError:
-        ratio = 0.0
-    if not 0 < ratio < math.inf:
-        cure = f"write a number above 0, as in {stem}:0.5 or {stem}:25%"
+        value = 0.0
+    if not 0 < value < math.inf:
+        cure = f"write a number above 0, as in {stem}:0.5, {stem}:25% or {stem}:fill50%"
         raise UsageError(f"--arms {name}: '{text}' is not a ratio; {cure}")
-    return ratio
+    return Amount(value, fill)
+
+
+def ratio_of(name: str) -> float | None:
+    """An arm's own ratio, images added per real one; None where it has none, or a level to fill to."""
+    own = amount_of(name)
+    return None if own is None or own.fill else own.value

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from gangda.config import arms, catalog
+from gangda.config import arms, catalog, policies
 from gangda.config.architectures import ArchSpec, CdcganSpec
-from gangda.config.fields import Checked, option
+from gangda.config.fields import Checked, Field, fields_by_name, flag_of, option
 from gangda.config.methods import Budget as Budget
 from gangda.config.methods import MethodOptions, options_class, preset
 from gangda.config.methods import Recipe as Recipe
@@ -18,6 +18,7 @@ AUTO_RATIOS = (0.0, 0.25, 0.5, 1.0, 2.0)  # candidates where the ratio is chosen
 _CHECKPOINT = "weights of the best step on validation images, or of the last step"
 _FILTER = "drop samples that a filter rejects; auto: none or one of them, the best on validation images"
 _RATIO_FOR = "ratio of one class, as NAME=R or #INDEX=R; repeatable"
+_FILL = "fill every class up to this many times the largest, as in 0.5; 1 is --balance"
 _SCORES = ("accuracy", "balanced")
 
 
@@ -57,8 +58,14 @@ class Runtime(Checked):
 
 @dataclass(frozen=True)
 class TransformConfig(Checked):
-    """Ranges of the traditional transforms; a zero (or 1,1 for scaling) turns one off."""
+    """Ranges of the traditional transforms; a zero (or 1,1 for scaling) turns one off. Or a policy by name."""
 
+    policy: str = option(
+        policies.EXPLICIT,
+        "transforms by name: explicit is what --rotation and the like say; auto (compare): each seed's best in "
+        "cross-validation on its own real images",
+        choices=policies.CHOICES,
+    )
     rotation: float = option(10.0, "largest rotation in degrees", minimum=0.0, maximum=180.0)
     translation: float = option(0.07, "largest shift as a fraction of the side", minimum=0.0, maximum=0.5)
     scaling: tuple[float, float] = option((0.9, 1.1), "range of zoom factors", minimum=0.1, maximum=4.0)
@@ -66,6 +73,36 @@ class TransformConfig(Checked):
     flip: float = option(0.0, "probability of a horizontal flip; not for digits", minimum=0.0, maximum=1.0)
     erasing: float = option(0.0, "probability of Random Erasing", minimum=0.0, maximum=1.0)
     mixup: float = option(0.0, "mixup alpha (Beta distribution); usually 0.2", minimum=0.0, maximum=10)
+
+    @classmethod
+    def range_fields(cls) -> dict[str, Field]:
+        """The fields that a policy sets."""
+        return {name: field for name, field in fields_by_name(cls).items() if name not in ("policy", "mixup")}
+
+    def under(self, policy: str, mixup: float) -> "TransformConfig":
+        """The same with a policy, `explicit` for the ranges as they are, and mixup."""
+        if policy == policies.EXPLICIT:
+            return replace(self, policy=policy, mixup=mixup)
+        return TransformConfig(policy=policy, mixup=mixup)
+
+    def ranges(self) -> "TransformConfig":
+        """The ranges that the policy stands for, spelt out.
+
+        Raises UsageError: it is still to be chosen, or there are ranges beside it.
+        """
+        if self.policy == policies.EXPLICIT:
+            return self
+        if self.policy == policies.AUTO:
+            raise UsageError("--policy auto: compare alone chooses one; name a policy")
+        fields = self.range_fields().items()
+        given = [flag_of(field) for name, field in fields if getattr(self, name) != field.default]
+        if given:
+            raise UsageError(
+                f"--policy {self.policy} and {', '.join(given)} exclude each other: give one of them"
+            )
+        off: dict[str, Any] = {name: (1.0, 1.0) if name == "scaling" else 0.0 for name in self.range_fields()}
+        off |= policies.POLICIES[self.policy].ranges
+        return TransformConfig(**off, mixup=self.mixup)
 
 
 @dataclass(frozen=True)
@@ -109,9 +146,9 @@ class AugmentConfig(Checked):
     """What is added to the real set, or replaces a part of it. A ratio is synthetic images per real image."""
 
     exclusive = (
-        ("ratio", "replace"),
-        ("balance", "replace"),
-        ("allocate", "replace"),
+        ("ratio", "replace", "fill"),
+        ("balance", "replace", "fill"),
+        ("allocate", "replace", "fill"),
         ("allocate", "balance"),
     )
 
@@ -127,6 +164,9 @@ class AugmentConfig(Checked):
         "the best on validation images",
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
+    )
+    fill: float | tuple[float, ...] | None = option(
+        None, f"{_FILL}; several values: as for --ratio", minimum=0.0
     )
     replace: float | None = option(
         None, "make this fraction of each class synthetic and keep its size", minimum=0.0, maximum=1.0
@@ -146,8 +186,9 @@ class AugmentConfig(Checked):
 
     @property
     def ratios(self) -> tuple[float | None, ...]:
-        """The candidate ratios; one where there is no choice."""
-        return self.ratio if isinstance(self.ratio, tuple) else (self.ratio,)
+        """The candidate ratios, or with `fill` levels; one where there is no choice."""
+        given = self.ratio if self.fill is None else self.fill
+        return given if isinstance(given, tuple) else (given,)
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +198,10 @@ class AugmentConfig(Checked):
     def at(self, ratio: float | None) -> "AugmentConfig":
         """The same with one of the ratios: of several, 0 is the real images alone, whatever `ratio_for` says."""
         alone = ratio == 0 and len(self.ratios) > 1
-        return replace(self, ratio=ratio, ratio_for=() if alone else self.ratio_for)
+        own = () if alone else self.ratio_for
+        if self.fill is None:
+            return replace(self, ratio=ratio, ratio_for=own)
+        return replace(self, fill=ratio, ratio_for=own)
 
 
 @dataclass(frozen=True)
@@ -176,7 +220,7 @@ class ScoreConfig(Checked):
 class CompareConfig(Checked):
     """The protocol of a comparison: arms, paired seeds, ratios and tests."""
 
-    exclusive = (("ratios", "replace"), ("balance", "replace"))
+    exclusive = (("ratios", "replace", "fill"), ("balance", "replace", "fill"))
 
     arms: tuple[str, ...] = option(
         arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` explains them"
@@ -188,6 +232,7 @@ class CompareConfig(Checked):
         minimum=0.0,
         words={"auto": AUTO_RATIOS},
     )
+    fill: tuple[float, ...] = option((), f"{_FILL}; several values: as for --ratios", minimum=0.0)
     replace: tuple[float, ...] = option(
         (),
         "make this fraction of each class synthetic and keep its size; several values: as for --ratios",
@@ -245,14 +290,34 @@ class CompareConfig(Checked):
 
     @property
     def candidates(self) -> tuple[float, ...]:
-        """The ratios, or with `replace` the shares, that an arm chooses from; one where there is no choice."""
-        return self.replace or self.ratios
+        """The ratios, or with `fill` levels, with `replace` shares, that an arm chooses from; one without a choice."""
+        return self.fill or self.replace or self.ratios
+
+    def of_arm(self, name: str) -> "CompareConfig":
+        """The same with what an arm adds of its own, `ARM:0.5` or `ARM:fill50%`, in place of the candidates.
+
+        Raises UsageError: a ratio that is no share, with `replace`.
+        """
+        own = arms.amount_of(name)
+        if own is None:
+            return self
+        if own.fill:
+            return replace(self, fill=(own.value,), ratios=(1.0,), replace=(), balance=False)
+        if self.replace:
+            if own.value > 1 or "%" in name:
+                what = "with --replace a ratio is a share, 0 to 1, written as in :0.25"
+                raise UsageError(f"--arms {name}: {what}")
+            return replace(self, replace=(own.value,))
+        return replace(self, ratios=(own.value,), fill=())
 
     def at(self, ratio: float) -> AugmentConfig:
-        """What `gangda augment` is asked for at one of them."""
+        """What `gangda augment` is asked for at one of them: of several, 0 is the real images alone."""
+        own = () if ratio == 0 and len(self.candidates) > 1 else self.ratio_for
+        if self.fill:
+            return AugmentConfig(fill=ratio, ratio_for=own)
         if self.replace:
-            return AugmentConfig(replace=ratio, ratio_for=self.ratio_for)
-        return AugmentConfig(balance=self.balance, ratio=ratio, ratio_for=self.ratio_for)
+            return AugmentConfig(replace=ratio, ratio_for=own)
+        return AugmentConfig(balance=self.balance, ratio=ratio, ratio_for=own)
 
 
 @dataclass(frozen=True)
@@ -307,3 +372,16 @@ class ComparisonConfig(TrainConfig):
     classifier: ClassifierConfig = ClassifierConfig()
     sampler: SamplerOptions = SamplerOptions()  # noqa: RUF009  (frozen)
     compare: CompareConfig = CompareConfig()
+
+    def __post_init__(self) -> None:
+        """`traditional:auto` among the arms, or in a contrast, is `traditional` under `--policy auto`."""
+        super().__post_init__()
+        compare, suffix = self.compare, arms.AUTO_POLICY
+        if not any(name.endswith(suffix) for name in compare.arms):
+            return
+        if self.transforms.policy in policies.POLICIES:
+            raise UsageError(f"--policy {self.transforms.policy} does not go with arms that end in {suffix}")
+        names = tuple(name.removesuffix(suffix) for name in compare.arms)
+        contrasts = tuple(text.replace(suffix, "") for text in compare.contrast)
+        object.__setattr__(self, "compare", replace(compare, arms=names, contrast=contrasts))
+        object.__setattr__(self, "transforms", replace(self.transforms, policy=policies.AUTO))

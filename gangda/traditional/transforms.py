@@ -10,12 +10,14 @@ of its border pixels are zero (digits and clothes on black), else reflection at 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from gangda.config import catalog
+from gangda.config.policies import POLICIES
 from gangda.config.schema import TransformConfig
 
 AREA = (0.02, 0.33)  # of the image, that Random Erasing blanks
@@ -121,8 +123,14 @@ def batch_transform(config: TransformConfig, names: Iterable[str] | None = None)
     warps are one interpolation; the filters follow in the catalog's order. An image's result depends on
     its own parameters alone, drawn from `rng` (a CPU generator).
 
-    Raises UsageError: unknown name.
+    A policy of `config` takes the place of its ranges; some change a batch in their own way, whatever `names`.
+
+    Raises UsageError: unknown name, or a policy that is still to be chosen.
     """
+    ranges = config.ranges()
+    if config.policy in POLICIES and (automatic := POLICIES[config.policy].automatic):
+        return cast(Transform, catalog.load_target(automatic))
+    config = ranges
     names = catalog.TRANSFORMS if names is None else names
     built = [catalog.builder("transform", catalog.TRANSFORMS, name)(config) for name in names]
     parts: list[Part] = [part for part in built if part is not None]

@@ -50,6 +50,11 @@ def plan(have: list[int], **options: object) -> list[int]:
         ([45, 30, 7], {"ratio": 0.1}, [5, 3, 1]),  # rounded up, but 0.1 x 30 is 3
         ([45, 30, 7], {"ratio": 0.0}, [0, 0, 0]),
         ([45, 30, 7], {"balance": True}, [0, 15, 38]),
+        ([45, 30, 7], {"fill": 1.0}, [0, 15, 38]),
+        ([45, 30, 7], {"fill": 0.5}, [0, 0, 16]),  # up to 22.5, rounded up
+        ([45, 30, 7], {"fill": 2.0}, [45, 60, 83]),
+        ([45, 30, 7], {"fill": 0.0}, [0, 0, 0]),
+        ([45, 30, 7], {"fill": 0.5, "ratio_for": ("#0=1", "#2=0")}, [45, 0, 0]),
         ([10, 4, 2], {"balance": True, "ratio": 0.25}, [0, 1, 3]),  # 4 images: both small ones reach 5
         ([10, 4, 2], {"balance": True, "ratio": 0.125}, [0, 0, 2]),  # 2 images: the smallest first
         (
@@ -92,15 +97,28 @@ def test_replacing_keeps_size_and_shares(have: np.ndarray, ratio: float) -> None
     assert (made.keep + made.make == have).all()
 
 
+def unfilled(have: np.ndarray) -> tuple[str, ...]:
+    """Options that leave classes without images as they are."""
+    return tuple(f"#{label}=0" for label in np.flatnonzero(have == 0))
+
+
 @given(counts)
 def test_balance_makes_all_classes_equal(have: np.ndarray) -> None:
     largest = int(have.max())
-    assert set((have + balancing(have, None, largest)).tolist()) == {largest}
+    assert set(whole_plan(have, balance=True, ratio_for=unfilled(have)).want[have > 0].tolist()) <= {largest}
+
+
+@given(counts.filter(lambda have: have.min() > 0), st.floats(0, 3))
+def test_filling_lifts_every_class_to_the_level_and_none_above_it(have: np.ndarray, share: float) -> None:
+    made = whole_plan(have, fill=share)
+    level = math.ceil(round(share * int(have.max()), 9))
+    assert made.want.tolist() == [max(level, count) for count in have.tolist()]
+    assert (made.keep == have).all()
 
 
 @given(counts, ratios)
 def test_a_balancing_budget_is_spent_whole_on_the_smallest_first(have: np.ndarray, ratio: float) -> None:
-    make = balancing(have, ratio, int(have.max()))
+    make = balancing(have, ratio)
     assert make.sum() == share_of(have.sum(keepdims=True), ratio)[0]
     want = have + make
     filled, untouched = want[make > 0], want[make == 0]
@@ -116,7 +134,7 @@ def test_a_balancing_budget_is_the_greedy_one(have: np.ndarray, ratio: float) ->
     level = have.copy()
     for _ in range(int(share_of(have.sum(keepdims=True), ratio)[0])):
         level[int(np.argmin(level))] += 1  # argmin takes the lowest label of several
-    assert sorted((have + balancing(have, ratio, int(have.max()))).tolist()) == sorted(level.tolist())
+    assert sorted((have + balancing(have, ratio)).tolist()) == sorted(level.tolist())
 
 
 @pytest.mark.parametrize(
@@ -124,6 +142,9 @@ def test_a_balancing_budget_is_the_greedy_one(have: np.ndarray, ratio: float) ->
     [
         ({"replace": 0.5, "ratio": 1.0}, "--replace"),
         ({"replace": 0.5, "balance": True}, "--replace"),
+        ({"fill": 0.5, "ratio": 0.5}, "--ratio and --fill exclude"),
+        ({"fill": 0.5, "replace": 0.5}, "--fill and --replace exclude"),
+        ({"fill": 0.5, "balance": True}, "--balance and --fill exclude"),
         ({"ratio_for": ("class 7=1",)}, "no class 'class 7'"),
         ({"ratio_for": ("clas 1=1",)}, "did you mean 'class 1'"),
         ({"ratio_for": ("#3=1",)}, "0 to 2"),

@@ -60,6 +60,55 @@ def test_logits_are_shifted_by_the_log_of_the_shares() -> None:
     assert fit_rules.logit_shift(images([0, 1]), FitRule()) is None
 
 
+def test_margins_fall_with_the_fourth_root_of_the_size() -> None:
+    """16 images and 1: sizes to the power -1/4 are 1/2 and 1, the largest margin is half a cosine, the scale 30."""
+    found = fit_rules.margins(images([0] * 16 + [1]), FitRule(loss="ldam-drw"))
+    assert found is not None
+    assert found.tolist() == pytest.approx([7.5, 15.0])
+    assert fit_rules.margins(images([0, 1]), FitRule()) is None
+
+
+def test_margins_are_taken_from_the_own_class_alone() -> None:
+    """Against cross-entropy of logits whose own entry is lowered by hand; a blend's by its share of each label."""
+    logits, taken = torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.tensor([0.25, 1.0])
+    loss = fit._loss(logits, torch.tensor([0, 1]), None, None, taken)
+    lowered = np.array([[0.75, 2.0], [0.5, -2.0]])
+    by_hand = [np.log(np.exp(row).sum()) - row[own] for row, own in zip(lowered, (0, 1), strict=True)]
+    assert float(loss) == pytest.approx(np.mean(by_hand))
+    weighted = torch.tensor(
+        [[0.6, 0.2], [0.0, 0.0]]
+    )  # shares 3/4 and 1/4 of an image that counts 0.8, and nothing
+    torch.testing.assert_close(fit_rules.label_shares(weighted, 2), torch.tensor([[0.75, 0.25], [0.0, 0.0]]))
+
+
+def test_reweighting_by_effective_numbers_begins_after_four_fifths() -> None:
+    rule = FitRule(loss="ldam-drw")
+    found = fit_rules.deferred_weights(images([0, 0, 0, 1]), rule)
+    assert found is not None
+    three, one = 1 / (1 - 0.9999**3), 1 / (1 - 0.9999)
+    expected = np.array([three, three, three, one]) * 4 / (3 * three + one)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert [fit_rules.is_reweighted(step, 10) for step in (0, 7, 8, 9)] == [False, False, True, True]
+
+
+def test_late_weights_reach_the_batches(context: DeviceContext) -> None:
+    train = images([0, 0, 0, 1])
+    batches = ClassifierBatches(
+        train, FitRule(loss="ldam-drw"), batch_size=4, steps=5, seed=0, context=context
+    )
+    weights = [batch.weight[batch.y == 1] for batch in batches if batch.weight is not None]
+    assert [float(one) for one in weights] == pytest.approx([1, 1, 1, 1, 4 * 3 / 6], rel=1e-3)
+
+
+def test_retraining_takes_the_last_tenth_and_draws_classes_equally_often() -> None:
+    rule, train = FitRule(retrained=True), images([0] * 9 + [1])
+    assert [fit_rules.stages(rule, steps) for steps in (20, 25, 1)] == [(18, 2), (22, 3), (0, 1)]
+    assert fit_rules.stages(FitRule(), 20) == (20, 0)
+    labels = [train.labels[rows].sum() for rows in fit_rules.order(train, rule, 10, 20, stream())]
+    assert labels[:18] == [1] * 18, "each pass, of ten images, has the rare one once"
+    assert sum(labels[18:]) > 4, "about half of twenty"
+
+
 def test_annealing_holds_for_two_thirds() -> None:
     rule = FitRule(annealed=True)
     assert [fit_rules.synthetic_weight(rule, step, 12) for step in (0, 8, 10, 12)] == pytest.approx(

@@ -3,7 +3,7 @@ import pytest
 
 from gangda.augmenting.plan import make_plan
 from gangda.augmenting.selection import training_set
-from gangda.comparing.arm_sets import check_filters, most_made
+from gangda.comparing.arm_sets import check, check_filters, most_made, ratios_of, wanted, wanted_by
 from gangda.config import architectures
 from gangda.config.schema import AugmentConfig, CompareConfig, ComparisonConfig
 from gangda.data.images import generated_images, real_images
@@ -56,7 +56,40 @@ def test_balance_spends_its_budget_on_the_smallest_class():
 @pytest.mark.parametrize(("balance", "most"), [(False, [8, 12]), (True, [11, 9])])
 def test_the_pool_is_large_enough_for_every_ratio(balance, most):
     real = images([4, 6])
-    assert most_made(CompareConfig(balance=balance), (0.5, 2.0, 1.0), real).tolist() == most
+    assert most_made(CompareConfig(balance=balance, ratios=(0.5, 2.0, 1.0)), real).tolist() == most
+
+
+def test_every_kind_of_arm_fills_alike_by_its_own_level_or_the_comparisons():
+    """8, 4 and 1 images: a level of a half is 4, of the whole 8; `:0.5` stays images per real one."""
+    real = images([8, 4, 1])
+    names = ("real", "smote", "generated", "smote:fill50%", "generated:fill50%", "generated:0.5")
+    config = ComparisonConfig(compare=CompareConfig(arms=names, fill=(1.0,)))
+    made = {name: wanted_by(config, real, name).tolist() for name in names[1:]}
+    assert made["smote"] == made["generated"] == [0, 4, 7]
+    assert made["smote:fill50%"] == made["generated:fill50%"] == [0, 0, 3]
+    assert made["generated:0.5"] == [4, 2, 1]
+    assert wanted(config, real, generated=True).tolist() == [8, 4, 7], "enough to replace all, too"
+
+
+def test_a_level_is_chosen_like_a_ratio():
+    compare = CompareConfig(fill=(1.0, 0.0, 0.5), ratio_for=("c1=2",))
+    assert ratios_of(compare, "generated") == (0.0, 0.5, 1.0)
+    assert ratios_of(compare, "generated:fill25%") == (0.25,)
+    real = images([8, 4])
+    assert [make_plan(real, compare.at(level)).make.tolist() for level in (0.0, 0.5, 1.0)] == [
+        [0, 0],
+        [0, 8],
+        [0, 8],
+    ], "0 is the real images alone"
+
+
+def test_arms_by_recall_do_not_fill():
+    for names, fill in (
+        (("real", "generated-by-recall"), (0.5,)),
+        (("real", "generated-by-recall:fill50%"), ()),
+    ):
+        with pytest.raises(UsageError, match="nor --fill"):
+            check(ComparisonConfig(compare=CompareConfig(arms=names, fill=fill)))
 
 
 def test_filters_that_cannot_judge_an_arms_generator_are_refused():

@@ -1,7 +1,9 @@
 """Filters and shares of classes that the arms of a comparison choose on each seed's validation images."""
 
 import base64
+import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -218,7 +220,11 @@ def test_what_arms_choose_from():
     [
         ({"validation": 0.0}, {"filter": ("auto",)}, "--validation above 0"),
         ({"validation": 0.0}, {"arms": ("real", "generated-by-recall")}, "--validation above 0"),
-        ({}, {"arms": ("real", "generated-by-recall"), "replace": (1.0,)}, "neither --replace nor --balance"),
+        (
+            {},
+            {"arms": ("real", "generated-by-recall"), "replace": (1.0,)},
+            "neither --replace nor --balance nor --fill",
+        ),
         ({}, {"filter": ("auto", "discriminator")}, "--arch pca has no discriminator"),
     ],
 )
@@ -254,3 +260,20 @@ def test_a_ratio_of_its_own_counts_at_0_where_there_is_no_choice(tmp_path, ratio
 def test_one_ratio_in_two_spellings_is_one_arm(arms):
     with pytest.raises(UsageError, match=r"there twice|at least two different"):
         make_plan(experiment(arms=arms), "0123", None, None)
+
+
+@pytest.mark.parametrize("arm", ["crt+traditional", "ldam-drw+traditional"])
+def test_a_classifier_without_a_linear_last_layer_is_refused_when_it_is_planned(tmp_path, monkeypatch, arm):
+    (tmp_path / "ends_in_softmax.py").write_text(
+        "from torch import nn\n\n"
+        "def build(num_classes, channels, size):\n"
+        "    linear = nn.Linear(channels * size * size, num_classes)\n"
+        "    return nn.Sequential(nn.Flatten(), linear, nn.LogSoftmax(1))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    own = dataclasses.replace(
+        experiment(arms=("real", arm)), classifier=ClassifierConfig("ends_in_softmax:build")
+    )
+    with pytest.raises(UsageError, match=r"not the output of a torch\.nn\.Linear"):
+        comparing.compare(own, tmp_path / "exp", dry_run=True)

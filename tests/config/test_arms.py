@@ -41,3 +41,18 @@ def test_a_ratio_is_images_per_real_one_or_a_share_of_the_batch(name, ratio):
 def test_an_impossible_share_is_refused(text):
     with pytest.raises(UsageError, match=r"is not a ratio; write a number above 0"):
         arms.ratio_of(f"generated:{text}")
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("smote:fill50%", 0.5), ("generated@flow:fill1.5", 1.5), ("generated:fill100%", 1.0)]
+)
+def test_a_level_to_fill_to_is_a_share_of_the_largest_class(name, level):
+    assert arms.amount_of(name) == arms.Amount(level, fill=True)
+    assert arms.ratio_of(name) is None
+    assert arms.parse_arm(name)[0].added
+
+
+@pytest.mark.parametrize("text", ["fill", "fill%", "fill0%", "fill-1", "fillnan", "filled", "fill inf"])
+def test_an_impossible_level_is_refused(text):
+    with pytest.raises(UsageError, match="or generated:fill50%"):
+        arms.parse_arm(f"generated:{text}")

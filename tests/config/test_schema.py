@@ -112,3 +112,15 @@ def test_options_of_the_sampler_are_refused_where_nothing_understands_them():
     schema.SamplerOptions().check((), "r")
     with pytest.raises(UsageError, match="--sampler midpoin: did you mean 'midpoint'"):
         schema.SamplerOptions(sampler="midpoin")
+
+
+def test_a_policy_stands_for_ranges_and_goes_with_none_of_its_own():
+    weak = schema.TransformConfig(policy="weak", mixup=0.2).ranges()
+    assert (weak.policy, weak.rotation, weak.translation, weak.scaling) == ("explicit", 0.0, 0.07, (1.0, 1.0))
+    assert (weak.blur, weak.flip, weak.erasing, weak.mixup) == (0.0, 0.0, 0.0, 0.2)
+    own = schema.TransformConfig(rotation=3.0)
+    assert own.ranges() == own
+    with pytest.raises(UsageError, match="--policy weak and --rotation exclude each other"):
+        schema.TransformConfig(policy="weak", rotation=3.0).ranges()
+    with pytest.raises(UsageError, match="compare alone chooses one"):
+        schema.TransformConfig(policy="auto").ranges()

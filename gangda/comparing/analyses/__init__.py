@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from gangda.classifying.evaluation import Evaluation
 from gangda.comparing.comparison import ArmRow, Comparison
+from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import DataError
@@ -70,6 +71,9 @@ class Evaluator(Protocol):
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm has chosen."""
+
+    def policy(self) -> PolicyChoice:
+        """The traditional transforms that it chose, under `--policy auto`."""
 
     def on_test(self, fitted: Any) -> Evaluation:
         """A classifier from `again` on the test images."""

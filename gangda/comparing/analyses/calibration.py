@@ -8,7 +8,7 @@ import numpy as np
 
 from gangda.comparing.analyses import Analysis, AnalysisResult, Judged, Section, rendered
 from gangda.comparing.comparison import Comparison
-from gangda.config.arms import parse_arm, ratio_of
+from gangda.config.arms import amount_of, parse_arm
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval
 
@@ -46,7 +46,7 @@ class Calibration(Analysis):
     def judge(self, found: Sequence[Any], judged: Judged) -> CalibrationTable | None:
         """The difference of each such arm to `real`, and a note where one came out otherwise."""
         scores = {arm.name: np.array(arm.scores) for arm in judged.judgement.arms}
-        known = {name: parse_arm(name)[0].expected for name in scores if ratio_of(name) is None}
+        known = {name: parse_arm(name)[0].expected for name in scores if amount_of(name) is None}
         rows = []
         for name, expected in known.items():
             if not expected or BASE not in scores:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gangda.comparing.analyses import Analysis, AnalysisResult, Judged, Section, rendered
 from gangda.comparing.comparison import ArmRow, Comparison
-from gangda.config.arms import Arm, FitRule, parse_arm
+from gangda.config.arms import Arm, FitRule, amount_of, parse_arm
 from gangda.config.schema import CompareConfig
 from gangda.data.images import FloatArray
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
@@ -18,7 +18,7 @@ from gangda.statistics.exchange_rate import ExchangeRate, exchange_rate, learnin
 
 # Options that change what other real images count too, so that these are no learning curve.
 SETTINGS = (
-    "balance", "replace", "ratio_for", "generated_weight",
+    "balance", "fill", "replace", "ratio_for", "generated_weight",
     "anneal_synthetic_weight", "synthetic_passes", "recalibrate",
 )  # fmt: skip
 STYLES = ("-", "--", ":", "-.")  # of curves, one after the other
@@ -126,8 +126,9 @@ def _points(rows: Mapping[str, ArmRow], scores: Mapping[str, FloatArray]) -> dic
     """Sizes and scores of each curve: two sizes or more, and among them the real images alone."""
     points: dict[FitRule, Points] = {}
     for name, row in rows.items():
-        arm = parse_arm(name)[0]
-        if not arm.added or _is_more_real(arm):
+        arm, own = parse_arm(name)[0], amount_of(name)
+        filled = own is not None and own.fill  # with classes in other shares than the subset's
+        if not arm.added or (_is_more_real(arm) and not filled):
             points.setdefault(arm.rule, {}).setdefault(row.n_train, (name, scores[name]))
     return {
         rule: each

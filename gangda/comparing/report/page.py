@@ -15,6 +15,7 @@ from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
+from gangda.config.schema import CompareConfig
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
@@ -28,6 +29,16 @@ OF_SAMPLES = {
 }
 
 
+def _ratio_words(compare: CompareConfig) -> str:
+    """What the numbers that arms choose from mean."""
+    if compare.fill:
+        return "every class is filled up to this many times the largest"
+    if compare.replace:
+        return "share of each class that is generated in place of real"
+    added = ", spent on the smallest classes first" if compare.balance else " added"
+    return f"generated images per real one{added}"
+
+
 def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     """The page."""
     judged, cells, config = comparison.judgement, comparison.cells, plan.config
@@ -38,8 +49,6 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     limits = [analysis.limit(comparison.analyses.get(name)) for name, analysis in known.items()]
     grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
-    added = ", spent on the smallest classes first" if config.compare.balance else " added"
-    replaced = "share of each class that is generated in place of real"
     contrasts = [
         Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
         for one in judged.contrasts
@@ -75,7 +84,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         limits=[limit for limit in limits if limit],
         ratios=ratios or any(len(set(arm.ratios or ())) > 1 for arm in comparison.arms),
         ratio_figure=ratios,
-        ratio_words=replaced if config.compare.replace else f"generated images per real one{added}",
+        ratio_words=_ratio_words(config.compare),
         added=tables.added_table(comparison.arms, cells[0].class_names, cells[0].rows["train"].per_class),
         passes=max(passes_of(config, *parse_arm(arm.name)) for arm in comparison.arms),
         filters=comparison.filters,

@@ -76,7 +76,7 @@ def test_the_usual_steps_are_not_fitted_twice(tmp_path, monkeypatch):
     counted = []
     step_by_step = fit._optimise
     monkeypatch.setattr(
-        fit, "_optimise", lambda *given: (counted.append(len(given[2])), step_by_step(*given))
+        fit, "_optimise", lambda *given: (counted.append(given[2].classifier_steps), step_by_step(*given))
     )
     comparing.compare(config(tune_steps=(5, 10), seeds=1), tmp_path / "exp", jobs=1)
     assert sorted(counted) == [5] * 4 + [10] * 4
