@@ -219,19 +219,21 @@ class BigganSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class MadganSpec(CdcganSpec):
-    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator.
-
-    Departure: the loss for identifying the generator does not train the discriminator's features unless `tell_apart`
-    is set, as in the paper. On small images and short runs it lowered accuracy and coverage in every run.
-    """
+    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator."""
 
     method = "madgan"
 
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
-    tell_apart: bool = option(
-        False, "train the discriminator's features by identifying the generator, as in the paper"
-    )
+
+
+@dataclass(frozen=True)
+class MixtureGanSpec(MadganSpec):
+    """MAD-GAN's networks, but the generators have the plain GAN's gradient: a mixture of generators (Hoang 2018).
+
+    Which generator made an image trains a linear layer on the discriminator's features, and not the features: the
+    generators hear of it through `--generator-id-weight` alone (MGAN).
+    """
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,12 @@ ARCHITECTURES: Mapping[str, Entry] = {
     "madgan": _net(
         "gan.madgan", "K generators, (K+1)-way discriminator; conditional or not", "Ghosh 2018", "MadganSpec"
     ),
+    "mixture-gan": _net(
+        "gan.madgan:build_mixture",
+        "K generators, discriminator that does not tell them apart; conditional or not",
+        "Hoang 2018",
+        "MixtureGanSpec",
+    ),
     "gan-mlp": _report(
         "gan.gan:build_tutorial",
         "fully connected GAN with batch norm, unconditional",
