@@ -23,7 +23,7 @@ from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule
 
 PLAN, OWNER = "plan.json", "a comparison"
-PROTOCOL = 7  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 8  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
