@@ -195,7 +195,7 @@ TRANSFORMS: Mapping[str, Entry] = {
 FILTERS: Mapping[str, Entry] = {
     "agreement": _filter(
         "agreement:Agreement",
-        "drop samples whose label is improbable for classifiers of real images",
+        "drop samples that classifiers of real images take for another class",
         "Lampis 2023 (GaFi)",
     ),
     "discriminator": _filter(

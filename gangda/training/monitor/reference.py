@@ -80,13 +80,13 @@ def make_reference(
         accuracy = float((classifier.predict(held_out.pixels) == held_out.labels).mean())
     if not len(validation):
         skipped.append("no validation images: training images are used")
-    images, held_out = _validation_first(train, validation, numbers)
+    images, from_validation = _validation_first(train, validation, numbers)
     least, too_few = min(MIN_HELD_OUT, wanted), ""
     if len(validation) < least * train.num_classes:
         too_few = f"fewer than {least} validation images per class"
     return Reference(
         images=images,
-        held_out=held_out,
+        held_out=from_validation,
         too_few=too_few,
         conditional=conditional,
         per_class=per_class,
