@@ -45,7 +45,7 @@ REFUSED = [
         config(clip=0.01, options={"spectral_norm": True}),
         "--clip 0.01: spectral norm .* undoes .* --no-spectral-norm",
     ),
-    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout"),
+    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout: cgan or gan"),
     (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
     (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
     (

@@ -50,7 +50,7 @@ class AdversarialRules(OptionRules):
             dropout = hasattr(spec, "dropout")
             yield (
                 f"--ct {options.ct:g}: needs dropout in the discriminator, and {arch} has none here; use --cr 10, or "
-                f"{'raise --dropout' if dropout else 'an --arch that has --dropout, such as gan'}"
+                f"{'raise --dropout' if dropout else 'an --arch that has --dropout: cgan or gan'}"
             )
         if options.cr and options.bcr:
             yield f"--cr {options.cr:g} and --bcr {options.bcr:g}: --bcr covers real images too; give one of them"
