@@ -220,6 +220,7 @@ METRICS: Mapping[str, Entry] = {
     "precision_recall": _metric("manifolds:precision_recall", "k-NN precision and recall"),
     "density_coverage": _metric("manifolds:density_coverage", "k-NN density and coverage"),
     "diversity": _metric("diversity:diversity", "diversity within each class, as a ratio to real images"),
+    "sharpness": _metric("sharpness:sharpness", "variance of the Laplacian, as a ratio to real images"),
     "generators": _metric("generators:generators", "how much the generators of an ensemble differ"),
     "modes": _metric("modes:modes", "modes covered, and KL to uniform; stacked sets only"),
     "memorisation": _metric("memorisation:memorisation", "closeness to training images; an alarm"),
