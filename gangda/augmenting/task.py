@@ -34,7 +34,7 @@ from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
 from gangda.zoo.draw import BLOCK
 
-PROTOCOL = 3  # raised when the same options would give other images
+PROTOCOL = 4  # raised when the same options would give other images
 CHUNK = 4096  # real images written at once
 
 

@@ -112,9 +112,12 @@ def _show_dry_run(out: Screen, values: Mapping[str, Any]) -> None:
 
 def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     rows = [("steps", number(values["steps"])), ("time", duration(values["seconds"]))]
-    if values["best_step"] is not None:
+    if values["chosen_by"]:
         rows.append(("evaluation of samples", duration(values["evaluation_seconds"])))
+    if values["best_step"] is not None:
         rows.append(("best step (used by default)", number(values["best_step"])))
+    elif values["chosen_by"]:
+        rows.append(("step used", f"the last; {values['chosen_by']}"))
     rows += [
         ("images/s", number(round(values["images_per_second"]))),
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),

@@ -206,8 +206,10 @@ class SaganSpec(CdcganSpec):
 class BigganSpec(CdcganSpec):
     """BigGAN (Brock 2019), small: residual blocks, shared class embedding, a part of z for every block.
 
-    Departure: learning rates of 2e-4 and 4e-4 (the paper has 5e-5 and 2e-4, for batches of 2048), for small networks
-    and short runs.
+    Departures, for small networks and short runs: batches of 32 (the paper has 2048), learning rates of 2e-4 and 4e-4
+    (5e-5 and 2e-4); one discriminator step for each of the generator (two), for more generator steps in the same time;
+    Adam's beta2 of 0.99 (0.999), an average over 100 steps in place of 1,000; no orthogonal regularisation, which the
+    paper has for truncated samples. For the paper's: `--lr 5e-5 --lr-d 2e-4 --d-steps 2 --beta2 0.999`.
     """
 
     default_widths: ClassVar[tuple[int, int]] = (24, 32)
@@ -219,19 +221,21 @@ class BigganSpec(CdcganSpec):
 
 @dataclass(frozen=True)
 class MadganSpec(CdcganSpec):
-    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator.
-
-    Departure: the loss for identifying the generator does not train the discriminator's features unless `tell_apart`
-    is set, as in the paper. On small images and short runs it lowered accuracy and coverage in every run.
-    """
+    """MAD-GAN (Ghosh 2018): K generators on the default's early layers, one (K+1)-way softmax discriminator."""
 
     method = "madgan"
 
     generators: int = option(3, "number of generators, K", minimum=1, maximum=64)
     conditional: bool = option(True, "class-conditional generators and discriminator")  # type: ignore[misc]
-    tell_apart: bool = option(
-        False, "train the discriminator's features by identifying the generator, as in the paper"
-    )
+
+
+@dataclass(frozen=True)
+class MixtureGanSpec(MadganSpec):
+    """MAD-GAN's networks, but the generators have the plain GAN's gradient: a mixture of generators (Hoang 2018).
+
+    Which generator made an image trains a linear layer on the discriminator's features, and not the features: the
+    generators hear of it through `--generator-id-weight` alone (MGAN).
+    """
 
 
 @dataclass(frozen=True)

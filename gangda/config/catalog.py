@@ -63,6 +63,12 @@ ARCHITECTURES: Mapping[str, Entry] = {
     "madgan": _net(
         "gan.madgan", "K generators, (K+1)-way discriminator; conditional or not", "Ghosh 2018", "MadganSpec"
     ),
+    "mixture-gan": _net(
+        "gan.madgan:build_mixture",
+        "K generators, discriminator that does not tell them apart; conditional or not",
+        "Hoang 2018",
+        "MixtureGanSpec",
+    ),
     "gan-mlp": _report(
         "gan.gan:build_tutorial",
         "fully connected GAN with batch norm, unconditional",
@@ -189,7 +195,7 @@ TRANSFORMS: Mapping[str, Entry] = {
 FILTERS: Mapping[str, Entry] = {
     "agreement": _filter(
         "agreement:Agreement",
-        "drop samples whose label is improbable for classifiers of real images",
+        "drop samples that classifiers of real images take for another class",
         "Lampis 2023 (GaFi)",
     ),
     "discriminator": _filter(
@@ -214,6 +220,7 @@ METRICS: Mapping[str, Entry] = {
     "precision_recall": _metric("manifolds:precision_recall", "k-NN precision and recall"),
     "density_coverage": _metric("manifolds:density_coverage", "k-NN density and coverage"),
     "diversity": _metric("diversity:diversity", "diversity within each class, as a ratio to real images"),
+    "sharpness": _metric("sharpness:sharpness", "variance of the Laplacian, as a ratio to real images"),
     "generators": _metric("generators:generators", "how much the generators of an ensemble differ"),
     "modes": _metric("modes:modes", "modes covered, and KL to uniform; stacked sets only"),
     "memorisation": _metric("memorisation:memorisation", "closeness to training images; an alarm"),

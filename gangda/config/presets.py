@@ -74,6 +74,8 @@ class SaganBatchnormSpec(ReportSpec):
     size_range = (8, 32)
     recipe = TUTORIAL_RECIPE
 
+    attention: bool = option(True, "self-attention in both networks; without it the layers are the same")
+
 
 @dataclass(frozen=True)
 class GanMlpSpec(ReportSpec):

@@ -24,7 +24,7 @@ from gangda.sampling.writing import SetResult, blocks_of, timed_set, write_sampl
 from gangda.training.leaks import check_counts
 from gangda.training.saved_model import Model, load_model
 
-PROTOCOL = 1  # raised when the same options would give other images
+PROTOCOL = 2  # raised when the same options would give other images
 
 
 class SampleResult(SetResult):

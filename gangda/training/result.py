@@ -36,6 +36,7 @@ class TrainResult:
     parameters: Mapping[str, int] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()  # those of the last evaluation
     best_step: int | None = None  # None where no best checkpoint was chosen
+    chosen_by: str = ""  # what it was chosen by, in words, or why none was
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
 
     @property

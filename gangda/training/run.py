@@ -240,6 +240,7 @@ class TrainingRun:
             precision=self.context.precision,
             run=self.folder.path.name,
             best_step=self.monitor.best_step,
+            chosen_by=self.monitor.chosen_by,
         )
         save_model(self.folder.path, state.ema, card, self.images.row_id, others, self.monitor.best or None)
 
@@ -264,6 +265,7 @@ class TrainingRun:
             parameters=count_parameters(state.modules),
             alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
             best_step=self.monitor.best_step,
+            chosen_by=self.monitor.chosen_by,
         )
         collapsed = self.monitor.collapsed
         self.folder.write_state(**result.recorded(), fingerprint=self.fingerprint, collapsed=collapsed)

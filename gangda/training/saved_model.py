@@ -44,6 +44,7 @@ class ModelCard:
     run: str
     # Step of the best weights, kept beside the last; None where none were chosen.
     best_step: int | None = None
+    chosen_by: str = ""  # what they were chosen by, in words, or why none were
     # Hex SHA-256 of the other files in `model/`, by name.
     hashes: Mapping[str, str] = field(default_factory=dict)
 
@@ -83,7 +84,8 @@ class Model:
         """Which weights these are, in words."""
         best = self.card.best_step
         if best is None:
-            return f"step {self.steps:,}, the last"
+            reason = f" (no best one was chosen: {self.card.chosen_by})" if self.card.chosen_by else ""
+            return f"step {self.steps:,}, the last{reason}"
         if best == self.card.steps:
             return f"step {self.steps:,}, the last and the best on validation images"
         if self.checkpoint == "best":

@@ -132,7 +132,8 @@ def test_unconditional_samples_get_pseudo_labels_and_the_index_says_so(make_run:
 def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agreement, "threshold_of", lambda num_classes: 0.9)  # these samples are good ones
+    poor = ClassifierConfig(classifier_steps=30)  # good ones would reject next to nothing here
+    monkeypatch.setattr(agreement, "ClassifierConfig", lambda: poor)
     run = make_run("pca", DATA)
     config = ask(counts="3=130,#7=200", format="png", filter=("duplicates", "agreement"))
     whole = sample(run, config, RUNTIME, Path("whole"))
@@ -148,7 +149,7 @@ def test_filtered_samples_are_counted_shown_and_the_same_in_shards(
     assert list(index.filtering) == ["drawn", "kept", "agreement", "duplicates"]
     assert 0 < index.filtering["kept"][7] < index.filtering["drawn"][7]
     assert index.provenance["filter"] == ["agreement", "duplicates"]
-    assert index.provenance["labels"]["filters"]["agreement"]["threshold"] == 0.9
+    assert index.provenance["labels"]["filters"]["agreement"]["kept"].endswith("the most probable one")
     shares = whole.as_dict()["filtering"]["7"]
     assert shares["acceptance"] + sum(shares["rejected"].values()) == pytest.approx(1)
     again = sample(run, replace(config, filter=("agreement", "duplicates")), RUNTIME, Path("whole"))

@@ -1,6 +1,7 @@
 """Golden numbers: losses and weights after three steps of every architecture, as the first edition computed them.
 
-`golden.json` holds what commit d795e1e gave for 11 digits of each class, seed 0. Other processors and kernels round
+`golden.json` holds what commit d795e1e gave for 11 digits of each class, seed 0 (its `madgan` is now `mixture-gan`;
+`madgan` itself, with a plain softmax, was recorded here when it was made). Other processors and kernels round
 differently, hence the tolerances; on one machine the weights are the same bit for bit.
 """
 

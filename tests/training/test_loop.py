@@ -150,7 +150,7 @@ COURSES = {
     "simultaneous, with dropout": ("dcgan-5x5", {"first_width": 8}, {"clip": 0.5, "ct": 2.0, "ema": 0.9}),
     "simultaneous identities": (
         "madgan",
-        {**SMALL, "tell_apart": True},
+        SMALL,
         {"simultaneous": True, "generator_id_weight": 0.5, "bcr": 1.0},
     ),
 }

@@ -45,7 +45,7 @@ REFUSED = [
         config(clip=0.01, options={"spectral_norm": True}),
         "--clip 0.01: spectral norm .* undoes .* --no-spectral-norm",
     ),
-    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout"),
+    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout: cgan or gan"),
     (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
     (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
     (
@@ -53,8 +53,8 @@ REFUSED = [
         "--generator-id-weight 0.1: .* --arch madgan",
     ),
     (
-        config("madgan", generator_id_weight=0.1, simultaneous=True),
-        "--simultaneous with --generator-id-weight 0.1: .* back to the generators; add --tell-apart",
+        config("mixture-gan", generator_id_weight=0.1, simultaneous=True),
+        "--simultaneous with --generator-id-weight 0.1: .* back to the generators; use --arch madgan",
     ),
     (config(aux_weight=2.0), "--aux-weight 2: .* --arch acgan"),
     (config("acgan", aux_weight=0.0), "--aux-weight 0: .* above 0, or use --arch cdcgan"),
@@ -101,7 +101,7 @@ def test_every_rule_has_its_case(blobs):
         config(loss="wasserstein", r1=0.0, options={"spectral_norm": True}),
         config(loss="minimax", label_smoothing=0.1),
         config("madgan", loss="minimax", label_smoothing=0.1, generator_id_weight=0.1),
-        config("madgan", options={"tell_apart": True}, generator_id_weight=0.1, simultaneous=True),
+        config("madgan", generator_id_weight=0.1, simultaneous=True),
         config("gan", ct=2.0),
         config(gp=10.0),
         config("acgan", aux_weight=2.0, conditioning_warmup=3),

@@ -102,6 +102,17 @@ def test_sagan_batchnorm_is_report_r2s():
     assert judged == [(128, 16, 16), (256, 8, 8), (512, 4, 4), *attention, (1,)]
 
 
+def test_without_attention_sagan_batchnorm_has_the_same_other_layers():
+    networks = build("sagan-batchnorm", 32, attention=False)
+    norms, out = 2 * (512 + 256 + 128), 128 * 16 + 1
+    assert trainable(networks.generator) == 16 * (100 * 512 + 512 * 256 + 256 * 128) + norms + out
+    downs = 16 * (1 * 128 + 128 * 256 + 256 * 512)
+    assert trainable(networks.discriminator) == downs + norms + 8192 + 1
+    made, judged = shapes_of("sagan-batchnorm", 32, attention=False)
+    assert made == [(512, 4, 4), (256, 8, 8), (128, 16, 16), (1, 32, 32)]
+    assert judged == [(128, 16, 16), (256, 8, 8), (512, 4, 4), (1,)]
+
+
 def test_sagan_batchnorm_frames_small_images_and_refuses_large_ones():
     networks = build("sagan-batchnorm", 28)
     image, y = torch.rand(4, 1, 28, 28), torch.zeros(4, dtype=torch.int64)

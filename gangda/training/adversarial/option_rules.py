@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gangda.config import catalog
+from gangda.config.architectures import MixtureGanSpec
 from gangda.training.adversarial.losses import Loss
 from gangda.training.option_rules import OptionRules
 from gangda.zoo.base import Scores, set_conditioning_scale
@@ -49,7 +50,7 @@ class AdversarialRules(OptionRules):
             dropout = hasattr(spec, "dropout")
             yield (
                 f"--ct {options.ct:g}: needs dropout in the discriminator, and {arch} has none here; use --cr 10, or "
-                f"{'raise --dropout' if dropout else 'an --arch that has --dropout, such as gan'}"
+                f"{'raise --dropout' if dropout else 'an --arch that has --dropout: cgan or gan'}"
             )
         if options.cr and options.bcr:
             yield f"--cr {options.cr:g} and --bcr {options.bcr:g}: --bcr covers real images too; give one of them"
@@ -60,10 +61,10 @@ class AdversarialRules(OptionRules):
         arch, weight = self.config.arch, getattr(options, "generator_id_weight", 0.0)
         if weight and self.generators < 2:
             yield f"--generator-id-weight {weight:g}: needs several generators; use --arch madgan --generators 3"
-        if options.simultaneous and weight and not getattr(self.config.spec, "tell_apart", True):
+        if options.simultaneous and weight and isinstance(self.config.spec, MixtureGanSpec):
             yield (
                 f"--simultaneous with --generator-id-weight {weight:g}: the pass that {arch} learns from does not "
-                "carry whose an image is back to the generators; add --tell-apart, or leave one of them out"
+                "carry whose an image is back to the generators; use --arch madgan, or leave one of them out"
             )
         if options.aux_weight not in (0, 1) and self.scores.classes is None:
             problem = f"the discriminator of {arch} does not classify"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from gangda.data.images import FloatArray, IntArray, UInt8Array
 from gangda.metrics import group_distances
@@ -14,15 +15,20 @@ from gangda.training.monitor.reference import Reference
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_labels
 
+# Within the samples (N, N), within the real images (M, M), and between both (N, M).
+Distances = tuple[FloatArray, FloatArray, FloatArray]
+
 
 @dataclass(frozen=True, eq=False)
 class Check:
     """Measurements of a generator's samples. Groups are the classes, or one group of everything; NaN where unknown."""
 
     samples: int  # how many
-    # Mean over groups of the energy distance to real images, as a share of their spread: 0 is ideal, and the best
-    # checkpoint has the smallest. Where no group has enough images, `mixture`.
+    # Mean over groups of the energy distance to real images, as a share of their spread: 0 is ideal. Where no group
+    # has enough images, `mixture`.
     distance: float
+    # The same to validation images alone: the best checkpoint has the smallest. NaN where these are too few to choose.
+    validation_distance: float
     mixture: float  # the same with all classes in one group, whatever their labels
     gan_test: float  # share of samples that the classifier assigns to the intended class
     gan_test_real: float  # the classifier's accuracy on real held-out images
@@ -77,18 +83,19 @@ def measure(pixels: UInt8Array, labels: IntArray, reference: Reference) -> Check
     within_fake, within_real, between = distances
     fake_means, real_means, energy = _group_distances(*distances, labels, real_labels, groups)
     enough = np.bincount(real_labels, minlength=groups) >= LEAST
-    spread = np.where(enough & (np.diag(real_means) > 0), np.diag(real_means), np.nan)
+    spread = _spread(real_means, enough)
     energy[:, ~enough] = np.nan
     real_means[~enough] = np.nan
-    # All classes in one group, whatever their labels.
-    _, whole, apart = _group_distances(*distances, np.zeros_like(labels), np.zeros_like(real_labels), 1)
-    mixture = float(_ratio(apart, whole)[0, 0])
-    by_group = mean(np.diag(energy) / spread)
+    held_out = reference.held_out
+    to_validation = (within_fake, within_real[np.ix_(held_out, held_out)], between[:, held_out])
     shares = _shares(pixels, labels, groups, reference)
     return Check(
         samples=len(pixels),
-        distance=mixture if np.isnan(by_group) else by_group,
-        mixture=mixture,
+        distance=_distance(distances, labels, real_labels, groups),
+        validation_distance=(
+            np.nan if reference.too_few else _distance(to_validation, labels, real_labels[held_out], groups)
+        ),
+        mixture=_mixture(distances),
         gan_test=float(np.diag(shares).mean()) if reference.conditional and len(shares) else np.nan,
         gan_test_real=reference.real_accuracy,
         diversity=np.diag(fake_means) / spread,
@@ -104,6 +111,27 @@ def measure(pixels: UInt8Array, labels: IntArray, reference: Reference) -> Check
         ),
         roughness=float(_ratio(_roughness(pixels), _roughness(real.pixels))),
     )
+
+
+def _distance(distances: Distances, labels: IntArray, real_labels: IntArray, groups: int) -> float:
+    """Mean over groups of the energy distance as a share of the real spread; `_mixture` where none has enough."""
+    _, real_means, energy = _group_distances(*distances, labels, real_labels, groups)
+    enough = np.bincount(real_labels, minlength=groups) >= LEAST
+    by_group = mean(np.diag(energy) / _spread(real_means, enough))
+    return _mixture(distances) if np.isnan(by_group) else by_group
+
+
+def _mixture(distances: Distances) -> float:
+    """The same with all classes in one group, whatever their labels."""
+    ours, theirs = (np.zeros(len(part), dtype=np.int64) for part in distances[:2])
+    _, whole, energy = _group_distances(*distances, ours, theirs, 1)
+    return float(_ratio(energy, whole)[0, 0])
+
+
+def _spread(real_means: FloatArray, enough: npt.NDArray[np.bool_]) -> FloatArray:
+    """(groups,) mean distance between two real images of a group; NaN where there are not `enough`, or all are one."""
+    within = np.diag(real_means)
+    return np.where(enough & (within > 0), within, np.nan)
 
 
 def mean(values: FloatArray) -> float:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
@@ -16,6 +17,9 @@ from gangda.runtime.seeding import seed_for
 SAMPLES = 500  # drawn for a check, over all classes
 MIN_OF_CLASS, MAX_OF_CLASS = 10, 100
 MIN_TRAINED = 10  # training images per class below which no classifier is used
+# Validation images per class, on average, below which no step is chosen by its distance to them: as many as samples are
+# drawn of each of ten classes. Where fewer samples of each are drawn, for many classes, that number is enough.
+MIN_HELD_OUT = 50
 # Within 1-2 points of 2,000 steps, at a fifth of the time.
 CLASSIFIER = ClassifierConfig(classifier_steps=400)
 
@@ -27,6 +31,8 @@ class Reference:
     # Up to `per_class` of each class, validation images first, then training ones; for an unconditional generator up
     # to `per_class` in all, each class by its share.
     images: LabelledImages
+    held_out: npt.NDArray[np.bool_]  # (N,) which of them are validation images
+    too_few: str  # why these are too few to choose a step by; "" where they are enough
     conditional: bool  # whether samples are grouped by class; one group of everything otherwise
     per_class: int  # samples to draw of each class; of everything, for an unconditional generator
     extractor: Extractor  # label-free features in which distances are taken
@@ -49,7 +55,8 @@ def make_reference(
 ) -> Reference:
     """What all checks of a run share; trains the classifier unless the folder `cache` has it.
 
-    Where `validation` (held-out images of the same subset, or none) has too few of a class, training images fill up.
+    Where `validation` (held-out images of the same subset, or none) has too few of a class, training images fill up:
+    good enough for alarms, but a step is never chosen by them, as a generator that copies them is the nearest.
     The same arguments give the same reference, bit for bit.
     """
     wanted = int(np.clip(SAMPLES // train.num_classes, MIN_OF_CLASS, MAX_OF_CLASS))
@@ -73,8 +80,14 @@ def make_reference(
         accuracy = float((classifier.predict(held_out.pixels) == held_out.labels).mean())
     if not len(validation):
         skipped.append("no validation images: training images are used")
+    images, from_validation = _validation_first(train, validation, numbers)
+    least, too_few = min(MIN_HELD_OUT, wanted), ""
+    if len(validation) < least * train.num_classes:
+        too_few = f"fewer than {least} validation images per class"
     return Reference(
-        images=_validation_first(train, validation, numbers),
+        images=images,
+        held_out=from_validation,
+        too_few=too_few,
         conditional=conditional,
         per_class=per_class,
         extractor=random_convolutions(train.image_shape, context),
@@ -85,15 +98,17 @@ def make_reference(
     )
 
 
-def _validation_first(train: LabelledImages, validation: LabelledImages, wanted: IntArray) -> LabelledImages:
-    """Up to `wanted` (K,) images of each class, spread evenly over the set they come from."""
+def _validation_first(
+    train: LabelledImages, validation: LabelledImages, wanted: IntArray
+) -> tuple[LabelledImages, npt.NDArray[np.bool_]]:
+    """Up to `wanted` (K,) images of each class, spread evenly over the set they come from; which are validation's."""
     parts = []
     for label in range(train.num_classes):
         left = int(wanted[label])
         for images in (validation, train):
             rows = np.flatnonzero(images.labels == label)
             rows = rows[np.unique(np.linspace(0, len(rows) - 1, min(left, len(rows))).astype(np.int64))]
-            parts.append((images.pixels[rows], images.labels[rows]))
+            parts.append((images.pixels[rows], images.labels[rows], np.full(len(rows), images is validation)))
             left -= len(rows)
-    pixels, labels = (np.concatenate(several) for several in zip(*parts, strict=True))
-    return real_images(pixels, labels, train.class_names)
+    pixels, labels, held_out = (np.concatenate(several) for several in zip(*parts, strict=True))
+    return real_images(pixels, labels, train.class_names), held_out

@@ -27,7 +27,8 @@ TIE = 0.01
 # The same for validation losses, as shares; and from where on one is clearly above another.
 LOSS_TIE, LOSS_RISEN = 0.002, 0.05
 ValidationLoss = Callable[[Generator, LabelledImages], float | None]
-SAVED = ("best_step", "best_distance", "best", "seconds", "evaluated")
+BY_LOSS, BY_DISTANCE = "the validation loss", "the distance to validation images"
+SAVED = ("best_step", "best_distance", "best", "chosen_by", "seconds", "evaluated")
 
 
 def no_loss(generator: Generator, images: LabelledImages) -> None:
@@ -50,8 +51,13 @@ class SampleMonitor:
     logger: MetricsLogger  # its training curve is checked too
     alarms: tuple[Alarm, ...] = ()  # those of the last evaluation
     best_step: int | None = None
-    best_distance: float = float("inf")  # the smallest distance, or validation loss, so far
+    best_distance: float = float(
+        "inf"
+    )  # the smallest distance to validation images, or validation loss, so far
     best: dict[str, Tensor] = field(default_factory=dict)  # weights of the best step
+    chosen_by: str = (
+        ""  # what the best step is chosen by, in words, or why none is; "" before the first evaluation
+    )
     seconds: float = 0.0  # spent here, in all processes that worked on the run
     evaluated: int | None = None  # the step of the last evaluation
     rising: bool = False  # the last validation loss is clearly above the smallest
@@ -109,7 +115,10 @@ class SampleMonitor:
     def _check(
         self, generator: Generator, step: int, loss_of: ValidationLoss
     ) -> tuple[Check, dict[str, Any]]:
-        """A check and its line of the log, empty if that is written; keeps the weights if they are the best."""
+        """A check and its line of the log, empty if that is written; keeps the weights if they are the best.
+
+        They are chosen on validation images alone; where these are too few, no step is, and the last one is used.
+        """
         if self._last_check is not None and self._last_check[0] == step:
             return self._last_check[1], {}
         logged = self.evaluated == step  # by a process that ended at this step
@@ -125,14 +134,20 @@ class SampleMonitor:
             )
             if self._reference.skipped:
                 self.reporter.line(f"evaluation of samples: {self._reference.skipped}")
+            if self._reference.too_few and loss_of(generator, self.validation) is None:
+                few = f"{self._reference.too_few}, so no best step is chosen: the last one is used"
+                self.reporter.line(f"{few}; alarms compare with training images too")
         check = check_samples(generator, self._reference, seed=seed, context=context)
         self._last_check, self.evaluated = (step, check), step
         # The class has its full effect only after the step numbered `conditioning_warmup`.
         loss = loss_of(generator, self.validation)
-        value, tie = (check.distance, TIE) if loss is None else (loss, LOSS_TIE * loss)
+        value, tie = (check.validation_distance, TIE) if loss is None else (loss, LOSS_TIE * loss)
         best = value <= self.best_distance + tie and step > self.conditioning_warmup
         self.rising = loss is not None and loss > (1 + LOSS_RISEN) * self.best_distance
+        if loss is None and self._reference.too_few:
+            self.chosen_by = self._reference.too_few
         if best:
+            self.chosen_by = BY_DISTANCE if loss is None else BY_LOSS
             self.best_step, self.best_distance = step, min(value, self.best_distance)
             # Copies on the CPU: the generator goes on changing.
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}

@@ -1,6 +1,7 @@
 """MAD-GAN (Ghosh 2018): K generators on a shared trunk, computed together, and a (K+1)-way discriminator.
 
-Both are the default's networks (`cdcgan.py`) and more layers; with `--generators 1` training is the default's.
+Both are the default's networks (`cdcgan.py`) and more layers. A mixture of generators has the same generators and a
+discriminator that does not learn to tell them apart; with `--generators 1` its training is the default's.
 """
 
 import copy
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gangda.config.architectures import MadganSpec
+from gangda.config.architectures import MadganSpec, MixtureGanSpec
 from gangda.zoo.base import Generator, ImageShape, Scores, builder_of
 from gangda.zoo.gan.cdcgan import ConditionalGenerator
-from gangda.zoo.layers.blocks import ConditionalBatchNorm, ScoreTrunk
+from gangda.zoo.layers.blocks import ConditionalBatchNorm, Discriminator, ScoreTrunk
 
 
 class GeneratorEnsemble(ConditionalGenerator):
@@ -106,21 +107,40 @@ def _part(values: nn.Parameter, k: int, of: int) -> nn.Parameter:
     return nn.Parameter(values.detach().chunk(of)[k].clone(), requires_grad=False)
 
 
-class IdentityDiscriminator(nn.Module):
+class SoftmaxDiscriminator(Discriminator):
     """Which generator made it, or real: K+1 logits, the last one real, on the layers of the cdcgan's discriminator.
 
-    The softmax over K+1 is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits
-    are log C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". The cross-entropy is
-    then the sum of the default's loss and of the classifier C's own.
-    With `tell_apart`, as in Ghosh 2018, C's loss shapes the features; without it, whose an image is reaches the
-    generators through `--generator-id-weight` alone.
+    Source: Ghosh 2018, section 3.1. Departure: <embed(y), h> is added to the logit of "real" (Miyato and Koyama 2018,
+    equation 3), as the paper's discriminator knows no classes.
     """
 
     def __init__(self, spec: MadganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.tell_apart = spec.tell_apart
         self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
-        self.separate_batches = spec.minibatch_stddev
+        self.logits = nn.Linear(self.trunk.features, spec.generators + 1)
+        self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
+        if self.embed is not None:
+            nn.init.zeros_(self.embed.weight)
+
+    def forward(self, x: Tensor, y: Tensor) -> Scores:
+        """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
+        h = self.trunk(x)
+        return conditioned(self.logits(h).float(), h, y, self.embed)
+
+
+class MixtureDiscriminator(Discriminator):
+    """The default's discriminator in K+1 logits: its features do not learn which generator made an image.
+
+    The softmax is written as two: real or not, s = <score, h> + <embed(y), h>, and, if not, whose; the logits are log
+    C_1, ..., log C_K and s, so that the first K always sum to the odds 1 of "not real". The cross-entropy is then the
+    sum of the default's loss and of the classifier C's own, which trains C alone.
+    Source: Hoang 2018 (MGAN). Departure: there C shares the discriminator's features and shapes them; here whose an
+    image is reaches the generators through `--generator-id-weight` alone.
+    """
+
+    def __init__(self, spec: MixtureGanSpec, image_shape: ImageShape, num_classes: int) -> None:
+        super().__init__()
+        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
         self.score = nn.Linear(self.trunk.features, 1)
         self.whose = nn.Linear(self.trunk.features, spec.generators)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
@@ -130,15 +150,20 @@ class IdentityDiscriminator(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B, K+1)."""
         h = self.trunk(x)
-        # In the generators' step it is frozen, and passes on their gradients (MGAN).
-        shapes = self.tell_apart or not self.whose.weight.requires_grad
-        whose = functional.log_softmax(self.whose(h if shapes else h.detach()).float(), dim=1)
-        real = self.score(h).float()
-        unconditional = torch.cat([whose, real], dim=1)
-        if self.embed is None:
-            return Scores(unconditional, features=h)
-        match = (self.embed(y) * h).sum(1, keepdim=True)
-        return Scores(torch.cat([whose, real + match], dim=1), features=h, unconditional=unconditional)
+        # In the generators' step it is frozen, and passes on their gradients.
+        known = h.detach() if self.whose.weight.requires_grad else h
+        whose = functional.log_softmax(self.whose(known).float(), dim=1)
+        return conditioned(torch.cat([whose, self.score(h).float()], dim=1), h, y, self.embed)
 
 
-build = builder_of(GeneratorEnsemble, IdentityDiscriminator)
+def conditioned(logits: Tensor, h: Tensor, y: Tensor, embed: nn.Embedding | None) -> Scores:
+    """`Scores` of (B, K+1) logits and features (B, F), with <embed(y), h> added to the last logit."""
+    if embed is None:
+        return Scores(logits, features=h)
+    match = (embed(y) * h).sum(1, keepdim=True)
+    adversarial = torch.cat([logits[:, :-1], logits[:, -1:] + match], dim=1)
+    return Scores(adversarial, features=h, unconditional=logits)
+
+
+build = builder_of(GeneratorEnsemble, SoftmaxDiscriminator)
+build_mixture = builder_of(GeneratorEnsemble, MixtureDiscriminator)

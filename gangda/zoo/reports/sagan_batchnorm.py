@@ -26,7 +26,7 @@ class SaganBatchnormGenerator(Generator):
         pairs = pairwise((512, 256, 128))
         self.ups = nn.ModuleList([first, *(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False) for a, b in pairs)])
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in (512, 256, 128))
-        self.attention = SelfAttention(128)
+        self.attention = SelfAttention(128) if spec.attention else nn.Identity()
         self.out = nn.ConvTranspose2d(128, image_shape[0], 4, 2, 1)
 
     def forward(self, z: Tensor, y: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class SaganBatchnormDiscriminator(Discriminator):
         widths = (image_shape[0], 128, 256, 512)
         self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1, bias=False) for a, b in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in widths[1:])
-        self.attention = SelfAttention(512)
+        self.attention = SelfAttention(512) if spec.attention else nn.Identity()
         self.score = ScoreHead(512 * (SIDE // 8) ** 2, spec.minibatch_stddev)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:

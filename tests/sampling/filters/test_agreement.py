@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from gangda.data.splits import DataSplits
 from gangda.errors import DataError
 from gangda.runtime.device import DeviceContext
 from gangda.sampling.filters import agreement
-from gangda.sampling.filters.agreement import FOLDS, Agreement, folds_of, threshold_of
+from gangda.sampling.filters.agreement import FOLDS, Agreement, folds_of
 from gangda.sampling.filters.base import FilterContext
 
 
@@ -47,7 +48,6 @@ def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, context: Device
     assert np.mean(right) > 0.9
     assert np.mean(wrong) < 0.1
     about = chosen.as_dict()
-    assert about["threshold"] == 0.1
     assert len(set(about["classifiers"])) == FOLDS
     assert 0.8 < about["real_kept"] <= 1
     assert len(chosen.predicate(0, 0)(test.pixels[:0])) == 0
@@ -65,8 +65,15 @@ def test_folds_are_even_in_every_class_and_no_classifier_sees_its_own(splits: Da
     assert not np.array_equal(folds, folds_of(labels, 1))
 
 
-def test_the_threshold_is_never_above_chance() -> None:
-    assert [threshold_of(k) for k in (2, 10, 100)] == [0.1, 0.1, 0.01]
+def test_a_sample_stays_where_its_class_is_the_most_probable_of_the_mean(splits: DataSplits) -> None:
+    """Three classifiers: the first class wins two votes of three, the second has the larger mean."""
+    members = [SimpleNamespace(class_names=splits.train.class_names) for _ in range(3)]
+    for member, p in zip(members, (0.55, 0.55, 0.05), strict=True):
+        row = np.log([p, 1 - p, *[1e-9] * 8])
+        member.logits = lambda pixels, row=row: np.tile(row, (len(pixels), 1))
+    chosen, pixels = Agreement(cast(Any, members), None), splits.test.pixels[:2]
+    assert chosen.predicate(1, 0)(pixels).tolist() == ["", ""]
+    assert chosen.predicate(0, 0)(pixels).tolist() == ["like 1", "like 1"]
 
 
 def test_what_is_kept_in_the_run_folder_is_the_same(

@@ -8,6 +8,7 @@ from scipy.spatial.distance import cdist, pdist
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
 from gangda.metrics.scorer import ClassifierTrainer
+from gangda.training.monitor import reference as monitor_reference
 from gangda.training.monitor.alarms import COLLAPSE, LABELS, NOISE, find_alarms
 from gangda.training.monitor.checks import check_samples, measure
 from gangda.training.monitor.reference import make_reference
@@ -196,6 +197,27 @@ def test_distance_is_the_energy_distance(real, unlabelled):
     expected = (2 * cdist(ours, theirs).mean() - pdist(ours).mean() - within) / within
     assert check.mixture == pytest.approx(expected, abs=1e-4)
     assert check.diversity[0] == pytest.approx(pdist(ours).mean() / within, abs=1e-4)
+
+
+def test_steps_are_chosen_by_validation_images_alone(real, splits, context, cache, monkeypatch):
+    """Against SciPy's distances, on the same features; the reference holds training images too."""
+    held = splits.validation
+    monkeypatch.setattr(monitor_reference, "MIN_HELD_OUT", 10)  # some 14 there, and training images up to 50
+    chosen = make_reference(splits.train, held, conditional=False, seed=0, context=context, cache=cache)
+    assert chosen.too_few == ""
+    assert 0 < chosen.held_out.sum() == len(held) < len(chosen.images)
+    pixels = real[0][::25]
+    ours, theirs = (chosen.extractor.embed(part).astype(float) for part in (pixels, held.pixels))
+    within = pdist(theirs).mean()
+    expected = (2 * cdist(ours, theirs).mean() - pdist(ours).mean() - within) / within
+    check = measure(pixels, np.zeros(20, dtype=np.int64), chosen)
+    assert check.validation_distance == pytest.approx(expected, abs=1e-4)
+    assert check.validation_distance != check.distance
+
+
+def test_below_fifty_validation_images_a_class_none_is_chosen(reference):
+    assert reference.too_few == "fewer than 50 validation images per class"
+    assert not reference.held_out.all()
 
 
 def test_two_images_of_a_class_are_enough_to_go_on(context):

@@ -28,6 +28,7 @@ def early(monkeypatch):
     monkeypatch.setattr(sample_monitor, "FIRST", 2)
     monkeypatch.setattr(sample_monitor, "AT_THE_END", 2)
     monkeypatch.setattr(metrics_logger, "LOG_EVERY", 2)
+    monkeypatch.setattr(reference, "MIN_HELD_OUT", 1)
     monkeypatch.setattr(reference, "CLASSIFIER", ClassifierConfig(classifier_steps=10))
 
 
@@ -60,7 +61,7 @@ def planted_distances(monkeypatch, distances):
     monkeypatch.setattr(
         sample_monitor,
         "check_samples",
-        lambda *a, **k: dataclasses.replace(honest(*a, **k), distance=next(values)),
+        lambda *a, **k: dataclasses.replace(honest(*a, **k), validation_distance=next(values)),
     )
 
 
@@ -92,12 +93,7 @@ def test_best_and_last_are_kept_apart(tmp_path, monkeypatch):
     ("distances", "best"), [((0.5, 0.1, 0.105), 6), ((0.1, 0.105, 0.112), 4), ((0.1, 0.5, 0.11), 6)], ids=str
 )
 def test_of_steps_as_good_the_later_is_the_best(distances, best, tmp_path, monkeypatch):
-    figures, check_samples = iter(distances), sample_monitor.check_samples
-    monkeypatch.setattr(
-        sample_monitor,
-        "check_samples",
-        lambda *a, **k: dataclasses.replace(check_samples(*a, **k), distance=next(figures)),
-    )
+    planted_distances(monkeypatch, distances)
     assert train(config(), tmp_path / "run").best_step == best
 
 
@@ -216,9 +212,12 @@ def test_an_alarm_is_reported_once_and_so_is_its_end(tmp_path, monkeypatch):
 
 def test_tiny_sets_and_no_validation_go_on(tmp_path, blobs):
     tiny = dataclasses.replace(config(), data=DataConfig(per_class=2))
-    assert train(tiny, tmp_path / "tiny").best_step is not None
+    result = train(tiny, tmp_path / "tiny")
+    assert (result.best_step, result.chosen_by) == (None, "fewer than 1 validation images per class")
     model = fit_generator(config("dcgan"), blobs, tmp_path / "blobs", fingerprint="x")
-    assert model.checkpoint == "best"
+    assert (model.checkpoint, model.steps) == ("last", 6)
+    assert model.described().endswith("no best one was chosen: fewer than 1 validation images per class)")
+    assert not (tmp_path / "blobs/model/best.safetensors").exists()
 
 
 def test_a_run_that_ends_within_its_warmup_raises_an_alarm(tmp_path):

@@ -27,8 +27,9 @@ class Logger:
 class Monitored:
     """A monitor on the blobs and its log, without a classifier; `wrong` is what every check finds."""
 
-    def __init__(self, blobs, context, tmp_path, monkeypatch, conditioning_warmup=0, wrong=()):
+    def __init__(self, blobs, context, tmp_path, monkeypatch, conditioning_warmup=0, wrong=(), held_out=True):
         monkeypatch.setattr(reference, "MIN_TRAINED", len(blobs))
+        monkeypatch.setattr(reference, "MIN_HELD_OUT", 1)
         self.log, self.warming_up = Logger(), []
 
         def find(check, names, advice, warming_up):
@@ -39,7 +40,7 @@ class Monitored:
         self.monitor = sample_monitor.SampleMonitor(
             TrainConfig(method=AdversarialOptions(conditioning_warmup=conditioning_warmup)),
             blobs,
-            blobs.take([]),
+            blobs if held_out else blobs.take([]),
             context,
             cache=tmp_path,
             reporter=SILENT,
@@ -130,6 +131,18 @@ def test_a_risen_validation_loss_is_an_alarm_until_it_falls_again(monitored):
     made.finish(4000, 0.3)
     [alarm] = made.monitor.alarms
     assert "validation loss is more than 5% above that of step 1,000" in alarm.text
+
+
+def test_without_validation_images_no_step_is_chosen_and_the_log_says_so(monitored):
+    made = monitored(held_out=False)
+    made.monitor.reporter = reporter = Recording()
+    made.evaluate(1000)
+    made.evaluate(2000)
+    assert (made.monitor.best_step, made.monitor.best) == (None, {})
+    assert made.monitor.chosen_by == "fewer than 1 validation images per class"
+    [line] = [text for text in reporter.lines if made.monitor.chosen_by in text]
+    assert "the last one is used" in line
+    assert [what["best"] for _, what in made.log.events] == [False, False]
 
 
 class Recording(Reporter):

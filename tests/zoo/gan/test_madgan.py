@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -12,9 +13,9 @@ from gangda.zoo.gan.madgan import PerGeneratorOutput
 from gangda.zoo.networks import build_networks
 
 
-def build(shape=(1, 8, 8), **options):
+def build(shape=(1, 8, 8), arch="madgan", **options):
     torch.manual_seed(0)
-    return build_networks("madgan", architectures.MadganSpec(**options), shape, 5)
+    return build_networks(arch, architectures.spec_class(arch)(**options), shape, 5)
 
 
 def test_generators_apart_compute_the_grouped_convolution():
@@ -64,8 +65,27 @@ def test_the_ensemble_adds_only_its_heads_to_the_default():
     assert sizes[1] - sizes[0] == 3 * own
 
 
-def test_the_cross_entropy_is_real_or_not_and_whose():
+def test_the_cross_entropy_is_that_of_the_paper():
     discriminator = build(generators=3).discriminator
+    torch.nn.init.normal_(discriminator.embed.weight)
+    x, y = torch.randn(6, 1, 8, 8), torch.arange(6) % 5
+    h, whose = discriminator.trunk(x).detach().double().numpy(), np.array([0, 0, 1, 1, 2, 2])
+    weight, bias = (t.detach().double().numpy() for t in discriminator.logits.parameters())
+    logits = h @ weight.T + bias
+    logits[:, 3] += (discriminator.embed.weight.detach().double().numpy()[y.numpy()] * h).sum(1)
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    expected = -np.log(p[:, 3]).mean() - np.log(p[np.arange(6), whose]).mean()
+    ours = discriminator(x, y).adversarial
+    assert madgan.discriminator_loss(ours, ours, torch.from_numpy(whose)).item() == pytest.approx(
+        expected, rel=1e-4
+    )
+    assert madgan.minimax(ours).item() == pytest.approx(np.log(1 - p[:, 3]).mean(), rel=1e-4)
+    odds = np.log(p[:, 3] / (1 - p[:, 3]))
+    np.testing.assert_allclose(madgan.real_score(ours).detach().numpy(), odds, rtol=1e-3, atol=1e-4)
+
+
+def test_of_a_mixture_the_cross_entropy_is_real_or_not_and_whose():
+    discriminator = build(arch="mixture-gan", generators=3).discriminator
     torch.nn.init.normal_(discriminator.embed.weight)
     x, y = torch.randn(6, 1, 8, 8), torch.arange(6) % 5
     logits = discriminator(x, y).adversarial
@@ -76,9 +96,9 @@ def test_the_cross_entropy_is_real_or_not_and_whose():
     torch.testing.assert_close(madgan.discriminator_loss(logits, logits, whose), expected)
 
 
-def test_one_generator_plays_the_default_game():
+def test_a_mixture_of_one_generator_plays_the_default_game():
     mad, default = (
-        build(generators=1).discriminator,
+        build(arch="mixture-gan", generators=1).discriminator,
         build_networks("cdcgan", architectures.CdcganSpec(), (1, 8, 8), 5),
     )
     default.discriminator.trunk.load_state_dict(mad.trunk.state_dict())
@@ -89,8 +109,8 @@ def test_one_generator_plays_the_default_game():
     assert (mad(x, y).adversarial[:, 0] == 0).all()
 
 
-def test_whose_learns_from_the_features_without_shaping_them():
-    discriminator = build(generators=3, tell_apart=False).discriminator
+def test_of_a_mixture_whose_learns_from_the_features_without_shaping_them():
+    discriminator = build(arch="mixture-gan", generators=3).discriminator
     x, y = torch.randn(6, 1, 8, 8, requires_grad=True), torch.arange(6) % 5
     method = SimpleNamespace(
         generator=SimpleNamespace(num_generators=3), options=SimpleNamespace(generator_id_weight=1.0)
@@ -109,18 +129,19 @@ def test_whose_learns_from_the_features_without_shaping_them():
     assert x.grad.any()
 
 
-@pytest.mark.parametrize("tell_apart", [True, False])
-def test_telling_generators_apart_shapes_the_features_only_where_asked(tell_apart):
-    discriminator = build(tell_apart=tell_apart).discriminator
+@pytest.mark.parametrize(("arch", "shapes"), [("madgan", True), ("mixture-gan", False)])
+def test_telling_generators_apart_shapes_the_features_of_madgan_only(arch, shapes):
+    discriminator = build(arch=arch).discriminator
     real, fake = torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
     y, made_by = torch.arange(6) % 5, torch.tensor([0, 0, 1, 1, 2, 2])
     gradients = []
     for scale in (0.0, 3.0):
         torch.manual_seed(1)
         with torch.no_grad():
-            discriminator.whose.weight.copy_(scale * torch.randn_like(discriminator.whose.weight))
+            weight = (discriminator.logits if shapes else discriminator.whose).weight[:3]
+            weight.copy_(scale * torch.randn_like(weight))
         loss = madgan.discriminator_loss(
             discriminator(real, y).adversarial, discriminator(fake, y).adversarial, made_by
         )
         gradients.append(torch.autograd.grad(loss, discriminator.trunk.mix.weight)[0])
-    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6) is not tell_apart
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6) is not shapes
