@@ -57,9 +57,10 @@ class ClassifierBatches:
         context: DeviceContext,
         transform: Transform | None = None,
         teachers: Sequence[FittedClassifier] = (),
+        reverse: bool = False,
     ) -> None:
         self.train, self.rule, self.batch_size, self.steps, self.seed = train, rule, batch_size, steps, seed
-        self.context, self.transform = context, transform
+        self.context, self.transform, self._reverse = context, transform, reverse
         self._teachers = [teacher.network for teacher in teachers] if rule.distilled else []
         pixels = to_device(train.pixels, context)
         # A contiguous copy is faster to gather from; memory-mapped pixels stay in their file.
@@ -98,9 +99,12 @@ class ClassifierBatches:
         (x, target, weight, share, other), classes = batch, self.train.num_classes
         if self._teachers:
             target = fit_rules.distilled(target, x, self._teachers, classes)
-        if share is None or other is None:
+        if share is not None and other is not None:
+            x, target = fit_rules.mixup(x, target, weight, classes, share, other)
+            weight = None
+        if not self._reverse:
             return x, target, weight
-        return *fit_rules.mixup(x, target, weight, classes, share, other), None
+        return x.flip(0), target.flip(0), None if weight is None else weight.flip(0)
 
     def _views(self, rows: Tensor, chunk: int) -> Tensor:
         """These images, transformed, float32 in [-1, 1]."""

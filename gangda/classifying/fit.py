@@ -42,13 +42,15 @@ def fit_classifier(
     transforms: TransformConfig | None = None,
     rule: FitRule = PLAIN,
     teachers: Sequence[FittedClassifier] = (),
+    reverse: bool = False,
     reporter: Reporter = SILENT,
 ) -> FittedClassifier:
     """Train a classifier from scratch: AdamW, one cycle of the learning rate, a fixed number of steps.
 
     Cross-entropy, each image weighted by `train.weight` relative to the mean weight. With `transforms`, every
     image is transformed anew each time it is seen; `rule` is what else an arm changes, `teachers` the classifiers
-    that it may distil from. The same arguments on the same machine give the same weights, bit for bit.
+    that it may distil from. The same arguments on the same machine give the same weights, bit for bit. With `reverse`,
+    each batch is taken in reversed order: the same sums, rounded otherwise (a network with dropout drops others, too).
 
     Raises:
         DataError: no images, fewer than two classes, or unusable weights.
@@ -80,6 +82,7 @@ def fit_classifier(
             context=context,
             transform=transform,
             teachers=teachers,
+            reverse=reverse,
         )
         _optimise(network, batches, config, reporter)
         if rule.recalibrated:

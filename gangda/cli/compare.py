@@ -147,17 +147,18 @@ def _show_comparison(out: Screen, _: Mapping[str, Any], result: "CompareResult")
     out.draw(title, ("arm", "mean", "sd", "images trained on"), arms_trained)
     differences = []
     for one in judged.contrasts:
-        seen = (points(one.mean), interval(one.interval, points))
+        seen = (points(one.mean), interval(one.interval, points), percent(one.margin, 2).rstrip("%"))
         differences.append((one.name, one.verdict, *seen, number(one.p), number(one.adjusted_p)))
-    title = f"Differences in points (verdicts at {judged.alpha:g}; margin {100 * judged.margin:.2f})"
-    head = ("contrast", "verdict", "difference", "interval", "p", "adjusted p")
+    title = f"Differences in points (verdicts at {judged.alpha:g})"
+    head = ("contrast", "verdict", "difference", "interval", "margin", "p", "adjusted p")
     out.draw(title, head, differences, left=2)
     for name, analysis in load_analyses().items():
         for table in analysis.tables(found[name]) if name in found else ():
             out.draw(table.title, table.head, table.rows)
     show_filters(out, comparison.filters)
     sentences = [sentence for one in found.values() for sentence in one.sentences]
-    out.say(comparison.headline, *sentences, *comparison.notes, f"report: {result.report}")
+    exact = comparison.headline.removeprefix(comparison.plain).lstrip()
+    out.say(comparison.plain, exact, *sentences, *comparison.notes, f"report: {result.report}")
 
 
 def _show_cells(out: Screen, result: "CompareResult") -> None:

@@ -110,14 +110,16 @@ class ArmEvaluator:
             test=self.on_test(fitted),
         )
 
-    def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Fitted:
-        """An arm once more on its chosen images, with another classifier or steps; an OutcomeError if it diverges."""
+    def again(
+        self, name: str, classifier: str | None = None, steps: int | None = None, *, reverse: bool = False
+    ) -> Fitted:
+        """An arm once more on its chosen images, as `Evaluator` has it; an OutcomeError if it diverges."""
         usual = self._classifier
         config = dataclasses.replace(
             usual, classifier=classifier or usual.classifier, classifier_steps=steps or usual.classifier_steps
         )
         choice = self._chosen[name]
-        return self._fit(choice) if config == usual else self._train(choice, config)
+        return self._fit(choice) if config == usual and not reverse else self._train(choice, config, reverse)
 
     def policy(self) -> PolicyChoice:
         """The traditional transforms of all arms that have them, chosen once on the cell's real images."""
@@ -196,13 +198,19 @@ class ArmEvaluator:
             self._fitted[key] = self._train(choice, self._classifier)
         return self._fitted[key]
 
-    def _train(self, choice: Choice, config: ClassifierConfig) -> Fitted:
+    def _train(self, choice: Choice, config: ClassifierConfig, reverse: bool = False) -> Fitted:
         images = self._images(choice)
         rule = self._rule(choice, images)
         teachers = self._trained_teachers() if rule.distilled else ()
         transforms = self._transforms() if rule.transforms == "traditional" else None
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
-        how = {"seed": self._seed, "transforms": transforms, "rule": rule, "teachers": teachers}
+        how = {
+            "seed": self._seed,
+            "transforms": transforms,
+            "rule": rule,
+            "teachers": teachers,
+            "reverse": reverse,
+        }
         classifier = self._classifier_of(images, config, **how)
         self._done += 1
         return Fitted(classifier, choice, time.monotonic() - began)

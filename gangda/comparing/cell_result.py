@@ -173,6 +173,7 @@ class CellResult:
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     rows: Mapping[str, SplitRows]  # of "train", "validation" and "test"
+    pool: tuple[int, ...]  # images of each class that "train" and "validation" were drawn from
     test_labels: UInt16Array  # uint16 (m,); empty in `comparison.json`, which has them once for all cells
     runtime: Runtime
     generators: Mapping[str, GeneratorRecord]  # by architecture; `LEAKY` is one that saw too much

@@ -65,7 +65,10 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar
-    planned, known = planned_analyses(config), load_analyses()
+    known = load_analyses()
+    planned = {
+        name: one for name, one in planned_analyses(config).items() if not (one.first_cell and cell.index)
+    }
     fits = sum(additions.fits for additions in planned.values())
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)
     arms = {}
@@ -85,6 +88,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
             name: SplitRows(len(part), tuple(part.counts().tolist()), digest(part.row_id.tolist()))
             for name, part in parts.items()
         },
+        pool=splits.pool,
         test_labels=splits.test.labels.astype(np.uint16),
         runtime=config.runtime,
         generators={

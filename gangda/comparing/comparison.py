@@ -11,6 +11,7 @@ from gangda.config.arms import parse_arm
 from gangda.runtime.arrays import UInt16Array
 from gangda.statistics.values import Judgement
 
+DECIDED = ("better", "worse")  # how verdicts begin that a difference was shown
 Shares = Mapping[str, FilterShares]  # by class name
 
 
@@ -48,7 +49,8 @@ class FilterRow:
 class Comparison:
     """A finished comparison: the content of `comparison.json`, beside the plan."""
 
-    headline: str  # the first primary difference's verdict, what analyses add to it, and failed cells
+    plain: str  # the first primary difference's verdict for a reader without statistics
+    headline: str  # the same, then the verdict with its numbers, what analyses add to it, and failed cells
     notes: tuple[str, ...]  # what a reader must know: what the verdict is conditional on, extensions, alarms
     varied: str  # what differs from seed to seed, in words
     judgement: Judgement  # arms and differences with their tests
@@ -60,6 +62,12 @@ class Comparison:
     cells: tuple[CellResult, ...]
     command: str  # makes this comparison again
     versions: Mapping[str, str]  # of what the numbers depend on
+
+
+def objections_to(verdict: str, analyses: Mapping[str, Any]) -> str:
+    """What analyses hold against a verdict of better or worse, as in ", but not with resnet"; empty for nothing."""
+    objections = [result.objection for result in analyses.values() if result.objection]
+    return f", but {' and '.join(objections)}" if objections and verdict.startswith(DECIDED) else ""
 
 
 def arm_row(cells: Sequence[CellResult], name: str, own_arch: str) -> ArmRow:

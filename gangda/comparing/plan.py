@@ -61,7 +61,7 @@ class ComparisonPlan:
             "score_by": compare.score_by,
             "alpha": compare.alpha,
             "margin": compare.margin,
-            "margin_rule": margin_rule(compare.margin, "real" in compare.arms),
+            "margin_rule": margin_rule(compare.margin),
         }
 
     @property
@@ -211,7 +211,8 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
             "procedure": PROCEDURES[family.procedure].words,
             "exploratory": list(family.exploratory),
             "test": f"sign-flip, exact to n = {EXACT_UP_TO}",
-            "equivalence": "TOST at the margin, per contrast",
+            "equivalence": "TOST at each contrast's margin, by the same procedure",
+            "beyond the test set": "crossed seeds and test images, t with Satterthwaite's degrees of freedom",
         },
     }
 

@@ -11,7 +11,7 @@ import gangda
 from gangda.augmenting.selection import words_of
 from gangda.comparing.analyses import Judged, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
-from gangda.comparing.comparison import Comparison, arm_row, filter_rows
+from gangda.comparing.comparison import Comparison, arm_row, filter_rows, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import cell_path, read_cells, write_comparison
 from gangda.errors import DataError, IncompleteError, OutcomeError
@@ -19,6 +19,7 @@ from gangda.runtime.files import write_bytes
 from gangda.statistics.families import family_of
 from gangda.statistics.verdicts import balancing, judge_arms
 
+OVERLAP = 0.05  # of two seeds' training images, from which on it is told
 ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
@@ -54,10 +55,13 @@ def _compare(
         for name in planned_analyses(plan.config)
     }
     analyses = {name: result for name, result in judged.items() if result is not None}
-    headline = [judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
+    main = next((one.verdict for one in judgement.contrasts if one.primary), "")
+    plain = judgement.plain.removesuffix(".") + objections_to(main, analyses) + "."
+    headline = [plain, judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
     notes = [note for found in analyses.values() for note in found.notes]
     shared = f" --run {plan.run}" if plan.run else ""
     return Comparison(
+        plain=plain,
         headline=" ".join(headline) + failure_words(failed),
         notes=notes_of(plan, cells, notes, failed),
         varied=varied(plan),
@@ -125,6 +129,8 @@ def notes_of(
     if plan.run is None and _whole(plan):
         same = "Every seed has the same real images (no --per-class)"
         notes.append(f"{same}: the verdict is about this training set.")
+    elif plan.run is None:
+        notes.append(_overlap_note(cells[0]))
     notes += [_collapse_alarm(cells), *found]
     return tuple(note for note in notes if note)
 
@@ -149,6 +155,25 @@ def failure_words(failed: Sequence[FailedCell]) -> str:
 
 def _whole(plan: ComparisonPlan) -> bool:
     return plan.config.data.per_class is None and plan.config.data.class_counts is None
+
+
+def _overlap_note(cell: CellResult) -> str | None:
+    """That subsets of one pool share images; None where few do. Of k of a class of N, two share k/N in the mean."""
+    train, pool = np.array(cell.rows["train"].per_class), np.array(cell.pool)
+    shared = float((train * (train / pool)).sum() / train.sum())
+    if shared <= OVERLAP:
+        return None
+    apart = int((pool // np.maximum(1, train + np.array(cell.rows["validation"].per_class))).min())
+    enough = (
+        f"for {apart} seeds without a shared image"
+        if apart > 1
+        else "for no second seed without shared images"
+    )
+    return (
+        f"Seeds overlap: two of them share {shared:.0%} of their training images in the mean, all drawn from "
+        f"{pool.sum():,} images, which would be enough {enough}. So p and the intervals are about these {pool.sum():,} "
+        "images, and too sure where others like them are meant (Nadeau and Bengio 2003)."
+    )
 
 
 def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:

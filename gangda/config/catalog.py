@@ -232,6 +232,9 @@ ANALYSES: Mapping[str, Entry] = {
     "second_classifier": _analysis("second_classifier:SecondClassifier", "whether another classifier agrees"),
     "tuned_steps": _analysis("tuned_steps:TunedSteps", "every arm with steps chosen on validation images"),
     "policy": _analysis("policy:PolicyAnalysis", "traditional transforms chosen by cross-validation"),
+    "repeat_check": _analysis(
+        "repeat_check:RepeatCheck", "how far rounding alone moves the first difference"
+    ),
     "calibration": _analysis("calibration:Calibration", "arms whose outcome is known beforehand"),
     "exchange_rate": _analysis(
         "exchange_rate:ExchangeRateAnalysis", "how many real images the added ones are worth"

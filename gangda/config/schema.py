@@ -262,6 +262,10 @@ class CompareConfig(Checked):
         None,
         "also train this classifier on the arms of the first primary contrast; both must agree for a headline",
     )
+    repeat_check: bool = option(
+        False,
+        "train the arms of the first primary contrast once more in one seed, with sums rounded otherwise",
+    )
     tune_steps: tuple[int, ...] = option(
         (),
         "also evaluate each arm with its best number of steps on validation images, as in 1000,2000,4000",
@@ -280,7 +284,9 @@ class CompareConfig(Checked):
     )
     alpha: float = option(0.05, "significance level", minimum=0.0001, maximum=0.5)
     margin: float | None = option(
-        None, "equivalence margin in points; default min(0.5, 10% of the real-only error)", minimum=0.0
+        None,
+        "equivalence margin in points; default min(0.5, 10% of the error of the contrast's second arm)",
+        minimum=0.0,
     )
 
     def __post_init__(self) -> None:

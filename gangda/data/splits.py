@@ -50,6 +50,7 @@ class DataSplits:
     test: LabelledImages  # empty for a sample set whose source cannot be loaded
     labelled: bool = True
     notes: tuple[str, ...] = ()
+    pool: tuple[int, ...] = ()  # images of each class that the subset (train and validation) is drawn from
 
 
 def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
@@ -60,7 +61,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
         train, test = train.without(rows), train.take(rows)
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
         notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
-    counts = subset_counts(train, config)
+    counts, pool = subset_counts(train, config), tuple(train.counts().tolist())
     if counts is not None:
         train = train.take(subset_rows(train, counts, seed))
     held = validation_rows(train, config.validation, seed)
@@ -69,7 +70,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     if len(made):
         notes = (*notes, f"{len(made):,} images made from validation or test images are left out")
         train = train.without(made)
-    return DataSplits(source.name, source.fingerprint, train, validation, test, source.labelled, notes)
+    return DataSplits(source.name, source.fingerprint, train, validation, test, source.labelled, notes, pool)
 
 
 def made_from(images: LabelledImages, held_out: LabelledImages) -> npt.NDArray[np.bool_]:

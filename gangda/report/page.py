@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gangda.report.grids import data_uri
-from gangda.statistics.verdicts import interval_text, p_text, points
+from gangda.statistics.words import interval_text, p_text, points
 
 if TYPE_CHECKING:
     import jinja2

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gangda.data.images import FloatArray
 from gangda.runtime.arrays import BoolArray
-from gangda.runtime.seeding import numpy_stream
 from gangda.statistics.families import PROCEDURES, Adjusted
 from gangda.statistics.signflip import SignFlip, detectable_difference, passes, sign_flip, smallest_p
-from gangda.statistics.values import ArmSummary, Difference, Interval, standard_deviation
+from gangda.statistics.values import ArmSummary, Difference, standard_deviation
 
-RESAMPLES = 2000
 HIGHER, LOWER, UNDECIDED, TOO_FEW = "higher", "lower", "undecided", "too few seeds"
 
 
@@ -79,25 +76,6 @@ def mcnemar_p(first: BoolArray, second: BoolArray) -> float:
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
-
-
-def crossed_interval(differences: npt.NDArray[Any], alpha: float) -> Interval:
-    """Percentile interval of the mean difference, at 1 - alpha, with seeds and test images resampled independently.
-
-    The seeds share one test set, so a difference may be one on these images only. `differences` (n, m) are what each
-    image adds to the difference in each seed: -1, 0 or 1 where all images count alike (to +-2 for an interaction).
-
-    Source: Owen 2007, "The pigeonhole bootstrap" (somewhat wider than needed, never narrower).
-    """
-    n, m = differences.shape
-    rng = numpy_stream("crossed-bootstrap", n, m)  # the same draws for every contrast of an experiment
-    seed_weights = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32) / n
-    single, means = differences.astype(np.float32), np.empty(RESAMPLES)
-    for index, weights in enumerate(seed_weights):
-        per_image = weights @ single
-        means[index] = per_image[rng.integers(0, m, m)].mean(dtype=np.float64)
-    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
 
 
 def against(reference: str, values: Mapping[str, Sequence[float]], alpha: float) -> list[Difference]:

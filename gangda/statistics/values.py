@@ -9,7 +9,12 @@ Interval = tuple[float, float]
 BETTER, WORSE = "better", "worse"
 BETTER_HERE, WORSE_HERE = "better on this test set", "worse on this test set"
 BETTER_NEGLIGIBLE, WORSE_NEGLIGIBLE = "better but negligible", "worse but negligible"
-EQUIVALENT, INCONCLUSIVE = "equivalent", "inconclusive"
+# Negligible, while the direction was shown on this test set only; and both were.
+BETTER_HERE_NEGLIGIBLE = "better on this test set but negligible"
+WORSE_HERE_NEGLIGIBLE = "worse on this test set but negligible"
+BETTER_NEGLIGIBLE_HERE = "better but negligible on this test set"
+WORSE_NEGLIGIBLE_HERE = "worse but negligible on this test set"
+EQUIVALENT, EQUIVALENT_HERE, INCONCLUSIVE = "equivalent", "equivalent on this test set", "inconclusive"
 UNDERPOWERED, NOT_TESTED, EXPLORATORY = "underpowered", "not tested", "exploratory"
 
 
@@ -51,13 +56,23 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contrast(Difference):
-    """A difference between arms; its verdict is one of the words above."""
+    """A difference between arms; its verdict is one of the words above.
+
+    Each p below is adjusted for the family, and None where it was not tested. Those that are "crossed" are the larger
+    of the sign-flip p and the p over seeds and test images: a claim that goes beyond this test set needs both.
+    """
 
     primary: bool  # tested, as one of the family; otherwise exploratory, without p
-    equivalence_p: float | None  # TOST p at the margin; None where nothing was tested
-    crossed_interval: Interval  # bootstrap over seeds x test images at the interval's level
+    margin: float  # differences of less are negligible
+    equivalence_p: float | None  # TOST by sign flips, at the margin
+    crossed_p: float | None
+    crossed_equivalence_p: float | None
+    crossed_interval: (
+        Interval | None
+    )  # over seeds and test images, at the level of `crossed_p`; None for one seed
     mcnemar_p: tuple[float, ...]  # of each seed, exact, of plain accuracy; empty where nothing was tested
     sentence: str = ""  # the verdict with its numbers
+    plain: str = ""  # the verdict for a reader without statistics; empty where exploratory
 
 
 @dataclass(frozen=True)
@@ -68,12 +83,12 @@ class Judgement:
     contrasts: tuple[Contrast, ...]  # primary ones first, in the family's order
     n: int  # paired seeds
     n_test: int  # images of the test set that they share
-    alpha: float  # error rate of the family of primary differences; equivalence is controlled per contrast
-    margin: float
-    margin_rule: str
+    alpha: float  # error rate of the family of primary differences, and of their equivalences
+    margin_rule: str  # where each contrast's margin comes from
     smallest_p: float  # the smallest two-sided p that n seeds can give
     exact: bool  # all sign vectors were enumerated (else a seeded Monte Carlo sample of them)
     score: str  # "accuracy" or "balanced accuracy"
     resolution: float  # what one test image weighs at most
     test_se: float  # the standard error that the test set's size gives the real-only score
-    headline: str  # the first primary contrast's verdict with what bounds it, in a sentence
+    plain: str  # the first primary contrast's verdict for a reader without statistics
+    headline: str  # the same with its numbers, and what bounds it

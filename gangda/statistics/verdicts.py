@@ -1,54 +1,46 @@
 """From the arms' per-image correctness to verdicts in words, by a protocol fixed before the first cell runs.
 
-An equivalence claim is controlled per contrast: a true difference beyond the margin and a true zero exclude each other.
+There are four kinds of claims: that there is a difference, and that it is negligible, on this test set (by sign flips
+over the seeds) or beyond it (where the test over seeds and test images agrees). The family's procedure keeps the error
+rate of each kind at alpha.
 """
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from gangda.data.images import FloatArray, IntArray
 from gangda.runtime.arrays import BoolArray
 from gangda.statistics import values
-from gangda.statistics.differences import PairedTest, crossed_interval, mcnemar_p, paired_tests, summary_of
-from gangda.statistics.families import Family, family_of
+from gangda.statistics.crossed import CrossedMean, crossed_mean
+from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests, summary_of
+from gangda.statistics.families import PROCEDURES, Adjusted, Family, Terms, family_of
 from gangda.statistics.signflip import EXACT_UP_TO, passes, smallest_p
-from gangda.statistics.values import Contrast, Interval, Judgement
+from gangda.statistics.values import Contrast, Judgement
+from gangda.statistics.words import NO_VERDICT, bounds_text, exact_sentence, plain_sentence
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
-SENTENCES: Mapping[str, str] = {
-    values.BETTER: "Better. {tested}.",
-    values.WORSE: "Worse. {tested}.",
-    values.BETTER_HERE: "Better on this test set. {tested}; {resampled}.",
-    values.WORSE_HERE: "Worse on this test set. {tested}; {resampled}.",
-    values.BETTER_NEGLIGIBLE: "Better, but by less than the margin of {margin} points. {tested}.",
-    values.WORSE_NEGLIGIBLE: "Worse, but by less than the margin of {margin} points. {tested}.",
-    values.EQUIVALENT: "Equivalent within {margin} points (TOST p {equivalence}). {tested}.",
-    values.INCONCLUSIVE: "Inconclusive. {tested}{power}.",
-    values.UNDERPOWERED: "Underpowered: {seeds} can never pass {alpha:g}, whatever the data. {difference}.",
-    values.NOT_TESTED: "Not tested: an earlier contrast of the fixed sequence was not decided. {difference}.",
-    values.EXPLORATORY: "Exploratory. {difference}{unadjusted}.",
-}
 
 
-def equivalence_margin(declared: float | None, real_accuracy: float | None) -> tuple[float, str]:
-    """The margin as a fraction, and the rule it came from; `real_accuracy` is real-only's mean, if it ran."""
-    rule = margin_rule(declared, real_accuracy is not None)
-    usual = min(DEFAULT_MARGIN, MARGIN_SHARE * (1 - (real_accuracy or 0)))
-    return usual if declared is None else declared, rule
+def equivalence_margin(declared: float | None, accuracy: float) -> float:
+    """The margin as a fraction; `accuracy` is the mean score of the contrast's second arm."""
+    return min(DEFAULT_MARGIN, MARGIN_SHARE * (1 - accuracy)) if declared is None else declared
 
 
-def margin_rule(declared: float | None, real_ran: bool) -> str:
-    """Where the margin comes from: known before anything has run."""
+def margin_rule(declared: float | None) -> str:
+    """Where the margins come from: known before anything has run."""
     if declared is not None:
         return "declared"
-    usual = f"{100 * DEFAULT_MARGIN:g} points"
     return (
-        f"min({usual}, {MARGIN_SHARE:.0%} of the real-only error)"
-        if real_ran
-        else f"{usual} (no real-only arm)"
+        f"min({100 * DEFAULT_MARGIN:g} points, {MARGIN_SHARE:.0%} of the error of the contrast's second arm)"
     )
+
+
+def second_arm(terms: Terms) -> str:
+    """The arm that the first one is compared with."""
+    return next(arm for arm, sign in terms if sign < 0)
 
 
 def judge_arms(
@@ -74,35 +66,78 @@ def judge_arms(
     weights = np.ones(n_test) if weights is None else weights
     arms = tuple(summary_of(name, (right * weights).mean(axis=1), alpha) for name, right in correct.items())
     means = {arm.name: arm.mean for arm in arms}
-    used_margin, rule = equivalence_margin(margin, means.get("real"))
-    contrasts = _contrasts(correct, weights, family, alpha, used_margin)
+    margins = {
+        name: equivalence_margin(margin, means[second_arm(terms)])
+        for name, terms in {**family.primary, **family.exploratory}.items()
+    }
+    contrasts = _contrasts(correct, weights, family, alpha, margins, score)
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) * np.square(weights).mean() / n_test))
     resolution = float(weights.max()) / n_test
-    without = "No primary contrast among these arms, so no verdict."
-    verdict = next((contrast.sentence for contrast in contrasts if contrast.primary), without)
+    first = next((contrast for contrast in contrasts if contrast.primary), None)
+    verdict = "No primary contrast among these arms, so no verdict." if first is None else first.sentence
     return Judgement(
         arms=arms,
         contrasts=contrasts,
         n=n,
         n_test=n_test,
         alpha=alpha,
-        margin=used_margin,
-        margin_rule=rule,
+        margin_rule=margin_rule(margin),
         smallest_p=smallest_p(n),
         exact=n <= EXACT_UP_TO,
         score=score,
         resolution=resolution,
         test_se=test_se,
+        plain=NO_VERDICT if first is None else first.plain,
         headline=f"{verdict} {bounds_text(n, n_test, test_se, resolution, score)}",
     )
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What bears on one contrast: each test as its family's procedure adjusts it."""
+
+    test: PairedTest
+    crossed: Adjusted  # of the larger of the sign-flip p and the p over seeds and images
+    equivalence: Adjusted  # TOST by sign flips
+    crossed_equivalence: Adjusted
+
+
+def evidence_of(
+    deltas: Mapping[str, FloatArray],
+    crossed: Mapping[str, CrossedMean | None],
+    margins: Mapping[str, float],
+    procedure: str,
+    alpha: float,
+) -> dict[str, Evidence]:
+    """The tests of every contrast, in the family's order: differences of the seeds float64 (n,); None for one seed."""
+
+    def adjusted(p: list[float]) -> list[Adjusted]:
+        return PROCEDURES[procedure].adjust(p, alpha)
+
+    tests = paired_tests(deltas, procedure, alpha)
+    known = [(test.flips, crossed[name], margins[name]) for name, test in tests.items()]
+    p = [max(flips.p(), 1.0 if over is None else over.p()) for flips, over, _ in known]
+    equal = [flips.equivalence_p(margin) for flips, _, margin in known]
+    crossed_equal = [
+        max(one, 1.0 if over is None else over.equivalence_p(margin))
+        for one, (_, over, margin) in zip(equal, known, strict=True)
+    ]
+    rows = zip(tests.values(), adjusted(p), adjusted(equal), adjusted(crossed_equal), strict=True)
+    return {name: Evidence(*row) for name, row in zip(tests, rows, strict=True)}
+
+
 def _contrasts(
-    correct: Mapping[str, BoolArray], weights: FloatArray, family: Family, alpha: float, margin: float
+    correct: Mapping[str, BoolArray],
+    weights: FloatArray,
+    family: Family,
+    alpha: float,
+    margins: Mapping[str, float],
+    score: str,
 ) -> tuple[Contrast, ...]:
     """Every primary contrast, tested by the family's procedure, and the exploratory ones."""
     found = []
+    unit = float(np.sqrt(np.square(weights).mean()))
     for primary, group in ((True, family.primary), (False, family.exploratory)):
         per_image: dict[str, FloatArray] = {  # (n, m): what each image adds to the difference of each seed
             name: np.asarray(
@@ -111,40 +146,56 @@ def _contrasts(
             for name, terms in group.items()
         }
         deltas = {name: each.mean(axis=1) for name, each in per_image.items()}
+        crossed = {
+            name: crossed_mean(each, unit) if len(each) > 1 else None for name, each in per_image.items()
+        }
         procedure = family.procedure if primary else "exploratory"
-        for name, test in paired_tests(deltas, procedure, alpha).items():
-            tested = test.adjusted.p is not None
-            crossed = crossed_interval(per_image[name], test.adjusted.level)
-            equivalence = test.flips.equivalence_p(margin) if tested else None
-            shown = test.values() if tested or not primary else {**test.values(), "interval": None}
+        for name, evidence in evidence_of(deltas, crossed, margins, procedure, alpha).items():
+            test, over = evidence.test, crossed[name]
+            verdict = verdict_of(evidence, alpha) if primary else values.EXPLORATORY
             arms = [correct[arm] for arm, _ in group[name]]
+            open_gate = verdict != values.NOT_TESTED
             contrast = Contrast(
                 name=name,
                 primary=primary,
-                equivalence_p=equivalence,
-                crossed_interval=crossed,
+                margin=margins[name],
+                equivalence_p=evidence.equivalence.adjusted,
+                crossed_p=evidence.crossed.adjusted if test.reachable else None,
+                crossed_equivalence_p=evidence.crossed_equivalence.adjusted,
+                crossed_interval=over.interval(evidence.crossed.level) if over and open_gate else None,
                 mcnemar_p=tuple(map(mcnemar_p, *arms)) if primary and test.reachable else (),
-                verdict=verdict_of(test, equivalence, crossed, alpha) if primary else values.EXPLORATORY,
-                **shown,
+                verdict=verdict,
+                **{**test.values(), **({} if open_gate else {"interval": None})},
             )
-            found.append(dataclasses.replace(contrast, sentence=_sentence_of(contrast, alpha, margin)))
+            least = next(count for count in range(1, 64) if passes(smallest_p(count), test.adjusted.level))
+            exact = exact_sentence(contrast, alpha)
+            plain = plain_sentence(contrast, score, least) if primary else ""
+            found.append(dataclasses.replace(contrast, sentence=exact, plain=plain))
     return tuple(found)
 
 
-def verdict_of(test: PairedTest, equivalence: float | None, crossed: Interval, alpha: float) -> str:
-    """Whether there is a difference comes first, from the adjusted p alone; `equivalence`: TOST p, None if untested."""
+def verdict_of(evidence: Evidence, alpha: float) -> str:
+    """Whether there is a difference, and whether it is negligible: each beyond this test set, on it, or not shown."""
+
+    def shown(one: Adjusted) -> bool:
+        return one.adjusted is not None and passes(one.adjusted, alpha)
+
+    test, up = evidence.test, evidence.test.mean > 0
     if not test.reachable:
         return values.UNDERPOWERED
-    if equivalence is None:
-        return values.NOT_TESTED
-    negligible = passes(equivalence, alpha)
+    negligible, negligible_here = shown(evidence.crossed_equivalence), shown(evidence.equivalence)
     if not test.decided(alpha):
-        return values.EQUIVALENT if negligible else values.INCONCLUSIVE
-    up = test.mean > 0
-    if negligible:
-        return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
-    if crossed[0] > 0 if up else crossed[1] < 0:
+        if negligible_here:
+            return values.EQUIVALENT if negligible else values.EQUIVALENT_HERE
+        return values.NOT_TESTED if test.adjusted.p is None else values.INCONCLUSIVE
+    if shown(evidence.crossed):
+        if negligible:
+            return values.BETTER_NEGLIGIBLE if up else values.WORSE_NEGLIGIBLE
         return values.BETTER if up else values.WORSE
+    if negligible:
+        return values.BETTER_HERE_NEGLIGIBLE if up else values.WORSE_HERE_NEGLIGIBLE
+    if negligible_here:
+        return values.BETTER_NEGLIGIBLE_HERE if up else values.WORSE_NEGLIGIBLE_HERE
     return values.BETTER_HERE if up else values.WORSE_HERE
 
 
@@ -153,52 +204,3 @@ def balancing(labels: IntArray) -> FloatArray:
     counts = np.bincount(labels)
     present = int((counts > 0).sum())
     return np.asarray(len(labels) / (present * counts[labels]), dtype=np.float64)
-
-
-def points(fraction: float, *, signed: bool = False) -> str:
-    """0.0123 -> "1.23"; signed: "+1.23"."""
-    text = f"{100 * fraction:+.2f}" if signed else f"{100 * fraction:.2f}"
-    return text.replace("-0.00", "0.00").replace("+0.00", "0.00")
-
-
-def interval_text(interval: Interval | None) -> str:
-    """ "+0.10 to +1.20", or a dash where there is none."""
-    return "-" if interval is None else " to ".join(points(end, signed=True) for end in interval)
-
-
-def p_text(p: float | None) -> str:
-    """Three significant digits, or a dash."""
-    return "-" if p is None else f"{p:.3g}"
-
-
-def _sentence_of(contrast: Contrast, alpha: float, margin: float) -> str:
-    n, interval = len(contrast.deltas), interval_text(contrast.interval)
-    difference = f"{contrast.name}: {points(contrast.mean, signed=True)} points"
-    power = f"; {n} seeds of this spread find {points(contrast.detectable or 0.0)} points with 80% power"
-    return SENTENCES[contrast.verdict].format(
-        difference=difference,
-        tested=f"{difference} (interval {interval}, adjusted p {p_text(contrast.adjusted_p)})",
-        resampled="with the test images resampled too the interval is "
-        + interval_text(contrast.crossed_interval),
-        equivalence=p_text(contrast.equivalence_p),
-        power="" if contrast.detectable is None else power,
-        unadjusted="" if contrast.interval is None else f" (unadjusted interval {interval})",
-        seeds=_seeds(n),
-        alpha=alpha,
-        margin=points(margin),
-    )
-
-
-def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: str) -> str:
-    """The smallest attainable p and the test set's resolution."""
-    most = "" if resolution * n_test <= 1 + 1e-9 else "up to "  # where images of rare classes weigh more
-    article = "an" if score[0] in "aeiou" else "a"
-    return (
-        f"With {_seeds(n)} the smallest attainable p is {smallest_p(n):.3g}; "
-        f"one of the {n_test:,} test images weighs {most}{points(resolution)} points, "
-        f"and all of them resolve {article} {score} to about {points(test_se)} points."
-    )
-
-
-def _seeds(n: int) -> str:
-    return f"{n} seed{'' if n == 1 else 's'}"

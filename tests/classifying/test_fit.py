@@ -73,6 +73,22 @@ def test_same_seed_same_bits_whatever_ran_before(
     assert other.fingerprint != first.fingerprint
 
 
+@pytest.mark.parametrize("name", ["lenet", "resnet"])
+@pytest.mark.parametrize("rule", [FitRule(), FitRule(mixup=0.2)], ids=["plain", "mixup"])
+def test_reversed_batches_round_otherwise_and_change_nothing_else(
+    context: DeviceContext, name: str, rule: FitRule
+) -> None:
+    config = dataclasses.replace(FEW, classifier=name, classifier_steps=3)
+    weighted = dataclasses.replace(bars(40), weight=np.linspace(0.5, 1.5, 40))
+    usual, other = (
+        fit_classifier(weighted, config, seed=1, context=context, rule=rule, reverse=reverse)
+        for reverse in (False, True)
+    )
+    assert usual.fingerprint != other.fingerprint
+    for before, after in zip(usual.network.parameters(), other.network.parameters(), strict=True):
+        torch.testing.assert_close(before, after, rtol=0, atol=2e-3)
+
+
 def test_transforms_change_what_is_learned(context: DeviceContext) -> None:
     plain = fit_classifier(bars(50), FEW, seed=0, context=context)
     moved = fit_classifier(bars(50), FEW, seed=0, context=context, transforms=TransformConfig())

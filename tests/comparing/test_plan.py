@@ -227,7 +227,7 @@ def test_the_judging_is_hashed_with_n_and_the_margin_rule(tmp_path):
 
     first = written()
     assert first["judging"]["n"] == 10
-    assert first["judging"]["margin_rule"] == "min(0.5 points, 10% of the real-only error)"
+    assert first["judging"]["margin_rule"] == "min(0.5 points, 10% of the error of the contrast's second arm)"
     assert first["judging"]["primary"] == first["fixed"]["family"]["primary"]
     others = [plan(seeds=11), plan(margin=1.0), plan(alpha=0.1), plan(arms=("generated", "traditional"))]
     assert len({first["judging_hash"], *(other.judging_hash for other in others)}) == 5

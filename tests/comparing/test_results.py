@@ -55,8 +55,38 @@ def test_the_declared_margin_is_in_points(tmp_path):
     plan = plan_for(tmp_path, margin=3.0)
     finish(plan, tmp_path, EQUAL)
     judged = collect(plan, tmp_path).judgement
-    assert judged.margin == pytest.approx(0.03)
+    assert {contrast.margin for contrast in judged.contrasts} == {0.03}
+    assert judged.margin_rule == "declared"
     assert judged.contrasts[0].verdict == "equivalent"
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        (300, ["share 33% of their training images in the mean", "no second seed without shared images"]),
+        (1000, ["share 10% of", "all drawn from 4,000 images", "enough for 5 seeds without a shared image"]),
+        (2000, []),
+    ],
+)
+def test_seeds_whose_subsets_overlap_say_how_much(tmp_path, pool, said):
+    """100 of each class are trained on and as many validated on, so that 5 seeds take 1,000 of a class."""
+    plan = plan_for(tmp_path, seeds=6)
+    finish(plan, tmp_path)
+    change_cell(tmp_path, plan.cells[0], pool=(pool,) * 4)
+    notes = " ".join(collect(plan, tmp_path).notes)
+    assert ("Seeds overlap" in notes) == bool(said)
+    assert all(words in notes for words in said)
+
+
+def test_every_verdict_begins_with_a_plain_sentence(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    result = collect(plan, tmp_path)
+    plain = "Adding generated images to traditional augmentation made the classifier better by"
+    assert result.headline.startswith(f"{result.plain} Better. ")
+    assert result.plain.startswith(plain)
+    assert json.loads((tmp_path / "comparison.json").read_text())["plain"] == result.plain
+    assert result.plain in (tmp_path / "report.html").read_text()
 
 
 def test_extension_and_collapse_are_said(tmp_path):

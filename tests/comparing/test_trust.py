@@ -96,6 +96,7 @@ def test_the_second_classifier_disagrees(tmp_path):
         change_cell(tmp_path, cell, analyses={"second_classifier": second})
     headline = collect(plan, tmp_path).headline
     assert "not the same sign, so this is no headline" in headline
+    assert headline.split(".")[2].endswith(", but not with resnet")
     assert "Better, but not with resnet" in (tmp_path / "report.html").read_text()
 
 

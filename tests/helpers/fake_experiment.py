@@ -81,6 +81,7 @@ def cell_values(plan, cell, accuracy, recognised, sd, m) -> CellResult:
         class_names=NAMES,
         image_shape=(1, 8, 8),
         rows={name: SplitRows(m, (m // 4,) * 4, "same") for name in ("train", "validation", "test")},
+        pool=(10 * m,) * 4,
         test_labels=(np.arange(m) % 4).astype(np.uint16),
         runtime=plan.config.runtime,
         generators={"cdcgan": generator},

@@ -22,6 +22,7 @@ class Additions:
     """What an analysis adds to a comparison's plan."""
 
     fits: int = 0  # classifiers that it trains in every cell, for the progress bar
+    first_cell: bool = False  # whether it runs in the first cell alone; the others have no part of it
     validation: bool = False  # whether it needs validation images
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what its part of a cell depends on
 
@@ -66,8 +67,10 @@ class Judged:
 class Evaluator(Protocol):
     """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
 
-    def again(self, name: str, classifier: str | None = None, steps: int | None = None) -> Any:
-        """Train an arm's classifier again, with another classifier or other steps."""
+    def again(
+        self, name: str, classifier: str | None = None, steps: int | None = None, *, reverse: bool = False
+    ) -> Any:
+        """Train an arm's classifier again, with another one, other steps, or each batch in reversed order."""
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm has chosen."""
@@ -102,7 +105,7 @@ class Analysis(ABC):
 
     @abstractmethod
     def judge(self, found: Sequence[Any], judged: Judged) -> AnalysisResult | None:
-        """What it found: `found` is its part of each finished cell."""
+        """What it found: `found` is its part of each finished cell, None where a cell has none."""
 
     def section(self, result: Any, comparison: Comparison) -> Section | None:
         """Its part of the report; None for none."""

@@ -11,6 +11,7 @@ from gangda.comparing.comparison import Comparison
 from gangda.config.arms import amount_of, parse_arm
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval
+from gangda.statistics.verdicts import equivalence_margin
 
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
@@ -32,6 +33,7 @@ class CalibrationTable(AnalysisResult):
     """All of them."""
 
     rows: tuple[CalibrationRow, ...]
+    margin: float  # within which a difference to `real` counts as none
 
 
 class Calibration(Analysis):
@@ -47,13 +49,17 @@ class Calibration(Analysis):
         """The difference of each such arm to `real`, and a note where one came out otherwise."""
         scores = {arm.name: np.array(arm.scores) for arm in judged.judgement.arms}
         known = {name: parse_arm(name)[0].expected for name in scores if amount_of(name) is None}
-        rows = []
+        if BASE not in scores:
+            return None
+        rows, compare = [], judged.config.compare
+        declared = None if compare.margin is None else compare.margin / 100
+        margin = equivalence_margin(declared, float(scores[BASE].mean()))
         for name, expected in known.items():
-            if not expected or BASE not in scores:
+            if not expected:
                 continue
             deltas = scores[name] - scores[BASE]
-            interval, mean = sign_flip(deltas).interval(judged.config.compare.alpha), float(deltas.mean())
-            outcome = outcome_of(expected, interval, mean, judged.judgement.margin)
+            interval, mean = sign_flip(deltas).interval(compare.alpha), float(deltas.mean())
+            outcome = outcome_of(expected, interval, mean, margin)
             rows.append(CalibrationRow(name, expected, mean, interval, outcome))
         if not rows:
             return None
@@ -62,11 +68,11 @@ class Calibration(Analysis):
             f"CALIBRATION FAILED: {', '.join(failed)} did not come out as known beforehand, so a verdict of no effect "
             "cannot be trusted; more --seeds or --classifier-steps may help."
         )
-        return CalibrationTable(rows=tuple(rows), notes=(note,) if failed else ())
+        return CalibrationTable(rows=tuple(rows), margin=margin, notes=(note,) if failed else ())
 
     def section(self, result: CalibrationTable, comparison: Comparison) -> Section:
         """A table."""
-        html = rendered("calibration.html", rows=result.rows, judged=comparison.judgement)
+        html = rendered("calibration.html", rows=result.rows, margin=result.margin)
         return Section("calibration", "Can the verdicts be trusted?", html)
 
     def limit(self, result: CalibrationTable | None) -> str:

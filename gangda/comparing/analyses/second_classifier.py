@@ -17,9 +17,9 @@ from gangda.statistics import values
 from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval
-from gangda.statistics.verdicts import interval_text, points
+from gangda.statistics.words import interval_text, points
 
-UNDECIDED = (values.EQUIVALENT, values.INCONCLUSIVE, values.NOT_TESTED)
+UNDECIDED = (values.EQUIVALENT, values.EQUIVALENT_HERE, values.INCONCLUSIVE, values.NOT_TESTED)
 
 
 @dataclass(frozen=True, eq=False)

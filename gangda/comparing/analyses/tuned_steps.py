@@ -22,7 +22,7 @@ from gangda.report.page import percent
 from gangda.statistics.differences import summary_of
 from gangda.statistics.families import family_of
 from gangda.statistics.values import Interval
-from gangda.statistics.verdicts import interval_text, points
+from gangda.statistics.words import interval_text, points
 
 
 @dataclass(frozen=True)

@@ -14,29 +14,30 @@ ROW = 0.42  # inches of a row of dots
 
 @dataclass(frozen=True)
 class Dots:
-    """A row: a value of every seed, their mean and its interval; `accent` colours the last two."""
+    """A row: a value of every seed, their mean and its interval; `accent` colours the last two, `margin` is a band."""
 
     name: str
     values: Sequence[float]
     mean: float
     interval: Interval | None
     accent: bool = True
+    margin: float = 0.0
 
 
 def dots_figure(
-    key: str, rows: Sequence[Dots], label: str, words: str, *, scale: int = 100, margin: float | None = None
+    key: str, rows: Sequence[Dots], label: str, words: str, *, scale: int = 100, zero: bool = False
 ) -> str:
-    """A figure of rows, all values times `scale`, with zero and a margin's band where given; `words` say what it is."""
+    """A figure of rows, all values times `scale`, with a line at `zero` or without; `words` say what it is."""
     with drawing(key, 7.2, 0.9 + ROW * len(rows)) as (fig, axes):
         axes.set_yticks(range(len(rows)), [row.name for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", alpha=0.15, color=INK)
-        if margin is not None:
-            if margin:
-                axes.axvspan(-scale * margin, scale * margin, color=INK, alpha=0.08, lw=0)
+        if zero:
             axes.axvline(0, color=INK, lw=1)
         for height, row in enumerate(rows):
+            if row.margin:
+                axes.barh(height, 2 * scale * row.margin, 1, -scale * row.margin, color=INK, alpha=0.08, lw=0)
             values = scale * np.asarray(row.values, dtype=np.float64)
             shifts = (np.arange(len(values)) % 5 - 2) * 0.06  # so that equal values do not hide each other
             colour = ACCENT if row.accent else INK

@@ -8,7 +8,7 @@ import numpy as np
 
 from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.arm_sets import passes_of
-from gangda.comparing.comparison import Comparison
+from gangda.comparing.comparison import DECIDED, Comparison, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
@@ -19,9 +19,8 @@ from gangda.config.schema import CompareConfig
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
-from gangda.statistics.verdicts import bounds_text
+from gangda.statistics.words import bounds_text
 
-DECIDED = ("better", "worse")
 OF_SAMPLES = {
     "gan_test": "GAN-test on validation images",
     "diversity": "diversity inside classes, ratio to real",
@@ -50,7 +49,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
     contrasts = [
-        Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED))
+        Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED), one.margin)
         for one in judged.contrasts
     ]
     return rendered(
@@ -75,7 +74,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
             contrasts,
             f"difference in {judged.score}, points; the band is the equivalence margin",
             "Differences between arms",
-            margin=judged.margin,
+            zero=True,
         ),
         counts=cells[0].rows,
         shape=cells[0].image_shape,
@@ -107,10 +106,7 @@ def word_of(main: Contrast | None, comparison: Comparison) -> str:
     """The verdict in a few words; an analysis may take a decided one back."""
     if main is None:
         return "no verdict"
-    objections = [result.objection for result in comparison.analyses.values() if result.objection]
-    if not objections or not main.verdict.startswith(DECIDED):
-        return main.verdict
-    return f"{main.verdict}, but {' and '.join(objections)}"
+    return main.verdict + objections_to(main.verdict, comparison.analyses)
 
 
 def render_experiment(document: Mapping[str, Any], better: str) -> str:
@@ -122,7 +118,7 @@ def render_experiment(document: Mapping[str, Any], better: str) -> str:
     scores = [_dots(row, "scores") for row in rows]
     words, difference = f"{figure} of each setting", "difference of each setting"
     shown = dots_figure(f"settings-{figure}", scores, figure + unit, words, scale=scale)
-    how: dict[str, Any] = {"scale": scale, "margin": 0.0}
+    how: dict[str, Any] = {"scale": scale, "zero": True}
     return rendered(
         "experiment.html",
         contents=[],

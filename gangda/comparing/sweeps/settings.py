@@ -102,7 +102,7 @@ class Compared(Setting):
         added = [result.headline for result in judged.analyses.values() if result.headline]
         return {
             "headline": judged.headline,
-            "verdict": judged.headline if first is None else " ".join([first.sentence, *added]),
+            "verdict": judged.headline if first is None else " ".join([judged.plain, first.sentence, *added]),
             "notes": judged.notes,
             "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),
             "arms": judged.judgement.arms,

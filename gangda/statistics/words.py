@@ -1,0 +1,179 @@
+"""Verdicts in words: for a reader without statistics, and with their numbers."""
+
+from collections.abc import Mapping
+
+from gangda.statistics import values
+from gangda.statistics.signflip import smallest_p
+from gangda.statistics.values import Contrast, Interval
+
+NO_VERDICT = "No verdict: none of the planned differences is between these arms."
+SUBJECTS: Mapping[str, str] = {  # what was changed, for the usual contrasts
+    "generated - real": "adding generated images",
+    "generated+traditional - traditional": "adding generated images to traditional augmentation",
+    "generated - traditional": "adding generated images instead of traditional augmentation",
+}
+TOO_FEW_IMAGES = "but they are too few to say so of others"
+# By the verdicts that a sentence is for; of two, that of a gain first.
+PLAIN: Mapping[tuple[str, ...], str] = {
+    (
+        values.BETTER,
+        values.WORSE,
+    ): "{Subject} made the classifier {direction} by {size} {unit}, very likely between {low} and {high}.",
+    (
+        values.BETTER_HERE,
+        values.WORSE_HERE,
+    ): "On these test images {subject} made the classifier {direction} by {size} "
+    f"{{unit}}, {TOO_FEW_IMAGES}.",
+    (
+        values.BETTER_NEGLIGIBLE,
+        values.WORSE_NEGLIGIBLE,
+    ): "{Subject} made the classifier {direction} by {size} {unit}, which "
+    "is too little to matter: very likely less than {margin}.",
+    (
+        values.BETTER_HERE_NEGLIGIBLE,
+        values.WORSE_HERE_NEGLIGIBLE,
+    ): "{Subject} made no difference that matters: less than "
+    "{margin} {unit} either way, if slightly {direction} on these test images.",
+    (
+        values.BETTER_NEGLIGIBLE_HERE,
+        values.WORSE_NEGLIGIBLE_HERE,
+    ): "On these test images {subject} made the classifier "
+    f"{{direction}} by {{size}} {{unit}}, which is too little to matter, {TOO_FEW_IMAGES}.",
+    (values.EQUIVALENT,): "{Subject} made no difference that matters: less than {margin} {unit} either way.",
+    (
+        values.EQUIVALENT_HERE,
+    ): "On these test images {subject} made no difference that matters, less than {margin} {unit} "
+    f"either way, {TOO_FEW_IMAGES}.",
+    (
+        values.INCONCLUSIVE,
+    ): "No verdict: {seeds} could not tell whether {subject} helps or harms; a difference of "
+    "{detectable} {unit} would probably have been found.",
+    (
+        values.UNDERPOWERED,
+    ): "No verdict: {seeds} can show nothing about {subject}, whatever comes out; it takes {least}.",
+    (
+        values.NOT_TESTED,
+    ): "No verdict about {subject}: it was to be tested only after a difference that was not shown.",
+}
+EXACT: Mapping[tuple[str, ...], str] = {
+    (values.BETTER, values.WORSE): "{Direction}. {tested}.",
+    (values.BETTER_HERE, values.WORSE_HERE): "{Direction} on this test set. {tested}.",
+    (
+        values.BETTER_NEGLIGIBLE,
+        values.WORSE_NEGLIGIBLE,
+    ): "{Direction}, but by less than the margin of {margin} points ({equivalence}). {tested}.",
+    (
+        values.BETTER_HERE_NEGLIGIBLE,
+        values.WORSE_HERE_NEGLIGIBLE,
+    ): "Equivalent within {margin} points ({equivalence}), though {direction} on this test set. {tested}.",
+    (
+        values.BETTER_NEGLIGIBLE_HERE,
+        values.WORSE_NEGLIGIBLE_HERE,
+    ): "{Direction} on this test set, but there by less than "
+    "the margin of {margin} points ({equivalence}). {tested}.",
+    (values.EQUIVALENT,): "Equivalent within {margin} points ({equivalence}). {tested}.",
+    (
+        values.EQUIVALENT_HERE,
+    ): "Equivalent within {margin} points on this test set ({equivalence}). {tested}.",
+    (values.INCONCLUSIVE,): "Inconclusive. {tested}{power}.",
+    (
+        values.UNDERPOWERED,
+    ): "Underpowered: {seeds} can never pass {alpha:g}, whatever the data. {difference}.",
+    (
+        values.NOT_TESTED,
+    ): "Not tested: an earlier contrast of the fixed sequence was not decided. {difference}.",
+    (values.EXPLORATORY,): "Exploratory. {difference}{unadjusted}.",
+}
+
+
+def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
+    """The verdict on a primary contrast for a reader without statistics; `least`: seeds that can show anything."""
+    first, _, second = contrast.name.partition(" - ")
+    subject = SUBJECTS.get(contrast.name, f"training with {first} instead of {second}")
+    up = contrast.mean > 0
+    low, high = sorted(end if up else -end for end in contrast.crossed_interval or (0.0, 0.0))
+    unit = f"points of {score}"
+    return _filled(
+        PLAIN,
+        contrast,
+        subject=subject,
+        Subject=subject[0].upper() + subject[1:],
+        size=_rounded(abs(contrast.mean)),
+        low=_rounded(low),
+        high=_rounded(high),
+        margin=_rounded(contrast.margin),
+        unit=unit,
+        seeds=seeds_text(len(contrast.deltas)),
+        detectable=_rounded(contrast.detectable or 0.0),
+        least=seeds_text(least),
+    )
+
+
+def exact_sentence(contrast: Contrast, alpha: float) -> str:
+    """The verdict with its numbers."""
+    n, interval = len(contrast.deltas), interval_text(contrast.interval)
+    difference = f"{contrast.name}: {points(contrast.mean, signed=True)} points"
+    drawn = "with the test images drawn too"
+    power = f"; {n} seeds of this spread find {points(contrast.detectable or 0.0)} points with 80% power"
+    return _filled(
+        EXACT,
+        contrast,
+        difference=difference,
+        tested=f"{difference} (interval {interval}, {_adjusted_text(contrast.adjusted_p)}; {drawn} "
+        f"{interval_text(contrast.crossed_interval)}, {_adjusted_text(contrast.crossed_p)})",
+        equivalence=f"TOST p {p_text(contrast.equivalence_p)}, {drawn} {p_text(contrast.crossed_equivalence_p)}",
+        power="" if contrast.detectable is None else power,
+        unadjusted="" if contrast.interval is None else f" (unadjusted interval {interval})",
+        seeds=seeds_text(n),
+        alpha=alpha,
+        margin=points(contrast.margin),
+    )
+
+
+def _filled(sentences: Mapping[tuple[str, ...], str], contrast: Contrast, **words: object) -> str:
+    text = next(text for verdicts, text in sentences.items() if contrast.verdict in verdicts)
+    direction = "better" if contrast.mean > 0 else "worse"
+    return text.format(direction=direction, Direction=direction.capitalize(), **words)
+
+
+def _adjusted_text(p: float | None) -> str:
+    """Of a p that belongs to a family."""
+    return "not tested" if p is None else f"adjusted p {p_text(p)}"
+
+
+def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: str) -> str:
+    """The smallest attainable p and the test set's resolution."""
+    most = "" if resolution * n_test <= 1 + 1e-9 else "up to "  # where images of rare classes weigh more
+    article = "an" if score[0] in "aeiou" else "a"
+    return (
+        f"With {seeds_text(n)} the smallest attainable p is {smallest_p(n):.3g}; "
+        f"one of the {n_test:,} test images weighs {most}{points(resolution)} points, "
+        f"and all of them resolve {article} {score} to about {points(test_se)} points."
+    )
+
+
+def points(fraction: float, *, signed: bool = False) -> str:
+    """0.0123 -> "1.23"; signed: "+1.23"."""
+    text = f"{100 * fraction:+.2f}" if signed else f"{100 * fraction:.2f}"
+    return text.replace("-0.00", "0.00").replace("+0.00", "0.00")
+
+
+def interval_text(interval: Interval | None) -> str:
+    """ "+0.10 to +1.20", or a dash where there is none."""
+    return "-" if interval is None else " to ".join(points(end, signed=True) for end in interval)
+
+
+def p_text(p: float | None) -> str:
+    """Three significant digits, or a dash."""
+    return "-" if p is None else f"{p:.3g}"
+
+
+def seeds_text(n: int) -> str:
+    """ "1 seed", "10 seeds"."""
+    return f"{n} seed{'' if n == 1 else 's'}"
+
+
+def _rounded(fraction: float) -> str:
+    """0.0123 -> "1.2"; with more digits where one would show 0."""
+    digits = 1 if abs(fraction) >= 0.001 else 2
+    return f"{100 * fraction:.{digits}f}"
