@@ -144,7 +144,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
     if run is None:
         splits = load_splits(config.data, config.runtime.seed)
-        plan = make_plan(config, splits.fingerprint, None, None)
+        plan = make_plan(config, splits.fingerprint, None, None, splits.unlabelled_folder)
     else:
         model = load_model(run, config.compare.checkpoint)
         splits = load_splits(config.data, model.card.seed)
@@ -152,7 +152,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         # The run's own architecture, so that plan and report name what was used.
         spec = from_plain(architectures.spec_class(model.card.arch), model.card.spec)
         config = dataclasses.replace(config, arch=model.card.arch, spec=spec)
-        plan = make_plan(config, splits.fingerprint, run, _card(run, model))
+        plan = make_plan(config, splits.fingerprint, run, _card(run, model), splits.unlabelled_folder)
     _check_splits(plan, splits)
     return plan
 

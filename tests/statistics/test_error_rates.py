@@ -7,7 +7,7 @@ import pytest
 
 from gangda.statistics import values
 from gangda.statistics.differences import paired_tests
-from gangda.statistics.families import PRIMARY
+from gangda.statistics.families import family_of
 from gangda.statistics.signflip import detectable_difference, power_of
 from gangda.statistics.verdicts import verdict_of
 
@@ -25,7 +25,7 @@ def simulated(rng: np.random.Generator, gains: tuple[float, ...], sd: float = 0.
 def judged(scores: np.ndarray, procedure: str, margin: float = 1e-9) -> list[str]:
     """The judge's own words on the three primary differences, where the test images are no matter."""
     arms = dict(zip(ARMS, scores, strict=True))
-    deltas = {name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in PRIMARY.items()}
+    deltas = {name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in family_of(ARMS).primary.items()}
     return [
         verdict_of(
             test,
