@@ -41,24 +41,17 @@ class DataConfig(Checked):
     validation: float = option(0.1, "fraction of training images for validation", minimum=0.0, maximum=0.9)
     unlabelled: str | None = option(
         None,
-        "also use images without labels: a number of training images outside the subset, or a folder of images",
+        "also use images without labels: a number (above 0) of training images outside the subset, or a folder",
+        pattern=r"0*[1-9]\d*|(?!-?\d*$).+",
         if_given=True,
     )
     download: bool = option(False, "download a torchvision data set that is missing")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.unlabelled is not None and (not self.unlabelled or self.unlabelled_count in (0, -1)):
-            what = "give a number of images above 0, or a folder of images"
-            raise UsageError(f"--unlabelled {self.unlabelled or repr('')}: {what}")
-
     @property
     def unlabelled_count(self) -> int | None:
-        """How many images of the source are wanted without their labels, -1 for a number below 0; None: no number."""
-        try:
-            return max(-1, int(self.unlabelled or ""))
-        except ValueError:
-            return None
+        """How many images of the source are wanted without their labels; None where it is a folder, or nothing."""
+        text = self.unlabelled or ""
+        return int(text) if text.isdecimal() else None
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def test_labels_of_other_images_cannot_be_seen(splits, context):
     turned = dataclasses.replace(
         splits.unlabelled, pixels=splits.unlabelled.pixels[order], row_id=splits.unlabelled.row_id[order]
     )
-    one, two = (found(splits, context, shares=(0.4,), unlabelled=u).certain for u in (splits.unlabelled, turned))
+    one, two = (
+        found(splits, context, shares=(0.4,), unlabelled=u).certain for u in (splits.unlabelled, turned)
+    )
     assert {*zip(one.row_id.tolist(), one.labels.tolist(), strict=True)} == {
         *zip(two.row_id.tolist(), two.labels.tolist(), strict=True)
     }

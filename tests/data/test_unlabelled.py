@@ -171,7 +171,7 @@ def test_a_folder_without_images_is_refused(tmp_path):
 
 @pytest.mark.parametrize("value", ["0", "-3", ""])
 def test_a_number_of_images_is_above_0(value):
-    with pytest.raises(UsageError, match=r"--unlabelled .*above 0"):
+    with pytest.raises(UsageError, match=r"--unlabelled .*above 0.*a folder"):
         DataConfig(unlabelled=value)
 
 

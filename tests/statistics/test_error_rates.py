@@ -25,7 +25,9 @@ def simulated(rng: np.random.Generator, gains: tuple[float, ...], sd: float = 0.
 def judged(scores: np.ndarray, procedure: str, margin: float = 1e-9) -> list[str]:
     """The judge's own words on the three primary differences, where the test images are no matter."""
     arms = dict(zip(ARMS, scores, strict=True))
-    deltas = {name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in family_of(ARMS).primary.items()}
+    deltas = {
+        name: sum(sign * arms[arm] for arm, sign in terms) for name, terms in family_of(ARMS).primary.items()
+    }
     return [
         verdict_of(
             test,

@@ -81,5 +81,5 @@ def test_unlabelled_images_may_have_been_seen_where_they_are_those_of_the_splits
     splits = dataclasses.replace(SPLITS, unlabelled=UnlabelledImages(pixels, np.array([20, 21, 22])))
     model = trained_on([0, 20, 22], data={"source": "birds", "unlabelled": "3"})
     check_run(Path("r"), model, splits)
-    with pytest.raises(RunError, match="saw 2 images outside .* and --unlabelled 3 of its training"):
+    with pytest.raises(RunError, match=r"saw 2 images outside .* and --unlabelled 3 of its training"):
         check_run(Path("r"), model, SPLITS)
