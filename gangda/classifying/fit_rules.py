@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gangda.classifying.output_layer import SCALE
 from gangda.config.arms import FitRule
-from gangda.data.images import REAL, LabelledImages
+from gangda.data.images import GENERATED, REAL, TRADITIONAL, LabelledImages
 from gangda.errors import DataError
 
 DISTILLED_SHARE = 0.5  # of the target that is the teachers' prediction; the rest is the label
@@ -97,17 +97,19 @@ def passes(
 ) -> Iterator[Tensor]:
     """Endless passes over the set, int64 positions each: every image once, in a random order.
 
-    `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that are not real, every n-th
-    of each class, those after the ones of the pass before. `part`: real images only (0), or the others only (1).
+    `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that were made, every n-th of
+    each class, those after the ones of the pass before. `part`: real images only (0), or the others only (1).
     """
     added = torch.from_numpy(train.origin != REAL)
     keep = torch.ones(len(train), dtype=torch.bool) if part is None else added == bool(part)
-    passes_of_added = np.zeros(len(train), dtype=np.int64)
+    made = np.isin(train.origin, (TRADITIONAL, GENERATED))
+    passes_of_made = np.zeros(len(train), dtype=np.int64)
     for label in range(train.num_classes):
-        rows = np.flatnonzero((train.labels == label) & (train.origin != REAL))
-        passes_of_added[rows] = np.arange(len(rows)) % rule.synthetic_passes
+        rows = np.flatnonzero((train.labels == label) & made)
+        passes_of_made[rows] = np.arange(len(rows)) % rule.synthetic_passes
     for number in itertools.cycle(range(rule.synthetic_passes)):
-        chosen = torch.nonzero(keep & (~added | (torch.from_numpy(passes_of_added) == number)))[:, 0]
+        shown = torch.from_numpy(~made | (passes_of_made == number))
+        chosen = torch.nonzero(keep & shown)[:, 0]
         if rule.balanced:
             chosen = _oversampled(chosen, torch.from_numpy(train.labels), stream)
         yield chosen[torch.randperm(len(chosen), generator=stream)]

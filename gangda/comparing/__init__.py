@@ -166,11 +166,11 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
     if getattr(config.spec, "reconstruct", False):
         raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")
     splits = load_splits(config.data, config.runtime.seed if model is None else model.card.seed)
-    if run is None or model is None:
-        plan = make_plan(config, splits.fingerprint, None, None)
-    else:
+    card = None
+    if run is not None and model is not None:
         check_run(run, model, splits)
-        plan = make_plan(config, splits.fingerprint, run, _card(run, model))
+        card = _card(run, model)
+    plan = make_plan(config, splits.fingerprint, run, card, splits.unlabelled_folder)
     _check_splits(plan, splits)
     return plan
 

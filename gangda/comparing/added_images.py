@@ -4,17 +4,26 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gangda.augmenting.selection import Filters
+from gangda.augmenting.selection import Filters, same_steps
+from gangda.classifying.self_training import SelfTrained, self_train
 from gangda.comparing import controls
 from gangda.comparing.arm_sets import fixed_filters, train_config, wanted
-from gangda.comparing.cell_result import LEAKY, FilterShares, GeneratorRecord, SampleRecord, generator_key
+from gangda.comparing.cell_result import (
+    LEAKY,
+    UNLABELLED,
+    FilterShares,
+    GeneratorRecord,
+    SampleRecord,
+    generator_key,
+)
 from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.data.images import IntArray, LabelledImages, UInt8Array, generated_images
+from gangda.data.images import IntArray, LabelledImages, UInt8Array, concatenate, generated_images
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import FilterError, UsageError
@@ -29,6 +38,7 @@ from gangda.training import fit_generator
 from gangda.training.leaks import check_run
 from gangda.training.preview import samples_of_each
 from gangda.training.saved_model import Model, load_model
+from gangda.training.semi_supervised import needs_self_training, training_images
 
 Progress = Callable[[float, str], None]
 
@@ -40,7 +50,7 @@ class AddedImages:
     """The added images of one cell, each set made once, when an arm asks for it.
 
     `records`, `ensembles` (ten samples of each generator, uint8 (10 K, H, W, C)) and `statistics` (of filtering) are by
-    the generator's key: its architecture, or `LEAKY`.
+    the generator's key (`generator_key`).
     """
 
     plan: ComparisonPlan
@@ -82,6 +92,21 @@ class AddedImages:
         sampler, _ = self.sampler(key, filters)
         return draw_images(sampler, counts, self.splits.train.class_names, self._phase("samples"))
 
+    @cached_property
+    def self_trained(self) -> SelfTrained:
+        """The unlabelled images, labelled by the comparison's own classifier with the traditional transforms."""
+        config, splits = self.plan.config, self.splits
+        assert splits.unlabelled is not None
+        return self_train(
+            splits.train,
+            splits.unlabelled,
+            same_steps(config.classifier, len(splits.train)),
+            seed=self.cell.seed,
+            context=self.context,
+            transforms=config.transforms,
+            reporter=self._phase("pseudo-labels"),
+        )
+
     def already_made(self, added: str, arch: str | None = None) -> LabelledImages | None:
         """The images that an arm has asked for, without filters of its own choice; None where none has."""
         found = self._images.get((added, generator_key(added, arch or self.plan.config.arch), self.filters))
@@ -110,7 +135,10 @@ class AddedImages:
         how: dict[str, Any] = {"seed": self.cell.seed, "context": self.context}
         labeler = next((known for (other, _), (_, known) in self._samplers.items() if other == key), None)
         if needs_pseudo_labels(model) and labeler is None:
-            labeler = fit_pseudo_labeler(*images, **how, reporter=self._phase("pseudo-labeler"))
+            known = self.splits.train
+            if key.endswith(UNLABELLED):
+                known = concatenate(known, self.self_trained.certain)
+            labeler = fit_pseudo_labeler(known, images[1], **how, reporter=self._phase("pseudo-labeler"))
         sampler = make_sampler(
             model,
             **how,
@@ -138,14 +166,20 @@ class AddedImages:
 
     def _train(self, key: str) -> Model:
         """Train a generator; `LEAKY` on the whole training split: a mistake made on purpose, after report R3."""
-        config, arch, splits = self.plan.config, key, self.splits
+        config, arch, splits = self.plan.config, key.removesuffix(UNLABELLED), self.splits
         if key == LEAKY:
-            whole = dataclasses.replace(config.data, per_class=None, class_counts=None, validation=0.0)
+            whole = dataclasses.replace(
+                config.data, per_class=None, class_counts=None, validation=0.0, unlabelled=None
+            )
             arch, splits = config.arch, load_splits(whole, self.cell.seed)
         name = "generator" if key == config.arch else f"generator {key}"
+        train, images = train_config(config, arch, self.cell.seed), splits.train
+        if key.endswith(UNLABELLED):
+            found = self.self_trained if needs_self_training(train.spec) else None
+            images = training_images(train.spec, splits, found)
         return fit_generator(
-            train_config(config, arch, self.cell.seed),
-            splits.train,
+            train,
+            images,
             self.folder(key),
             fingerprint=splits.fingerprint,
             validation=splits.validation,
@@ -216,6 +250,7 @@ Source = Callable[[AddedImages, str, Filters], LabelledImages]
 SOURCES: Mapping[str, Source] = {
     "generator": _samples,
     "leaked": _samples,
+    "semi-supervised": _samples,
     "permuted labels": lambda added, key, _: controls.next_label(
         added.exactly(key, added.filters, np.roll(added.wanted(), -1))
     ),

@@ -158,7 +158,7 @@ class ArmEvaluator:
 
     def recognised(self) -> Recognised | None:
         """What the real-only classifier recognises; None without generated images, or without such a classifier."""
-        real_only = self._fitted.get(_real_alone(ARMS["real"].rule))
+        real_only = self._fitted.get(_without_added(ARMS["real"]))
         generated = self._added.already_made("generator")
         if generated is None or real_only is None:
             return None
@@ -193,7 +193,7 @@ class ArmEvaluator:
 
     def _fit(self, choice: Choice) -> Fitted:
         """Arms that train in the same way share a classifier where nothing is added."""
-        key = choice if self._adds(choice) else _real_alone(choice.arm.rule)
+        key = choice if self._adds(choice) else _without_added(choice.arm)
         if key not in self._fitted:
             self._fitted[key] = self._train(choice, self._classifier)
         return self._fitted[key]
@@ -250,6 +250,10 @@ class ArmEvaluator:
         return self._teachers
 
     def _images(self, choice: Choice) -> LabelledImages:
+        images = self._real_and_added(choice)
+        return concatenate(images, self._added.self_trained.certain) if choice.arm.pseudo_labelled else images
+
+    def _real_and_added(self, choice: Choice) -> LabelledImages:
         real, arm, arch, filters = self._splits.train, choice.arm, choice.arch, choice.candidate.filters
         if choice.asked is None or not self._adds(choice):
             return real
@@ -264,9 +268,9 @@ class ArmEvaluator:
         return training_set(real, added, plan, self._seed)
 
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
-        real_only = evaluate(self._fit(_real_alone(arm.rule)).classifier, self._splits.validation)
+        real_only = evaluate(self._fit(_without_added(arm)).classifier, self._splits.validation)
         return error_rates(*selection.recognised(real_only))
 
 
-def _real_alone(rule: FitRule) -> Choice:
-    return Choice(Arm("", rule=rule), None, REAL_ONLY)
+def _without_added(arm: Arm) -> Choice:
+    return Choice(Arm("", rule=arm.rule, pseudo_labelled=arm.pseudo_labelled), None, REAL_ONLY)

@@ -129,6 +129,9 @@ def check(config: ComparisonConfig) -> None:
         what = "give at least two different arms" if few else "the same arm is there twice; give each once"
         raise UsageError(f"--arms {','.join(compare.arms)}: {what}")
     _check_arms(config)
+    if config.data.unlabelled is not None and not any(parse_arm(name)[0].unlabelled for name in compare.arms):
+        what = "none of these --arms uses unlabelled images; add pseudo-labelled+traditional, or leave it out"
+        raise UsageError(f"--unlabelled {config.data.unlabelled}: {what}")
     archs = archs_of(config)
     specs = [train_config(config, arch, config.runtime.seed).spec for arch in archs]
     understood = {name for spec in specs for name in spec.understood}
@@ -165,6 +168,8 @@ def _check_arms(config: ComparisonConfig) -> None:
         reason = ""
         if arm.added == "held back" and data.per_class is None and data.class_counts is None:
             reason = "nothing is held back; give --per-class or --class-counts"
+        elif arm.unlabelled and data.unlabelled is None:
+            reason = "needs images without labels; give --unlabelled, a number or a folder"
         elif arm.by_recall and (own.replace or own.balance or own.fill):
             reason = "shares out what is added; it goes with neither --replace nor --balance nor --fill"
         elif own.replace and arm.rule.pretrained and max(ratios_of(compare, name)) >= 1:

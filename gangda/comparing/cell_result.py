@@ -10,6 +10,7 @@ from gangda.metrics.result import MetricResult
 from gangda.runtime.arrays import UInt8Array, UInt16Array
 
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
+UNLABELLED = "+unlabelled"  # after the architecture: the key of one that saw the unlabelled images too
 
 
 @dataclass(frozen=True)
@@ -172,11 +173,12 @@ class CellResult:
     fingerprint: str
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    rows: Mapping[str, SplitRows]  # of "train", "validation" and "test"
+    # of "train", "validation" and "test", and of "unlabelled" where there are any
+    rows: Mapping[str, SplitRows]
     pool: tuple[int, ...]  # images of each class that "train" and "validation" were drawn from
     test_labels: UInt16Array  # uint16 (m,); empty in `comparison.json`, which has them once for all cells
     runtime: Runtime
-    generators: Mapping[str, GeneratorRecord]  # by architecture; `LEAKY` is one that saw too much
+    generators: Mapping[str, GeneratorRecord]  # by `generator_key`
     arms: Mapping[str, ArmResult]
     analyses: Mapping[str, Any]  # by name, in a type of its own (`Analysis.cell_type`)
     recognised: Recognised | None  # None without generated images, or without the arm `real`
@@ -201,4 +203,4 @@ class FailedCell:
 
 def generator_key(added: str, arch: str) -> str:
     """The key, among a cell's generators, of the one whose samples are added; `arch` is the arm's architecture."""
-    return LEAKY if added == "leaked" else arch
+    return LEAKY if added == "leaked" else arch + UNLABELLED * (added == "semi-supervised")

@@ -49,6 +49,9 @@ def splits_of(plan: ComparisonPlan, cell: Cell) -> DataSplits:
     """The cell's subset of the plan's images; a DataError where they have changed since the plan was made."""
     # Where a run is shared, its seed draws all subsets.
     splits = load_splits(plan.config.data, plan.fixed["run"]["seed"] if plan.run else cell.seed)
+    if splits.unlabelled_folder != plan.fixed.get("unlabelled", ""):
+        where = plan.config.data.unlabelled
+        raise DataError(f"--unlabelled {where} has changed since the plan; choose another --out")
     if splits.fingerprint != plan.fingerprint:
         raise DataError(f"{plan.config.data.source} has changed since the plan; choose another --out")
     return splits
@@ -87,7 +90,8 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         rows={
             name: SplitRows(len(part), tuple(part.counts().tolist()), digest(part.row_id.tolist()))
             for name, part in parts.items()
-        },
+        }
+        | _unlabelled_rows(splits),
         pool=splits.pool,
         test_labels=splits.test.labels.astype(np.uint16),
         runtime=config.runtime,
@@ -101,6 +105,13 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         pictures=pictures_of(added) if cell.index < PICTURED_CELLS else None,
         seconds=time.monotonic() - began,
     )
+
+
+def _unlabelled_rows(splits: DataSplits) -> dict[str, SplitRows]:
+    if splits.unlabelled is None:
+        return {}
+    found = splits.unlabelled
+    return {"unlabelled": SplitRows(len(found), (), digest(found.row_id.tolist()))}
 
 
 @contextlib.contextmanager

@@ -116,7 +116,9 @@ def filter_rows(cells: Sequence[CellResult], own_arch: str) -> tuple[FilterRow, 
         for name, result in cell.arms.items():
             for trial in result.candidates:
                 if trial.reason:
-                    refused[parse_arm(name)[1] or own_arch, ",".join(trial.filters)] = trial.reason
+                    arm, arch = parse_arm(name)
+                    key = generator_key(arm.added, arch or own_arch)
+                    refused[key, ",".join(trial.filters)] = trial.reason
     kept = {
         key: {name: _mean_shares([one[name] for one in shares]) for name in shares[0]}
         for key, shares in found.items()

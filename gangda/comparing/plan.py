@@ -92,12 +92,19 @@ class ComparisonPlan:
 
 
 def make_plan(
-    config: ComparisonConfig, fingerprint: str, run: Path | None, card: Mapping[str, Any] | None
+    config: ComparisonConfig,
+    fingerprint: str,
+    run: Path | None,
+    card: Mapping[str, Any] | None,
+    unlabelled: str = "",
 ) -> ComparisonPlan:
-    """Plan the cells; a UsageError for what cannot be compared. `card` describes the generator in `run`."""
+    """Plan the cells; a UsageError for what cannot be compared.
+
+    `card` describes the generator in `run`; `unlabelled` is the hash of a folder of unlabelled images, if there is one.
+    """
     check(config)
     config = dataclasses.replace(config, runtime=resolve_runtime(config.runtime))
-    fixed, first = _fixed(config, fingerprint, card), config.runtime.seed
+    fixed, first = _fixed(config, fingerprint, card, unlabelled), config.runtime.seed
     identity = _identity(fixed)
     seeds = enumerate(range(first, first + config.compare.seeds))
     cells = tuple(Cell(index, seed, digest({**identity, "seed": seed})) for index, seed in seeds)
@@ -186,7 +193,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] | None) -> dict[str, Any]:
+def _fixed(
+    config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] | None, unlabelled: str
+) -> dict[str, Any]:
     sections = resolve.as_mapping(config)
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
@@ -199,6 +208,7 @@ def _fixed(config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] |
         # A user's own classifier: its code may change under its name.
         **({"code": {classifier: digest(custom.code_of(classifier))}} if ":" in classifier else {}),
         "fingerprint": fingerprint,
+        **({"unlabelled": unlabelled} if unlabelled else {}),
         "protocol": PROTOCOL,
         "run": None if card is None else dict(card),
         "others": {

@@ -36,6 +36,7 @@ class ArchSpec(Checked):
     synthetic_passes: ClassVar[int] = 1  # default of `gangda compare` for its samples
     steps: ClassVar[int] = 10000
     size_range: ClassVar[tuple[int, int]] = (8, 64)  # least and largest image, pixels a side
+    null_class: ClassVar[bool] = False  # whether images without a label can train a class-conditional one
     min_batch_size: ClassVar[int] = 1  # images that each generator needs in a batch
     sampler_options: ClassVar[tuple[str, ...]] = ("truncation",)  # fields of `SamplerOptions` it understands
 
@@ -254,6 +255,7 @@ class FlowSpec(ArchSpec):
         "ema": 0.9995,
     }
     synthetic_passes = 10
+    null_class = True
 
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
     backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=("unet", "dit"))

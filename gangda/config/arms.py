@@ -50,7 +50,8 @@ class Arm:
 
     summary: str
     # the source of the images beside the real ones; empty for none. "generator" is the cell's, "leaked" one trained
-    # on all of the source's training images; others are in `comparing/controls.py`
+    # on all of the source's training images, "semi-supervised" one trained on the unlabelled images too; others are in
+    # `comparing/controls.py`
     added: str = ""
     rule: FitRule = FitRule()  # how its classifier is trained
     altered: str = ""  # what is done to these images before they are added: another source, made of `added`
@@ -59,6 +60,8 @@ class Arm:
     # of the same total, more images are added of the classes with lower recall on the validation images, under the
     # classifier of the same rule without added ones
     by_recall: bool = False
+    # unlabelled images, as many as have a pseudo-label in the last round, join the real ones whatever the ratio is
+    pseudo_labelled: bool = False
 
     @property
     def source(self) -> str:
@@ -67,13 +70,18 @@ class Arm:
 
     @property
     def generated(self) -> bool:
-        """Whether it needs the cell's generator."""
-        return self.added == "generator"
+        """Whether its images come from a generator whose architecture can be chosen."""
+        return self.added in ("generator", "semi-supervised")
 
     @property
     def sampled(self) -> bool:
-        """Whether its images come from any generator: the cell's, or the leaky one."""
-        return self.added in ("generator", "leaked")
+        """Whether its images come from any generator."""
+        return self.generated or self.added == "leaked"
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether it needs images without labels (`--unlabelled`)."""
+        return self.pseudo_labelled or self.added == "semi-supervised"
 
 
 _TRADITIONAL, _TRIVIAL = FitRule(transforms="traditional"), FitRule(transforms="trivial")
@@ -129,6 +137,22 @@ ARMS: Mapping[str, Arm] = {
     ),
     "pretrained+traditional": Arm(
         "first generated images alone, then real alone, both with the transforms", "generator", _PRETRAINED
+    ),
+    "pseudo-labelled+traditional": Arm(
+        "the transforms on real + unlabelled images under pseudo-labels",
+        rule=_TRADITIONAL,
+        pseudo_labelled=True,
+    ),
+    "generated-unlabelled+traditional": Arm(
+        "the transforms on real + images of a generator trained on unlabelled ones too",
+        "semi-supervised",
+        _TRADITIONAL,
+    ),
+    "generated-unlabelled+pseudo-labelled+traditional": Arm(
+        "the transforms on all three: real, pseudo-labelled, and images of a generator trained on both",
+        "semi-supervised",
+        _TRADITIONAL,
+        pseudo_labelled=True,
     ),
     "generated-only": Arm("generated images in place of all real ones", "generator", replaces=True),
     "leaky": Arm("real + images of a generator trained on all of the source's training images", "leaked"),

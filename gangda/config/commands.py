@@ -33,11 +33,12 @@ COMMANDS: Mapping[str, Subcommand] = {
     "classify": Subcommand(
         "Train a classifier on SET and test it on held-out real images.",
         ("data", "classifier", "transforms", "runtime"),
-        without=("data.source",),
+        without=("data.source", "data.unlabelled"),
     ),
     "score": Subcommand(
         "Compare samples with held-out real images; each metric is shown beside its value for real images.",
         ("data", "score", "classifier", "runtime"),
+        without=("data.unlabelled",),
     ),
     "compare": Subcommand(
         "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",

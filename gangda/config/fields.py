@@ -38,16 +38,16 @@ def option(
     repeat: bool = False,
     pattern: str = "",
     words: Mapping[str, Any] = MappingProxyType({}),
+    if_given: bool = False,
 ) -> Any:
     """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
 
     `flag` is the field's name with dashes unless it is given. `words` can be typed in place of a value; they are given
-    with the values that they stand for.
+    with the values that they stand for. `if_given`: it is a part of records and identities only where it has a value.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
-    return dataclasses.field(
-        default=default, metadata={"help": help, "flag": flag, "repeat": repeat, **limits}
-    )
+    about = {"help": help, "flag": flag, "repeat": repeat, "if_given": if_given}
+    return dataclasses.field(default=default, metadata={**about, **limits})
 
 
 def flag_of(field: Field) -> str:
@@ -89,6 +89,16 @@ def refuse_both(cls: type[Checked], given: Collection[str]) -> None:
 def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:
     """The fields of a configuration or its class, in order."""
     return {field.name: field for field in dataclasses.fields(kind)}
+
+
+def recorded(values: Checked) -> dict[str, Any]:
+    """The values of a configuration by field name, without those of `if_given` options that are None."""
+    fields = fields_by_name(values)
+    return {
+        name: value
+        for name, value in vars(values).items()
+        if value is not None or not fields[name].metadata["if_given"]
+    }
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:

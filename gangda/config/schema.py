@@ -40,7 +40,19 @@ class DataConfig(Checked):
         None, "real images of each class, in order, as in 4000,2000,1000", minimum=0
     )
     validation: float = option(0.1, "fraction of training images for validation", minimum=0.0, maximum=0.9)
+    unlabelled: str | None = option(
+        None,
+        "also use images without labels: a number (above 0) of training images outside the subset, or a folder",
+        pattern=r"0*[1-9]\d*|(?!-?\d*$).+",
+        if_given=True,
+    )
     download: bool = option(False, "download a torchvision data set that is missing")
+
+    @property
+    def unlabelled_count(self) -> int | None:
+        """How many images of the source are wanted without their labels; None where it is a folder, or nothing."""
+        text = self.unlabelled or ""
+        return int(text) if text.isdecimal() else None
 
 
 @dataclass(frozen=True)

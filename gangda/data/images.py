@@ -18,8 +18,9 @@ from gangda.runtime.arrays import FloatArray as FloatArray
 from gangda.runtime.arrays import IntArray as IntArray
 from gangda.runtime.arrays import UInt8Array as UInt8Array
 
-REAL, TRADITIONAL, GENERATED = 0, 1, 2
-ORIGINS = ("real", "traditional", "generated")
+# A real image under a pseudo-label, and one whose label means nothing, are told from real ones with their own label.
+REAL, TRADITIONAL, GENERATED, PSEUDO_LABELLED, NO_LABEL = range(5)
+ORIGINS = ("real", "traditional", "generated", "pseudo-labelled", "no label")
 
 # Columns of `LabelledImages`, which sets on disk have too.
 COLUMNS: Mapping[str, npt.DTypeLike] = {

@@ -21,12 +21,15 @@ from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked
 from gangda.data.sources.raw import UNLABELLED, RawSource, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
+from gangda.data.unlabelled import with_unlabelled
 from gangda.errors import DataError, GangdaError
 
 
 def load_splits(config: DataConfig, seed: int) -> DataSplits:
-    """Train, validation and test of a source, see `load_source` and `draw_splits`."""
-    return draw_splits(load_source(config), config, seed)
+    """Train, validation and test of a source, see `load_source` and `draw_splits`, and `unlabelled.py`."""
+    source = load_source(config)
+    splits = draw_splits(source, config, seed)
+    return splits if config.unlabelled is None else with_unlabelled(splits, source, config, seed)
 
 
 def load_source(config: DataConfig) -> SourceImages:
@@ -131,7 +134,9 @@ def _recorded_test(
         recorded = own.data_config
         if recorded is None:
             return None, "its index does not say which data it was made from"
-        config = dataclasses.replace(recorded, per_class=None, class_counts=None, download=False)
+        config = dataclasses.replace(
+            recorded, per_class=None, class_counts=None, unlabelled=None, download=False
+        )
         if Path(config.source).expanduser().resolve() in sets:
             return None, "its index names the set itself as its source; no test split is taken from there"
         source = _load(config, sets)

@@ -26,7 +26,10 @@ def inner_name(source: str) -> str | None:
 
 
 def located(config: DataConfig) -> DataConfig:
-    """The same with the path of its source made absolute, for records that are read elsewhere; names stay."""
+    """The same with the paths of its images made absolute, for records that are read elsewhere; names stay."""
+    if config.unlabelled is not None and config.unlabelled_count is None:
+        folder = str(Path(config.unlabelled).expanduser().resolve())
+        config = dataclasses.replace(config, unlabelled=folder)
     if config.source in catalog.SOURCES:
         return config
     grey = inner_name(config.source)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
-from gangda.data.images import REAL, IntArray, LabelledImages
+from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream
 
@@ -40,6 +40,19 @@ class SourceImages:
 
 
 @dataclass(frozen=True, eq=False)
+class UnlabelledImages:
+    """Images that nothing but their pixels is known of: training material, outside every split."""
+
+    pixels: UInt8Array  # uint8 (N, H, W, C), as those of the source
+    # int64 (N,): rows of the source, or, for a folder's images, made of their content and larger than any row
+    row_id: IntArray
+    folder: str = ""  # hex hash of all images of the folder they come from; empty for rows of the source
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+@dataclass(frozen=True, eq=False)
 class DataSplits:
     """The images that a command works on; the other fields are those of the `SourceImages`."""
 
@@ -51,6 +64,18 @@ class DataSplits:
     labelled: bool = True
     notes: tuple[str, ...] = ()
     pool: tuple[int, ...] = ()  # images of each class that the subset (train and validation) is drawn from
+    unlabelled: UnlabelledImages | None = None  # None without `--unlabelled`
+
+    @property
+    def unlabelled_folder(self) -> str:
+        """Hex hash of a folder of unlabelled images; empty without one."""
+        return "" if self.unlabelled is None else self.unlabelled.folder
+
+    @property
+    def usable_rows(self) -> IntArray:
+        """Row ids, int64, of all images that a generator may have seen: training, validation and unlabelled ones."""
+        unlabelled = [] if self.unlabelled is None else [self.unlabelled.row_id]
+        return np.concatenate([self.train.row_id, self.validation.row_id, *unlabelled])
 
 
 def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
@@ -165,6 +190,7 @@ def describe(splits: DataSplits) -> dict[str, Any]:
         "labelled": splits.labelled,
         "classes": list(splits.train.class_names),
         **{name: {"n": len(part), "per_class": part.counts().tolist()} for name, part in parts.items()},
+        **({} if splits.unlabelled is None else {"unlabelled": {"n": len(splits.unlabelled)}}),
         "notes": list(splits.notes),
     }
 

@@ -106,7 +106,7 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 
 
 def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
-    """The images that a generator was trained on, and the validation images of the same subset.
+    """The labelled images that a generator was trained on, and the validation images of the same subset.
 
     Raises RunError: the source cannot be loaded, its content has changed since, or rows are gone.
     """
@@ -119,6 +119,7 @@ def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
         source = model.card.data["source"]
         raise RunError(f"{model.named}: {source} has changed since it was trained; train it again")
     rows = np.flatnonzero(np.isin(splits.train.row_id, model.row_ids))
-    if len(rows) != len(model.row_ids):
+    unlabelled = 0 if splits.unlabelled is None else np.isin(splits.unlabelled.row_id, model.row_ids).sum()
+    if len(rows) + unlabelled != len(model.row_ids):
         raise RunError(f"{model.named}: its training images are not those of its data options; train again")
     return splits.train.take(rows), splits.validation

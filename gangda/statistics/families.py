@@ -9,6 +9,10 @@ from gangda.statistics.signflip import passes
 Terms = tuple[tuple[str, int], ...]  # (arm, sign) of a contrast
 
 PRIMARY: Mapping[str, Terms] = {
+    "generated-unlabelled+traditional - pseudo-labelled+traditional": (
+        ("generated-unlabelled+traditional", 1),
+        ("pseudo-labelled+traditional", -1),
+    ),
     "generated+traditional - traditional": (("generated+traditional", 1), ("traditional", -1)),
     "generated - real": (("generated", 1), ("real", -1)),
     "generated - traditional": (("generated", 1), ("traditional", -1)),

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gangda.classifying.self_training import self_train
 from gangda.config import resolve
 from gangda.config.files import read_config
-from gangda.config.schema import TrainConfig
+from gangda.config.schema import ClassifierConfig, TrainConfig, TransformConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import pick_device, prepare
 from gangda.runtime.distributed import ALONE, Ranks, WorkerExitError, process_group
@@ -25,8 +27,9 @@ from gangda.training.estimate import estimates, largest_within
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.result import TrainResult, count_parameters
-from gangda.training.run import TrainingRun
+from gangda.training.run import TrainingRun, content_of
 from gangda.training.saved_model import Model, load_model
+from gangda.training.semi_supervised import needs_self_training, training_images
 from gangda.training.worker_ranks import run_worker
 from gangda.zoo.networks import build_networks
 
@@ -63,21 +66,23 @@ def train(
             for note in (*splits.notes, *_warnings(config, splits.train)):
                 reporter.line(note)
             sizes = config.spec.open_sizes()
-            config = check(config, splits.train, splits.labelled)
+            check(config, splits.train, splits.labelled)
+            images = _with_unlabelled(config, splits, launch, reporter)
+            config = check(config, images, splits.labelled)
             if launch.world > 1 and needs_steps(config):
                 raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
-            refuse_uneven_shares(config, splits.train, launch.world)
+            refuse_uneven_shares(config, images, launch.world)
             hashed = config_hash(resolve.dump(config))
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
                 raise RunError(
                     f"{run}: no run there to resume; leave out --resume, or name its folder with --out"
                 )
-        config = in_steps(config, splits.train, run, reporter, sizes)
+        config = in_steps(config, images, run, reporter, sizes)
         if not dry_run:
             return fit_run(
                 config,
-                splits.train,
+                images,
                 splits.validation,
                 run,
                 fingerprint=splits.fingerprint,
@@ -88,12 +93,37 @@ def train(
         if not ranks.is_main:
             raise WorkerExitError(0)
         context = prepare(config.runtime)
-        check_memory(config, splits.train, context)
-        networks = build_networks(
-            config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
-        )
-        timed = tuple(estimates(config, splits.train, context))
+        check_memory(config, images, context)
+        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+        timed = tuple(estimates(config, images, context))
         return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()), estimates=timed)
+
+
+def _with_unlabelled(
+    config: TrainConfig, splits: DataSplits, launch: DistributedEnv, reporter: Reporter
+) -> LabelledImages:
+    """The training images with the unlabelled ones, if any: labelled by self-training where classes are needed."""
+    if splits.unlabelled is None:
+        return splits.train
+    found, count = None, len(splits.unlabelled)
+    if needs_self_training(config.spec):
+        if launch.world > 1:
+            what = "a classifier labels them, in one process"
+            raise UsageError(f"--unlabelled: {what}; start it without torchrun, or use --arch dcgan")
+        reporter.line(f"training the classifiers that label {count:,} images")
+        found = self_train(
+            splits.train,
+            splits.unlabelled,
+            ClassifierConfig(),
+            seed=config.runtime.seed,
+            context=prepare(config.runtime),
+            transforms=TransformConfig(),
+            reporter=reporter,
+        )
+        rest = 'are trained on as "no class"' if config.spec.null_class else "are left out"
+        what = f"{len(found.certain):,} of {count:,} unlabelled images have a pseudo-label"
+        reporter.line(f"{what}, the other {len(found.uncertain):,} {rest}")
+    return training_images(config.spec, splits, found)
 
 
 def fit_generator(
@@ -204,7 +234,8 @@ def fit_run(
         folder.refuse_foreign()
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_smaller_budget(config, len(images), folder)
-            folder.claim(resolve.dump(config), _open_to_change(config) if resume else (), fingerprint)
+            open_options = _open_to_change(config) if resume else ()
+            folder.claim(resolve.dump(config), open_options, content_of(fingerprint, images))
             training = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
             return training.fit()
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from gangda.config.schema import Recipe, TrainConfig
-from gangda.data.images import LabelledImages, to_float
+from gangda.data.images import NO_LABEL, LabelledImages, to_float
 from gangda.data.memmap import as_tensor
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import torch_stream
@@ -20,11 +21,15 @@ COMPARED_COMPONENTS = 32  # principal components in which they are compared
 
 
 class ResidentImages:
-    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only."""
+    """The whole uint8 set on the device, handed out in shuffled batches; the order depends on (seed, epoch) only.
+
+    Images without a label are of class K, one more than there are: "none" to a generator that knows it.
+    """
 
     def __init__(self, images: LabelledImages, seed: int, context: DeviceContext) -> None:
         self.pixels = as_tensor(images.pixels).permute(0, 3, 1, 2).to(context.device)
-        self.labels = torch.tensor(images.labels).to(context.device)
+        labels = np.where(images.origin == NO_LABEL, images.num_classes, images.labels)
+        self.labels = torch.tensor(labels).to(context.device)
         self.seed, self.epoch, self.order = seed, -1, torch.empty(0, dtype=torch.int64)
 
     def rows(self, step: int, size: int) -> Tensor:

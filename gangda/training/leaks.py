@@ -29,11 +29,13 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
         raise RunError(f"{run}: trained on other images ({source}); choose another --run")
     if tested := int(np.isin(model.row_ids, splits.test.row_id).sum()):
         raise RunError(f"{run}: saw {tested} of this set's test images in training; choose another --run")
-    outside = ~np.isin(model.row_ids, np.concatenate([train.row_id, splits.validation.row_id]))
+    outside = ~np.isin(model.row_ids, splits.usable_rows)
     if outside.any():
+        unlabelled = card.data.get("unlabelled")
+        own = "--per-class or --class-counts" + (f" and --unlabelled {unlabelled}" if unlabelled else "")
         raise RunError(
             f"{run}: saw {int(outside.sum())} images outside this subset of {splits.name}; give the --seed "
-            f"({card.seed}) and --per-class or --class-counts of its training, or train one on this subset"
+            f"({card.seed}) and {own} of its training, or train one on this subset"
         )
 
 

@@ -1,13 +1,17 @@
 """`TrainingRun`: one process's session of training; it leaves a folder that can always be continued."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gangda.config.fields import recorded
 from gangda.config.schema import TrainConfig
-from gangda.data.images import LabelledImages
+from gangda.data.images import NO_LABEL, PSEUDO_LABELLED, LabelledImages
 from gangda.data.paths import located
 from gangda.errors import OutcomeError, RunError
 from gangda.runtime.device import DeviceContext
@@ -25,6 +29,7 @@ from gangda.training.metrics_logger import MetricsLogger, NotFiniteError, is_log
 from gangda.training.monitor.sample_monitor import SampleMonitor
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.saved_model import ModelCard, model_is_whole, save_model
+from gangda.training.semi_supervised import with_labels
 from gangda.training.state import Stateful, TrainState, new_state, restore
 from gangda.training.worker_ranks import training_steps
 
@@ -56,7 +61,7 @@ class TrainingRun:
         self.logger = MetricsLogger(path / "metrics.jsonl", len(self.images))
         self.monitor = SampleMonitor(
             self.config,
-            self.images,
+            with_labels(self.images),
             self.validation,
             self.context,
             cache=path / "monitor",
@@ -233,7 +238,7 @@ class TrainingRun:
             spec=asdict(config.spec),
             image_shape=self.images.image_shape,
             class_names=self.images.class_names,
-            data=asdict(located(config.data)),
+            data=recorded(located(config.data)),
             fingerprint=self.fingerprint,
             seed=config.runtime.seed,
             steps=state.step,
@@ -268,8 +273,20 @@ class TrainingRun:
             chosen_by=self.monitor.chosen_by,
         )
         collapsed = self.monitor.collapsed
-        self.folder.write_state(**result.recorded(), fingerprint=self.fingerprint, collapsed=collapsed)
+        content = content_of(self.fingerprint, self.images)
+        self.folder.write_state(**result.recorded(), fingerprint=content, collapsed=collapsed)
         return result
+
+
+def content_of(fingerprint: str, images: LabelledImages) -> str:
+    """Identity of a run's images: the hash of their source and, with unlabelled ones, also of them and their labels.
+
+    A folder of unlabelled images may change between two sessions of a run, and so may what a classifier says of them.
+    """
+    if not np.isin(images.origin, (PSEUDO_LABELLED, NO_LABEL)).any():
+        return fingerprint
+    parts = (fingerprint, images.content_hash(), images.origin.tobytes().hex())
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def _place(state: TrainState) -> str:

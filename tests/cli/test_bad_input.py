@@ -248,6 +248,22 @@ def test_runs_that_do_not_fit(gangda, tmp_path, run, words, code, says):
     of_run(gangda, tmp_path, run, words, code, says)
 
 
+@pytest.mark.parametrize(
+    ("value", "code", "says"),
+    [
+        ("0", 2, ["--unlabelled 0", "above 0"]),
+        ("5000", 1, ["--unlabelled 5000", "1237 training images are left"]),
+        ("none/at/all", 1, ["no such folder"]),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("train", *PCA), ("compare", "--arms", "real,pseudo-labelled+traditional")]
+)
+def test_unlabelled_images_that_are_not_there(gangda, tmp_path, command, value, code, says):
+    refused(gangda(*command, "--per-class", "20", "--unlabelled", value, "--quiet"), code, says)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_run_trained_on_other_classes(gangda, tmp_path, run):
     data = folders(tmp_path / "set")
     of_run(gangda, tmp_path, run, ["augment", "--run", "RUN", "--data", data], 1, ["digits-pca", "class"])

@@ -14,7 +14,7 @@ from gangda.comparing.arm_sets import passes_of, wanted, wanted_by
 from gangda.comparing.controls import outside
 from gangda.comparing.plan import make_plan
 from gangda.config.architectures import PcaSpec
-from gangda.config.arms import ARMS, FitRule, parse_arm
+from gangda.config.arms import ARMS, DEFAULT, FitRule, parse_arm
 from gangda.config.schema import (
     Budget,
     ClassifierConfig,
@@ -31,7 +31,7 @@ from gangda.runtime.device import prepare
 
 def experiment(**compare) -> ComparisonConfig:
     return ComparisonConfig(
-        data=DataConfig(per_class=12),
+        data=DataConfig(per_class=12, unlabelled="40" if "unlabelled" in str(compare) else None),
         arch="pca",
         spec=PcaSpec(components=8),
         budget=Budget(steps=1),
@@ -43,7 +43,7 @@ def experiment(**compare) -> ComparisonConfig:
 
 @pytest.fixture
 def pools(tmp_path):
-    config = experiment(ratios=(1.0,))
+    config = experiment(ratios=(1.0,), arms=(*DEFAULT, "generated-unlabelled+traditional"))
     splits = load_splits(config.data, 0)
     plan = make_plan(config, splits.fingerprint, None, None)
     return AddedImages(

@@ -176,6 +176,8 @@ def values_of(field):
     low, high = meta["minimum"] or 0, meta["maximum"]
     if meta["choices"]:
         one = st.sampled_from(meta["choices"])
+    elif field.name == "unlabelled":
+        one = st.sampled_from(("5", "a folder"))
     elif field.name == "arms":
         one = st.sampled_from(tuple(arms.ARMS))
     elif meta["pattern"]:

@@ -13,7 +13,7 @@ from scipy import stats
 from gangda.statistics import values
 from gangda.statistics.crossed import crossed_mean
 from gangda.statistics.differences import PairedTest
-from gangda.statistics.families import PRIMARY, PROCEDURES
+from gangda.statistics.families import PROCEDURES, family_of
 from gangda.statistics.signflip import detectable_difference, passes, power_of, sign_flip
 from gangda.statistics.verdicts import Evidence, verdict_of
 
@@ -32,7 +32,8 @@ def simulated(
 def judged(scores: np.ndarray, procedure: str, margin: float = 1e-9) -> list[list[str]]:
     """The judge's words on the three differences of each experiment, where the test images are no matter."""
     arms = dict(zip(ARMS, scores, strict=True))
-    deltas = [sum(sign * arms[arm] for arm, sign in terms) for terms in PRIMARY.values()]
+    primary = family_of(ARMS).primary
+    deltas = [sum(sign * arms[arm] for arm, sign in terms) for terms in primary.values()]
     return words_on(deltas, [flip_values(each, margin)[[0, 0, 1, 1]] for each in deltas], procedure)
 
 
@@ -146,7 +147,7 @@ def drawn(
     )  # nested: what one arm gains, one with a larger share gains too
     gained = np.stack([(where < gain).sum(axis=1) for gain in gains])
     found = {}
-    for name, ((plus, _), (minus, _)) in PRIMARY.items():
+    for name, ((plus, _), (minus, _)) in family_of(ARMS).primary.items():
         a, b = ARMS.index(plus), ARMS.index(minus)
         table, extra = right[a] - right[b], gained[a] - gained[b]
         of_images = table.sum(axis=1, dtype=np.int16).astype(np.float64)

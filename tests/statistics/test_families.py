@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gangda.errors import UsageError
-from gangda.statistics.families import PRIMARY, Family, by_holm, family_of, first_level, in_sequence
+from gangda.statistics.families import Family, by_holm, family_of, first_level, in_sequence
 from gangda.statistics.verdicts import judge_arms
 
 FOUR = ("real", "traditional", "generated", "generated+traditional")
@@ -44,7 +44,10 @@ def test_a_sequence_stops_at_the_first_that_is_not_decided():
 
 
 def test_the_usual_family_and_one_asked_for():
-    assert list(family_of(FOUR).primary) == list(PRIMARY)
+    usual = ["generated+traditional - traditional", "generated - real", "generated - traditional"]
+    assert list(family_of(FOUR).primary) == usual
+    semi_supervised = ("traditional", "pseudo-labelled+traditional", "generated-unlabelled+traditional")
+    assert list(family_of(semi_supervised).primary) == [" - ".join(semi_supervised[:0:-1])]
     assert list(family_of((*FOUR, "smote")).exploratory)[-1] == "smote - real"
     asked = family_of((*FOUR, "smote"), ["generated - smote"], "holm")
     assert asked.primary == {"generated - smote": (("generated", 1), ("smote", -1))}

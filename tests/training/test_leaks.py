@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gangda.data.images import LabelledImages, real_images
-from gangda.data.splits import DataSplits
+from gangda.data.splits import DataSplits, UnlabelledImages
 from gangda.errors import DataError, RunError
 from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, ModelCard
@@ -74,3 +74,12 @@ def test_rebuilt_training_images_are_refused() -> None:
     model = dataclasses.replace(trained_on([0, 1, 2]), generator=Rebuilding())
     with pytest.raises(RunError, match="only rebuilds its own training images"):
         check_run(Path("run"), model, SPLITS)
+
+
+def test_unlabelled_images_may_have_been_seen_where_they_are_those_of_the_splits() -> None:
+    pixels = np.zeros((3, 8, 8, 1), dtype=np.uint8)
+    splits = dataclasses.replace(SPLITS, unlabelled=UnlabelledImages(pixels, np.array([20, 21, 22])))
+    model = trained_on([0, 20, 22], data={"source": "birds", "unlabelled": "3"})
+    check_run(Path("r"), model, splits)
+    with pytest.raises(RunError, match=r"saw 2 images outside .* and --unlabelled 3 of its training"):
+        check_run(Path("r"), model, SPLITS)

@@ -82,7 +82,7 @@ class ExchangeRateAnalysis(Analysis):
         asked = {
             name: dataclasses.replace(arm.rule, pretrained=False)
             for name, arm in known.items()
-            if arm.added and not _is_more_real(arm) and not arm.replaces and not arm.expected
+            if arm.added and not (arm.pseudo_labelled or _is_more_real(arm) or arm.replaces or arm.expected)
         }
         worth = tuple(
             ArmExchange(
@@ -128,18 +128,18 @@ def _points(rows: Mapping[str, ArmRow], scores: Mapping[str, FloatArray]) -> dic
     for name, row in rows.items():
         arm, own = parse_arm(name)[0], amount_of(name)
         filled = own is not None and own.fill  # with classes in other shares than the subset's
-        if not arm.added or (_is_more_real(arm) and not filled):
+        if _is_alone(arm) or (_is_more_real(arm) and not filled):
             points.setdefault(arm.rule, {}).setdefault(row.n_train, (name, scores[name]))
     return {
         rule: each
         for rule, each in points.items()
-        if len(each) > 1 and any(not parse_arm(name)[0].added for name, _ in each.values())
+        if len(each) > 1 and any(_is_alone(parse_arm(name)[0]) for name, _ in each.values())
     }
 
 
 def refusal(compare: CompareConfig) -> str | None:
     """Why more real images are no learning curve here; None where they are."""
-    alone = {parse_arm(name)[0].rule for name in compare.arms if not parse_arm(name)[0].added}
+    alone = {parse_arm(name)[0].rule for name in compare.arms if _is_alone(parse_arm(name)[0])}
     for arm in (parse_arm(name)[0] for name in compare.arms):
         if _is_more_real(arm) and arm.rule not in alone:
             first = "traditional" if arm.rule.transforms else "real"
@@ -149,6 +149,10 @@ def refusal(compare: CompareConfig) -> str | None:
         return None
     flags = ", ".join(f"--{name.replace('_', '-')}" for name in other)
     return f"No exchange rate: {flags} changes what other real images count too; leave it out to have one."
+
+
+def _is_alone(arm: Arm) -> bool:
+    return not arm.added and not arm.pseudo_labelled
 
 
 def _is_more_real(arm: Arm) -> bool:

@@ -79,8 +79,16 @@ class Listing:
 
 def read(root: Path, image_size: int | None) -> RawSource:
     """The images of a folder, cached; a DataError: none, too deep, an empty class, or a file that cannot be decoded."""
-    listing = list_images(root)
+    return _read(root, list_images(root), image_size)
 
+
+def read_unlabelled(root: Path, image_size: int) -> tuple[RawSource, Files]:
+    """All images at or below a folder, cached, in the order of their paths, and their files; a DataError as `read`."""
+    listing = _list_all(root)
+    return _read(root, listing, image_size), listing.files
+
+
+def _read(root: Path, listing: Listing, image_size: int | None) -> RawSource:
     def decode() -> RawSource:
         pixels, notes = decode_all(listing.files, image_size)
         tested = np.arange(listing.num_train, len(pixels)) if listing.num_train < len(pixels) else None
@@ -133,6 +141,26 @@ def list_images(root: Path) -> Listing:
         num_train=int(counts[:2].sum()),
         notes=tuple(notes),
     )
+
+
+def _list_all(root: Path) -> Listing:
+    """The image files at or below a folder, whatever the folders mean; links to folders are not followed."""
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
+
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; check the path")
+    packed: list[tuple[Path, str]] = []
+    for place, folders, _ in os.walk(root, onerror=refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        packed += _scan(Path(place)).images.packed
+    files = Files(tuple(packed))
+    if not len(files):
+        raise DataError(
+            f"{root}: no images at or below it; their names end in {', '.join(EXTENSIONS[:4])}, ..."
+        )
+    return Listing(files, np.zeros(len(files), dtype=np.int64), (UNLABELLED,), len(files), ())
 
 
 def _scan(folder: Path) -> _Content:

@@ -1,0 +1,106 @@
+"""Images without labels, beside the splits: rows of the source outside the subset, or a user's own folder.
+
+The rules:
+    - A number: so many real images of the source's training part that are neither training nor validation images, in a
+      random order drawn by seed, so that a smaller number of one seed is part of a larger one. Whether their classes
+      are balanced is left to chance: the labels are dropped before anything is drawn.
+    - A folder: all images at or below it, whatever its folders are called, at the size and with the channels of the
+      source's images; grey ones become RGB where the source is.
+    - An image with exactly the pixels of a training or validation image is left out, and so are repeated images of a
+      folder. One with those of a test image is left out of the source's rows, and makes a folder be refused.
+"""
+
+import hashlib
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from gangda.config.schema import DataConfig
+from gangda.data import memmap
+from gangda.data.images import REAL, IntArray, UInt8Array, size_words
+from gangda.data.sample_set import is_set
+from gangda.data.sources import folder
+from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
+from gangda.errors import DataError
+from gangda.runtime.seeding import numpy_stream
+
+OF_CONTENT = (
+    1 << 61
+)  # a bit of the row ids that are made of an image's content; the source's rows are smaller
+
+
+def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
+    """The splits with the images that `config.unlabelled` asks for.
+
+    Raises DataError: too few images are left, no such folder, one without images, with test images or of colour
+    images beside grey ones.
+    """
+    count = config.unlabelled_count
+    if count is None:
+        found, notes = _of_folder(splits, Path(str(config.unlabelled)).expanduser())
+    else:
+        found, notes = _of_source(splits, source, count, seed), ()
+    return replace(splits, unlabelled=found, notes=(*splits.notes, *notes))
+
+
+def content_rows(pixels: UInt8Array) -> IntArray:
+    """Row ids made of each image's content: int64 (N,), the same for the same pixels uint8 (N, H, W, C)."""
+    digests = (hashlib.blake2b(image.tobytes(), digest_size=8).digest() for image in pixels)
+    return np.array([int.from_bytes(one, "little") >> 3 | OF_CONTENT for one in digests], dtype=np.int64)
+
+
+def _of_source(splits: DataSplits, source: SourceImages, count: int, seed: int) -> UnlabelledImages:
+    whole, parts = source.train, (splits.train, splits.validation, splits.test)
+    used = np.concatenate([part.row_id for part in parts])
+    real = (whole.origin == REAL) & ~made_from(whole, splits.test) & ~made_from(whole, splits.validation)
+    rest = np.flatnonzero(real & ~np.isin(whole.row_id, used))
+    order = rest[numpy_stream(seed, "unlabelled").permutation(len(rest))]
+    known = np.concatenate([content_rows(part.pixels) for part in parts])
+    taken = order[~np.isin(content_rows(memmap.take(whole.pixels, order)), known)][:count]
+    if len(taken) < count:
+        cure = "ask for fewer, lower --per-class or --class-counts, or give a folder of images"
+        if not len(taken):
+            cure = "give --per-class or --class-counts, or a folder of images"
+        what = f"{len(taken) or 'no'} training images are left outside the subset"
+        raise DataError(f"--unlabelled {count}: {what}; {cure}")
+    rows = np.sort(taken)
+    return UnlabelledImages(memmap.take(whole.pixels, rows), whole.row_id[rows])
+
+
+def _of_folder(splits: DataSplits, root: Path) -> tuple[UnlabelledImages, tuple[str, ...]]:
+    where = f"--unlabelled {root}"
+    if root.is_dir() and is_set(root):
+        raise DataError(f"{where}: is a set that gangda wrote; give a folder of real images")
+    channels, side, _ = splits.train.image_shape
+    try:
+        raw, files = folder.read_unlabelled(root, side)
+    except DataError as error:
+        raise DataError(f"--unlabelled: {error}") from error
+    pixels = raw.pixels
+    if pixels.shape[3] > channels:
+        theirs = size_words(splits.train.image_shape)
+        raise DataError(f"{where}: holds colour images, those of {splits.name} are {theirs}; make them grey")
+    if pixels.shape[3] < channels:
+        pixels = np.repeat(pixels, channels, axis=3)
+    rows = content_rows(pixels)
+    tested = np.isin(rows, content_rows(splits.test.pixels))
+    if tested.any():
+        first = next(islice(files, int(np.argmax(tested)), None))
+        what = f"{int(tested.sum()):,} of its images are test images, such as {first}"
+        raise DataError(f"{where}: {what}; take them out")
+    own = np.concatenate([content_rows(splits.train.pixels), content_rows(splits.validation.pixels)])
+    known = np.isin(rows, own)
+    new = np.zeros(len(rows), dtype=np.bool_)
+    new[np.unique(rows, return_index=True)[1]] = True
+    kept = np.flatnonzero(new & ~known)
+    if not len(kept):
+        raise DataError(f"{where}: all its images are training or validation images; give others")
+    notes = []
+    if known.any():
+        notes.append(f"{where}: {int(known.sum()):,} training or validation images are left out")
+    if repeated := int((~new & ~known).sum()):
+        notes.append(f"{where}: {repeated:,} repeated images are left out")
+    digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+    return UnlabelledImages(memmap.take(pixels, kept), rows[kept], digest), tuple(notes)
