@@ -181,12 +181,12 @@ def test_spoilt_pools_are_the_generated_one_spoilt(pools):
 
 def test_every_arm_in_one_experiment(tmp_path):
     names = (*ARMS, "generated@ppca")
-    uneven = DataConfig(class_counts=(20, *[12] * 9))
+    uneven = DataConfig(class_counts=(20, *[12] * 9), unlabelled="40")
     config = dataclasses.replace(experiment(arms=names), data=uneven)
     result = comparing.compare(config, tmp_path / "e", jobs=1)
     [cell] = json.loads((tmp_path / "e/comparison.json").read_text())["cells"]
     assert set(cell["arms"]) == set(names)
-    assert set(cell["generators"]) == {"pca", "ppca", "leaky"}
+    assert set(cell["generators"]) == {"pca", "ppca", "leaky", "pca+unlabelled"}
     train = cell["rows"]["train"]["count"]
     assert cell["arms"]["generated-only"]["n_train"] == cell["arms"]["generated-only"]["n_generated"] == train
     prints = [arm["classifier"] for arm in cell["arms"].values()]
