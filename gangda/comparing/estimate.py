@@ -7,6 +7,8 @@ from typing import cast
 from gangda.classifying.fit import fit_classifier, step_count
 from gangda.comparing.arm_sets import archs_of, ratios_of, train_config, wanted
 from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.policy_choice import policy_fits
+from gangda.config.policies import AUTO, EXPLICIT
 from gangda.data.images import LabelledImages
 from gangda.data.loading import load_splits
 from gangda.runtime.device import DeviceContext, prepare
@@ -24,11 +26,16 @@ def cell_seconds(plan: ComparisonPlan) -> float:
     config, context = plan.config, prepare(plan.config.runtime)
     real = load_splits(config.data, plan.cells[0].seed).train
     seconds = sum(_generator_seconds(plan, arch, real, context) for arch in archs_of(config))
+    transforms, fits = (
+        config.transforms,
+        sum(len(ratios_of(config.compare, arm)) for arm in config.compare.arms),
+    )
+    if transforms.policy == AUTO:
+        transforms, fits = transforms.under(EXPLICIT, transforms.mixup), fits + policy_fits()
     few = dataclasses.replace(config.classifier, classifier_steps=TRIED, classifier_epochs=None)
     began = time.perf_counter()
-    fit_classifier(real, few, seed=0, context=context, transforms=config.transforms)
+    fit_classifier(real, few, seed=0, context=context, transforms=transforms)
     each = (time.perf_counter() - began) / TRIED
-    fits = sum(len(ratios_of(config.compare, name)) for name in config.compare.arms)
     return seconds + fits * each * step_count(config.classifier, len(real))
 
 

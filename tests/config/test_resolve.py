@@ -142,7 +142,7 @@ def test_flag_of_another_architecture_names_its_owners():
         resolve.resolve({("arch", "generators"): "4"}, {})
     assert (
         str(caught.value)
-        == "--generators: cdcgan has no such option; it belongs to --arch madgan, madgan-separate"
+        == "--generators: cdcgan has no such option; it belongs to --arch madgan, mixture-gan, madgan-separate"
     )
 
 
