@@ -36,7 +36,7 @@ class Choice:
     arm: Arm
     arch: str | None
     candidate: Candidate
-    asked: AugmentConfig | None = None  # the plan of its added images; None where there are none
+    asked: AugmentConfig | None  # the plan of its added images; None where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,4 +261,4 @@ class ArmEvaluator:
 
 
 def _real_alone(rule: FitRule) -> Choice:
-    return Choice(Arm("", rule=rule), None, REAL_ONLY)
+    return Choice(Arm("", rule=rule), None, REAL_ONLY, None)
