@@ -36,7 +36,7 @@ class Choice:
     arm: Arm
     arch: str | None
     candidate: Candidate
-    asked: AugmentConfig | None = None  # the plan of its added images; None where there are none
+    asked: AugmentConfig | None  # the plan of its added images; None where there are none
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,4 +273,4 @@ class ArmEvaluator:
 
 
 def _without_added(arm: Arm) -> Choice:
-    return Choice(Arm("", rule=arm.rule, pseudo_labelled=arm.pseudo_labelled), None, REAL_ONLY)
+    return Choice(Arm("", rule=arm.rule, pseudo_labelled=arm.pseudo_labelled), None, REAL_ONLY, None)

@@ -119,7 +119,7 @@ def rules_of(config, work, *names):
     found = []
     for name in names:
         arm, arch = parse_arm(name)
-        choice = Choice(arm, arch, Candidate(1.0))
+        choice = Choice(arm, arch, Candidate(1.0), fits._asked(name, Candidate(1.0)))
         images = fits._images(choice)
         found.append((fits._rule(choice, images), images))
     return found
