@@ -49,7 +49,12 @@ class Budget(Checked):
 
     exclusive = (("steps", "epochs", "minutes"),)
 
-    steps: int | None = option(None, "generator steps", minimum=1)
+    steps: int | None = option(
+        None,
+        "generator steps; default by the number of training images: 1,789 for 1,000, at most 10,000 (flows: 1,350, "
+        "20,000)",
+        minimum=1,
+    )
     epochs: int | None = option(None, "passes over the training images", minimum=1)
     minutes: float | None = option(None, "training time in minutes; the run can be resumed", minimum=0.001)
     checkpoint_every: str = option(

@@ -1,6 +1,7 @@
-"""Figures as PNG: confusion, recall by class, samples beside real images, nearest training images, filtered samples."""
+"""Figures as PNG: training curves, confusion, recall by class, samples beside real images, nearest training images."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,26 @@ def _show(axes: "Axes", pixels: UInt8Array, interpolation: str | None = "nearest
     image = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation=interpolation, aspect="equal")
     axes.spines[:].set_visible(False)
+
+
+def training_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float | None]]) -> bytes:
+    """PNG: loss terms by name over the steps and, below, what is a share (names that end with "_accuracy")."""
+    shares = [name for name in curves if name.endswith("_accuracy")]
+    terms = [name for name in curves if name not in shares]
+    groups = [(names, label) for names, label in ((terms, "loss terms"), (shares, "accuracy")) if names]
+    figure = _new_figure(7, 2.6 * len(groups))
+    for (names, label), axes in zip(
+        groups, figure.subplots(len(groups), sharex=True, squeeze=False).flat, strict=True
+    ):
+        for name in names:
+            values = np.array([math.nan if value is None else value for value in curves[name]])
+            known = ~np.isnan(values)  # R1 is not computed at every step
+            axes.plot(np.asarray(steps)[known], values[known], linewidth=1, label=name)
+        axes.set_ylabel(label)
+        axes.legend(fontsize=7, loc="upper right")  # "best" takes seconds for long curves
+        axes.grid(alpha=0.3)
+    axes.set_xlabel("step")
+    return _to_png(figure)
 
 
 def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:

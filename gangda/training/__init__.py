@@ -26,6 +26,7 @@ from gangda.training.budget import step_budget
 from gangda.training.estimate import estimates, largest_within
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
+from gangda.training.preview import save_curves
 from gangda.training.result import TrainResult, count_parameters
 from gangda.training.run import TrainingRun, content_of
 from gangda.training.saved_model import Model, load_model
@@ -80,7 +81,7 @@ def train(
                 )
         config = in_steps(config, images, run, reporter, sizes)
         if not dry_run:
-            return fit_run(
+            result = fit_run(
                 config,
                 images,
                 splits.validation,
@@ -90,6 +91,8 @@ def train(
                 reporter=reporter,
                 ranks=ranks,
             )
+            save_curves(run)
+            return result
         if not ranks.is_main:
             raise WorkerExitError(0)
         context = prepare(config.runtime)

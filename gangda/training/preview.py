@@ -1,5 +1,6 @@
-"""Pictures of a generator's samples while it trains: the same noise each time, as grids and as a GIF of them."""
+"""Pictures of training: samples of the same noise each time, as grids and as a GIF of them; curves of the losses."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import torch
 
 from gangda.data.images import UInt8Array, to_uint8
-from gangda.report import grids
+from gangda.errors import RunError
+from gangda.report import figures, grids
 from gangda.runtime.device import DeviceContext, evaluating
 from gangda.runtime.files import write_bytes
 from gangda.runtime.seeding import torch_stream
@@ -25,6 +27,26 @@ def save_grids(folder: Path, generator: Generator, step: int, *, seed: int, cont
     for name, draw in draws.items():
         picture = grids.png(grids.tile(draw(generator, seed=seed, context=context), COLUMNS))
         write_bytes(folder / f"{name}-{step:08d}.png", picture)
+
+
+def save_curves(run: Path) -> None:
+    """Write `curves.png` of a run folder, loss terms and accuracies from `metrics.jsonl`, unless it is up to date.
+
+    Raises:
+        RunError: the log is damaged.
+    """
+    log, picture = run / "metrics.jsonl", run / "curves.png"
+    if not log.is_file() or (picture.is_file() and picture.stat().st_mtime_ns >= log.stat().st_mtime_ns):
+        return
+    try:
+        lines = [line for line in map(json.loads, log.read_bytes().splitlines()) if "epoch" in line]
+        names = dict.fromkeys(name for line in lines for name in line if name.startswith(("d_", "g_")))
+        curves = {name: [line.get(name) for line in lines] for name in names}
+        drawn = figures.training_curves([line["step"] for line in lines], curves) if names else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise RunError(f"{log}: damaged; delete {picture.name} and the log, and train again") from None
+    if drawn is not None:
+        write_bytes(picture, drawn)
 
 
 def save_animation(folder: Path, is_planned: Callable[[int], bool]) -> None:

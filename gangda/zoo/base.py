@@ -47,7 +47,7 @@ class Generator(nn.Module):
     - `noise`, if its draws are not (B, latent_dim): those of a flow have the shape of images;
     - `sample`, if an image takes more than one pass, as the solver of a flow does;
     - `latents`, if its samples start from stored training images: they are then the `parents`;
-    - `available`, if there are only so many different samples; `_alone`, if it holds several generators.
+    - `available`, if there are only so many different samples; `select`, if it holds several generators.
 
     Its `ArchSpec.sampler_options` names the fields of `SamplerOptions` that it understands: others are refused before
     anything is drawn, and these are part of a sample set's identity and metadata. A sample may depend on its draw, its
@@ -71,13 +71,14 @@ class Generator(nn.Module):
         return None
 
     def select(self, k: int) -> "Generator":
-        """The k-th generator on its own, sharing no memory with an ensemble; itself where there is only one."""
+        """The k-th generator on its own, sharing no memory with an ensemble; here, where there is only one, itself.
+
+        Raises:
+            IndexError: there is no generator k.
+        """
         if not 0 <= k < self.num_generators:
             raise IndexError(f"generator {k} of {self.num_generators}")
-        return self if self.num_generators == 1 else self._alone(k)
-
-    def _alone(self, k: int) -> "Generator":
-        raise NotImplementedError
+        return self
 
     def noise(self, count: int, rng: torch.Generator) -> Tensor:
         """`count` draws of z, standard normal, float32 (count, latent_dim) on the CPU."""

@@ -63,7 +63,7 @@ def test_no_two_flags_of_a_command_are_called_the_same(sections):
 
 def test_defaults_are_shown_for_each_architecture(gangda):
     help = " ".join(gangda("train", "--help").out.split())
-    assert "[default: 3 for madgan; 5 for madgan-separate]" in help
+    assert "[default: 3 for madgan, mixture-gan; 5 for madgan-separate]" in help
     assert "[default: 64]" in help
     assert "[default: 0.999]" in help
 

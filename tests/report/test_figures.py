@@ -15,6 +15,16 @@ def picture(confusion: np.ndarray) -> np.ndarray:
     )
 
 
+def test_training_curves_have_an_axis_for_losses_and_one_for_accuracies():
+    steps, falling = range(50, 550, 50), [10.0 / step for step in range(1, 11)]
+    sparse = [None, 1.0] * 5  # a lazy penalty
+    sizes = []
+    for more in ({}, {"d_accuracy": [0.5] * 10}):
+        png = figures.training_curves(steps, {"d_loss": falling, "d_r1": sparse, **more})
+        sizes.append(Image.open(io.BytesIO(png)).size)
+    assert sizes[1][1] == pytest.approx(2 * sizes[0][1], rel=0.15)
+
+
 @pytest.mark.parametrize("classes", [2, 10, 22])
 def test_right_and_wrong_answers_look_different(classes: int) -> None:
     right = np.diag(np.full(classes, 30))

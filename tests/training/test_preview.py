@@ -1,8 +1,13 @@
+import json
+import os
+
 import numpy as np
+import pytest
 import torch
 
 from gangda.config import architectures
 from gangda.data.images import to_uint8
+from gangda.errors import RunError
 from gangda.runtime.seeding import torch_stream
 from gangda.training import preview
 from gangda.zoo.base import Generator
@@ -48,3 +53,23 @@ def test_each_generator_has_a_row_of_the_same_noise(context):
         alone = ensemble.select(k).eval()
         expected = to_uint8(alone(z, torch.arange(10) % 4)).astype(int)
         assert np.abs(row.astype(int) - expected).max() <= 1
+
+
+def test_curves_are_drawn_once_for_a_log_and_anew_for_another(tmp_path):
+    log, picture = tmp_path / "metrics.jsonl", tmp_path / "curves.png"
+    preview.save_curves(tmp_path)
+    assert not picture.exists()  # a closed form has no log
+    lines = [{"step": step, "d_loss": 1 / step, "d_accuracy": 0.5, "epoch": 1.0} for step in (50, 100, 150)]
+    log.write_text("".join(json.dumps(line) + "\n" for line in [*lines[:2], {"step": 100, "evaluation": {}}]))
+    preview.save_curves(tmp_path)
+    first, written = picture.read_bytes(), picture.stat().st_mtime_ns
+    preview.save_curves(tmp_path)
+    assert picture.stat().st_mtime_ns == written
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    os.utime(log, ns=(written + 10**9,) * 2)
+    preview.save_curves(tmp_path)
+    assert picture.read_bytes() != first
+    picture.unlink()
+    log.write_text("{")
+    with pytest.raises(RunError, match=r"metrics\.jsonl: damaged"):
+        preview.save_curves(tmp_path)

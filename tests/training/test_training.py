@@ -71,6 +71,7 @@ def test_what_a_run_folder_holds(tmp_path):
     assert sorted(path.name for path in run.iterdir() if path.name != ".lock") == [
         "checkpoints",
         "config.yaml",
+        "curves.png",
         "metrics.jsonl",
         "model",
         "run.json",

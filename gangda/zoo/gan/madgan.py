@@ -43,7 +43,10 @@ class GeneratorEnsemble(ConditionalGenerator):
         """(K, n, latent_dim) or (K n, latent_dim), labels (K n,) -> (K n, C, H, W); row k n + i is generator k's."""
         return super().forward(z, y if self.conditional else torch.zeros_like(y))
 
-    def _alone(self, k: int) -> Generator:
+    def select(self, k: int) -> Generator:
+        """See `Generator.select`."""
+        if super().select(k).num_generators == 1:
+            return self
         alone = copy.deepcopy(self).requires_grad_(False)
         alone.num_generators = 1
         for layer in alone.modules():

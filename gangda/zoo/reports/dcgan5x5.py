@@ -55,7 +55,10 @@ class FiveByFiveGenerators(Generator):
         images = mirrored(torch.tanh(self.ups[-1](x))).unflatten(1, (k, -1)).transpose(0, 1).flatten(0, 1)
         return crop(images, *self.image_shape[1:])
 
-    def _alone(self, k: int) -> Generator:
+    def select(self, k: int) -> Generator:
+        """See `Generator.select`."""
+        if super().select(k).num_generators == 1:
+            return self
         alone = FiveByFiveGenerators(
             replace(cast(MadganSeparateSpec, self.spec), generators=1), self.image_shape, self.num_classes
         )
