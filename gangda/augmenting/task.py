@@ -12,6 +12,7 @@ import torch
 from gangda.augmenting.plan import AugmentPlan, kept_rows, make_plan, split_by_method
 from gangda.augmenting.selection import Filters
 from gangda.classifying import custom
+from gangda.config.fields import recorded
 from gangda.config.schema import AUTO, AugmentationConfig
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, generated_images
 from gangda.data.loading import load_splits
@@ -67,7 +68,7 @@ class Task:
     def header(self) -> SetHeader:
         """All but the number of images of each class, which may not be decided yet."""
         splits, made_by, method = self.splits, to_plain(self._provenance()), self.config.augment
-        used = to_plain(replace(self.config.data, download=False))  # it has been downloaded by now
+        used = to_plain(recorded(replace(self.config.data, download=False)))  # it has been downloaded by now
         real = {"config": used, "seed": self.config.runtime.seed, "fingerprint": splits.fingerprint}
         rows = hashlib.sha256(np.sort(splits.train.row_id).tobytes()).hexdigest()[:16]
         asked = {"kind": "augmented", "protocol": PROTOCOL, "data": real, "rows": rows, "made_by": made_by}

@@ -63,6 +63,7 @@ class CompareResult:
             "planned": len(self.plan.cells),
             "finished": self.finished,
             "failed": to_plain(self.failed),
+            "data_alarms": list(self.plan.alarms),
             "plan": self.plan.as_dict(),
         }
 
@@ -97,6 +98,8 @@ def compare(
     if cell is not None and not 0 <= cell < len(plan.cells):
         raise UsageError(f"--cell {cell}: the plan has cells 0 to {len(plan.cells) - 1}")
     wanted = plan.cells if cell is None else (plan.cells[cell],)
+    for alarm in plan.alarms:
+        reporter.line(alarm)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(out, plan, None, finished, cell, dry_run=True)
@@ -154,7 +157,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         config = dataclasses.replace(config, arch=model.card.arch, spec=spec)
         plan = make_plan(config, splits.fingerprint, run, _card(run, model))
     _check_splits(plan, splits)
-    return plan
+    return dataclasses.replace(plan, alarms=splits.alarms)
 
 
 def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:

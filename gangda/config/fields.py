@@ -38,15 +38,17 @@ def option(
     repeat: bool = False,
     pattern: str = "",
     words: Mapping[str, Any] = MappingProxyType({}),
+    record: str = "always",
 ) -> Any:
     """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
 
     `flag` is the field's name with dashes unless it is given. `words` can be typed in place of a value; they are given
-    with the values that they stand for.
+    with the values that they stand for. `record`: whether the value is part of what is written and hashed: "always",
+    only where it is not the default ("given"), or "never", because it changes no result.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
     return dataclasses.field(
-        default=default, metadata={"help": help, "flag": flag, "repeat": repeat, **limits}
+        default=default, metadata={"help": help, "flag": flag, "repeat": repeat, "record": record, **limits}
     )
 
 
@@ -89,6 +91,16 @@ def refuse_both(cls: type[Checked], given: Collection[str]) -> None:
 def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:
     """The fields of a configuration or its class, in order."""
     return {field.name: field for field in dataclasses.fields(kind)}
+
+
+def recorded(config: Checked) -> dict[str, Any]:
+    """The values of a configuration that records and identities hold, by field name; see `option`."""
+    return {
+        name: getattr(config, name)
+        for name, field in fields_by_name(config).items()
+        if field.metadata["record"] == "always"
+        or (field.metadata["record"] == "given" and getattr(config, name) != field.default)
+    }
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:

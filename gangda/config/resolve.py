@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from gangda.config import architectures, catalog, methods, renamed, schema
-from gangda.config.fields import Checked, convert, fields_by_name, flag_of, is_given, refuse_both, variable_of
+from gangda.config.fields import (
+    Checked,
+    convert,
+    fields_by_name,
+    flag_of,
+    is_given,
+    recorded,
+    refuse_both,
+    variable_of,
+)
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
 from gangda.errors import UsageError
 
@@ -101,7 +110,8 @@ def as_mapping(config: Any) -> dict[str, Any]:
     """The sections of a configuration as plain values; `arch` and `spec` become one mapping with a `name`."""
     sections = {
         "arch" if section == "spec" else section: {
-            name: list(value) if isinstance(value, tuple) else value for name, value in vars(values).items()
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in recorded(values).items()
         }
         for section, values in sorted(vars(config).items(), key=lambda item: item[0] == "runtime")
         if isinstance(values, Checked)

@@ -75,7 +75,7 @@ def train(
                 )
         config = in_steps(config, splits.train, run, reporter, sizes)
         if not dry_run:
-            return fit_run(
+            result = fit_run(
                 config,
                 splits.train,
                 splits.validation,
@@ -85,6 +85,7 @@ def train(
                 reporter=reporter,
                 ranks=ranks,
             )
+            return dataclasses.replace(result, data_alarms=splits.alarms)
         if not ranks.is_main:
             raise WorkerExitError(0)
         context = prepare(config.runtime)
@@ -93,7 +94,13 @@ def train(
             config.arch, config.spec, splits.train.image_shape, splits.train.num_classes
         )
         timed = tuple(estimates(config, splits.train, context))
-        return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()), estimates=timed)
+        return TrainResult(
+            run,
+            config.arch,
+            parameters=count_parameters(networks.modules()),
+            estimates=timed,
+            data_alarms=splits.alarms,
+        )
 
 
 def fit_generator(

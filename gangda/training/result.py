@@ -37,6 +37,7 @@ class TrainResult:
     alarms: tuple[str, ...] = ()  # those of the last evaluation
     best_step: int | None = None  # None where no best checkpoint was chosen
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
+    data_alarms: tuple[str, ...] = ()  # about the images
 
     @property
     def out(self) -> Path:
