@@ -42,8 +42,7 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
         raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
     images = aligned(images, splits.train, test or set_path)
     found = () if own else _check_duplicates(splits.train, images)
-    notes, alarms = (*splits.notes, *found), (*splits.alarms, *found)
-    return replace(splits, test=images, notes=notes, alarms=alarms)
+    return replace(splits, test=images, notes=(*splits.notes, *found), alarms=(*splits.alarms, *found))
 
 
 def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:

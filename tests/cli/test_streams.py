@@ -40,7 +40,10 @@ def test_names_that_an_encoding_lacks_are_escaped(tmp_path, encoding):
 def test_a_full_disk_is_one_line(tmp_path):
     done = doctor(tmp_path, "> /dev/full")
     assert done.returncode == 1
-    assert done.stderr == "gangda: standard output cannot be written (No space left on device); send it elsewhere\n"
+    assert (
+        done.stderr
+        == "gangda: standard output cannot be written (No space left on device); send it elsewhere\n"
+    )
 
 
 def test_a_closed_stdout_is_no_error(tmp_path):
