@@ -1,6 +1,6 @@
 """`python -m gangda`."""
 
-from gangda.cli.main import app
+from gangda.cli.main import main
 
 if __name__ == "__main__":
-    app(prog_name="gangda")
+    main()

@@ -27,6 +27,7 @@ class AugmentResult(SetResult):
     generated: IntArray  # synthetic images of each class by origin, (K,)
     traditional: IntArray
     run: Path | None  # the run folder whose generator was used, if one was
+    data_alarms: tuple[str, ...] = ()  # about the images
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""
@@ -40,6 +41,7 @@ class AugmentResult(SetResult):
             ],
             "run": None if self.run is None else str(self.run),
             "chosen": self.index.provenance.get("chosen"),
+            "data_alarms": list(self.data_alarms),
         }
 
 
@@ -87,6 +89,7 @@ def augment(
         generated=generated,
         traditional=traditional,
         run=None if task.model is None else task.model.run,
+        data_alarms=task.splits.alarms,
         dry_run=dry_run,
         reprinted=reprinted,
     )

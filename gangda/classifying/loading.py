@@ -12,12 +12,10 @@ from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
 from gangda.data.sources.raw import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, made_from
+from gangda.data.twins import equal_images
 from gangda.errors import DataError, GangdaError, UsageError
 
-# Share of the test images that may equal a training image. A source's own split may hold more: its row ids show that
-# these are different images, and public sets do hold duplicates.
-MOST_DUPLICATES = 0.1
-MOST_OWN_DUPLICATES = 0.5
+MOST_DUPLICATES = 0.1  # share of the test images of other data that may equal a training image
 
 
 def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) -> DataSplits:
@@ -38,12 +36,13 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
         raise type(error)(str(error).removeprefix("--data ")) from error
     images, own = splits.test, True
     if test is not None:
-        images, own = _load_test(test, splits, image_size, data.download)
+        images, own = _load_test(test, splits, replace(data, image_size=image_size))
     elif not len(images):
         notes = "; ".join(splits.notes)
         raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
     images = aligned(images, splits.train, test or set_path)
-    return replace(splits, test=images, notes=(*splits.notes, *_check_duplicates(splits.train, images, own)))
+    found = () if own else _check_duplicates(splits.train, images)
+    return replace(splits, test=images, notes=(*splits.notes, *found), alarms=(*splits.alarms, *found))
 
 
 def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
@@ -58,22 +57,24 @@ def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
     behind = unite(read_indices(path)).data
     size = (behind.get("config") or {}).get("image_size")
     fingerprint = str(behind.get("fingerprint", ""))
-    splits = DataSplits(source.name, fingerprint, train, nothing, test, source.labelled, source.notes)
+    alarms, checks = source.checked()
+    notes = (*source.notes, *alarms)
+    splits = DataSplits(
+        source.name, fingerprint, train, nothing, test, source.labelled, notes, alarms, checks
+    )
     return splits, size if isinstance(size, int) else None
 
 
-def _load_test(
-    test: str, splits: DataSplits, image_size: int | None, download: bool
-) -> tuple[LabelledImages, bool]:
+def _load_test(test: str, splits: DataSplits, data: DataConfig) -> tuple[LabelledImages, bool]:
     """The test images that `--test` names, as large as the training images; and whether they are of the same source.
 
     Of that source, its test split (its fixed fifth, where it has none of its own): the rest may have been trained on.
     Of any other data its test split, or all of it where it has none.
     """
     size = splits.train.image_shape[1]
-    images = _load_source(test, image_size, download)
+    images = _load_source(test, data)
     if images.fingerprint == splits.fingerprint:
-        own = draw_splits(images, DataConfig(source=test), 0).test
+        own = draw_splits(images, DataConfig(source=test, group_by=data.group_by), 0).test
         if not len(own):
             raise DataError(f"--test {test}: holds only what is trained on; give another --test")
         if shared := _shared(splits.train, own):
@@ -81,13 +82,14 @@ def _load_test(
             raise DataError(f"--test {test}: {what}; give another --test")
         return replace(own, pixels=to_square(own.pixels, size)), True
     if images.train.image_shape[1] != size:
-        images = _load_source(test, size, download)
+        images = _load_source(test, replace(data, image_size=size))
     return images.test if images.test is not None else images.train, False
 
 
-def _load_source(test: str, image_size: int | None, download: bool) -> SourceImages:
+def _load_source(test: str, data: DataConfig) -> SourceImages:
+    """The source of `--test`, read with the options of the data but its subset."""
     try:
-        return load_source(DataConfig(source=test, image_size=image_size, download=download))
+        return load_source(replace(data, source=test, per_class=None, class_counts=None))
     except GangdaError as error:
         raise type(error)(str(error).replace("--data", "--test", 1)) from error
 
@@ -99,14 +101,13 @@ def _shared(train: LabelledImages, test: LabelledImages) -> int:
     )
 
 
-def _check_duplicates(train: LabelledImages, test: LabelledImages, own: bool) -> tuple[str, ...]:
-    """A note on test images that equal a training image pixel for pixel; `own`: both are splits of the same source.
+def _check_duplicates(train: LabelledImages, test: LabelledImages) -> tuple[str, ...]:
+    """An alarm about test images of other data that equal a training image pixel for pixel.
 
     Raises DataError: so many that the test set must hold what was trained on.
     """
-    trained = {row.tobytes() for row in train.pixels}
-    count = sum(row.tobytes() in trained for row in test.pixels)
+    count = int(equal_images(test.pixels, train.pixels).sum())
     note = f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on"
-    if count > len(test) * (MOST_OWN_DUPLICATES if own else MOST_DUPLICATES):
+    if count > len(test) * MOST_DUPLICATES:
         raise DataError(f"{note}; give another --test")
-    return (note,) if count else ()
+    return (f"ALARM: {note}",) if count else ()

@@ -15,6 +15,13 @@ PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "torch-fidelity", "pillow", "filelock", "typer", "rich",
 )  # fmt: skip
 NEWEST_RUNS = 5
+_COUNTS = {
+    "dropped": "copies left out (--deduplicate)",
+    "contradicting": "identical, but under different classes",
+    "test_images_in_train": "test images that are also trained on",
+    "near_copies": "nearly the same as another",
+    "test_images_nearly_in_train": "test images that are nearly the same as one trained on",
+}
 
 
 def doctor(call: Call) -> None:
@@ -123,11 +130,15 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
 
 
 def _show_data(out: Screen, data: Mapping[str, Any]) -> None:
-    parts = ("train", "validation", "test")
+    parts, checks = ("train", "validation", "test"), data["checks"]
+    found = [name for name in ("copies", "synthetic", "constant") if any(checks.get(name, ()))]
     rows = [
-        (name, *(data[part]["per_class"][row] for part in parts)) for row, name in enumerate(data["classes"])
+        (name, *(data[part]["per_class"][row] for part in parts), *(checks[key][row] for key in found))
+        for row, name in enumerate(data["classes"])
     ]
-    total = ("all", *(data[part]["n"] for part in parts))
-    out.draw(f"Images of {data['name']}", ("class", *parts), [*rows, total])
+    total = ("all", *(data[part]["n"] for part in parts), *(sum(checks[key]) for key in found))
+    out.draw(f"Images of {data['name']}", ("class", *parts, *found), [*rows, total])
+    counts = [(words, checks.get(key, "-")) for key, words in _COUNTS.items()]
+    out.draw("Checks", ("", "images"), counts, left=1)
     side, kind = data["image_size"], "grey" if data["channels"] == 1 else "RGB"
     out.say(f"{side}x{side} {kind}, fingerprint {data['fingerprint']}", *data["notes"])

@@ -1,9 +1,10 @@
 """Typer's classes with errors of one line, help as plain text, and fast completion. Nothing here knows a command."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -100,15 +101,30 @@ class Group(TyperGroup):
         return deferred(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> None:
-        """Run the command; end without a message where the reader of stdout has gone (`| head`)."""
+        """Run the command; end without a message where the reader of stdout has gone (`| head`).
+
+        Raises RunError: stdout cannot be written, as on a full disk.
+        """
         try:
             super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            for stream in (sys.stdout, sys.stderr):  # or Python's flush at exit fails, with a message
-                os.dup2(nowhere, stream.fileno())
+            _write_nowhere(sys.stdout, sys.stderr)
             raise typer.Exit(0) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EIO, errno.EFBIG) or error.filename is not None:
+                raise
+            _write_nowhere(sys.stdout)
+            raise RunError(
+                f"standard output cannot be written ({error.strerror}); send it elsewhere"
+            ) from None
+
+
+def _write_nowhere(*streams: TextIO) -> None:
+    """Discard what is still to be written, or Python's flush at exit fails, with a message."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 class _Deferred:

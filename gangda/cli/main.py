@@ -2,6 +2,9 @@
 
 import functools
 import importlib
+import io
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -59,4 +62,15 @@ for name, subcommand in COMMANDS.items():
 
 def main() -> None:
     """Entry point of the `gangda` script."""
+    prepare_streams()
     app(prog_name="gangda")
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text: what their encoding lacks is escaped, and a closed one swallows it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the caller
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

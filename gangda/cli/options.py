@@ -178,7 +178,7 @@ def _flag(section: str, name: str, owners: Mapping[str, Field]) -> inspect.Param
     flag, more = flag_of(field), {"help": help, "show_default": False}
     annotation: Any = list[str] if field.metadata["repeat"] else str
     if type_of(field).base is bool:
-        flag, annotation = f"{flag}/--no-{flag[2:]}", bool
+        flag, annotation = flag if flag.startswith("--no-") else f"{flag}/--no-{flag[2:]}", bool
     else:
         more |= {"metavar": _metavar(field), "autocompletion": _completer(section, name, field)}
     return _parameter(f"{section}_{name}", annotation | None, None, flag, PANELS[section], **more)

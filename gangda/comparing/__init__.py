@@ -80,6 +80,7 @@ class CompareResult:
             "finished": self.finished,
             "failed": to_plain(self.failed),
             "cell_seconds": self.cell_seconds,
+            "data_alarms": list(self.plan.alarms),
             "plan": self.plan.as_dict(),
         }
 
@@ -112,6 +113,8 @@ def compare(
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
     wanted = [plan.cells[number] for number in part.numbers(len(plan.cells))]
+    for alarm in plan.alarms:
+        reporter.line(alarm)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
@@ -172,7 +175,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         card = _card(run, model)
     plan = make_plan(config, splits.fingerprint, run, card, splits.unlabelled_folder)
     _check_splits(plan, splits)
-    return plan
+    return dataclasses.replace(plan, alarms=splits.alarms)
 
 
 def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:

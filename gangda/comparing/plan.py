@@ -45,6 +45,7 @@ class ComparisonPlan:
     fixed: dict[str, Any]  # plain values that may not change once the folder exists
     cells: tuple[Cell, ...]  # one for each seed
     extensions: tuple[int, ...] = ()  # earlier numbers of seeds, where some were added later
+    alarms: tuple[str, ...] = ()  # about the data, for the report's notes
 
     @property
     def hash(self) -> str:

@@ -120,7 +120,7 @@ def notes_of(
     failed: Sequence[FailedCell] = (),
 ) -> tuple[str, ...]:
     """Conditions and alarms, most important first; `found` are those of the analyses."""
-    notes = [failure_note(failed, len(plan.cells))]
+    notes = [failure_note(failed, len(plan.cells)), *plan.alarms]
     if plan.run is not None:
         shared = f"Conditional on this generator: all seeds share that of {plan.run}"
         notes.append(f"{shared}, so the verdict is about it alone, not about training another like it.")

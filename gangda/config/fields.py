@@ -38,16 +38,18 @@ def option(
     repeat: bool = False,
     pattern: str = "",
     words: Mapping[str, Any] = MappingProxyType({}),
-    if_given: bool = False,
+    record: str = "always",
 ) -> Any:
     """A dataclass field that is also an option. A tuple is typed with commas, or flag by flag (`repeat`).
 
     `flag` is the field's name with dashes unless it is given. `words` can be typed in place of a value; they are given
-    with the values that they stand for. `if_given`: it is a part of records and identities only where it has a value.
+    with the values that they stand for. `record`: whether the value is part of what is written and hashed: "always",
+    only where it is not the default ("given"), or "never", because it changes no result.
     """
     limits = {"minimum": minimum, "maximum": maximum, "choices": choices, "pattern": pattern, "words": words}
-    about = {"help": help, "flag": flag, "repeat": repeat, "if_given": if_given}
-    return dataclasses.field(default=default, metadata={**about, **limits})
+    return dataclasses.field(
+        default=default, metadata={"help": help, "flag": flag, "repeat": repeat, "record": record, **limits}
+    )
 
 
 def flag_of(field: Field) -> str:
@@ -91,13 +93,13 @@ def fields_by_name(kind: Checked | type[Checked]) -> dict[str, Field]:
     return {field.name: field for field in dataclasses.fields(kind)}
 
 
-def recorded(values: Checked) -> dict[str, Any]:
-    """The values of a configuration by field name, without those of `if_given` options that are None."""
-    fields = fields_by_name(values)
+def recorded(config: Checked) -> dict[str, Any]:
+    """The values of a configuration that records and identities hold, by field name; see `option`."""
     return {
-        name: value
-        for name, value in vars(values).items()
-        if value is not None or not fields[name].metadata["if_given"]
+        name: getattr(config, name)
+        for name, field in fields_by_name(config).items()
+        if field.metadata["record"] == "always"
+        or (field.metadata["record"] == "given" and getattr(config, name) != field.default)
     }
 
 

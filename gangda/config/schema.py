@@ -1,5 +1,6 @@
 """Frozen dataclasses: the only home of defaults. Flags, YAML keys and `config.yaml` are made from them."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -44,9 +45,32 @@ class DataConfig(Checked):
         None,
         "also use images without labels: a number (above 0) of training images outside the subset, or a folder",
         pattern=r"0*[1-9]\d*|(?!-?\d*$).+",
-        if_given=True,
+        record="given",
     )
     download: bool = option(False, "download a torchvision data set that is missing")
+    value_range: tuple[float, float] | None = option(
+        None, "pixel values that become 0 and 255; default: recognised from all images", record="given"
+    )
+    group_by: str | None = option(
+        None,
+        "regular expression on file names: images with the same first group stay in one split",
+        record="given",
+    )
+    deduplicate: bool = option(False, "drop images that equal an earlier one", record="given")
+    no_cache: bool = option(False, "neither use nor keep decoded images and checks", record="never")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
+            low, high = self.value_range
+            raise UsageError(f"--value-range {low:g},{high:g}: the first value must be below the second")
+        if self.group_by is not None:
+            try:
+                groups = re.compile(self.group_by).groups
+            except re.error as error:
+                raise UsageError(f"--group-by '{self.group_by}': no regular expression ({error})") from None
+            if not groups:
+                raise UsageError(f"--group-by '{self.group_by}': has no (group); as in '(.*)_[0-9]+'")
 
     @property
     def unlabelled_count(self) -> int | None:

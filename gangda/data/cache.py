@@ -1,8 +1,8 @@
 """Cache of decoded image folders: pixels in KEY.npy, which is memory-mapped, the rest in KEY.json.
 
-It lies in `images/` of the cache folder (`paths.cache_root`). KEY is a hash of the manifest (names, sizes, times) and
-the image size. The JSON is written last and lists the SHA-256 of the pixels; a damaged or incomplete entry is made
-again. A cache that cannot be written costs time, never the result.
+It lies in `images/` of the cache folder (`paths.cache_root`). KEY is a hash of the manifest (names, sizes, times,
+inodes) and the image size. The JSON is written last and lists the SHA-256 of the pixels; a damaged or incomplete entry
+is made again. A cache that cannot be written costs time, never the result.
 """
 
 import contextlib
@@ -12,18 +12,27 @@ from pathlib import Path
 
 import numpy as np
 
+from gangda.data.confounds import FileFacts
 from gangda.data.paths import cache_root
 from gangda.data.sources.raw import RawSource
+from gangda.data.values import ValueRange
 from gangda.errors import GangdaError
 from gangda.runtime.files import being_written
 from gangda.runtime.hashed_file import read_hashed_json, sha256_of_file, write_hashed_json
-from gangda.runtime.plain import to_plain
+from gangda.runtime.plain import from_plain, to_plain
 
-RULES = 1  # raise it when decoding changes: entries of before are then not found
+RULES = 2  # raise it when decoding changes: entries of before are then not found
 
 
-def cached(manifest: Iterable[str], image_size: int | None, decode: Callable[[], RawSource]) -> RawSource:
-    """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached."""
+def cached(
+    manifest: Iterable[str], image_size: int | None, decode: Callable[[], RawSource], use: bool = True
+) -> RawSource:
+    """The decoded images for these lines of a manifest: from the cache, else from `decode`, and then cached.
+
+    Without `use` the cache is neither read nor written.
+    """
+    if not use:
+        return decode()
     key = hashlib.sha256(f"{RULES}\n{image_size}".encode())
     for line in manifest:
         key.update(f"\n{line}".encode("utf-8", "surrogateescape"))
@@ -60,6 +69,8 @@ def _read(place: Path) -> RawSource | None:
             class_names=tuple(rest["class_names"]),
             test_rows=None if rest["test_rows"] is None else np.array(rest["test_rows"], dtype=np.int64),
             notes=tuple(rest["notes"]),
+            value_range=from_plain(ValueRange, rest["value_range"]) if rest["value_range"] else None,
+            facts=from_plain(FileFacts, rest["facts"]) if rest["facts"] else None,
         )
     except Exception:  # whatever damaged bytes make NumPy raise: the folder is decoded again
         return None

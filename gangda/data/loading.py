@@ -11,18 +11,35 @@ be loaded unchanged; else a fixed fifth of its real images. A sample set has no 
 import dataclasses
 import hashlib
 import importlib
+import os
 from pathlib import Path
+
+import numpy as np
 
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
-from gangda.data.images import LabelledImages, real_images
+from gangda.data import memmap
+from gangda.data.confounds import remarks, some_of
+from gangda.data.findings import Findings
+from gangda.data.images import REAL, LabelledImages, real_images
+from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked
 from gangda.data.sources.raw import UNLABELLED, RawSource, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
+from gangda.data.twins import (
+    Twins,
+    cached_twins,
+    find_twins,
+    first_positions,
+    images_at,
+    joined,
+    without_copies,
+)
 from gangda.data.unlabelled import with_unlabelled
-from gangda.errors import DataError, GangdaError
+from gangda.data.values import BYTES, CONSTANT, PartValues, judge, part_values
+from gangda.errors import DataError, GangdaError, UsageError
 
 
 def load_splits(config: DataConfig, seed: int) -> DataSplits:
@@ -54,6 +71,7 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     """`sets`: those whose source is being looked for, so that sets that name each other are no endless loop."""
     if config.source in catalog.SOURCES:
         read = catalog.builder("data set", catalog.SOURCES, config.source)
+        _refuse_grouping(config)
         return _source(config.source, config, read(config))
     grey = inner_name(config.source)
     if grey is not None:
@@ -64,16 +82,54 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     if path.is_dir() and is_set(path):
         return _written_set(path, name, config, sets)
     if path.is_dir():
-        raw = idx.read_folder(path) if idx.find_parts(path) else folder.read(path, config.image_size)
+        if not idx.find_parts(path):
+            how = (config.value_range, config.group_by, not config.no_cache)
+            return _source(name, config, _in_range(folder.read(path, config.image_size, *how), config))
+        raw = idx.read_folder(path)
     elif path.suffix.lower() == ".npz":
-        raw = npz.read(path)
+        raw = npz.read(path, config.value_range)
     else:
         raise DataError(f"{path}: unknown kind of file; give an NPZ file, or a folder of IDX files")
-    return _source(name, config, raw)
+    _refuse_grouping(config)
+    return _source(name, config, _in_range(raw, config))
+
+
+def _refuse_grouping(config: DataConfig) -> None:
+    if config.group_by is not None:
+        raise UsageError(f"--group-by: the images of --data {config.source} have no file names; leave it out")
+
+
+def _in_range(raw: RawSource, config: DataConfig) -> RawSource:
+    """With a note on the range of values; values of 8 bits in another range than 0 to 255 are scaled here."""
+    found, pixels = raw.value_range, raw.pixels
+    if found is None:
+        tested = np.zeros(0, np.int64) if raw.test_rows is None else raw.test_rows
+        every = part_values("images", pixels)
+        parts = [
+            PartValues(name, True, every.lows[rows], every.highs[rows])
+            for name, rows in (
+                ("training images", np.setdiff1d(np.arange(len(pixels)), tested, assume_unique=True)),
+                ("test images", tested),
+            )
+        ]
+        found = judge(parts, f"--data {config.source}", config.value_range)
+        if (found.low, found.high) != BYTES:
+            levels = found.to_bytes(np.arange(256, dtype=np.uint8))
+            scaled = memmap.empty(pixels.shape)
+            for start in range(0, len(pixels), CHUNK):
+                scaled[start : start + CHUNK] = levels[pixels[start : start + CHUNK]]
+            pixels = scaled
+    return dataclasses.replace(raw, pixels=pixels, value_range=found, notes=(*raw.notes, found.note))
 
 
 def _existing_path(typed: str) -> Path:
-    path = Path(typed).expanduser()
+    try:
+        path = Path(typed).expanduser()
+    except RuntimeError as error:  # no home directory, or an unknown user's
+        raise DataError(f"--data {typed}: {error}; give the whole path") from None
+    if typed != typed.encode("utf-8", "replace").decode():
+        shown = os.fsencode(typed).decode("utf-8", "backslashreplace")
+        raise DataError(f"--data {shown}: the name is not UTF-8; rename it")
     try:
         if typed and path.exists():
             return path
@@ -92,10 +148,19 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     """Resized, with row ids and fingerprint; checks that it can be learned from."""
     pixels = to_square(raw.pixels, config.image_size)
     train, test = real_images(pixels, raw.labels, raw.class_names), None
+    if raw.facts is not None and raw.facts.origin.any():
+        train = dataclasses.replace(train, origin=raw.facts.origin)
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
     labelled, notes = raw.class_names != (UNLABELLED,), raw.notes
     where = f"--data {config.source}"
+    twins = _twins(train, test, config)
+    dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)
+    if len(dropped):
+        late = dropped >= len(train)
+        test = None if test is None else test.without(dropped[late] - len(train))
+        train, twins = train.without(dropped[~late]), without_copies(twins)
+        notes += (f"{len(dropped):,} images that equal an earlier one are left out (--deduplicate)",)
     if not len(train):
         raise DataError(f"{where}: holds no training images")
     if labelled and train.num_classes == 1:
@@ -106,7 +171,53 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     height, width = raw.pixels.shape[1:3]
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
-    return SourceImages(name, fingerprint(train, test), train, test, labelled, notes)
+    findings = _findings(train, test, twins, raw, len(dropped))
+    return SourceImages(name, fingerprint(train, test), train, test, labelled, notes, findings)
+
+
+def _twins(train: LabelledImages, test: LabelledImages | None, config: DataConfig) -> Twins:
+    """Identical and similar images, looked up by the content where it is known."""
+
+    def find() -> Twins:
+        return find_twins(train.pixels, None if test is None else test.pixels)
+
+    count = len(train) + (0 if test is None else len(test))
+    return find() if config.no_cache else cached_twins(fingerprint(train, test), find, count)
+
+
+def _findings(
+    train: LabelledImages, test: LabelledImages | None, twins: Twins, raw: RawSource | None, dropped: int = 0
+) -> Findings:
+    """What is wrong with these images as data; `raw`: where they come from, None for a set that gangda wrote."""
+    parts = [train] if test is None else [train, test]
+    labels = np.concatenate([part.labels for part in parts])
+    row_ids = np.concatenate([part.row_id for part in parts])
+    extremes = [part_values("images", part.pixels) for part in parts]
+    flat = np.concatenate([part.highs - part.lows for part in extremes]) < CONSTANT
+    made = np.concatenate([part.origin for part in parts]) != REAL
+    groups, classes = twins.exact, train.num_classes
+    confounds: tuple[str, ...] = ()
+    if raw is not None:
+        if raw.groups is not None:
+            groups = joined(groups, first_positions(raw.groups[row_ids]))
+        rows = some_of(
+            np.unique(twins.near)
+        )  # a picture that is there several times would seem to tell its class
+        facts = None if raw.facts is None else raw.facts.take(row_ids[rows])
+        confounds = tuple(
+            remarks(images_at([part.pixels for part in parts], rows), labels[rows], classes, facts)
+        )
+    return Findings(
+        labels=labels,
+        class_names=train.class_names,
+        twins=twins,
+        groups=groups if len(np.unique(groups)) < len(groups) else None,
+        synthetic=np.bincount(labels[made & (raw is not None)], minlength=classes),
+        constant=np.bincount(labels[flat], minlength=classes),
+        values="" if raw is None or raw.value_range is None else raw.value_range.note,
+        dropped=dropped,
+        confounds=confounds,
+    )
 
 
 def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:
@@ -122,7 +233,8 @@ def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ..
     if test is not None:
         refuse_made_from(images, test, f"--data {config.source}")
     labelled = images.class_names != (UNLABELLED,)
-    return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,))
+    findings = _findings(images, test, _twins(images, test, config), None)
+    return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,), findings)
 
 
 def _recorded_test(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 from pathlib import Path
 
 from gangda.config import catalog
@@ -40,7 +41,11 @@ def located(config: DataConfig) -> DataConfig:
 
 
 def _cache_home() -> Path:
-    return (_folder("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gangda"
+    """Without a home directory: a folder of this user's own among the temporary files."""
+    try:
+        return (_folder("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "gangda"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"gangda-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
 
 
 def _folder(name: str) -> Path | None:

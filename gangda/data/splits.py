@@ -8,18 +8,21 @@ The rules, per class of n images:
     - test (sources without one of their own): a fifth, the same whatever the seed; at least 1 of 2.
     - subset: the first `count` of a random order, so that a smaller subset of one seed is part of a larger one.
     - validation: n x share, rounded; at least 1 where n >= 5; never the last training image.
+Identical images, and those that `--group-by` puts together, stay in one part: in the same random order, a group is
+taken where all of it fits into the number; if a class would get none, its smallest group.
 Validation and test splits hold real images only, and what was made from one of them (its `parent`) is not trained on.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
+from gangda.data.findings import Findings
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream
@@ -37,6 +40,14 @@ class SourceImages:
     test: LabelledImages | None
     labelled: bool = True  # False for images without classes (one class, "unlabelled")
     notes: tuple[str, ...] = ()  # sentences a user should read
+    findings: Findings | None = None  # what was found among all images; None for stacked sets
+
+    def checked(self) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Alarms and counts, where all training images are trained on; see `Findings.across`."""
+        if self.findings is None:
+            return (), {}
+        count = len(self.findings.labels)
+        return self.findings.across(np.arange(len(self.train)), np.arange(len(self.train), count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +74,8 @@ class DataSplits:
     test: LabelledImages  # empty for a sample set whose source cannot be loaded
     labelled: bool = True
     notes: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()  # those of the notes that bear on every result
+    checks: Mapping[str, Any] = field(default_factory=dict)  # what was counted, as plain values
     pool: tuple[int, ...] = ()  # images of each class that the subset (train and validation) is drawn from
     unlabelled: UnlabelledImages | None = None  # None without `--unlabelled`
 
@@ -80,22 +93,41 @@ class DataSplits:
 
 def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
     """Subset, validation (both by `seed`) and test of a source; DataError: too few images; UsageError: wrong counts."""
-    train, test, notes = source.train, source.test, source.notes
+    train, test, notes, findings = source.train, source.test, source.notes, source.findings
+    groups = None if findings is None else findings.groups
+    place, tested = (
+        np.arange(len(train)),
+        np.arange(len(train), len(train) + (0 if test is None else len(test))),
+    )
+
+    def together() -> IntArray | None:
+        return None if groups is None else groups[place]
+
     if test is None:
-        rows = fixed_test_rows(train)
+        rows = fixed_test_rows(train, together())
+        tested, place = place[rows], np.delete(place, rows)
         train, test = train.without(rows), train.take(rows)
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
         notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
     counts, pool = subset_counts(train, config), tuple(train.counts().tolist())
     if counts is not None:
-        train = train.take(subset_rows(train, counts, seed))
-    held = validation_rows(train, config.validation, seed)
+        rows = subset_rows(train, counts, seed)
+        train, place = train.take(rows), place[rows]
+        if config.class_counts is not None:
+            named = ", ".join(
+                f"{name}={count}" for name, count in zip(train.class_names, counts, strict=True)
+            )
+            notes = (*notes, f"--class-counts: {named}")
+    held = validation_rows(train, config.validation, seed, together())
+    place = np.concatenate([np.delete(place, held), place[held]])
     train, validation = train.without(held), train.take(held)
     made = np.flatnonzero(made_from(train, validation) | made_from(train, test))
+    alarms, checks = ((), {}) if findings is None else findings.across(place, tested)
     if len(made):
         notes = (*notes, f"{len(made):,} images made from validation or test images are left out")
         train = train.without(made)
-    return DataSplits(source.name, source.fingerprint, train, validation, test, source.labelled, notes, pool)
+    notes, parts = (*notes, *alarms), (train, validation, test)
+    return DataSplits(source.name, source.fingerprint, *parts, source.labelled, notes, alarms, checks, pool)
 
 
 def made_from(images: LabelledImages, held_out: LabelledImages) -> npt.NDArray[np.bool_]:
@@ -111,12 +143,12 @@ def refuse_made_from(images: LabelledImages, test: LabelledImages, where: str) -
         raise DataError(f"{where}: {made:,} of its images are made from test images; make the set again")
 
 
-def fixed_test_rows(images: LabelledImages) -> IntArray:
+def fixed_test_rows(images: LabelledImages, groups: IntArray | None = None) -> IntArray:
     """Positions of the fixed, stratified test split: a fifth of the real images, int64, ascending.
 
     ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), and at least one of each class
-    that has two. Depends on the labels alone, never on a seed.
-    Raises DataError: a class has one image only.
+    that has two. Depends on the labels (and `groups`, int64 (N,), which stay whole) alone, never on a seed.
+    Raises DataError: a class has one image only, or one group.
     """
     real = np.flatnonzero(images.origin == REAL)
     have = np.bincount(images.labels[real], minlength=images.num_classes)
@@ -128,7 +160,11 @@ def fixed_test_rows(images: LabelledImages) -> IntArray:
     left = int(np.ceil(exact.sum() - 1e-9)) - int(counts.sum())
     counts[np.argsort(-(exact - counts).round(9), kind="stable")[:left]] += 1
     counts = np.maximum(counts, np.minimum(have // 2, 1))
-    return _first_of_each_class(images.labels, real, counts, "test split")
+    rows = _first_of_each_class(images.labels, real, counts, "test split", groups=groups)
+    if groups is not None and len(lacking := np.setdiff1d(images.labels[real], images.labels[rows])):
+        what = f"all images of class '{images.class_names[lacking[0]]}' are in one group (identical, or --group-by)"
+        raise DataError(f"{what}; it takes two, one of them for testing")
+    return rows
 
 
 def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
@@ -158,24 +194,56 @@ def subset_rows(train: LabelledImages, counts: IntArray, seed: int) -> IntArray:
     return _first_of_each_class(train.labels, np.arange(len(train)), counts, seed, "subset")
 
 
-def validation_rows(train: LabelledImages, share: float, seed: int) -> IntArray:
+def validation_rows(
+    train: LabelledImages, share: float, seed: int, groups: IntArray | None = None
+) -> IntArray:
     """Positions of the real images held back for validation, stratified, drawn by seed, int64, ascending."""
     real = np.flatnonzero(train.origin == REAL)
     have = np.bincount(train.labels[real], minlength=train.num_classes)
     counts = np.floor(have * share + 0.5).astype(np.int64)
     counts = np.maximum(counts, (have >= 5) & (share > 0)).clip(max=np.maximum(have - 1, 0))
-    return _first_of_each_class(train.labels, real, counts, seed, "validation")
+    return _first_of_each_class(train.labels, real, counts, seed, "validation", groups=groups)
 
 
 def _first_of_each_class(
-    labels: IntArray, candidates: IntArray, counts: IntArray, *key: int | str
+    labels: IntArray, candidates: IntArray, counts: IntArray, *key: int | str, groups: IntArray | None = None
 ) -> IntArray:
     """The first `counts[c]` candidates of each class c in a random order of the stream `key`, ascending."""
     shuffled = candidates[numpy_stream(*key).permutation(len(candidates))]
+    if groups is not None and len(np.unique(groups[shuffled])) < len(shuffled):
+        return _whole_groups(labels, shuffled, counts, groups)
     grouped = shuffled[np.argsort(labels[shuffled], kind="stable")]
     of_class = labels[grouped]
     rank = np.arange(len(grouped)) - np.searchsorted(of_class, of_class)
     return np.sort(grouped[rank < counts[of_class]])
+
+
+def _whole_groups(labels: IntArray, shuffled: IntArray, counts: IntArray, groups: IntArray) -> IntArray:
+    """The same in whole groups, at most `counts[c]` of each class c but at least one group; some of each class stay."""
+    members: dict[int, list[int]] = {}
+    for row, group in zip(shuffled.tolist(), groups[shuffled].tolist(), strict=True):
+        members.setdefault(group, []).append(row)
+    sizes = {group: Counter(labels[rows].tolist()) for group, rows in members.items()}
+    have = Counter(labels[shuffled].tolist())
+    taken: Counter[int] = Counter()
+    chosen: set[int] = set()
+
+    def take(group: int) -> None:
+        chosen.add(group)
+        taken.update(sizes[group])
+
+    for group, size in sizes.items():
+        if all(taken[label] + more <= counts[label] for label, more in size.items()):
+            take(group)
+    for label in np.flatnonzero(counts).tolist():
+        rest = [
+            group
+            for group, size in sizes.items()
+            if size[label] and all(taken[other] + more < have[other] for other, more in size.items())
+        ]
+        if not taken[label] and rest:
+            take(min(rest, key=lambda group: len(members[group])))
+    return np.sort(np.array([row for group in chosen for row in members[group]], dtype=np.int64))
 
 
 def describe(splits: DataSplits) -> dict[str, Any]:
@@ -192,13 +260,6 @@ def describe(splits: DataSplits) -> dict[str, Any]:
         **{name: {"n": len(part), "per_class": part.counts().tolist()} for name, part in parts.items()},
         **({} if splits.unlabelled is None else {"unlabelled": {"n": len(splits.unlabelled)}}),
         "notes": list(splits.notes),
+        "alarms": list(splits.alarms),
+        "checks": dict(splits.checks),
     }
-
-
-def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """The names as a tuple; raises DataError where one is empty or repeated."""
-    for name, count in Counter(names).items():
-        if not name or count > 1:
-            wrong = "repeated" if name else "empty"
-            raise DataError(f"{where}: class name '{name}' is {wrong}; names must differ")
-    return tuple(names)

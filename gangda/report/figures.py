@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,16 @@ def _new_figure(width: float, height: float) -> "Figure":
 
 def _to_png(figure: "Figure", dpi: int = 110) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": ""})
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Glyph", UserWarning
+        )  # a script that no font here has: drawn as boxes
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": ""})
     return buffer.getvalue()
 
 
 def _shorten(name: str, most: int = 18) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return (name if len(name) <= most else name[: most - 1] + "…").replace("$", r"\$")  # or it is TeX
 
 
 def _show(axes: "Axes", pixels: UInt8Array, interpolation: str | None = "nearest") -> None:

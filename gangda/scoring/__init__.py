@@ -17,6 +17,7 @@ from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
 from gangda.data.sources.raw import UNLABELLED
 from gangda.data.splits import DataSplits, refuse_made_from
+from gangda.data.twins import equal_images
 from gangda.errors import DataError, GangdaError, UsageError
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.inputs import MetricInputs
@@ -122,7 +123,7 @@ def _about(
         "seed": runtime.seed,
         "classifier": asdict(classifier),
         "labelled": splits.labelled,
-        "notes": _notes(own, drawn, splits),
+        "notes": [*_notes(own, drawn, splits), *_copies(images, splits), *splits.alarms],
     }
     request = {
         "protocol": PROTOCOL,
@@ -152,6 +153,15 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
                 "so that memorisation and floors are about the images it saw"
             )
     return notes
+
+
+def _copies(images: LabelledImages, splits: DataSplits) -> list[str]:
+    """How many samples equal a real image pixel for pixel: a count that needs no floor, however few they are."""
+    found = []
+    for name, part in (("training", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        if count := int(equal_images(images.pixels, part.pixels).sum()):
+            found.append(f"ALARM: {count:,} of {len(images):,} samples are exact copies of {name} images")
+    return found
 
 
 def _circular(own: SetOnDisk) -> bool:

@@ -92,14 +92,19 @@ def train(
                 ranks=ranks,
             )
             save_curves(run)
-            return result
+            return dataclasses.replace(result, data_alarms=splits.alarms)
         if not ranks.is_main:
             raise WorkerExitError(0)
         context = prepare(config.runtime)
         check_memory(config, images, context)
         networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-        timed = tuple(estimates(config, images, context))
-        return TrainResult(run, config.arch, parameters=count_parameters(networks.modules()), estimates=timed)
+        return TrainResult(
+            run,
+            config.arch,
+            parameters=count_parameters(networks.modules()),
+            estimates=tuple(estimates(config, images, context)),
+            data_alarms=splits.alarms,
+        )
 
 
 def _with_unlabelled(

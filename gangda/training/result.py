@@ -38,6 +38,7 @@ class TrainResult:
     best_step: int | None = None  # None where no best checkpoint was chosen
     chosen_by: str = ""  # what it was chosen by, in words, or why none was
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
+    data_alarms: tuple[str, ...] = ()  # about the images
 
     @property
     def out(self) -> Path:

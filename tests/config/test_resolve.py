@@ -204,6 +204,10 @@ def sections(draw, cls):
             values[name] = defaults[name]
     if not getattr(cls, "batch_norm", True):
         values["virtual_batch_norm"] = "none"
+    if cls is schema.DataConfig:  # rules of its own, and an option that is not recorded
+        low, more = draw(st.tuples(st.integers(-9, 9), st.integers(1, 9)))
+        values["value_range"] = draw(st.sampled_from([None, (float(low), float(low + more))]))
+        values |= {"group_by": draw(st.sampled_from([None, "(.*)_"])), "no_cache": False}
     return cls(**values)
 
 

@@ -151,7 +151,7 @@ def test_a_late_colour_image_makes_the_earlier_ones_rgb(tmp_path, monkeypatch):
     for number in range(10):
         put(tmp_path / f"{number}.png", number, "RGB" if number == 9 else "L")
     paths = [tmp_path / f"{number}.png" for number in range(10)]
-    pixels, _ = decode_all(paths, 8)
+    pixels = decode_all(paths, 8).pixels
     assert pixels.shape == (10, 8, 8, 3)
     assert pixels[:, 0, 0].tolist() == [*([number] * 3 for number in range(9)), [9, 0, 1]]
     assert decode_all(paths[:9], 8)[0].shape == (9, 8, 8, 1)

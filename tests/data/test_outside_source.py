@@ -21,6 +21,7 @@ from gangda.data.sources.raw import RawSource
 def load(config):
     labels = np.arange(60) % 3
     pixels = np.tile((80 * labels[:, None, None, None]).astype(np.uint8), (1, 10, 12, 1))
+    pixels[:, 0, 5, 0] = 4 * np.arange(60)  # no two are identical
     return RawSource(pixels, labels, ("dark", "grey", "bright"), test_rows=np.arange(40, 60))
 """
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gangda.config.schema import DataConfig
-from gangda.data.paths import data_root, located
+from gangda.data.paths import cache_root, data_root, located
 
 
 def test_paths_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +21,14 @@ def test_the_data_folder_has_its_own_variable(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("GANGDA_DATA", "mnist")  # that is --data
     monkeypatch.setenv("GANGDA_DATA_FOLDER", str(tmp_path))
     assert data_root() == tmp_path
+
+
+def test_without_a_home_directory_caches_are_temporary(monkeypatch, tmp_path):
+    def nowhere(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("GANGDA_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert cache_root().is_relative_to(tmp_path)

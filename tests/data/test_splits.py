@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gangda.config.schema import DataConfig
+from gangda.data.class_names import check_class_names
 from gangda.data.images import LabelledImages, concatenate, generated_images, real_images
 from gangda.data.splits import (
     SourceImages,
-    check_class_names,
     describe,
     draw_splits,
     fixed_test_rows,

@@ -126,7 +126,7 @@ def classes_figure(key: str, seeds: Seeds, names: Sequence[str]) -> str | None:
                 rows = np.broadcast_to(np.arange(len(order)) + aside, shown.shape)
                 style = {"ms": 5, "alpha": 0.7, "color": colour, "mec": "none", "label": words}
                 axes.plot(shown.ravel(), rows.ravel(), mark, **style)
-        axes.set_yticks(range(len(order)), [names[k] for k in order])
+        axes.set_yticks(range(len(order)), [names[k] for k in order], parse_math=False)
         axes.set_ylim(len(order) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.tick_params(axis="y", length=0)

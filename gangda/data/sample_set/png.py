@@ -30,6 +30,7 @@ from gangda.runtime.machine import available_cores
 
 CHUNK = 128  # images that a thread writes at a time
 MAX_THREADS = 4  # more only wait for the GIL and for the file system's lock
+SOFTWARE = "gangda: "  # and the origin, in a file's text
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -64,7 +65,8 @@ class PngWriter:
     def _write_images(self, images: LabelledImages, first: int) -> list[dict[str, str]]:
         """Write the files; their name and hash, for the lines."""
         own = []
-        columns = zip(encode_png(images.pixels), images.origin.tolist(), images.labels.tolist(), strict=True)
+        files = encode_png(images.pixels, images.origin)
+        columns = zip(files, images.origin.tolist(), images.labels.tolist(), strict=True)
         for index, (data, origin, label) in enumerate(columns, first):
             name = f"{self._folders[label]}/{_file_name(index, origin)}"
             # A Path each takes longer than the hash.
@@ -112,8 +114,11 @@ def _file_name(index: int, origin: int) -> str:
     return f"{index:08d}-{ORIGINS[origin]}.png"
 
 
-def encode_png(pixels: UInt8Array) -> Iterator[bytes]:
-    """uint8 (n, H, W, C) -> each image's PNG file, 8 bits, unfiltered. Source: ISO/IEC 15948, sections 5 and 11."""
+def encode_png(pixels: UInt8Array, origins: UInt8Array | None = None) -> Iterator[bytes]:
+    """uint8 (n, H, W, C) -> each image's PNG file, 8 bits, unfiltered; with `origins` (n,), the file tells its own.
+
+    Source: ISO/IEC 15948, sections 5 and 11.
+    """
     count, height, width, channels = pixels.shape
     # Each row begins with filter type 0.
     rows = np.zeros((count, height, 1 + width * channels), dtype=np.uint8)
@@ -121,8 +126,10 @@ def encode_png(pixels: UInt8Array) -> Iterator[bytes]:
     colour = 0 if channels == 1 else 2
     head = _SIGNATURE + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
     tail = _chunk(b"IEND", b"")
-    for image in rows:
-        yield head + _chunk(b"IDAT", zlib.compress(image.tobytes(), 1)) + tail
+    marks = [_chunk(b"tEXt", b"Software\0" + f"{SOFTWARE}{origin}".encode()) for origin in ORIGINS]
+    told = [b""] * count if origins is None else [marks[origin] for origin in origins]
+    for image, mark in zip(rows, told, strict=True):
+        yield head + mark + _chunk(b"IDAT", zlib.compress(image.tobytes(), 1)) + tail
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

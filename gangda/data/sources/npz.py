@@ -1,9 +1,7 @@
 """NPZ archives: Keras' keys, MedMNIST's keys, or plain `images` and `labels`. Never unpickled.
 
 Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, distinguished by where the 1 or 3 is.
-Values, by the minimum and maximum over all parts: whole numbers 0 to 255 as they are; uint16 above 255 divided
-by 257; floats within [0, 1] times 255; floats with negatives within [-1, 1] from -1 -> 0 to 1 -> 255; other
-floats within [0, 255] rounded; booleans 0 and 255. NaN and infinity are refused.
+Values: one range over all parts, see `values.py`; NaN and infinity are refused.
 Labels: whole numbers (N,) or (N, 1), one-hot (N, K), or strings; `class_names` names the numbers.
 A validation part is merged into the training part. Without labels the images are unlabelled.
 """
@@ -18,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data.class_names import check_class_names, in_natural_order, normalised, refuse_alike
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.sources import raw
 from gangda.data.sources.raw import UNLABELLED, RawSource, check_labels, number_classes, train_and_test
-from gangda.data.splits import check_class_names
+from gangda.data.values import Span, ValueRange, judge, part_values
 from gangda.errors import DataError
 
 Array = npt.NDArray[Any]
@@ -37,11 +35,13 @@ MALFORMED = (
     SyntaxError, AttributeError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
-_SLACK = 1e-4  # rounding of a float32 normalisation may step over the end of its range
 
 
-def read(path: Path) -> RawSource:
-    """The images of an NPZ file; a DataError: missing, truncated, pickled, or arrays that are not labelled images."""
+def read(path: Path, given: Span | None = None) -> RawSource:
+    """The images of an NPZ file; `given`: the values that become 0 and 255.
+
+    Raises DataError: missing, truncated, pickled, or arrays that are not labelled images; parts of different ranges.
+    """
     arrays = _load(path)
     if "origin" in arrays and np.any(arrays["origin"]):
         raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
@@ -57,7 +57,7 @@ def read(path: Path) -> RawSource:
     if "train" not in images:
         held = ", ".join(arrays) or "nothing"
         raise DataError(f"{path}: no x_train, train_images or images (it holds {held}); rename its arrays")
-    pixels = _pixels(images, path)
+    pixels, value_range = _pixels(images, path, given)
     labels, names = _labels(values, arrays.get("class_names"), pixels, path)
     notes: tuple[str, ...] = ()
     if "validation" in pixels:
@@ -67,7 +67,7 @@ def read(path: Path) -> RawSource:
         pixels["train"] = np.concatenate([pixels["train"], pixels["validation"]])
         labels["train"] = np.concatenate([labels["train"], labels["validation"]])
     test = (pixels["test"], labels["test"]) if "test" in pixels else None
-    return train_and_test((pixels["train"], labels["train"]), test, names, str(path), notes)
+    return train_and_test((pixels["train"], labels["train"]), test, names, str(path), notes, value_range)
 
 
 def _load(path: Path) -> dict[str, Array]:
@@ -95,15 +95,17 @@ def array_of(archive: np.lib.npyio.NpzFile, name: str) -> Array:
     return array
 
 
-def _pixels(parts: dict[str, Array], path: Path) -> dict[str, UInt8Array]:
+def _pixels(
+    parts: dict[str, Array], path: Path, given: Span | None
+) -> tuple[dict[str, UInt8Array], ValueRange]:
     nhwc = {part: _channels_last(values, part, path) for part, values in parts.items()}
     for part, values in nhwc.items():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             bad = int(np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1)))
             raise DataError(f"{path}: {bad:,} {part} images hold NaN or infinity; repair or leave them out")
-    low = min(float(values.min()) for values in nhwc.values())
-    high = max(float(values.max()) for values in nhwc.values())
-    return {part: _to_bytes(values, low, high, path) for part, values in nhwc.items()}
+    found = [part_values(f"{part} images", values) for part, values in nhwc.items()]
+    value_range = judge(found, str(path), given)
+    return {part: value_range.to_bytes(values) for part, values in nhwc.items()}, value_range
 
 
 def _channels_last(values: Array, part: str, path: Path) -> Array:
@@ -119,22 +121,6 @@ def _channels_last(values: Array, part: str, path: Path) -> Array:
         problem = "could be (N, H, W, C) or (N, C, H, W)" if first else "have neither 1 nor 3 channels"
         raise DataError(f"{path}: {part} images of shape {values.shape} {problem}; use (N, H, W, 1 or 3)")
     return values if last else values.transpose(0, 2, 3, 1)
-
-
-def _to_bytes(values: Array, low: float, high: float, path: Path) -> UInt8Array:
-    """uint8, C-contiguous, by the rule above; `low` and `high` are the extremes over all parts."""
-    if values.dtype.kind == "b":
-        return np.ascontiguousarray(values, dtype=np.uint8) * np.uint8(255)
-    if values.dtype == np.uint16 and high > 255:
-        return np.ascontiguousarray(raw.scale_16_bit(values))
-    if values.dtype.kind in "ui" and low >= 0 and high <= 255:
-        return np.ascontiguousarray(values, dtype=np.uint8)
-    signed, above_one = low < -_SLACK, high > 1 + _SLACK
-    if values.dtype.kind != "f" or low < -1 - _SLACK or high > 255 + _SLACK or (signed and above_one):
-        raise DataError(f"{path}: pixels run from {low:g} to {high:g}; expected 0 to 255, 0 to 1 or -1 to 1")
-    scale, shift = (127.5, 127.5) if signed else (1.0, 0.0) if above_one else (255.0, 0.0)
-    scaled = values.astype(np.float32) * np.float32(scale) + np.float32(shift)
-    return np.ascontiguousarray(np.rint(scaled).clip(0, 255), dtype=np.uint8)
 
 
 def _labels(
@@ -156,12 +142,14 @@ def _labels(
     training = np.concatenate([values for part, values in flat.items() if part != "test"])
     labels: dict[str, IntArray] = {}
     if training.dtype.kind == "U":
-        names = check_class_names(sorted(set(training.tolist())), str(path))
+        refuse_alike((name for values in flat.values() for name in values.tolist()), str(path))
+        names = check_class_names(in_natural_order(set(training.tolist())), str(path))
+        label_of = {name: label for label, name in enumerate(names)}
         for part, values in flat.items():
             if unknown := set(values.tolist()) - set(names):
                 name = min(map(str, unknown))
                 raise DataError(f"{path}: class '{name}' has {part} images but no training images")
-            labels[part] = np.searchsorted(np.array(names), values).astype(np.int64)
+            labels[part] = np.array([label_of[name] for name in values.tolist()], dtype=np.int64)
         return labels, names
     if class_names is None:
         _, names = number_classes(training, str(path))
@@ -192,7 +180,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
         what = f"{part} labels are {values.dtype} {values.shape}"
         raise DataError(f"{path}: {what}; expected (N,), (N, 1) or one-hot (N, K)")
     if values.dtype.kind in "US":
-        return np.array([_text(value) for value in values.tolist()], dtype=np.str_)
+        return np.array([normalised(_text(value)) for value in values.tolist()], dtype=np.str_)
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise DataError(f"{path}: {part} labels are not whole numbers; give one class per image")
     if len(values) and not -(2**31) < float(values.min()) <= float(values.max()) < 2**31:

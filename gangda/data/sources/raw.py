@@ -7,12 +7,13 @@ corrupt label is noticed.
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
 from gangda.data import memmap
+from gangda.data.confounds import FileFacts
 from gangda.data.images import IntArray, UInt8Array
+from gangda.data.values import ValueRange
 from gangda.errors import DataError
 
 MAX_CLASSES = 10_000
@@ -30,6 +31,11 @@ class RawSource:
     class_names: tuple[str, ...]  # K names; only ("unlabelled",) where there are no classes
     test_rows: IntArray | None = None  # int64, ascending, the positions of its own test split, if it has one
     notes: tuple[str, ...] = ()  # sentences a user should read
+    value_range: ValueRange | None = (
+        None  # how the values became 0 to 255; None where they are 8 bits as stored
+    )
+    facts: FileFacts | None = None  # of a folder of image files
+    groups: IntArray | None = None  # int64 (N,), equal for images that stay in one split
 
 
 def train_and_test(
@@ -38,19 +44,21 @@ def train_and_test(
     class_names: tuple[str, ...],
     where: str,
     notes: tuple[str, ...] = (),
+    value_range: ValueRange | None = None,
 ) -> RawSource:
     """Training, then test images, (pixels, labels) each; a DataError about `where`: no images, or of another shape."""
     if not len(train[0]):
         raise DataError(f"{where}: holds no training images")
     if test is None:
-        return RawSource(*train, class_names, None, notes)
+        return RawSource(*train, class_names, None, notes, value_range)
     if test[0].shape[1:] != train[0].shape[1:]:
         shapes = f"train is {train[0].shape[1:]} but test {test[0].shape[1:]}"
         raise DataError(f"{where}: {shapes}: they differ; make them agree")
     if not len(test[0]):
         raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
     pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
-    return RawSource(pixels, labels, class_names, np.arange(len(train[0]), len(pixels)), notes)
+    tested = np.arange(len(train[0]), len(pixels))
+    return RawSource(pixels, labels, class_names, tested, notes, value_range)
 
 
 def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
@@ -74,11 +82,6 @@ def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> 
         row = int(np.argmax(wrong))
         what = f"label {labels[row]} of image {row} is out of range"
         raise DataError(f"{where}: {what}; with {len(class_names)} classes, use 0 to {len(class_names) - 1}")
-
-
-def scale_16_bit(values: npt.NDArray[np.integer]) -> UInt8Array:
-    """16-bit grey values to 8 bits, divided by 257 and rounded: 0 -> 0, 65535 -> 255."""
-    return ((values.astype(np.int64) + 128) // 257).astype(np.uint8)
 
 
 def own_size(height: int, width: int) -> int:

@@ -42,7 +42,8 @@ def stack(inner: SourceImages) -> SourceImages:
     if any(JOINT in name for name in train.class_names):
         raise DataError(f"{where}: a class name holds a comma; rename the class to stack the set")
     if test is None:
-        held = fixed_test_rows(train)
+        groups = None if inner.findings is None else inner.findings.groups
+        held = fixed_test_rows(train, groups)
         train, test = train.without(held), train.take(held)
     for name in filter(None, (train.missing_class(), test.missing_class())):
         raise DataError(f"{where}: class '{name}' lacks training or test images; stacking takes both")

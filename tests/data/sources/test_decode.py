@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from gangda.data.sources.decode import decode_all
+from gangda.data.values import ValueRange
 from gangda.errors import DataError
 
 RAMP = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
@@ -104,7 +105,7 @@ def sized(tmp_path, sizes):
     ],
 )
 def test_default_size_is_the_most_common(tmp_path, sizes, side, note):
-    pixels, notes = sized(tmp_path, sizes)
+    pixels, notes, *_ = sized(tmp_path, sizes)
     assert pixels.shape == (len(sizes), side, side, 1)
     assert len(notes) == (note is not None)
     assert all(re.search(note, only) for only in notes)
@@ -134,14 +135,66 @@ def test_corrupt_files_are_named(tmp_path, data):
         decode_all([tmp_path / "bad.png"], 8)
 
 
-def test_decompression_bombs_and_wide_values_are_refused(tmp_path, monkeypatch):
-    Image.fromarray(np.full((8, 8), 0.5, dtype=np.float32)).save(tmp_path / "float.tif")
-    Image.fromarray(np.full((8, 8), 70000, dtype=np.int32)).save(tmp_path / "deep.tif")
+@pytest.mark.parametrize(
+    ("values", "note"),
+    [
+        (RAMP.astype(np.int32), "values 0 to 255: as they are"),
+        (RAMP.astype(np.uint16), "values 0 to 255: as they are"),
+        (RAMP.astype(np.int32) * 1000, "values 0 to 252,000: scaled to 0-255"),
+        ((RAMP / 255).astype(np.float32), "values 0 to 1: scaled to 0-255"),
+        ((RAMP / 127.5 - 1).astype(np.float32), "values -1 to 1: scaled to 0-255"),
+    ],
+    ids=["int32", "uint16", "deep", "float", "signed"],
+)
+def test_values_of_more_than_8_bits_are_scaled_by_their_range(tmp_path, values, note):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    found = decode_all([tmp_path / "a.tif"], 8)
+    expected = RAMP * (255 / 252) if "252,000" in note else RAMP
+    np.testing.assert_allclose(found.pixels[0, ..., 0], expected, atol=0.51)
+    assert found.value_range.note == note
+
+
+def test_full_16_bit_grey_is_divided_by_257():
+    every = np.arange(65536, dtype=np.int32)
+    expected = (every + 128) // 257
+    np.testing.assert_array_equal(ValueRange(0, 65535, "").to_bytes(every), expected)
+
+
+def test_files_of_8_and_of_12_bits_are_no_one_set(tmp_path):
+    Image.fromarray(RAMP).save(tmp_path / "a.png")
+    Image.fromarray(RAMP.astype(np.uint16) * 16).save(tmp_path / "b.png")
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    with pytest.raises(
+        DataError, match=r"1 files have 8 bits .0 to 255., 1 more, with values 0 to 4,032; .*--value-range"
+    ):
+        decode_all(paths, 8)
+    pixels = decode_all(paths, 8, given=(0, 4080)).pixels
+    np.testing.assert_array_equal(pixels[0], pixels[1])
+
+
+def test_training_and_test_files_of_other_ranges_are_refused(tmp_path):
+    Image.fromarray((RAMP / 255).astype(np.float32)).save(tmp_path / "a.tif")
+    Image.fromarray(RAMP.astype(np.float32)).save(tmp_path / "b.tif")
+    with pytest.raises(
+        DataError, match=r"training files of floats have values 0 to 1 but test files .* 0 to 255"
+    ):
+        decode_all([tmp_path / "a.tif", tmp_path / "b.tif"], 8, 1)
+
+
+def test_all_broken_files_are_named(tmp_path):
+    for number in range(4):
+        Image.fromarray(RAMP).save(tmp_path / f"{number}.png")
+    for number in (1, 3):
+        (tmp_path / f"{number}.png").write_bytes(whole_png()[:60])
+    with pytest.raises(DataError, match=r"1\.png: cannot be decoded .* \(and 1 more: .*/3\.png\)"):
+        decode_all([tmp_path / f"{number}.png" for number in range(4)], 8)
+
+
+def test_decompression_bombs_and_nan_are_refused(tmp_path, monkeypatch):
+    Image.fromarray(np.full((8, 8), np.nan, dtype=np.float32)).save(tmp_path / "nan.tif")
     Image.new("L", (50, 50)).save(tmp_path / "bomb.png")
-    with pytest.raises(DataError, match=r"float\.tif: .*floating-point"):
-        decode_all([tmp_path / "float.tif"], 8)
-    with pytest.raises(DataError, match=r"deep\.tif: .*beyond 16 bits"):
-        decode_all([tmp_path / "deep.tif"], 8)
+    with pytest.raises(DataError, match=r"nan\.tif: .*NaN or infinite"):
+        decode_all([tmp_path / "nan.tif"], 8)
     for limit in (1000, 2000):  # Pillow raises beyond twice its limit and warns in between
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match=r"bomb\.png: over .* pixels"):

@@ -1,4 +1,6 @@
+import json
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +8,8 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from gangda.data.sources.folder import list_images, read
-from gangda.errors import DataError
+from gangda.data.sources.folder import group_files, list_images, read
+from gangda.errors import DataError, UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +77,10 @@ def test_hidden_files_are_ignored_and_others_counted(classes):
     (classes / "README").write_text("hello")
     listing = list_images(classes)
     assert len(listing.files) == 6
-    assert listing.notes == ("skipped 2 files that are not images, such as README",)
+    assert listing.notes == (
+        "skipped 2 files that are not images, such as README",
+        "skipped 2 hidden files, or left behind by the system, such as .thumbs",
+    )
 
 
 def test_links_are_followed_and_loops_cannot_be_entered(classes, tmp_path):
@@ -86,10 +91,6 @@ def test_links_are_followed_and_loops_cannot_be_entered(classes, tmp_path):
     decoded = read(classes, None)
     assert decoded.class_names == ("ant", "bee", "cat")
     assert decoded.pixels[:, 0, 0, 0].tolist() == [10, 11, 12, 99, 0, 1, 2, 99]
-
-
-def dangle(root):
-    (root / "cat" / "gone.png").symlink_to(root / "nowhere")
 
 
 def corrupt(root):
@@ -109,12 +110,6 @@ def nest(root):
         (root.parent / f"{name}_").rename(root / "images" / name)
 
 
-def unreadable(root):
-    (root / "cat" / "x.png").mkdir()
-    (root / "cat" / "x.png").rmdir()
-    os.mkfifo(root / "cat" / "x.png")
-
-
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -123,8 +118,6 @@ def unreadable(root):
         (nest, "images/ant: images lie one folder too deep; .* give --data .*images if"),
         (lambda root: put(root / "stray.png"), "1 images .such as stray.png. lie beside folders"),
         (lambda root: (root / "cat" / "loop").symlink_to(root), "loop: images lie one folder too deep"),
-        (dangle, "gone.png: a link to nothing"),
-        (unreadable, "x.png: a link to nothing, or not a file"),
         (corrupt, r"cat/1.png: cannot be decoded"),
         (lambda root: put(root / "train" / "cat" / "0.png"), "'ant' lies beside it"),
     ],
@@ -143,7 +136,7 @@ def test_bad_folders_are_named(classes, spoil, says):
             ["train/a/0.png", "train/b/0.png", "test/c/0.png"],
             "class 'c' has test images but no training images",
         ),
-        (["train/a/0.png", "train/b/0.png", "test/0.png"], "class 'unlabelled' has test images"),
+        (["train/a/0.png", "train/b/0.png", "test/0.png"], "test images have no class folders"),
         (["train/a/0.png", "train/0.png"], "lie beside folders"),
         (["train/a/0.png", "test/readme.txt"], "test: no images"),
     ],
@@ -154,3 +147,112 @@ def test_bad_splits_are_named(tmp_path, files, says):
         (tmp_path / name).touch()
     with pytest.raises(DataError, match=says):
         read(tmp_path, None)
+
+
+def test_what_is_no_image_is_passed_over_and_counted(classes):
+    (classes / "cat" / "gone.png").symlink_to(classes / "nowhere")
+    os.mkfifo(classes / "cat" / "x.png")
+    (classes / "cat" / "Thumbs.db").write_bytes(b"x")
+    put(classes / "ant" / "@eaDir" / "0.png")
+    listing = list_images(classes)
+    assert len(listing.files) == 6
+    assert sorted(listing.notes) == [
+        "skipped 1 links to nothing, such as gone.png",
+        "skipped 1 that are not files, such as x.png",
+        "skipped 2 hidden files, or left behind by the system, such as @eaDir",
+    ]
+
+
+def test_a_file_is_an_image_by_its_content(classes):
+    Image.new("RGB", (8, 8), (9, 9, 9)).save(classes / "cat" / "photo", format="JPEG")
+    (classes / "cat" / "2.png").rename(classes / "cat" / "2.data")
+    assert len(list_images(classes).files) == 7
+
+
+def test_numbered_classes_are_in_natural_order(tmp_path):
+    for name in ("1", "2", "10"):
+        put(tmp_path / name / "0.png")
+    listing = list_images(tmp_path)
+    assert listing.class_names == ("1", "2", "10")
+    assert listing.notes == ("classes in natural order: 0=1, 1=2, 2=10",)
+
+
+def test_spellings_of_unicode_are_one_class(tmp_path):
+    for form in ("NFC", "NFD"):
+        put(tmp_path / unicodedata.normalize(form, "café") / f"{form}.png")
+    put(tmp_path / "tea" / "0.png")
+    listing = list_images(tmp_path)
+    assert listing.class_names == ("café", "tea")
+    assert listing.labels.tolist() == [0, 0, 1]
+    assert "spellings are taken as one" in listing.notes[0]
+
+
+@pytest.mark.parametrize("other", ["Cat", "cat ", " CAT"])
+def test_names_that_differ_in_case_or_blanks_are_refused(classes, other):
+    put(classes / other / "0.png")
+    with pytest.raises(DataError, match="differ only in case or blanks"):
+        list_images(classes)
+
+
+def test_names_that_are_not_utf8_are_refused_at_once(classes):
+    os.close(os.open(os.fsencode(classes / "cat") + b"/caf\xe9.png", os.O_CREAT | os.O_WRONLY))
+    with pytest.raises(DataError, match=r"cat: 1 names are not UTF-8, such as caf\\xe9\.png; rename"):
+        list_images(classes)
+
+
+def test_an_empty_class_in_the_test_folder_is_allowed(tmp_path):
+    for name in ("train/a/0.png", "train/b/0.png", "test/a/0.png"):
+        put(tmp_path / name)
+    (tmp_path / "test" / "b").mkdir()
+    assert list_images(tmp_path).labels.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "content"),
+    [
+        ("experiments/digits-pca-12345678", "plan.json", {"kind": "plan of a comparison"}),
+        ("runs/d-pca-1", "run.json", {"finished": False}),
+        ("samples/s", "index.json", {"kind": "samples"}),
+        ("elsewhere", "scores.json", {"metrics": []}),
+    ],
+)
+def test_folders_that_gangda_wrote_are_passed_over(classes, place, name, content):
+    put(classes / place / "0.png")
+    (classes / place / name).write_text(json.dumps({"format_version": 1, **content}))
+    listing = list_images(classes)
+    assert listing.class_names == ("ant", "cat")
+    assert listing.notes == (f"skipped 1 folders that gangda wrote, such as {place.split('/')[0]}",)
+
+
+def test_a_class_may_be_called_samples(classes):
+    put(classes / "samples" / "0.png")
+    (classes / "cat" / "index.json").write_text("[]")
+    assert list_images(classes).class_names == ("ant", "cat", "samples")
+
+
+def swap_contents(first, second):
+    """Exchange the contents of two files of equal size, and set their times back."""
+    before = [path.stat() for path in (first, second)]
+    contents = [path.read_bytes() for path in (second, first)]
+    assert len(contents[0]) == len(contents[1])
+    for path, data, state in zip((first, second), contents, before, strict=True):
+        path.write_bytes(data)
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def test_a_changed_file_of_the_same_size_and_time_is_seen(tmp_path):
+    for name, value in (("a", 10), ("b", 200)):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8), value).save(tmp_path / name / "0.bmp")
+    assert read(tmp_path, None).pixels[:, 0, 0, 0].tolist() == [10, 200]
+    swap_contents(tmp_path / "a" / "0.bmp", tmp_path / "b" / "0.bmp")
+    assert read(tmp_path, None).pixels[:, 0, 0, 0].tolist() == [200, 10]
+
+
+def test_group_by_numbers_names_by_the_first_group():
+    paths = [Path("x") / name for name in ("s1_0.png", "s2_0.png", "s1_1.png", "odd.png", "other.png")]
+    groups = group_files(paths, "(s[0-9]+)_")
+    assert groups[0] == groups[2]
+    assert len(set(groups.tolist())) == 4
+    with pytest.raises(UsageError, match=r"fits no file name, such as other\.png"):
+        group_files(paths, "(z)_")

@@ -1,0 +1,47 @@
+"""Names of classes: their order, their spelling, and which are refused."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from gangda.errors import DataError
+
+MOST_SHOWN = 12  # classes of a mapping in a note
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Sorted, with numbers in names by their value: 1, 2, 10; the same as `sorted` for numbers of equal length."""
+    return sorted(names, key=lambda name: (re.sub("[0-9]+", lambda digits: digits[0].zfill(20), name), name))
+
+
+def normalised(name: str) -> str:
+    """The name in Unicode's composed form (NFC): one spelling of what looks the same."""
+    return unicodedata.normalize("NFC", name)
+
+
+def order_note(names: Sequence[str]) -> tuple[str, ...]:
+    """Labels and names, where the order is not that of the plain texts."""
+    if list(names) == sorted(names):
+        return ()
+    shown = ", ".join(f"{label}={name}" for label, name in enumerate(names[:MOST_SHOWN]))
+    return (f"classes in natural order: {shown}{', ...' * (len(names) > MOST_SHOWN)}",)
+
+
+def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """The names as a tuple; raises DataError where one is empty or repeated."""
+    for name, count in Counter(names).items():
+        if not name or count > 1:
+            wrong = "repeated" if name else "empty"
+            raise DataError(f"{where}: class name '{name}' is {wrong}; names must differ")
+    return tuple(names)
+
+
+def refuse_alike(names: Iterable[str], where: str) -> None:
+    """A DataError where two names differ only in case or blanks: they are hardly meant as two classes."""
+    seen: dict[str, str] = {}
+    for name in sorted(set(names)):
+        other = seen.setdefault(" ".join(name.casefold().split()), name)
+        if other != name:
+            what = f"class names '{other}' and '{name}' differ only in case or blanks"
+            raise DataError(f"{where}: {what}; give them one name, or names that differ")

@@ -1,0 +1,91 @@
+"""Numbers about an image that tell its class without its content: format, original size, channels, brightness, border.
+
+For each alone: what share of held-out images does a table of the likeliest class per value recognise, averaged over the
+classes (five folds by position; numbers with many values are cut at 16 quantiles)? A remark is made where that lies
+well above chance: by a quarter of the way to 100% for what a file is, by two thirds for what an image shows, which may
+be the matter itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gangda.data.images import IntArray, UInt8Array
+
+FILE_SKILL, IMAGE_SKILL = 0.25, 2 / 3  # of the way from chance to 100%
+FOLDS, BINS, MOST_IMAGES = 5, 16, 5000
+_DEVIATIONS = 4  # standard errors above chance
+_FEWEST = 20  # images
+
+
+@dataclass(frozen=True, eq=False)
+class FileFacts:
+    """What the files of a folder are, each (N,)."""
+
+    formats: tuple[str, ...]  # the names that `format` counts
+    format: IntArray
+    width: IntArray  # pixels, upright
+    height: IntArray
+    channels: IntArray
+    origin: UInt8Array  # index into `ORIGINS`, by what gangda wrote into its own files
+
+    def take(self, rows: IntArray) -> "FileFacts":
+        """Those of the files at these positions."""
+        columns = {name: column[rows] for name, column in vars(self).items() if name != "formats"}
+        return FileFacts(self.formats, **columns)
+
+
+def some_of(rows: IntArray) -> IntArray:
+    """At most `MOST_IMAGES` of these positions, evenly spread."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_IMAGES)).astype(np.int64))]
+
+
+def remarks(pixels: UInt8Array, labels: IntArray, classes: int, facts: FileFacts | None) -> Iterator[str]:
+    """A sentence about each number that tells the classes; pixels uint8 (N, H, W, C), labels int64 (N,)."""
+    if classes < 2 or len(labels) < _FEWEST:
+        return
+    found: list[tuple[str, npt.NDArray[Any], float]] = []
+    if facts is not None:
+        size = facts.width * 100_003 + facts.height
+        columns = (("file format", facts.format), ("original size", size), ("channels", facts.channels))
+        found += [(name, column, FILE_SKILL) for name, column in columns]
+    border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
+    found += [
+        ("mean brightness", pixels.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
+        ("border's brightness", border.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
+    ]
+    for name, column, least in found:
+        accuracy, error = balanced_accuracy(column, labels, classes)
+        chance = 1 / max(1, len(np.unique(labels)))
+        if accuracy - chance > max(least * (1 - chance), _DEVIATIONS * error):
+            what = f"an image's {name} alone tells the class ({accuracy:.0%} balanced accuracy, chance {chance:.0%})"
+            yield f"ALARM: {what}: a classifier may learn that"
+
+
+def balanced_accuracy(
+    values: npt.NDArray[Any], labels: Sequence[int] | IntArray, classes: int
+) -> tuple[float, float]:
+    """Cross-validated, of the likeliest class for each value (N,); and its standard error under chance."""
+    own = np.asarray(labels)
+    levels, codes = np.unique(values, return_inverse=True)
+    if len(levels) > BINS:
+        edges = np.quantile(values, np.arange(1, BINS) / BINS)
+        codes = np.searchsorted(edges, values)
+    # Folds by position within the class, so that each has images of every class.
+    order = np.argsort(own, kind="stable")
+    fold = np.empty(len(own), dtype=np.int64)
+    fold[order] = np.arange(len(own)) % FOLDS
+    right = np.zeros(len(own), dtype=bool)
+    for number in range(FOLDS):
+        learn, held = fold != number, fold == number
+        table = np.zeros((int(codes.max()) + 1, classes))
+        np.add.at(table, (codes[learn], own[learn]), 1)
+        table /= np.maximum(table.sum(axis=0), 1)
+        right[held] = table.argmax(axis=1)[codes[held]] == own[held]
+    counts = np.bincount(own, minlength=classes)
+    recall = np.bincount(own, weights=right, minlength=classes)[counts > 0] / counts[counts > 0]
+    chance = 1 / int((counts > 0).sum())
+    return float(recall.mean()), float(np.sqrt(chance * (1 - chance) / len(own)))

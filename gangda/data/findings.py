@@ -1,0 +1,102 @@
+"""What is wrong with a source's images as data: copies, contradicting labels, leaks, synthetic, constant, confounds."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gangda.data.images import IntArray
+from gangda.data.twins import Twins
+
+SERIOUS = 0.01  # share of the test images from which nearly identical ones are told
+CONSTANT_SHARE = 0.02  # of all images, from which nearly constant ones are told
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """About all images of a source, its training images first; positions count over both parts."""
+
+    labels: IntArray  # int64 (N,)
+    class_names: tuple[str, ...]
+    twins: Twins
+    groups: IntArray | None  # int64 (N,): images that stay in one split; None where every image is alone
+    synthetic: IntArray  # int64 (K,), images of each class that gangda made, met in ordinary files
+    constant: IntArray  # int64 (K,), nearly constant images of each class
+    values: str = ""  # the range of values, in words
+    dropped: int = 0  # copies left out by --deduplicate
+    confounds: tuple[str, ...] = ()
+
+    def across(self, trained: IntArray, tested: IntArray) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Alarms, and all counts as plain values, where these positions are trained on and tested on."""
+        exact, near, labels = self.twins.exact, self.twins.near, self.labels
+        copies = exact != np.arange(len(exact))
+        classes = len(self.class_names)
+        contradicting = _contradicting(exact, labels)
+        leaked = np.isin(exact[tested], exact[trained])
+        near_leaked = np.isin(near[tested], near[trained]) & ~leaked
+        checks = {
+            "values": self.values,
+            "copies": np.bincount(labels[copies], minlength=classes).tolist(),
+            "dropped": self.dropped,
+            "contradicting": len(contradicting),
+            "test_images_in_train": int(leaked.sum()),
+            "near_copies": len(_twinned(near)) - len(_twinned(exact)),
+            "test_images_nearly_in_train": int(near_leaked.sum()),
+            "synthetic": self.synthetic.tolist(),
+            "constant": self.constant.tolist(),
+            "confounds": list(self.confounds),
+        }
+        words = [self._copies(int(copies.sum()), contradicting, int(leaked.sum()), len(tested))]
+        if near_leaked.sum() > SERIOUS * len(tested):
+            what = f"{int(near_leaked.sum()):,} of {len(tested):,} test images are nearly the same as one trained on"
+            words.append(f"ALARM: {what}: accuracy is flattered; keep such groups together with --group-by")
+        words += [self._synthetic(), self._constant(), *self.confounds]
+        return tuple(word for word in words if word), checks
+
+    def _copies(self, copies: int, contradicting: IntArray, leaked: int, tested: int) -> str:
+        """One sentence on identical images; empty where there are none."""
+        if not copies:
+            return ""
+        parts = [f"{copies:,} of {len(self.labels):,} images are identical to another"]
+        if leaked:
+            parts.append(f"{leaked:,} of {tested:,} test images are also trained on")
+        if len(contradicting):
+            names = [self.class_names[label] for label in np.unique(self.labels[contradicting])[:_SHOWN]]
+            parts.append(f"{len(contradicting):,} stand under different classes ({', '.join(names)})")
+        cure = "--deduplicate keeps the first of each"
+        rest = "" if leaked else "identical ones stay in one split; "
+        serious = leaked or len(contradicting)
+        return f"{'ALARM: ' if serious else ''}{', '.join(parts)}; {rest}{cure}"
+
+    def _synthetic(self) -> str:
+        if not self.synthetic.any():
+            return ""
+        what = f"{int(self.synthetic.sum()):,} of {len(self.labels):,} images were made by gangda"
+        cure = "some may be made from test images: give the set's own folder, with its index.json"
+        return f"ALARM: {what}, by their names or text; none is held back for testing, but {cure}"
+
+    def _constant(self) -> str:
+        have = np.bincount(self.labels, minlength=len(self.constant))
+        total = int(self.constant.sum())
+        if total <= CONSTANT_SHARE * len(self.labels) and not (2 * self.constant > have).any():
+            return ""
+        what = f"{total:,} of {len(self.labels):,} images are nearly constant"
+        return f"ALARM: {what}: look at them, and at their values (--value-range LOW,HIGH scales others)"
+
+
+def _twinned(groups: IntArray) -> IntArray:
+    """Positions of the images that are not alone in their group."""
+    return np.flatnonzero(np.bincount(groups, minlength=len(groups))[groups] > 1)
+
+
+def _contradicting(exact: IntArray, labels: IntArray) -> IntArray:
+    """Positions of images whose identical ones stand under another class."""
+    members = _twinned(exact)
+    if not len(members):
+        return members
+    order = members[np.argsort(exact[members], kind="stable")]
+    starts = np.flatnonzero(np.r_[True, np.diff(exact[order]) > 0])
+    low, high = (ufunc.reduceat(labels[order], starts) for ufunc in (np.minimum, np.maximum))
+    sizes = np.diff(np.r_[starts, len(order)])
+    return np.sort(order[np.repeat(low != high, sizes)])

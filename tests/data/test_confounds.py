@@ -1,0 +1,49 @@
+import numpy as np
+
+from gangda.data.confounds import FileFacts, balanced_accuracy, remarks
+
+RNG = np.random.default_rng(0)
+LABELS = np.arange(120) % 2
+NOISE = RNG.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
+
+
+def facts(**columns):
+    same = {name: np.full(120, 8) for name in ("format", "width", "height", "channels")}
+    return FileFacts(
+        ("JPEG", "PNG"), **{**same, "format": np.zeros(120, int)} | columns, origin=np.zeros(120, np.uint8)
+    )
+
+
+def test_noise_says_nothing():
+    assert list(remarks(NOISE, LABELS, 2, facts())) == []
+    assert list(remarks(NOISE, LABELS, 2, facts(format=RNG.integers(0, 2, 120)))) == []
+
+
+def test_each_number_that_tells_the_class_is_named():
+    mostly = np.where(RNG.random(120) < 0.9, LABELS, 1 - LABELS)
+    for columns, name in (
+        ({"format": mostly}, "file format"),
+        ({"width": 20 + mostly}, "original size"),
+        ({"channels": 1 + 2 * mostly}, "channels"),
+    ):
+        (remark,) = remarks(NOISE, LABELS, 2, facts(**columns))
+        assert f"an image's {name} alone tells the class" in remark
+    bright = (NOISE // 4 + 100 * LABELS[:, None, None, None]).astype(np.uint8)
+    assert [remark.split(" alone")[0].split("'s ", 1)[1] for remark in remarks(bright, LABELS, 2, None)] == [
+        "mean brightness",
+        "border's brightness",
+    ]
+
+
+def test_few_images_and_one_class_have_no_remark():
+    bright = np.tile((200 * LABELS[:, None, None, None]).astype(np.uint8), (1, 8, 8, 1))
+    assert list(remarks(bright[:10], LABELS[:10], 2, None)) == []
+    assert list(remarks(bright, np.zeros(120, int), 1, None)) == []
+
+
+def test_balanced_accuracy_is_that_of_held_out_images():
+    assert balanced_accuracy(LABELS, LABELS, 2)[0] == 1
+    unique = RNG.permutation(120)  # learned by heart, they would be told perfectly
+    assert balanced_accuracy(unique, LABELS, 2)[0] < 0.7
+    rare = np.r_[np.zeros(110, int), np.ones(10, int)]
+    assert balanced_accuracy(np.zeros(120), rare, 2)[0] == 0.5

@@ -1,0 +1,81 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gangda.data.twins import Twins, cached_twins, equal_images, find_twins, joined, without_copies
+
+RNG = np.random.default_rng(0)
+PHOTOS = np.stack(
+    [
+        np.asarray(Image.fromarray(RNG.integers(0, 256, (5, 5, 3), np.uint8)).resize((24, 24)))
+        for _ in range(30)
+    ]
+)
+
+
+def recompressed(image):
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=90, subsampling=0)
+    return np.asarray(Image.open(buffer))
+
+
+def test_equal_images_are_called_by_the_first():
+    pixels = PHOTOS[[0, 1, 0, 2, 1, 0]]
+    assert find_twins(pixels).exact.tolist() == [0, 1, 0, 3, 1, 0]
+    assert find_twins(pixels[:2], pixels[2:]).exact.tolist() == [0, 1, 0, 3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        recompressed,
+        lambda image: (image.astype(int) + RNG.integers(-3, 4, image.shape)).clip(0, 255).astype(np.uint8),
+    ],
+    ids=["JPEG", "noise"],
+)
+def test_other_encodings_and_noise_are_nearly_the_same(change):
+    changed = np.stack([change(image) for image in PHOTOS])
+    found = find_twins(PHOTOS, changed)
+    assert found.exact.tolist() == list(range(60))
+    assert found.near.tolist() == [*range(30), *range(30)]
+
+
+def test_different_and_plain_images_are_not_nearly_the_same():
+    assert find_twins(PHOTOS).near.tolist() == list(range(30))
+    plain = np.tile(np.arange(100, 105, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 1))
+    assert find_twins(plain).near.tolist() == list(range(5))
+
+
+def test_the_handwritten_digits_hold_no_twins():
+    from sklearn.datasets import load_digits
+
+    pixels = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[..., None]
+    assert find_twins(pixels).near.tolist() == list(range(1797))
+
+
+def test_joined_groups_are_those_of_any():
+    assert joined(np.array([0, 1, 0, 3, 4]), np.array([0, 1, 2, 2, 4])).tolist() == [0, 1, 0, 0, 4]
+
+
+def test_equal_images_of_two_sets():
+    assert equal_images(PHOTOS[:3], PHOTOS[[2, 9]]).tolist() == [False, False, True]
+    assert not equal_images(PHOTOS[:3], PHOTOS[:, :8, :8]).any()
+
+
+def test_without_copies_the_rest_is_numbered_again():
+    twins = without_copies(Twins(np.array([0, 0, 2, 3]), np.array([0, 0, 2, 2])))
+    assert (twins.exact.tolist(), twins.near.tolist()) == ([0, 1, 2], [0, 1, 1])
+
+
+def test_the_twins_of_many_images_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANGDA_CACHE", str(tmp_path))
+    twins = Twins(np.arange(2000) // 2 * 2, np.arange(2000) // 4 * 4)
+    cached_twins("key", lambda: twins, 2000)
+    again = cached_twins("key", lambda: pytest.fail("found a second time"), 2000)
+    np.testing.assert_array_equal(again.exact, twins.exact)
+    np.testing.assert_array_equal(again.near, twins.near)
+    (path,) = tmp_path.rglob("*.json")
+    path.write_text("{")
+    assert cached_twins("key", lambda: twins, 2000) is twins
