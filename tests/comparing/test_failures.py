@@ -233,7 +233,7 @@ vary: {{arch.components: [2, 4, 6]}}
     monkeypatch.setitem(SOURCES, "generator", sometimes)
     result = sweep(asked, configs, tmp_path / "out", jobs=1)
     first, second, third = result.findings.rows
-    assert (result.cells, result.finished) == (9, 5)
+    assert (result.planned, result.finished) == (9, 5)
     assert np.isnan(second.scores).tolist() == [False, True, False]
     assert np.isnan(third.scores).all()
     [difference] = result.findings.differences
