@@ -65,8 +65,8 @@ def evaluator(tmp_path):
 
 
 def images_of(evaluator, name, ratio=None):
-    arm, arch = parse_arm(name)
-    return evaluator._images(Choice(arm, arch, REAL_ONLY if ratio is None else Candidate(ratio)))
+    candidate = REAL_ONLY if ratio is None else Candidate(ratio)
+    return evaluator._images(Choice(*parse_arm(name), candidate, evaluator._asked(name, candidate)))
 
 
 def test_what_each_arm_trains_on(evaluator):
