@@ -67,6 +67,8 @@ class Judged:
 class Evaluator(Protocol):
     """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
 
+    policy: PolicyChoice | None  # the traditional transforms that the cell chose, under `--policy auto`
+
     def again(
         self, name: str, classifier: str | None = None, steps: int | None = None, *, reverse: bool = False
     ) -> Any:
@@ -74,9 +76,6 @@ class Evaluator(Protocol):
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm has chosen."""
-
-    def policy(self) -> PolicyChoice:
-        """The traditional transforms that it chose, under `--policy auto`."""
 
     def on_test(self, fitted: Any) -> Evaluation:
         """A classifier from `again` on the test images."""
