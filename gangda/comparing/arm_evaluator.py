@@ -202,13 +202,13 @@ class ArmEvaluator:
         return fit_classifier(images, config, context=self._context, reporter=phase, **how)
 
     def _rule(self, choice: Choice, images: LabelledImages) -> FitRule:
-        """The arm's rule; what sets added images against real ones only counts where there are both."""
+        """The arm's rule; what sets made images against real ones only counts where there are both."""
         compare, arm, rule = self._config.compare, choice.arm, choice.arm.rule
         passes = passes_of(self._config, arm, choice.arch)
-        added = images.origin != REAL
-        if not added.any():
+        made = images.made
+        if not made.any():
             return dataclasses.replace(rule, pretrained=False)
-        if added.all():
+        if made.all():
             return dataclasses.replace(rule, synthetic_passes=1 if arm.replaces else passes)
         return dataclasses.replace(
             rule,
