@@ -11,9 +11,10 @@ from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
-from gangda.errors import DataError
+from gangda.errors import DataError, UsageError
 from gangda.report.page import environment
 from gangda.runtime.plain import from_plain
+from gangda.statistics.families import family_of
 from gangda.statistics.values import Judgement
 
 
@@ -82,6 +83,15 @@ class Evaluator(Protocol):
 
     def on_validation(self, fitted: Any) -> float:
         """Its score on the validation images."""
+
+
+def first_contrast(config: ComparisonConfig, flag: str) -> tuple[str, tuple[str, ...]]:
+    """The first primary difference, which `flag` is about, and its arms; a UsageError where nothing is tested."""
+    primary = family_of(config.compare.arms, config.compare.contrast).primary
+    if not primary:
+        raise UsageError(f"{flag}: nothing is tested among these arms; give --contrast, or more --arms")
+    contrast, terms = next(iter(primary.items()))
+    return contrast, tuple(arm for arm, _ in terms)
 
 
 class Analysis(ABC):
