@@ -49,6 +49,11 @@ class DataConfig(Checked):
     download: bool = option(False, "download a torchvision data set that is missing")
 
     @property
+    def whole(self) -> "DataConfig":
+        """The same with all of the source's training images, none of them for validation or without labels."""
+        return replace(self, per_class=None, class_counts=None, validation=0.0, unlabelled=None)
+
+    @property
     def unlabelled_count(self) -> int | None:
         """How many images of the source are wanted without their labels; None where it is a folder, or nothing."""
         text = self.unlabelled or ""
