@@ -16,7 +16,7 @@ from torch import Tensor
 from gangda.classifying import fit_rules
 from gangda.classifying.fitted_classifier import FittedClassifier, memory_format, to_device
 from gangda.config.arms import FitRule
-from gangda.data.images import REAL, LabelledImages, to_float
+from gangda.data.images import LabelledImages, to_float
 from gangda.data.memmap import in_file
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import torch_stream
@@ -85,7 +85,7 @@ class ClassifierBatches:
 
     def real_images(self) -> Iterator[Tensor]:
         """All real images once, untransformed, in batches of nearly one size: batch norm refuses a single image."""
-        rows = torch.from_numpy(np.flatnonzero(self.train.origin == REAL)).to(self.context.device)
+        rows = torch.from_numpy(np.flatnonzero(~self.train.made)).to(self.context.device)
         for part in torch.tensor_split(rows, max(1, math.ceil(len(rows) / self.batch_size))):
             yield to_float(self._pixels.index_select(0, part))
 
@@ -128,8 +128,8 @@ class ClassifierBatches:
         factor = fit_rules.synthetic_weight(self.rule, step, self.steps)
         own = self._weight[rows]
         if factor < 1:
-            real = torch.from_numpy(self.train.origin == REAL)[rows]
-            own = torch.where(real, own, factor * own)
+            made = torch.from_numpy(self.train.made)[rows]
+            own = torch.where(made, factor * own, own)
         if self._deferred is not None and fit_rules.is_reweighted(step, self.steps):
             own = own * self._deferred[rows]
         return self.context.put(own)

@@ -22,7 +22,6 @@ from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.seeding import seed_for
 from gangda.traditional.transforms import batch_transform
-from gangda.traditional.trivial import trivial_augment
 
 __all__ = ["FittedClassifier", "build_classifier", "evaluate", "fit_classifier", "one_cycle", "step_count"]
 
@@ -60,8 +59,6 @@ def fit_classifier(
     train = fit_rules.weighted(train, rule)
     _check_train(train)
     transform = None if transforms is None else batch_transform(transforms)
-    if rule.transforms == "trivial":
-        transform = trivial_augment
     if transforms is not None and transforms.mixup:
         rule = replace(rule, mixup=transforms.mixup)
     # Inside, torch's global stream (initialisation, dropout) is this fit's own; afterwards it is as before.

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gangda.classifying.output_layer import SCALE
 from gangda.config.arms import FitRule
-from gangda.data.images import GENERATED, REAL, TRADITIONAL, LabelledImages
+from gangda.data.images import LabelledImages
 from gangda.errors import DataError
 
 DISTILLED_SHARE = 0.5  # of the target that is the teachers' prediction; the rest is the label
@@ -25,7 +25,7 @@ EFFECTIVE = 0.9999  # beta of the effective number of images
 def weighted(train: LabelledImages, rule: FitRule) -> LabelledImages:
     """The images with the weights of the rule: float32 (N,), or None where all count alike.
 
-    "class-weights": N / (K n_y), so that every class counts alike (King and Zeng 2001). Images that are not real count
+    "class-weights": N / (K n_y), so that every class counts alike (King and Zeng 2001). Images that were made count
     `added_weight` times what they would.
     """
     weight = np.ones(len(train), dtype=np.float32) if train.weight is None else train.weight
@@ -33,7 +33,7 @@ def weighted(train: LabelledImages, rule: FitRule) -> LabelledImages:
         counts = np.maximum(train.counts(), 1)
         weight = weight * (len(train) / (train.num_classes * counts)).astype(np.float32)[train.labels]
     if rule.added_weight != 1.0:
-        weight = weight * np.where(train.origin == REAL, 1.0, rule.added_weight).astype(np.float32)
+        weight = weight * np.where(train.made, rule.added_weight, 1.0).astype(np.float32)
     plain = train.weight is None and rule.loss != "class-weights" and rule.added_weight == 1.0
     return train if plain else replace(train, weight=weight)
 
@@ -86,7 +86,7 @@ def stages(rule: FitRule, steps: int) -> tuple[int, int]:
 
 
 def synthetic_weight(rule: FitRule, step: int, steps: int) -> float:
-    """Weight of images that are not real at step 0, 1, ... of `steps`: 1, falling to 0 over the last third."""
+    """Weight of images that were made at step 0, 1, ... of `steps`: 1, falling to 0 over the last third."""
     if not rule.annealed:
         return 1.0
     return min(1.0, max(0.0, (1 - step / steps) / (1 - ANNEALED_FROM)))
@@ -100,16 +100,14 @@ def passes(
     `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that were made, every n-th of
     each class, those after the ones of the pass before. `part`: real images only (0), or the others only (1).
     """
-    added = torch.from_numpy(train.origin != REAL)
-    keep = torch.ones(len(train), dtype=torch.bool) if part is None else added == bool(part)
-    made = np.isin(train.origin, (TRADITIONAL, GENERATED))
+    made = train.made
+    keep = np.ones(len(train), dtype=np.bool_) if part is None else made == bool(part)
     passes_of_made = np.zeros(len(train), dtype=np.int64)
     for label in range(train.num_classes):
         rows = np.flatnonzero((train.labels == label) & made)
         passes_of_made[rows] = np.arange(len(rows)) % rule.synthetic_passes
     for number in itertools.cycle(range(rule.synthetic_passes)):
-        shown = torch.from_numpy(~made | (passes_of_made == number))
-        chosen = torch.nonzero(keep & shown)[:, 0]
+        chosen = torch.from_numpy(np.flatnonzero(keep & (~made | (passes_of_made == number))))
         if rule.balanced:
             chosen = _oversampled(chosen, torch.from_numpy(train.labels), stream)
         yield chosen[torch.randperm(len(chosen), generator=stream)]
@@ -143,7 +141,7 @@ def order(
         yield from _batched(passes(train, rule, stream, None), batch, first)
         yield from _batched(passes(train, replace(rule, balanced=True), stream, None), batch, last)
         return
-    if not (train.origin != REAL).any() or not (train.origin == REAL).any():
+    if not train.made.any() or train.made.all():
         raise DataError("pre-training on added images needs both added and real ones; choose another ratio")
     yield from _batched(passes(train, rule, stream, 1), batch, steps // 2)
     yield from _batched(passes(train, rule, stream, 0), batch, steps - steps // 2)

@@ -57,7 +57,7 @@ def output_layer(network: nn.Module, name: str, image_shape: tuple[int, int, int
         if torch.equal(output, logits):
             return place, layers[place]
     raise UsageError(
-        f"--classifier {name}: its logits are not the output of a torch.nn.Linear, which crt and ldam-drw arms train "
+        f"classifier {name}: its logits are not the output of a torch.nn.Linear, which crt and ldam-drw arms train "
         "in their own way; choose another classifier, or leave these arms out"
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
 from gangda.classifying.fit import check_output_layer
+from gangda.comparing.analyses import first_contrast
 from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
@@ -194,8 +195,12 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
         check_policy_images(concatenate(splits.train, splits.validation))
     else:
         config.transforms.ranges()
-    if any(parse_arm(name)[0].rule.own_output for name in config.compare.arms):
-        check_output_layer(config.classifier.classifier, splits.train.num_classes, splits.train.image_shape)
+    trained: dict[str, Sequence[str]] = {config.classifier.classifier: config.compare.arms}
+    if (second := config.compare.second_classifier) is not None:
+        trained[second] = first_contrast(config, "--second-classifier")[1]
+    for classifier, arms in trained.items():
+        if any(parse_arm(name)[0].rule.own_output for name in arms):
+            check_output_layer(classifier, splits.train.num_classes, splits.train.image_shape)
     for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)

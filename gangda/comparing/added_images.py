@@ -168,10 +168,7 @@ class AddedImages:
         """Train a generator; `LEAKY` on the whole training split: a mistake made on purpose, after report R3."""
         config, arch, splits = self.plan.config, key.removesuffix(UNLABELLED), self.splits
         if key == LEAKY:
-            whole = dataclasses.replace(
-                config.data, per_class=None, class_counts=None, validation=0.0, unlabelled=None
-            )
-            arch, splits = config.arch, load_splits(whole, self.cell.seed)
+            arch, splits = config.arch, load_splits(config.data.whole, self.cell.seed)
         name = "generator" if key == config.arch else f"generator {key}"
         train, images = train_config(config, arch, self.cell.seed), splits.train
         if key.endswith(UNLABELLED):

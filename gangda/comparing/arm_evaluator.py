@@ -16,9 +16,8 @@ from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
 from gangda.comparing.arm_sets import adds, choices_of, passes_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
-from gangda.comparing.policy_choice import PolicyChoice, choose_policy
+from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
-from gangda.config.policies import AUTO as POLICY_AUTO
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig, TransformConfig
 from gangda.data.images import REAL, LabelledImages, concatenate
 from gangda.data.splits import DataSplits
@@ -26,6 +25,7 @@ from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
 from gangda.sampling.filters import is_circular
 
+TRIVIAL = TransformConfig(policy="trivial")
 TEACHERS = 3  # networks whose predictions count where an arm's rule is distilled
 
 
@@ -63,14 +63,15 @@ class ArmEvaluator:
         context: DeviceContext,
         progress: Progress,
         other_fits: int = 0,
+        policy: PolicyChoice | None = None,
     ) -> None:
+        self.policy = policy
         self._config, self._seed, self._splits, self._added = config, seed, splits, added
         self._classifier = selection.same_steps(config.classifier, len(splits.train))
         self._context, self._progress = context, progress
         self._fitted: dict[Choice, Fitted] = {}
         self._teachers: list[FittedClassifier] = []
         self._chosen: dict[str, Choice] = {}
-        self._policy: PolicyChoice | None = None
         self._done = 0
         # For the progress bar; `other_fits` are those of `again`.
         self._fits = sum(len(self._candidates(arm)) for arm in config.compare.arms) + other_fits
@@ -120,28 +121,6 @@ class ArmEvaluator:
         )
         choice = self._chosen[name]
         return self._fit(choice) if config == usual and not reverse else self._train(choice, config, reverse)
-
-    def policy(self) -> PolicyChoice:
-        """The traditional transforms of all arms that have them, chosen once on the cell's real images."""
-        if self._policy is None:
-            real = concatenate(self._splits.train, self._splits.validation)
-            seed = seed_for(self._seed, "policy")
-
-            def fit(images: LabelledImages, transforms: TransformConfig) -> FittedClassifier:
-                fitted = self._classifier_of(images, self._classifier, seed=seed, transforms=transforms)
-                self._done += 1
-                return fitted
-
-            how = self._config.transforms, fit, self._config.compare.score_by
-            self._policy = choose_policy(real, *how, self._seed)
-        return self._policy
-
-    def _transforms(self) -> TransformConfig:
-        given = self._config.transforms
-        if given.policy != POLICY_AUTO:
-            return given
-        chosen = self.policy()
-        return given.under(chosen.policy, chosen.mixup)
 
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm which was run has chosen."""
@@ -202,7 +181,7 @@ class ArmEvaluator:
         images = self._images(choice)
         rule = self._rule(choice, images)
         teachers = self._trained_teachers() if rule.distilled else ()
-        transforms = self._transforms() if rule.transforms == "traditional" else None
+        transforms = {"traditional": self._config.transforms, "trivial": TRIVIAL}.get(rule.transforms)
         began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         how = {
             "seed": self._seed,
@@ -223,13 +202,13 @@ class ArmEvaluator:
         return fit_classifier(images, config, context=self._context, reporter=phase, **how)
 
     def _rule(self, choice: Choice, images: LabelledImages) -> FitRule:
-        """The arm's rule; what sets added images against real ones only counts where there are both."""
+        """The arm's rule; what sets made images against real ones only counts where there are both."""
         compare, arm, rule = self._config.compare, choice.arm, choice.arm.rule
         passes = passes_of(self._config, arm, choice.arch)
-        added = images.origin != REAL
-        if not added.any():
+        made = images.made
+        if not made.any():
             return dataclasses.replace(rule, pretrained=False)
-        if added.all():
+        if made.all():
             return dataclasses.replace(rule, synthetic_passes=1 if arm.replaces else passes)
         return dataclasses.replace(
             rule,
@@ -242,7 +221,7 @@ class ArmEvaluator:
     def _trained_teachers(self) -> list[FittedClassifier]:
         """Teachers: trained on the real subset with the traditional transforms, each from a seed of its own."""
         if not self._teachers:
-            real, usual, transforms = self._splits.train, self._classifier, self._transforms()
+            real, usual, transforms = self._splits.train, self._classifier, self._config.transforms
             seeds = [seed_for(self._seed, "teacher", number) for number in range(TEACHERS)]
             self._teachers = [
                 self._classifier_of(real, usual, seed=seed, transforms=transforms) for seed in seeds

@@ -1,6 +1,7 @@
 """What each arm trains on: the real subset, plus (or with) added images."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -35,10 +36,9 @@ def passes_of(config: ComparisonConfig, arm: Arm, arch: str | None) -> int:
     return architectures.spec_class(arch or config.arch).synthetic_passes if arm.sampled else 1
 
 
-def most_made(compare: CompareConfig, real: LabelledImages) -> IntArray:
-    """Added images of each class, int64 (K,), that are enough for a pass with each of the candidates."""
-    plans = [make_plan(real, compare.at(ratio)).make for ratio in compare.candidates]
-    most: IntArray = np.max(plans, axis=0)
+def most_made(compare: CompareConfig, ratios: Sequence[float], real: LabelledImages) -> IntArray:
+    """Added images of each class, int64 (K,), that are enough for a pass with each of these candidates."""
+    most: IntArray = np.max([make_plan(real, compare.at(ratio)).make for ratio in ratios], axis=0)
     return most
 
 
@@ -57,9 +57,7 @@ def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntA
     compare, (arm, arch) = config.compare, parse_arm(name)
     if arm.replaces:
         return real.counts()
-    own, ratios = compare.of_arm(name), ratios_of(compare, name)
-    plans = [make_plan(real, own.at(ratio)).make for ratio in ratios]
-    return np.asarray(passes_of(config, arm, arch) * np.max(plans, axis=0), dtype=np.int64)
+    return passes_of(config, arm, arch) * most_made(compare.of_arm(name), ratios_of(compare, name), real)
 
 
 def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -> IntArray:
@@ -67,12 +65,12 @@ def wanted(config: ComparisonConfig, real: LabelledImages, *, generated: bool) -
     compare = config.compare
     own = {name: parse_arm(name) for name in compare.arms if parse_arm(name)[0].sampled is generated}
     passes = max((passes_of(config, *one) for one in own.values()), default=1)
-    most = np.max([most_made(one, real) for one in (compare, *map(compare.of_arm, own))], axis=0)
+    amounts = (compare, *map(compare.of_arm, own))
+    most = np.max([most_made(one, one.candidates, real) for one in amounts], axis=0)
     return np.asarray(np.maximum(passes * most, real.counts()), dtype=np.int64)
 
 
-def archs_of(config: ComparisonConfig) -> list[str]:
-    """The architectures whose samples the arms need."""
+def _archs_of(config: ComparisonConfig) -> list[str]:
     return sorted({arch or config.arch for arm, arch in map(parse_arm, config.compare.arms) if arm.sampled})
 
 
@@ -107,7 +105,7 @@ def choices_of(
 
 def check_filters(config: ComparisonConfig, num_classes: int, fewest: int | None = None) -> None:
     """Refuse filters that cannot judge the arms' generators; `fewest`: images of the smallest class, if known."""
-    for arch in archs_of(config):
+    for arch in _archs_of(config):
         for name in in_order(config.compare.filter):
             _check_filter(config, name, arch, num_classes, fewest)
 
@@ -132,7 +130,7 @@ def check(config: ComparisonConfig) -> None:
     if config.data.unlabelled is not None and not any(parse_arm(name)[0].unlabelled for name in compare.arms):
         what = "none of these --arms uses unlabelled images; add pseudo-labelled+traditional, or leave it out"
         raise UsageError(f"--unlabelled {config.data.unlabelled}: {what}")
-    archs = archs_of(config)
+    archs = _archs_of(config)
     specs = [train_config(config, arch, config.runtime.seed).spec for arch in archs]
     understood = {name for spec in specs for name in spec.understood}
     config.sampler.check(understood, f"--arch {', '.join(archs)}" if archs else "any of these --arms")

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -9,19 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.comparing.added_images import AddedImages, Progress
+from gangda.augmenting.selection import same_steps
+from gangda.classifying.fit import FittedClassifier, fit_classifier
+from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
 from gangda.comparing.analyses import load_analyses, planned_analyses
 from gangda.comparing.arm_evaluator import ArmEvaluator
 from gangda.comparing.arm_sets import wanted_by
 from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
 from gangda.comparing.pictures import pictures_of, read_curves
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
+from gangda.comparing.policy_choice import PolicyChoice, choose_policy, policy_fits
 from gangda.comparing.storage import StoredCell, work_of, write_cell
 from gangda.config.arms import parse_arm
+from gangda.config.policies import AUTO
+from gangda.config.schema import TransformConfig
+from gangda.data.images import LabelledImages, concatenate
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
-from gangda.runtime.device import prepare
+from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.seeding import seed_for
 
 PICTURED_CELLS = 2  # the others keep numbers only
 
@@ -59,21 +67,24 @@ def splits_of(plan: ComparisonPlan, cell: Cell) -> DataSplits:
 
 def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> CellResult:
     began = time.monotonic()
-    config = plan.config
-    context = prepare(config.runtime)
+    known, planned = load_analyses(), planned_analyses(plan.config)
+    context = prepare(plan.config.runtime)
     splits = splits_of(plan, cell)
+    policy = None
+    if plan.config.transforms.policy == AUTO:
+        policy = _policy_of(plan, cell, splits, context, progress)
+        transforms = plan.config.transforms.under(policy.policy, policy.mixup)
+        plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, transforms=transforms))
+    config = plan.config
     added = AddedImages(plan, cell, splits, context, work_of(out, cell), progress)
     for name in config.compare.arms:
         arm, arch = parse_arm(name)
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar
-    known = load_analyses()
-    planned = {
-        name: one for name, one in planned_analyses(config).items() if not (one.first_cell and cell.index)
-    }
+    planned = {name: one for name, one in planned.items() if not (one.first_cell and cell.index)}
     fits = sum(additions.fits for additions in planned.values())
-    evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)
+    evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits, policy)
     arms = {}
     for name in config.compare.arms:
         with _naming(name):
@@ -105,6 +116,27 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         pictures=pictures_of(added) if cell.index < PICTURED_CELLS else None,
         seconds=time.monotonic() - began,
     )
+
+
+def _policy_of(
+    plan: ComparisonPlan, cell: Cell, splits: DataSplits, context: DeviceContext, progress: Progress
+) -> PolicyChoice:
+    """The traditional transforms of all arms that have them, chosen on the cell's real images."""
+    config, share = plan.config, GENERATOR_SHARE / policy_fits()
+    steps, begun = same_steps(config.classifier, len(splits.train)), itertools.count()
+
+    def fit(images: LabelledImages, transforms: TransformConfig) -> FittedClassifier:
+        return fit_classifier(
+            images,
+            steps,
+            seed=seed_for(cell.seed, "policy"),
+            context=context,
+            transforms=transforms,
+            reporter=Phase(progress, next(begun) * share, share, "policy"),
+        )
+
+    real = concatenate(splits.train, splits.validation)
+    return choose_policy(real, config.transforms, fit, config.compare.score_by, cell.seed)
 
 
 def _unlabelled_rows(splits: DataSplits) -> dict[str, SplitRows]:

@@ -57,10 +57,7 @@ def held_back(config: ComparisonConfig, splits: DataSplits, seed: int) -> Labell
 
 def outside(config: ComparisonConfig, splits: DataSplits, seed: int) -> tuple[LabelledImages, IntArray]:
     """All of the source's training images, and the rows, int64, outside the subset: as many of a class for any seed."""
-    everything = dataclasses.replace(
-        config.data, per_class=None, class_counts=None, validation=0.0, unlabelled=None
-    )
-    whole = load_splits(everything, seed).train
+    whole = load_splits(config.data.whole, seed).train
     used = np.concatenate([splits.train.row_id, splits.validation.row_id, splits.test.row_id])
     return whole, np.flatnonzero(~np.isin(whole.row_id, used))
 

@@ -223,9 +223,3 @@ def amount_of(name: str) -> Amount | None:
         cure = f"write a number above 0, as in {stem}:0.5, {stem}:25% or {stem}:fill50%"
         raise UsageError(f"--arms {name}: '{text}' is not a ratio; {cure}")
     return Amount(value, fill)
-
-
-def ratio_of(name: str) -> float | None:
-    """An arm's own ratio, images added per real one; None where it has none, or a level to fill to."""
-    own = amount_of(name)
-    return None if own is None or own.fill else own.value

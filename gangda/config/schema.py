@@ -73,6 +73,11 @@ class DataConfig(Checked):
                 raise UsageError(f"--group-by '{self.group_by}': has no (group); as in '(.*)_[0-9]+'")
 
     @property
+    def whole(self) -> "DataConfig":
+        """The same with all of the source's training images, none of them for validation or without labels."""
+        return replace(self, per_class=None, class_counts=None, validation=0.0, unlabelled=None)
+
+    @property
     def unlabelled_count(self) -> int | None:
         """How many images of the source are wanted without their labels; None where it is a folder, or nothing."""
         text = self.unlabelled or ""

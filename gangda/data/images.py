@@ -80,6 +80,11 @@ class LabelledImages:
         _, height, width, channels = self.pixels.shape
         return channels, height, width
 
+    @property
+    def made(self) -> npt.NDArray[np.bool_]:
+        """(N,), the images that are not real ones; those under pseudo-labels are."""
+        return np.isin(self.origin, (TRADITIONAL, GENERATED))
+
     def counts(self) -> IntArray:
         """Images per class, int64 (K,)."""
         return np.bincount(self.labels, minlength=self.num_classes).astype(np.int64)

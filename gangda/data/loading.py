@@ -246,9 +246,7 @@ def _recorded_test(
         recorded = own.data_config
         if recorded is None:
             return None, "its index does not say which data it was made from"
-        config = dataclasses.replace(
-            recorded, per_class=None, class_counts=None, unlabelled=None, download=False
-        )
+        config = dataclasses.replace(recorded.whole, download=False)
         if Path(config.source).expanduser().resolve() in sets:
             return None, "its index names the set itself as its source; no test split is taken from there"
         source = _load(config, sets)

@@ -57,6 +57,10 @@ class Answers:
         monkeypatch.setattr(decision, "evaluate", evaluate)
 
 
+def none_passes(pixels: Any) -> Any:
+    return np.full(len(pixels), "like another", dtype=object)
+
+
 def made_of(images: Any) -> int:
     return int((images.origin != REAL).sum())
 
@@ -103,7 +107,7 @@ def test_where_nothing_helps_it_is_said_and_nothing_is_made(
 
 def test_a_filter_is_chosen_with_the_ratio(make_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=5))
-    monkeypatch.setattr(agreement, "threshold_of", lambda classes: 1.1)  # passes nothing
+    monkeypatch.setattr(agreement.Agreement, "predicate", lambda *_: none_passes)
     run = make_run("pca", DATA)
     plain = read_set(make(run, ratio=0.5).out).images.pixels.tobytes()
     Answers(monkeypatch, lambda images: 0.8 if images.pixels.tobytes() == plain else 0.9)
@@ -146,7 +150,7 @@ def test_a_named_filter_that_passes_nothing_is_no_choice_of_ratios(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agreement, "ClassifierConfig", lambda: ClassifierConfig(classifier_steps=5))
-    monkeypatch.setattr(agreement, "threshold_of", lambda classes: 1.1)  # passes nothing
+    monkeypatch.setattr(agreement.Agreement, "predicate", lambda *_: none_passes)
     Answers(monkeypatch, lambda images: 0.8)
     with pytest.raises(FilterError, match="pass --filter agreement"):
         make(make_run("pca", DATA), ratio=(0.5, 1.0), filter=("agreement",))

@@ -56,7 +56,7 @@ def test_balance_spends_its_budget_on_the_smallest_class():
 @pytest.mark.parametrize(("balance", "most"), [(False, [8, 12]), (True, [11, 9])])
 def test_the_pool_is_large_enough_for_every_ratio(balance, most):
     real = images([4, 6])
-    assert most_made(CompareConfig(balance=balance, ratios=(0.5, 2.0, 1.0)), real).tolist() == most
+    assert most_made(CompareConfig(balance=balance), (0.5, 2.0, 1.0), real).tolist() == most
 
 
 def test_every_kind_of_arm_fills_alike_by_its_own_level_or_the_comparisons():

@@ -272,8 +272,10 @@ def test_a_classifier_without_a_linear_last_layer_is_refused_when_it_is_planned(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    own = dataclasses.replace(
+    first = dataclasses.replace(
         experiment(arms=("real", arm)), classifier=ClassifierConfig("ends_in_softmax:build")
     )
-    with pytest.raises(UsageError, match=r"not the output of a torch\.nn\.Linear"):
-        comparing.compare(own, tmp_path / "exp", dry_run=True)
+    contrast = {"contrast": (f"{arm} - real",), "second_classifier": "ends_in_softmax:build"}
+    for own in (first, experiment(arms=("real", arm), **contrast)):
+        with pytest.raises(UsageError, match=r"not the output of a torch\.nn\.Linear"):
+            comparing.compare(own, tmp_path / "exp", dry_run=True)

@@ -8,7 +8,7 @@ import pytest
 
 from gangda import comparing
 from gangda.classifying.fit import fit_classifier
-from gangda.comparing import arm_evaluator
+from gangda.comparing import cells
 from gangda.comparing.policy_choice import choose_policy, folds_of, policy_candidates, policy_fits
 from gangda.config.architectures import PcaSpec
 from gangda.config.policies import POLICIES
@@ -27,6 +27,7 @@ from gangda.errors import OutcomeError, UsageError
 from gangda.runtime.plain import to_plain
 
 DRAWS_FIGURES = True
+ALL = ("real", "traditional", "generated+traditional", "pseudo-labelled+traditional")
 
 
 def experiment(arms=("real", "traditional"), policy="auto", **data):
@@ -137,7 +138,7 @@ def test_the_users_own_ranges_are_a_candidate():
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("policy") / "exp"
-    config = experiment(arms=("real", "traditional", "generated+traditional"))
+    config = experiment(ALL, unlabelled="40")
     result = comparing.compare(config, out, jobs=1)
     return result, json.loads((out / "comparison.json").read_text()), (out / "report.html").read_text()
 
@@ -152,11 +153,11 @@ def test_the_choice_is_recorded_said_and_used_by_every_arm_that_says_traditional
     assert "without generated ones" in note
     assert 'id="policy"' in page
     assert sum(row["chosen"] for row in written["analyses"]["policy"]["rows"]) == 1
-    named = experiment(arms=("real", "traditional", "generated+traditional"), policy=chosen["policy"])
+    named = experiment(ALL, chosen["policy"], unlabelled="40")
     transforms = dataclasses.replace(named.transforms, mixup=chosen["mixup"])
     comparing.compare(dataclasses.replace(named, transforms=transforms), tmp_path / "exp", jobs=1)
     [again] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
-    for arm in ("real", "traditional", "generated+traditional"):
+    for arm in ALL:
         assert again["arms"][arm]["classifier"] == cell["arms"][arm]["classifier"]
 
 
@@ -167,8 +168,7 @@ def test_labels_of_test_images_change_nothing(finished, tmp_path, monkeypatch):
         return dataclasses.replace(splits, test=dataclasses.replace(splits.test, labels=labels))
 
     monkeypatch.setattr("gangda.comparing.cells.load_splits", permuted)
-    config = experiment(arms=("real", "traditional", "generated+traditional"))
-    comparing.compare(config, tmp_path / "exp", jobs=1)
+    comparing.compare(experiment(ALL, unlabelled="40"), tmp_path / "exp", jobs=1)
     [cell] = json.loads((tmp_path / "exp/comparison.json").read_text())["cells"]
     assert cell["analyses"]["policy"] == finished[1]["cells"][0]["analyses"]["policy"]
     assert cell["arms"]["traditional"]["test"] != finished[1]["cells"][0]["arms"]["traditional"]["test"]
@@ -181,7 +181,7 @@ def test_the_choice_sees_real_images_of_the_subset_alone(tmp_path, monkeypatch):
         seen.append(images)
         return choose_policy(images, *rest)
 
-    monkeypatch.setattr(arm_evaluator, "choose_policy", choose)
+    monkeypatch.setattr(cells, "choose_policy", choose)
     config = experiment(arms=("real", "traditional:auto", "generated+traditional"), policy="explicit")
     comparing.compare(config, tmp_path / "exp", jobs=1)
     [images] = seen

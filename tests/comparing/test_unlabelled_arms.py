@@ -8,6 +8,7 @@ import pytest
 
 from gangda import comparing
 from gangda.augmenting.selection import REAL_ONLY, Candidate
+from gangda.classifying import fit_rules
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_evaluator import ArmEvaluator, Choice
 from gangda.comparing.cell_result import UNLABELLED, CellResult
@@ -65,9 +66,14 @@ def evaluator(tmp_path):
 
 
 def images_of(evaluator, name, ratio=None):
+<<<<<<< HEAD
     arm, arch = parse_arm(name)
     candidate = REAL_ONLY if ratio is None else Candidate(ratio)
     return evaluator._images(Choice(arm, arch, candidate, evaluator._asked(name, candidate)))
+=======
+    candidate = REAL_ONLY if ratio is None else Candidate(ratio)
+    return evaluator._images(Choice(*parse_arm(name), candidate, evaluator._asked(name, candidate)))
+>>>>>>> w-review
 
 
 def test_what_each_arm_trains_on(evaluator):
@@ -82,6 +88,20 @@ def test_what_each_arm_trains_on(evaluator):
     assert np.bincount(both.origin).tolist() == [real, 0, real, certain]
     for images in (pseudo, made, both):
         assert not (images.origin == NO_LABEL).any()
+
+
+def test_pseudo_labelled_images_count_as_real_ones(evaluator):
+    evaluator._config = dataclasses.replace(
+        evaluator._config, compare=CompareConfig(arms=(*SEMI, BOTH), generated_weight=0.3)
+    )
+    images = images_of(evaluator, BOTH, 1.0)
+    rules = {
+        name: evaluator._rule(Choice(*parse_arm(name), REAL_ONLY, None), images_of(evaluator, name, ratio))
+        for name, ratio in ((SEMI[0], None), (BOTH, 1.0))
+    }
+    assert rules[SEMI[0]] == parse_arm(SEMI[0])[0].rule
+    weights = fit_rules.weighted(images, rules[BOTH]).weight
+    assert (weights == np.where(images.origin == GENERATED, np.float32(0.3), 1)).all()
 
 
 def test_its_generator_is_another_one_and_saw_the_unlabelled_images(evaluator):

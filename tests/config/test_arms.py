@@ -34,13 +34,13 @@ def test_other_names_are_refused(name, message):
     [("generated", None), ("generated:0.5", 0.5), ("generated:50%", 1.0), ("generated@flow:20%", 0.25)],
 )
 def test_a_ratio_is_images_per_real_one_or_a_share_of_the_batch(name, ratio):
-    assert arms.ratio_of(name) == ratio
+    assert arms.amount_of(name) == (None if ratio is None else arms.Amount(ratio))
 
 
 @pytest.mark.parametrize("text", ["100%", "0%", "-5%", "120%", "%", "nan%", "5%%", "inf%"])
 def test_an_impossible_share_is_refused(text):
     with pytest.raises(UsageError, match=r"is not a ratio; write a number above 0"):
-        arms.ratio_of(f"generated:{text}")
+        arms.amount_of(f"generated:{text}")
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,6 @@ def test_an_impossible_share_is_refused(text):
 )
 def test_a_level_to_fill_to_is_a_share_of_the_largest_class(name, level):
     assert arms.amount_of(name) == arms.Amount(level, fill=True)
-    assert arms.ratio_of(name) is None
     assert arms.parse_arm(name)[0].added
 
 

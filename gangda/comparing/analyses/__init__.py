@@ -11,9 +11,10 @@ from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
-from gangda.errors import DataError
+from gangda.errors import DataError, UsageError
 from gangda.report.page import environment
 from gangda.runtime.plain import from_plain
+from gangda.statistics.families import family_of
 from gangda.statistics.values import Judgement
 
 
@@ -67,6 +68,8 @@ class Judged:
 class Evaluator(Protocol):
     """What an analysis can do in a cell whose arms have been evaluated (`ArmEvaluator`)."""
 
+    policy: PolicyChoice | None  # the traditional transforms that the cell chose, under `--policy auto`
+
     def again(
         self, name: str, classifier: str | None = None, steps: int | None = None, *, reverse: bool = False
     ) -> Any:
@@ -75,14 +78,20 @@ class Evaluator(Protocol):
     def ratio_of(self, name: str) -> float | None:
         """The ratio that an arm has chosen."""
 
-    def policy(self) -> PolicyChoice:
-        """The traditional transforms that it chose, under `--policy auto`."""
-
     def on_test(self, fitted: Any) -> Evaluation:
         """A classifier from `again` on the test images."""
 
     def on_validation(self, fitted: Any) -> float:
         """Its score on the validation images."""
+
+
+def first_contrast(config: ComparisonConfig, flag: str) -> tuple[str, tuple[str, ...]]:
+    """The first primary difference, which `flag` is about, and its arms; a UsageError where nothing is tested."""
+    primary = family_of(config.compare.arms, config.compare.contrast).primary
+    if not primary:
+        raise UsageError(f"{flag}: nothing is tested among these arms; give --contrast, or more --arms")
+    contrast, terms = next(iter(primary.items()))
+    return contrast, tuple(arm for arm, _ in terms)
 
 
 class Analysis(ABC):

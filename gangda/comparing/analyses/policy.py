@@ -17,7 +17,7 @@ from gangda.comparing.analyses import (
     rendered,
 )
 from gangda.comparing.comparison import Comparison
-from gangda.comparing.policy_choice import PolicyChoice, policy_fits
+from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO, FOLDS
 from gangda.config.schema import ComparisonConfig
@@ -44,23 +44,23 @@ class PolicyTable(AnalysisResult):
 
 
 class PolicyAnalysis(Analysis):
-    """`--policy auto`: the choice itself is the evaluator's; this records and shows it."""
+    """`--policy auto`: a cell begins with the choice (`cells.py`); this records and shows it."""
 
     cell_type, result_type = PolicyChoice, PolicyTable
 
     def plan(self, config: ComparisonConfig) -> Additions | None:
-        """The classifiers of the cross-validation."""
+        """Nothing more; a UsageError where no arm has these transforms."""
         if config.transforms.policy != AUTO:
             return None
         if not any(parse_arm(name)[0].rule.transforms == "traditional" for name in config.compare.arms):
             raise UsageError(
                 "--policy auto: none of these --arms has the traditional transforms; leave it out"
             )
-        return Additions(fits=policy_fits())
+        return Additions()
 
-    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> PolicyChoice:
+    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> PolicyChoice | None:
         """What the cell's arms were trained with."""
-        return evaluator.policy()
+        return evaluator.policy
 
     def judge(self, found: Sequence[PolicyChoice], judged: Judged) -> PolicyTable:
         """How often each was chosen, and its mean score."""

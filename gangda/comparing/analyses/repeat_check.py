@@ -17,13 +17,15 @@ from gangda.comparing.analyses import (
     Evaluator,
     Judged,
     Section,
+    first_contrast,
     rendered,
 )
 from gangda.comparing.comparison import Comparison
 from gangda.config.schema import ComparisonConfig
-from gangda.errors import OutcomeError, UsageError
-from gangda.statistics.families import family_of
+from gangda.errors import OutcomeError
 from gangda.statistics.words import points
+
+FLAG = "--repeat-check"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,18 +70,14 @@ class RepeatCheck(Analysis):
         """Two more classifiers, in the first cell."""
         if not config.compare.repeat_check:
             return None
-        if not family_of(config.compare.arms, config.compare.contrast).primary:
-            raise UsageError(
-                "--repeat-check: nothing is tested among these arms; give --contrast, or more --arms"
-            )
-        return Additions(fits=2, first_cell=True)
+        contrast, _ = first_contrast(config, FLAG)
+        return Additions(fits=2, first_cell=True, fixed={"contrast": contrast})
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> RepeatFit:
         """Both arms on the images they had; where one fails, the cell still stands."""
-        compare = config.compare
-        contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
+        contrast, names = first_contrast(config, FLAG)
         try:
-            arms = {arm: evaluator.on_test(evaluator.again(arm, reverse=True)) for arm, _ in terms}
+            arms = {name: evaluator.on_test(evaluator.again(name, reverse=True)) for name in names}
         except OutcomeError as error:
             return RepeatFit(contrast, {}, str(error))
         return RepeatFit(contrast, arms)
@@ -89,7 +87,7 @@ class RepeatCheck(Analysis):
         seed, fit = next(((place, one) for place, one in enumerate(found) if one is not None), (0, None))
         if fit is None or not fit.arms:
             reason = "the first cell failed" if fit is None else fit.reason
-            return RepeatTable(notes=(f"--repeat-check has no result: {reason}.",))
+            return RepeatTable(notes=(f"{FLAG} has no result: {reason}.",))
         scores = {arm.name: arm.scores[seed] for arm in judged.judgement.arms}
         arms = tuple(
             Repeated(name, scores[name], score_of(test, judged.config.compare.score_by))

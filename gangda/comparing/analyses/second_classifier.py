@@ -8,17 +8,24 @@ import numpy as np
 from gangda.augmenting.selection import score_of
 from gangda.classifying import custom
 from gangda.classifying.evaluation import Evaluation
-from gangda.comparing.analyses import Additions, Analysis, AnalysisResult, Evaluator, Judged
+from gangda.comparing.analyses import (
+    Additions,
+    Analysis,
+    AnalysisResult,
+    Evaluator,
+    Judged,
+    first_contrast,
+)
 from gangda.comparing.plan import digest
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import OutcomeError, UsageError
 from gangda.statistics import values
-from gangda.statistics.families import family_of
 from gangda.statistics.signflip import sign_flip
 from gangda.statistics.values import Interval
 from gangda.statistics.words import interval_text, points
 
+FLAG = "--second-classifier"
 UNDECIDED = (values.EQUIVALENT, values.EQUIVALENT_HERE, values.INCONCLUSIVE, values.NOT_TESTED)
 
 
@@ -60,27 +67,24 @@ class SecondClassifier(Analysis):
 
     def plan(self, config: ComparisonConfig) -> Additions | None:
         """Two more classifiers; the arms of the first primary difference, and the code of a user's own classifier."""
-        name, compare = config.compare.second_classifier, config.compare
+        name = config.compare.second_classifier
         if name is None:
             return None
         if ":" not in name:  # else a classifier of the user's own
             catalog.lookup("classifier", catalog.CLASSIFIERS, name)
         if name == config.classifier.classifier:
-            raise UsageError(f"--second-classifier {name}: is --classifier already; give another")
-        primary = list(family_of(compare.arms, compare.contrast).primary)
-        if not primary:
-            untested = "nothing is tested among these arms"
-            raise UsageError(f"--second-classifier {name}: {untested}; give --contrast, or more --arms")
+            raise UsageError(f"{FLAG} {name}: is --classifier already; give another")
+        contrast, _ = first_contrast(config, f"{FLAG} {name}")
         code = digest(custom.code_of(name)) if ":" in name else ""
-        return Additions(fits=2, fixed={"contrast": primary[0], "code": code})
+        return Additions(fits=2, fixed={"contrast": contrast, "code": code})
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> SecondFit:
         """The difference's arms on the same images; where the second classifier fails, the cell still stands."""
-        name, compare = str(config.compare.second_classifier), config.compare
-        contrast, terms = next(iter(family_of(compare.arms, compare.contrast).primary.items()))
+        name = str(config.compare.second_classifier)
+        contrast, names = first_contrast(config, f"{FLAG} {name}")
         arms = {}
         try:
-            for arm, _ in terms:
+            for arm in names:
                 fitted = evaluator.again(arm, classifier=name)
                 arms[arm] = SecondArm(evaluator.ratio_of(arm), fitted.seconds, evaluator.on_test(fitted))
         except OutcomeError as error:

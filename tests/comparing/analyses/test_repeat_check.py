@@ -64,3 +64,14 @@ def test_it_needs_a_difference_that_is_tested():
     compare = CompareConfig(seeds=2, arms=("real", "traditional"), repeat_check=True)
     with pytest.raises(UsageError, match="--repeat-check: nothing is tested"):
         make_plan(ComparisonConfig(data=DataConfig(per_class=8), compare=compare), "0", None, None)
+
+
+def test_the_first_cell_is_another_one_where_another_difference_is_repeated():
+    def cell(repeat_check, *contrast):
+        compare = CompareConfig(seeds=1, repeat_check=repeat_check, contrast=contrast)
+        config = ComparisonConfig(data=DataConfig(per_class=8), compare=compare)
+        return make_plan(config, "0", None, None).cells[0].id
+
+    other = "generated - real"
+    assert cell(True) != cell(True, other)
+    assert cell(False) == cell(False, other)

@@ -1,0 +1,57 @@
+"""What the time of a cell is made of."""
+
+import itertools
+
+import pytest
+
+from gangda.comparing import estimate
+from gangda.comparing.plan import make_plan
+from gangda.config.architectures import PcaSpec
+from gangda.config.schema import (
+    ClassifierConfig,
+    CompareConfig,
+    ComparisonConfig,
+    DataConfig,
+    Runtime,
+    TransformConfig,
+)
+from gangda.data.loading import load_splits
+
+USUAL = ("real", "traditional", "generated")
+
+
+@pytest.mark.parametrize(
+    ("arms", "compare", "policy", "keys", "fits"),
+    [
+        (USUAL, {}, "explicit", {"pca"}, 3),
+        (USUAL, {"ratios": (0.5, 1.0)}, "explicit", {"pca"}, 4),
+        (USUAL, {}, "auto", {"pca"}, 3 + 32),
+        (("real", "traditional+teacher"), {}, "explicit", set(), 2 + 3),
+        (
+            (*USUAL, "generated-unlabelled+traditional", "leaky", "generated@ppca"),
+            {},
+            "explicit",
+            {"pca", "pca+unlabelled", "leaky", "ppca"},
+            6 + 3,
+        ),
+    ],
+)
+def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, compare, policy, keys, fits):
+    unlabelled = "30" if any("unlabelled" in name for name in arms) else None
+    config = ComparisonConfig(
+        data=DataConfig(per_class=6, unlabelled=unlabelled),
+        arch="pca",
+        spec=PcaSpec(components=2),
+        transforms=TransformConfig(policy=policy),
+        classifier=ClassifierConfig(classifier_steps=estimate.TRIED),
+        compare=CompareConfig(arms=arms, seeds=1, **compare),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+    plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
+    seen = []
+    monkeypatch.setattr(estimate, "_generator_seconds", lambda plan, key, *_: seen.append(key) or 0.0)
+    monkeypatch.setattr(estimate, "fit_classifier", lambda *_, **__: None)
+    monkeypatch.setattr(estimate.time, "perf_counter", itertools.count().__next__)
+    assert estimate.cell_seconds(plan) == pytest.approx(fits)
+    assert len(seen) == len(keys)
+    assert set(seen) == keys
