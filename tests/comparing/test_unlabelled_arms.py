@@ -66,14 +66,8 @@ def evaluator(tmp_path):
 
 
 def images_of(evaluator, name, ratio=None):
-<<<<<<< HEAD
-    arm, arch = parse_arm(name)
-    candidate = REAL_ONLY if ratio is None else Candidate(ratio)
-    return evaluator._images(Choice(arm, arch, candidate, evaluator._asked(name, candidate)))
-=======
     candidate = REAL_ONLY if ratio is None else Candidate(ratio)
     return evaluator._images(Choice(*parse_arm(name), candidate, evaluator._asked(name, candidate)))
->>>>>>> w-review
 
 
 def test_what_each_arm_trains_on(evaluator):
