@@ -97,7 +97,8 @@ def test_too_few_that_are_left_are_called_too_few(tmp_path):
     plan = plan_for(tmp_path, seeds=6)
     finish_all_but(plan, tmp_path, {0})
     headline = collect(plan, tmp_path).headline
-    assert headline.startswith("Underpowered: 5 seeds can never pass 0.05")
+    assert headline.startswith("No verdict: 5 seeds can show nothing about adding generated images")
+    assert "Underpowered: 5 seeds can never pass 0.05" in headline
     assert headline.endswith("Without cell 0, which failed.")
 
 
@@ -232,7 +233,7 @@ vary: {{arch.components: [2, 4, 6]}}
     monkeypatch.setitem(SOURCES, "generator", sometimes)
     result = sweep(asked, configs, tmp_path / "out", jobs=1)
     first, second, third = result.findings.rows
-    assert (result.cells, result.finished) == (9, 5)
+    assert (result.planned, result.finished) == (9, 5)
     assert np.isnan(second.scores).tolist() == [False, True, False]
     assert np.isnan(third.scores).all()
     [difference] = result.findings.differences
