@@ -97,7 +97,7 @@ def test_too_few_that_are_left_are_called_too_few(tmp_path):
     plan = plan_for(tmp_path, seeds=6)
     finish_all_but(plan, tmp_path, {0})
     headline = collect(plan, tmp_path).headline
-    assert headline.startswith("No verdict: 5 seeds can show nothing")
+    assert headline.startswith("No verdict: 5 seeds can show nothing about adding generated images")
     assert "Underpowered: 5 seeds can never pass 0.05" in headline
     assert headline.endswith("Without cell 0, which failed.")
 
