@@ -94,9 +94,9 @@ def test_the_second_classifier_disagrees(tmp_path):
         swapped = dict(zip(names, (second.arms[name] for name in reversed(names)), strict=True))
         second = dataclasses.replace(second, arms=swapped)
         change_cell(tmp_path, cell, analyses={"second_classifier": second})
-    headline = collect(plan, tmp_path).headline
-    assert "not the same sign, so this is no headline" in headline
-    assert headline.split(".")[2].endswith(", but not with resnet")
+    comparison = collect(plan, tmp_path)
+    assert "not the same sign, so this is no headline" in comparison.headline
+    assert comparison.plain.endswith(", but not with resnet.")
     assert "Better, but not with resnet" in (tmp_path / "report.html").read_text()
 
 
