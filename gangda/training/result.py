@@ -65,7 +65,7 @@ class TrainResult:
 
 
 _RECORDED = tuple(
-    field.name for field in dataclasses.fields(TrainResult) if field.name not in ("run", "estimates")
+    field.name for field in dataclasses.fields(TrainResult) if field.name not in ("run", "estimates", "data_alarms")
 )
 
 

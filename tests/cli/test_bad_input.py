@@ -173,7 +173,7 @@ CASES = {
         1,
         ["taken", "--out"],
     ),
-    "compare nothing to judge": (["compare", "--arch", "pca", "--jobs", "0", "--out", "new"], 3, ["missing"]),
+    "compare nothing to judge": (["compare", "--arch", "pca", "--judge", "--out", "new"], 3, ["missing"]),
 }
 NEEDS_NO_CUDA = {"no CUDA"}
 PUBLISHES_A_PLAN = {

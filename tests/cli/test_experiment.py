@@ -42,7 +42,7 @@ def test_an_experiment_of_ones_own(gangda, tmp_path, tiny):
     assert "components=8" in shown.out
     assert "too few seeds" in shown.out
     assert (tmp_path / "e/report.html").is_file()
-    again = gangda("compare", "--experiment", tiny, "--jobs", "0", "--out", str(tmp_path / "e"), "--json")
+    again = gangda("compare", "--experiment", tiny, "--judge", "--out", str(tmp_path / "e"), "--json")
     assert again.json["finished"] == 4
 
 
