@@ -70,7 +70,9 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar
     known = load_analyses()
     planned = {
-        name: one for name, one in planned_analyses(config).items() if not (one.first_cell and cell.index)
+        name: one
+        for name, one in planned_analyses(config).items()
+        if one.cells is None or cell.index < one.cells
     }
     fits = sum(additions.fits for additions in planned.values())
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits)

@@ -72,7 +72,7 @@ class RepeatCheck(Analysis):
             raise UsageError(
                 "--repeat-check: nothing is tested among these arms; give --contrast, or more --arms"
             )
-        return Additions(fits=2, first_cell=True)
+        return Additions(fits=2, cells=1)
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> RepeatFit:
         """Both arms on the images they had; where one fails, the cell still stands."""
