@@ -10,7 +10,7 @@ import numpy as np
 
 from gangda.augmenting import selection
 from gangda.augmenting.plan import error_rates, make_plan
-from gangda.augmenting.selection import REAL_ONLY, Candidate, score_of, select, training_set
+from gangda.augmenting.selection import REAL_ONLY, Candidate, select, training_set
 from gangda.classifying.evaluation import Evaluation
 from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
@@ -19,7 +19,7 @@ from gangda.comparing.cell_result import ArmResult, Recognised, Trial
 from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig, TransformConfig
-from gangda.data.images import REAL, LabelledImages, concatenate
+from gangda.data.images import REAL, IntArray, LabelledImages, concatenate
 from gangda.data.splits import DataSplits
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.seeding import seed_for
@@ -130,10 +130,13 @@ class ArmEvaluator:
         """A classifier on the test images, and on its own training images."""
         return evaluate(fitted.classifier, self._splits.test, self._images(fitted.choice))
 
-    def on_validation(self, fitted: Fitted) -> float:
-        """The score that arms are compared by, on the validation images, of which there are some."""
-        evaluation = evaluate(fitted.classifier, self._splits.validation)
-        return score_of(evaluation, self._config.compare.score_by)
+    def on_validation(self, fitted: Fitted) -> Evaluation:
+        """A classifier on the validation images, of which there are some."""
+        return evaluate(fitted.classifier, self._splits.validation)
+
+    def validation_labels(self) -> IntArray:
+        """Their labels, int64 (N,)."""
+        return self._splits.validation.labels
 
     def recognised(self) -> Recognised | None:
         """What the real-only classifier recognises; None without generated images, or without such a classifier."""

@@ -18,7 +18,9 @@ from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics.families import family_of
 
-BY_VALIDATION = "several --ratios (or --fill, --replace), --filter auto, --tune-steps and arms by recall"
+BY_VALIDATION = (
+    "several --ratios (or --fill, --replace), --filter auto, --plateau-check, --tune-steps and arms by recall"
+)
 
 
 def adds(arm: Arm, asked: AugmentConfig | None, real: LabelledImages) -> bool:
@@ -142,7 +144,7 @@ def check(config: ComparisonConfig) -> None:
 
 
 def uses_validation(config: ComparisonConfig) -> bool:
-    """Whether validation images choose what an arm adds, or for how long it trains."""
+    """Whether validation images choose what an arm adds, or are needed by an analysis."""
     compare, analyses = config.compare, planned_analyses(config).values()
     by_recall = any(parse_arm(name)[0].by_recall for name in compare.arms)
     chooses = len(compare.candidates) > 1 or AUTO in compare.filter or by_recall

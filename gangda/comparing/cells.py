@@ -82,7 +82,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         if arm.sampled and wanted_by(config, splits.train, name).any():
             with _naming(name):
                 added.of(arm.source, arch)  # the slowest part first, for an even progress bar
-    planned = {name: one for name, one in planned.items() if not (one.first_cell and cell.index)}
+    planned = {name: one for name, one in planned.items() if one.cells is None or cell.index < one.cells}
     fits = sum(additions.fits for additions in planned.values())
     evaluator = ArmEvaluator(config, cell.seed, splits, added, context, progress, fits, policy)
     arms = {}

@@ -307,6 +307,10 @@ class CompareConfig(Checked):
         False,
         "train the arms of the first primary contrast once more in one seed, with sums rounded otherwise",
     )
+    plateau_check: bool = option(
+        False,
+        "train both arms of the first primary contrast with twice the steps in two seeds: had they levelled off?",
+    )
     tune_steps: tuple[int, ...] = option(
         (),
         "also evaluate each arm with its best number of steps on validation images, as in 1000,2000,4000",

@@ -65,7 +65,9 @@ class TrainResult:
 
 
 _RECORDED = tuple(
-    field.name for field in dataclasses.fields(TrainResult) if field.name not in ("run", "estimates", "data_alarms")
+    field.name
+    for field in dataclasses.fields(TrainResult)
+    if field.name not in ("run", "estimates", "data_alarms")
 )
 
 

@@ -1,5 +1,7 @@
 """Experiments: the shipped ones are whole, and what is wrong with a file of one's own is said."""
 
+from importlib import resources
+
 import pytest
 
 from gangda import experiments
@@ -119,3 +121,11 @@ def test_combinations_are_counted_before_they_are_made(tmp_path):
 def test_no_such_experiment():
     with pytest.raises(UsageError, match="did you mean 'losses'"):
         experiments.read("loses")
+
+
+def test_every_question_of_the_reports_stands_in_the_table_of_answers():
+    text = resources.files("gangda.comparing").joinpath("README.md").read_text(encoding="utf-8")
+    table = text.partition("### The reports' questions")[2].partition("\n## ")[0]
+    of_reports = [name for name in experiments.names() if "report" in experiments.read(name).origin]
+    assert len(of_reports) > 10
+    assert [name for name in of_reports if f"`--experiment {name}`" not in table] == []

@@ -11,6 +11,7 @@ from gangda.comparing.comparison import ArmRow, Comparison
 from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config import catalog
 from gangda.config.schema import ComparisonConfig
+from gangda.data.images import IntArray
 from gangda.errors import DataError, UsageError
 from gangda.report.page import environment
 from gangda.runtime.plain import from_plain
@@ -23,7 +24,9 @@ class Additions:
     """What an analysis adds to a comparison's plan."""
 
     fits: int = 0  # classifiers that it trains in every cell, for the progress bar
-    first_cell: bool = False  # whether it runs in the first cell alone; the others have no part of it
+    cells: int | None = (
+        None  # how many of the first cells it runs in, None for all; the others have no part of it
+    )
     validation: bool = False  # whether it needs validation images
     fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what its part of a cell depends on
 
@@ -81,8 +84,11 @@ class Evaluator(Protocol):
     def on_test(self, fitted: Any) -> Evaluation:
         """A classifier from `again` on the test images."""
 
-    def on_validation(self, fitted: Any) -> float:
-        """Its score on the validation images."""
+    def on_validation(self, fitted: Any) -> Evaluation:
+        """The same on the validation images, of which there are some."""
+
+    def validation_labels(self) -> IntArray:
+        """Labels of the validation images, int64 (N,), in their order."""
 
 
 def first_contrast(config: ComparisonConfig, flag: str) -> tuple[str, tuple[str, ...]]:

@@ -71,7 +71,7 @@ class RepeatCheck(Analysis):
         if not config.compare.repeat_check:
             return None
         contrast, _ = first_contrast(config, FLAG)
-        return Additions(fits=2, first_cell=True, fixed={"contrast": contrast})
+        return Additions(fits=2, cells=1, fixed={"contrast": contrast})
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> RepeatFit:
         """Both arms on the images they had; where one fails, the cell still stands."""

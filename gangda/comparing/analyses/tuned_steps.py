@@ -82,7 +82,9 @@ class TunedSteps(analyses.Analysis):
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> dict[str, TunedFit]:
         """Every arm, on the images of its own ratio and filter."""
         numbers = sorted(config.compare.tune_steps)
-        return {name: _tuned(evaluator, name, numbers) for name in config.compare.arms}
+        return {
+            name: _tuned(evaluator, name, numbers, config.compare.score_by) for name in config.compare.arms
+        }
 
     def judge(self, found: Sequence[Mapping[str, TunedFit]], judged: Judged) -> TunedTable:
         """Means with intervals. Seeds in which an arm failed are left out of that arm and its differences."""
@@ -131,7 +133,7 @@ class TunedSteps(analyses.Analysis):
         )
 
 
-def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:
+def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int], score_by: str) -> TunedFit:
     """Of equal scores the fewest steps are taken; only the chosen classifier is evaluated on the test images."""
     tried, scored = [], []
     for steps in numbers:
@@ -140,7 +142,7 @@ def _tuned(evaluator: Evaluator, name: str, numbers: Sequence[int]) -> TunedFit:
         except OutcomeError as error:
             tried.append(StepsTrial(steps, reason=str(error)))
             continue
-        score = evaluator.on_validation(fitted)
+        score = score_of(evaluator.on_validation(fitted), score_by)
         tried.append(StepsTrial(steps, score, fitted.seconds))
         scored.append((score, steps, fitted))
     if not scored:

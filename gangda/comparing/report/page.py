@@ -12,6 +12,7 @@ from gangda.comparing.comparison import DECIDED, Comparison, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
+from gangda.comparing.report.gain_figure import gain_figure
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
@@ -127,6 +128,7 @@ def render_experiment(document: Mapping[str, Any], better: str) -> str:
         better=better,
         spread=[row for row in rows if row.get("spread")],
         figure=shown,
+        gains=gain_figure(document),
         differences=differences
         and dots_figure("settings-difference", differences, f"difference{apart}", difference, **how),
         curves=[svg for svg in curves if svg is not None],

@@ -20,7 +20,7 @@ from gangda.runtime.plain import to_plain
 from gangda.statistics.components import Components
 from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW, against, summary_of
 from gangda.statistics.signflip import smallest_p
-from gangda.statistics.values import ArmSummary, Difference, Interval
+from gangda.statistics.values import ArmSummary, Contrast, Difference, Interval
 
 BETTER = {  # by direction
     "higher": "higher is better",
@@ -48,6 +48,8 @@ class VariantRow:
     verdict: str = ""
     worth: tuple[str, ...] = ()  # of its added images
     arms: tuple[ArmSummary, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()  # that it tested
+    per_class: int | None = None  # real images
     report: str | None = None
     floors: Mapping[str, float | None] = field(default_factory=dict)  # of measure "score", as what follows
     evaluations: tuple[tuple[Mapping[str, Any], ...], ...] = ()  # of each seed, during training

@@ -98,14 +98,16 @@ class Compared(Setting):
         if not found.results:
             return {"headline": ALL_FAILED, "verdict": ALL_FAILED}
         judged = read_comparison(self.folder)
-        first = next((one for one in judged.judgement.contrasts if one.primary), None)
+        tested = tuple(one for one in judged.judgement.contrasts if one.primary)
         added = [result.headline for result in judged.analyses.values() if result.headline]
         return {
             "headline": judged.headline,
-            "verdict": judged.headline if first is None else " ".join([judged.plain, first.sentence, *added]),
+            "verdict": " ".join([judged.plain, tested[0].sentence, *added]) if tested else judged.headline,
             "notes": judged.notes,
             "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),
             "arms": judged.judgement.arms,
+            "contrasts": tested,
+            "per_class": self.plan.config.data.per_class,
             "seconds": max(row.generator_seconds + row.classifier_seconds for row in judged.arms),
             "report": f"variants/{self.folder.name}/report.html",
         }

@@ -84,6 +84,24 @@ def test_variants_that_are_not_compared_with_each_other_give_their_own_verdicts(
     assert headline == " ".join(several if len(rows) > 1 else [rows[0].verdict])
 
 
+def test_where_the_number_of_images_alone_varies_each_tested_difference_is_shown_over_it(tmp_path):
+    text = BASE + "vary: {data.per_class: [16, 12]}\narm: generated\n"
+    text = text.replace("real, generated, generated+traditional", "real, generated")
+    rows = run(tmp_path, text.replace("seeds: 2", "seeds: 1")).findings.rows
+    assert [(row.per_class, [one.name for one in row.contrasts]) for row in rows] == [
+        (16, ["generated - real"]),
+        (12, ["generated - real"]),
+    ]
+    for row in rows:
+        generated, real = (
+            next(arm for arm in row.arms if arm.name == name) for name in ("generated", "real")
+        )
+        assert row.contrasts[0].mean == pytest.approx(generated.mean - real.mean)
+    page = (tmp_path / "out/report.html").read_text()
+    assert '<section id="gains"' in page
+    assert page.count("<caption>") == page.count("<table>")
+
+
 def test_the_report_is_one_page_that_says_so(compared):
     page = (compared[1] / "out/report.html").read_text()
     assert "A &lt;title&gt;" in page
