@@ -1,6 +1,7 @@
 """`gangda compare`: does generated data help a classifier? One comparison, or an experiment of several."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from gangda.cli.job_array import LOGS, job_array
 from gangda.cli.options import Call
 from gangda.cli.output import Render, Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
-from gangda.config import arms
+from gangda.config import arms, resolve
 from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
@@ -87,11 +88,19 @@ def compare(
 
 def _settings(call: Call, out: Path | None, part: Mapping[str, Any]) -> Settings:
     """Those of the plan in the folder `out`, where only a part of the work is asked for and no other file is named."""
-    own = None if out is None else out / "config.yaml"
     continues = part["judge"] or part["cell"] is not None or part["shard"] is not None
-    if continues and call.config is None and own is not None and own.is_file():
-        return call.resolve(own)
-    return call.settings
+    if not continues or call.config is not None or out is None:
+        return call.settings
+    own = out / "config.yaml"
+    if not own.is_file():
+        if call.words or part["judge"]:
+            return call.settings
+        raise UsageError(f"--out {out}: no plan there; check the path, or write the plan with --plan")
+    settings, planned = call.resolve(own), resolve.resolve({}, {}, own).compare.seeds
+    if settings.compare.seeds != planned:
+        more = f"the plan in {out} has {planned}; --plan adds some"
+        raise UsageError(f"--seeds {settings.compare.seeds}: {more}")
+    return settings
 
 
 def _configs(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonConfig]:
@@ -176,7 +185,14 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         out.draw(f"Power of {seeds} seeds", head, rows)
     out.say(*(f"FAILED: {failure}" for failure in result.failed))
     if result.cell_seconds is not None:
-        out.say(f"one cell takes about {duration(result.cell_seconds)} on this machine")
+        from gangda.comparing import job_count
+
+        at_once, _ = job_count(None, result.plan)
+        rounds = math.ceil((seeds - result.finished) / at_once)
+        each, whole = duration(result.cell_seconds), duration(rounds * result.cell_seconds)
+        out.say(
+            f"on this machine one cell takes about {each}, and all that are left {whole}, {at_once} at a time"
+        )
     out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
 
 

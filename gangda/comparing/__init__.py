@@ -16,7 +16,8 @@ from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import cell_seconds
-from gangda.comparing.part import PLAN, WHOLE, Part
+from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
+from gangda.comparing.plan import PLAN as PLAN_FILE
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
@@ -28,10 +29,11 @@ from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.data.images import concatenate
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.errors import UsageError
+from gangda.errors import IncompleteError, UsageError
 from gangda.runtime.machine import available_cores
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
+from gangda.statistics.words import NO_VERDICT
 from gangda.training import check as check_training
 from gangda.training.leaks import check_run, refuse_synthetic
 from gangda.training.saved_model import Model, load_model
@@ -119,9 +121,15 @@ def compare(
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
+    if part.only == JUDGE and not (out / PLAN_FILE).exists():
+        raise IncompleteError(
+            f"{out}: no plan there, so all cells are missing; check --out, or plan it with --plan"
+        )
     plan = publish(plan, out)
     missing = read_cells(wanted, out, CellResult).missing
-    if missing and plan.power[0]["one point"] is None:
+    if missing and not plan.fixed["family"]["primary"]:
+        reporter.line(NO_VERDICT)
+    elif missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
     run_missing(plan, missing, out, jobs, reporter)
     comparison = collect(plan, out) if part.judges else None

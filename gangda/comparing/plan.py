@@ -15,7 +15,7 @@ from gangda.comparing.arm_sets import check, train_config
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
 from gangda.config.schema import ComparisonConfig, Runtime
-from gangda.errors import RunError
+from gangda.errors import DataError, RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, lock_folder, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of, first_level
@@ -141,7 +141,10 @@ def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
     if foreign_names(out, (".lock",), (PLAN,)) and not path.exists():
         raise RunError(f"{out}: not {owner}'s folder, and not empty; choose another --out")
     with lock_folder(out, wait=True):
-        there = read_json(path) if path.exists() else None
+        try:
+            there = read_json(path) if path.exists() else None
+        except DataError:
+            raise RunError(f"{path}: damaged; put it back, or choose another --out") from None
         if there is not None and there.get("kind") != f"plan of {owner}":
             raise RunError(f"{path}: not the plan of {owner}; choose another --out")
         if there is not None and not isinstance(there.get("fixed"), dict):

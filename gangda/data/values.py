@@ -72,7 +72,7 @@ def judge(parts: Sequence[PartValues], where: str, given: Span | None = None) ->
         first, last = names[0], names[-1]
         if {UNIT, SIGNED} & set(spans.values()) or spans[last][1] > APART * spans[first][1]:
             found = " but ".join(f"{name} have values {_words(spans[name])}" for name in (first, last))
-            cure = "scale them alike, or give --value-range LOW,HIGH for all of them"
+            cure = "scale them alike: with --value-range LOW,HIGH, one range for all, some would be ruined"
             raise DataError(f"{where}: {found}; {cure}")
         given = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
     low, high = given or next(iter(spans.values()), BYTES)
@@ -86,6 +86,8 @@ def _note(parts: Sequence[PartValues], span: Span) -> str:
     if beyond.any():
         found = _words((float(lows.min()), float(highs.max())))
         clipped = f" ({int(beyond.sum()):,} images go beyond, {found}: clipped)"
+        if beyond.mean() > ODD:
+            clipped += "; ALARM: that is more than a few odd pixels: look at them, and give the range of all"
     done = "as they are" if span == BYTES else "scaled to 0-255"
     return f"values {_words(span)}: {done}{clipped}"
 

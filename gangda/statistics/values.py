@@ -67,9 +67,7 @@ class Contrast(Difference):
     equivalence_p: float | None  # TOST by sign flips, at the margin
     crossed_p: float | None
     crossed_equivalence_p: float | None
-    crossed_interval: (
-        Interval | None
-    )  # over seeds and test images, at the level of `crossed_p`; None for one seed
+    crossed_interval: Interval | None  # the inversion of `crossed_p`; None for one seed
     mcnemar_p: tuple[float, ...]  # of each seed, exact, of plain accuracy; empty where nothing was tested
     sentence: str = ""  # the verdict with its numbers
     plain: str = ""  # the verdict for a reader without statistics; empty where exploratory

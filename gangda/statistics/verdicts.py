@@ -18,7 +18,7 @@ from gangda.statistics.crossed import CrossedMean, crossed_mean
 from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests, summary_of
 from gangda.statistics.families import PROCEDURES, Adjusted, Family, Terms, family_of
 from gangda.statistics.signflip import EXACT_UP_TO, passes, smallest_p
-from gangda.statistics.values import Contrast, Judgement
+from gangda.statistics.values import Contrast, Interval, Judgement
 from gangda.statistics.words import NO_VERDICT, bounds_text, exact_sentence, plain_sentence
 
 DEFAULT_MARGIN, MARGIN_SHARE = 0.005, 0.1
@@ -162,7 +162,7 @@ def _contrasts(
                 equivalence_p=evidence.equivalence.adjusted,
                 crossed_p=evidence.crossed.adjusted if test.reachable else None,
                 crossed_equivalence_p=evidence.crossed_equivalence.adjusted,
-                crossed_interval=over.interval(evidence.crossed.level) if over and open_gate else None,
+                crossed_interval=_either(test, over, evidence.crossed.level) if over and open_gate else None,
                 mcnemar_p=tuple(map(mcnemar_p, *arms)) if primary and test.reachable else (),
                 verdict=verdict,
                 **{**test.values(), **({} if open_gate else {"interval": None})},
@@ -172,6 +172,12 @@ def _contrasts(
             plain = plain_sentence(contrast, score, least) if primary else ""
             found.append(dataclasses.replace(contrast, sentence=exact, plain=plain))
     return tuple(found)
+
+
+def _either(test: PairedTest, over: CrossedMean, level: float) -> Interval:
+    """All values that one of both tests does not reject: the inversion of their larger p."""
+    found = [one for one in (test.flips.interval(level), over.interval(level)) if one is not None]
+    return min(low for low, _ in found), max(high for _, high in found)
 
 
 def verdict_of(evidence: Evidence, alpha: float) -> str:

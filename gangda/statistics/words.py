@@ -6,7 +6,7 @@ from gangda.statistics import values
 from gangda.statistics.signflip import smallest_p
 from gangda.statistics.values import Contrast, Interval
 
-NO_VERDICT = "No verdict: none of the planned differences is between these arms."
+NO_VERDICT = "No verdict: no difference between these arms is planned; name one with --contrast 'A - B'."
 SUBJECTS: Mapping[str, str] = {  # what was changed, for the usual contrasts
     "generated - real": "adding generated images",
     "generated+traditional - traditional": "adding generated images to traditional augmentation",

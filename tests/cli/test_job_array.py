@@ -59,6 +59,9 @@ def test_a_plan_is_written_and_its_parts_need_only_the_folder(tmp_path):
     assert (out / "logs").is_dir()
     assert not (out / "cells").exists()
     assert run("--out", out, "--judge").exit_code == 3
+    more = run("--out", out, "--seeds", "4", "--cell", "1")
+    assert more.exit_code == 2
+    assert "the plan in" in more.output
     assert run("--out", out, "--cell", "1").exit_code == 0
     shard = run("--out", out, "--shard", "1/2")  # cells 0 and 2
     assert "cells finished: 3 of 3" in shard.stdout

@@ -16,7 +16,7 @@ from gangda.config.schema import (
     Runtime,
     SamplerOptions,
 )
-from gangda.errors import DataError, RunError, UsageError
+from gangda.errors import RunError, UsageError
 
 PRINT = "0123456789abcdef"
 
@@ -179,7 +179,7 @@ def test_somebody_elses_folder_is_refused(tmp_path):
     with pytest.raises(RunError, match="not the plan of a comparison"):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text("{")
-    with pytest.raises(DataError, match="not readable JSON"):
+    with pytest.raises(RunError, match="plan.json: damaged; put it back"):
         publish(plan(), tmp_path)
 
 
