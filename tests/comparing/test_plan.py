@@ -179,7 +179,7 @@ def test_somebody_elses_folder_is_refused(tmp_path):
     with pytest.raises(RunError, match="not the plan of a comparison"):
         publish(plan(), tmp_path)
     (tmp_path / "plan.json").write_text("{")
-    with pytest.raises(RunError, match="plan.json: damaged; put it back"):
+    with pytest.raises(RunError, match=r"plan\.json: damaged; put it back"):
         publish(plan(), tmp_path)
 
 

@@ -27,7 +27,12 @@ class Dots:
 def dots_figure(
     key: str, rows: Sequence[Dots], label: str, words: str, *, scale: int = 100, zero: bool = False
 ) -> str:
-    """A figure of rows, all values times `scale`, with a line at `zero` or without; `words` say what it is."""
+    """A figure of rows, all values times `scale`, with a line at `zero` or without; `words` say what it is.
+
+    Empty without rows.
+    """
+    if not rows:
+        return ""
     with drawing(key, 7.2, 0.9 + ROW * len(rows)) as (fig, axes):
         axes.set_yticks(range(len(rows)), [row.name for row in rows])
         axes.set_ylim(len(rows) - 0.5, -0.5)
