@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 from processes import contents
-from test_fuzz import tiny
+from test_fuzz import tiny as smallest
 
 from gangda.config.resolve import resolve
-from gangda.config.schema import Budget, Runtime, SampleConfig, TrainConfig
+from gangda.config.schema import Budget, DataConfig, Runtime, SampleConfig, TrainConfig
 from gangda.errors import RunError, UsageError
 from gangda.sampling import sample
 from gangda.training import metrics_logger, train
 from gangda.training import run as training_run
-from gangda.training.monitor import sample_monitor
+from gangda.training.monitor import reference, sample_monitor
 from gangda.training.saved_model import load_model, load_network
+
+
+def tiny(steps):
+    """With validation images, by which the best step is chosen."""
+    return replace(smallest(steps), data=DataConfig(per_class=6, validation=0.5))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -27,6 +32,7 @@ def watched():
         patch.setattr(sample_monitor, "FIRST", 2)
         patch.setattr(sample_monitor, "AT_THE_END", 1)
         patch.setattr(metrics_logger, "LOG_EVERY", 1)
+        patch.setattr(reference, "MIN_HELD_OUT", 1)
         yield
 
 

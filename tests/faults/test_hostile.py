@@ -296,7 +296,8 @@ def test_an_idx_header_of_a_hundred_dimensions(tmp_path):
 
 def test_images_that_have_changed_since_the_run_began(tmp_path):
     def source(value):
-        np.savez(tmp_path / "set.npz", images=np.full((40, 8, 8), value, np.uint8), labels=np.arange(40) % 4)
+        images = np.arange(40 * 64).reshape(40, 8, 8) % 250 + value
+        np.savez(tmp_path / "set.npz", images=images.astype(np.uint8), labels=np.arange(40) % 4)
         data = DataConfig(source=str(tmp_path / "set.npz"))
         return replace(tiny(1), data=data)
 

@@ -133,7 +133,10 @@ def test_nothing_on_changes_nothing() -> None:
 
 
 def test_parameters_fill_their_ranges() -> None:
-    images, config = torch.zeros(4000, 1, 10, 20, dtype=torch.uint8), TransformConfig(30, 0.1, (0.5, 2.0), 1)
+    images, config = (
+        torch.zeros(4000, 1, 10, 20, dtype=torch.uint8),
+        TransformConfig(rotation=30, translation=0.1, scaling=(0.5, 2.0), blur=1),
+    )
     warp = {
         name: catalog.builder("transform", catalog.TRANSFORMS, name)(config).warp(images, torch_stream(0))
         for name in ("rotation", "translation", "scaling")

@@ -129,8 +129,10 @@ class ReferenceGenerator(Wrapped):
             for norm in norms:
                 norm.recording, norm.kept = False, None
 
-    def _alone(self, k: int) -> Generator:
-        return SelectedGenerator(self, k)
+    def select(self, k: int) -> Generator:
+        """See `Generator.select`."""
+        own = super().select(k)
+        return own if self.num_generators == 1 else SelectedGenerator(self, k)
 
 
 class SelectedGenerator(Wrapped):
