@@ -266,8 +266,13 @@ class Reader:
             return self._check(words, where)
         if words[:2] == ["python", "-m"]:
             return self._check(words[1:], where)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # where gangda is installed
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", line], cwd=self.here, capture_output=True, text=True
+            ["bash", "-euo", "pipefail", "-c", line],
+            cwd=self.here,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(self.root)},
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{where}: {line}\n{done.stdout}{done.stderr}"
 
