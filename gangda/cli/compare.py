@@ -95,7 +95,9 @@ def _settings(call: Call, out: Path | None, part: Mapping[str, Any]) -> Settings
     if not own.is_file():
         if call.words or part["judge"]:
             return call.settings
-        raise UsageError(f"--out {out}: no plan there; check the path, or write the plan with --plan")
+        raise UsageError(
+            f"--out {out}: no plan of a comparison there; check the path, use --plan, or name the --experiment"
+        )
     settings, planned = call.resolve(own), resolve.resolve({}, {}, own).compare.seeds
     if settings.compare.seeds != planned:
         more = f"the plan in {out} has {planned}; --plan adds some"

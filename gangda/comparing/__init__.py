@@ -17,8 +17,7 @@ from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import cell_seconds
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
-from gangda.comparing.plan import PLAN as PLAN_FILE
-from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish, refuse_missing
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
@@ -29,7 +28,7 @@ from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.data.images import concatenate
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
-from gangda.errors import IncompleteError, UsageError
+from gangda.errors import UsageError
 from gangda.runtime.machine import available_cores
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
@@ -121,10 +120,8 @@ def compare(
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
-    if part.only == JUDGE and not (out / PLAN_FILE).exists():
-        raise IncompleteError(
-            f"{out}: no plan there, so all cells are missing; check --out, or plan it with --plan"
-        )
+    if part.only == JUDGE:
+        refuse_missing(out)
     plan = publish(plan, out)
     missing = read_cells(wanted, out, CellResult).missing
     if missing and not plan.fixed["family"]["primary"]:

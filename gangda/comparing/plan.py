@@ -15,7 +15,7 @@ from gangda.comparing.arm_sets import check, train_config
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
 from gangda.config.schema import ComparisonConfig, Runtime
-from gangda.errors import DataError, RunError
+from gangda.errors import DataError, IncompleteError, RunError
 from gangda.runtime.device import pick_device, pick_dtype
 from gangda.runtime.files import foreign_names, lock_folder, read_json, write_bytes, write_json
 from gangda.statistics.families import PROCEDURES, family_of, first_level
@@ -131,6 +131,14 @@ def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
         if not path.exists() or path.read_bytes() != text:
             write_bytes(path, text)
     return plan
+
+
+def refuse_missing(out: Path) -> None:
+    """Raise an IncompleteError where a folder that is only to be judged has no plan."""
+    if not (out / PLAN).exists():
+        raise IncompleteError(
+            f"{out}: no plan there, so all cells are missing; check --out, or plan it with --plan"
+        )
 
 
 @contextlib.contextmanager

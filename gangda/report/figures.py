@@ -64,7 +64,9 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float | 
             known = ~np.isnan(values)  # R1 is not computed at every step
             axes.plot(np.asarray(steps)[known], values[known], linewidth=1, label=name)
         axes.set_ylabel(label)
-        axes.legend(fontsize=7, loc="upper right")  # "best" takes seconds for long curves
+        axes.legend(
+            fontsize=7, loc="lower left", bbox_to_anchor=(0, 1), ncols=6, frameon=False
+        )  # above the curves
         axes.grid(alpha=0.3)
     axes.set_xlabel("step")
     return _to_png(figure)

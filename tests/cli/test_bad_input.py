@@ -174,10 +174,15 @@ CASES = {
         ["taken", "--out"],
     ),
     "compare nothing to judge": (["compare", "--arch", "pca", "--judge", "--out", "new"], 3, ["missing"]),
+    "compare an experiment of no plan": (
+        ["compare", "--experiment", "pca-components", "--quick", "--judge", "--out", "new"],
+        3,
+        ["no plan there"],
+    ),
     "compare a cell of no plan": (
         ["compare", "--cell", "0", "--out", "new"],
         2,
-        ["--out new: no plan there"],
+        ["--out new: no plan of a comparison"],
     ),
 }
 NEEDS_NO_CUDA = {"no CUDA"}

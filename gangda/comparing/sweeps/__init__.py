@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gangda.comparing.part import JUDGE, WHOLE, Part
-from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
+from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
@@ -85,6 +85,8 @@ def sweep(
     if not part.judges and (jobs or 1) > 1:
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
     if not dry_run:
+        if part.only == JUDGE:
+            refuse_missing(out)
         _claim(fixed, out)
         if part.judges:
             _run(settings, jobs, part, reporter)
