@@ -17,6 +17,7 @@ from gangda.config import arms, resolve
 from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
+from gangda.runtime.plan_status import plan_status
 
 if TYPE_CHECKING:
     from gangda.comparing import CompareResult
@@ -47,6 +48,9 @@ def compare(
     cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate) of the plan")] = None,
     shard: Annotated[str | None, Option(help="run only part i of n of the cells, as in 2/8")] = None,
     judge: Annotated[bool, Option("--judge", help="run no cell; judge them once all are there")] = False,
+    status: Annotated[
+        bool, Option("--status", help="say how far each cell of the plan in --out is, and stop")
+    ] = False,
     print_sbatch: Annotated[
         bool, Option("--print-sbatch", help="write the plan; print a Slurm script that runs its cells")
     ] = False,
@@ -55,6 +59,9 @@ def compare(
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report."""
     if list_all:
         call.terminal.result(listed(), _show_list)
+        return
+    if status:
+        _show_status(call, out)
         return
     part: dict[str, Any] = {"cell": cell, "shard": shard, "plan": plan or print_sbatch, "judge": judge}
     found: Any
@@ -86,14 +93,35 @@ def compare(
     call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
 
 
+def _show_status(call: Call, out: Path | None) -> None:
+    if out is None:
+        raise UsageError("--status: name the folder with --out")
+    cells = plan_status(out)
+    open_cells = ",".join(str(cell.index) for cell in cells if cell.state not in ("finished", "running"))
+    values = {"out": str(out), "cells": [vars(cell) for cell in cells], "open": open_cells}
+
+    def show(screen: Screen, _: Mapping[str, Any]) -> None:
+        rows = [
+            (cell.index, cell.variant or "-", cell.seed, cell.state, cell.host or "-", cell.job or "-",
+             number(cell.step), "-" if cell.age is None else f"{duration(cell.age)} ago")
+            for cell in cells
+        ]  # fmt: skip
+        head = ("cell", "variant", "seed", "state", "host", "job", "step", "last written")
+        screen.draw("", head, rows, left=2)
+        finished = sum(cell.state == "finished" for cell in cells)
+        screen.say(f"cells finished: {finished} of {len(cells)}", f"to submit: --array={open_cells or '-'}")
+
+    call.terminal.result(values, show)
+
+
 def _settings(call: Call, out: Path | None, part: Mapping[str, Any]) -> Settings:
-    """Those of the plan in the folder `out`, where only a part of the work is asked for and no other file is named."""
-    continues = part["judge"] or part["cell"] is not None or part["shard"] is not None
-    if not continues or call.config is not None or out is None:
+    """Those of the plan in the folder `out`, where a part of the work is asked for, or where `--out` says it all."""
+    partly = part["judge"] or part["cell"] is not None or part["shard"] is not None
+    if call.config is not None or out is None or not (partly or not call.words):
         return call.settings
     own = out / "config.yaml"
     if not own.is_file():
-        if call.words or part["judge"]:
+        if call.words or not partly or part["judge"]:
             return call.settings
         raise UsageError(
             f"--out {out}: no plan of a comparison there; check the path, use --plan, or name the --experiment"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import cell_seconds
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
-from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish, refuse_missing
+from gangda.comparing.plan import Cell, ComparisonPlan, agreeing, make_plan, publish
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
@@ -27,8 +28,10 @@ from gangda.config.policies import AUTO
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.data.images import concatenate
 from gangda.data.loading import load_splits
+from gangda.data.paths import located
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
+from gangda.runtime.device import is_here, pick_device
 from gangda.runtime.machine import available_cores
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
@@ -66,7 +69,8 @@ class CompareResult:
     @property
     def report(self) -> Path | None:
         """The HTML report, once there is one."""
-        return None if self.comparison is None else self.out / "report.html"
+        path = self.out / "report.html"
+        return path if self.comparison is not None and path.exists() else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the comparison without its cells."""
@@ -120,18 +124,21 @@ def compare(
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
-    if part.only == JUDGE:
-        refuse_missing(out)
-    plan = publish(plan, out)
     missing = read_cells(wanted, out, CellResult).missing
+    if missing:
+        pick_device(plan.config.runtime.device)  # it is here, before anything is written
+    plan = agreeing(plan, out) if part.only == JUDGE else publish(plan, out)
     if missing and not plan.fixed["family"]["primary"]:
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
     run_missing(plan, missing, out, jobs, reporter)
-    comparison = collect(plan, out) if part.judges else None
+    writable = os.access(out, os.W_OK)
+    if not writable:
+        reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
+    comparison = collect(plan, out, write=writable) if part.judges else None
     found = read_cells(plan.cells, out, CellResult)
-    seconds = cell_seconds(plan) if part.only == PLAN else None
+    seconds = cell_seconds(plan) if part.only == PLAN and is_here(plan.config.runtime.device) else None
     return CompareResult(out, plan, comparison, len(found.results), part, False, found.failed, seconds)
 
 
@@ -171,6 +178,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         if model.card.arch != config.arch:
             own["method"] = None  # that architecture's
         config = dataclasses.replace(config, **own)
+    config = dataclasses.replace(config, data=located(config.data))
     check(config)
     if getattr(config.spec, "reconstruct", False):
         raise UsageError("--reconstruct: such samples are not new images; leave it out to compare arms")

@@ -1,5 +1,6 @@
 """The classifiers of one cell: every arm with the same steps and the same seed; ratio and filters by validation."""
 
+import contextlib
 import dataclasses
 import time
 from dataclasses import dataclass
@@ -12,16 +13,21 @@ from gangda.augmenting import selection
 from gangda.augmenting.plan import error_rates, make_plan
 from gangda.augmenting.selection import REAL_ONLY, Candidate, select, training_set
 from gangda.classifying.evaluation import Evaluation
-from gangda.classifying.fit import FittedClassifier, evaluate, fit_classifier
+from gangda.classifying.fit import PLAIN, FittedClassifier, evaluate, fit_classifier
 from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
 from gangda.comparing.arm_sets import adds, choices_of, passes_of, ratios_of
 from gangda.comparing.cell_result import ArmResult, Recognised, Trial
+from gangda.comparing.plan import digest
 from gangda.comparing.policy_choice import PolicyChoice
+from gangda.comparing.storage import FITS
 from gangda.config.arms import ARMS, Arm, FitRule, parse_arm
 from gangda.config.schema import AUTO, AugmentConfig, ClassifierConfig, ComparisonConfig, TransformConfig
 from gangda.data.images import REAL, IntArray, LabelledImages, concatenate
 from gangda.data.splits import DataSplits
+from gangda.errors import DataError
 from gangda.runtime.device import DeviceContext
+from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
+from gangda.runtime.plain import to_plain
 from gangda.runtime.seeding import seed_for
 from gangda.sampling.filters import is_circular
 
@@ -52,7 +58,10 @@ class Fitted:
 
 
 class ArmEvaluator:
-    """Trains and evaluates the arms of one cell; every arm with the same steps and the same seed."""
+    """Trains and evaluates the arms of one cell; every arm with the same steps and the same seed.
+
+    Classifiers are kept in the cell's folder, so that a cell which is begun again goes on with the one it was at.
+    """
 
     def __init__(
         self,
@@ -185,7 +194,6 @@ class ArmEvaluator:
         rule = self._rule(choice, images)
         teachers = self._trained_teachers() if rule.distilled else ()
         transforms = {"traditional": self._config.transforms, "trivial": TRIVIAL}.get(rule.transforms)
-        began = time.monotonic()  # of the classifier alone: images and teachers are shared by arms
         how = {
             "seed": self._seed,
             "transforms": transforms,
@@ -193,16 +201,30 @@ class ArmEvaluator:
             "teachers": teachers,
             "reverse": reverse,
         }
-        classifier = self._classifier_of(images, config, **how)
+        # The seconds are of the classifier alone: images and teachers are shared by arms.
+        classifier, seconds = self._classifier_of(images, config, **how)
         self._done += 1
-        return Fitted(classifier, choice, time.monotonic() - began)
+        return Fitted(classifier, choice, seconds)
 
     def _classifier_of(
         self, images: LabelledImages, config: ClassifierConfig, **how: Any
-    ) -> FittedClassifier:
+    ) -> tuple[FittedClassifier, float]:
+        """A classifier and the seconds of its training; the kept one, if there is one of the same arguments."""
+        teachers = [teacher.fingerprint for teacher in how.get("teachers", ())]
+        asked = [images.content_hash(), images.weight, images.made, config, {**how, "teachers": teachers}]
+        place = self._added.work / FITS / digest(to_plain(asked))
+        weights, about = place.with_suffix(".safetensors"), place.with_suffix(".json")
+        # A network of the user's own, or with LDAM's output layer, cannot be read: it is trained again.
+        with contextlib.suppress(DataError):
+            return FittedClassifier.load(weights, self._context), float(read_hashed_json(about)["seconds"])
         share = (1 - GENERATOR_SHARE) / self._fits
         phase = Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
-        return fit_classifier(images, config, context=self._context, reporter=phase, **how)
+        began = time.monotonic()
+        fitted = fit_classifier(images, config, context=self._context, reporter=phase, **how)
+        seconds = time.monotonic() - began
+        fitted.save(weights)
+        write_hashed_json(about, {"seconds": seconds})
+        return fitted, seconds
 
     def _rule(self, choice: Choice, images: LabelledImages) -> FitRule:
         """The arm's rule; what sets made images against real ones only counts where there are both."""
@@ -227,7 +249,8 @@ class ArmEvaluator:
             real, usual, transforms = self._splits.train, self._classifier, self._config.transforms
             seeds = [seed_for(self._seed, "teacher", number) for number in range(TEACHERS)]
             self._teachers = [
-                self._classifier_of(real, usual, seed=seed, transforms=transforms) for seed in seeds
+                self._classifier_of(real, usual, seed=seed, transforms=transforms, rule=PLAIN)[0]
+                for seed in seeds
             ]
         return self._teachers
 

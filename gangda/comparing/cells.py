@@ -20,7 +20,7 @@ from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
 from gangda.comparing.pictures import pictures_of, read_curves
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
 from gangda.comparing.policy_choice import PolicyChoice, choose_policy, policy_fits
-from gangda.comparing.storage import StoredCell, work_of, write_cell
+from gangda.comparing.storage import FITS, C, read_cells, work_of, write_cell
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO
 from gangda.config.schema import TransformConfig
@@ -29,28 +29,42 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.files import lock_folder
 from gangda.runtime.seeding import seed_for
 
 PICTURED_CELLS = 2  # the others keep numbers only
 
 
 def run_cell(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> None:
-    """Run a cell and write its result, as `finish_cell`; its generators go on where an earlier attempt stopped."""
-    finish_cell(cell, out, lambda: _result(plan, cell, out, progress))
+    """Run a cell and write its result, as `finish_cell`; its trainings go on where an earlier attempt stopped."""
+    finish_cell(cell, out, CellResult, lambda: _result(plan, cell, out, progress))
 
 
-def finish_cell(cell: Cell, out: Path, run: Callable[[], StoredCell]) -> None:
-    """Write what `run` makes of a cell, or why it failed, and remove its checkpoints; other errors name the cell."""
-    try:
-        result = run()
-    except OutcomeError as error:
-        write_cell(out, cell, FailedCell(cell.index, cell.seed, cell.id, str(error)))
-        return
-    except (DataError, RunError, UsageError) as error:
-        raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
-    write_cell(out, cell, result)
-    for folder in work_of(out, cell).glob("gan*/checkpoints"):  # the models stay
-        shutil.rmtree(folder, ignore_errors=True)
+def finish_cell(
+    cell: Cell,
+    out: Path,
+    kind: type[C],
+    run: Callable[[], C],
+    complete: Callable[[C], bool] = lambda _: True,
+) -> None:
+    """Write what `run` makes of a cell, or why it failed, and remove its checkpoints; other errors name the cell.
+
+    One process at a time: where another is at this cell, wait for it, and leave the cell to it unless it was stopped.
+    """
+    work = work_of(out, cell)
+    with lock_folder(work, wait=True):
+        if not read_cells([cell], out, kind, complete).missing:
+            return
+        try:
+            result = run()
+        except OutcomeError as error:
+            write_cell(out, cell, FailedCell(cell.index, cell.seed, cell.id, str(error)))
+            return
+        except (DataError, RunError, UsageError) as error:
+            raise type(error)(f"cell {cell.index} (seed {cell.seed}): {error}") from error
+        write_cell(out, cell, result)
+        for folder in (work / FITS, *work.glob("gan*/checkpoints")):  # the generators stay
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def splits_of(plan: ComparisonPlan, cell: Cell) -> DataSplits:

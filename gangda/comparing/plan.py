@@ -14,10 +14,19 @@ from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_sets import check, train_config
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
-from gangda.config.schema import ComparisonConfig, Runtime
+from gangda.config.schema import AUTO, ComparisonConfig, Runtime
+from gangda.data.paths import identified
 from gangda.errors import DataError, IncompleteError, RunError
-from gangda.runtime.device import pick_device, pick_dtype
-from gangda.runtime.files import foreign_names, lock_folder, read_json, write_bytes, write_json
+from gangda.runtime.device import device_called, pick_device, pick_dtype
+from gangda.runtime.files import (
+    LOCK,
+    LOCK_FILE,
+    foreign_names,
+    lock_folder,
+    read_json,
+    write_bytes,
+    write_json,
+)
 from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule
@@ -113,10 +122,19 @@ def make_plan(
 
 
 def resolve_runtime(runtime: Runtime) -> Runtime:
-    """The device, precision and threads to use; one thread by default: small networks gain more from more cells."""
-    device = pick_device(runtime.device)
+    """The device, precision and threads to use; one thread by default: small networks gain more from more cells.
+
+    A device that is named need not be here: plans are made and judged on other nodes than those that run cells.
+    """
+    device = pick_device(AUTO) if runtime.device == AUTO else device_called(runtime.device)
     precision = "fp32" if pick_dtype(runtime.precision, device).itemsize == 4 else "bf16"
     return dataclasses.replace(runtime, device=str(device), precision=precision, threads=runtime.threads or 1)
+
+
+def agreeing(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
+    """The folder's own plan, to be judged: nothing is written; raises as `publish` and `refuse_missing`."""
+    refuse_missing(out)
+    return _extended(plan, _read_plan(out, OWNER), out)
 
 
 def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
@@ -146,18 +164,23 @@ def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
     """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's or a damaged one."""
     path = out / PLAN
     # The names are read before looking for the plan: another start may write its plan in between.
-    if foreign_names(out, (".lock",), (PLAN,)) and not path.exists():
+    if foreign_names(out, (LOCK, LOCK_FILE), (PLAN,)) and not path.exists():
         raise RunError(f"{out}: not {owner}'s folder, and not empty; choose another --out")
     with lock_folder(out, wait=True):
-        try:
-            there = read_json(path) if path.exists() else None
-        except DataError:
-            raise RunError(f"{path}: damaged; put it back, or choose another --out") from None
-        if there is not None and there.get("kind") != f"plan of {owner}":
-            raise RunError(f"{path}: not the plan of {owner}; choose another --out")
-        if there is not None and not isinstance(there.get("fixed"), dict):
-            raise RunError(f"{path}: damaged; put it back, or choose another --out")
-        yield there
+        yield _read_plan(out, owner) if path.exists() else None
+
+
+def _read_plan(out: Path, owner: str) -> dict[str, Any]:
+    path = out / PLAN
+    try:
+        there = read_json(path)
+    except DataError:
+        raise RunError(f"{path}: damaged; put it back, or choose another --out") from None
+    if there.get("kind") != f"plan of {owner}":
+        raise RunError(f"{path}: not the plan of {owner}; choose another --out")
+    if not isinstance(there.get("fixed"), dict):
+        raise RunError(f"{path}: damaged; put it back, or choose another --out")
+    return there
 
 
 def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> ComparisonPlan:
@@ -208,7 +231,8 @@ def digest(value: Any) -> str:
 def _fixed(
     config: ComparisonConfig, fingerprint: str, card: Mapping[str, Any] | None, unlabelled: str
 ) -> dict[str, Any]:
-    sections = resolve.as_mapping(config)
+    named = identified(config.data, fingerprint, unlabelled)
+    sections = resolve.as_mapping(dataclasses.replace(config, data=named))
     del sections["compare"]["seeds"]  # the one thing that may grow
     del sections["data"]["download"]
     family = family_of(config.compare.arms, config.compare.contrast, config.compare.multiplicity)

@@ -24,13 +24,14 @@ ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often a
 PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
-def collect(plan: ComparisonPlan, out: Path) -> Comparison:
-    """Judge the finished cells, write `comparison.json` and `report.html`; an IncompleteError if cells are missing."""
+def collect(plan: ComparisonPlan, out: Path, *, write: bool = True) -> Comparison:
+    """Judge the finished cells, `write` comparison.json and report.html; an IncompleteError if cells are missing."""
     from gangda.comparing.report.page import render
 
     comparison = _compare(plan, out, *_all_cells(plan, out))
-    write_comparison(comparison, plan, out)
-    write_bytes(out / "report.html", render(comparison, plan).encode())
+    if write:
+        write_comparison(comparison, plan, out)
+        write_bytes(out / "report.html", render(comparison, plan).encode())
     return comparison
 
 
@@ -93,9 +94,9 @@ def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple
 
 
 def _ranges(numbers: Sequence[int]) -> str:
-    """0, 1, 2, 5 -> "0-2, 5"."""
+    """0, 1, 2, 5 -> "0-2,5", as `sbatch --array` takes it."""
     runs = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def versions() -> dict[str, str]:

@@ -29,6 +29,7 @@ class StoredCell(Protocol):
 
 
 C = TypeVar("C", bound=StoredCell)
+FITS = "fits"  # inside the cell's own folder: its classifiers, until the cell is finished
 
 
 def cell_path(out: Path, cell: Cell, kind: type[StoredCell] = CellResult) -> Path:

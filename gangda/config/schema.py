@@ -92,7 +92,9 @@ class Runtime(Checked):
     device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps")
     precision: str = option("auto", "number format of the networks", choices=("auto", "fp32", "bf16"))
     threads: int | None = option(
-        None, "CPU threads; default: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS or all cores", minimum=1
+        None,
+        "CPU threads; default: SLURM_CPUS_PER_TASK, OMP_NUM_THREADS or all cores (compare: one for each cell)",
+        minimum=1,
     )
     capture: bool = option(True, "run training steps as CUDA graphs where the device is an NVIDIA GPU")
 

@@ -40,6 +40,16 @@ def located(config: DataConfig) -> DataConfig:
     return dataclasses.replace(config, source=str(Path(config.source).expanduser().resolve()))
 
 
+def identified(config: DataConfig, fingerprint: str, unlabelled: str = "") -> DataConfig:
+    """The same with content in place of paths, for the identity of what is made: a folder may be moved.
+
+    `fingerprint` is that of the source, `unlabelled` that of a folder of unlabelled images.
+    """
+    if (inner_name(config.source) or config.source) not in catalog.SOURCES:
+        config = dataclasses.replace(config, source=fingerprint)
+    return dataclasses.replace(config, unlabelled=unlabelled) if unlabelled else config
+
+
 def _cache_home() -> Path:
     """Without a home directory: a folder of this user's own among the temporary files."""
     try:

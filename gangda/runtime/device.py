@@ -132,19 +132,34 @@ def pick_device(name: str, env: DistributedEnv = ONE_PROCESS) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     if env.world > 1:
         name = _of_rank(name, env)
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"--device {name}: not a device; choose auto, cpu, cuda, cuda:1 or mps") from None
+    device = device_called(name)
     if device.type == "cuda" and not (
         torch.cuda.is_available() and (device.index or 0) < torch.cuda.device_count()
     ):
         raise UsageError(f"--device {name}: no such CUDA device here; use --device cpu or auto")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: not available here; use --device cpu or auto")
+    return device
+
+
+def device_called(name: str) -> torch.device:
+    """The device of this name, on this machine or another; a UsageError for what is none."""
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"--device {name}: not a device; choose auto, cpu, cuda, cuda:1 or mps") from None
     if device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"--device {name}: choose auto, cpu, cuda, cuda:1 or mps")
     return device
+
+
+def is_here(name: str) -> bool:
+    """Whether there is such a device."""
+    try:
+        pick_device(name)
+    except UsageError:
+        return False
+    return True
 
 
 def _of_rank(name: str, env: DistributedEnv) -> str:

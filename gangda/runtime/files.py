@@ -1,21 +1,28 @@
 """Files and folders appear whole or not at all: written under a temporary name, synced, then renamed. Locks."""
 
 import contextlib
+import ctypes
 import errno
+import functools
 import json
+import logging
 import math
 import os
-import tempfile
+import socket
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import lock_descriptor
+from filelock import SoftFileLock, Timeout, lock_descriptor
 
 from gangda.errors import DataError, RunError
-from gangda.runtime.staging import SUFFIX, folder_beside, named_beside
+from gangda.runtime.staging import folder_beside, named_beside, temporary_name
 
 FORMAT_VERSION = 2  # 1 was that of gangda 0.1
+LOCK, LOCK_FILE = ".lock", ".lock-file"
+TRIES, APART = 10, 0.2  # of a lock, in seconds, before its holder is named and waited for
+_LOG = logging.getLogger(__name__)
 
 
 class FormatVersionError(DataError):
@@ -41,16 +48,15 @@ def being_written(path: Path) -> Iterator[BinaryIO]:
     """A file to write to; it is renamed to `path`, atomically and durably, when the block ends without an error."""
     with clear_disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=SUFFIX)
+        temporary = temporary_name(path)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
 
@@ -122,10 +128,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_all() -> None:
-    """Flush all files to disk at once: for many small ones, an fsync of each costs fifty times as much."""
-    if hasattr(os, "sync"):  # not on Windows
-        os.sync()
+def sync_file_system(folder: Path) -> None:
+    """Flush all files of a folder's file system at once: an fsync of each of many costs fifty times as much."""
+    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None  # Linux alone has it
+    if syncfs is None:
+        getattr(os, "sync", lambda: None)()  # not on Windows
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        syncfs(handle)
+    finally:
+        os.close(handle)
 
 
 def is_free(place: Path) -> bool:
@@ -145,30 +158,92 @@ def whole_folder(place: Path) -> Iterator[Path]:
     with clear_disk_errors(place):
         with folder_beside(place) as temporary:
             yield temporary
-            sync_all()
-            temporary.chmod(0o755)
+            sync_file_system(temporary)
             temporary.replace(place)
         sync_folder(place.parent)
+
+
+def holder(folder: Path) -> dict[str, Any]:
+    """Who locked a folder last: `host`, `pid`, `job` (of Slurm, or ""), `since` (local time); {} if not known."""
+    try:
+        told = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+        return {name: told[name] for name in ("host", "pid", "job", "since")}
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder now."""
+    with contextlib.suppress(OSError), (folder / LOCK).open("rb") as file:
+        return not lock_descriptor(file.fileno(), blocking=False)  # closing the file gives it back
+    return (folder / LOCK_FILE).exists()
 
 
 @contextlib.contextmanager
 def lock_folder(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold `folder/.lock`, which the system releases when the process ends; the folder is created if needed.
 
-    With `wait`, wait until another process has released it.
-    Raises RunError: another process holds the lock, or the file system has no locks.
+    With `wait`, wait until another process has released it. On a file system without locks the existence of a second
+    file is the lock, which stays where a process of another host was killed; both cases are said.
+    Raises RunError: another process holds the lock.
     """
     with clear_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    with file:
+        file = (folder / LOCK).open("a+", encoding="utf-8")
+    with file, contextlib.ExitStack() as held:
         try:
-            locked = lock_descriptor(file.fileno(), blocking=wait)
-        except OSError as error:  # some network file systems
-            raise RunError(
-                f"{folder}: cannot be locked against other processes ({error.strerror or error}); "
-                "choose an --out on another file system"
-            ) from error
-        if not locked:
-            raise RunError(f"{folder}: another process is working in this folder; wait for it")
+            _lock(file.fileno(), folder, wait)
+        except OSError:  # some network file systems
+            held.enter_context(_lock_file(folder, wait))
+        with clear_disk_errors(folder):
+            file.truncate(0)
+            file.write(json.dumps(_this_process()))
+            file.flush()
         yield
+
+
+def _lock(handle: int, folder: Path, wait: bool) -> None:
+    for _ in range(TRIES if wait else 1):
+        if lock_descriptor(handle, blocking=False):
+            return
+        time.sleep(APART if wait else 0)
+    if not wait:
+        raise RunError(f"{folder}: {_words(folder)} is working in this folder; wait for it")
+    _LOG.warning("%s: waiting for %s", folder, _words(folder))
+    lock_descriptor(handle, blocking=True)
+
+
+@contextlib.contextmanager
+def _lock_file(folder: Path, wait: bool) -> Iterator[None]:
+    path = folder / LOCK_FILE
+    _say_no_locks(folder)
+    try:
+        with SoftFileLock(path, timeout=-1 if wait else 0):
+            yield
+    except Timeout:
+        gone = f"wait for it, or delete {path} if that process is gone"
+        raise RunError(f"{folder}: {_words(folder)} is working in this folder; {gone}") from None
+
+
+@functools.cache
+def _say_no_locks(folder: Path) -> None:
+    _LOG.warning("%s: this file system has no locks; the file %s stands for one", folder, LOCK_FILE)
+
+
+def _this_process() -> dict[str, Any]:
+    job = os.environ.get("SLURM_ARRAY_JOB_ID", os.environ.get("SLURM_JOB_ID", ""))
+    task = os.environ.get("SLURM_ARRAY_TASK_ID")
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "job": job if task is None else f"{job}_{task}",
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }
+
+
+def _words(folder: Path) -> str:
+    told = holder(folder)
+    if not told:
+        return "another process"
+    job = f", job {told['job']}" if told["job"] else ""
+    return f"another process ({told['pid']} on {told['host']}{job}, since {told['since']})"

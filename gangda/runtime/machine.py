@@ -4,6 +4,8 @@ OpenMP's threads wait for each other by spinning, for milliseconds. That is fast
 where not, it takes the cores from all others, those of their own process too. They read how to wait as torch loads.
 """
 
+import contextlib
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
@@ -58,11 +60,18 @@ def thread_count(requested: int | None, environ: Mapping[str, str], processes: i
     return max(1, available_cores() // processes)
 
 
-def available_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def available_cores(environ: Mapping[str, str] | None = None, root: Path = Path("/")) -> int:
+    """Cores this process may use: those it may run on, at most those of its Slurm task and its CPU quota."""
+    environ = os.environ if environ is None else environ
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    slurm = environ.get("SLURM_CPUS_PER_TASK", "")
+    if slurm.isdigit() and int(slurm) > 0:
+        cores = min(cores, int(slurm))
+    for group in _control_groups(root):
+        with contextlib.suppress(OSError, ValueError):  # "max": no quota
+            quota, period = map(int, (group / "cpu.max").read_text().split())
+            cores = min(cores, math.ceil(quota / period))
+    return max(1, cores)
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
@@ -74,13 +83,8 @@ def free_memory(root: Path = Path("/")) -> int | None:
         machine = _numbers(root / "proc/meminfo", ":")["MemAvailable"] * 1024
     except (OSError, KeyError):
         return None
-    groups = root / "sys/fs/cgroup"
     found = [machine]
-    try:
-        own = (root / "proc/self/cgroup").read_text().partition("0::/")[2].splitlines()[0]
-    except (OSError, IndexError):
-        return machine
-    for group in ((groups / own), *(groups / own).parents):
+    for group in _control_groups(root):
         try:
             most, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
             kinds = _numbers(group / "memory.stat")
@@ -91,6 +95,16 @@ def free_memory(root: Path = Path("/")) -> int | None:
             continue
         found.append(max(0, most - used + cached))
     return min(found)
+
+
+def _control_groups(root: Path) -> list[Path]:
+    """This process's control group (version 2) and those that it lies in; none where the system has none."""
+    groups = root / "sys/fs/cgroup"
+    try:
+        own = (root / "proc/self/cgroup").read_text().partition("0::/")[2].splitlines()[0]
+    except (OSError, IndexError):
+        return []
+    return [groups / own, *(groups / own).parents]
 
 
 def _numbers(path: Path, separator: str | None = None) -> dict[str, int]:

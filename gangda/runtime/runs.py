@@ -61,20 +61,29 @@ class RunFolder:
         if known:
             if (self.path / "run.json").is_file():
                 self.state()  # a run of another version of gangda is refused as that
-            _refuse_difference(self.path, recorded, config_yaml, ignoring)
+            same = bool(fingerprint) and self._fingerprint() == fingerprint
+            moved = ("source", "unlabelled") if same else ()  # the same images under another path
+            _refuse_difference(self.path, recorded, config_yaml, ignoring, moved)
         else:
             self.refuse_foreign()
         if not recorded.is_file() or recorded.read_bytes() != config_yaml.encode():
             write_bytes(recorded, config_yaml.encode())
         if not (self.path / "run.json").is_file():
-            write_json(self.path / "run.json", {"finished": False, "steps": 0, "seconds": 0.0})
-        before = self.state().get("fingerprint", fingerprint)
+            begun = {"finished": False, "steps": 0, "seconds": 0.0}
+            write_json(
+                self.path / "run.json", {**begun, **({"fingerprint": fingerprint} if fingerprint else {})}
+            )
+        before = self._fingerprint() or fingerprint
         if fingerprint and before != fingerprint:
             raise RunError(
                 f"{self.path}: its images have changed since it began (content {before[:16]}, now {fingerprint}); "
                 "use the same images, or choose another --out"
             )
         return known
+
+    def _fingerprint(self) -> str:
+        """Of the images, as far as the run tells."""
+        return str(self.state().get("fingerprint", "")) if (self.path / "run.json").is_file() else ""
 
     def _is_run(self) -> bool:
         """Whether a run has begun here; `run.json` may be missing, as a damaged one is to be deleted."""
@@ -84,7 +93,7 @@ class RunFolder:
     def refuse_foreign(self) -> None:
         """Raise RunError unless the folder is empty or a run."""
         if not self._is_run() and files.foreign_names(
-            self.path, (".lock", "config.yaml"), ("config.yaml", "run.json")
+            self.path, (files.LOCK, files.LOCK_FILE, "config.yaml"), ("config.yaml", "run.json")
         ):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
 
@@ -191,7 +200,9 @@ def find_run(fingerprint: str, allowed_rows: IntArray | None, root: Path = Path(
     )
 
 
-def _refuse_difference(path: Path, recorded: Path, asked: str, ignoring: Collection[str]) -> None:
+def _refuse_difference(
+    path: Path, recorded: Path, asked: str, ignoring: Collection[str], moved: Collection[str]
+) -> None:
     try:
         before = _flat(recorded.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
@@ -199,7 +210,7 @@ def _refuse_difference(path: Path, recorded: Path, asked: str, ignoring: Collect
         raise RunError(f"{recorded}: damaged ({reason}); put it back, or choose another --out") from None
     now = _flat(asked)
     for key in [*before, *(key for key in now if key not in before)]:
-        if before.get(key) == now.get(key) or key.split(".")[-1] in ignoring:
+        if before.get(key) == now.get(key) or key.split(".")[-1] in (*ignoring, *moved):
             continue
         budget = key.startswith("budget.") and not ignoring
         resume = "--resume to continue with another budget, " if budget else ""

@@ -1,4 +1,4 @@
-"""Stopping on a signal: it sets a flag, which the loop checks at the next step and saves; a second one exits at once.
+"""Stopping on a signal: it sets a flag; the loop looks at the next step, and saves. A second Ctrl-C exits at once.
 
 Where there is nothing to save (reading data, training a classifier, writing a set into a temporary folder), the first
 signal ends the work immediately: see `StopRequest.at_once`.
@@ -7,11 +7,13 @@ signal ends the work immediately: see `StopRequest.at_once`.
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from gangda.errors import GangdaError, InterruptedByUserError, StoppedError
 
+TWICE = 1.0  # seconds within which a second signal is the first one again: Slurm's preemption sends two
 _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
 
@@ -29,6 +31,7 @@ class StopRequest:
 
     def __init__(self, patient: bool = False) -> None:
         self.signal: int | None = None
+        self._came = 0.0
         self._patient = patient
         self._at_once = False
 
@@ -37,9 +40,11 @@ class StopRequest:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         """The signal handler."""
-        if self.signal is not None and not self._patient:
+        impatient = number == signal.SIGINT and time.monotonic() - self._came > TWICE
+        if self.signal is not None and impatient and not self._patient:
             os._exit(128 + number)
-        self.signal = number
+        if self.signal is None:
+            self.signal, self._came = number, time.monotonic()
         self.end_at_once()
 
     def end_at_once(self) -> None:
@@ -79,7 +84,7 @@ class StopRequest:
 def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     """Handle SIGINT, SIGTERM and SIGUSR1 inside the block; outside the main thread, handle nothing.
 
-    `patient`: a second signal does not exit at once. A scheduler signals torchrun and its processes, and torchrun
+    `patient`: a second Ctrl-C does not exit at once. A scheduler signals torchrun and its processes, and torchrun
     passes the signal on, so that they get each one twice; torchrun kills processes that do not end in time.
 
     In nested requests the outer one gets the signal when the inner one ends, unless by an error, and then ends its own

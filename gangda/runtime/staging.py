@@ -3,8 +3,8 @@
 import contextlib
 import os
 import re
+import secrets
 import shutil
-import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -16,8 +16,12 @@ SUFFIX = ".gangda-part"  # at the end of temporary names; must never match a use
 def named_beside(names: Collection[str]) -> re.Pattern[str]:
     """Matches the temporary names for files or folders of these names."""
     final = "|".join(map(re.escape, names))
-    random = "[a-z0-9_]{8}"  # from tempfile
-    return re.compile(rf"\.({final})\.{random}{re.escape(SUFFIX)}")
+    return re.compile(rf"\.({final})\.[a-z0-9_]{{8}}{re.escape(SUFFIX)}")
+
+
+def temporary_name(place: Path) -> Path:
+    """A new name beside `place`; unlike tempfile's, what is made there has the permissions that the umask gives."""
+    return place.parent / f".{place.name}.{secrets.token_hex(4)}{SUFFIX}"
 
 
 @contextlib.contextmanager
@@ -42,7 +46,8 @@ def folder_beside(place: Path) -> Iterator[Path]:
 def _own_folder(place: Path) -> tuple[Path, int | None]:
     """A new folder and the handle that locks it; None if folders cannot be locked."""
     while True:
-        temporary = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=SUFFIX))
+        temporary = temporary_name(place)
+        temporary.mkdir()
         handle = None
         with contextlib.suppress(OSError):
             handle = os.open(temporary, os.O_RDONLY)

@@ -14,6 +14,7 @@ from gangda.config.files import read_config
 from gangda.config.schema import ClassifierConfig, TrainConfig, TransformConfig
 from gangda.data.images import REAL, LabelledImages
 from gangda.data.loading import load_splits
+from gangda.data.paths import identified, located
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import pick_device, prepare
@@ -73,7 +74,9 @@ def train(
             if launch.world > 1 and needs_steps(config):
                 raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
             refuse_uneven_shares(config, images, launch.world)
-            hashed = config_hash(resolve.dump(config))
+            config = dataclasses.replace(config, data=located(config.data))
+            named = identified(config.data, splits.fingerprint, splits.unlabelled_folder)
+            hashed = config_hash(resolve.dump(dataclasses.replace(config, data=named)))
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
             if resume and ranks.is_main and not (run / "config.yaml").is_file():
                 raise RunError(

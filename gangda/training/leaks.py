@@ -25,8 +25,13 @@ def check_run(run: Path, model: Model, splits: DataSplits) -> None:
         what = f"makes {theirs} images, this set's are {ours}"
         raise RunError(f"{run}: {what}; choose another --run or set --image-size")
     if card.fingerprint != splits.fingerprint:
-        source = f"{card.data.get('source')}, not {splits.name}"
-        raise RunError(f"{run}: trained on other images ({source}); choose another --run")
+        theirs, ours = (
+            f"{card.data.get('source')} as of then ({card.fingerprint[:8]})",
+            splits.fingerprint[:8],
+        )
+        raise RunError(
+            f"{run}: trained on other images: {theirs}, not {splits.name} ({ours}); choose another --run"
+        )
     if tested := int(np.isin(model.row_ids, splits.test.row_id).sum()):
         raise RunError(f"{run}: saw {tested} of this set's test images in training; choose another --run")
     outside = ~np.isin(model.row_ids, splits.usable_rows)

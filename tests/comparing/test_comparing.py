@@ -1,19 +1,26 @@
 """Whole experiments, small: PCA as the generator, a classifier of a few steps."""
 
 import dataclasses
+import functools
 import json
+import shutil
+import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from gangda import comparing
 from gangda.augmenting.selection import same_steps
 from gangda.classifying.evaluation import evaluate_predictions
+from gangda.classifying.fit import fit_classifier
 from gangda.comparing import added_images, arm_evaluator
-from gangda.comparing.cells import run_cell
+from gangda.comparing.cell_result import CellResult, FailedCell
+from gangda.comparing.cells import finish_cell, run_cell
 from gangda.comparing.part import Part
-from gangda.comparing.storage import cell_path
+from gangda.comparing.storage import cell_path, read_cell, work_of, write_cell
 from gangda.config.architectures import FlowSpec, PcaSpec
 from gangda.config.sampler_options import SamplerOptions
 from gangda.config.schema import (
@@ -25,7 +32,8 @@ from gangda.config.schema import (
     Runtime,
 )
 from gangda.data.loading import load_splits
-from gangda.errors import RunError, StoppedError, UsageError
+from gangda.errors import IncompleteError, RunError, StoppedError, UsageError
+from gangda.runtime.files import lock_folder
 from gangda.runtime.progress import Reporter
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.closed_form import pca
@@ -265,6 +273,80 @@ def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
     target.write_bytes(next((out / "cells").iterdir()).read_bytes())
     (tmp_path / "exp" / "plan.json").write_text(json.dumps({"format_version": 2, **plan.as_dict()}))
     assert run(config, tmp_path / "exp", dry_run=True).finished == 0
+
+
+def test_a_cell_goes_on_with_the_classifier_it_was_at(finished, tmp_path, monkeypatch):
+    """Stopped in its second classifier and begun again, a cell trains only what is not finished, and gives the same."""
+    _, whole, _ = finished
+    plan = comparing.planned(experiment(), None)
+    trained = []
+
+    def fit(images, *args, stop_at=None, **how):
+        if len(trained) == stop_at:
+            raise StoppedError("now")
+        trained.append(len(images))
+        return fit_classifier(images, *args, **how)
+
+    monkeypatch.setattr(arm_evaluator, "fit_classifier", functools.partial(fit, stop_at=1))
+    with pytest.raises(StoppedError, match="now"):
+        run_cell(plan, plan.cells[0], tmp_path, lambda share, info: None)
+    first = tuple(trained)
+    monkeypatch.setattr(arm_evaluator, "fit_classifier", fit)
+    run_cell(plan, plan.cells[0], tmp_path, lambda share, info: None)
+    assert len(first) == 1
+    assert len(trained) == len(plan.config.compare.arms)  # each once
+    again, before = (read_cell(out, plan.cells[0], CellResult) for out in (tmp_path, whole))
+    for name, arm in again.arms.items():
+        assert arm.classifier == before.arms[name].classifier
+        assert (arm.test.correct == before.arms[name].test.correct).all()
+        assert arm.seconds > 0
+    assert not list((tmp_path / "work").glob("*/fits"))
+
+
+def test_a_cell_that_another_process_has_finished_is_not_run_again(tmp_path):
+    plan, begun = comparing.planned(experiment(), None), []
+    cell, ready = plan.cells[0], threading.Event()
+
+    def hold():
+        with lock_folder(work_of(tmp_path, cell)):
+            ready.set()
+            time.sleep(0.5)
+            write_cell(tmp_path, cell, FailedCell(cell.index, cell.seed, cell.id, "collapsed"))
+
+    other = threading.Thread(target=hold)
+    other.start()
+    ready.wait()
+    finish_cell(cell, tmp_path, CellResult, lambda: begun.append(cell))
+    other.join()
+    assert not begun
+    assert read_cell(tmp_path, cell, FailedCell).reason == "collapsed"
+
+
+def test_a_plan_for_another_device_is_made_and_judged_here_but_not_run(finished, tmp_path):
+    there = dataclasses.replace(experiment(), runtime=Runtime(device="cuda", precision="fp32"))
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    out = tmp_path / "exp"
+    planned = comparing.compare(there, out, part=Part(only="plan"))
+    assert planned.runtime.device == "cuda"
+    assert planned.cell_seconds is None
+    with pytest.raises(UsageError, match="no such CUDA device"):
+        comparing.compare(there, out)
+    with pytest.raises(IncompleteError, match="0-1"):
+        comparing.compare(there, out, part=Part(only="judge"))
+
+
+def test_judging_needs_no_permission_to_write(finished, tmp_path, monkeypatch):
+    _, whole, _ = finished
+    out = tmp_path / "exp"
+    shutil.copytree(whole, out)
+    (out / "report.html").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*"))}
+    monkeypatch.setattr(comparing.os, "access", lambda path, mode: False)
+    found = comparing.compare(experiment(), out, part=Part(only="judge"))
+    assert found.comparison.judgement.n == 2
+    assert found.report is None
+    assert {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*"))} == before
 
 
 @pytest.mark.parametrize("phase", ["pseudo-labeler", "samples"])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from gangda.config.schema import DataConfig
-from gangda.data.paths import cache_root, data_root, located
+from gangda.data.paths import cache_root, data_root, identified, located
 
 
 def test_paths_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,3 +32,11 @@ def test_without_a_home_directory_caches_are_temporary(monkeypatch, tmp_path):
     monkeypatch.setattr(Path, "expanduser", nowhere)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert cache_root().is_relative_to(tmp_path)
+
+
+def test_identity_is_content_and_not_where_it_lies() -> None:
+    one, other = (DataConfig(source=path, unlabelled="more", per_class=9) for path in ("d", "/elsewhere/d"))
+    assert identified(one, "0123", "4567") == identified(other, "0123", "4567")
+    assert identified(one, "0123", "4567") != identified(one, "9999", "4567")
+    assert identified(one, "0123", "4567") != identified(one, "0123", "9999")
+    assert identified(DataConfig(unlabelled="60"), "0123") == DataConfig(unlabelled="60")

@@ -146,3 +146,17 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tiny_disk):
     with pytest.raises(RunError, match="disk is full"), whole_folder(tiny_disk / "set") as folder:
         (folder / "big").write_bytes(bytes(10**6))
     assert os.listdir(tiny_disk) == ["x"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no umask there")
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o077, 0o600, 0o700), (0o002, 0o664, 0o775)])
+def test_the_umask_decides_who_may_read(mask, file, folder, tmp_path):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "a", b"")
+        with whole_folder(tmp_path / "set") as place:
+            write_bytes(place / "b", b"")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "set", "set/b")]
+    assert modes == [file, folder, file]

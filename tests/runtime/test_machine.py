@@ -107,3 +107,15 @@ def test_free_memory_may_be_unknown(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_free_memory_of_this_machine():
     assert 0 < machine.free_memory() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_cores_are_at_most_those_of_the_slurm_task_and_of_every_quota(tmp_path):
+    root = grown(tmp_path, limits=[("max", 0, 0)] * 3)
+    mine = machine.available_cores({}, tmp_path / "none")
+    assert machine.available_cores({}, root) == mine
+    assert machine.available_cores({"SLURM_CPUS_PER_TASK": "1"}, root) == 1
+    assert machine.available_cores({"SLURM_CPUS_PER_TASK": "10000"}, root) == mine
+    (root / "sys/fs/cgroup/slurm/job_1/cpu.max").write_text("max 100000\n")
+    assert machine.available_cores({}, root) == mine
+    (root / "sys/fs/cgroup/slurm/cpu.max").write_text("50000 100000\n")
+    assert machine.available_cores({}, root) == 1

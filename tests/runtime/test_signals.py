@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -54,3 +57,42 @@ def test_work_done_at_once_ends_after_a_nested_request_got_a_signal():
     with pytest.raises(StoppedError, match="all saved"):  # what the inner one has to say is not lost
         work(failing=True)
     assert set(reached) == {"the rest of the inner work"}
+
+
+TWO_SIGNALS = """
+import os, signal, sys, time
+from gangda.runtime.signals import stop_request
+with stop_request() as stop:
+    for number in sys.argv[2:]:
+        os.kill(os.getpid(), getattr(signal, number))
+        time.sleep(float(sys.argv[1]))
+    print("saved", stop.signal)
+"""
+
+
+def ended_by(apart, *names):
+    """What a process does that gets these signals, so many seconds apart."""
+    words = [sys.executable, "-c", TWO_SIGNALS, str(apart), *names]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("apart", "names"),
+    [(0.015, ("SIGTERM", "SIGTERM")), (1.2, ("SIGTERM", "SIGTERM")), (0.1, ("SIGINT", "SIGINT"))],
+)
+def test_a_repeated_signal_is_no_impatience(apart, names):
+    done = ended_by(apart, *names)
+    assert (done.returncode, done.stdout) == (0, f"saved {getattr(signal, names[0])}\n")
+
+
+def test_a_second_ctrl_c_exits_at_once():
+    done = ended_by(1.2, "SIGINT", "SIGINT")
+    assert (done.returncode, done.stdout) == (130, "")
+
+
+def test_a_signal_of_another_kind_does_not_replace_the_first():
+    with stop_request() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert stop.signal == signal.SIGTERM

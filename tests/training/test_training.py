@@ -338,3 +338,39 @@ def test_building_the_networks_takes_no_training_time(tmp_path, monkeypatch):
     make = training_run.make_method
     monkeypatch.setattr(training_run, "make_method", lambda *given: time.sleep(3) or make(*given))
     assert train(config(budget=Budget(steps=1)), tmp_path / "run").seconds < 3
+
+
+def pictures(folder):
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(
+                folder / name / f"{number}.png"
+            )
+    return folder
+
+
+def of_folder(path):
+    return dataclasses.replace(config("pca", components=2), data=DataConfig(source=str(path)))
+
+
+def test_the_spelling_of_a_path_is_no_part_of_a_runs_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pictures(tmp_path / "d")
+    runs = {
+        train(of_folder(path)).run
+        for path in ("d", "./d", "d/", tmp_path / "d", "../" + tmp_path.name + "/d")
+    }
+    assert len(runs) == 1
+    source = resolve.resolve({}, {}, runs.pop() / "config.yaml").data.source
+    assert source == str(tmp_path / "d")
+
+
+def test_a_run_goes_on_with_images_that_were_moved_but_not_with_others(tmp_path):
+    first = train(of_folder(pictures(tmp_path / "d")), tmp_path / "run")
+    (tmp_path / "d").rename(tmp_path / "e")
+    assert train(of_folder(tmp_path / "e"), tmp_path / "run").steps == first.steps
+    Image.new("L", (8, 8), 9).save(tmp_path / "e" / "a" / "0.png")
+    with pytest.raises(RunError, match=r"was made with data\.source|images have changed"):
+        train(of_folder(tmp_path / "e"), tmp_path / "run")

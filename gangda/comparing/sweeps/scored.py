@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,8 +83,7 @@ class Scored(Setting):
 
     def complete(self, result: ScoredCell) -> bool:
         """Whether it has all metrics and repeats."""
-        repeats = self.experiment.repeats
-        return set(self.figures) <= set(result.values) and repeats in (1, len(result.repeats))
+        return _is_complete(result, self.figures, self.experiment.repeats)
 
     def value(self, result: ScoredCell, figure: str) -> float | None:
         """The metric's first value, or the mean over its classifiers."""
@@ -116,9 +115,16 @@ def _mean_of(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def run_score(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, **asked: Any) -> None:
+def _is_complete(result: ScoredCell, metrics: Collection[str], repeats: int) -> bool:
+    return set(metrics) <= set(result.values) and repeats in (1, len(result.repeats))
+
+
+def run_score(
+    plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress, metrics: Sequence[str], repeats: int = 1
+) -> None:
     """Train, draw and score; write the result, as `finish_cell`. The generator goes on where an attempt stopped."""
-    finish_cell(cell, out, lambda: score_cell(plan, cell, out, progress, **asked))
+    run = functools.partial(score_cell, plan, cell, out, progress, metrics, repeats)
+    finish_cell(cell, out, ScoredCell, run, functools.partial(_is_complete, metrics=metrics, repeats=repeats))
 
 
 def score_cell(

@@ -162,8 +162,7 @@ def set_being_written(out: Path, header: SetHeader) -> Iterator[SetWriter]:
             writer = SetWriter(temporary, header, open_files)
             yield writer
             writer.finish()
-        files.sync_all()
-        temporary.chmod(0o755)
+        files.sync_file_system(temporary)
         if writer.contact_sheet:
             files.write_bytes(contact_sheet(out, header), writer.contact_sheet)
         _move_in(temporary, out, header)

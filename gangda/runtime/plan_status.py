@@ -1,0 +1,93 @@
+"""How far the cells of a plan are, from the files of its folder alone: no torch is loaded, nothing written."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gangda.errors import DataError, IncompleteError
+from gangda.runtime.files import holder, is_locked, read_json
+
+PLAN, WORK = "plan.json", "work"
+RESULTS, FAILED = ("cells", "scores"), "failed"  # folders of the cells' results
+
+
+@dataclass(frozen=True)
+class CellStatus:
+    """One cell of a plan.
+
+    `state`: finished, failed, running, stopped (begun, and nobody is at it) or missing. `host` and `job` are those of
+    the process that was last at it ("" if not known), `step` the last logged one of its generator, `age` the seconds
+    since it last wrote anything.
+    """
+
+    index: int
+    seed: int
+    state: str
+    variant: str = ""  # of an experiment
+    host: str = ""
+    job: str = ""
+    step: int | None = None
+    age: float | None = None
+
+
+def plan_status(out: Path) -> tuple[CellStatus, ...]:
+    """All cells of a comparison, or of all variants of an experiment, as they are counted by `--cell`.
+
+    Raises IncompleteError: no plan there; DataError: a damaged one.
+    """
+    if not (out / PLAN).exists():
+        raise IncompleteError(f"{out}: no plan there; check --out, or plan it with --plan")
+    plan = read_json(out / PLAN)
+    try:
+        if "cells" in plan:
+            return tuple(_cells(out, plan["cells"], "", 0))
+        found: list[CellStatus] = []
+        for folder, about in plan["fixed"]["variants"].items():
+            inside = out / "variants" / folder
+            cells = read_json(inside / PLAN)["cells"] if (inside / PLAN).exists() else ()
+            found += _cells(inside, cells, about["name"], len(found))
+        return tuple(found)
+    except (KeyError, TypeError, AttributeError):
+        raise DataError(f"{out / PLAN}: damaged; put it back, or choose another --out") from None
+
+
+def _cells(out: Path, cells: Sequence[Mapping[str, Any]], variant: str, before: int) -> Iterator[CellStatus]:
+    for cell in cells:
+        yield _cell(out, cell["id"], before + cell["index"], cell["seed"], variant)
+
+
+def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStatus:
+    work = out / WORK / name
+    results = [path for folder in RESULTS if (path := out / folder / f"{name}.json").exists()]
+    failed = out / FAILED / f"{name}.json"
+    running = is_locked(work)
+    if results or failed.exists():
+        state = "finished" if results else "failed"
+    elif running:
+        state = "running"
+    else:
+        state = "stopped" if work.is_dir() else "missing"
+    log = max(work.glob("*/metrics.jsonl"), key=lambda path: path.stat().st_mtime, default=None)
+    written = [path.stat().st_mtime for path in (*results, *work.rglob("*")) if path.is_file()]
+    told = holder(work)
+    return CellStatus(
+        index,
+        seed,
+        state,
+        variant,
+        host=str(told.get("host", "")),
+        job=str(told.get("job", "")),
+        step=None if log is None else _last_step(log),
+        age=max(0.0, time.time() - max(written)) if written else None,
+    )
+
+
+def _last_step(log: Path) -> int | None:
+    for line in reversed(log.read_text(encoding="utf-8", errors="replace").splitlines()):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(line)["step"])
+    return None
