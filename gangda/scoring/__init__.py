@@ -11,7 +11,7 @@ import numpy as np
 from gangda.classifying.evaluation import class_recalls
 from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
-from gangda.data.images import REAL, LabelledImages, aligned, concatenate
+from gangda.data.images import REAL, LabelledImages, aligned, concatenate, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
@@ -235,6 +235,8 @@ def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[Label
         images = _one_class(images)
         train, validation, test = map(_one_class, (splits.train, splits.validation, splits.test))
         splits = replace(splits, train=train, validation=validation, test=test, labelled=False)
+    images, turned = like(images, splits.train, str(path))
+    splits = replace(splits, notes=(*splits.notes, *turned), alarms=(*splits.alarms, *turned))
     return aligned(images, splits.train, str(path)), splits
 
 
