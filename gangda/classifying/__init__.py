@@ -19,6 +19,7 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, Transfor
 from gangda.data.sample_set.index import request_key
 from gangda.report import figures
 from gangda.runtime.device import prepare
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
 
@@ -91,22 +92,23 @@ def classify(
     build_classifier(classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     if dry_run:
         return ClassifyResult({**about, "runs": []}, out, dry_run=True)
-    runs = []
+    runs, evaluations = [], []
     for seed in seeds:
         began = time.monotonic()
         fitted = fit_classifier(
             splits.train, classifier, seed=seed, context=context, transforms=transforms, reporter=reporter
         )
         seconds = round(time.monotonic() - began, 3)
-        evaluation = evaluate(fitted, splits.test, train=splits.train).as_dict()
-        runs.append({**evaluation, "fingerprint": fitted.fingerprint, "seconds": seconds})
-    values = {**summary(runs), **about, "runs": runs}
-    picture = figures.confusion_matrix(np.array(values["confusion"]), about["class_names"])
+        evaluations.append(evaluate(fitted, splits.test, train=splits.train))
+        runs.append({**evaluations[-1].as_dict(), "fingerprint": fitted.fingerprint, "seconds": seconds})
+    confusion = np.sum([one.confusion for one in evaluations], axis=0)
+    values = {**summary(runs), "confusion": to_plain(confusion), **about, "runs": runs}
+    picture = figures.confusion_matrix(confusion, about["class_names"])
     return ClassifyResult(values, out).write({"confusion.png": picture})
 
 
 def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over the runs, standard deviations (None for a single run), recall by class, added-up confusion."""
+    """Means over the runs, standard deviations (None for a single run), recall by class."""
     values = {name: np.array([run[name] for run in runs], dtype=np.float64) for name in SUMMARISED}
     spread = {name: float(numbers.std(ddof=1)) if len(runs) > 1 else None for name, numbers in values.items()}
     recalls = zip(*(run["recall"] for run in runs), strict=True)
@@ -114,5 +116,4 @@ def summary(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{name: float(numbers.mean()) for name, numbers in values.items()},
         "spread": spread,
         "recall": [None if column[0] is None else float(np.mean(column)) for column in recalls],
-        "confusion": np.sum([run["confusion"] for run in runs], axis=0).tolist(),
     }

@@ -1,6 +1,6 @@
 """How well a classifier did: `Evaluation`, from true and predicted labels."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gangda.data.images import FloatArray, IntArray
 from gangda.errors import DataError
+from gangda.runtime.plain import to_plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +28,12 @@ class Evaluation:
     train_accuracy: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: no NaN (None instead), and `correct` as a string of 0 and 1."""
+        """Plain values for JSON: None for NaN, `correct` as a string of 0 and 1, the confusion as in `to_plain`."""
         gap = None if self.train_accuracy is None else self.train_accuracy - self.accuracy
         return {
-            **asdict(self),
+            **vars(self),
             "recall": [None if np.isnan(value) else float(value) for value in self.recall],
-            "confusion": self.confusion.tolist(),
+            "confusion": to_plain(self.confusion),
             "correct": "".join("1" if right else "0" for right in self.correct),
             "n_test": len(self.correct),
             "train_test_gap": gap,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.config.schema import DataConfig
-from gangda.data.images import REAL, LabelledImages, aligned
+from gangda.data.images import REAL, LabelledImages, aligned, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
@@ -40,9 +40,12 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
     elif not len(images):
         notes = "; ".join(splits.notes)
         raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
+    images, turned = like(images, splits.train, test or set_path)
     images = aligned(images, splits.train, test or set_path)
     found = () if own else _check_duplicates(splits.train, images)
-    return replace(splits, test=images, notes=(*splits.notes, *found), alarms=(*splits.alarms, *found))
+    return replace(
+        splits, test=images, notes=(*splits.notes, *turned, *found), alarms=(*splits.alarms, *found)
+    )
 
 
 def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:

@@ -185,7 +185,7 @@ def _flag(section: str, name: str, owners: Mapping[str, Field]) -> inspect.Param
 
 
 def _metavar(field: Field) -> str:
-    kind, choices = type_of(field), "|".join(field.metadata["choices"])
+    kind, choices = type_of(field), "|".join(map(str, field.metadata["choices"]))
     single = kind.length is None and not kind.several
     if not choices or (len(choices) > LONGEST_CHOICES and not single):
         choices = "<text>" if kind.base is str else f"<{kind.base.__name__}>"
@@ -195,7 +195,7 @@ def _metavar(field: Field) -> str:
 def _completer(section: str, name: str, field: Field) -> Callable[[str], list[tuple[str, str]]]:
     table = COMPLETIONS.get((section, name), {})
     candidates = [(key, entry.summary) for key, entry in table.items()]
-    candidates += [(choice, "") for choice in field.metadata["choices"] if choice not in table]
+    candidates += [(str(choice), "") for choice in field.metadata["choices"] if choice not in table]
     several = type_of(field).length is not None
 
     def complete(incomplete: str) -> list[tuple[str, str]]:

@@ -36,7 +36,8 @@ class Screen:
         style = box.SIMPLE_HEAD if head else None
         table = Table(title=Text(title, style="bold"), title_justify="left", box=style, show_header=head)
         for position, column in enumerate(columns):
-            table.add_column(Text(column), justify="left" if position < left else "right")
+            # On a narrow screen a name goes on in the next line, and is not cut short.
+            table.add_column(Text(column), justify="left" if position < left else "right", overflow="fold")
         for row in rows:
             table.add_row(*(Text(str(cell)) for cell in row))
         if table.row_count:

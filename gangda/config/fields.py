@@ -4,6 +4,7 @@ A field is declared with `option(default, help)`. `minimum` and `maximum` are in
 value is set, whatever it came from.
 """
 
+import csv
 import dataclasses
 import math
 import re
@@ -34,7 +35,7 @@ def option(
     flag: str = "",
     minimum: float | None = None,
     maximum: float | None = None,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     repeat: bool = False,
     pattern: str = "",
     words: Mapping[str, Any] = MappingProxyType({}),
@@ -117,8 +118,8 @@ def is_given(value: Any) -> bool:
 def _check(field: Field, value: Any) -> None:
     """Check a value, or one element of a tuple; raises UsageError."""
     flag, meta = flag_of(field), field.metadata
-    choices = meta["choices"]
-    if choices and value not in choices:
+    choices = tuple(map(str, meta["choices"]))
+    if choices and str(value) not in choices:
         raise UsageError(f"{flag} {value}: {suggestion(str(value), choices)}choose from {', '.join(choices)}")
     if meta["pattern"] and not re.fullmatch(meta["pattern"], str(value)):
         raise UsageError(f"{flag} {value}: not of the right form: {meta['help']}")
@@ -138,10 +139,11 @@ class FieldType:
     optional: bool = False  # whether None is a value
     length: int | None = None  # None for a single value, 0 for a tuple of any length, else the tuple's length
     several: bool = False  # whether a tuple can stand in place of the single value
+    named: bool = False  # whether elements of a tuple may be texts NAME=VALUE
 
 
 def type_of(field: Field) -> FieldType:
-    """The type of a field, from its annotation: `int | None`, `tuple[float, ...]`, `float | tuple[...]`."""
+    """The type of a field, by its annotation: `int | None`, `tuple[float, ...]`, `tuple[int | str, ...]`, and so on."""
     annotation: Any = field.type
     optional, several = isinstance(annotation, types.UnionType), False
     if optional:
@@ -150,7 +152,9 @@ def type_of(field: Field) -> FieldType:
     if typing.get_origin(annotation) is not tuple:
         return FieldType(annotation, optional, several=several)
     parts = typing.get_args(annotation)
-    return FieldType(parts[0], optional, 0 if parts[-1] is Ellipsis else len(parts))
+    named = isinstance(parts[0], types.UnionType)
+    base = typing.get_args(parts[0])[0] if named else parts[0]
+    return FieldType(base, optional, 0 if parts[-1] is Ellipsis else len(parts), named=named)
 
 
 def convert(field: Field, value: Any, where: str) -> Any:
@@ -165,8 +169,11 @@ def convert(field: Field, value: Any, where: str) -> Any:
             return _scalar(kind.base, value)
         parts = value if isinstance(value, list | tuple) else [value]
         if isinstance(value, str) and not field.metadata["repeat"]:
-            parts = [part.strip() for part in value.split(",")] if value.strip() else []
-        converted = tuple(_scalar(kind.base, part) for part in parts)
+            parts = _items(value, kind.named) if value.strip() else []
+        converted = tuple(
+            part if kind.named and isinstance(part, str) and "=" in part else _scalar(kind.base, part)
+            for part in parts
+        )
         if (kind.several and not converted) or kind.length not in (None, 0, len(converted)):
             raise ValueError
         return converted[0] if kind.several and len(converted) == 1 else converted
@@ -175,6 +182,16 @@ def convert(field: Field, value: Any, where: str) -> Any:
         if kind.length is not None:
             expected = f"{kind.length or ''} comma-separated values, each {expected}".lstrip()
         raise UsageError(f"{where} {shortened(value)}: expected {', or '.join((expected, *words))}") from None
+
+
+def _items(text: str, quoted: bool) -> list[str]:
+    """The parts between commas; `quoted`: a part in double quotes may hold some. Raises ValueError: an open quote."""
+    if not quoted:
+        return [part.strip() for part in text.split(",")]
+    try:
+        return [part.strip() for part in next(csv.reader([text], skipinitialspace=True, strict=True))]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
 
 
 def shortened(value: Any) -> str:

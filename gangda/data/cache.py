@@ -21,7 +21,7 @@ from gangda.runtime.files import being_written
 from gangda.runtime.hashed_file import read_hashed_json, sha256_of_file, write_hashed_json
 from gangda.runtime.plain import from_plain, to_plain
 
-RULES = 2  # raise it when decoding changes: entries of before are then not found
+RULES = 3  # raise it when decoding changes: entries of before are then not found
 
 
 def cached(
@@ -71,6 +71,7 @@ def _read(place: Path) -> RawSource | None:
             notes=tuple(rest["notes"]),
             value_range=from_plain(ValueRange, rest["value_range"]) if rest["value_range"] else None,
             facts=from_plain(FileFacts, rest["facts"]) if rest["facts"] else None,
+            broken=None if rest["broken"] is None else np.array(rest["broken"], dtype=np.int64),
         )
     except Exception:  # whatever damaged bytes make NumPy raise: the folder is decoded again
         return None

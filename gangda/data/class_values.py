@@ -11,8 +11,8 @@ from gangda.errors import UsageError, suggestion
 LIMIT = 1_000_000_000  # images per class, exclusive
 
 
-def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
-    """`NAME=50,#3=200` as counts, int64 (K,); classes not named get 0.
+def read_counts(items: str | Sequence[str], class_names: Sequence[str], flag: str = "--counts") -> IntArray:
+    """`NAME=50,#3=200`, or the items of it, as counts, int64 (K,); classes not named get 0.
 
     An item is split at its last `=`. One whose name holds a comma is put in double quotes (`"a,b=50"`), or the class is
     given by its index (`#3=50`).
@@ -20,20 +20,21 @@ def read_counts(text: str, class_names: Sequence[str]) -> IntArray:
     """
     counts = np.zeros(len(class_names), dtype=np.int64)
     seen: set[int] = set()
-    try:
-        items = next(csv.reader([text], skipinitialspace=True, strict=True), [])
-    except csv.Error as error:
-        raise UsageError(f"--counts '{text[:60]}': cannot be split at its commas ({error})") from None
+    if isinstance(items, str):
+        try:
+            items = next(csv.reader([items], skipinitialspace=True, strict=True), [])
+        except csv.Error as error:
+            raise UsageError(f"{flag} '{items[:60]}': cannot be split at its commas ({error})") from None
     for item in items:
-        label, number = read_assignment(item, class_names, "--counts")
+        label, number = read_assignment(item, class_names, flag)
         if not (number.isascii() and number.isdigit() and len(number) < 10):
-            raise UsageError(f"--counts {item}: '{number}' is not a whole number of images below {LIMIT:,}")
+            raise UsageError(f"{flag} {item}: '{number}' is not a whole number of images below {LIMIT:,}")
         if label in seen:
-            raise UsageError(f"--counts {item}: class '{class_names[label]}' is already given a count")
+            raise UsageError(f"{flag} {item}: class '{class_names[label]}' is already given a count")
         seen.add(label)
         counts[label] = int(number)
     if not counts.any():
-        raise UsageError(f"--counts '{text}': asks for no image; write NAME=50,#3=200")
+        raise UsageError(f"{flag} '{','.join(items)}': asks for no image; write NAME=50,#3=200")
     return counts
 
 

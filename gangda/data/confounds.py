@@ -1,4 +1,4 @@
-"""Numbers about an image that tell its class without its content: format, original size, channels, brightness, border.
+"""Numbers about an image that tell its class without its content: what kind of file it was, how bright it is.
 
 For each alone: what share of held-out images does a table of the likeliest class per value recognise, averaged over the
 classes (five folds by position; numbers with many values are cut at 16 quantiles)? A remark is made where that lies
@@ -19,6 +19,7 @@ FILE_SKILL, IMAGE_SKILL = 0.25, 2 / 3  # of the way from chance to 100%
 FOLDS, BINS, MOST_IMAGES = 5, 16, 5000
 _DEVIATIONS = 4  # standard errors above chance
 _FEWEST = 20  # images
+_SHOWN = 3  # classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class FileFacts:
     width: IntArray  # pixels, upright
     height: IntArray
     channels: IntArray
+    bits: IntArray  # of a value
     origin: UInt8Array  # index into `ORIGINS`, by what gangda wrote into its own files
 
     def take(self, rows: IntArray) -> "FileFacts":
@@ -43,26 +45,46 @@ def some_of(rows: IntArray) -> IntArray:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_IMAGES)).astype(np.int64))]
 
 
-def remarks(pixels: UInt8Array, labels: IntArray, classes: int, facts: FileFacts | None) -> Iterator[str]:
+def remarks(
+    pixels: UInt8Array, labels: IntArray, class_names: Sequence[str], facts: FileFacts | None
+) -> Iterator[str]:
     """A sentence about each number that tells the classes; pixels uint8 (N, H, W, C), labels int64 (N,)."""
+    classes = len(class_names)
     if classes < 2 or len(labels) < _FEWEST:
         return
     found: list[tuple[str, npt.NDArray[Any], float]] = []
     if facts is not None:
-        size = facts.width * 100_003 + facts.height
-        columns = (("file format", facts.format), ("original size", size), ("channels", facts.channels))
-        found += [(name, column, FILE_SKILL) for name, column in columns]
+        sizes = np.char.add(np.char.add(facts.width.astype(np.str_), "x"), facts.height.astype(np.str_))
+        found += [
+            ("file format", np.array(facts.formats)[facts.format], FILE_SKILL),
+            ("original size", sizes, FILE_SKILL),
+            ("number of channels", facts.channels, FILE_SKILL),
+            ("bit depth", facts.bits, FILE_SKILL),
+        ]
     border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     found += [
         ("mean brightness", pixels.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
         ("border's brightness", border.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
     ]
     for name, column, least in found:
-        accuracy, error = balanced_accuracy(column, labels, classes)
+        numbers = column if column.dtype.kind in "iuf" else np.unique(column, return_inverse=True)[1]
+        accuracy, error = balanced_accuracy(numbers, labels, classes)
         chance = 1 / max(1, len(np.unique(labels)))
         if accuracy - chance > max(least * (1 - chance), _DEVIATIONS * error):
             what = f"an image's {name} alone tells the class ({accuracy:.0%} balanced accuracy, chance {chance:.0%})"
-            yield f"ALARM: {what}: a classifier may learn that"
+            yield f"ALARM: {what}: {_by_class(column, labels, class_names)}; a classifier may learn that instead"
+
+
+def _by_class(column: npt.NDArray[Any], labels: IntArray, class_names: Sequence[str]) -> str:
+    """The commonest value (of brightness, the mean) of the first classes."""
+    told = []
+    for label in np.unique(labels)[:_SHOWN]:
+        own = column[labels == label]
+        values, counts = np.unique(own, return_counts=True)
+        most = "mostly " * bool(len(values) > 1)
+        usual = f"{own.mean():.0f}" if column.dtype.kind == "f" else f"{most}{values[counts.argmax()]}"
+        told.append(f"'{class_names[label]}' {usual}")
+    return ", ".join(told)
 
 
 def balanced_accuracy(

@@ -157,11 +157,23 @@ def size_words(shape: tuple[int, int, int]) -> str:
     return f"{height}x{width} {'grey' if channels == 1 else 'RGB'}"
 
 
+def like(
+    images: LabelledImages, reference: LabelledImages, where: str
+) -> tuple[LabelledImages, tuple[str, ...]]:
+    """Grey images as RGB beside an RGB reference, and a note about `where`; any others as they are."""
+    if images.image_shape[0] == 3 or reference.image_shape[0] == 1:
+        return images, ()
+    rgb = np.repeat(images.pixels, 3, axis=3)
+    return dataclasses.replace(images, pixels=rgb), (f"{where}: its images are grey: they became RGB",)
+
+
 def aligned(images: LabelledImages, reference: LabelledImages, where: str) -> LabelledImages:
     """The images with labels by the reference's class names; a DataError about `where` for other classes or shapes."""
     if images.image_shape != reference.image_shape:
         ours, theirs = size_words(images.image_shape), size_words(reference.image_shape)
-        raise DataError(f"{where}: {ours} images, the others are {theirs}; set --image-size")
+        same_size = images.image_shape[1:] == reference.image_shape[1:]
+        cure = "--channels 1 makes all grey, --channels 3 RGB" if same_size else "set --image-size"
+        raise DataError(f"{where}: {ours} images, the others are {theirs}; {cure}")
     names = reference.class_names
     unknown = [name for name in images.class_names if name not in names]
     if unknown:

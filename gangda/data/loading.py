@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import importlib
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,16 @@ import numpy as np
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
+from gangda.data.archives import is_archive, unpacked
 from gangda.data.confounds import remarks, some_of
 from gangda.data.findings import Findings
 from gangda.data.images import REAL, LabelledImages, real_images
 from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
-from gangda.data.sources import folder, idx, npz, stacked
-from gangda.data.sources.raw import UNLABELLED, RawSource, to_square
+from gangda.data.sources import folder, idx, npz, stacked, tables
+from gangda.data.sources.decode import kind_by_content
+from gangda.data.sources.raw import UNLABELLED, RawSource, size_notes, to_channels, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
 from gangda.data.twins import (
     Twins,
@@ -71,7 +74,7 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     """`sets`: those whose source is being looked for, so that sets that name each other are no endless loop."""
     if config.source in catalog.SOURCES:
         read = catalog.builder("data set", catalog.SOURCES, config.source)
-        _refuse_grouping(config)
+        _refuse_names(config)
         return _source(config.source, config, read(config))
     grey = inner_name(config.source)
     if grey is not None:
@@ -79,24 +82,48 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
         return dataclasses.replace(made, fingerprint=fingerprint(made.train, made.test))
     path = _existing_path(config.source)
     name = path.resolve().stem if path.is_file() else path.resolve().name
+    if path.is_file() and path.suffix.lower() != ".npz" and is_archive(path):
+        with unpacked(path, not config.no_cache) as (inside, notes):
+            try:
+                found = _of_path(inside, name, config, sets)
+            except GangdaError as error:  # it names the place in the cache
+                raise type(error)(str(error).replace(str(inside), str(path))) from error
+        return dataclasses.replace(found, notes=(*notes, *found.notes))
+    return _of_path(path, name, config, sets)
+
+
+def _of_path(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     if path.is_dir() and is_set(path):
         return _written_set(path, name, config, sets)
+    if path.is_dir() and not idx.find_parts(path):
+        return _source(name, config, _in_range(folder.read(path, config), config))
+    _refuse_names(config)
     if path.is_dir():
-        if not idx.find_parts(path):
-            how = (config.value_range, config.group_by, not config.no_cache)
-            return _source(name, config, _in_range(folder.read(path, config.image_size, *how), config))
         raw = idx.read_folder(path)
     elif path.suffix.lower() == ".npz":
         raw = npz.read(path, config.value_range)
     else:
-        raise DataError(f"{path}: unknown kind of file; give an NPZ file, or a folder of IDX files")
-    _refuse_grouping(config)
+        raise DataError(
+            f"{path}: {_kind(path)}; give a folder of images, a zip, tar or NPZ file, or IDX files"
+        )
     return _source(name, config, _in_range(raw, config))
 
 
-def _refuse_grouping(config: DataConfig) -> None:
-    if config.group_by is not None:
-        raise UsageError(f"--group-by: the images of --data {config.source} have no file names; leave it out")
+def _kind(path: Path) -> str:
+    """What a file is that is no source."""
+    if kind_by_content(path) is not None:
+        return "one image: --data takes many, a folder for each class"
+    if path.name.lower().endswith(("-ubyte", "-ubyte.gz")):
+        return f"one file of an IDX set: give the folder that it lies in, --data {path.parent}"
+    if path.suffix.lower() in tables.SUFFIXES:
+        return f"a table: give the folder of the images, with --labels {path}"
+    return "unknown kind of file"
+
+
+def _refuse_names(config: DataConfig) -> None:
+    for flag, value in (("--group-by", config.group_by), ("--labels", config.labels)):
+        if value is not None:
+            raise UsageError(f"{flag}: the images of --data {config.source} have no file names; leave it out")
 
 
 def _in_range(raw: RawSource, config: DataConfig) -> RawSource:
@@ -146,13 +173,19 @@ def _existing_path(typed: str) -> Path:
 
 def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     """Resized, with row ids and fingerprint; checks that it can be learned from."""
-    pixels = to_square(raw.pixels, config.image_size)
+    pixels = to_square(raw.pixels, config.image_size, config.fit)
+    pixels, notes = to_channels(pixels, config.channels or pixels.shape[3]), raw.notes
+    if pixels.shape[3] != raw.pixels.shape[3]:
+        notes += (f"images became {'grey' if pixels.shape[3] == 1 else 'RGB'} (--channels)",)
+    height, width = raw.pixels.shape[1:3]
+    if height != width or (config.image_size is None and height != pixels.shape[1]):
+        notes += tuple(size_notes(Counter({(width, height): len(pixels)}), pixels.shape[1], config.fit))
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.facts is not None and raw.facts.origin.any():
         train = dataclasses.replace(train, origin=raw.facts.origin)
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
-    labelled, notes = raw.class_names != (UNLABELLED,), raw.notes
+    labelled = raw.class_names != (UNLABELLED,)
     where = f"--data {config.source}"
     twins = _twins(train, test, config)
     dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)
@@ -168,9 +201,6 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         raise DataError(f"{where}: {what}; for unconditional training leave out labels and class folders")
     if missing := train.missing_class():
         raise DataError(f"{where}: class '{missing}' has no training images; add some or leave the class out")
-    height, width = raw.pixels.shape[1:3]
-    if height != width or (config.image_size is None and height != pixels.shape[1]):
-        notes += (f"images of {width}x{height} became squares of {pixels.shape[1]} pixels (--image-size)",)
     findings = _findings(train, test, twins, raw, len(dropped))
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes, findings)
 
@@ -205,7 +235,7 @@ def _findings(
         )  # a picture that is there several times would seem to tell its class
         facts = None if raw.facts is None else raw.facts.take(row_ids[rows])
         confounds = tuple(
-            remarks(images_at([part.pixels for part in parts], rows), labels[rows], classes, facts)
+            remarks(images_at([part.pixels for part in parts], rows), labels[rows], train.class_names, facts)
         )
     return Findings(
         labels=labels,

@@ -31,6 +31,8 @@ def located(config: DataConfig) -> DataConfig:
     if config.unlabelled is not None and config.unlabelled_count is None:
         folder = str(Path(config.unlabelled).expanduser().resolve())
         config = dataclasses.replace(config, unlabelled=folder)
+    tables = {"labels": _located_table(config.labels), "group_by": _located_table(config.group_by)}
+    config = dataclasses.replace(config, **tables)  # type: ignore[arg-type]
     if config.source in catalog.SOURCES:
         return config
     grey = inner_name(config.source)
@@ -48,6 +50,14 @@ def identified(config: DataConfig, fingerprint: str, unlabelled: str = "") -> Da
     if (inner_name(config.source) or config.source) not in catalog.SOURCES:
         config = dataclasses.replace(config, source=fingerprint)
     return dataclasses.replace(config, unlabelled=unlabelled) if unlabelled else config
+
+
+def _located_table(text: str | None) -> str | None:
+    """FILE or FILE:COLUMN with an absolute path, where the file is there; any other text as it is."""
+    for name, column in () if text is None else ((text, ""), text.rpartition(":")[::2]):
+        if name and Path(name).expanduser().is_file():
+            return f"{Path(name).expanduser().resolve()}{column and ':'}{column}"
+    return text
 
 
 def _cache_home() -> Path:

@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
+from gangda.data.class_names import MOST_SHOWN
+from gangda.data.class_values import read_counts
 from gangda.data.findings import Findings
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
@@ -109,6 +111,10 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
         train, test = train.without(rows), train.take(rows)
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
         notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
+    if len(test) and len(untested := np.flatnonzero(test.counts() == 0)):
+        names = ", ".join(f"'{test.class_names[label]}'" for label in untested[:MOST_SHOWN])
+        more = ", ..." if len(untested) > MOST_SHOWN else ""
+        notes = (*notes, f"without test images, so that the recall is unknown: {names}{more}")
     counts, pool = subset_counts(train, config), tuple(train.counts().tolist())
     if counts is not None:
         rows = subset_rows(train, counts, seed)
@@ -146,22 +152,20 @@ def refuse_made_from(images: LabelledImages, test: LabelledImages, where: str) -
 def fixed_test_rows(images: LabelledImages, groups: IntArray | None = None) -> IntArray:
     """Positions of the fixed, stratified test split: a fifth of the real images, int64, ascending.
 
-    ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), and at least one of each class
-    that has two. Depends on the labels (and `groups`, int64 (N,), which stay whole) alone, never on a seed.
-    Raises DataError: a class has one image only, or one group.
+    ceil(N / 5) in all, shared by the largest-remainder method (earlier classes first), at least one of each class that
+    has two, and none of one that has one. Depends on the labels (and `groups`, int64 (N,), which stay whole) alone,
+    never on a seed. Raises DataError: a class has one group only.
     """
     real = np.flatnonzero(images.origin == REAL)
     have = np.bincount(images.labels[real], minlength=images.num_classes)
-    if len(real) == len(images) and (have == 1).any():
-        name = images.class_names[int(np.argmax(have == 1))]
-        raise DataError(f"class '{name}' has one image only; it takes two, one of them for testing")
     exact = have * TEST_SHARE
     counts = np.floor(exact).astype(np.int64)
     left = int(np.ceil(exact.sum() - 1e-9)) - int(counts.sum())
     counts[np.argsort(-(exact - counts).round(9), kind="stable")[:left]] += 1
-    counts = np.maximum(counts, np.minimum(have // 2, 1))
+    counts = np.maximum(counts, np.minimum(have // 2, 1)).clip(max=np.maximum(have - 1, 0))
     rows = _first_of_each_class(images.labels, real, counts, "test split", groups=groups)
-    if groups is not None and len(lacking := np.setdiff1d(images.labels[real], images.labels[rows])):
+    several = images.labels[real][have[images.labels[real]] > 1]
+    if groups is not None and len(lacking := np.setdiff1d(several, images.labels[rows])):
         what = f"all images of class '{images.class_names[lacking[0]]}' are in one group (identical, or --group-by)"
         raise DataError(f"{what}; it takes two, one of them for testing")
     return rows
@@ -174,18 +178,31 @@ def subset_counts(train: LabelledImages, config: DataConfig) -> IntArray | None:
     if (train.origin != REAL).any():
         what = "draw real images, but this set holds synthetic ones"
         raise DataError(f"--per-class and --class-counts {what}; give them to the command that makes the set")
-    same = [config.per_class] * train.num_classes
-    asked = np.array(same if config.class_counts is None else config.class_counts, dtype=np.int64)
-    if len(asked) != train.num_classes:
-        what = f"{len(asked)} numbers for {train.num_classes} classes"
-        raise UsageError(f"--class-counts: {what}; give one for each")
-    if not asked.any():
-        raise UsageError("--class-counts: all are 0; ask for some images")
+    asked = _asked(train.class_names, config)
     have = train.counts()
     if (asked > have).any():
         worst = int(np.argmax(asked > have))
         what = f"class '{train.class_names[worst]}' has {have[worst]} training images"
-        raise DataError(f"{what}, {asked[worst]} are asked for; lower --per-class or --class-counts")
+        flag = "--per-class" if config.class_counts is None else "--class-counts"
+        raise DataError(f"{what}, {asked[worst]} are asked for; lower {flag}")
+    return asked
+
+
+def _asked(class_names: tuple[str, ...], config: DataConfig) -> IntArray:
+    """`per_class`, or `class_counts` by position or by name, int64 (K,); a UsageError: they do not fit the names."""
+    if config.class_counts is None:
+        return np.full(len(class_names), config.per_class, dtype=np.int64)
+    named = [item for item in config.class_counts if isinstance(item, str)]
+    if named:
+        if len(named) < len(config.class_counts):
+            raise UsageError("--class-counts: give all numbers by name (NAME=50), or all by position")
+        return read_counts(named, class_names, "--class-counts")
+    asked = np.array(config.class_counts, dtype=np.int64)
+    if len(asked) != len(class_names):
+        what = f"{len(asked)} numbers for {len(class_names)} classes"
+        raise UsageError(f"--class-counts: {what}; give one for each, or some by name (NAME=50)")
+    if not asked.any():
+        raise UsageError("--class-counts: all are 0; ask for some images")
     return asked
 
 

@@ -8,6 +8,10 @@ from gangda.metrics.inputs import Features, MetricInputs, matched_rows
 from gangda.metrics.result import MetricResult, gap_error, wilson
 
 HEALTHY = 0.01  # accuracy this far from real held-out images', on either side, is as it should be
+MOSTLY = (
+    0.5  # share of a class's samples that look like one other class; recall of a class that the scorer knows
+)
+SHOWN = 5  # such classes
 PER_SPLIT = 1000  # images a split needs for its mean of p(y|x) to be worth the name
 
 
@@ -31,7 +35,7 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
         "interval": interval,
         "floor": floor,
         "per_class": recalls,
-        "note": _gap_note(value, floor, inputs),
+        "note": _gap_note(value, floor, inputs) + _look_alikes(inputs),
     }
     return [inputs.result(f"gan_test_{inputs.scorer}", inputs.scorer, value, "target", n, **more)]
 
@@ -55,6 +59,21 @@ def _gap_note(value: float, floor: float, inputs: MetricInputs) -> str:
     if gap > unsure:
         return f"ALARM {gap_text}: memorised, collapsed inside classes, or too typical"
     return gap_text
+
+
+def _look_alikes(inputs: MetricInputs) -> str:
+    """Classes whose samples the scorer mostly takes for one other class, though it knows real images of theirs."""
+    real, images = inputs.reference, inputs.samples.images
+    known = class_recalls(real.images.labels, real.predicted(), images.num_classes)
+    told = []
+    for label in np.flatnonzero(images.counts()):
+        seen = np.bincount(inputs.samples.predicted()[images.labels == label], minlength=images.num_classes)
+        other = int(seen.argmax())
+        if other != label and seen[other] > MOSTLY * seen.sum() and known[label] > MOSTLY:
+            names = images.class_names[label], images.class_names[other]
+            told.append(f"samples of '{names[0]}' look like '{names[1]}' ({seen[other]:,} of {seen.sum():,})")
+    more = f" and {len(told) - SHOWN:,} more classes" if len(told) > SHOWN else ""
+    return f"; ALARM {', '.join(told[:SHOWN])}{more}: are labels permuted?" if told else ""
 
 
 def cas(inputs: MetricInputs) -> list[MetricResult]:

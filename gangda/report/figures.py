@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NAMES_UP_TO = 150  # classes whose names can be read at all beside a confusion matrix
 NUMBERS_UP_TO = 20  # classes; with more, numbers would not fit the squares of a confusion matrix
 MOST_CLASSES = 20  # rows of images; with more classes, the first ones
 REAL_COLOUR, FAKE_COLOUR = "#6b7280", "#2563eb"
@@ -81,10 +82,11 @@ def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:
     figure = _new_figure(side, side)
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_shorten(name, 14) for name in class_names]
-    size = 9 if count <= NUMBERS_UP_TO else 4
-    axes.set_xticks(range(count), names, rotation=90, fontsize=size)
-    axes.set_yticks(range(count), names, fontsize=size)
+    if count <= NAMES_UP_TO:
+        names = [_shorten(name, 14) for name in class_names]
+        size = 9 if count <= NUMBERS_UP_TO else 4
+        axes.set_xticks(range(count), names, rotation=90, fontsize=size)
+        axes.set_yticks(range(count), names, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if count <= NUMBERS_UP_TO:

@@ -1,7 +1,9 @@
 """Dataclasses to plain JSON values and back, by the types of their fields.
 
 Floats that are not finite are written as null (NaN) or as "inf" and "-inf". An array of integers or floats is a nested
-list, one of booleans is packed eight to a byte; images (uint8), labels (uint16) and bytes are base64.
+list, one of booleans is packed eight to a byte; images (uint8), labels (uint16) and bytes are base64. A large matrix of
+integers that is mostly 0, as a confusion of thousands of classes, is its shape with the rows, columns and values that
+are not.
 """
 
 import base64
@@ -22,6 +24,7 @@ from gangda.errors import DataError
 T = TypeVar("T")
 
 BASE64 = (np.uint8, np.uint16)
+SPARSE = 10_000  # elements of a matrix of integers above which one that is mostly 0 is written without them
 INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -36,6 +39,11 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype in BASE64:
         data = value.astype(value.dtype.newbyteorder("<")).tobytes()
         return {"shape": list(value.shape), "base64": base64.b64encode(data).decode()}
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 2 and value.size > SPARSE:
+        rows, columns = np.nonzero(value)
+        if 4 * len(rows) < value.size:
+            parts = {"rows": rows, "columns": columns, "values": value[rows, columns]}
+            return {"shape": list(value.shape), **{name: part.tolist() for name, part in parts.items()}}
     if isinstance(value, np.ndarray):
         return to_plain(value.tolist())
     if isinstance(value, list | tuple):
@@ -108,6 +116,10 @@ def _read_array(dtype: Any, plain: Any, where: str) -> npt.NDArray[Any]:
             little = np.dtype(dtype).newbyteorder("<")
             flat = np.frombuffer(base64.b64decode(plain["base64"]), dtype=little).astype(dtype)
             return flat.reshape(plain["shape"])
+        if isinstance(plain, dict):
+            matrix = np.zeros(plain["shape"], dtype=dtype)
+            matrix[plain["rows"], plain["columns"]] = plain["values"]
+            return matrix
         return np.array(plain, dtype=dtype)  # None becomes NaN
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, MemoryError) as error:
         raise DataError(f"{where} is not an array of {np.dtype(dtype)} ({error})") from None

@@ -22,6 +22,7 @@ from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
 from gangda.sampling.writing import SetResult, blocks_of, timed_set, write_samples
 from gangda.training.leaks import check_counts
+from gangda.training.result import read_data_alarms
 from gangda.training.saved_model import Model, load_model
 
 PROTOCOL = 2  # raised when the same options would give other images
@@ -58,6 +59,8 @@ def sample(
     """
     model = load_model(run, config.checkpoint)
     reporter.line(f"generator: {model.described()}")
+    for alarm in read_data_alarms(run):
+        reporter.line(alarm)
     counts = _counts(config, model)
     check_counts(model, counts)
     i, n = read_shard(config.shard)

@@ -11,7 +11,7 @@ import numpy as np
 from gangda.classifying.evaluation import class_recalls
 from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
-from gangda.data.images import REAL, LabelledImages, aligned, concatenate
+from gangda.data.images import REAL, LabelledImages, aligned, concatenate, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sample_set.index import request_key
@@ -75,7 +75,7 @@ def score(
     own = open_set(samples)
     drawn = data_behind(samples, own, data, changed, runtime.seed)
     splits = load_splits(*drawn)
-    images, splits = align(read_samples(samples, own, splits), splits, samples)
+    images, splits = align(*read_samples(samples, own, splits, drawn[0].channels), samples)
     about = _about(samples, images, own, drawn, splits, classifier, runtime, context, names)
     out = out or Path("scores") / f"{samples.resolve().stem}-{about['id'][:8]}"
     finished = ScoreResult.find(out, about["id"])
@@ -210,9 +210,12 @@ def data_behind(
     return replace(recorded, **{**excluded, **changed}), own.data_seed
 
 
-def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> LabelledImages:
-    """The images to score: those of a set that are not real, or all of a data path.
+def read_samples(
+    path: Path, own: SetOnDisk | None, splits: DataSplits, channels: int | None = None
+) -> tuple[LabelledImages, DataSplits]:
+    """The images to score, those of a set that are not real, or all of a data path; and the splits with notes on them.
 
+    Images of a data path come at the size of the splits, with so many `channels`, if any are asked for.
     Raises DataError: there are none, or they are made from test images.
     """
     if own is not None:
@@ -221,12 +224,15 @@ def read_samples(path: Path, own: SetOnDisk | None, splits: DataSplits) -> Label
             raise DataError(f"{path}: holds real images only; give a set with images that were made")
         if own.fingerprint == splits.fingerprint:
             refuse_made_from(own.images, splits.test, str(path))
-        return own.images.take(made)
+        return own.images.take(made), splits
     try:
-        source = load_source(DataConfig(source=str(path), image_size=splits.train.image_shape[1]))
+        size = splits.train.image_shape[1]
+        source = load_source(DataConfig(source=str(path), image_size=size, channels=channels))
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
-    return source.train if source.test is None else concatenate(source.train, source.test)
+    notes = tuple(f"{path}: {note}" for note in source.notes)
+    images = source.train if source.test is None else concatenate(source.train, source.test)
+    return images, replace(splits, notes=(*splits.notes, *notes), alarms=(*splits.alarms, *notes))
 
 
 def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[LabelledImages, DataSplits]:
@@ -235,6 +241,8 @@ def align(images: LabelledImages, splits: DataSplits, path: Path) -> tuple[Label
         images = _one_class(images)
         train, validation, test = map(_one_class, (splits.train, splits.validation, splits.test))
         splits = replace(splits, train=train, validation=validation, test=test, labelled=False)
+    images, turned = like(images, splits.train, str(path))
+    splits = replace(splits, notes=(*splits.notes, *turned), alarms=(*splits.alarms, *turned))
     return aligned(images, splits.train, str(path)), splits
 
 

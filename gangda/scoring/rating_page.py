@@ -111,7 +111,7 @@ def make_page(
 
     splits = real = load_splits(*data_behind(samples[0], open_set(samples[0]), data, changed, seed))
     for path in samples:
-        found, fitted = align(read_samples(path, open_set(path), real), real, path)
+        found, fitted = align(*read_samples(path, open_set(path), real), path)
         if sets and fitted.labelled != splits.labelled:
             raise UsageError(
                 f"--rating-page: of {samples[0]} and {path}, one has labels and one has none; rate them on pages apart"

@@ -28,7 +28,7 @@ from gangda.training.estimate import estimates, largest_within
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.preview import save_curves
-from gangda.training.result import TrainResult, count_parameters
+from gangda.training.result import TrainResult, count_parameters, write_data_alarms
 from gangda.training.run import TrainingRun, content_of
 from gangda.training.saved_model import Model, load_model
 from gangda.training.semi_supervised import needs_self_training, training_images
@@ -95,6 +95,7 @@ def train(
                 ranks=ranks,
             )
             save_curves(run)
+            write_data_alarms(run, splits.alarms)
             return dataclasses.replace(result, data_alarms=splits.alarms)
         if not ranks.is_main:
             raise WorkerExitError(0)

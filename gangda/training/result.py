@@ -1,14 +1,18 @@
 """`TrainResult`: what `gangda train` reports, and what `run.json` keeps of it."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gangda.errors import DataError
+from gangda.runtime.files import read_json, write_json
 from gangda.runtime.plain import to_plain
+
+DATA_ALARMS = "data-alarms.json"  # in a run folder, where there are any
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,18 @@ _RECORDED = tuple(
 def count_parameters(modules: Mapping[str, torch.nn.Module]) -> dict[str, int]:
     """Numbers in all the parameters of each network, frozen or not; buffers (running statistics) are none."""
     return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+
+
+def write_data_alarms(run: Path, alarms: Sequence[str]) -> None:
+    """Keep in a run folder what is wrong with the images, for commands that read the run without them."""
+    if alarms:
+        write_json(run / DATA_ALARMS, {"alarms": list(alarms)})
+
+
+def read_data_alarms(run: Path) -> list[str]:
+    """What `write_data_alarms` kept; nothing where the file is missing or damaged."""
+    try:
+        alarms = read_json(run / DATA_ALARMS).get("alarms")
+    except DataError:
+        return []
+    return [str(alarm) for alarm in alarms] if isinstance(alarms, list) else []

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gangda import classifying
 from gangda.augmenting import augment
 from gangda.classifying import ClassifyResult, classify
+from gangda.classifying.evaluation import evaluate_predictions
 from gangda.config import catalog
 from gangda.config.schema import (
     AugmentationConfig,
@@ -283,3 +284,10 @@ def test_a_classifier_is_one_class_and_one_line_of_the_catalog(monkeypatch: pyte
     assert values["classifier"]["classifier"] == "brightness"
     assert values["steps"] == 3
     assert np.sum(values["confusion"]) == values["n_test"]
+
+
+def test_results_of_thousands_of_classes_are_kilobytes():
+    labels = np.repeat(np.arange(3000), 2)
+    found = evaluate_predictions(labels, (labels + (labels % 7 == 0)) % 3000, 3000).as_dict()
+    assert len(json.dumps(found)) < 150_000
+    assert sum(found["confusion"]["values"]) == 6000

@@ -129,3 +129,18 @@ def test_percent_and_interval():
     assert output.percent(None) == "-"
     assert output.interval((0.5, 0.75), output.percent) == "50.0% to 75.0%"
     assert output.interval(None) == "-"
+
+
+def test_names_are_whole_on_a_narrow_screen():
+    file = io.StringIO()
+    screen = output.Screen(Console(file=file, width=40))
+    names = ["diversity_ratio_randconv_10k", "gan_test_lenet"]
+    screen.draw(
+        "", ("metric", "value", "real vs real", "95% interval"), [(n, 0.1, 0.2, "0.1 to 0.2") for n in names]
+    )
+    text = file.getvalue()
+    assert "…" not in text
+    first = "".join(
+        line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("   ")
+    )
+    assert all(name in first for name in names) or all(name[:5] in text for name in names)

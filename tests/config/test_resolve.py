@@ -207,7 +207,8 @@ def sections(draw, cls):
     if cls is schema.DataConfig:  # rules of its own, and an option that is not recorded
         low, more = draw(st.tuples(st.integers(-9, 9), st.integers(1, 9)))
         values["value_range"] = draw(st.sampled_from([None, (float(low), float(low + more))]))
-        values |= {"group_by": draw(st.sampled_from([None, "(.*)_"])), "no_cache": False}
+        values |= {"group_by": draw(st.sampled_from([None, "(.*)_", "a.csv:b"])), "no_cache": False}
+        values["labels"] = draw(st.sampled_from([None, "name:(.*)_", "labels.csv:class", "folders"]))
     return cls(**values)
 
 

@@ -8,15 +8,15 @@ NOISE = RNG.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
 
 
 def facts(**columns):
-    same = {name: np.full(120, 8) for name in ("format", "width", "height", "channels")}
+    same = {name: np.full(120, 8) for name in ("format", "width", "height", "channels", "bits")}
     return FileFacts(
         ("JPEG", "PNG"), **{**same, "format": np.zeros(120, int)} | columns, origin=np.zeros(120, np.uint8)
     )
 
 
 def test_noise_says_nothing():
-    assert list(remarks(NOISE, LABELS, 2, facts())) == []
-    assert list(remarks(NOISE, LABELS, 2, facts(format=RNG.integers(0, 2, 120)))) == []
+    assert list(remarks(NOISE, LABELS, ("a", "b"), facts())) == []
+    assert list(remarks(NOISE, LABELS, ("a", "b"), facts(format=RNG.integers(0, 2, 120)))) == []
 
 
 def test_each_number_that_tells_the_class_is_named():
@@ -24,12 +24,15 @@ def test_each_number_that_tells_the_class_is_named():
     for columns, name in (
         ({"format": mostly}, "file format"),
         ({"width": 20 + mostly}, "original size"),
-        ({"channels": 1 + 2 * mostly}, "channels"),
+        ({"channels": 1 + 2 * mostly}, "number of channels"),
+        ({"bits": 8 + 8 * mostly}, "bit depth"),
     ):
-        (remark,) = remarks(NOISE, LABELS, 2, facts(**columns))
+        (remark,) = remarks(NOISE, LABELS, ("a", "b"), facts(**columns))
         assert f"an image's {name} alone tells the class" in remark
     bright = (NOISE // 4 + 100 * LABELS[:, None, None, None]).astype(np.uint8)
-    assert [remark.split(" alone")[0].split("'s ", 1)[1] for remark in remarks(bright, LABELS, 2, None)] == [
+    assert [
+        remark.split(" alone")[0].split("'s ", 1)[1] for remark in remarks(bright, LABELS, ("a", "b"), None)
+    ] == [
         "mean brightness",
         "border's brightness",
     ]
@@ -37,8 +40,8 @@ def test_each_number_that_tells_the_class_is_named():
 
 def test_few_images_and_one_class_have_no_remark():
     bright = np.tile((200 * LABELS[:, None, None, None]).astype(np.uint8), (1, 8, 8, 1))
-    assert list(remarks(bright[:10], LABELS[:10], 2, None)) == []
-    assert list(remarks(bright, np.zeros(120, int), 1, None)) == []
+    assert list(remarks(bright[:10], LABELS[:10], ("a", "b"), None)) == []
+    assert list(remarks(bright, np.zeros(120, int), ("a",), None)) == []
 
 
 def test_balanced_accuracy_is_that_of_held_out_images():

@@ -136,9 +136,24 @@ def test_impossible_subsets_are_refused(config, error, says):
         draw_splits(source_of([20, 10], test=[1, 1]), config, 0)
 
 
-def test_a_single_image_cannot_be_split():
-    with pytest.raises(DataError, match="class 'c1' has one image only"):
-        draw_splits(source_of([5, 1]), DataConfig(), 0)
+def test_a_class_of_one_image_is_kept_out_of_the_test_split_and_said():
+    splits = draw_splits(source_of([5, 1]), DataConfig(), 0)
+    assert (splits.train.counts() + splits.validation.counts()).tolist() == [4, 1]
+    assert splits.test.counts().tolist() == [1, 0]
+    assert "without test images, so that the recall is unknown: 'c1'" in splits.notes
+
+
+def test_class_counts_by_name_are_those_by_position():
+    source = source_of([100, 50, 20], test=[1, 1, 1])
+    named, placed = (
+        draw_splits(source, DataConfig(class_counts=counts), 0)
+        for counts in (("c2=4", "#0=40", "c1=20"), (40, 20, 4))
+    )
+    assert named.train.row_id.tolist() == placed.train.row_id.tolist()
+    wrong = (((5, "c1=4"), "all numbers by name"), (("c9=4",), "no class 'c9'"), (("c1=x",), "'x' is not"))
+    for counts, says in wrong:
+        with pytest.raises(UsageError, match=f"--class-counts.*{says}"):
+            draw_splits(source, DataConfig(class_counts=counts), 0)
 
 
 def test_a_validation_share_of_zero_is_empty():

@@ -109,3 +109,14 @@ def test_floor_is_heldout_and_the_note_says_of_what(make_inputs):
 
 def test_inception_score_is_nothing_without_labels(make_inputs):
     assert inception_score(make_inputs(*np.zeros((3, 10, 2)), scorer="")) == []
+
+
+def test_classes_that_look_like_another_are_named(make_inputs):
+    """Class 1's samples are taken for class 2's, as 2's are for 1's; held-out ones are known."""
+    swapped = np.eye(4)[np.array([0, 2, 1, 3])[LABELS]]
+    inputs = make_inputs(*np.zeros((3, 400, 2)), LABELS, (swapped, logits(LABELS, 90)))
+    names = inputs.samples.images.class_names
+    words = [f"samples of '{names[a]}' look like '{names[b]}' (100 of 100)" for a, b in ((1, 2), (2, 1))]
+    assert f"ALARM {', '.join(words)}: are labels permuted?" in gan_test(inputs)[0].note
+    unknown = make_inputs(*np.zeros((3, 400, 2)), LABELS, (swapped, logits(LABELS, 10)))
+    assert "look like" not in gan_test(unknown)[0].note

@@ -94,3 +94,20 @@ def test_arrays_are_read_where_numpys_type_is_an_alias_of_the_type_statement():
     read = from_plain(kind, to_plain(value))
     np.testing.assert_array_equal(read.flags, value.flags)
     np.testing.assert_array_equal(read.numbers, value.numbers)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    confusion: IntArray
+
+
+@pytest.mark.parametrize(("classes", "sparse"), [(100, False), (101, True)])
+def test_large_matrices_that_are_mostly_0_are_written_without_them(classes, sparse):
+    confusion = np.diag(np.arange(classes))
+    confusion[3, 5] = 7
+    plain = json.loads(json.dumps(to_plain({"confusion": confusion})))["confusion"]
+    assert isinstance(plain, dict) == sparse
+    assert len(json.dumps(plain)) < (2_500 if sparse else 40_000)
+    np.testing.assert_array_equal(from_plain(Matrix, {"confusion": plain}).confusion, confusion)
+    full = np.ones((classes, classes), dtype=np.int64)
+    assert isinstance(to_plain(full), list)

@@ -10,8 +10,10 @@ import torchvision
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig, SamplerOptions
 from gangda.data.sample_set import read_set
 from gangda.errors import RunError, UsageError
+from gangda.runtime.progress import Reporter
 from gangda.sampling import pseudo_labels, read_shard, sample, sampler
 from gangda.sampling.filters import agreement
+from gangda.training.result import write_data_alarms
 
 DATA = DataConfig(per_class=40)
 RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
@@ -314,3 +316,13 @@ def test_options_of_another_sampler_are_refused(make_run: Any, option: str, valu
             make_run("pca", DATA), ask(per_class=1), RUNTIME, None, sampler=SamplerOptions(**{option: value})
         )
     assert not Path("samples").exists()
+
+
+def test_alarms_about_the_data_are_said_again(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    write_data_alarms(run, ("ALARM: 3 images are odd",))
+    lines: list[str] = []
+    reporter = Reporter()
+    reporter.line = lines.append  # type: ignore[method-assign]
+    sample(run, SampleConfig(per_class=2), Runtime(), Path("s"), dry_run=True, reporter=reporter)
+    assert "ALARM: 3 images are odd" in lines

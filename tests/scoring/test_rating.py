@@ -130,7 +130,7 @@ def test_means_spreads_and_labels_come_back(page, tmp_path):
 def test_agreement_with_the_automatic_scores(page, sets, tmp_path):
     splits = load_splits(DATA, 3)
     for number, path in enumerate(sets):
-        images, _ = align(read_samples(path, None, splits), splits, path)
+        images, _ = align(*read_samples(path, None, splits), path)
         metrics = [
             {"name": "gan_test_10", "value": 0.9 - 0.1 * number, "direction": "higher"},
             {"name": "fid_lenet_10", "value": float([1, 3, 2, 4][number]), "direction": "lower"},

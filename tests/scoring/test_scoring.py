@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from gangda import scoring
 from gangda.config import catalog
@@ -317,3 +318,35 @@ def test_a_metric_is_one_function_and_one_line_of_the_catalog(samples, tmp_path,
     assert [(metric.name, metric.n_real) for metric in result.metrics] == [("brightness", 180)]
     written = json.loads((tmp_path / "out" / "scores.json").read_text())["metrics"]
     assert written[0]["value"] == result.metrics[0].value
+
+
+def put_samples(root, rows, size=8, colour=False):
+    """Training images of digits as class folders, at another size or in colour."""
+    for label, pixels in rows:
+        (root / str(label)).mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(pixels[..., 0]).resize((size, size))
+        image = Image.merge("RGB", (image, image, ImageOps.invert(image))) if colour else image
+        image.save(root / str(label) / f"{len(list((root / str(label)).iterdir()))}.png")
+
+
+def test_what_is_odd_about_samples_is_said(tmp_path, plain):
+    real = load_splits(DATA, 0).train
+    rows = [
+        (label, real.pixels[row]) for label in range(10) for row in np.flatnonzero(real.labels == label)[:3]
+    ]
+    put_samples(tmp_path / "three", rows)
+    notes = run(tmp_path / "three", tmp_path / "out").values["notes"]
+    assert "ALARM: 30 of 30 samples are exact copies of training images" in notes
+    put_samples(tmp_path / "large", rows, size=16)
+    notes = run(tmp_path / "large", tmp_path / "out2").values["notes"]
+    assert any("images are 16x16: resized to 8x8" in note for note in notes)
+    put_samples(tmp_path / "rgb", rows, colour=True)
+    with pytest.raises(
+        DataError, match="8x8 RGB images, the others are 8x8 grey; --channels 1 makes all grey"
+    ):
+        run(tmp_path / "rgb", tmp_path / "out3")
+    grey = run(tmp_path / "rgb", tmp_path / "out3", dataclasses.replace(DATA, channels=1))
+    assert any("images became grey (--channels)" in note for note in grey.values["notes"])
+    put_samples(tmp_path / "grey", rows)
+    found = run(tmp_path / "grey", tmp_path / "out4", dataclasses.replace(DATA, channels=3))
+    assert any("images became RGB (--channels)" in note for note in found.values["notes"])

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from gangda.training.result import TrainResult
+from gangda.training.result import DATA_ALARMS, TrainResult, read_data_alarms, write_data_alarms
 
 
 def test_a_result_is_read_back_as_it_was_recorded(tmp_path):
@@ -24,3 +24,13 @@ def test_a_result_is_read_back_as_it_was_recorded(tmp_path):
     assert result.as_dict()["images_per_second"] == 128
     with pytest.raises(KeyError):
         TrainResult.from_recorded(tmp_path, {"finished": True, "alarms": []})
+
+
+def test_what_is_wrong_with_the_images_is_kept_for_later_commands(tmp_path):
+    write_data_alarms(tmp_path, ())
+    assert list(tmp_path.iterdir()) == []
+    assert read_data_alarms(tmp_path) == []
+    write_data_alarms(tmp_path, ("ALARM: a", "b"))
+    assert read_data_alarms(tmp_path) == ["ALARM: a", "b"]
+    (tmp_path / DATA_ALARMS).write_text("{")
+    assert read_data_alarms(tmp_path) == []

@@ -75,9 +75,13 @@ def sweep(
     fixed = _fixed(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
+    alarms = list(dict.fromkeys(alarm for one in settings for alarm in one.plan.alarms))
+    for alarm in alarms:
+        reporter.line(alarm)
     about = {
         **to_plain({key: getattr(experiment, key) for key in NAMED}),
         "variants": [one.name for one in settings],
+        "data_alarms": alarms,
         "seeds": len(settings[0].plan.cells),
     }
     cells = [(setting, index) for setting in settings for index in range(len(setting.plan.cells))]

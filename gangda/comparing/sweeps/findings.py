@@ -84,7 +84,8 @@ def compare_variants(
     first = next(result for found in cells for result in found.results.values())
     direction = settings[0].direction(first)
     rows = tuple(_row(setting, found, compare.alpha) for setting, found in zip(settings, cells, strict=True))
-    notes = [f"{row.name}: {note}" for row in rows if (note := failure_note(row.failed, compare.seeds))]
+    notes = list(dict.fromkeys(alarm for setting in settings for alarm in setting.plan.alarms))
+    notes += [f"{row.name}: {note}" for row in rows if (note := failure_note(row.failed, compare.seeds))]
     differences: list[Difference] = []
     if len({setting.plan.fingerprint for setting in settings}) > 1:
         notes.append("The variants have different images: no difference between them is tested.")

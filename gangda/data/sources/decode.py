@@ -3,12 +3,17 @@
 - EXIF rotation is applied.
 - Transparency (alpha, or a transparent palette entry) is laid on white.
 - Grey values of 16 or 32 bits, or floats, are scaled by the range of all such files (`values.py`).
-- Palette, CMYK, YCbCr and the like become RGB; of an animation, the first frame is taken.
-- The longer side is centre-cropped to a square, which is resized (bilinear, antialiased).
-- Without a requested size: the shorter side of the most common image size, within 8 to 64 pixels.
+- Palette, CMYK, YCbCr and the like become RGB; of an animation, or several pages, the first is taken.
+- `fit`: the longer side is centre-cropped (`crop`), the shorter one is filled with black (`pad`), or the image is
+  stretched to a square, which is resized (bilinear, antialiased).
+- Without a requested size: the shorter side (without cropping: the longer one) of the most common image size, within
+  8 to 64 pixels.
+- AVIF needs a Pillow with it, HEIC the package pillow-heif: else such files are skipped, see `scan.py`.
 - The set is grey if every pixel of every image has R = G = B; else RGB.
 """
 
+import contextlib
+import importlib
 import itertools
 import logging
 import re
@@ -16,7 +21,7 @@ import struct
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -24,25 +29,55 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from gangda.data import memmap
 from gangda.data.confounds import FileFacts
-from gangda.data.images import UInt8Array
+from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
-from gangda.data.sources.raw import own_size
+from gangda.data.sources.raw import SMALLEST, own_size, size_notes
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
 from gangda.errors import DataError
 from gangda.runtime.machine import available_cores
 
+_HEIF = (".heic", ".heif", ".hif")
+_NEEDED = {
+    ".avif": "AVIF images, which this Pillow cannot read (11.3 or newer can)",
+    **dict.fromkeys(_HEIF, "HEIC images, which need pillow-heif: pip install 'gangda[heif]'"),
+}
+
+
+def _readable() -> tuple[str, ...]:
+    """Those of the kinds that need something which is there."""
+    found: tuple[str, ...] = ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow before 11.3 does not know the question
+        if features.check("avif"):
+            found += (".avif",)
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+        found += _HEIF
+    return found
+
+
 EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".jfif",
+    ".jfif", *_readable(),
 )  # fmt: skip
+UNREADABLE = {suffix: reason for suffix, reason in _NEEDED.items() if suffix not in EXTENSIONS}
 _FIRST_BYTES = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP", re.DOTALL
 )
+_BRANDS = {
+    brand: suffix
+    for suffix, brands in (
+        (".avif", (b"avif", b"avis")),
+        (".heic", (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
+    )
+    for brand in brands
+}
 
+FITS = ("crop", "pad", "stretch")
 _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION = 0x0112
@@ -51,18 +86,22 @@ _BROKEN = (
     SyntaxError, AttributeError, struct.error, zlib.error,
 )  # fmt: skip
 _CHUNK = 4096  # images decoded at once
+_SHOWN = 10  # names of broken files
 T = TypeVar("T")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are reported once, by us
 
 
-def is_image(path: Path) -> bool:
-    """Whether a file begins as JPEG, PNG, GIF, BMP, TIFF and WebP files do, whatever its name."""
+def kind_by_content(path: Path) -> str | None:
+    """A suffix for a file that begins as images do, ".avif" and ".heic" or else ".png"; None for any other file."""
     try:
         with path.open("rb") as file:
-            return _FIRST_BYTES.match(file.read(16)) is not None
+            first = file.read(16)
     except OSError:
-        return False
+        return None
+    if first[4:8] == b"ftyp":
+        return _BRANDS.get(first[8:12])
+    return ".png" if _FIRST_BYTES.match(first) else None
 
 
 class Decoded(NamedTuple):
@@ -72,34 +111,80 @@ class Decoded(NamedTuple):
     notes: tuple[str, ...]  # what was done to them
     value_range: ValueRange | None  # of the files whose values are not 8 bits; None where all are
     facts: FileFacts
+    broken: IntArray  # int64, positions of files that are left out
 
 
 def decode_all(
-    files: Collection[Path], image_size: int | None, num_train: int | None = None, given: Span | None = None
+    files: Collection[Path],
+    image_size: int | None,
+    num_train: int | None = None,
+    given: Span | None = None,
+    *,
+    fit: str = "crop",
+    skip_broken: bool = False,
 ) -> Decoded:
     """Decode all files, the first `num_train` (default: all) of them training images, to one size.
 
-    `given`: values that become 0 and 255 in files of more than 8 bits. Memory does not grow with their number (see
-    `memmap.py`). Raises DataError: a file is corrupt, too large, or of a kind that has no rule; parts have different
-    ranges of values. The message names it.
+    `given`: values that become 0 and 255 in files of more than 8 bits; `skip_broken`: leave broken files out. Memory
+    does not grow with their number (see `memmap.py`). Raises DataError: files are corrupt, too large, or of a kind that
+    has no rule (the message names them); parts have different ranges of values.
     """
-    size, notes = (image_size, ()) if image_size else _common_size(files)
-    pixels, rows = memmap.empty((len(files), size, size, 1)), list[_Row]()
+    size = image_size or _common_size(files, fit)
+    pixels, found = memmap.empty((len(files), size, size, 1)), list[_Row | None]()
+    errors: dict[Path, DataError] = {}
     for part in _chunks(files):
-        found = _map_files(lambda image, path: _decode(image, path, size), part)
-        pixels = _put(pixels, len(rows), np.stack([rgb for rgb, _ in found]))
-        rows += [row for _, row in found]
+        results = _map_files(lambda image, path: _decode(image, path, size, fit), part)
+        errors |= {path: one for path, one in zip(part, results, strict=True) if isinstance(one, DataError)}
+        blank = np.zeros((size, size, 3), np.uint8)
+        decoded = [(blank, None) if isinstance(one, DataError) else one for one in results]
+        pixels = _put(pixels, len(found), np.stack([rgb for rgb, _ in decoded]))
+        found += [row for _, row in decoded]
+    notes, train = [], len(files) if num_train is None else num_train
+    broken = np.flatnonzero([row is None for row in found])
+    if errors:
+        _refuse_broken(errors, skip_broken and len(errors) < len(files))
+        notes.append(f"{len(errors):,} broken files are left out (--skip-broken): {_listed(list(errors))}")
+        files, train = [path for path in files if path not in errors], train - int((broken < train).sum())
+        pixels = memmap.take(pixels, np.delete(np.arange(len(pixels)), broken))
+    rows = [row for row in found if row is not None]
     facts, wide = _columns(rows), [number for number, row in enumerate(rows) if row.extremes]
     value_range = None
     if wide:
-        value_range = _wide_range(rows, wide, len(files) if num_train is None else num_train, given)
+        value_range = _wide_range(rows, wide, train, given)
         chosen = [path for path, row in zip(files, rows, strict=True) if row.extremes]
         for start in range(0, len(wide), _CHUNK):
             part = chosen[start : start + _CHUNK]
-            again = _map_files(lambda image, _: square_rgb(image, size, value_range), part)
+            again = _map_files(lambda image, _: square_rgb(image, size, value_range, fit), part)
             for number, rgb in zip(wide[start : start + _CHUNK], again, strict=True):
+                if isinstance(rgb, DataError):
+                    raise rgb
                 pixels = _put(pixels, number, rgb[None])
-    return Decoded(pixels, notes, value_range, facts)
+    notes += [
+        *size_notes(Counter((row.width, row.height) for row in rows), size, fit),
+        *_row_notes(rows, pixels),
+    ]
+    return Decoded(pixels, tuple(notes), value_range, facts, broken)
+
+
+def _refuse_broken(errors: Mapping[Path, DataError], skip: bool) -> None:
+    """Raise the first of these errors with the names of all files, unless they are skipped."""
+    if not skip:
+        others = f" (and {len(errors) - 1:,} more: {_listed(list(errors)[1:])})" if len(errors) > 1 else ""
+        raise DataError(f"{next(iter(errors.values()))}{others}; --skip-broken leaves such files out")
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    names = ", ".join(f"{path.parent.name}/{path.name}" for path in paths[:_SHOWN])
+    return f"{names}{', ...' * (len(paths) > _SHOWN)}"
+
+
+def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
+    """Grey files among colour ones, and files of several images."""
+    grey, several = (sum(getattr(row, name) for row in rows) for name in ("grey", "several"))
+    if grey and pixels.shape[3] == 3:
+        yield f"{grey:,} of {len(rows):,} images are grey: they became RGB, as the others are"
+    if several:
+        yield f"{several:,} files hold several pages or frames: the first is taken"
 
 
 class _Row(NamedTuple):
@@ -109,28 +194,36 @@ class _Row(NamedTuple):
     width: int
     height: int
     channels: int
+    bits: int  # of a value
     origin: int
+    grey: bool
+    several: bool  # pages or frames
     extremes: tuple[bool, float, float] | None
 
 
-def _decode(image: Image.Image, path: Path, size: int) -> tuple[UInt8Array, _Row]:
+def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8Array, _Row]:
     """Pixels (black where their range is still to be found) and facts of one opened file."""
     width, height = _upright(image)
     origin = origin_of(path.name, image.info.get("Software"))
-    facts = (image.format or "", width, height, len(image.getbands()), origin)
-    if not _is_wide(image.mode):
-        return square_rgb(image, size), _Row(*facts, None)
+    # A photograph's preview (MPO) is no page.
+    several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    wide = _is_wide(image.mode)
+    bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else 8
+    facts = (image.format or "", width, height, len(image.getbands()), bits, origin)
+    if not wide:
+        rgb = square_rgb(image, size, fit=fit)
+        return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None)
     values = _wide_values(image)
     extremes = (values.dtype.kind == "i", float(values.min()), float(values.max()))
-    return np.zeros((size, size, 3), np.uint8), _Row(*facts, extremes)
+    return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes)
 
 
 def _columns(rows: Sequence[_Row]) -> FileFacts:
     formats = tuple(sorted({row.format for row in rows}))
     codes = np.array([formats.index(row.format) for row in rows], dtype=np.int64)
-    width, height, channels = np.array([row[1:4] for row in rows], dtype=np.int64).reshape(-1, 3).T
+    width, height, channels, bits = np.array([row[1:5] for row in rows], dtype=np.int64).reshape(-1, 4).T
     origins = np.array([row.origin for row in rows], dtype=np.uint8)
-    return FileFacts(formats, codes, width, height, channels, origins)
+    return FileFacts(formats, codes, width, height, channels, bits, origins)
 
 
 def _wide_range(rows: Sequence[_Row], wide: Sequence[int], num_train: int, given: Span | None) -> ValueRange:
@@ -175,8 +268,11 @@ def _chunks(files: Iterable[Path]) -> Iterator[list[Path]]:
         yield part
 
 
-def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) -> list[T]:
-    """The result of `work` on each opened image and its path, on all cores (Pillow decodes without the GIL)."""
+def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) -> list[T | DataError]:
+    """The result of `work` on each opened image and its path, on all cores (Pillow decodes without the GIL).
+
+    For a file that cannot be decoded, the reason.
+    """
 
     def opened(path: Path) -> T | DataError:
         try:
@@ -194,32 +290,19 @@ def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) ->
     with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
         warnings.simplefilter("ignore")  # odd metadata is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        found = list(threads.map(opened, files))
-    broken = {
-        path: result for path, result in zip(files, found, strict=True) if isinstance(result, DataError)
-    }
-    if broken:
-        others = [f"{path.parent.name}/{path.name}" for path in list(broken)[1:]]
-        more = f" (and {len(others):,} more: {', '.join(others[:10])}{', ...' * (len(others) > 10)})"
-        raise DataError(f"{next(iter(broken.values()))}{more if others else ''}")
-    return [result for result in found if not isinstance(result, DataError)]
+        return list(threads.map(opened, files))
 
 
-def _common_size(files: Collection[Path]) -> tuple[int, tuple[str, ...]]:
-    """The side of the most common image size (of equally common ones, the larger), and a note on the others."""
-
+def _common_size(files: Collection[Path], fit: str) -> int:
+    """The side of the most common image size; of equally common ones, the larger."""
     sizes: Counter[tuple[int, int]] = Counter()
     for part in _chunks(files):
-        sizes.update(_map_files(lambda image, _: _upright(image), part))
-    (width, height), count = max(sizes.items(), key=lambda item: (item[1], item[0]))
-    size = own_size(height, width)
-    if len(sizes) == 1 and (width, height) == (size, size):
-        return size, ()
-    what = f"images are {width}x{height}"
-    if len(sizes) > 1:
-        what = f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {len(files):,})"
-    done = f"centre-cropped to squares and resized to {size}x{size} (--image-size chooses another)"
-    return size, (f"{what}: {done}",)
+        found = _map_files(lambda image, _: _upright(image), part)
+        sizes.update(one for one in found if not isinstance(one, DataError))
+    if not sizes:
+        return SMALLEST
+    (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
+    return own_size(height, width, fit)
 
 
 def _upright(image: Image.Image) -> tuple[int, int]:
@@ -228,9 +311,18 @@ def _upright(image: Image.Image) -> tuple[int, int]:
     return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
 
 
-def square_rgb(image: Image.Image, size: int, value_range: ValueRange | None = None) -> UInt8Array:
+def square_rgb(
+    image: Image.Image, size: int, value_range: ValueRange | None = None, fit: str = "crop"
+) -> UInt8Array:
     """One opened image as uint8 (size, size, 3), by the rules above."""
     rgb = to_rgb(ImageOps.exif_transpose(image), value_range)
+    if fit == "pad":
+        whole = ImageOps.contain(rgb, (size, size), Image.Resampling.BILINEAR)
+        square = Image.new("RGB", (size, size))
+        square.paste(whole, ((size - whole.width) // 2, (size - whole.height) // 2))
+        return np.asarray(square)
+    if fit == "stretch":
+        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     box = (left, top, left + side, top + side)

@@ -6,80 +6,39 @@ The rules:
       of these names; else "train" is a class like any other.
     - Images directly in ROOT (or in ROOT/train and ROOT/test), and no folders: unlabelled. Images beside folders are
       refused, and so are images further down.
+    - Labels from a table beside the images, or from file names: see `labelled_files.py`.
     - Classes are in natural order (1, 2, 10), images in the order of their sorted names. Class names are brought to
       Unicode's composed form; two that differ only in case or blanks are refused, and names that are not UTF-8.
-    - A file is an image by its extension, or by its first bytes. Others are skipped and counted; so are hidden files,
-      what systems leave behind (`JUNK`), links to nothing, and folders that gangda wrote.
     - Symbolic links are followed, to files and to class folders, wherever they lead. The depth is fixed, so a loop
       cannot be entered; a link inside a class to a folder with images is refused as any such folder is.
-How a file becomes pixels: see `decode.py`.
+What is an image: see `scan.py`. How a file becomes pixels: see `decode.py`.
 """
 
 import os
-import re
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from gangda.config.schema import DataConfig
 from gangda.data.cache import cached
-from gangda.data.class_names import (
-    check_class_names,
-    in_natural_order,
-    normalised,
-    order_note,
-    refuse_alike,
-)
+from gangda.data.class_names import check_class_names, in_natural_order, normalised, order_note, refuse_alike
 from gangda.data.images import IntArray
-from gangda.data.own_output import is_own_output
-from gangda.data.sources.decode import EXTENSIONS, decode_all, is_image
+from gangda.data.sources import labelled_files
+from gangda.data.sources.decode import EXTENSIONS, decode_all
 from gangda.data.sources.raw import UNLABELLED, RawSource
-from gangda.data.values import Span
-from gangda.errors import DataError, UsageError
-
-_PARTS = {
-    "train": "train", "training": "train", "test": "test", "testing": "test",
-    "val": "validation", "valid": "validation", "validation": "validation",
-}  # fmt: skip
-# What file managers, notebooks and file systems leave behind.
-JUNK = frozenset(
-    {"__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir", "lost+found", "$RECYCLE.BIN"}
+from gangda.data.sources.scan import (
+    PARTS,
+    Content,
+    Files,
+    Skipped,
+    reasons,
+    scan,
+    scan_all,
+    skipped_notes,
 )
-
-
-@dataclass(frozen=True)
-class Files(Collection[Path]):
-    """Image files in order, kept compactly: a million paths would take a gigabyte."""
-
-    # each folder and its file names in one string, joined by NUL, which no name can hold
-    packed: tuple[tuple[Path, str], ...] = ()
-
-    def folders(self) -> Iterator[tuple[Path, list[str]]]:
-        """Each folder and its file names."""
-        return ((folder, names.split("\0")) for folder, names in self.packed)
-
-    def __len__(self) -> int:
-        return sum(names.count("\0") + 1 for _, names in self.packed)
-
-    def __iter__(self) -> Iterator[Path]:
-        return (folder / name for folder, names in self.folders() for name in names)
-
-    def __contains__(self, path: object) -> bool:
-        return any(path == own for own in self)
-
-    def __add__(self, other: "Files") -> "Files":
-        return Files(self.packed + other.packed)
-
-
-class _Content(NamedTuple):
-    """What lies directly in a folder, sorted by name."""
-
-    folders: list[Path]
-    images: Files
-    skipped: list[tuple[str, Path]]  # why, and what
+from gangda.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,52 +52,47 @@ class Listing:
     notes: tuple[str, ...]  # what was skipped or merged
 
 
-def read(
-    root: Path,
-    image_size: int | None,
-    given: Span | None = None,
-    group_by: str | None = None,
-    cache: bool = True,
-) -> RawSource:
-    """The images of a folder, cached.
+def read(root: Path, config: DataConfig) -> RawSource:
+    """The images of a folder, cached, read as `config` says.
 
-    `given`: values that become 0 and 255 in files of more than 8 bits; `group_by`: see `DataConfig`.
-    Raises DataError: none, too deep, an empty class, a broken file; UsageError: `group_by` fits no name.
+    Raises DataError: none, too deep, an empty class, a broken file, labels that do not fit; UsageError: `group_by` or
+    `labels` fit no name.
     """
-    listing = list_images(root)
-    found = _read(root, listing, image_size, given, cache)
-    groups = None if group_by is None else group_files(listing.files, group_by)
+    listing = list_images(root, config.labels)
+    found = _read(root, listing, config)
+    groups = None
+    if config.group_by is not None:
+        groups = labelled_files.group_files(root, listing.files, config.group_by)
+        groups = groups if found.broken is None else np.delete(groups, found.broken)
     return replace(found, notes=(*listing.notes, *found.notes), groups=groups)
 
 
 def read_unlabelled(root: Path, image_size: int) -> tuple[RawSource, Files]:
     """All images at or below a folder, cached, in the order of their paths, and their files; a DataError as `read`."""
-    listing = _list_all(root)
-    return _read(root, listing, image_size), listing.files
+    files, _ = scan_all(root)
+    listing = Listing(files, np.zeros(len(files), dtype=np.int64), (UNLABELLED,), len(files), ())
+    return _read(root, listing, DataConfig(image_size=image_size)), files
 
 
-def _read(
-    root: Path, listing: Listing, image_size: int | None, given: Span | None = None, cache: bool = True
-) -> RawSource:
+def _read(root: Path, listing: Listing, config: DataConfig) -> RawSource:
     def decode() -> RawSource:
-        pixels, notes, value_range, facts = decode_all(listing.files, image_size, listing.num_train, given)
-        tested = np.arange(listing.num_train, len(pixels)) if listing.num_train < len(pixels) else None
-        return RawSource(pixels, listing.labels, listing.class_names, tested, notes, value_range, facts)
+        found = decode_all(
+            listing.files,
+            config.image_size,
+            listing.num_train,
+            config.value_range,
+            fit=config.fit,
+            skip_broken=config.skip_broken,
+        )
+        broken = found.broken if len(found.broken) else None
+        labels = listing.labels if broken is None else np.delete(listing.labels, broken)
+        num_train = listing.num_train - int((found.broken < listing.num_train).sum())
+        tested = np.arange(num_train, len(labels)) if num_train < len(labels) else None
+        parts = (found.pixels, labels, listing.class_names, tested, found.notes, found.value_range)
+        return RawSource(*parts, found.facts, broken=broken)
 
-    return cached((*_manifest(root, listing), repr(given)), image_size, decode, cache)
-
-
-def group_files(files: Iterable[Path], pattern: str) -> IntArray:
-    """A number for each file, int64 (N,): equal where the first group of `pattern` is; the others have their own."""
-    compiled, groups = re.compile(pattern), list[int]()
-    numbers: dict[str | tuple[str, int], int] = {}
-    for path in files:
-        match = compiled.search(path.name)
-        key = (path.name, len(groups)) if match is None or match[1] is None else match[1]
-        groups.append(numbers.setdefault(key, len(numbers)))
-    if all(isinstance(key, tuple) for key in numbers):
-        raise UsageError(f"--group-by '{pattern}': fits no file name, such as {path.name}")
-    return np.array(groups, dtype=np.int64)
+    how = repr((config.value_range, config.fit, config.skip_broken))
+    return cached((*_manifest(root, listing), how), config.image_size, decode, not config.no_cache)
 
 
 def _manifest(root: Path, listing: Listing) -> Iterator[str]:
@@ -158,31 +112,65 @@ def _manifest(root: Path, listing: Listing) -> Iterator[str]:
             yield f"{inside}{name}\t{next(labels)}\t{state.st_size}\t{times}"
 
 
-def list_images(root: Path) -> Listing:
-    """Find the images, their classes and their parts. Raises DataError: as `read`, except for decoding."""
-    content = _scan(root)
+def list_images(root: Path, labels: str | None = None) -> Listing:
+    """Find the images, their classes and their parts; `labels`: see `DataConfig`.
+
+    Raises DataError: as `read`, except for decoding.
+    """
+    if labels not in (None, labelled_files.FOLDERS):
+        return _listing(root, *labelled_files.by_labels(root, labels))
+    found, unused = (None, []) if labels else labelled_files.find_table(root)
+    if found is None:
+        listing = _listing(root, *_by_folders(root))
+        return replace(listing, notes=(*listing.notes, *unused))
+    table, parts, notes = found
+    beside = _listing(root, parts, notes)
+    try:
+        listing = _listing(root, *_by_folders(root))
+    except DataError:
+        return beside
+    if len(listing.class_names) < 2 or table.name == labelled_files.STYLEGAN:
+        return beside
+    theirs = dict(zip(beside.files, (beside.class_names[label] for label in beside.labels), strict=True))
+    for path, label in zip(listing.files, listing.labels, strict=True):
+        own = listing.class_names[label]
+        if theirs.get(path, own) != own:
+            what = f"is of class '{own}' by its folder, but of '{theirs[path]}' in {table.name}"
+            raise DataError(f"{path}: {what}; choose with --labels {table.name} or --labels folders")
+    return listing
+
+
+def _by_folders(root: Path) -> tuple[labelled_files.Parts, list[str]]:
+    """The images of each class of each part, by the folders that they lie in; and notes."""
+    content = scan(root)
     split = not content.images and _is_split(content.folders)
     skipped = list(content.skipped) if split else []
-    parts: dict[str, dict[str, Files]] = {}
-    spellings: Counter[str] = Counter()
+    parts: labelled_files.Parts = {}
+    spellings: dict[str, set[str]] = {}
     for folder in content.folders if split else [root]:
-        kind = _PARTS[folder.name.lower()] if split else "train"
+        kind = PARTS[folder.name.lower()] if split else "train"
         part = parts.setdefault(kind, {})
-        for own, files in _classes(folder, _scan(folder) if split else content, skipped, kind).items():
+        for own, files in _classes(folder, scan(folder) if split else content, skipped, kind).items():
             name = normalised(own)
-            spellings[name] += name != own
+            spellings.setdefault(name, set()).add(own)
             part[name] = part.get(name, Files()) + files
+    several = [name for name, own in spellings.items() if own != {name}]
+    notes = [f"class '{name}': its Unicode spellings are taken as one" for name in several]
+    return parts, [*skipped_notes(skipped), *notes, *labelled_files.hint(parts)]
+
+
+def _listing(root: Path, parts: labelled_files.Parts, found: list[str]) -> Listing:
+    """All parts in one list. Raises DataError: classes of the parts that do not fit together."""
     _check_parts(root, parts)
-    names = check_class_names(in_natural_order(parts["train"]), "folder")
+    names = check_class_names(in_natural_order(parts["train"]), str(root))
     kinds = ("train", "validation", "test")
     groups = [[parts.get(kind, {}).get(name, Files()) for name in names] for kind in kinds]
     counts = np.array([[len(files) for files in group] for group in groups])
-    notes = [*order_note(names), *_skipped_notes(skipped)]
-    notes += [f"class '{name}': its Unicode spellings are taken as one" for name in +spellings]
+    notes = [*order_note(names), *found]
     if counts[1].any():
         notes.append(f"{counts[1].sum():,} validation images were merged into train")
     return Listing(
-        files=sum((files for group in groups for files in group), Files()),
+        files=Files(tuple(packed for group in groups for files in group for packed in files.packed)),
         labels=np.repeat(np.tile(np.arange(len(names), dtype=np.int64), len(groups)), counts.ravel()),
         class_names=names,
         num_train=int(counts[:2].sum()),
@@ -190,92 +178,24 @@ def list_images(root: Path) -> Listing:
     )
 
 
-def _list_all(root: Path) -> Listing:
-    """The image files at or below a folder, whatever the folders mean; links to folders are not followed."""
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
-
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; check the path")
-    packed: list[tuple[Path, str]] = []
-    for place, folders, _ in os.walk(root, onerror=refuse):
-        content = _scan(Path(place))
-        folders[:] = [path.name for path in content.folders if not path.is_symlink()]
-        packed += content.images.packed
-    files = Files(tuple(packed))
-    if not len(files):
-        raise DataError(
-            f"{root}: no images at or below it; their names end in {', '.join(EXTENSIONS[:4])}, ..."
-        )
-    return Listing(files, np.zeros(len(files), dtype=np.int64), (UNLABELLED,), len(files), ())
-
-
-def _check_parts(root: Path, parts: dict[str, dict[str, Files]]) -> None:
+def _check_parts(root: Path, parts: labelled_files.Parts) -> None:
     """A DataError where the parts' classes do not fit together."""
     refuse_alike((name for part in parts.values() for name in part), str(root))
+    if "train" not in parts:
+        raise DataError(f"{root}: holds no training images; give --data the folder above, or other labels")
     for kind in ("validation", "test"):
         for name in sorted(parts.get(kind, {}).keys() - parts["train"].keys()):
             if name == UNLABELLED:
-                cure = "sort them into class folders, or leave them out: give the folder of training images"
+                cure = f"to leave them out, give --data {root / 'train'}; labels in a table: --labels FILE"
                 raise DataError(f"{root}: its {kind} images have no class folders, so no labels; {cure}")
             raise DataError(f"{root}: class '{name}' has {kind} images but no training images")
 
 
-def _skipped_notes(skipped: list[tuple[str, Path]]) -> Iterator[str]:
-    """What was passed over, counted by the reason."""
-    for reason in dict.fromkeys(reason for reason, _ in skipped):
-        paths = [path for why, path in skipped if why == reason]
-        yield f"skipped {len(paths):,} {reason}, such as {paths[0].name}"
-
-
-def _scan(folder: Path) -> _Content:
-    found: tuple[list[str], list[str]] = ([], [])
-    skipped: list[tuple[str, Path]] = []
-    foreign: list[str] = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.name.isprintable() and any("\udc80" <= char <= "\udcff" for char in entry.name):
-                    foreign.append(entry.name)
-                elif reason := _why_skipped(folder, entry):
-                    skipped.append((reason, folder / entry.name))
-                else:
-                    found[0 if entry.is_dir() else 1].append(entry.name)
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
-    if foreign:
-        shown = os.fsencode(min(foreign)).decode("utf-8", "backslashreplace")
-        raise DataError(f"{folder}: {len(foreign):,} names are not UTF-8, such as {shown}; rename them")
-    folders, images = (sorted(names) for names in found)
-    return _Content(
-        [folder / name for name in folders],
-        Files(((folder, "\0".join(images)),) if images else ()),
-        sorted(skipped),
-    )
-
-
-def _why_skipped(folder: Path, entry: os.DirEntry[str]) -> str | None:
-    """Why an entry is passed over; None for images and folders."""
-    path = folder / entry.name
-    if entry.name in JUNK or entry.name.startswith("."):
-        return "hidden files, or left behind by the system"
-    # For a link, ask the Path: an endless link is then neither a file nor a folder.
-    real = path if entry.is_symlink() else entry
-    if real.is_dir():
-        return "folders that gangda wrote" if is_own_output(path) else None
-    if not real.is_file():
-        return "links to nothing" if entry.is_symlink() else "that are not files"
-    if entry.name.lower().endswith(EXTENSIONS) or is_image(path):
-        return None
-    return "files that are not images"
-
-
 def _is_split(folders: list[Path]) -> bool:
     """Whether the folders are train/, test/ and the like, rather than classes."""
-    training = [folder for folder in folders if _PARTS.get(folder.name.lower()) == "train"]
-    strangers = [folder.name for folder in folders if folder.name.lower() not in _PARTS]
-    if not training or (strangers and not any(_scan(folder).folders for folder in training)):
+    training = [folder for folder in folders if PARTS.get(folder.name.lower()) == "train"]
+    strangers = [folder.name for folder in folders if folder.name.lower() not in PARTS]
+    if not training or (strangers and not any(scan(folder).folders for folder in training)):
         return False
     if strangers:
         what = f"holds folders, so it is a training split, but '{strangers[0]}' lies beside it"
@@ -283,11 +203,12 @@ def _is_split(folders: list[Path]) -> bool:
     return True
 
 
-def _classes(folder: Path, content: _Content, skipped: list[tuple[str, Path]], kind: str) -> dict[str, Files]:
+def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dict[str, Files]:
     """The images of a folder by class name; what is passed over is added to `skipped`."""
     skipped += content.skipped
     if not content.folders and not content.images:
-        raise DataError(f"{folder}: no images; give class folders, images or {{train,test}}/CLASS/ folders")
+        what = f"no images{reasons(content.skipped)}"
+        raise DataError(f"{folder}: {what}; give class folders, images or {{train,test}}/CLASS/ folders")
     if not content.folders:
         return {UNLABELLED: content.images}
     if content.images:
@@ -295,13 +216,14 @@ def _classes(folder: Path, content: _Content, skipped: list[tuple[str, Path]], k
         raise DataError(f"{folder}: {what} lie beside folders; move them into a class folder or away")
     classes: dict[str, Files] = {}
     for own in content.folders:
-        inside = _scan(own)
+        inside = scan(own)
         deep = next((inner for inner in inside.folders if _holds_images(inner)), None)
         if deep is not None:
             cure = f"move them up into {own}, or give --data {own} if its folders are the classes"
             raise DataError(f"{deep}: images lie one folder too deep; {cure}")
         if not inside.images and kind == "train":
-            raise DataError(f"{own}: class '{own.name}' has no images; fill the folder or remove it")
+            what = f"class '{own.name}' has no images{reasons(inside.skipped)}"
+            raise DataError(f"{own}: {what}; fill the folder or remove it")
         classes[own.name] = inside.images
         skipped += inside.skipped
     return classes

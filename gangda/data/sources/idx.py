@@ -10,6 +10,7 @@ Source: LeCun, Cortes and Burges, the MNIST database: magic 0, 0, type, dimensio
 import gzip
 import math
 import re
+import string
 import struct
 import zlib
 from pathlib import Path
@@ -26,9 +27,21 @@ from gangda.errors import DataError
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _NAME = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
 _MOST_DIMENSIONS = 8
+_GZIP = b"\x1f\x8b"  # the first bytes of a gzipped file, whatever its name
 _CHUNK = 2**24  # bytes read at once
 _MOST_DEFLATED = 1032  # deflate cannot compress any further: a header that claims more is damaged
 
+# EMNIST's official files hold every image transposed. Source: Cohen 2017, EMNIST, and its page at NIST.
+_EMNIST = re.compile(r"emnist-(byclass|bymerge|balanced|letters|digits|mnist)-", re.IGNORECASE)
+_MERGED = (
+    string.digits + string.ascii_uppercase + "abdefghnqrt"
+)  # other small letters look like their capitals
+_EMNIST_NAMES = {
+    "byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
+    "bymerge": _MERGED,
+    "balanced": _MERGED,
+    "letters": string.ascii_lowercase,  # small and capital ones together, labels from 1
+}
 FASHION_MNIST = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
 )  # fmt: skip
@@ -42,14 +55,16 @@ def idx_header(shape: tuple[int, ...], code: int = 0x08) -> bytes:
 def read_idx(path: Path) -> npt.NDArray[Any]:
     """An IDX file as an array of its own shape and type; a DataError: missing, damaged, too long, or not IDX."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == _GZIP
+        with gzip.open(path) if packed else path.open("rb") as file:
             zero, code, ndim = struct.unpack(">HBB", file.read(4))
             if zero or code not in _TYPES or not 1 <= ndim <= _MOST_DIMENSIONS:
                 raise DataError(f"{path}: not an IDX file (wrong magic number); download or write it again")
             shape = struct.unpack(f">{ndim}I", file.read(4 * ndim))
             dtype = np.dtype(_TYPES[code])
             expected = math.prod(shape) * dtype.itemsize
-            most = path.stat().st_size * (_MOST_DEFLATED if path.suffix == ".gz" else 1)
+            most = path.stat().st_size * (_MOST_DEFLATED if packed else 1)
             data, done = memmap.empty((expected if expected <= most else 0,)), 0
             while done < len(data) and (count := file.readinto(data.data[done : done + _CHUNK])):
                 done += count
@@ -60,6 +75,8 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
             array = data.view(dtype).reshape(shape)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read; check its permissions") from None
     except (OSError, EOFError, ValueError, zlib.error, struct.error) as error:
         reason = f"truncated or damaged ({str(error)[:80]})"
         raise DataError(f"{path}: {reason}; download or write it again") from None
@@ -87,7 +104,8 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
 def read_folder(folder: Path) -> RawSource:
     """The images of a folder of IDX files.
 
-    Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles.
+    Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles; of
+    EMNIST's files (emnist-letters-train-...), which are turned upright, by their characters.
     Raises DataError: files missing, damaged, or not fitting together.
     """
     parts = find_parts(folder)
@@ -104,7 +122,15 @@ def read_folder(folder: Path) -> RawSource:
     called = {folder.resolve().name.lower(), folder.resolve().parent.name.lower()}
     if called & {"fashion-mnist", "fashionmnist", "fashion_mnist"} and names == tuple(map(str, range(10))):
         names = FASHION_MNIST
-    return train_and_test((pixels, labels), test, names, str(folder))
+    emnist = _EMNIST.match(parts["train", "images"].name)
+    notes: tuple[str, ...] = ()
+    if emnist:
+        known = tuple(_EMNIST_NAMES.get(emnist[1].lower(), ""))
+        names = known if len(known) == len(names) else names
+        notes = ("EMNIST's files hold images transposed: they are turned upright",)
+        pixels = pixels.swapaxes(1, 2).copy()
+        test = None if test is None else (test[0].swapaxes(1, 2).copy(), test[1])
+    return train_and_test((pixels, labels), test, names, str(folder), notes)
 
 
 def _read_part(folder: Path, parts: dict[tuple[str, str], Path], part: str) -> tuple[UInt8Array, IntArray]:

@@ -1,4 +1,4 @@
-"""NPZ archives: Keras' keys, MedMNIST's keys, or plain `images` and `labels`. Never unpickled.
+"""NPZ archives: Keras' keys, MedMNIST's keys, plain `images` and `labels`, or `arr_0` and `arr_1`. Never unpickled.
 
 Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, distinguished by where the 1 or 3 is.
 Values: one range over all parts, see `values.py`; NaN and infinity are refused.
@@ -25,10 +25,13 @@ from gangda.errors import DataError
 Array = npt.NDArray[Any]
 
 _PAIRS = {
-    "train": (("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y")),
+    "train": (
+        ("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y"),
+        ("arr_0", "arr_1"),  # numpy.savez without names, as the samples of guided-diffusion are
+    ),
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
-}
+}  # fmt: skip
 # What damaged or forged bytes make NumPy, zlib and Pillow raise.
 MALFORMED = (
     OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
@@ -81,6 +84,8 @@ def _load(path: Path) -> dict[str, Array]:
                 what = f"unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do"
                 raise DataError(f"{path}: {what}; save it with numpy.savez if it is meant")
             return {name: array_of(archive, name) for name in archive.files}
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read; check its permissions") from None
     except MALFORMED as error:
         if "pickle" in str(error).lower() or "object array" in str(error).lower():
             raise DataError(f"{path}: holds pickled objects, which can run code; save plain arrays") from None
@@ -172,7 +177,8 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
     """(N,) int64, or (N,) strings."""
     if values.ndim == 2 and values.shape[1] > 1 and values.dtype.kind in "buif":
         if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
-            raise DataError(f"{path}: {part} labels {values.shape} are not one-hot; give one class each")
+            what = f"{part} labels {values.shape} are multi-label: rows do not have exactly one 1"
+            raise DataError(f"{path}: {what}; gangda takes one class per image")
         return values.argmax(axis=1).astype(np.int64)  # type: ignore[no-any-return]
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]

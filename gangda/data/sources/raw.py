@@ -4,6 +4,8 @@ Labels in a file are numbers: they must run from 0 (or 1, as EMNIST's letters do
 corrupt label is noticed.
 """
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,7 @@ MAX_CLASSES = 10_000
 UNLABELLED = "unlabelled"
 SMALLEST, LARGEST = 8, 64
 _CHUNK = 4096
+_LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # of 65,536: the weights of Pillow's "L"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class RawSource:
     )
     facts: FileFacts | None = None  # of a folder of image files
     groups: IntArray | None = None  # int64 (N,), equal for images that stay in one split
+    broken: IntArray | None = None  # int64, positions in the listing of a folder that were left out
 
 
 def train_and_test(
@@ -51,6 +55,9 @@ def train_and_test(
         raise DataError(f"{where}: holds no training images")
     if test is None:
         return RawSource(*train, class_names, None, notes, value_range)
+    if test[0].shape[1:3] == train[0].shape[1:3] and test[0].shape[3] < train[0].shape[3]:
+        test = to_channels(test[0], 3), test[1]
+        notes = (*notes, "the test images are grey: they became RGB, as the training images are")
     if test[0].shape[1:] != train[0].shape[1:]:
         shapes = f"train is {train[0].shape[1:]} but test {test[0].shape[1:]}"
         raise DataError(f"{where}: {shapes}: they differ; make them agree")
@@ -84,25 +91,62 @@ def check_labels(labels: IntArray, class_names: tuple[str, ...], where: str) -> 
         raise DataError(f"{where}: {what}; with {len(class_names)} classes, use 0 to {len(class_names) - 1}")
 
 
-def own_size(height: int, width: int) -> int:
-    """The side of an image if none is requested: its shorter one, within 8 to 64 pixels."""
-    return min(max(min(height, width), SMALLEST), LARGEST)
+def own_size(height: int, width: int, fit: str = "crop") -> int:
+    """The side of an image if none is requested: its shorter one (uncropped: longer one), within 8 to 64 pixels."""
+    return min(max(min(height, width) if fit == "crop" else max(height, width), SMALLEST), LARGEST)
 
 
-def to_square(pixels: UInt8Array, size: int | None) -> UInt8Array:
-    """uint8 (N, H, W, C) -> (N, size, size, C): the longer side centre-cropped, then resized with antialiasing."""
+def size_notes(sizes: Counter[tuple[int, int]], size: int, fit: str) -> Iterator[str]:
+    """What is lost where images of these (width, height) become squares of `size` pixels by `fit`; nothing if not."""
+    if set(sizes) == {(size, size)}:
+        return
+    (width, height), count = max(sizes.items(), key=lambda item: (item[1], item[0]))
+    what, total = f"images are {width}x{height}", sum(sizes.values())
+    if len(sizes) > 1:
+        what = f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {total:,})"
+    uneven = sum(many for (width, height), many in sizes.items() if width != height)
+    done = f"resized to {size}x{size} (--image-size chooses another)"
+    if uneven and fit == "crop":
+        kept = sum(many * min(pair) / max(pair) for pair, many in sizes.items()) / total
+        cut = f"which cuts off {1 - kept:.0%} of their area (--fit pad or stretch keeps it)"
+        done = f"centre-cropped to squares, {cut}, and {done}"
+    elif uneven:
+        how = "padded with black" if fit == "pad" else "stretched, which changes shapes"
+        done = f"{uneven:,} are {how}; {done}"
+    yield f"{what}: {done}"
+
+
+def to_square(pixels: UInt8Array, size: int | None, fit: str = "crop") -> UInt8Array:
+    """uint8 (N, H, W, C) -> (N, size, size, C) by `fit` (see `decode.py`), resized with antialiasing."""
     _, height, width, channels = pixels.shape
-    size = size or own_size(height, width)
+    size = size or own_size(height, width, fit)
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    if height != width:
+    if height != width and fit == "crop":
         pixels = pixels[:, top : top + side, left : left + side]
-    if side == size:
+    height, width = pixels.shape[1:3]
+    if height == width == size:
         return pixels
+    longer = max(height, width)
+    inner = [max(1, round(size * one / longer)) for one in (height, width)] if fit == "pad" else [size, size]
+    top, left = ((size - one) // 2 for one in inner)
     resized = memmap.empty((len(pixels), size, size, channels))
+    resized[:] = 0
     for start in range(0, len(pixels), _CHUNK):
         images = torch.tensor(pixels[start : start + _CHUNK]).permute(0, 3, 1, 2).float()
-        scaled = F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
-        rounded = scaled.round().clamp(0, 255).to(torch.uint8)
-        resized[start : start + _CHUNK] = rounded.permute(0, 2, 3, 1).numpy()
+        scaled = F.interpolate(images, tuple(inner), mode="bilinear", align_corners=False, antialias=True)
+        rounded = scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+        resized[start : start + _CHUNK, top : top + inner[0], left : left + inner[1]] = rounded
     return resized
+
+
+def to_channels(pixels: UInt8Array, channels: int) -> UInt8Array:
+    """uint8 (N, H, W, 1 or 3) with so many channels: grey is repeated; of RGB, the luma (ITU-R BT.601)."""
+    if pixels.shape[3] == channels:
+        return pixels
+    changed = memmap.empty((*pixels.shape[:3], channels))
+    for start in range(0, len(pixels), _CHUNK):
+        part = pixels[start : start + _CHUNK]
+        luma = (part.astype(np.uint32) @ _LUMA + 0x8000)[..., None] >> 16 if channels == 1 else part
+        changed[start : start + _CHUNK] = luma
+    return changed

@@ -19,6 +19,7 @@ from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
+from gangda.runtime.progress import Reporter
 
 BASE = """
 kind: experiment
@@ -344,3 +345,16 @@ def test_the_spread_of_cas_is_taken_apart(tmp_path):
 def test_repeats_that_cannot_be_are_refused(tmp_path, line):
     with pytest.raises(UsageError, match="repeats"):
         read(tmp_path, SCORED + line + "\n")
+
+
+def test_alarms_about_the_data_are_said_and_kept(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", images=np.concatenate([pixels, pixels[:20]]), labels=np.arange(60) % 2)
+    text = COMPARED.replace("{source: digits, per_class: 12}", f"{{source: {tmp_path / 'set.npz'}}}")
+    lines = []
+    reporter = Reporter()
+    reporter.line = lines.append
+    found = run(tmp_path, text, dry_run=True, reporter=reporter)
+    (alarm,) = found.about["data_alarms"]
+    assert alarm.startswith("20 of 60 images are identical to another")
+    assert lines == [alarm]

@@ -8,13 +8,19 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from gangda.data.sources.folder import group_files, list_images, read
-from gangda.errors import DataError, UsageError
+from gangda.config.schema import DataConfig
+from gangda.data.sources import folder
+from gangda.data.sources.folder import list_images
+from gangda.errors import DataError
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def read(root: Path, size: int | None):
+    return folder.read(root, DataConfig(source=str(root), image_size=size))
 
 
 def put(path: Path, value: int = 0) -> None:
@@ -247,12 +253,3 @@ def test_a_changed_file_of_the_same_size_and_time_is_seen(tmp_path):
     assert read(tmp_path, None).pixels[:, 0, 0, 0].tolist() == [10, 200]
     swap_contents(tmp_path / "a" / "0.bmp", tmp_path / "b" / "0.bmp")
     assert read(tmp_path, None).pixels[:, 0, 0, 0].tolist() == [200, 10]
-
-
-def test_group_by_numbers_names_by_the_first_group():
-    paths = [Path("x") / name for name in ("s1_0.png", "s2_0.png", "s1_1.png", "odd.png", "other.png")]
-    groups = group_files(paths, "(s[0-9]+)_")
-    assert groups[0] == groups[2]
-    assert len(set(groups.tolist())) == 4
-    with pytest.raises(UsageError, match=r"fits no file name, such as other\.png"):
-        group_files(paths, "(z)_")

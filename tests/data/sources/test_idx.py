@@ -169,3 +169,47 @@ def test_any_bytes_are_read_or_a_clear_error(tmp_path, noise, where, zipped):
     path.write_bytes(gzip.compress(bytes(data)) if zipped and len(noise) % 2 else bytes(data))
     with contextlib.suppress(GangdaError):
         read_idx(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "first", "last"),
+    [
+        ("letters", 26, "a", "z"),
+        ("balanced", 47, "0", "t"),
+        ("byclass", 62, "0", "z"),
+        ("digits", 10, "0", "9"),
+    ],
+)
+def test_emnist_is_turned_upright_and_named_by_its_characters(tmp_path, name, classes, first, last):
+    pixels = RNG.integers(0, 256, (classes, 9, 9), np.uint8)
+    labels = (np.arange(classes) + (name == "letters")).astype(np.uint8)
+    for part in ("train", "test"):
+        write_idx(tmp_path / f"emnist-{name}-{part}-images-idx3-ubyte.gz", pixels)
+        write_idx(tmp_path / f"emnist-{name}-{part}-labels-idx1-ubyte.gz", labels)
+    found = read_folder(tmp_path)
+    assert (found.class_names[0], found.class_names[-1], len(found.class_names)) == (first, last, classes)
+    np.testing.assert_array_equal(found.pixels[classes:, :, :, 0], pixels.transpose(0, 2, 1))
+    assert found.labels.tolist() == [*range(classes)] * 2
+    assert found.notes == ("EMNIST's files hold images transposed: they are turned upright",)
+
+
+def test_gzip_is_known_by_content_whatever_the_name(tmp_path):
+    write_part(tmp_path, "train", 6)
+    for path, turned in zip(sorted(tmp_path.iterdir()), (gzip.compress, bytes), strict=True):
+        path.write_bytes(turned(path.read_bytes()))  # packed under a plain name
+    plain = read_folder(tmp_path).pixels
+    for path in sorted(tmp_path.iterdir()):
+        data = path.read_bytes()
+        path.rename(f"{path}.gz").write_bytes(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
+    np.testing.assert_array_equal(read_folder(tmp_path).pixels, plain)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    write_part(tmp_path, "train", 6)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match="cannot be read; check its permissions"):
+        read_folder(tmp_path)

@@ -141,7 +141,7 @@ NAN = np.where(GREY > 250, np.nan, 0.5)
         ({"images": GREY, "labels": LABELS + 0.5}, "not whole numbers"),
         ({"images": GREY, "labels": np.full(6, np.nan)}, "not whole numbers"),
         ({"images": GREY, "labels": LABELS.astype(np.uint64) + 2**63}, "use 0 to K-1"),
-        ({"images": GREY, "labels": np.ones((6, 3))}, "not one-hot"),
+        ({"images": GREY, "labels": np.ones((6, 3))}, "multi-label"),
         ({"images": GREY, "labels": np.zeros((6, 1, 1))}, "expected"),
         ({"images": GREY, "labels": LABELS, "class_names": np.array(["x", "y"])}, "label 2 of image 2 is out of range"),
         ({"images": GREY, "labels": LABELS, "class_names": np.array(["x", "x", "y"])}, "names must differ"),

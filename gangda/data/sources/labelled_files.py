@@ -1,0 +1,295 @@
+"""Labels of image files from elsewhere than their folders: a table beside them, or their own names.
+
+The rules:
+    - A table (see `tables.py`) is named with `--labels FILE[:COLUMN]`, or found by a usual name (`USUAL`) in the folder
+      or in its train/ and test/. It speaks of all images at or below the folder, whatever the folders are called.
+    - The column of file names is the one that names the most images: by path from the folder or from the table's own,
+      else by file name alone, with or without its suffix, where only one image has it.
+    - The column of labels is the one asked for, one of a usual name (`LABELS`), or the only other one; or all others
+      where they are one-hot. A column `split` says which part an image belongs to, else the folders train/ and test/.
+    - Images that the table does not name, rows without a label and rows whose image is not there are left out and
+      counted. Two labels for one image, several labels in a cell, and as many labels as images are refused.
+    - A table that is found but does not fit is not used, and the reason is said.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from gangda.config.schema import BY_NAME, NAMED_COLUMN
+from gangda.data.class_names import normalised
+from gangda.data.images import IntArray
+from gangda.data.sources.raw import MAX_CLASSES, UNLABELLED
+from gangda.data.sources.scan import PARTS, Files, Skipped, scan_all, skipped_notes
+from gangda.data.sources.tables import Cell, Table, read_table
+from gangda.errors import DataError, GangdaError, UsageError
+
+FOLDERS = "folders"
+STYLEGAN = "dataset.json"
+USUAL = (
+    "metadata.csv", "metadata.jsonl", "metadata.tsv", "labels.csv", "labels.tsv", "labels.jsonl", "labels.json",
+    STYLEGAN, "train.csv", "train_labels.csv", "trainLabels.csv", "annotations.csv",
+)  # fmt: skip
+LABELS = (
+    "label_name", "class_name", "label", "labels", "class", "classes", "category", "target", "y", "species", "breed",
+    "diagnosis", "dx",
+)  # fmt: skip
+SPLITS = ("split", "partition", "subset")
+_SEVERAL = re.compile(r"\s*[|;,]\s*")  # between the labels of one cell
+
+Parts = dict[str, dict[str, Files]]  # part, class name, files
+
+
+def by_labels(root: Path, labels: str) -> tuple[Parts, list[str]]:
+    """The images of each class of each part by `--labels`, a table or a pattern of names; and notes.
+
+    Raises DataError, UsageError: no such table or column, or it does not fit the images.
+    """
+    files, skipped = scan_all(root)
+    if labels.startswith(BY_NAME):
+        parts, notes = _by_pattern(root, files, labels.removeprefix(BY_NAME))
+    else:
+        path, column = _named_table(root, labels, "--labels")
+        parts, notes = _by_tables(root, files, [(path, read_table(path))], column)
+        skipped = _others(skipped, [path])
+    return parts, [*notes, *skipped_notes(skipped)]
+
+
+def find_table(root: Path) -> tuple[tuple[Path, Parts, list[str]] | None, list[str]]:
+    """The first usual table that fits, as in `by_labels`; and why others are not used."""
+    found = [[root / name] for name in USUAL if (root / name).is_file()]
+    if not found:
+        inside = [root / part for part in _part_folders(root)]
+        found = [
+            [folder / name for folder in inside if (folder / name).is_file()]
+            for name in USUAL
+            if any((folder / name).is_file() for folder in inside)
+        ]
+    if not found:
+        return None, []
+    files, skipped = scan_all(root)
+    reasons = []
+    for paths in found:
+        try:
+            parts, notes = _by_tables(root, files, [(path, read_table(path)) for path in paths], None)
+            return (paths[0], parts, [*notes, *skipped_notes(_others(skipped, paths))]), []
+        except GangdaError as error:
+            reasons.append(
+                f"{paths[0].name} is not used for labels: {str(error).removeprefix(f'{paths[0]}: ')}"
+            )
+    return None, reasons
+
+
+def hint(parts: Parts) -> list[str]:
+    """How to take classes from the names of unlabelled images, where they begin with different words."""
+    if list(parts.get("train", ())) != [UNLABELLED]:
+        return []
+    words = Counter(re.match(r"[^\W\d_]*", path.name)[0] for path in parts["train"][UNLABELLED])  # type: ignore[index]
+    if not 2 <= len(words) <= MAX_CLASSES or min(words.values()) < 2 or "" in words:
+        return []
+    shown = ", ".join(f"{word} ({count:,})" for word, count in sorted(words.items())[:3])
+    return [f"no classes; file names begin with {shown}: --labels 'name:^([A-Za-z]+)' takes them as classes"]
+
+
+def group_files(root: Path, files: Iterable[Path], group_by: str) -> IntArray:
+    """A number for each file, int64 (N,), equal for those of one group; others have their own.
+
+    `group_by`: a pattern whose first group is compared, or FILE:COLUMN. Raises UsageError, DataError: fits no file.
+    """
+    paths = list(files)
+    if NAMED_COLUMN.fullmatch(group_by):
+        path, column = _named_table(root, group_by, "--group-by")
+        table, names = read_table(path), _Names(root, paths)
+        keys: list[Cell | None] = [None] * len(paths)
+        table, places = _file_column(table, names)
+        for place, cell in zip(places, table.column(column or ""), strict=True):
+            if place is not None and cell:
+                keys[place] = cell
+    else:
+        matches = [re.search(group_by, path.name) for path in paths]
+        keys = [None if match is None else match[1] for match in matches]
+    if not any(keys):
+        raise UsageError(f"--group-by '{group_by}': fits no file name, such as {paths[-1].name}")
+    numbers: dict[Cell | int, int] = {}
+    own = [position if key is None else key for position, key in enumerate(keys)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in own], dtype=np.int64)
+
+
+def _named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:
+    """The file and the column of FILE[:COLUMN]; the file is looked for here, then in the folder of the images."""
+    for name, column in ((text, None), text.rpartition(":")[::2]):
+        for path in (Path(name).expanduser(), root / name):
+            if name and path.is_file():
+                return path, column
+    raise DataError(f"{flag} {text}: no such file, here or in {root}; give FILE, or FILE:COLUMN")
+
+
+def _others(skipped: Skipped, tables: Sequence[Path]) -> Skipped:
+    return [one for one in skipped if one[1] not in tables]
+
+
+def _part_folders(root: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in root.iterdir() if path.name.lower() in PARTS and path.is_dir())
+    except OSError:  # `scan` says it better
+        return []
+
+
+class _Names:
+    """Finds images by what a table calls them."""
+
+    def __init__(self, root: Path, files: Iterable[Path]) -> None:
+        self._root = root
+        self._by_path: dict[str, int] = {}
+        self._by_name: dict[str, int] = {}  # -1: several images
+        for place, path in enumerate(files):
+            inside = path.relative_to(root).as_posix()
+            self._by_path[normalised(inside)] = place
+            for name in {normalised(path.name), normalised(path.stem)}:
+                self._by_name[name] = -1 if name in self._by_name else place
+
+    def find(self, cell: Cell, folder: Path) -> int | None:
+        """The position of an image that a table in `folder` names; None if it is not there."""
+        if not cell or isinstance(cell, tuple):
+            return None
+        name = normalised(cell).replace("\\", "/").removeprefix("./")
+        inside = folder.relative_to(self._root).as_posix() if folder.is_relative_to(self._root) else "."
+        for path in (f"{inside}/{name}".removeprefix("./"), name):
+            if path in self._by_path:
+                return self._by_path[path]
+        place = self._by_name.get(PurePosixPath(name).name)
+        if place == -1:
+            raise DataError(f"'{cell}' is the name of several images; name them by their paths")
+        return place
+
+
+def _file_column(table: Table, names: _Names) -> tuple[Table, list[int | None]]:
+    """The table without its column of file names, which names the most images, and their positions, one a row."""
+    best: tuple[int, str, list[int | None]] = (0, "", [])
+    folder, error = table.path.parent, None
+    if any(names.find(name, folder) is not None for name in table.columns):
+        table = table.headless()
+    for column, cells in table.columns.items():
+        try:
+            places = [names.find(cell, folder) for cell in cells]
+        except DataError as ambiguous:
+            error = ambiguous
+            continue
+        best = max(best, (len(set(places) - {None}), column, places), key=lambda one: one[0])
+    count, column, places = best
+    if not count:
+        raise DataError(f"{table.path}: {error or 'names no image that is there, with or without a suffix'}")
+    return Table(table.path, {name: cells for name, cells in table.columns.items() if name != column}), places
+
+
+def _label_column(table: Table, asked: str | None) -> Sequence[Cell]:
+    if asked is not None:
+        return table.column(asked)
+    rest = {name: cells for name, cells in table.columns.items() if name.lower() not in SPLITS}
+    usual = {name.lower(): name for name in rest}
+    for name in LABELS:
+        if name in usual:
+            return rest[usual[name]]
+    if len(rest) == 1:
+        return next(iter(rest.values()))
+    if len(rest) > 1 and all(cell in ("0", "1", "0.0", "1.0") for cells in rest.values() for cell in cells):
+        rows = [
+            tuple(name for name, cell in zip(rest, row, strict=True) if cell[0] == "1")
+            for row in zip(*rest.values(), strict=True)
+        ]
+        return [row[0] if len(row) == 1 else row for row in rows]
+    shown = ", ".join(list(rest)[:20]) or "none but the files"
+    raise DataError(f"{table.path}: which column holds the labels? It has {shown}; give --labels FILE:COLUMN")
+
+
+def _refuse_several(table: Path, cells: Sequence[Cell]) -> None:
+    """A DataError where cells hold several labels each: a list, or texts that are labels of their own elsewhere."""
+    split = [cell if isinstance(cell, tuple) else tuple(_SEVERAL.split(cell)) for cell in cells]
+    counts = Counter(label for labels in split for label in set(labels))
+    several = [
+        labels
+        for cell, labels in zip(cells, split, strict=True)
+        if len(labels) != 1 and (isinstance(cell, tuple) or all(counts[label] > 1 for label in labels))
+    ]
+    if several:
+        shown = " and ".join(several[0][:3]) or "none"
+        what = f"multi-label: {len(several):,} rows do not have one class each (such as {shown})"
+        raise DataError(f"{table}: {what}; gangda takes one class per image")
+
+
+def _by_tables(
+    root: Path, files: Files, tables: Sequence[tuple[Path, Table]], asked: str | None
+) -> tuple[Parts, list[str]]:
+    """The images by the labels of these tables; see the rules above."""
+    paths = list(files)
+    names, own, notes = _Names(root, paths), dict[int, tuple[str, str]](), []
+    for path, whole in tables:
+        table, places = _file_column(whole, names)
+        cells = _label_column(table, asked)
+        _refuse_several(path, [cell for cell in cells if cell])
+        splits = next((cells for name, cells in table.columns.items() if name.lower() in SPLITS), None)
+        missing = sum(place is None for place in places)
+        blank = sum(not cell for cell in cells)
+        for place, cell, split in zip(places, cells, splits or ["train"] * len(places), strict=True):
+            if place is None or not cell:
+                continue
+            part = _part_of(root, paths[place]) if splits is None else PARTS.get(str(split).lower(), "")
+            if not part:
+                what = f"split '{split}' is none of {', '.join(PARTS)}"
+                raise DataError(f"{path}: {what}; rename it, or drop the column")
+            new = (part, normalised(str(cell)))
+            if own.setdefault(place, new) != new:
+                both = " and ".join(f"'{label}' ({part})" for part, label in (own[place], new))
+                raise DataError(f"{path}: {paths[place].name} is named twice, as {both}; keep one row of it")
+        notes.append(f"labels are taken from {path.relative_to(root) if path.is_relative_to(root) else path}")
+        notes += [f"{path.name}: {missing:,} rows name images that are not there"] * bool(missing)
+        notes += [f"{path.name}: {blank:,} rows have no label"] * bool(blank)
+    if not own:
+        raise DataError(f"{tables[0][0]}: gives no image a label")
+    classes = len({label for _, label in own.values()})
+    if classes > MAX_CLASSES or (classes == len(own) > 2):
+        what = f"holds {classes:,} different labels for {len(own):,} images: no classes"
+        raise DataError(f"{tables[0][0]}: {what}; give --labels FILE:COLUMN")
+    if left_out := len(paths) - len(own):
+        first = next(path for place, path in enumerate(paths) if place not in own)
+        notes.append(f"{left_out:,} images without a label are left out, such as {first.relative_to(root)}")
+    return _parts([(part, label, paths[place]) for place, (part, label) in own.items()]), notes
+
+
+def _by_pattern(root: Path, files: Files, pattern: str) -> tuple[Parts, list[str]]:
+    found, others = [], []
+    for path in files:
+        match = re.search(pattern, path.name)
+        if match is None or not match[1]:
+            others.append(path)
+        else:
+            found.append((_part_of(root, path), normalised(match[1].strip()), path))
+    if not found:
+        raise UsageError(f"--labels '{BY_NAME}{pattern}': fits no file name, such as {others[0].name}")
+    notes = ["labels are taken from file names"]
+    if others:
+        notes.append(f"{len(others):,} images without a label are left out, such as {others[0].name}")
+    return _parts(found), notes
+
+
+def _part_of(root: Path, path: Path) -> str:
+    """The part that the folders train/, test/ and the like put an image in."""
+    inside = path.relative_to(root).parts
+    return PARTS.get(inside[0].lower(), "train") if len(inside) > 1 else "train"
+
+
+def _parts(images: Iterable[tuple[str, str, Path]]) -> Parts:
+    """Files by part and class, in the order of their paths."""
+    found: dict[str, dict[str, dict[Path, list[str]]]] = {}
+    for part, label, path in sorted(images):
+        found.setdefault(part, {}).setdefault(label, {}).setdefault(path.parent, []).append(path.name)
+    return {
+        part: {
+            label: Files(tuple((folder, "\0".join(names)) for folder, names in folders.items()))
+            for label, folders in classes.items()
+        }
+        for part, classes in found.items()
+    }

@@ -1,0 +1,236 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gangda.data.sources.folder import list_images
+from gangda.data.sources.labelled_files import group_files
+from gangda.errors import DataError, GangdaError, UsageError
+
+NAMES = [f"{name}_{number}.png" for name in ("cat", "dog") for number in range(3)]
+ROWS = [(name, name[:3]) for name in NAMES]
+
+
+def put(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (8, 8), 9).save(path)
+
+
+@pytest.fixture
+def flat(tmp_path):
+    for name in NAMES:
+        put(tmp_path / name)
+    return tmp_path
+
+
+def labelled(root, labels=None):
+    """Class and part of each file, by name."""
+    found = list_images(root, labels)
+    return {
+        path.name: (found.class_names[label], "train" if place < found.num_train else "test")
+        for place, (path, label) in enumerate(zip(found.files, found.labels, strict=True))
+    }
+
+
+def expected(rows=ROWS):
+    return {name: (label, "train") for name, label in rows}
+
+
+def csv(rows, header="file_name,label"):
+    return "".join(f"{line}\n" for line in (header, *(",".join(row) for row in rows)))
+
+
+TABLES = {
+    "metadata.csv": csv(ROWS),
+    "labels.tsv": csv(ROWS).replace(",", "\t"),
+    "labels.csv": csv([(name.removesuffix(".png"), label) for name, label in ROWS], "id,breed"),
+    "train.csv": csv(ROWS, "﻿image;species").replace(",", ";"),
+    "metadata.jsonl": "".join(json.dumps({"file_name": name, "label": label}) + "\n" for name, label in ROWS),
+    "dataset.json": json.dumps({"labels": ROWS}),
+    "labels.json": json.dumps(dict(ROWS)),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_usual_names_are_found_by_themselves(flat, name):
+    (flat / name).write_text(TABLES[name])
+    assert labelled(flat) == expected()
+    assert list_images(flat).notes == (f"labels are taken from {name}",)
+
+
+def test_folders_asked_for_are_folders_whatever_lies_beside(flat):
+    (flat / "metadata.csv").write_text(TABLES["metadata.csv"])
+    assert list_images(flat, "folders").class_names == ("unlabelled",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        csv(ROWS).split("\n", 1)[1],  # no header
+        csv([(f"/home/me/pictures/{name}", label) for name, label in ROWS]),
+        csv([(f"pictures\\{name}", label) for name, label in ROWS]),
+        csv([(*row, str(place)) for place, row in enumerate(ROWS)], "name,Class,number"),
+        csv(
+            [(name, str(+(label == "cat")), str(+(label == "dog"))) for name, label in ROWS], "image,cat,dog"
+        ),
+    ],
+)
+def test_any_table_that_names_the_images_can_be_given(flat, tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("elsewhere") / "mine.csv"
+    path.write_text(text)
+    assert labelled(flat, str(path)) == expected()
+
+
+def test_the_column_is_chosen_by_name_or_asked_for(flat):
+    (flat / "mine.csv").write_text(
+        csv([(name, label, "AB"[i % 2]) for i, (name, label) in enumerate(ROWS)], "f,x,z")
+    )
+    with pytest.raises(
+        DataError, match=r"which column holds the labels\? It has x, z; give --labels FILE:COLUMN"
+    ):
+        list_images(flat, "mine.csv")
+    assert labelled(flat, "mine.csv:X") == expected()
+    assert set(list_images(flat, "mine.csv:z").class_names) == {"A", "B"}
+    with pytest.raises(DataError, match="no column 'y'"):
+        list_images(flat, "mine.csv:y")
+
+
+def test_small_numbers_are_labels_not_the_names_of_files(tmp_path):
+    for number in range(6):
+        put(tmp_path / f"{number}.png")
+    (tmp_path / "labels.csv").write_text(csv([(str(number % 2), str(number)) for number in range(6)], "a,b"))
+    assert labelled(tmp_path) == {f"{number}.png": (str(number % 2), "train") for number in range(6)}
+
+
+def test_a_split_column_is_honoured(flat):
+    parts = ["train", "TEST", "val"] * 2
+    rows = [(*row, part) for row, part in zip(ROWS, parts, strict=True)]
+    (flat / "metadata.csv").write_text(csv(rows, "file_name,label,split"))
+    assert labelled(flat) == {
+        name: (label, "test" if part == "TEST" else "train") for name, label, part in rows
+    }
+    (flat / "metadata.csv").write_text(csv([(*row, "fold 3") for row in ROWS], "file_name,label,split"))
+    with pytest.raises(DataError, match="split 'fold 3' is none of train"):
+        list_images(flat, "metadata.csv")
+
+
+def test_a_table_in_each_split_folder_as_hugging_face_has_them(tmp_path):
+    for part in ("train", "test"):
+        for name in NAMES:
+            put(tmp_path / part / name)
+        (tmp_path / part / "metadata.csv").write_text(csv(ROWS))
+    found = list_images(tmp_path)
+    assert (len(found.files), found.num_train, found.class_names) == (12, 6, ("cat", "dog"))
+
+
+def test_kaggle_s_flat_folders_with_a_table_for_the_training_images(tmp_path):
+    for name in NAMES:
+        put(tmp_path / "train" / name)
+        put(tmp_path / "test" / f"x{name}")
+    (tmp_path / "train.csv").write_text(csv(ROWS))
+    assert labelled(tmp_path) == expected()
+    assert "6 images without a label are left out, such as test/xcat_0.png" in list_images(tmp_path).notes
+
+
+def test_stylegans_folders_of_numbers_are_no_classes(tmp_path):
+    names = [f"{number % 3:05}/img{number:08}.png" for number in range(6)]
+    for name in names:
+        put(tmp_path / name)
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"labels": [[name, i % 2] for i, name in enumerate(names)]})
+    )
+    assert list_images(tmp_path).class_names == ("0", "1")
+
+
+def test_what_does_not_match_is_counted(flat):
+    rows = [*ROWS[1:], ("gone.png", "cat"), ("dog_2.png", "dog"), ("cat_0.png", "")]
+    (flat / "labels.csv").write_text(csv(rows))
+    found = list_images(flat)
+    assert len(found.files) == 5
+    assert found.notes == (
+        "labels are taken from labels.csv",
+        "labels.csv: 1 rows name images that are not there",
+        "labels.csv: 1 rows have no label",
+        "1 images without a label are left out, such as cat_0.png",
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([*ROWS, ("cat_0.png", "dog")], "cat_0.png is named twice, as 'cat' .train. and 'dog' .train."),
+        ([(name, "cat|dog" if "1" in name else label) for name, label in ROWS], "multi-label: 2 rows"),
+        ([(name, name) for name, _ in ROWS], "6 different labels for 6 images: no classes"),
+        ([(f"x{name}", label) for name, label in ROWS], "names no image that is there"),
+        ([*ROWS, ("cat_0.png",)], "row 8 has 1 cells, the first 2"),
+        ([(name, "") for name, _ in ROWS], "gives no image a label"),
+        ([(name, "Cat " if "0" in name else "cat") for name, _ in ROWS], "differ only in case or blanks"),
+    ],
+)
+def test_tables_that_mean_no_classes_are_refused_and_not_used_unasked(flat, rows, says):
+    (flat / "mine.csv").write_text(csv(rows))
+    with pytest.raises(DataError, match=says):
+        list_images(flat, "mine.csv")
+
+
+def test_a_found_table_that_does_not_fit_is_said(flat):
+    rows = [json.dumps({"file_name": name, "tags": ["a", "b"]}) for name in NAMES]
+    (flat / "metadata.jsonl").write_text("\n".join(rows))
+    found = list_images(flat)
+    assert found.class_names == ("unlabelled",)
+    assert any("metadata.jsonl is not used for labels: multi-label: 6 rows" in note for note in found.notes)
+    (flat / "metadata.jsonl").write_text("{")
+    assert any("damaged, or no table" in note for note in list_images(flat).notes)
+
+
+def test_folders_and_a_table_that_disagree_are_refused(tmp_path):
+    for name, label in ROWS:
+        put(tmp_path / label / name)
+    (tmp_path / "labels.csv").write_text(csv(ROWS))
+    assert labelled(tmp_path) == expected()
+    swapped = [(name, {"cat": "dog", "dog": "cat"}[label]) for name, label in ROWS]
+    (tmp_path / "labels.csv").write_text(csv(swapped))
+    with pytest.raises(DataError, match=r"choose with --labels labels\.csv or --labels folders"):
+        list_images(tmp_path)
+    assert labelled(tmp_path, "folders") == expected()
+    assert labelled(tmp_path, "labels.csv") == expected(swapped)
+
+
+def test_one_name_for_several_images_is_refused(tmp_path):
+    for place in ("x", "y"):
+        for name in NAMES:
+            put(tmp_path / place / name)
+    (tmp_path / "mine.csv").write_text(csv(ROWS))
+    with pytest.raises(DataError, match=r"'cat_0\.png' is the name of several images"):
+        list_images(tmp_path, "mine.csv")
+
+
+def test_labels_in_file_names(flat):
+    put(flat / "7.png")
+    assert labelled(flat, "name:^([a-z]+)_") == expected()
+    assert (
+        "1 images without a label are left out, such as 7.png" in list_images(flat, "name:^([a-z]+)_").notes
+    )
+    with pytest.raises(UsageError, match="fits no file name"):
+        list_images(flat, "name:(q)")
+
+
+def test_unlabelled_images_whose_names_begin_alike_get_a_hint(flat):
+    assert "file names begin with cat (3), dog (3): --labels 'name:" in list_images(flat).notes[0]
+
+
+def test_missing_tables_are_named(flat):
+    with pytest.raises(GangdaError, match=r"--labels none\.csv: no such file, here or in"):
+        list_images(flat, "none.csv")
+
+
+def test_groups_come_from_a_pattern_or_a_column(flat):
+    paths = [flat / name for name in (*NAMES, "odd.png")]
+    groups = group_files(flat, paths, "_([0-9])")
+    np.testing.assert_array_equal(groups, [0, 1, 2, 0, 1, 2, 3])
+    (flat / "who.csv").write_text(csv([(name, f"s{i // 2}") for i, name in enumerate(NAMES)], "f,subject"))
+    put(flat / "odd.png")
+    np.testing.assert_array_equal(group_files(flat, paths, "who.csv:subject"), [0, 0, 1, 1, 2, 2, 3])
+    with pytest.raises(UsageError, match=r"fits no file name, such as odd\.png"):
+        group_files(flat, paths, "(z)_")

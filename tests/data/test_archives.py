@@ -1,0 +1,143 @@
+import io
+import os
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gangda.config.schema import DataConfig
+from gangda.data import archives
+from gangda.data.loading import load_source
+from gangda.data.paths import cache_root
+from gangda.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("GANGDA_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def png(value):
+    file = io.BytesIO()
+    Image.new("L", (8, 8), value).save(file, "PNG")
+    return file.getvalue()
+
+
+IMAGES = {
+    f"{name}/{number}.png": png(50 * label + number) for label, name in enumerate("ab") for number in range(5)
+}
+
+
+def zipped(path, files, inside=""):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(f"{inside}{name}", data)
+    return path
+
+
+def tarred(path, files, mode="w", kind=tarfile.REGTYPE):
+    with tarfile.open(path, mode) as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type, member.linkname = len(data), kind, "0.png"
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def load(path, **options):
+    return load_source(DataConfig(source=str(path), **options))
+
+
+@pytest.mark.parametrize("inside", ["", "my pictures/", "train/"])
+def test_class_folders_in_a_zip_file_are_those_on_disk(tmp_path, inside):
+    for name, data in IMAGES.items():
+        path = tmp_path / "set" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    packed, plain = load(zipped(tmp_path / "set.zip", IMAGES, inside)), load(tmp_path / "set")
+    assert packed.fingerprint == plain.fingerprint
+    assert packed.name == "set"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("noname", "w:xz")]
+)
+def test_tar_files_by_name_or_content(tmp_path, name, mode):
+    assert load(tarred(tmp_path / name, IMAGES, mode)).train.class_names == ("a", "b")
+
+
+def test_an_archive_is_unpacked_once_for_each_content(tmp_path):
+    path = zipped(tmp_path / "set.zip", IMAGES)
+    assert load(path).train.pixels[0, 0, 0, 0] == 0
+    (kept,) = (cache_root() / "archives").iterdir()
+    before = kept.stat().st_ino
+    load(path)
+    assert [entry.stat().st_ino for entry in (cache_root() / "archives").iterdir()] == [before]
+    state = path.stat()
+    zipped(path, {name: png(200) for name in IMAGES})
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert load(path).train.pixels[0, 0, 0, 0] == 200
+
+
+def test_without_the_cache_nothing_is_left(tmp_path):
+    load(zipped(tmp_path / "set.zip", IMAGES), no_cache=True)
+    assert list((cache_root() / "archives").iterdir()) == []
+
+
+def test_labels_and_arrays_inside_are_found(tmp_path):
+    flat = {name.replace("/", ""): data for name, data in IMAGES.items()}
+    table = "file,label\n" + "".join(f"{name},{name[0]}\n" for name in flat)
+    assert load(zipped(tmp_path / "set.zip", {**flat, "labels.csv": table})).train.class_names == ("a", "b")
+
+
+def test_links_are_left_out_and_counted(tmp_path):
+    path = tarred(tmp_path / "a.tar", IMAGES)
+    with tarfile.open(path, "a") as archive:
+        link = tarfile.TarInfo("a/link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    source = load(path)
+    assert len(source.train) == 10
+    assert source.notes[0] == "a.tar: 1 links or devices in the archive are left out"
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.png", "/tmp/evil.png", "a/../../evil.png", "..\\evil.png", "C:/evil.png"]
+)
+def test_names_that_lead_out_are_refused(tmp_path, name):
+    for path in (zipped(tmp_path / "a.zip", {name: png(1)}), tarred(tmp_path / "a.tar", {name: png(1)})):
+        with pytest.raises(DataError, match="leads out of the archive"):
+            load(path)
+    assert not list(tmp_path.glob("**/evil.png"))
+
+
+def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "BOMB_BYTES", 1 << 20)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/0.png", bytes(4 << 20))
+    with pytest.raises(DataError, match=r"a\.zip: unpacks to 4 MB from 4 kB, as no images do"):
+        load(tmp_path / "a.zip")
+    assert list((cache_root() / "archives").iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [".zip", ".tar", ".tar.gz"])
+def test_damaged_archives_are_named_by_their_own_path(tmp_path, end):
+    path = tmp_path / f"set{end}"
+    if end == ".zip":
+        zipped(path, IMAGES)
+    else:
+        tarred(path, IMAGES, "w:gz" if end.endswith("gz") else "w")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=rf"set{end}: (truncated|.*cannot be decoded)"):
+        load(path)
+    path.write_bytes(np.random.default_rng(0).bytes(1000))
+    with pytest.raises(DataError, match=rf"set{end}: truncated, damaged or no archive"):
+        load(path)
+
+
+def test_messages_name_the_archive_not_the_cache(tmp_path):
+    with pytest.raises(DataError, match=r"set\.zip/a: class 'a' has no images"):
+        load(zipped(tmp_path / "set.zip", {"a/readme.txt": b"x", "b/0.png": png(0)}))
