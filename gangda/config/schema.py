@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from gangda.config import arms, catalog, policies
-from gangda.config.architectures import ArchSpec, CdcganSpec
+from gangda.config.architectures import ArchSpec, spec_class
 from gangda.config.fields import Checked, Field, fields_by_name, flag_of, option
 from gangda.config.methods import Budget as Budget
 from gangda.config.methods import MethodOptions, options_class, preset
@@ -373,21 +373,32 @@ class CompareConfig(Checked):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
+    """Everything that determines a generator: data, architecture and its options, training method, budget, runtime.
+
+    What is not given of `spec`, `recipe` and `method` is the architecture's own: `TrainConfig(arch="sagan")` is what
+    `--arch sagan` means.
+    """
 
     data: DataConfig = DataConfig()
     arch: str = option("cdcgan", "architecture; `gangda train --list` explains them", flag="--arch")
-    spec: ArchSpec = CdcganSpec()
-    recipe: Recipe = Recipe()
-    method: MethodOptions = None  # type: ignore[assignment]  # those of the architecture's method
+    spec: ArchSpec = None  # type: ignore[assignment]
+    recipe: Recipe = None  # type: ignore[assignment]
+    method: MethodOptions = None  # type: ignore[assignment]
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
 
     def __post_init__(self) -> None:
-        kind, given = options_class(self.spec.method), cast(Any, self.method)
-        if given is None:
-            object.__setattr__(self, "method", kind(**preset(kind, self.spec.recipe)))
-        elif not isinstance(given, kind):
+        spec, recipe, given = cast(Any, (self.spec, self.recipe, self.method))
+        spec = spec or spec_class(self.arch)()
+        kind = options_class(spec.method)
+        own = {
+            "spec": spec,
+            "recipe": recipe or Recipe(**preset(Recipe, spec.recipe)),
+            "method": given or kind(**preset(kind, spec.recipe)),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+        if not isinstance(self.method, kind):
             raise UsageError(f"{self.arch}: takes {kind.__name__}, not {type(given).__name__}")
 
     @property

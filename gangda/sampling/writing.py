@@ -11,7 +11,7 @@ import numpy as np
 
 from gangda.data.images import IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
-from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, set_being_written
+from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, read_set, set_being_written
 from gangda.report.figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
@@ -95,6 +95,14 @@ class SetResult:
     index: SetIndex  # as it was written; in a dry run, as far as it is known before
     dry_run: bool = False  # dry_run, reprinted: nothing was written; the set was there already
     reprinted: bool = False
+
+    def __fspath__(self) -> str:
+        """The folder: a set can be given to whatever takes its path."""
+        return str(self.out)
+
+    def read(self) -> LabelledImages:
+        """All images of the set, in memory; a DataError where it is not there, or shards are missing."""
+        return read_set(self.out).images
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
