@@ -170,7 +170,7 @@ class SampleConfig(Checked):
 
     per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
-    format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
+    format: str = option("png", "how the samples are written", choices=tuple(catalog.FORMATS))
     shard: str = option(
         "1/1", "write part i of n, as in 2/8; the images do not depend on n", pattern=r"[1-9]\d*/[1-9]\d*"
     )
@@ -214,7 +214,7 @@ class AugmentConfig(Checked):
     )
     ratio_for: tuple[str, ...] = option((), _RATIO_FOR, repeat=True)
     checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
-    format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
+    format: str = option("npz", "how the set is written", choices=tuple(catalog.FORMATS))
     filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,

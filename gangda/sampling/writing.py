@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.data.images import IntArray, LabelledImages, generated_images
+from gangda.data.images import ORIGINS, IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
 from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, read_set, set_being_written
 from gangda.report.figures import kept_and_rejected
@@ -110,6 +110,8 @@ class SetResult:
         return {
             "out": str(self.out),
             "format": index.format,
+            "class_names": list(index.class_names),
+            "origins": list(ORIGINS),  # by the codes of NPZ files
             "image_shape": list(index.image_shape),
             "provenance": index.provenance,
             "sorting": label_shares(index.sorting, index.class_names),
