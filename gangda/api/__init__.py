@@ -105,7 +105,12 @@ def sample(run: Place, *, out: Place | None = None, **options: Any) -> SampleRes
 
 @undoing
 def augment(
-    data: Any = None, *, run: Place | None = None, out: Place | None = None, **options: Any
+    data: Any = None,
+    *,
+    run: Place | None = None,
+    samples: Place | None = None,
+    out: Place | None = None,
+    **options: Any,
 ) -> AugmentResult:
     """Add synthetic images to the real training images; writes an augmented set."""
     from gangda import augmenting
@@ -114,7 +119,8 @@ def augment(
     chosen, how = settings_of("augment", options_with(data, options))
     if not chosen.augment.is_open:
         refuse_idle(chosen)
-    return augmenting.augment(chosen.pick(AugmentationConfig), _path(run), _path(out), **how)
+    config = chosen.pick(AugmentationConfig)
+    return augmenting.augment(config, _path(run), _path(out), samples=_path(samples), **how)
 
 
 @undoing

@@ -21,6 +21,8 @@ _FILTER = "drop samples that a filter rejects; auto: none or one of them, the be
 _RATIO_FOR = "ratio of one class, as NAME=R or #INDEX=R; repeatable"
 _FILL = "fill every class up to this many times the largest, as in 0.5; 1 is --balance"
 _SCORES = ("accuracy", "balanced")
+_SHARD = "write part i of n, as in 2/8; the images do not depend on n"
+_SHARD_PATTERN = r"[1-9]\d*/[1-9]\d*"
 
 
 @dataclass(frozen=True)
@@ -171,9 +173,7 @@ class SampleConfig(Checked):
     per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
     format: str = option("png", "how the samples are written", choices=tuple(catalog.FORMATS))
-    shard: str = option(
-        "1/1", "write part i of n, as in 2/8; the images do not depend on n", pattern=r"[1-9]\d*/[1-9]\d*"
-    )
+    shard: str = option("1/1", _SHARD, pattern=_SHARD_PATTERN)
     checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
     generator: int | None = option(None, "use only this generator of an ensemble (0 to K-1)", minimum=0)
     min_confidence: float = option(
@@ -215,6 +215,7 @@ class AugmentConfig(Checked):
     ratio_for: tuple[str, ...] = option((), _RATIO_FOR, repeat=True)
     checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
     format: str = option("npz", "how the set is written", choices=tuple(catalog.FORMATS))
+    shard: str = option("1/1", _SHARD, pattern=_SHARD_PATTERN)
     filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,

@@ -15,7 +15,7 @@ from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet
 from gangda.report.figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
-from gangda.sampling.sampler import Sampler
+from gangda.sampling.stored import ImageSource
 from gangda.zoo.draw import BLOCK
 
 
@@ -29,14 +29,14 @@ def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:
 
 
 def draw_images(
-    sampler: Sampler,
+    sampler: ImageSource,
     counts: IntArray,
     class_names: tuple[str, ...],
     reporter: Reporter = SILENT,
     statistics: SampleStatistics | None = None,
 ) -> LabelledImages:
     """`counts` (K,) generated images, classes in order; counts may all be 0. Many lie in a mapped file."""
-    channels, height, width = sampler.generator.image_shape
+    channels, height, width = sampler.image_shape
     done, total = 0, int(counts.sum())
     pixels, parents = empty((total, height, width, channels)), np.full(total, -1, dtype=np.int64)
     for label, block, count in blocks_of(counts):
@@ -52,7 +52,7 @@ def draw_images(
 
 def write_samples(
     writer: SetWriter,
-    sampler: Sampler,
+    sampler: ImageSource,
     units: Sequence[tuple[int, int, int]],
     first: IntArray,
     reporter: Reporter = SILENT,
