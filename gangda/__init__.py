@@ -6,10 +6,34 @@ The functions of `gangda.api` are attributes of the package, imported at the fir
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gangda.api import augment, classify, compare, load, sample, score, train
+    from gangda.api import (
+        GanAugmenter,
+        SampleDataset,
+        augment,
+        classify,
+        compare,
+        fit,
+        load,
+        open_run,
+        sample,
+        score,
+        train,
+    )
 
 __version__ = "0.2.0"
-__all__ = ["augment", "classify", "compare", "load", "sample", "score", "train"]
+__all__ = [
+    "GanAugmenter",
+    "SampleDataset",
+    "augment",
+    "classify",
+    "compare",
+    "fit",
+    "load",
+    "open_run",
+    "sample",
+    "score",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ class AugmentResult(SetResult):
     generated: IntArray  # synthetic images of each class by origin, (K,)
     traditional: IntArray
     run: Path | None  # the run folder whose generator was used, if one was
+    samples: Path | None = None  # the set whose images were used, if one was
     data_alarms: tuple[str, ...] = ()  # about the images
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,6 +41,8 @@ class AugmentResult(SetResult):
                 for row, (generated, traditional) in zip(rows, made, strict=True)
             ],
             "run": None if self.run is None else str(self.run),
+            "samples": None if self.samples is None else str(self.samples),
+            "shard": list(self.index.shard),
             "chosen": self.index.provenance.get("chosen"),
             "data_alarms": list(self.data_alarms),
         }
@@ -50,19 +53,21 @@ def augment(
     run: Path | None = None,
     out: Path | None = None,
     *,
+    samples: Path | None = None,
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> AugmentResult:
     """Make the plan and fill it; `out` defaults to augmented/<data>-<method>-<hash>.
 
-    `run` None takes the newest finished run for these images. What the options leave open is chosen on validation
+    `run` None takes the newest finished run for these images; `samples` is a set whose generated images are taken in
+    place of a run's, the first ones of each class. What the options leave open is chosen on validation
     images.
 
     Raises:
         UsageError: options that exclude each other, an unknown class, nothing to choose by.
         DataError, RunError: images, or a run, that cannot be used; `out` of somebody else's; a full disk.
     """
-    task, method = load_task(config, run, reporter), config.augment.method
+    task, method = load_task(config, run, samples, reporter), config.augment.method
     header = task.header()
     out = out or Path("augmented") / f"{task.splits.name}-{method}-{header.key[:8]}"
     index = finished_index(out, header)
@@ -89,6 +94,7 @@ def augment(
         generated=generated,
         traditional=traditional,
         run=None if task.model is None else task.model.run,
+        samples=None if task.stored is None else task.stored.path,
         data_alarms=task.splits.alarms,
         dry_run=dry_run,
         reprinted=reprinted,

@@ -1,7 +1,7 @@
 """What is asked for, checked, with the images and the generator that it takes; and the header of the set."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -26,9 +26,10 @@ from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 from gangda.runtime.seeding import numpy_stream, torch_stream
+from gangda.sampling import read_shard
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
-from gangda.sampling.sampler import Sampler
+from gangda.sampling.stored import ImageSource, StoredSamples, stored_samples
 from gangda.sampling.writing import blocks_of, write_samples
 from gangda.traditional.transforms import batch_transform
 from gangda.training.leaks import check_run, refuse_synthetic
@@ -46,13 +47,16 @@ class Task:
     config: AugmentationConfig
     splits: DataSplits
     context: DeviceContext
-    model: Model | None  # None where nothing is generated
+    model: Model | None  # None where nothing is generated, or the images are `stored`
     unseen: LabelledImages  # the validation images that the generator was not trained on
     reporter: Reporter
-    _samplers: dict[Filters, Sampler] = field(default_factory=dict)
+    stored: StoredSamples | None = None
+    _samplers: dict[Filters, ImageSource] = field(default_factory=dict)
 
-    def sampler(self, filters: Filters) -> Sampler:
-        """The generator's sampler with these filters, which are fitted once."""
+    def sampler(self, filters: Filters) -> ImageSource:
+        """The generator's sampler with these filters, which are fitted once; or the stored samples."""
+        if self.stored is not None:
+            return self.stored
         if filters not in self._samplers:
             self._samplers[filters] = make_sampler(
                 cast(Model, self.model),
@@ -79,6 +83,7 @@ class Task:
             class_names=splits.train.class_names,
             image_shape=splits.train.image_shape,
             total=(),
+            shard=read_shard(method.shard),
             data={**real, "config": {**used, "source": located(self.config.data).source}},
             provenance=made_by,
         )
@@ -88,10 +93,14 @@ class Task:
         config, context, classifier = self.config.augment, self.context, self.config.classifier
         left_open = (AUTO,) if AUTO in config.filter else ()
         asked = dict(vars(replace(config, filter=(*left_open, *in_order(config.filter)))))
+        del asked["shard"]  # the images do not depend on it
         where = {"device": context.device.type, "precision": context.precision}
         made_by: dict[str, Any] = {"run": None, "seed": self.config.runtime.seed, "augment": asked}
         if self.model is not None:
             made_by |= model_summary(self.model, self.config.sampler) | where
+        if self.stored is not None:
+            index, content = self.stored.index, self.stored.images.content_hash()
+            made_by["samples"] = {"key": index.key, "content": content, **index.provenance}
         if config.is_open:
             code = custom.code_of(classifier.classifier)
             made_by["judge"] = {**vars(classifier), "code": code, "threads": context.threads, **where}
@@ -103,8 +112,10 @@ class Task:
         return made_by | ({"transforms": self.config.transforms} if transformed else {})
 
 
-def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) -> Task:
+def load_task(config: AugmentationConfig, run: Path | None, samples: Path | None, reporter: Reporter) -> Task:
     """Check the request before any work is done; load the images, and the generator if some may be generated."""
+    if run is not None and samples is not None:
+        raise UsageError("--run and --samples exclude each other: give one of them")
     asked, splits = config.augment, load_splits(config.data, config.runtime.seed)
     refuse_synthetic(splits)
     for note in splits.notes:
@@ -119,11 +130,18 @@ def load_task(config: AugmentationConfig, run: Path | None, reporter: Reporter) 
     if idle and asked.method == "traditional":
         raise UsageError(f"{idle[0]}: --method traditional makes no generated images; leave one of them out")
     plans = [make_plan(splits.train, asked.at(ratio)) for ratio in asked.ratios]
-    context, model = prepare(config.runtime), None
+    if idle and samples is not None:
+        raise UsageError(f"{idle[0]}: the images of --samples are made already; leave one of them out")
+    context, model, stored = prepare(config.runtime), None, None
     if any(split_by_method(plan.make, asked.method)[0].any() for plan in plans):
-        model = _load_generator(splits, run, config, reporter)
-    unseen = _unseen_validation(splits, model) if asked.is_open else splits.validation
-    return Task(config, splits, context, model, unseen, reporter)
+        if samples is None:
+            model = _load_generator(splits, run, config, reporter)
+        else:
+            stored = stored_samples(samples, splits)
+    unseen = splits.validation
+    if asked.is_open:
+        unseen = _unseen_validation(splits, stored or model)
+    return Task(config, splits, context, model, unseen, reporter, stored)
 
 
 def _load_generator(
@@ -145,48 +163,60 @@ def _load_generator(
     return model
 
 
-def _unseen_validation(splits: DataSplits, model: Model | None) -> LabelledImages:
+def _unseen_validation(splits: DataSplits, used: Model | StoredSamples | None) -> LabelledImages:
     """The validation images that the generator, if any, was not trained on; a UsageError for none or one class."""
     asked = "--ratio, --filter auto and --allocate choose by validation images"
     if splits.train.num_classes < 2:
         raise UsageError(f"{asked} of two classes or more; {splits.name} has one")
     if not len(splits.validation):
         raise UsageError(f"{asked}, and there are none; give --validation above 0, or one --ratio")
-    if model is None:
+    if used is None:
         return splits.validation
-    seen = np.isin(splits.validation.row_id, model.row_ids)
+    rows, named = (used.seen, used.path) if isinstance(used, StoredSamples) else (used.row_ids, used.named)
+    seen = np.isin(splits.validation.row_id, rows)
     if seen.all():
         raise UsageError(
-            f"{asked}, and {model.named} was trained on all of them; train with --validation above 0, or give "
+            f"{asked}, and {named} was trained on all of them; train with --validation above 0, or give "
             "one --ratio"
         )
     return splits.validation.take(np.flatnonzero(~seen))
 
 
-def fill(writer: SetWriter, task: Task, plan: AugmentPlan, sampler: Sampler | None) -> None:
-    """Write the images of a plan into a set; `sampler` may be None where none are generated."""
-    train = task.splits.train
+def fill(writer: SetWriter, task: Task, plan: AugmentPlan, source: ImageSource | None) -> None:
+    """Write the images of a plan into a set, or those of one shard; `source` may be None where none are generated.
+
+    Chunks of real images and blocks of made ones are dealt out to the shards in turn; their place does not change.
+    """
+    train, (i, n) = task.splits.train, read_shard(task.config.augment.shard)
     generated, traditional = split_by_method(plan.make, task.config.augment.method)
     kept = kept_rows(train.labels, plan.keep, task.config.runtime.seed)
-    for start in range(0, len(kept), CHUNK):
+    for start in range(0, len(kept), CHUNK)[i - 1 :: n]:
         writer.write(train.take(kept[start : start + CHUNK]), start)
-    if sampler is not None:
-        first_of_class = len(kept) + np.cumsum(generated) - generated
-        write_samples(writer, sampler, blocks_of(generated), first_of_class, task.reporter)
-    for made in transformed_images(task, traditional):
-        writer.write(made, writer.count)
+    if source is not None:
+        first = len(kept) + np.cumsum(generated) - generated
+        write_samples(writer, source, blocks_of(generated)[i - 1 :: n], first, task.reporter)
+    first = len(kept) + generated.sum() + np.cumsum(traditional) - traditional
+    units = blocks_of(traditional)[i - 1 :: n]
+    for (label, block, _), made in zip(units, transformed_images(task, traditional, units), strict=True):
+        writer.write(made, int(first[label]) + block * BLOCK)
 
 
-def transformed_images(task: Task, counts: IntArray) -> Iterator[LabelledImages]:
-    """Transformed copies of real images, `counts` (K,): each class's in turn, in an order drawn by seed."""
+def transformed_images(
+    task: Task, counts: IntArray, units: Sequence[tuple[int, int, int]] | None = None
+) -> Iterator[LabelledImages]:
+    """Transformed copies of real images, `counts` (K,): each class's in turn, in an order drawn by seed.
+
+    `units`: only these of `blocks_of(counts)`.
+    """
     train, seed = task.splits.train, task.config.runtime.seed
     transform = batch_transform(task.config.transforms)
-    done, total = 0, int(counts.sum())
+    units = blocks_of(counts) if units is None else units
+    done, total = 0, sum(count for _, _, count in units)
     order = {
         label: numpy_stream(seed, "traditional", label).permutation(np.flatnonzero(train.labels == label))
         for label in np.flatnonzero(counts).tolist()
     }
-    for label, block, count in blocks_of(counts):
+    for label, block, count in units:
         places = np.arange(count) + block * BLOCK
         parents = order[label][places % len(order[label])]
         originals = torch.tensor(train.pixels[parents]).permute(0, 3, 1, 2)

@@ -15,10 +15,13 @@ from gangda.cli.sample import show_filtering
 def augment(
     call: Call,
     run: Annotated[Path | None, Option(help="run folder \\[default: the newest for this data]")] = None,
+    samples: Annotated[
+        Path | None, Option(help="take the generated images of this set in place of a run's")
+    ] = None,
     out: Annotated[Path | None, Option(help="set folder \\[default: augmented/DATA-METHOD-HASH]")] = None,
 ) -> None:
     """Add synthetic images to the real training images; writes an augmented set."""
-    call.run(api.augment, _show_result, run=run, out=out)
+    call.run(api.augment, _show_result, run=run, samples=samples, out=out)
 
 
 def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
@@ -28,12 +31,16 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     keys = ("have", "want", "make", "keep")
     rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
     sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
+    part, parts = values["shard"]
     title = "Would augment" if values["dry_run"] else "Augmented"
+    title = title if parts == 1 else f"{title}, all of {parts} parts (this is part {part})"
     columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
     out.draw(title, columns, [*rows, ("all", *sums)])
     show_filtering(out, values)
     if chosen and chosen["sentence"]:
         out.say(chosen["sentence"])
+    if values["samples"] is not None:
+        out.say(f"generated images: {values['samples']}")
     if values["run"] is not None:
         out.say(f"generator: {values['run']}")
     out.say(f"{'would write' if values['dry_run'] else 'augmented set'}: {values['out']}")

@@ -47,6 +47,8 @@ COMPLETIONS: Mapping[tuple[str, str], Mapping[str, catalog.Entry] | Mapping[str,
     ("arch", "name"): catalog.ARCHITECTURES,
     ("classifier", "classifier"): catalog.CLASSIFIERS,
     ("score", "metrics"): catalog.METRICS,
+    ("sample", "format"): catalog.FORMATS,
+    ("augment", "format"): catalog.FORMATS,
     ("sample", "filter"): catalog.FILTERS,
     ("augment", "filter"): catalog.FILTERS,
     ("compare", "filter"): catalog.FILTERS,
@@ -106,7 +108,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
         if launch.world > 1 and not command.together:
             raise UsageError(
                 f"gangda {body.__name__} works in one process, and torchrun has started {launch.world}; start it "
-                "without torchrun (parts of the work: sample --shard, compare --jobs or --cell)"
+                "without torchrun (parts of the work: --shard of sample and augment, compare --jobs or --cell)"
             )
         values = {key: given[flag.name] for key, flag in flags.items()}
         typed = {key: value for key, value in values.items() if value is not None}

@@ -84,6 +84,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "penalties": lambda: _flags("train", PENALTIES),
     "diffaugment": lambda: _entries("`--diffaugment`", catalog.POLICIES),
     "sources": lambda: _entries("`--data`", catalog.SOURCES),
+    "formats": lambda: _entries("`--format`", catalog.FORMATS),
     "classifiers": lambda: _entries("`--classifier`", catalog.CLASSIFIERS),
     "transforms": lambda: _entries("transform", catalog.TRANSFORMS),
     "filters": lambda: _entries("`--filter`", catalog.FILTERS),

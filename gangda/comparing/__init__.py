@@ -72,6 +72,12 @@ class CompareResult:
         path = self.out / "report.html"
         return path if self.comparison is not None and path.exists() else None
 
+    def _repr_html_(self) -> str:
+        """The verdict and its tables, for a notebook."""
+        from gangda.comparing.report.notebook import fragment  # it draws in templates
+
+        return fragment(self.comparison, self.report) if self.comparison and self.report else f"{self.out}"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the comparison without its cells."""
         found = {} if self.comparison is None else to_plain(dataclasses.replace(self.comparison, cells=()))

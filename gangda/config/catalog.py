@@ -42,6 +42,25 @@ _transform = _within("gangda.traditional")
 _filter = _within("gangda.sampling.filters")
 _metric = _within("gangda.metrics")
 _analysis = _within("gangda.comparing.analyses")
+_format = _within("gangda.data.sample_set")
+
+FORMATS: Mapping[str, Entry] = {
+    "png": _format(
+        "png:PNG", "class folders with one PNG per image: torchvision's and Hugging Face's imagefolder"
+    ),
+    "npz": _format(
+        "npz_files:NPZ", "NPZ files of some thousand images: `images`, `labels`, `class_names`, ..."
+    ),
+    "idx": _format("idx_files:IDX", "IDX files: opens as `torchvision.datasets.MNIST(root)` if grey"),
+    "tar": _format(
+        "archives:TAR", "tar shards of PNGs for WebDataset, for file systems that hate small files"
+    ),
+    "zip": _format("archives:ZIP", "one zip of the class folders"),
+    "parquet": _format("parquet:PARQUET", "a Parquet file for Hugging Face's `datasets` (needs pyarrow)"),
+    "npz-keras": _format("npz_files:NPZ", "one NPZ file with Keras's `x_train`, `y_train`"),
+    "npz-medmnist": _format("npz_files:NPZ", "one NPZ file with MedMNIST's `train_images`, `train_labels`"),
+    "npz-guided-diffusion": _format("npz_files:NPZ", "one NPZ file with guided-diffusion's `arr_0`, `arr_1`"),
+}
 
 ARCHITECTURES: Mapping[str, Entry] = {
     "cdcgan": _net(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from gangda.config import arms, catalog, policies
-from gangda.config.architectures import ArchSpec, CdcganSpec
+from gangda.config.architectures import ArchSpec, spec_class
 from gangda.config.fields import Checked, Field, fields_by_name, flag_of, option
 from gangda.config.methods import Budget as Budget
 from gangda.config.methods import MethodOptions, options_class, preset
@@ -21,6 +21,8 @@ _FILTER = "drop samples that a filter rejects; auto: none or one of them, the be
 _RATIO_FOR = "ratio of one class, as NAME=R or #INDEX=R; repeatable"
 _FILL = "fill every class up to this many times the largest, as in 0.5; 1 is --balance"
 _SCORES = ("accuracy", "balanced")
+_SHARD = "write part i of n, as in 2/8; the images do not depend on n"
+_SHARD_PATTERN = r"[1-9]\d*/[1-9]\d*"
 BY_NAME = "name:"  # before a pattern of file names in --labels
 NAMED_COLUMN = re.compile(r".+\.(csv|tsv|jsonl?):[^:]+", re.IGNORECASE)  # FILE:COLUMN
 
@@ -197,10 +199,8 @@ class SampleConfig(Checked):
 
     per_class: int | None = option(None, "samples of every class", minimum=1, maximum=10_000_000)
     counts: str | None = option(None, "samples of some classes, as in NAME=50,#3=200")
-    format: str = option("png", "how the samples are written", choices=("png", "npz", "idx"))
-    shard: str = option(
-        "1/1", "write part i of n, as in 2/8; the images do not depend on n", pattern=r"[1-9]\d*/[1-9]\d*"
-    )
+    format: str = option("png", "how the samples are written", choices=tuple(catalog.FORMATS))
+    shard: str = option("1/1", _SHARD, pattern=_SHARD_PATTERN)
     checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
     generator: int | None = option(None, "use only this generator of an ensemble (0 to K-1)", minimum=0)
     min_confidence: float = option(
@@ -241,7 +241,8 @@ class AugmentConfig(Checked):
     )
     ratio_for: tuple[str, ...] = option((), _RATIO_FOR, repeat=True)
     checkpoint: str = option("best", _CHECKPOINT, choices=("best", "last"))
-    format: str = option("npz", "how the set is written", choices=("png", "npz", "idx"))
+    format: str = option("npz", "how the set is written", choices=tuple(catalog.FORMATS))
+    shard: str = option("1/1", _SHARD, pattern=_SHARD_PATTERN)
     filter: tuple[str, ...] = option((), _FILTER, choices=(*catalog.FILTERS, AUTO))
     allocate: str | None = option(
         None,
@@ -400,21 +401,32 @@ class CompareConfig(Checked):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that determines a generator: data, architecture and its options, training method, budget, runtime."""
+    """Everything that determines a generator: data, architecture and its options, training method, budget, runtime.
+
+    What is not given of `spec`, `recipe` and `method` is the architecture's own: `TrainConfig(arch="sagan")` is what
+    `--arch sagan` means.
+    """
 
     data: DataConfig = DataConfig()
     arch: str = option("cdcgan", "architecture; `gangda train --list` explains them", flag="--arch")
-    spec: ArchSpec = CdcganSpec()
-    recipe: Recipe = Recipe()
-    method: MethodOptions = None  # type: ignore[assignment]  # those of the architecture's method
+    spec: ArchSpec = None  # type: ignore[assignment]
+    recipe: Recipe = None  # type: ignore[assignment]
+    method: MethodOptions = None  # type: ignore[assignment]
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
 
     def __post_init__(self) -> None:
-        kind, given = options_class(self.spec.method), cast(Any, self.method)
-        if given is None:
-            object.__setattr__(self, "method", kind(**preset(kind, self.spec.recipe)))
-        elif not isinstance(given, kind):
+        spec, recipe, given = cast(Any, (self.spec, self.recipe, self.method))
+        spec = spec or spec_class(self.arch)()
+        kind = options_class(spec.method)
+        own = {
+            "spec": spec,
+            "recipe": recipe or Recipe(**preset(Recipe, spec.recipe)),
+            "method": given or kind(**preset(kind, spec.recipe)),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+        if not isinstance(self.method, kind):
             raise UsageError(f"{self.arch}: takes {kind.__name__}, not {type(given).__name__}")
 
     @property

@@ -12,15 +12,16 @@ import numpy as np
 
 from gangda.config.schema import Runtime, SampleConfig, SamplerOptions
 from gangda.data.class_values import read_counts
-from gangda.data.images import IntArray
+from gangda.data.images import IntArray, LabelledImages
 from gangda.data.sample_set import SetHeader, SetIndex, finished_index
 from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
-from gangda.runtime.device import prepare
+from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
-from gangda.sampling.writing import SetResult, blocks_of, timed_set, write_samples
+from gangda.sampling.sampler import Sampler
+from gangda.sampling.writing import SetResult, blocks_of, draw_images, timed_set, write_samples
 from gangda.training.leaks import check_counts
 from gangda.training.result import read_data_alarms
 from gangda.training.saved_model import Model, load_model
@@ -98,21 +99,61 @@ def sample(
         planned = tuple(sum(count for label, _, count in units if label == k) for k in range(len(counts)))
         index = SetIndex(**vars(header), counts=planned)
     if index is None:
-        source = make_sampler(
-            model,
-            seed=runtime.seed,
-            context=context,
-            which=config.generator,
-            min_confidence=config.min_confidence,
-            options=sampler,
-            filters=config.filter,
-            reporter=reporter,
-        )
+        source = _sampler(model, config, runtime.seed, context, sampler, reporter)
         header = replace(header, provenance={**header.provenance, "labels": source.as_dict()})
         with timed_set(out, header) as writer:
             write_samples(writer, source, units, np.cumsum(counts) - counts, reporter)
         index = writer.index
     return SampleResult(out=out, index=index, dry_run=dry_run, reprinted=reprinted)
+
+
+def draw(
+    run: Path,
+    config: SampleConfig,
+    runtime: Runtime,
+    *,
+    sampler: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
+    reporter: Reporter = SILENT,
+) -> LabelledImages:
+    """The images that `sample` would write, in memory; `config.format` and `config.shard` mean nothing here."""
+    source, counts = open_sampler(run, config, runtime, sampler=sampler, reporter=reporter)
+    return draw_images(source, counts, source.class_names, reporter)
+
+
+def open_sampler(
+    run: Path,
+    config: SampleConfig,
+    runtime: Runtime,
+    *,
+    sampler: SamplerOptions = SamplerOptions(),  # noqa: B008  (frozen)
+    reporter: Reporter = SILENT,
+) -> tuple[Sampler, IntArray]:
+    """The sampler of a run, and how many images of each class are wanted, int64 (K,); raises as `sample`."""
+    model = load_model(run, config.checkpoint)
+    counts = _counts(config, model)
+    check_counts(model, counts)
+    context = prepare(runtime)
+    return _sampler(model, config, runtime.seed, context, sampler, reporter), counts
+
+
+def _sampler(
+    model: Model,
+    config: SampleConfig,
+    seed: int,
+    context: DeviceContext,
+    options: SamplerOptions,
+    reporter: Reporter,
+) -> Sampler:
+    return make_sampler(
+        model,
+        seed=seed,
+        context=context,
+        which=config.generator,
+        min_confidence=config.min_confidence,
+        options=options,
+        filters=config.filter,
+        reporter=reporter,
+    )
 
 
 def read_shard(text: str) -> tuple[int, int]:

@@ -40,6 +40,11 @@ class Sampler:
     filters: Mapping[str, Filter] = field(default_factory=dict)  # by name; an image must pass all of them
     run: str = "the run"  # named in messages
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.generator.image_shape
+
     def draw(
         self, label: int, block: int, count: int, statistics: SampleStatistics | None = None
     ) -> SampleBatch:

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gangda.data.images import IntArray, LabelledImages, generated_images
+from gangda.data.images import ORIGINS, IntArray, LabelledImages, generated_images
 from gangda.data.memmap import empty
-from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, set_being_written
+from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, read_set, set_being_written
 from gangda.report.figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
-from gangda.sampling.sampler import Sampler
+from gangda.sampling.stored import ImageSource
 from gangda.zoo.draw import BLOCK
 
 
@@ -29,14 +29,14 @@ def blocks_of(counts: IntArray) -> list[tuple[int, int, int]]:
 
 
 def draw_images(
-    sampler: Sampler,
+    sampler: ImageSource,
     counts: IntArray,
     class_names: tuple[str, ...],
     reporter: Reporter = SILENT,
     statistics: SampleStatistics | None = None,
 ) -> LabelledImages:
     """`counts` (K,) generated images, classes in order; counts may all be 0. Many lie in a mapped file."""
-    channels, height, width = sampler.generator.image_shape
+    channels, height, width = sampler.image_shape
     done, total = 0, int(counts.sum())
     pixels, parents = empty((total, height, width, channels)), np.full(total, -1, dtype=np.int64)
     for label, block, count in blocks_of(counts):
@@ -52,7 +52,7 @@ def draw_images(
 
 def write_samples(
     writer: SetWriter,
-    sampler: Sampler,
+    sampler: ImageSource,
     units: Sequence[tuple[int, int, int]],
     first: IntArray,
     reporter: Reporter = SILENT,
@@ -96,12 +96,22 @@ class SetResult:
     dry_run: bool = False  # dry_run, reprinted: nothing was written; the set was there already
     reprinted: bool = False
 
+    def __fspath__(self) -> str:
+        """The folder: a set can be given to whatever takes its path."""
+        return str(self.out)
+
+    def read(self) -> LabelledImages:
+        """All images of the set, in memory; a DataError where it is not there, or shards are missing."""
+        return read_set(self.out).images
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         index = self.index
         return {
             "out": str(self.out),
             "format": index.format,
+            "class_names": list(index.class_names),
+            "origins": list(ORIGINS),  # by the codes of NPZ files
             "image_shape": list(index.image_shape),
             "provenance": index.provenance,
             "sorting": label_shares(index.sorting, index.class_names),

@@ -44,6 +44,10 @@ class TrainResult:
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
     data_alarms: tuple[str, ...] = ()  # about the images
 
+    def __fspath__(self) -> str:
+        """The run folder: a run can be given to whatever takes its path."""
+        return str(self.run)
+
     @property
     def out(self) -> Path:
         """The run folder."""

@@ -16,6 +16,7 @@ from gangda.config.schema import (
     ClassifierConfig,
     DataConfig,
     Runtime,
+    SampleConfig,
     SamplerOptions,
     TransformConfig,
 )
@@ -23,7 +24,7 @@ from gangda.data.images import GENERATED, REAL, TRADITIONAL
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import read_set
 from gangda.errors import DataError, RunError, UsageError
-from gangda.sampling import pseudo_labels
+from gangda.sampling import pseudo_labels, sample
 
 DATA = DataConfig(class_counts=(40, 30, 20, 10, 40, 40, 40, 40, 40, 40))
 RUNTIME = Runtime(precision="fp32", device="cpu", threads=1)
@@ -259,3 +260,58 @@ def test_the_source_is_recorded_so_that_it_is_found_from_anywhere(
     assert relative.index.data == absolute.index.data
     asked_as_typed = make(DataConfig(source="../own.npz"), method="traditional", dry_run=True).index.key
     assert asked_as_typed != relative.index.key, "the key is made of what was typed"
+
+
+def make_parts(data, run=None, parts=3, out="parts", **options):
+    for i in range(1, parts + 1):
+        result = make(data, run, Path(out), shard=f"{i}/{parts}", **options)
+    return result
+
+
+@pytest.mark.parametrize("form", ["png", "npz", "tar"])
+def test_shards_together_are_the_whole_set(make_run: Any, form: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gangda.augmenting.task.CHUNK", 50)
+    run = make_run("pca", DATA)
+    asked = {"method": "both", "ratio": 8.0, "format": form}
+    whole = read_set(make(run=run, **asked).out)
+    result = make_parts(DATA, run, **asked)
+    assert result.as_dict()["shard"] == [3, 3]
+    parts = read_set(result.out)
+    assert parts.index.key == whole.index.key
+    for column in ("pixels", "labels", "origin", "row_id", "parent", "generator"):
+        np.testing.assert_array_equal(getattr(parts.images, column), getattr(whole.images, column))
+
+
+def from_samples(data: DataConfig, samples: Path, run: Path | None = None, **options: Any) -> AugmentResult:
+    config = AugmentationConfig(data, AugmentConfig(**options), runtime=RUNTIME)
+    return augment(config, run, samples=samples)
+
+
+def test_images_of_a_set_take_the_place_of_a_runs(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    made = sample(run, SampleConfig(per_class=40, format="npz"), RUNTIME, Path("made"))
+    by_run, by_set = make(run=run, ratio=1.0), from_samples(DATA, made.out, ratio=1.0)
+    one, other = read_set(by_run.out), read_set(by_set.out)
+    np.testing.assert_array_equal(one.images.pixels, other.images.pixels)
+    assert other.index.provenance["samples"]["weights"] == one.index.provenance["weights"]
+    assert by_set.as_dict()["samples"] == "made"
+    chosen = from_samples(DATA, made.out, ratio=(0.0, 0.5))
+    assert chosen.index.provenance["chosen"]["candidates"]
+
+
+def test_sets_that_do_not_fit_are_refused(make_run: Any) -> None:
+    run = make_run("pca", DATA)
+    made = sample(run, SampleConfig(per_class=10, format="npz"), RUNTIME, Path("made")).out
+    with pytest.raises(DataError, match=r"made: holds 10 generated images of class '0', and 36 are needed"):
+        from_samples(DATA, made)
+    with pytest.raises(RunError, match=r"may have seen .* images outside this subset"):
+        from_samples(DataConfig(per_class=10), made)
+    with pytest.raises(RunError, match="holds 8x8 grey images"):
+        from_samples(replace(DATA, image_size=16), made)
+    with pytest.raises(UsageError, match="--run and --samples exclude each other"):
+        from_samples(DATA, made, run)
+    with pytest.raises(UsageError, match="--filter: the images of --samples are made already"):
+        from_samples(DATA, made, filter=("duplicates",))
+    traditional = make(method="traditional", ratio=0.5).out
+    with pytest.raises(DataError, match="holds no generated images"):
+        from_samples(DATA, traditional)

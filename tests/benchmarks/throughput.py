@@ -30,10 +30,11 @@ from torchvision import transforms
 
 from gangda.classifying.fit import build_classifier, fit_classifier
 from gangda.config import architectures
+from gangda.config.catalog import FORMATS
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleConfig
 from gangda.data.images import LabelledImages, generated_images, real_images, to_float
 from gangda.data.loading import load_source, load_splits
-from gangda.data.sample_set import FORMATS, SetHeader, set_being_written
+from gangda.data.sample_set import SetHeader, set_being_written
 from gangda.runtime.device import DeviceContext, evaluating, prepare
 from gangda.sampling import sample
 from gangda.scoring import score

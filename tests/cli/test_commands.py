@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from gangda.api import low_data
+from gangda.api.options import low_data
 from gangda.config import catalog
 from gangda.config.resolve import resolve
 

@@ -73,7 +73,7 @@ def complete_in_bash(program, *words):
         (("train", "--arch", "mad"), ["madgan", "madgan-separate"]),
         (("train", "--loss", ""), list(catalog.LOSSES)),
         (("train", "--data", "fash"), ["fashion-mnist"]),
-        (("sample", "--format", ""), ["png", "npz", "idx"]),
+        (("sample", "--format", ""), list(catalog.FORMATS)),
         (("compare", "--arms", "real,leak"), ["real,leaky"]),
         (("train", "--generators"), ["--generators"]),
     ],

@@ -35,7 +35,7 @@ def test_what_the_tables_hold():
     assert all(f"| `{name}` |" in reference.table("arms") for name in arms.ARMS)
     assert "Do generated images help rare classes more" in reference.table("experiments")
     assert reference.table("penalties").count("\n") == len(reference.PENALTIES) + 2
-    assert r"`--format png\|npz\|idx`" in reference.table("flags sample")
+    assert r"`--format png\|npz\|idx\|" in reference.table("flags sample")
     assert "[default: 0.1]" in reference.table("flags train")
 
 

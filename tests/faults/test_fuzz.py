@@ -24,6 +24,7 @@ from gangda.comparing.cell_result import CellResult
 from gangda.comparing.plan import publish
 from gangda.comparing.storage import cell_path, read_cell
 from gangda.config import architectures
+from gangda.config.catalog import FORMATS
 from gangda.config.methods import default_options
 from gangda.config.resolve import resolve
 from gangda.config.schema import (
@@ -37,7 +38,7 @@ from gangda.config.schema import (
 )
 from gangda.data.images import generated_images
 from gangda.data.loading import load_source
-from gangda.data.sample_set import FORMATS, SetHeader, read_set, set_being_written
+from gangda.data.sample_set import SetHeader, read_set, set_being_written
 from gangda.data.sources import npz
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed

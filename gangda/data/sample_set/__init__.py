@@ -1,27 +1,28 @@
 """Sample sets and augmented sets on disk: write one, find it again, read it.
 
-A set is a folder with `index.json` (or an `index-i-of-n.json` per shard) and images in one of three formats. A shard is
-written in a temporary folder and then moved into the set, its index last; readers trust only what an index lists.
+A set is a folder with `index.json` (or an `index-i-of-n.json` per shard) and images in one of the formats of the
+catalog. A shard is written in a temporary folder and then moved into the set, its index last; readers trust only what
+an index lists.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from gangda.config import catalog
 from gangda.config.fields import from_plain
 from gangda.config.schema import DataConfig
-from gangda.data.images import IntArray, LabelledImages, concatenate, generated_images
-from gangda.data.sample_set.array_files import IdxWriter, NpzWriter, read_idx_set, read_npz
+from gangda.data.images import ORIGINS, LabelledImages, concatenate, generated_images
+from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader as SetHeader
 from gangda.data.sample_set.index import SetIndex as SetIndex
 from gangda.data.sample_set.index import index_paths, read_index, read_indices, unite
 from gangda.data.sample_set.index import is_set as is_set
 from gangda.data.sample_set.metadata import unite_metadata
-from gangda.data.sample_set.png import PngWriter, read_png
 from gangda.errors import DataError, RunError
 from gangda.runtime import files
 from gangda.runtime.files import FormatVersionError, clear_disk_errors, sync_folder
@@ -29,24 +30,10 @@ from gangda.runtime.signals import stop_request
 from gangda.runtime.staging import folder_beside
 
 
-class Writer(Protocol):
-    """Writes one shard in one format, into a folder that nobody reads yet."""
-
-    def write(self, images: LabelledImages, first: int) -> None:
-        """Add images, number `first`, `first` + 1, ... of the set; they need not come in order."""
-
-    def close(self) -> dict[str, str]:
-        """Finish all files; relative name -> hex SHA-256 of those that the index lists."""
-
-
-# What writes a shard, and what reads one: images with the position of each in the set, int64 (n,).
-Write = Callable[[Path, SetHeader, contextlib.ExitStack], Writer]
-Read = Callable[[Path, SetIndex], Iterator[tuple[IntArray, LabelledImages]]]
-FORMATS: Mapping[str, tuple[Write, Read]] = {
-    "png": (PngWriter, read_png),
-    "npz": (NpzWriter, read_npz),
-    "idx": (IdxWriter, read_idx_set),
-}
+def format_of(name: str) -> Format:
+    """The format of this name; a UsageError where it needs a package that is not installed."""
+    found: Format = catalog.load_target(catalog.lookup("format", catalog.FORMATS, name).target)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +70,7 @@ class SetWriter:
 
     def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
         self._folder, self._header = folder, header
-        self._writer = FORMATS[header.format][0](folder, header, open_files)
+        self._writer = format_of(header.format).write(folder, header, open_files)
         self._counts = np.zeros(len(header.class_names), dtype=np.int64)
         self.sorting: dict[str, list[int]] = {}
         self.filtering: dict[str, list[int]] = {}
@@ -110,7 +97,9 @@ class SetWriter:
             filtering=self.filtering,
             cost=self.cost,
         )
-        files.write_json(self._folder / self.index.index_name, asdict(self.index))
+        files.write_json(
+            self._folder / self.index.index_name, {**asdict(self.index), "origins": list(ORIGINS)}
+        )
 
 
 def finished_index(out: Path, header: SetHeader) -> SetIndex | None:
@@ -179,7 +168,7 @@ def _move_in(temporary: Path, out: Path, header: SetHeader) -> None:
     images = [path for path in temporary.rglob("*") if path.is_file() and path.name != header.index_name]
     for path in [*images, temporary / header.index_name]:
         place = out / path.relative_to(temporary)
-        place.parent.mkdir(exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         path.replace(place)
     sync_folder(out)
 
@@ -194,9 +183,9 @@ def read_set(path: Path) -> SetOnDisk:
     """Read a whole set, its shards united; a DataError where it is no set, or shards or files are lost or changed."""
     indices = read_indices(path)
     index = unite(indices)
-    if index.format not in FORMATS:
+    if index.format not in catalog.FORMATS:
         raise DataError(f"{path}: unknown format '{index.format}'; update gangda")
-    read, (channels, height, width) = FORMATS[index.format][1], index.image_shape
+    read, (channels, height, width) = format_of(index.format).read, index.image_shape
     none = generated_images(np.zeros((0, height, width, channels), np.uint8), [], index.class_names)
     parts = [(np.zeros(0, np.int64), none), *(part for shard in indices for part in read(path, shard))]
     positions = np.concatenate([position for position, _ in parts])

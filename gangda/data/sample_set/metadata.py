@@ -19,7 +19,7 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False).encode  # created once: that is h
 SET_COLUMNS = {"labels": np.int64, "index": np.int64, **COLUMNS}  # `index` is the position in the set
 _NAMES = {"labels": "label"}  # where a line calls a column otherwise
 _NULL = {"parent": -1, "generator": -1, "confidence": np.nan}  # for null
-_LINES = 1024  # read and decoded at once
+LINES = 1024  # read and decoded at once
 
 
 class MetadataWriter:
@@ -32,28 +32,11 @@ class MetadataWriter:
         self._digest = hashlib.sha256()
 
     def write(self, images: LabelledImages, first: int, own: Sequence[Mapping[str, Any]]) -> None:
-        """One line per image, where `own` has further columns of each; what does not apply is null, but `row_id`."""
-        names, seed = self._header.class_names, self._header.provenance.get("seed")
-        lines = []
-        columns = (getattr(images, name).tolist() for name in COLUMNS)
-        for index, (extra, label, origin, row_id, parent, generator, confidence) in enumerate(
-            zip(own, *columns, strict=True), first
-        ):
-            line = {
-                **extra,
-                "label": label,
-                "label_name": names[label],
-                "synthetic": origin != REAL,
-                "origin": ORIGINS[origin],
-                "seed": None if origin == REAL else seed,
-                "generator": generator if generator >= 0 else None,
-                "confidence": None if math.isnan(confidence) else round(confidence, 6),
-                "parent": parent if parent >= 0 else None,
-                "row_id": row_id,
-                "index": index,
-            }
-            lines.append(f"{_ENCODE(line)}\n")
-        text = "".join(lines).encode()
+        """One line per image, where `own` has further columns of each."""
+        rows = rows_of(self._header, images, first)
+        text = "".join(
+            f"{encoded({**extra, **row})}\n" for extra, row in zip(own, rows, strict=True)
+        ).encode()
         self._digest.update(text)
         self._file.write(text)
 
@@ -63,21 +46,52 @@ class MetadataWriter:
         return {self._name: self._digest.hexdigest()}
 
 
+def encoded(row: Mapping[str, Any]) -> str:
+    """A row as JSON."""
+    return _ENCODE(row)
+
+
+def rows_of(header: SetHeader, images: LabelledImages, first: int) -> Iterator[dict[str, Any]]:
+    """What is said of each image, number `first`, ...; what does not apply is None, but `row_id`."""
+    names, seed = header.class_names, header.provenance.get("seed")
+    columns = (getattr(images, name).tolist() for name in COLUMNS)
+    for index, (label, origin, row_id, parent, generator, confidence) in enumerate(
+        zip(*columns, strict=True), first
+    ):
+        yield {
+            "label": label,
+            "label_name": names[label],
+            "synthetic": origin != REAL,
+            "origin": ORIGINS[origin],
+            "seed": None if origin == REAL else seed,
+            "generator": generator if generator >= 0 else None,
+            "confidence": None if math.isnan(confidence) else round(confidence, 6),
+            "parent": parent if parent >= 0 else None,
+            "row_id": row_id,
+            "index": index,
+        }
+
+
 def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines; or a DataError."""
     lines = read_bytes(folder, name, digest).splitlines()
-    for start in range(0, len(lines), _LINES):
-        try:
-            rows = [json.loads(line) for line in lines[start : start + _LINES]]
-            columns = {
-                column: np.array([_read(row, column) for row in rows], dtype=kind)
-                for column, kind in SET_COLUMNS.items()
-            }
-            if any(column.shape != (len(rows),) for column in columns.values()):
-                raise ValueError("a list in place of a number")
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-            raise DataError(f"{folder / name}: damaged metadata; make the set again") from None
-        yield columns, rows
+    for start in range(0, len(lines), LINES):
+        yield columns_of(lines[start : start + LINES], folder / name)
+
+
+def columns_of(lines: Sequence[bytes], where: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Columns of these lines of JSON as arrays, and the lines; a DataError about `where` for damaged ones."""
+    try:
+        rows = [json.loads(line) for line in lines]
+        columns = {
+            column: np.array([_read(row, column) for row in rows], dtype=kind)
+            for column, kind in SET_COLUMNS.items()
+        }
+        if any(column.shape != (len(rows),) for column in columns.values()):
+            raise ValueError("a list in place of a number")
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        raise DataError(f"{where}: damaged metadata; make the set again") from None
+    return columns, rows
 
 
 def _read(row: dict[str, Any], column: str) -> Any:

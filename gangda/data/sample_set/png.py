@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.data.images import ORIGINS, IntArray, LabelledImages, UInt8Array
+from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.npz import MALFORMED
@@ -68,7 +69,7 @@ class PngWriter:
         files = encode_png(images.pixels, images.origin)
         columns = zip(files, images.origin.tolist(), images.labels.tolist(), strict=True)
         for index, (data, origin, label) in enumerate(columns, first):
-            name = f"{self._folders[label]}/{_file_name(index, origin)}"
+            name = f"{self._folders[label]}/{file_name(index, origin)}"
             # A Path each takes longer than the hash.
             handle = os.open(f"{self._folder}/{name}", _WRITE, 0o644)
             try:
@@ -110,7 +111,8 @@ def _safe(name: str) -> str:
     return re.sub(r"[^\w .+-]", "_", name)[:40].rstrip(" .")
 
 
-def _file_name(index: int, origin: int) -> str:
+def file_name(index: int, origin: int) -> str:
+    """Name of an image in its class folder."""
     return f"{index:08d}-{ORIGINS[origin]}.png"
 
 
@@ -151,21 +153,26 @@ def read_png(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labelled
                 if not 0 <= label < len(folders):
                     raise DataError(f"{folder / name}: label {label} of {len(folders)} classes; remake it")
                 # From checked columns, not from the line's own name: it cannot lead out of the set.
-                path = f"{folder}/{folders[label]}/{_file_name(index_, origin)}"
+                path = f"{folder}/{folders[label]}/{file_name(index_, origin)}"
                 pixels[position] = _read_image(path, str(line.get("sha256")), shape)
             yield columns.pop("index"), LabelledImages(pixels, class_names=index.class_names, **columns)
 
 
 def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Array:
     """uint8 (H, W, C)."""
-    from PIL import Image
-
     try:
         with os.fdopen(os.open(path, _READ), "rb") as file:
             data = file.read()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); make the set again") from None
     verified(data, digest, path, cure="make the set again")
+    return decode_png(data, shape, path)
+
+
+def decode_png(data: bytes, shape: tuple[int, int, int], path: str) -> UInt8Array:
+    """uint8 (H, W, C) of a PNG's bytes; a DataError about `path` unless it is one of this shape (C, H, W)."""
+    from PIL import Image
+
     channels, height, width = shape
     try:
         # Only PNG: no other decoder sees these bytes.
@@ -176,3 +183,6 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
     except (*MALFORMED, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: not a readable PNG ({str(error)[:80]}); make the set again") from None
     raise DataError(f"{path}: {mode} {size} where the set's images are {shape}; make the set again")
+
+
+PNG = Format(PngWriter, read_png)

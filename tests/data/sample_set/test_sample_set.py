@@ -15,6 +15,7 @@ import pytest
 import torchvision
 from PIL import Image
 
+from gangda.config.catalog import FORMATS
 from gangda.config.schema import DataConfig
 from gangda.data.images import (
     COLUMNS,
@@ -26,11 +27,11 @@ from gangda.data.images import (
     real_images,
 )
 from gangda.data.sample_set import (
-    FORMATS,
     SetHeader,
-    array_files,
+    archives,
     finished_index,
     is_set,
+    npz_files,
     read_set,
     set_being_written,
 )
@@ -140,7 +141,8 @@ def test_gaps_and_repetitions_are_refused(tmp_path: Path, positions: tuple[int, 
 
 
 def test_many_npz_files_give_the_same_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(array_files, "FILE_BYTES", 200)
+    monkeypatch.setattr(npz_files, "FILE_BYTES", 200)
+    monkeypatch.setattr(archives, "FILE_BYTES", 4000)
     read = read_set(write(tmp_path / "set", "npz"))
     assert len(read.index.files) == 4
     assert same(read.images, read_set(write(tmp_path / "png", "png")).images)
@@ -179,17 +181,6 @@ def test_metadata_has_the_form_of_hugging_faces_imagefolder(tmp_path: Path, n: i
     assert first["synthetic"] is False
     assert first["label_name"] == "T-shirt/top"
     assert first["row_id"] == 100
-
-
-def test_torchvision_reads_idx(tmp_path: Path) -> None:
-    raw = tmp_path / "MNIST" / "raw"
-    write(raw, "idx")
-    for file in raw.glob("train-*"):  # torchvision wants a test split there too
-        (raw / file.name.replace("train", "t10k")).write_bytes(file.read_bytes())
-    mnist = torchvision.datasets.MNIST(str(tmp_path), train=True)
-    read = read_set(raw).images
-    assert np.array_equal(mnist.data.numpy(), read.pixels[..., 0])
-    assert mnist.targets.tolist() == read.labels.tolist()
 
 
 def test_numpy_reads_npz(tmp_path: Path) -> None:
@@ -281,7 +272,7 @@ DAMAGES: list[tuple[str, str, Damage, str]] = [
     ("npz", "its counts", lambda out: change_index(out, filtering={"drawn": [1], "kept": [1]}), "do not fit"),
     ("npz", "shape", lambda out: change_index(out, image_shape=[1, 0, 8]), "damaged"),
     ("npz", "other shape", lambda out: change_index(out, image_shape=[1, 8, 9]), "other shapes"),
-    ("npz", "format", lambda out: change_index(out, format="tar"), "unknown format"),
+    ("npz", "format", lambda out: change_index(out, format="rar"), "unknown format"),
     ("npz", "kind", lambda out: change_index(out, kind="photos"), "damaged"),
     ("npz", "shard", lambda out: change_index(out, shard=[2, 1]), "damaged"),
     ("npz", "missing shard", lambda out: change_index(out, shard=[1, 2]), "shards 2 of 2 are missing"),
@@ -296,10 +287,25 @@ DAMAGES: list[tuple[str, str, Damage, str]] = [
     ),
     ("npz", "file gone", lambda out: first(out, "*.npz").unlink(), "cannot be read"),
     ("npz", "file cut", lambda out: cut(first(out, "*.npz")), "its hash does not match"),
-    ("idx", "file cut", lambda out: cut(first(out, "*images*")), "its hash does not match"),
+    ("idx", "file cut", lambda out: cut(first(out, "train-images*")), "its hash does not match"),
     ("idx", "file not listed", lambda out: change_index(out, files={}), "the index lacks"),
     ("idx", "more images", lambda out: change_index(out, counts=[6, 0, 7], total=[6, 0, 7]), "does not fit"),
     ("idx", "labels disagree", lambda out: forge_idx_metadata(out, label=2), "disagree"),
+    ("tar", "file cut", lambda out: cut(first(out, "*.tar")), "its hash does not match"),
+    ("zip", "file cut", lambda out: cut(first(out, "*.zip")), "its hash does not match"),
+    ("parquet", "file gone", lambda out: first(out, "*.parquet").unlink(), "cannot be read"),
+    (
+        "tar",
+        "other shape",
+        lambda out: change_index(out, image_shape=[1, 8, 9]),
+        "where the set's images are",
+    ),
+    (
+        "parquet",
+        "other shape",
+        lambda out: change_index(out, image_shape=[1, 8, 9]),
+        "where the set's images are",
+    ),
     ("png", "image cut", lambda out: cut(first(out, "*.png")), "its hash does not match"),
     ("png", "image gone", lambda out: first(out, "*.png").unlink(), "cannot be read"),
     ("png", "image linked", link_image, "cannot be read"),

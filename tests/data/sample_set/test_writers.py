@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gangda.config.catalog import FORMATS
 from gangda.data.images import REAL, LabelledImages, generated_images, real_images
-from gangda.data.sample_set import FORMATS, SetHeader, array_files, png, read_set, set_being_written
+from gangda.data.sample_set import SetHeader, archives, npz_files, png, read_set, set_being_written
 from gangda.errors import RunError
 
 RNG = np.random.default_rng(0)
@@ -44,9 +45,14 @@ def write(out: Path, format: str, batches: list[LabelledImages] | int, size: int
     return out
 
 
-@pytest.mark.parametrize("format", FORMATS)
+# One file for other programs is in memory as a whole; Parquet's memory is pyarrow's.
+GROWING = {"npz-keras", "npz-medmnist", "npz-guided-diffusion", "parquet", "zip"}
+
+
+@pytest.mark.parametrize("format", sorted(set(FORMATS) - GROWING))
 def test_memory_does_not_grow_with_the_set(format, tmp_path, monkeypatch):
-    monkeypatch.setattr(array_files, "FILE_BYTES", 2**18)
+    monkeypatch.setattr(npz_files, "FILE_BYTES", 2**18)
+    monkeypatch.setattr(archives, "FILE_BYTES", 2**18)
 
     def peak(batches: int) -> int:
         tracemalloc.start()

@@ -1,83 +1,26 @@
-"""The NPZ and IDX formats: many images a file.
+"""IDX, the format of MNIST: `train-images-idx3-ubyte` (idx4 for RGB) and `train-labels-idx1-ubyte` in `MNIST/raw`.
 
-NPZ: files of some thousand images each, uncompressed: images uint8 (n, H, W, C) and, for each image, the columns of
-`metadata.SET_COLUMNS`; class_names (K,) text. IDX, the format of MNIST: `train-images-idx3-ubyte` (idx4 for RGB) and
-`train-labels-idx1-ubyte`, with a line about every image in `metadata.jsonl`. A shard's IDX files are called
-`i-of-n-train-...`: each pair is a valid IDX set of its own.
+There `torchvision.datasets.MNIST(set)` looks for them; it wants to see test files, too, which are empty. A line about
+every image is in `metadata.jsonl`. A shard's files are called `i-of-n-train-...`: each pair is a valid IDX set.
 """
 
 import contextlib
 import hashlib
-import io
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from gangda.data.images import IntArray, LabelledImages, UInt8Array, concatenate
+from gangda.data.images import IntArray, LabelledImages, UInt8Array
+from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
-from gangda.data.sample_set.metadata import SET_COLUMNS, MetadataWriter, read_lines
+from gangda.data.sample_set.metadata import MetadataWriter, read_lines
 from gangda.data.sources.idx import idx_header
-from gangda.data.sources.npz import MALFORMED, array_of
 from gangda.errors import DataError
-from gangda.runtime.hashed_file import sha256
 
-FILE_BYTES = 16 * 2**20  # of pixels per file: memory does not grow with the set
-
-
-class NpzWriter:
-    """Writes `images[-i-of-n]-00000.npz` and so on, each of about `FILE_BYTES`."""
-
-    def __init__(self, folder: Path, header: SetHeader, open_files: contextlib.ExitStack) -> None:
-        self._folder, self._header = folder, header
-        self._waiting: list[tuple[int, LabelledImages]] = []
-        self._files: dict[str, str] = {}
-
-    def write(self, images: LabelledImages, first: int) -> None:
-        """Add images; write a file when enough are waiting."""
-        self._waiting.append((first, images))
-        if sum(waiting.pixels.nbytes for _, waiting in self._waiting) >= FILE_BYTES:
-            self._flush()
-
-    def _flush(self) -> None:
-        index = np.concatenate([np.arange(first, first + len(images)) for first, images in self._waiting])
-        images = concatenate(*(images for _, images in self._waiting))
-        self._waiting = []
-        buffer = io.BytesIO()
-        columns: dict[str, Any] = {
-            name: index if name == "index" else getattr(images, name) for name in SET_COLUMNS
-        }
-        np.savez(buffer, images=images.pixels, class_names=np.array(self._header.class_names), **columns)
-        name = f"images{self._header.suffix}-{len(self._files):05d}.npz"
-        (self._folder / name).write_bytes(buffer.getbuffer())
-        self._files[name] = sha256(buffer.getbuffer())
-
-    def close(self) -> dict[str, str]:
-        """Write the last file."""
-        if self._waiting:
-            self._flush()
-        return self._files
-
-
-def read_npz(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
-    """The images of one shard, file by file; a DataError for one that is missing, changed, or has other arrays."""
-    for name, digest in index.files.items():
-        data = read_bytes(folder, name, digest)
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                columns: dict[str, Any] = {key: array_of(arrays, key) for key in SET_COLUMNS}
-                pixels = array_of(arrays, "images")
-            position = columns.pop("index")
-            images = LabelledImages(pixels, class_names=index.class_names, **columns)
-            if (position.dtype, position.shape) != (np.int64, (len(images),)):
-                raise ValueError("the positions are not whole numbers (n,)")
-            if images.image_shape != index.image_shape:
-                raise ValueError("images of other shapes than the index says")
-        except (*MALFORMED, DataError) as error:
-            raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
-        yield position, images
+RAW = "MNIST/raw"
+NO_TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 class _IdxFile:
@@ -105,7 +48,7 @@ class _IdxFile:
 
 def idx_names(suffix: str, channels: int) -> tuple[str, str]:
     """Names of the images and labels files of a shard."""
-    front = suffix.removeprefix("-") + "-" if suffix else ""
+    front = f"{RAW}/{suffix.removeprefix('-')}-" if suffix else f"{RAW}/"
     return f"{front}train-images-idx{3 if channels == 1 else 4}-ubyte", f"{front}train-labels-idx1-ubyte"
 
 
@@ -117,6 +60,10 @@ class IdxWriter:
             raise DataError(f"IDX holds up to 256 classes, not {len(header.class_names)}; use --format npz")
         channels, height, width = header.image_shape
         self._item_shape = (height, width) if channels == 1 else (height, width, channels)
+        (folder / RAW).mkdir(parents=True)
+        if not header.suffix:
+            for name, shape in ((NO_TEST[0], (0, *self._item_shape)), (NO_TEST[1], (0,))):
+                (folder / RAW / name).write_bytes(idx_header(shape))
         self._names = idx_names(header.suffix, channels)
         self._images = _IdxFile(folder / self._names[0], self._item_shape, open_files)
         self._labels = _IdxFile(folder / self._names[1], (), open_files)
@@ -156,3 +103,6 @@ def read_idx_set(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labe
         if not np.array_equal(columns["labels"], right_labels[rows]):
             raise DataError(f"{folder}: labels and metadata disagree; make the set again")
         yield columns.pop("index"), LabelledImages(pixels[rows], class_names=index.class_names, **columns)
+
+
+IDX = Format(IdxWriter, read_idx_set)
