@@ -186,7 +186,7 @@ def fail_on_even(plan, cell, out, tell):
     def run():
         return collapse() if cell.index % 2 == 0 else cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400)
 
-    finish_cell(cell, out, run)
+    finish_cell(cell, out, CellResult, run)
 
 
 def test_workers_go_on_after_a_failed_cell(tmp_path):
