@@ -50,7 +50,7 @@ def collapse():
 def finish_all_but(plan, out, failed):
     for cell in plan.cells:
         if cell.index in failed:
-            finish_cell(cell, out, collapse)
+            finish_cell(cell, out, CellResult, collapse)
         else:
             write_cell(out, cell, cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400))
 
@@ -117,7 +117,7 @@ def test_only_outcomes_are_recorded_as_failures(tmp_path):
         raise DataError("no images")
 
     with pytest.raises(DataError, match=r"cell 0 \(seed 0\): no images"):
-        finish_cell(cell, tmp_path, mistake)
+        finish_cell(cell, tmp_path, CellResult, mistake)
     assert read_cells([cell], tmp_path, CellResult).failed == ()
 
 
