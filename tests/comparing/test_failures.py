@@ -50,7 +50,7 @@ def collapse():
 def finish_all_but(plan, out, failed):
     for cell in plan.cells:
         if cell.index in failed:
-            finish_cell(cell, out, collapse)
+            finish_cell(cell, out, CellResult, collapse)
         else:
             write_cell(out, cell, cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400))
 
@@ -117,7 +117,7 @@ def test_only_outcomes_are_recorded_as_failures(tmp_path):
         raise DataError("no images")
 
     with pytest.raises(DataError, match=r"cell 0 \(seed 0\): no images"):
-        finish_cell(cell, tmp_path, mistake)
+        finish_cell(cell, tmp_path, CellResult, mistake)
     assert read_cells([cell], tmp_path, CellResult).failed == ()
 
 
@@ -186,7 +186,7 @@ def fail_on_even(plan, cell, out, tell):
     def run():
         return collapse() if cell.index % 2 == 0 else cell_values(plan, cell, ACCURACY, 0.8, 0.005, 400)
 
-    finish_cell(cell, out, run)
+    finish_cell(cell, out, CellResult, run)
 
 
 def test_workers_go_on_after_a_failed_cell(tmp_path):

@@ -43,7 +43,7 @@ def test_missing_and_damaged_cells_are_named(tmp_path):
     cell_path(tmp_path, plan.cells[2]).write_text('{"format_version": 2, "id": ')
     cell_path(tmp_path, plan.cells[7]).write_bytes(cell_path(tmp_path, plan.cells[8]).read_bytes())
     with pytest.raises(
-        IncompleteError, match=r"3 of 10 cells are missing, by number: 1-2, 7 \(damaged"
+        IncompleteError, match=r"3 of 10 cells are missing, by number: 1-2,7 \(damaged"
     ) as error:
         collect(plan, tmp_path)
     paths = [str(cell_path(tmp_path, plan.cells[index])) for index in (1, 2, 7)]
