@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -146,3 +147,13 @@ def test_a_full_disk_is_one_line_and_leaves_the_old_file(tiny_disk):
     with pytest.raises(RunError, match="disk is full"), whole_folder(tiny_disk / "set") as folder:
         (folder / "big").write_bytes(bytes(10**6))
     assert os.listdir(tiny_disk) == ["x"]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    write_json(tmp_path / "a.json", {"b": 1})
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(DataError, match=r"a\.json: cannot be read; check its permissions"):
+        read_json(tmp_path / "a.json")
