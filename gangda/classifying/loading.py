@@ -31,7 +31,10 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
         else:
             splits, image_size = load_splits(config, seed), config.image_size
         if not splits.labelled:
-            raise DataError(f"{set_path}: has no class labels; there is nothing to classify")
+            hints = "".join(
+                f"; {note}" for note in splits.notes if "--labels" in note or "for labels" in note
+            )
+            raise DataError(f"{set_path}: has no class labels; there is nothing to classify{hints}")
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
     images, own = splits.test, True
@@ -90,7 +93,9 @@ def _load_test(test: str, splits: DataSplits, data: DataConfig) -> tuple[Labelle
 
 
 def _load_source(test: str, data: DataConfig) -> SourceImages:
-    """The source of `--test`, read with the options of the data but its subset."""
+    """The source of `--test`, read with the options of the data but its subset, and those of names only for folders."""
+    if not Path(test).expanduser().is_dir():
+        data = replace(data, labels=None, group_by=None)
     try:
         return load_source(replace(data, source=test, per_class=None, class_counts=None))
     except GangdaError as error:

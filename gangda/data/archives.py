@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from gangda.data.paths import cache_root
 from gangda.data.sources.scan import JUNK, PARTS
@@ -123,6 +123,8 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_sizes(path, len(entries), sum(entry.file_size for entry in entries))
             for entry in entries:
+                if entry.flag_bits & 1:
+                    raise DataError(f"{path}: is encrypted; unpack it yourself")
                 kind = entry.external_attr >> 28  # of a Unix mode: 8 is an ordinary file, 0 not said
                 yield entry.filename, archive.open(entry) if kind in (0, 8) else None
         return
@@ -133,7 +135,9 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
             _check_sizes(path, count, size)
             if not member.isdir():
                 yield member.name, tar.extractfile(member) if member.isreg() else None
-        if tar.fileobj is None or tar.fileobj.seek(tar.offset) < 0 or len(tar.fileobj.read(512)) < 512:
+        rest: Any = tar.fileobj
+        rest.seek(tar.offset)
+        if len(rest.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
             raise EOFError("the mark of its end is missing")
 
 

@@ -38,10 +38,12 @@ def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def refuse_alike(names: Iterable[str], where: str) -> None:
-    """A DataError where two names differ only in case or blanks: they are hardly meant as two classes."""
+    """A DataError where two names differ only in case, blanks or leading zeros: hardly two classes."""
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
-        other = seen.setdefault(" ".join(name.casefold().split()), name)
+        key = " ".join(name.casefold().split())
+        other = seen.setdefault(key.lstrip("0") if key.isdecimal() else key, name)
         if other != name:
-            what = f"class names '{other}' and '{name}' differ only in case or blanks"
+            how = "leading zeros" if key.isdecimal() else "case or blanks"
+            what = f"class names '{other}' and '{name}' differ only in {how}"
             raise DataError(f"{where}: {what}; give them one name, or names that differ")

@@ -103,9 +103,7 @@ def _of_path(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) 
     elif path.suffix.lower() == ".npz":
         raw = npz.read(path, config.value_range)
     else:
-        raise DataError(
-            f"{path}: {_kind(path)}; give a folder of images, a zip, tar or NPZ file, or IDX files"
-        )
+        raise DataError(f"{path}: {_kind(path)}")
     return _source(name, config, _in_range(raw, config))
 
 
@@ -117,7 +115,7 @@ def _kind(path: Path) -> str:
         return f"one file of an IDX set: give the folder that it lies in, --data {path.parent}"
     if path.suffix.lower() in tables.SUFFIXES:
         return f"a table: give the folder of the images, with --labels {path}"
-    return "unknown kind of file"
+    return "unknown kind of file; give a folder of images, a zip, tar or NPZ file, or a folder of IDX files"
 
 
 def _refuse_names(config: DataConfig) -> None:

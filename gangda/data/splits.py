@@ -110,7 +110,7 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
         tested, place = place[rows], np.delete(place, rows)
         train, test = train.without(rows), train.take(rows)
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
-        notes = (*notes, f"no test split of its own: {what if len(rows) else 'and no real images'}")
+        notes = (*notes, f"no test split of its own: {what if len(rows) else 'no class has two real images'}")
     if len(test) and len(untested := np.flatnonzero(test.counts() == 0)):
         names = ", ".join(f"'{test.class_names[label]}'" for label in untested[:MOST_SHOWN])
         more = ", ..." if len(untested) > MOST_SHOWN else ""

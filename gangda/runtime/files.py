@@ -99,6 +99,8 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read; check its permissions") from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: not readable JSON ({str(error)[:80]}); delete and remake it") from None
     if not isinstance(value, dict):

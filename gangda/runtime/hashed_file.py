@@ -79,6 +79,8 @@ def canonical(plain: Mapping[str, Any]) -> bytes:
 def _read(path: Path, cure: str) -> bytes:
     try:
         return path.read_bytes()
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read; check its permissions") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}){cure and f'; {cure}'}") from None
 

@@ -138,6 +138,15 @@ def test_damaged_archives_are_named_by_their_own_path(tmp_path, end):
         load(path)
 
 
+def test_encrypted_archives_are_named(tmp_path):
+    data = bytearray(zipped(tmp_path / "a.zip", IMAGES).read_bytes())
+    place = data.find(b"PK\x01\x02")
+    data[place + 8] |= 1
+    (tmp_path / "a.zip").write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.zip: is encrypted"):
+        load(tmp_path / "a.zip")
+
+
 def test_messages_name_the_archive_not_the_cache(tmp_path):
     with pytest.raises(DataError, match=r"set\.zip/a: class 'a' has no images"):
         load(zipped(tmp_path / "set.zip", {"a/readme.txt": b"x", "b/0.png": png(0)}))

@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +161,13 @@ def test_the_umask_decides_who_may_read(mask, file, folder, tmp_path):
         os.umask(before)
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "set", "set/b")]
     assert modes == [file, folder, file]
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    write_json(tmp_path / "a.json", {"b": 1})
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(DataError, match=r"a\.json: cannot be read; check its permissions"):
+        read_json(tmp_path / "a.json")

@@ -163,6 +163,8 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
     try:
         with os.fdopen(os.open(path, _READ), "rb") as file:
             data = file.read()
+    except PermissionError:
+        raise DataError(f"{path}: cannot be read; check its permissions") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); make the set again") from None
     verified(data, digest, path, cure="make the set again")

@@ -122,6 +122,10 @@ def list_images(root: Path, labels: str | None = None) -> Listing:
     found, unused = (None, []) if labels else labelled_files.find_table(root)
     if found is None:
         listing = _listing(root, *_by_folders(root))
+        if unused and len(listing.class_names) == 1 and listing.class_names != (UNLABELLED,):
+            raise DataError(
+                f"{root}: has one class folder only ('{listing.class_names[0]}'), and {unused[0]}"
+            )
         return replace(listing, notes=(*listing.notes, *unused))
     table, parts, notes = found
     beside = _listing(root, parts, notes)

@@ -12,10 +12,11 @@ The rules:
     - A table that is found but does not fit is not used, and the reason is said.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -144,44 +145,68 @@ class _Names:
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
         self._root = root
         self._by_path: dict[str, int] = {}
-        self._by_name: dict[str, int] = {}  # -1: several images
+        # By file name, and by file name without suffix (of numbers: without leading zeros), in any case; -1: several.
+        self._by_name: dict[str, int] = {}
+        self._by_stem: dict[str, int] = {}
         for place, path in enumerate(files):
-            inside = path.relative_to(root).as_posix()
-            self._by_path[normalised(inside)] = place
-            for name in {normalised(path.name), normalised(path.stem)}:
-                self._by_name[name] = -1 if name in self._by_name else place
+            inside = normalised(str(path)[len(str(root)) + 1 :]).replace(os.sep, "/")
+            self._by_path[inside] = place
+            name = inside.rpartition("/")[2].casefold()
+            stem = name.rpartition(".")[0] or name
+            self._by_name[name] = -1 if name in self._by_name else place
+            for key in {stem, stem.lstrip("0") or "0"} if stem.isdecimal() else {stem}:
+                self._by_stem[key] = -1 if self._by_stem.get(key, place) != place else place
 
-    def find(self, cell: Cell, folder: Path) -> int | None:
-        """The position of an image that a table in `folder` names; None if it is not there."""
+    def find(self, cell: Cell, folder: Path) -> tuple[int | None, bool]:
+        """The position of an image that a table in `folder` names, None if it is not there; and whether by all of it.
+
+        Raises DataError: the name of several images.
+        """
         if not cell or isinstance(cell, tuple):
-            return None
+            return None, False
         name = normalised(cell).replace("\\", "/").removeprefix("./")
-        inside = folder.relative_to(self._root).as_posix() if folder.is_relative_to(self._root) else "."
-        for path in (f"{inside}/{name}".removeprefix("./"), name):
+        inside = str(folder)[len(str(self._root)) + 1 :].replace(
+            os.sep, "/"
+        )  # of a table elsewhere, anything
+        for path in (f"{inside}/{name}", name):
             if path in self._by_path:
-                return self._by_path[path]
-        place = self._by_name.get(PurePosixPath(name).name)
-        if place == -1:
-            raise DataError(f"'{cell}' is the name of several images; name them by their paths")
-        return place
+                return self._by_path[path], True
+        last = name.rpartition("/")[2].casefold()
+        for whole, known in ((True, self._by_name), (False, self._by_stem)):
+            if known.get(last) == -1:
+                raise DataError(f"'{cell}' is the name of several images; name them by their paths")
+            if last in known:
+                return known[last], whole
+        return None, False
 
 
 def _file_column(table: Table, names: _Names) -> tuple[Table, list[int | None]]:
-    """The table without its column of file names, which names the most images, and their positions, one a row."""
-    best: tuple[int, str, list[int | None]] = (0, "", [])
+    """The table without its column of file names, which names the most images, and their positions, one a row.
+
+    File names in full go before those without suffix, which other numbers may look like. Raises DataError: no column,
+    or two that name other images each.
+    """
     folder, error = table.path.parent, None
-    if any(names.find(name, folder) is not None for name in table.columns):
+    if any(names.find(name, folder)[0] is not None for name in table.columns):
         table = table.headless()
+    ranked: list[tuple[tuple[int, int], str, list[int | None]]] = []
     for column, cells in table.columns.items():
         try:
-            places = [names.find(cell, folder) for cell in cells]
+            found = [names.find(cell, folder) for cell in cells]
         except DataError as ambiguous:
             error = ambiguous
             continue
-        best = max(best, (len(set(places) - {None}), column, places), key=lambda one: one[0])
-    count, column, places = best
-    if not count:
+        places = [place for place, _ in found]
+        whole = len({place for place, in_full in found if in_full})
+        ranked.append(((whole, len(set(places) - {None})), column, places))
+    ranked.sort(key=lambda one: one[0])
+    if not ranked or not ranked[-1][0][1]:
         raise DataError(f"{table.path}: {error or 'names no image that is there, with or without a suffix'}")
+    best, column, places = ranked[-1]
+    if len(ranked) > 1 and ranked[-2][0] == best and ranked[-2][2] != places:
+        raise DataError(
+            f"{table.path}: columns '{ranked[-2][1]}' and '{column}' could both name the images; drop one"
+        )
     return Table(table.path, {name: cells for name, cells in table.columns.items() if name != column}), places
 
 
@@ -277,8 +302,8 @@ def _by_pattern(root: Path, files: Files, pattern: str) -> tuple[Parts, list[str
 
 def _part_of(root: Path, path: Path) -> str:
     """The part that the folders train/, test/ and the like put an image in."""
-    inside = path.relative_to(root).parts
-    return PARTS.get(inside[0].lower(), "train") if len(inside) > 1 else "train"
+    first, below, _ = str(path)[len(str(root)) + 1 :].partition(os.sep)
+    return PARTS.get(first.lower(), "train") if below else "train"
 
 
 def _parts(images: Iterable[tuple[str, str, Path]]) -> Parts:

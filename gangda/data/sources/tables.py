@@ -70,7 +70,7 @@ def _of_lines(path: Path, text: str) -> Table:
     rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if any(row)]
     if not rows:
         raise DataError(f"{path}: is empty")
-    names = [name.strip() or str(number) for number, name in enumerate(rows[0], 1)]
+    names = [name.strip() or f"unnamed column {number}" for number, name in enumerate(rows[0], 1)]
     for number, row in enumerate(rows[1:], 2):
         if len(row) != len(names):
             what = f"row {number:,} has {len(row)} cells, the first {len(names)}"

@@ -79,6 +79,8 @@ def load(config: DataConfig) -> RawSource:
         return replace(found, class_names=names)
     try:  # torchvision reads the batches (they are pickles) only after it has checked their MD5 sums
         parts = [known.torchvision(str(folder.parent), train=part) for part in (True, False)]
+    except PermissionError:
+        raise DataError(f"{folder}: cannot be read; check its permissions") from None
     except (RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0][:99]
         raise DataError(f"{folder}: {reason}; delete it and {_by_hand(name)}") from None

@@ -193,6 +193,13 @@ def test_spellings_of_unicode_are_one_class(tmp_path):
     assert "spellings are taken as one" in listing.notes[0]
 
 
+def test_names_that_differ_in_leading_zeros_are_refused(classes):
+    for name in ("1", "01"):
+        put(classes / name / "0.png")
+    with pytest.raises(DataError, match="'01' and '1' differ only in leading zeros"):
+        list_images(classes)
+
+
 @pytest.mark.parametrize("other", ["Cat", "cat ", " CAT"])
 def test_names_that_differ_in_case_or_blanks_are_refused(classes, other):
     put(classes / other / "0.png")

@@ -234,3 +234,27 @@ def test_groups_come_from_a_pattern_or_a_column(flat):
     np.testing.assert_array_equal(group_files(flat, paths, "who.csv:subject"), [0, 0, 1, 1, 2, 2, 3])
     with pytest.raises(UsageError, match=r"fits no file name, such as odd\.png"):
         group_files(flat, paths, "(z)_")
+
+
+def test_names_in_full_go_before_numbers_that_look_like_names(tmp_path):
+    for number in range(6):
+        put(tmp_path / f"{number}.png")
+    rows = [(str(i), f"{5 - i}.png", str(i % 2)) for i in range(6)]  # as pandas writes its index
+    (tmp_path / "labels.csv").write_text(csv(rows, ",file,label"))
+    assert labelled(tmp_path) == {f"{5 - i}.png": (str(i % 2), "train") for i in range(6)}
+    (tmp_path / "labels.csv").write_text(
+        csv([(str(i), str(5 - i), str(i % 2)) for i in range(6)], "a,b,label")
+    )
+    with pytest.raises(DataError, match="columns 'a' and 'b' could both name the images"):
+        list_images(tmp_path, "labels.csv")
+
+
+def test_numbers_without_leading_zeros_and_names_in_another_case(tmp_path):
+    for number in range(6):
+        put(tmp_path / "images" / f"{number:03}.PNG")
+    for rows in ([(str(i), str(i % 2)) for i in range(6)], [(f"{i:03}.png", str(i % 2)) for i in range(6)]):
+        (tmp_path / "labels.csv").write_text(csv(rows))
+        assert labelled(tmp_path) == {f"{i:03}.PNG": (str(i % 2), "train") for i in range(6)}
+    (tmp_path / "labels.csv").write_text(csv([(f"x{i}", str(i % 2)) for i in range(6)]))
+    with pytest.raises(DataError, match=r"one class folder only \('images'\), and labels\.csv is not used"):
+        list_images(tmp_path)
