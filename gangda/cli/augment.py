@@ -7,14 +7,17 @@ from typing import Annotated, Any
 from typer import Option
 
 from gangda import api
-from gangda.cli.options import Call
+from gangda.cli.options import Call, run_folders
 from gangda.cli.output import Screen, number, percent
 from gangda.cli.sample import show_filtering
 
 
 def augment(
     call: Call,
-    run: Annotated[Path | None, Option(help="run folder \\[default: the newest for this data]")] = None,
+    run: Annotated[
+        Path | None,
+        Option(help="run folder \\[default: the newest for this data]", autocompletion=run_folders),
+    ] = None,
     samples: Annotated[
         Path | None, Option(help="take the generated images of this set in place of a run's")
     ] = None,

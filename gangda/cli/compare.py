@@ -10,7 +10,7 @@ from typer import Option
 
 from gangda import api, experiments
 from gangda.cli.job_array import LOGS, job_array
-from gangda.cli.options import Call
+from gangda.cli.options import Call, run_folders
 from gangda.cli.output import Render, Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
 from gangda.config import arms, resolve
@@ -31,7 +31,10 @@ def _experiments(incomplete: str) -> list[str]:
 def compare(
     call: Call,
     jobs: Annotated[int | None, Option(min=1, help="cells at a time, at most cores / threads")] = None,
-    run: Annotated[Path | None, Option(help="use this run's generator in every cell")] = None,
+    run: Annotated[
+        Path | None,
+        Option(help="use this run's generator in every cell", autocompletion=run_folders),
+    ] = None,
     experiment: Annotated[
         str | None, Option(help="shipped experiment or YAML file; see --list", autocompletion=_experiments)
     ] = None,
@@ -86,7 +89,8 @@ def compare(
         words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
         show = _show_experiment
     if not print_sbatch or call.dry_run:
-        call.terminal.result(found.as_dict(), show)
+        printed = call.result if experiment is None else call.terminal.result
+        printed(found.as_dict(), show)
         return
     (found.out / LOGS).mkdir(exist_ok=True)
     script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds)

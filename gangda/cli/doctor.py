@@ -26,7 +26,7 @@ _COUNTS = {
 
 def doctor(call: Call) -> None:
     """Show what is installed and found here, what would be chosen, and why; with --data, what is in it."""
-    call.terminal.result(_examine(call), _show_result)
+    call.result(_examine(call), _show_result)
 
 
 def _examine(call: Call) -> dict[str, Any]:
@@ -51,7 +51,6 @@ def _examine(call: Call) -> dict[str, Any]:
         "data_sets": dict(found_sets()),
         "folders": {"data": str(data_root()), "cache": str(cache_root())},
         "newest_runs": _newest_runs(Path("runs")),
-        "options": {key: origin for key, origin in settings.origins.items() if origin != "default"},
     }
 
 

@@ -7,12 +7,15 @@ and `--config --json --quiet --dry-run`; the `Call` resolves them.
 import functools
 import inspect
 import os
+import sys
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from gangda.cli.group import Command
 from gangda.cli.output import Render, Terminal
@@ -20,7 +23,7 @@ from gangda.config import arms, catalog
 from gangda.config.commands import Subcommand
 from gangda.config.fields import Field, flag_of, type_of
 from gangda.config.files import options_of
-from gangda.config.resolve import Layer, Settings, resolve
+from gangda.config.resolve import Layer, Settings, resolve, unread_variables
 from gangda.errors import UsageError
 from gangda.runtime import machine
 from gangda.runtime.launch import DistributedEnv, distributed_env
@@ -90,7 +93,12 @@ class Call:
 
     def run(self, function: Callable[..., Any], show: Render, *args: Any, **own: Any) -> None:
         """Call a function of `gangda.api` with these settings, and print its result."""
-        self.terminal.result(self.work(function, *args, settings=self.settings, **own).as_dict(), show)
+        self.result(self.work(function, *args, settings=self.settings, **own).as_dict(), show)
+
+    def result(self, values: Mapping[str, Any], show: Render) -> None:
+        """Print a result of these settings, with where each value comes from that is not a default."""
+        given = {key: origin for key, origin in self.settings.origins.items() if origin != "default"}
+        self.terminal.result({**values, "options": given}, show)
 
 
 def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -> None:
@@ -112,12 +120,15 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
             )
         values = {key: given[flag.name] for key, flag in flags.items()}
         typed = {key: value for key, value in values.items() if value is not None}
-        terminal = Terminal(json=given["as_json"], quiet=given["quiet"])
+        terminal = Terminal(given["as_json"], given["quiet"], body.__name__)
         resolved = functools.partial(resolve, typed, os.environ, used=command.sections)
         names = frozenset(map(".".join, typed))
         file = () if given["config"] is None else ("--config", str(given["config"].resolve()))
         words = (*file, *(word for key, value in typed.items() for word in _words(*key, value)))
         call = Call(terminal, given["dry_run"], launch, resolved, given["config"], names, words)
+        if not given["quiet"] and launch.is_main:
+            for remark in unread_variables(os.environ, [flag for one in own for flag in _flags_of(one)]):
+                print(f"gangda: {remark}", file=sys.stderr)
         if call.busy:  # now, before torch loads
             machine.sleep_while_waiting(os.environ)
         body(call, **{parameter.name: given[parameter.name] for parameter in own})
@@ -128,6 +139,18 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app.command(body.__name__, cls=Command)(run)
+
+
+def _flags_of(parameter: inspect.Parameter) -> list[str]:
+    """The flag of a command's own option, if it is one."""
+    described = typing.get_args(parameter.annotation)[-1]
+    return ["--" + parameter.name.replace("_", "-")] if isinstance(described, OptionInfo) else []
+
+
+def run_folders(incomplete: str) -> list[str]:
+    """Run folders here and in `runs`, as completion offers them; none where another path is being typed."""
+    found = [path.parent for pattern in ("*/run.json", "runs/*/run.json") for path in Path().glob(pattern)]
+    return sorted(str(run) for run in found if str(run).startswith(incomplete))
 
 
 def _words(section: str, name: str, value: Any) -> list[str]:

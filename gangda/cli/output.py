@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # importing rich takes longer than --help and completion do
 
 LINE_EVERY = 20.0  # seconds between progress lines where there is no terminal
 REDIRECTED_WIDTH = 120
+RESULT_VERSION = 1  # of `result.schema.json`: raised when a key goes or changes its meaning
 
 
 class Screen:
@@ -55,15 +56,17 @@ Render = Callable[[Screen, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Terminal:
-    """How a command prints: `json` prints one document instead of tables, `quiet` silences stderr."""
+    """How a command prints: `json` prints one document of `result.schema.json`, `quiet` silences stderr."""
 
     json: bool = False
     quiet: bool = False
+    command: str = ""  # named in the document
 
     def result(self, values: Mapping[str, Any], render: Render) -> None:
         """Print a result as JSON, or by `render`."""
         if self.json:
-            text = json.dumps(values, default=str)
+            head = {"format_version": RESULT_VERSION, "subcommand": self.command}
+            text = json.dumps({**head, **values}, default=str)
             finite = json.loads(text, parse_constant=lambda _: None)  # JSON has no NaN and no infinity
             print(json.dumps(finite, indent=2, allow_nan=False), flush=True)
         else:

@@ -7,17 +7,41 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from gangda import api
-from gangda.cli.options import Call
+from gangda.cli.options import Call, run_folders
 from gangda.cli.output import Screen, number, percent
+from gangda.errors import UsageError
 
 
 def sample(
     call: Call,
-    run: Annotated[Path, Argument(metavar="RUN", help="run folder that `gangda train` wrote")],
+    run: Annotated[
+        Path, Argument(metavar="RUN", help="run folder that `gangda train` wrote", autocompletion=run_folders)
+    ],
+    export: Annotated[
+        Path | None,
+        Option(help="write the generator with its sampler as a file, .pt2 or .onnx, and no samples"),
+    ] = None,
     out: Annotated[Path | None, Option(help="folder of the sample set \\[default: samples/RUN-HASH]")] = None,
 ) -> None:
     """Draw class-labelled samples from a trained generator; writes a sample set."""
+    if export is not None:
+        if out is not None or call.dry_run:
+            raise UsageError("--export names the file itself; leave out --out and --dry-run")
+        from gangda.sampling import export as exporting
+
+        done = exporting.export(run, call.settings.sample, call.settings.sampler, export)
+        call.result(done.as_dict(), _show_export)
+        return
     call.run(api.sample, _show_result, run, out=out)
+
+
+def _show_export(out: Screen, values: Mapping[str, Any]) -> None:
+    worst = values["largest_difference"]
+    out.say(
+        f"inputs: noise float32 (N, {', '.join(map(str, values['noise_shape']))}), standard normal; y int64 (N,)",
+        f"checked: pixels differ from the generator's by {worst} of 255 levels at most",
+        f"exported: {values['export']}",
+    )
 
 
 def _show_result(out: Screen, values: Mapping[str, Any]) -> None:

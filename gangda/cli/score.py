@@ -43,7 +43,7 @@ def score(
     if ratings:
         from gangda.scoring.ratings import summarise_ratings
 
-        call.terminal.result(asdict(summarise_ratings(ratings)), _show_ratings)
+        call.result(asdict(summarise_ratings(ratings)), _show_ratings)
     elif rating_page:
         from gangda.scoring.rating_page import make_page
 
@@ -57,7 +57,7 @@ def score(
             changed=settings.changed("data"),
             dry_run=call.dry_run,
         )
-        call.terminal.result(asdict(page), _show_page)
+        call.result(asdict(page), _show_page)
     else:
         call.run(api.score, _show_result, sets[0], out=out)
 

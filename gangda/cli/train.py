@@ -21,7 +21,7 @@ def train(
     """Train a generator on real images; writes a run folder."""
     if list_architectures:
         if call.launch.is_main:
-            call.terminal.result(*listed(call.settings))
+            call.result(*listed(call.settings))
         return
     from gangda import training
 
@@ -30,7 +30,7 @@ def train(
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:
         values |= {"config": resolve.as_mapping(config), "origins": dict(call.settings.origins)}
-    call.terminal.result(values, _show_dry_run if call.dry_run else _show_result)
+    call.result(values, _show_dry_run if call.dry_run else _show_result)
 
 
 def listed(settings: resolve.Settings) -> tuple[dict[str, Any], Render]:

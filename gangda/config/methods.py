@@ -60,6 +60,12 @@ class Budget(Checked):
     checkpoint_every: str = option(
         "1000s", "steps (2000 or 2000s) or epochs (5e) between checkpoints", pattern=r"[1-9]\d{0,8}[se]?"
     )
+    log: str | None = option(
+        None,
+        "also write the log for TensorBoard, in the run folder's `tensorboard`",
+        choices=("tensorboard",),
+        record="never",
+    )
     stop_when_collapsed: bool = option(
         False, "stop with exit code 1 and everything saved when the samples have collapsed"
     )

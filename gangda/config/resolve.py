@@ -22,9 +22,10 @@ from gangda.config.fields import (
     variable_of,
 )
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
-from gangda.errors import UsageError
+from gangda.errors import UsageError, suggestion
 
 T = TypeVar("T")
+OTHER_VARIABLES = ("GANGDA_CACHE", "GANGDA_DATA_FOLDER")  # folders, see data/paths.py
 Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the values by field name
 
 
@@ -156,6 +157,23 @@ def _environment_layer(cls: type[Checked], environ: Mapping[str, str]) -> dict[s
         for variable, field in variables.items()
         if environ.get(variable)
     }
+
+
+def unread_variables(environ: Mapping[str, str], own: Collection[str] = ()) -> list[str]:
+    """A remark on each `GANGDA_*` variable that no command reads; `own` are flags that have no variable."""
+    flags = [
+        flag_of(field)
+        for section in (*SECTIONS, "arch", "method")
+        for owners in options_of(section).values()
+        for field in owners.values()
+    ]
+    known = {*OTHER_VARIABLES, *map(variable_of, flags)}
+    typed = {variable_of(flag): flag for flag in own}
+    remarks = []
+    for name in sorted(name for name in environ if name.startswith("GANGDA_") and name not in known):
+        advice = f"give {typed[name]}" if name in typed else suggestion(name, known).strip() or "unset it"
+        remarks.append(f"{name}: no option is read from this variable; {advice}")
+    return remarks
 
 
 def _file_layer(

@@ -4,6 +4,7 @@ config.yaml      fully resolved; valid as --config
 run.json         state: steps, seconds, finished, data fingerprint
 metrics.jsonl    a line every few steps
 curves.png       its loss terms and accuracies, once `gangda train` has ended
+README.md        model card, likewise
 checkpoints/     step-00001000.pt, with its SHA-256 inside
 samples/         fixed-noise grids and a GIF of them
 monitor/         the classifier that samples are evaluated with

@@ -24,6 +24,7 @@ from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
+from gangda.training.card import save_card
 from gangda.training.estimate import estimates, largest_within
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
@@ -96,6 +97,7 @@ def train(
             )
             save_curves(run)
             write_data_alarms(run, splits.alarms)
+            save_card(run, result)
             return dataclasses.replace(result, data_alarms=splits.alarms)
         if not ranks.is_main:
             raise WorkerExitError(0)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gangda.errors import UsageError
 from gangda.runtime.files import without_nan
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.training.loop import StepRecord
@@ -36,12 +37,16 @@ class MetricsLogger:
     # Epochs and seconds at the last line with the time of an epoch.
     last_epoch: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
+    tensorboard: Path | None = None  # folder of TensorBoard's files; None: none are written
+    board: Any = None
     # Of the log when the loaded state was saved; None before anything was saved.
     saved_lines: int | None = None
 
     def open(self, step: int, pretraining_step: int = 0) -> None:
         """Begin to write after this step; later lines, of steps that were lost, are deleted."""
         self.log = MetricsLog(self.path, step, pretraining_step, self.saved_lines)
+        if self.tensorboard is not None:
+            self.board = _summary_writer(self.tensorboard, step)
 
     def close(self) -> None:
         """Close the file, if it is open."""
@@ -49,6 +54,9 @@ class MetricsLogger:
             self.saved_lines = self.log.lines
             self.log.close()
             self.log = None
+        if self.board is not None:
+            self.board.close()
+            self.board = None
 
     def add(self, record: StepRecord) -> None:
         """Keep the values of a step; nothing waits for the device."""
@@ -83,6 +91,10 @@ class MetricsLogger:
         if self.log is None:
             raise ValueError("the log is not open")
         self.log.write(line)
+        if self.board is not None and line["step"]:
+            numbers = {name: value for name, value in line.items() if isinstance(value, int | float)}
+            for name in numbers.keys() - {"step"}:
+                self.board.add_scalar(name, numbers[name], line["step"])
 
     def values(self, step: int) -> dict[str, float]:
         """The last value of each loss term and metric (waits for the device); a NotFiniteError if one is not finite."""
@@ -108,6 +120,15 @@ class MetricsLogger:
         epochs, seconds = values["last_epoch"]
         self.last_epoch = (float(epochs), float(seconds))
         self.saved_lines = None if values["lines"] is None else max(0, int(values["lines"]))
+
+
+def _summary_writer(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, which hides what an earlier session wrote of later steps."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise UsageError("--log tensorboard: needs tensorboard; pip install 'gangda[tensorboard]'") from None
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def is_logged(step: int) -> bool:

@@ -58,7 +58,8 @@ class TrainingRun:
     def _reset(self) -> None:
         """Begin the log, the monitor and the clock anew."""
         path, self.clock, self.rollbacks = self.folder.path, Stopwatch(), 0
-        self.logger = MetricsLogger(path / "metrics.jsonl", len(self.images))
+        board = path / "tensorboard" if self.config.budget.log == "tensorboard" else None
+        self.logger = MetricsLogger(path / "metrics.jsonl", len(self.images), tensorboard=board)
         self.monitor = SampleMonitor(
             self.config,
             with_labels(self.images),

@@ -82,6 +82,16 @@ def test_bash_offers(program, words, offered):
     assert complete_in_bash(program, *words) == offered
 
 
+def test_bash_offers_run_folders(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run in ("runs/one", "two", "runs/other"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "run.json").write_text("{}")
+    (tmp_path / "runs/none").mkdir()
+    assert complete_in_bash(program, "sample", "") == ["runs/one", "runs/other", "two"]
+    assert complete_in_bash(program, "augment", "--run", "runs/on") == ["runs/one"]
+
+
 def test_bash_leaves_paths_to_the_shell(program):
     assert complete_in_bash(program, "train", "--data", "/usr/sh") == []
 

@@ -14,8 +14,10 @@ from gangda.cli import output
 
 def test_json_is_one_document_without_nan(capsys):
     values = {"a": math.nan, "b": [math.inf, 1.5, (2, None)], "c": Path("x/y"), "d": True}
-    output.Terminal(json=True).result(values, lambda *_: pytest.fail("tables and JSON"))
+    output.Terminal(json=True, command="train").result(values, lambda *_: pytest.fail("tables and JSON"))
     assert json.loads(capsys.readouterr().out) == {
+        "format_version": 1,
+        "subcommand": "train",
         "a": None,
         "b": [None, 1.5, [2, None]],
         "c": "x/y",

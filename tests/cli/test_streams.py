@@ -26,7 +26,15 @@ def doctor(tmp_path, redirect="", **environ):
     own = {key: value for key, value in os.environ.items() if key not in ("HOME", "GANGDA_CACHE")}
     shared = {"PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path), **environ}
     environment = {key: value for key, value in {**own, **shared}.items() if value}
-    return subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        command,
+        shell=True,
+        executable="/bin/bash",
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -44,6 +52,11 @@ def test_a_full_disk_is_one_line(tmp_path):
         done.stderr
         == "gangda: standard output cannot be written (No space left on device); send it elsewhere\n"
     )
+
+
+def test_a_reader_that_goes_is_no_error(tmp_path):
+    done = doctor(tmp_path, "--json | head -c 1; exit ${PIPESTATUS[0]}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{", "")
 
 
 def test_a_closed_stdout_is_no_error(tmp_path):

@@ -274,3 +274,20 @@ def test_one_ratio_or_several(typed, ratio):
 def test_what_is_no_ratio_is_refused(typed):
     with pytest.raises(UsageError, match=r"--ratio .*: expected a number, or several with commas, or auto"):
         resolve.resolve({("augment", "ratio"): typed}, {})
+
+
+def test_variables_that_nothing_reads_are_said():
+    environ = {
+        "GANGDA_PERCLASS": "3",
+        "GANGDA_PER_CLASS": "3",
+        "GANGDA_CELL": "1",
+        "GANGDA_CACHE": "x",
+        "HOME": "y",
+    }
+    assert resolve.unread_variables(environ, ["--cell"]) == [
+        "GANGDA_CELL: no option is read from this variable; give --cell",
+        "GANGDA_PERCLASS: no option is read from this variable; did you mean 'GANGDA_PER_CLASS'?",
+    ]
+    assert resolve.unread_variables({"GANGDA_ZZZZZZ": "1"}) == [
+        "GANGDA_ZZZZZZ: no option is read from this variable; unset it"
+    ]

@@ -69,6 +69,7 @@ def test_what_a_run_folder_holds(tmp_path):
     assert result.finished
     assert result.steps == 6
     assert sorted(path.name for path in run.iterdir() if path.name != ".lock") == [
+        "README.md",
         "checkpoints",
         "config.yaml",
         "curves.png",

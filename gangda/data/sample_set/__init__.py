@@ -17,6 +17,7 @@ from gangda.config import catalog
 from gangda.config.fields import from_plain
 from gangda.config.schema import DataConfig
 from gangda.data.images import ORIGINS, LabelledImages, concatenate, generated_images
+from gangda.data.sample_set.card import data_card
 from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader as SetHeader
 from gangda.data.sample_set.index import SetIndex as SetIndex
@@ -97,6 +98,7 @@ class SetWriter:
             filtering=self.filtering,
             cost=self.cost,
         )
+        files.write_bytes(self._folder / "README.md", data_card(self._header).encode())
         files.write_json(
             self._folder / self.index.index_name, {**asdict(self.index), "origins": list(ORIGINS)}
         )

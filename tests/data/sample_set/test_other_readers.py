@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+import yaml
 
 from gangda.data.images import ORIGINS, generated_images, real_images
 from gangda.data.sample_set import SetHeader, read_set, set_being_written
@@ -162,3 +163,14 @@ def test_a_zip_unpacks_to_class_folders(tmp_path):
     folder = torchvision.datasets.ImageFolder(tmp_path / "unpacked")
     assert torch.tensor(folder.targets).tolist() == LABELS.tolist()
     np.testing.assert_array_equal(np.stack([np.asarray(image)[..., :1] for image, _ in folder]), pixels)
+
+
+def test_a_data_card_has_hugging_faces_fields(tmp_path):
+    write(tmp_path / "set", "png")
+    head, text = (tmp_path / "set" / "README.md").read_text().split("---\n")[1:]
+    fields = yaml.safe_load(head)
+    assert fields["task_categories"] == ["image-classification"]
+    assert fields["size_categories"] == ["n<1K"]
+    assert "synthetic" in fields["tags"]
+    for part in ("6 images of 3 classes, 8x8 grey", "## Intended use", "## Limits", "| cät | 3 |"):
+        assert part in text

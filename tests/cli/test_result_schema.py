@@ -1,0 +1,84 @@
+"""What every command prints with --json is as the shipped JSON Schema says."""
+
+import json
+from importlib import resources
+
+import jsonschema
+import pytest
+
+from gangda.cli.output import RESULT_VERSION
+from gangda.config.commands import COMMANDS
+
+SCHEMA = json.loads((resources.files("gangda.cli") / "result.schema.json").read_text())
+CHECK = jsonschema.Draft202012Validator(SCHEMA)
+SMALL = ("--per-class", 20)
+WALK = {
+    "train": ("train", "--arch", "pca", "--components", 4, *SMALL, "--out", "run"),
+    "train, rehearsed": ("train", "--arch", "pca", *SMALL, "--dry-run"),
+    "architectures": ("train", "--list"),
+    "sample": ("sample", "run", "--per-class", 3, "--format", "npz", "--out", "set"),
+    "augment": ("augment", "--run", "run", *SMALL, "--ratio", 0.5, "--out", "augmented"),
+    "augment from a set": ("augment", "--samples", "set", *SMALL, "--ratio", 0.1),
+    "classify": ("classify", "augmented", "--classifier-steps", 3),
+    "classify, rehearsed": ("classify", "augmented", "--classifier-steps", 4, "--dry-run"),
+    "score": ("score", "set", "--metrics", "diversity"),
+    "rating page": ("score", "set", "--rating-page", "page.html", "--rating-images", 2),
+    "compare, planned": (
+        "compare",
+        "--arch",
+        "pca",
+        "--per-class",
+        10,
+        "--seeds",
+        2,
+        "--out",
+        "c",
+        "--dry-run",
+    ),
+    "compare": (
+        *("compare", "--arch", "pca", "--per-class", 10, "--seeds", 1, "--arms", "real,generated"),
+        *("--classifier-steps", 3, "--jobs", 1),
+    ),
+    "experiments": ("compare", "--list"),
+    "doctor": ("doctor",),
+    "doctor about data": ("doctor", "--data", "digits"),
+}
+
+
+def test_the_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert set(SCHEMA["properties"]["subcommand"]["enum"]) == set(COMMANDS)
+    assert SCHEMA["properties"]["format_version"]["const"] == RESULT_VERSION
+
+
+def test_each_commands_output_is_valid(gangda, empty_figures):
+    for name, words in WALK.items():
+        done = gangda(*words, "--json", "--quiet")
+        assert done.code == 0, (name, done.err)
+        found = done.json
+        assert list(CHECK.iter_errors(found)) == [], name
+        assert found["subcommand"] == words[0]
+        if name == "train":
+            assert found["options"] == {
+                "arch.name": "flag", "arch.components": "flag", "data.per_class": "flag",
+            }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"format_version": 1, "subcommand": "train", "script": "x"},
+        {"format_version": 2, "subcommand": "compare", "script": "x"},
+        {"format_version": 1, "subcommand": "compare", "script": 3},
+    ],
+)
+def test_other_documents_are_not(wrong):
+    assert list(CHECK.iter_errors(wrong))
+
+
+def test_a_misspelt_variable_is_said(gangda, monkeypatch):
+    monkeypatch.setenv("GANGDA_STEPZ", "3")
+    done = gangda("compare", "--list")
+    assert "GANGDA_STEPZ: no option is read from this variable; did you mean 'GANGDA_STEPS'?" in done.err
+    assert gangda("compare", "--list", "--quiet").err == ""
