@@ -17,11 +17,12 @@ from gangda.config import arms
 from gangda.config.commands import COMMANDS
 from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS, options_of
+from gangda.config.hints import suggestion
 from gangda.config.policies import EXPLICIT
 from gangda.config.renamed import key_message
 from gangda.config.resolve import Settings, resolve
 from gangda.config.schema import AugmentationConfig, ClassifierConfig, ComparisonConfig, TrainConfig
-from gangda.errors import UsageError, suggestion
+from gangda.errors import UsageError
 
 if TYPE_CHECKING:
     from gangda.augmenting import AugmentResult

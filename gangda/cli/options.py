@@ -4,6 +4,7 @@ A command is a function `body(call, own options...)`. `register` adds one flag f
 and `--config --json --quiet --dry-run`; the `Call` resolves them.
 """
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -14,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gangda.cli.group import Command
+from gangda.cli.group import ALL_OPTIONS, Command
 from gangda.cli.output import Render, Terminal
 from gangda.config import arms, catalog
 from gangda.config.commands import Subcommand
@@ -125,7 +126,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
     run.__name__ = body.__name__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(body.__name__, cls=Command)(run)
+    app.command(body.__name__, cls=Command, context_settings={"obj": command})(run)
 
 
 def _words(section: str, name: str, value: Any) -> list[str]:
@@ -144,6 +145,13 @@ def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more
     )
 
 
+def _show_all_options(context: typer.Context, asked: bool) -> None:
+    if asked:
+        context.obj = dataclasses.replace(context.obj, shown=(), examples=())
+        typer.echo(context.get_help(), color=context.color)
+        raise typer.Exit
+
+
 SHARED = [
     _parameter(name, kind, default, flag, "Output and configuration", help=help)
     for name, kind, default, flag, help in (
@@ -153,6 +161,12 @@ SHARED = [
         ("dry_run", bool, False, "--dry-run", "print what would be done; write nothing"),
     )
 ]
+SHARED.append(
+    _parameter(
+        "help_all", bool, False, ALL_OPTIONS, "Output and configuration", help="show all options, by topic, and exit",
+        is_eager=True, callback=_show_all_options,
+    )
+)  # fmt: skip
 
 
 def section_flags(section: str) -> dict[str, inspect.Parameter]:
@@ -164,7 +178,8 @@ def _default_text(owners: Mapping[str, Field]) -> str:
     """The default of an option, or its defaults with the owners of each."""
     by_default: dict[str, list[str]] = {}
     for owner, field in owners.items():
-        by_default.setdefault(shown(field.default), []).append(owner)
+        text = "all" if field.default == field.metadata["choices"] != () else shown(field.default)
+        by_default.setdefault(text, []).append(owner)
     by_default.pop("", None)
     text = "; ".join(f"{value} for {', '.join(names)}" for value, names in by_default.items())
     if "" in owners or (len(owners) > 1 and list(by_default.values()) == [list(owners)]):

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 T = TypeVar("T")
 Field = dataclasses.Field[Any]
