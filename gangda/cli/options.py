@@ -19,7 +19,7 @@ from gangda.cli.group import ALL_OPTIONS, Command
 from gangda.cli.output import Render, Terminal
 from gangda.config import arms, catalog
 from gangda.config.commands import Subcommand
-from gangda.config.fields import Field, flag_of, type_of
+from gangda.config.fields import Field, flag_of, type_of, words_of
 from gangda.config.files import options_of
 from gangda.config.resolve import Layer, Settings, resolve
 from gangda.errors import UsageError
@@ -130,12 +130,10 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
 
 
 def _words(section: str, name: str, value: Any) -> list[str]:
-    """An option with its value, as it would be typed."""
+    """An option with its value, as it would be typed; one that is repeated flag by flag."""
     flag = flag_of(next(iter(options_of(section)[name].values())))
-    if isinstance(value, bool):
-        return [flag if value else f"--no-{flag[2:]}"]
     values = value if isinstance(value, list | tuple) else [value]
-    return [word for one in values for word in (flag, str(one))]
+    return [word for one in values for word in words_of(flag, one)]
 
 
 def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more: Any) -> inspect.Parameter:

@@ -46,6 +46,7 @@ class ComparisonPlan:
     cells: tuple[Cell, ...]  # one for each seed
     extensions: tuple[int, ...] = ()  # earlier numbers of seeds, where some were added later
     alarms: tuple[str, ...] = ()  # about the data, for the report's notes
+    seen: tuple[str, ...] = ()  # what else is in the data, for the terminal
 
     @property
     def hash(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 import gangda
 from gangda.augmenting.selection import words_of
+from gangda.comparing.advice import Situation, advise
 from gangda.comparing.analyses import Judged, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows, objections_to
@@ -56,13 +57,16 @@ def _compare(
     }
     analyses = {name: result for name, result in judged.items() if result is not None}
     main = next((one.verdict for one in judgement.contrasts if one.primary), "")
-    plain = judgement.plain.removesuffix(".") + objections_to(main, analyses) + "."
+    objection = objections_to(main, analyses)
+    plain = judgement.plain.removesuffix(".") + objection + "."
+    situation = Situation(judgement, plan, out, cells)
     headline = [plain, judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
     notes = [note for found in analyses.values() for note in found.notes]
     shared = f" --run {plan.run}" if plan.run else ""
     return Comparison(
         plain=plain,
         headline=" ".join(headline) + failure_words(failed),
+        advice=advise(situation, poor=_collapse_alarm(cells) is not None, objection=objection),
         notes=notes_of(plan, cells, notes, failed),
         varied=varied(plan),
         judgement=judgement,
@@ -183,5 +187,6 @@ def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:
         return None
     return (
         f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
-        f"of real test images: the generator's labels or images are poor (undertrained, or collapsed)."
+        f"of real test images. Most likely it has had too few steps: train longer. Else it has collapsed, or labels of "
+        "the data are wrong."
     )

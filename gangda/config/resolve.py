@@ -42,6 +42,11 @@ class Settings(schema.ComparisonConfig):
         return target(**{field.name: getattr(self, field.name) for field in fields(cast(Any, target))})
 
     @property
+    def asked(self) -> frozenset[str]:
+        """The options that come from elsewhere than the defaults, as in "data.per_class"."""
+        return frozenset(name for name, origin in self.origins.items() if origin != "default")
+
+    @property
     def given_data(self) -> schema.DataConfig | None:
         """The data, where the user has named some."""
         return None if self.origins["data.source"] == "default" else self.data

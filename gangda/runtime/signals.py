@@ -7,12 +7,32 @@ signal ends the work immediately: see `StopRequest.at_once`.
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from gangda.errors import GangdaError, InterruptedByUserError, StoppedError
 
 _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+def _say_nothing() -> None:
+    """Where nobody has asked to be told."""
+
+
+_announce: Callable[[], None] = (
+    _say_nothing  # called when a signal has come and its work is still to be saved
+)
+
+
+@contextlib.contextmanager
+def announced_stops(announce: Callable[[], None]) -> Iterator[None]:
+    """Inside the block, `announce` is called by the signals' handler: saving may take seconds."""
+    global _announce
+    before, _announce = _announce, announce
+    try:
+        yield
+    finally:
+        _announce = before
 
 
 class EndedError(BaseException):
@@ -39,8 +59,10 @@ class StopRequest:
         """The signal handler."""
         if self.signal is not None and not self._patient:
             os._exit(128 + number)
-        self.signal = number
+        first, self.signal = self.signal is None, number
         self.end_at_once()
+        if first:
+            _announce()
 
     def end_at_once(self) -> None:
         """Inside `at_once`, end the work if a signal has come."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gangda.runtime.files import without_nan
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.training.loop import StepRecord
-from gangda.training.monitor.alarms import TrainingCurve
+from gangda.training.monitor.alarms import BESIDE_LOSS, TrainingCurve
 
 LOG_EVERY = 50  # steps between lines
 
@@ -36,6 +36,8 @@ class MetricsLogger:
     # Epochs and seconds at the last line with the time of an epoch.
     last_epoch: tuple[float, float] = (0.0, 0.0)
     log: MetricsLog | None = None
+    # (name, values) of a loss term, the generator's if there is one, at the logged steps of this session: to look at
+    seen: tuple[str, list[float]] = ("", [])
     # Of the log when the loaded state was saved; None before anything was saved.
     saved_lines: int | None = None
 
@@ -65,6 +67,9 @@ class MetricsLogger:
             self.latest |= {f"{name}_gradient": gradient_norm(module) for name, module in modules.items()}
         values = self.values(record.step)
         line |= {name: round(value, 6) for name, value in values.items()}
+        if record.step and (terms := [name for name in values if not name.endswith(BESIDE_LOSS)]):
+            name = next((term for term in terms if term.startswith("g_")), terms[0])
+            self.seen = (name, [*self.seen[1], values[name]])
         if record.step:
             epochs, (last_epochs, last_seconds) = record.images / self.epoch_images, self.last_epoch
             line["epoch"] = round(epochs, 3)

@@ -16,6 +16,7 @@ from gangda.runtime.seeding import torch_stream
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_block
 
+CURVES = "curves.png"
 COLUMNS = ROWS = 10  # of the grids
 
 
@@ -35,18 +36,28 @@ def save_curves(run: Path) -> None:
     Raises:
         RunError: the log is damaged.
     """
-    log, picture = run / "metrics.jsonl", run / "curves.png"
+    log, picture = run / "metrics.jsonl", run / CURVES
     if not log.is_file() or (picture.is_file() and picture.stat().st_mtime_ns >= log.stat().st_mtime_ns):
         return
+    steps, curves = read_curves(log)
+    if curves:
+        write_bytes(picture, figures.training_curves(steps, curves))
+
+
+def read_curves(log: Path) -> tuple[list[int], dict[str, list[float | None]]]:
+    """Logged steps, and loss terms and accuracies at each; empty where nothing was logged.
+
+    Raises RunError: the log is damaged.
+    """
     try:
         lines = [line for line in map(json.loads, log.read_bytes().splitlines()) if "epoch" in line]
         names = dict.fromkeys(name for line in lines for name in line if name.startswith(("d_", "g_")))
-        curves = {name: [line.get(name) for line in lines] for name in names}
-        drawn = figures.training_curves([line["step"] for line in lines], curves) if names else None
+        curves = {
+            name: [None if line.get(name) is None else float(line[name]) for line in lines] for name in names
+        }
+        return [line["step"] for line in lines], curves
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise RunError(f"{log}: damaged; delete {picture.name} and the log, and train again") from None
-    if drawn is not None:
-        write_bytes(picture, drawn)
+        raise RunError(f"{log}: damaged; delete it and {CURVES}, and train again") from None
 
 
 def save_animation(folder: Path, is_planned: Callable[[int], bool]) -> None:

@@ -163,6 +163,7 @@ class TrainingRun:
             if record.step:
                 speed = f"{record.images / max(seconds, 1e-9):,.0f} images/s"
                 self.reporter.step(f"training {arch}", *self.budget.progress(record.step, seconds), speed)
+                self.reporter.curve(f"training {arch}", *self.logger.seen)
             else:
                 pretraining = self.config.method.pretraining_steps
                 self.reporter.step(f"pre-training {arch}", state.pretrained, pretraining)
