@@ -120,7 +120,7 @@ def compare(
     if out is None:  # adding seeds does not change it
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
-    wanted = [plan.cells[number] for number in part.numbers(len(plan.cells))]
+    numbers = part.numbers(len(plan.cells))
     for text in (*plan.seen, *plan.alarms):
         reporter.line(text)
     if dry_run:
@@ -131,7 +131,7 @@ def compare(
     if part.only == JUDGE:
         refuse_missing(out)
     plan = publish(plan, out)
-    missing = read_cells(wanted, out, CellResult).missing
+    missing = read_cells([plan.cells[number] for number in numbers], out, CellResult).missing
     if missing and not plan.fixed["family"]["primary"]:
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:

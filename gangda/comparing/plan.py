@@ -167,6 +167,7 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     numbers = [there.get("seeds"), *(extensions if isinstance(extensions, list) else [None])]
     if not all(type(number) is int for number in numbers):
         raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
+    plan = _with_threads_of(plan, there["fixed"])
     refuse_change(there["fixed"], plan.fixed, out)
     earlier = int(there["seeds"])
     if len(plan.cells) < earlier:
@@ -177,6 +178,19 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
         raise RunError(f"{out / PLAN}: was judged in another way; choose another --out")
     return plan
+
+
+def _with_threads_of(plan: ComparisonPlan, before: Mapping[str, Any]) -> ComparisonPlan:
+    """The plan that a folder has already, where only the threads differ: each cell records those that it ran with."""
+    threads = before.get("runtime", {}).get("threads") if isinstance(before.get("runtime"), dict) else None
+    fixed = {**plan.fixed, "runtime": {**plan.fixed["runtime"], "threads": threads}}
+    if threads is None or fixed == plan.fixed:
+        return plan
+    identity = _identity(fixed)
+    cells = tuple(
+        dataclasses.replace(cell, id=digest({**identity, "seed": cell.seed})) for cell in plan.cells
+    )
+    return dataclasses.replace(plan, fixed=fixed, cells=cells)
 
 
 def refuse_change(before: Mapping[str, Any], after: Mapping[str, Any], out: Path) -> None:

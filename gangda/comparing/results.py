@@ -135,6 +135,11 @@ def notes_of(
         notes.append(f"{same}: the verdict is about this training set.")
     elif plan.run is None:
         notes.append(_overlap_note(cells[0]))
+    threads = sorted({str(cell.runtime.threads) for cell in cells})
+    if len(threads) > 1:
+        notes.append(
+            f"Cells ran with {' and '.join(threads)} threads: the last bits of their numbers may differ."
+        )
     notes += [_collapse_alarm(cells), *found]
     return tuple(note for note in notes if note)
 
