@@ -1,5 +1,6 @@
 """What to do after a comparison: one piece of advice and the command to type, from what was measured."""
 
+import dataclasses
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -107,12 +108,16 @@ def _make_the_set(situation: Situation, main: Contrast) -> Advice:
     """A generator of all images, and the augmented set, where the better arm has its images."""
     plan, arm = situation.plan, parse_arm(situation.treated)[0]
     own = plan.config.compare.of_arm(situation.treated)
-    if not situation.generated or arm.altered or arm.replaces or len(own.candidates) > 1:
+    if not situation.generated or arm.altered or arm.replaces or (own.replace and len(own.replace) > 1):
         return _nothing(situation, main)
-    data = " ".join(map(shlex.quote, given_words(plan.config.data.whole)))
+    whole = dataclasses.replace(plan.config.data, per_class=None, class_counts=None, unlabelled=None)
+    data = " ".join(map(shlex.quote, given_words(whole)))
     amount = "--fill" if own.fill else "--replace" if own.replace else "--ratio"
     balance = " --balance" if own.balance else ""
-    made = f"gangda augment {data} --run generator {amount} {own.candidates[0]:g}{balance} --out augmented"
+    values = ",".join(f"{value:g}" for value in own.candidates)
+    made = " ".join(
+        f"gangda augment {data} --run generator {amount} {values}{balance} --out augmented".split()
+    )
     return Advice(
         words.MAKE_THE_SET, f"gangda train {data} --arch {plan.config.arch} --out generator && {made}"
     )

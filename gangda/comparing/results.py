@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -77,8 +78,15 @@ def _compare(
         test_labels=labels,
         cells=tuple(cells),
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
+        finished=_day(out, plan),
         versions=versions(),
     )
+
+
+def _day(out: Path, plan: ComparisonPlan) -> str:
+    """When the last cell was written."""
+    written = [path.stat().st_mtime for cell in plan.cells if (path := cell_path(out, cell)).exists()]
+    return datetime.fromtimestamp(max(written)).astimezone().date().isoformat()
 
 
 def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:
@@ -192,6 +200,6 @@ def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:
         return None
     return (
         f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
-        f"of real test images. Most likely it has had too few steps: train longer. Else it has collapsed, or labels of "
-        "the data are wrong."
+        f"of real test images. Most likely the generator has had too few steps: train longer. Else it has collapsed, "
+        "or labels of the data are wrong."
     )
