@@ -17,6 +17,7 @@ from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
+from gangda.comparing.plan import PLAN as PLAN_FILE
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish, refuse_missing
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
@@ -121,7 +122,8 @@ def compare(
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
     numbers = part.numbers(len(plan.cells))
-    for text in (*plan.seen, *plan.alarms):
+    is_new = dry_run or not (out / PLAN_FILE).exists()
+    for text in (*(plan.seen if is_new else ()), *plan.alarms):
         reporter.line(text)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)

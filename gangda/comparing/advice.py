@@ -115,12 +115,9 @@ def _make_the_set(situation: Situation, main: Contrast) -> Advice:
     amount = "--fill" if own.fill else "--replace" if own.replace else "--ratio"
     balance = " --balance" if own.balance else ""
     values = ",".join(f"{value:g}" for value in own.candidates)
-    made = " ".join(
-        f"gangda augment {data} --run generator {amount} {values}{balance} --out augmented".split()
-    )
-    return Advice(
-        words.MAKE_THE_SET, f"gangda train {data} --arch {plan.config.arch} --out generator && {made}"
-    )
+    train = f"gangda train {data} --arch {plan.config.arch} --out generator"
+    made = f"gangda augment {data} --run generator {amount} {values}{balance} --out augmented"
+    return Advice(words.MAKE_THE_SET, " && ".join(" ".join(line.split()) for line in (train, made)))
 
 
 def _more_seeds(situation: Situation, main: Contrast) -> Advice:

@@ -70,7 +70,7 @@ class Comparison:
     test_labels: UInt16Array
     cells: tuple[CellResult, ...]
     command: str  # makes this comparison again
-    finished: str  # the day on which the last cell was, as in 2026-11-27
+    day: str  # on which the last cell was written, as in 2026-11-27
     versions: Mapping[str, str]  # of what the numbers depend on
 
 

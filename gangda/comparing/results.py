@@ -78,7 +78,7 @@ def _compare(
         test_labels=labels,
         cells=tuple(cells),
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
-        finished=_day(out, plan),
+        day=_day(out, plan),
         versions=versions(),
     )
 
