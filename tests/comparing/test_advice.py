@@ -91,14 +91,21 @@ def test_time_is_that_of_the_cells(tmp_path):
     assert " h " in collect(plan, tmp_path).advice.text
 
 
-@pytest.mark.parametrize(
-    "verdict", [text for name, text in vars(values).items() if name.isupper() and isinstance(text, str)]
-)
-def test_every_verdict_has_a_sentence_and_claims_no_more(verdict, tmp_path):
-    plan = plan_for(tmp_path)
-    finish(plan, tmp_path)
-    contrast = dataclasses.replace(collect(plan, tmp_path).judgement.contrasts[0], verdict=verdict)
-    said = words.advice_sentence(contrast, "accuracy", 400)
+VERDICTS = [text for name, text in vars(values).items() if name.isupper() and isinstance(text, str)]
+
+
+@pytest.fixture(scope="module")
+def contrast(tmp_path_factory):
+    """The first primary one of a made-up comparison."""
+    out = tmp_path_factory.mktemp("comparison")
+    plan = plan_for(out)
+    finish(plan, out)
+    return collect(plan, out).judgement.contrasts[0]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_every_verdict_has_a_sentence_and_claims_no_more(verdict, contrast):
+    said = words.advice_sentence(dataclasses.replace(contrast, verdict=verdict), "accuracy", 400)
     assert said.endswith(".")
     assert ("these 400 test images" in said) == (verdict.endswith("on this test set"))
     assert said.startswith("Add") == (verdict in (values.BETTER, values.BETTER_HERE))
