@@ -1,8 +1,5 @@
 """Errors that a user can correct. Each message is one line: what is wrong, where, and what to do."""
 
-import difflib
-from collections.abc import Iterable
-
 
 class GangdaError(Exception):
     """Base of all expected errors; printed as one line on stderr, then exit with `exit_code`."""
@@ -52,12 +49,6 @@ class InterruptedByUserError(GangdaError):
     """Ctrl-C, with all work saved."""
 
     exit_code = 130
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """ "did you mean 'NAME'? " for the known name that is nearest; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean '{near[0]}'? " if near else ""
 
 
 def is_out_of_memory(error: Exception) -> bool:

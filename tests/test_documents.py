@@ -47,6 +47,7 @@ OF_OTHERS = {
     "--signals-to-handle",
     "--install-completion",
     "--help",
+    "--help-all",
 }
 NOT_RUN = ("long", "parsed only", "command")
 CHANGES = ("file", "add to", "append to")

@@ -198,10 +198,14 @@ def compare(
     from gangda import comparing
     from gangda.api.data import options_with
     from gangda.comparing.part import part_of
+    from gangda.comparing.suited import suited
 
     part = part_of(cell, shard, plan=plan, judge=judge)
     chosen, how = settings_of("compare", options_with(data, options))
-    config = low_data(chosen).pick(ComparisonConfig)
+    chosen = low_data(chosen)
+    config, said = suited(chosen.pick(ComparisonConfig), chosen.asked)
+    if said and "reporter" in how:
+        how["reporter"].line(said)
     if calibrate:
         more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
         wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))

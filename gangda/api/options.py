@@ -10,10 +10,11 @@ from typing import Any, ParamSpec, TypeVar
 from gangda.config.commands import COMMANDS
 from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS, options_of
+from gangda.config.hints import suggestion
 from gangda.config.renamed import key_message
 from gangda.config.resolve import Settings, resolve
 from gangda.config.schema import ClassifierConfig
-from gangda.errors import UsageError, suggestion
+from gangda.errors import UsageError
 from gangda.runtime.progress import Callback, CallbackReporter
 
 P = ParamSpec("P")

@@ -115,10 +115,17 @@ def evaluate(
     )
 
 
-def check_output_layer(name: str, num_classes: int, image_shape: tuple[int, int, int]) -> None:
-    """Raise a UsageError for a classifier without the linear last layer that some rules train in their own way."""
+def check_classifier(
+    name: str, num_classes: int, image_shape: tuple[int, int, int], *, own_output: bool = False
+) -> None:
+    """Raise a UsageError for a classifier that cannot be built.
+
+    `own_output`: also for one without the linear last layer that some rules train in their own way.
+    """
     with torch.random.fork_rng(devices=[]):
-        output_layer(build_classifier(name, num_classes, image_shape), name, image_shape)
+        network = build_classifier(name, num_classes, image_shape)
+        if own_output:
+            output_layer(network, name, image_shape)
 
 
 def step_count(config: ClassifierConfig, count: int) -> int:

@@ -1,7 +1,6 @@
 """`gangda compare`: does generated data help a classifier? One comparison, or an experiment of several."""
 
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +17,7 @@ from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 from gangda.runtime.plan_status import plan_status
+from gangda.runtime.progress import size_text
 
 if TYPE_CHECKING:
     from gangda.comparing import CompareResult
@@ -144,8 +144,21 @@ def _configs(call: Call, asked: experiments.Experiment) -> dict[str, ComparisonC
         other_arch = key.startswith("arch.") and "arch.name" in call.typed
         if key in call.typed or other_arch or (key == "arch.name" and options):
             raise UsageError(f"--experiment {asked.name} varies {key} itself; leave that flag out")
-    layers = {name: (f"{asked.source}: {name}", sections) for name, sections in asked.variants.items()}
-    return {name: call.resolve(layer).pick(ComparisonConfig) for name, layer in layers.items()}
+    from gangda.comparing.suited import as_in_augment
+
+    resolved = {
+        name: call.resolve((f"{asked.source}: {name}", _of_own_data(call, sections)))
+        for name, sections in asked.variants.items()
+    }
+    return {name: as_in_augment(one.pick(ComparisonConfig), one.asked) for name, one in resolved.items()}
+
+
+def _of_own_data(call: Call, sections: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An experiment's sections without the class sizes of its own data, where the user names another: those stay."""
+    if "data.source" not in call.typed:
+        return sections
+    data = {key: value for key, value in sections.get("data", {}).items() if key != "class_counts"}
+    return {**sections, "data": data}
 
 
 def listed() -> dict[str, Any]:
@@ -201,7 +214,10 @@ def _show_comparison(out: Screen, _: Mapping[str, Any], result: "CompareResult")
     show_filters(out, comparison.filters)
     sentences = [sentence for one in found.values() for sentence in one.sentences]
     exact = comparison.headline.removeprefix(comparison.plain).lstrip()
-    out.say(comparison.plain, exact, *sentences, *comparison.notes, f"report: {result.report}")
+    out.say(comparison.plain, exact, *sentences, *comparison.notes)
+    advice = comparison.advice
+    out.say("", f"What to do now: {advice.text}", *([f"  {advice.command}"] if advice.command else []), "")
+    out.say(f"report: {result.report}")
 
 
 def _show_cells(out: Screen, result: "CompareResult") -> None:
@@ -218,15 +234,15 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         head = ("if differences spread by", "1 point is found", "2 points are found")
         out.draw(f"Power of {seeds} seeds", head, rows)
     out.say(*(f"FAILED: {failure}" for failure in result.failed))
-    if result.cell_seconds is not None:
-        from gangda.comparing import job_count
-
-        at_once, _ = job_count(None, result.plan)
-        rounds = math.ceil((seeds - result.finished) / at_once)
-        each, whole = duration(result.cell_seconds), duration(rounds * result.cell_seconds)
-        out.say(
-            f"on this machine one cell takes about {each}, and all that are left {whole}, {at_once} at a time"
-        )
+    if result.cost is not None:
+        rows = [
+            ("one cell", duration(result.cost.cell_seconds)),
+            (f"the {seeds - result.finished} cells that are left", duration(result.cost.left_seconds)),
+            ("memory, for images and training", size_text(result.cost.memory_bytes)),
+            ("disk, at the end", size_text(result.cost.disk_bytes)),
+        ]
+        out.draw(f"Would take on this machine, {result.cost.at_once} cells at a time", ("", ""), rows)
+        out.say(*result.cost.choices)
     out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
 
 

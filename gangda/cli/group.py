@@ -9,7 +9,6 @@ from typing import Any, TextIO
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from gangda.config import renamed
 from gangda.errors import (
     GangdaError,
     InterruptedByUserError,
@@ -31,6 +30,7 @@ SAVES_MEMORY = {
 RAISED_ON_ALL_RANKS = (UsageError, StoppedError, InterruptedByUserError)
 INTERRUPTED = 130  # Typer's exit code after Ctrl-C
 STOPPED = "stopped before it was done; run the same command again to go on"
+ALL_OPTIONS = "--help-all"
 COMPLETING = "_GANGDA_COMPLETE"  # set by the shells' completion functions
 
 
@@ -42,10 +42,23 @@ class Command(TyperCommand):
         return deferred(super().get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Options under their headings, as plain text: importing rich takes longer than all the rest."""
-        for heading, rows in self.help_rows(ctx).items():
+        """Examples and most used options (`ctx.obj`), or all under their headings.
+
+        As plain text: importing rich takes longer than all the rest.
+        """
+        asked, rows = ctx.obj, self.help_rows(ctx)
+        if asked.examples:
+            with formatter.section(typer.style("Examples", bold=True)):
+                formatter.write_dl(asked.examples)
+        if asked.shown:
+            options = [row for heading, panel in rows.items() if heading != "Arguments" for row in panel]
+            by_flag = {typed.partition(" ")[0].partition("/")[0]: (typed, help) for typed, help in options}
+            count, shown = len(options), [by_flag[flag] for flag in asked.shown]
+            rows = {name: rows[name] for name in ("Arguments",) if name in rows}
+            rows |= {"Most used options": shown, f"All {count} options": [by_flag[ALL_OPTIONS]]}
+        for heading, panel in rows.items():
             with formatter.section(typer.style(heading, bold=True)):
-                formatter.write_dl(rows)
+                formatter.write_dl(panel)
 
     def help_rows(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
         """Each option as typed and its help, by heading."""
@@ -93,8 +106,14 @@ class Group(TyperGroup):
             print_error(str(error), on_all_ranks=isinstance(error, RAISED_ON_ALL_RANKS))
         except typer.TyperException as error:
             code = error.exit_code
-            print_error(_usage_message(error), on_all_ranks=True)
+            print_error(self.usage_message(error), on_all_ranks=True)
         sys.exit(code)
+
+    def usage_message(self, error: Any) -> str:
+        """Typer's message, and which help to read."""
+        context = getattr(error, "ctx", None)
+        text: str = error.format_message()
+        return text if context is None else f"{text} (see '{context.command_path} --help')"
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Options before the subcommand."""
@@ -154,13 +173,3 @@ def print_error(message: str, on_all_ranks: bool) -> None:
     if message and not (rank and on_all_ranks):
         words = " ".join(message.split())
         print(f"gangda: rank {rank}: {words}" if rank else f"gangda: {words}", file=sys.stderr, flush=True)
-
-
-def _usage_message(error: typer.TyperException) -> str:
-    """The new name of an option that was renamed, or Typer's message and which help to read."""
-    context = getattr(error, "ctx", None)
-    if context is None:
-        return error.format_message()
-    flags = [flag for param in context.command.params for flag in param.opts]
-    outdated = renamed.flag_message(getattr(error, "option_name", None) or "", flags)
-    return outdated or f"{error.format_message()} (see '{context.command_path} --help')"

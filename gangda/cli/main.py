@@ -4,23 +4,63 @@ import functools
 import importlib
 import io
 import os
+import re
 import sys
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from gangda import __version__
+from gangda import __version__, experiments
 from gangda.cli.group import Command, Group
+from gangda.config import catalog, hints, renamed
 from gangda.config.commands import COMMANDS
 
 
 class LazyGroup(Group):
     """Lists `COMMANDS` by their summaries, and builds only the one that is asked for."""
 
+    suggest_commands = False  # `usage_message` does
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first of `args` names, with all its options."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else command(name), rest
+
+    def usage_message(self, error: Any) -> str:
+        """What the user may have meant: another command, flag or word (`config/hints.py`); else Typer's message."""
+        text, context = error.format_message(), getattr(error, "ctx", None)
+        for pattern, explain in MISTAKES:
+            if context is not None and (found := pattern.match(text)):
+                return explain(found[1], context)
+        return super().usage_message(error)
+
+
+def _no_command(word: str, context: Any) -> str:
+    return f"no command is called '{word}': {hints.suggestion(word, COMMANDS)}see '{context.command_path} --help'"
+
+
+def _no_flag(flag: str, context: Any) -> str:
+    name = context.info_name
+    if name not in COMMANDS:
+        return f"no such option: {flag} (see '{context.command_path} --help')"
+    flags = {each: [flag for param in command(each).params for flag in param.opts] for each in COMMANDS}
+    return renamed.flag_message(flag, flags[name]) or hints.of_flag(flag, name, flags)
+
+
+def _extra_word(word: str, context: Any) -> str:
+    # The names that a flag takes; none for --data: any folder.
+    names = {"--experiment": experiments.names(), "--arch": catalog.ARCHITECTURES, "--data": ()}
+    flags = [flag for param in context.command.params for flag in param.opts]
+    return hints.of_word(word, context.info_name, names, flags)
+
+
+# How Typer's messages begin, and what is said instead.
+MISTAKES: Sequence[tuple[re.Pattern[str], Callable[[str, Any], str]]] = (
+    (re.compile(r"No such command '(.*?)'\."), _no_command),
+    (re.compile(r"No such option: (\S+)"), _no_flag),
+    (re.compile(r"Got unexpected extra argument\(s\) \((\S+?)[ )]"), _extra_word),
+)
 
 
 @functools.cache

@@ -4,6 +4,7 @@ A command is a function `body(call, own options...)`. `register` adds one flag f
 and `--config --json --quiet --dry-run`; the `Call` resolves them.
 """
 
+import dataclasses
 import functools
 import inspect
 import os
@@ -17,11 +18,11 @@ from typing import Annotated, Any
 import typer
 from typer.models import OptionInfo
 
-from gangda.cli.group import Command
+from gangda.cli.group import ALL_OPTIONS, Command
 from gangda.cli.output import Render, Terminal
 from gangda.config import arms, catalog
 from gangda.config.commands import Subcommand
-from gangda.config.fields import Field, flag_of, type_of
+from gangda.config.fields import Field, flag_of, type_of, words_of
 from gangda.config.files import options_of
 from gangda.config.resolve import Layer, Settings, resolve, unread_variables
 from gangda.errors import UsageError
@@ -138,7 +139,7 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
     run.__name__ = body.__name__
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    app.command(body.__name__, cls=Command)(run)
+    app.command(body.__name__, cls=Command, context_settings={"obj": command})(run)
 
 
 def _flags_of(parameter: inspect.Parameter) -> list[str]:
@@ -154,12 +155,10 @@ def run_folders(incomplete: str) -> list[str]:
 
 
 def _words(section: str, name: str, value: Any) -> list[str]:
-    """An option with its value, as it would be typed."""
+    """An option with its value, as it would be typed; one that is repeated flag by flag."""
     flag = flag_of(next(iter(options_of(section)[name].values())))
-    if isinstance(value, bool):
-        return [flag if value else f"--no-{flag[2:]}"]
     values = value if isinstance(value, list | tuple) else [value]
-    return [word for one in values for word in (flag, str(one))]
+    return [word for one in values for word in words_of(flag, one)]
 
 
 def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more: Any) -> inspect.Parameter:
@@ -167,6 +166,13 @@ def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
     )
+
+
+def _show_all_options(context: typer.Context, asked: bool) -> None:
+    if asked:
+        context.obj = dataclasses.replace(context.obj, shown=(), examples=())
+        typer.echo(context.get_help(), color=context.color)
+        raise typer.Exit
 
 
 SHARED = [
@@ -178,6 +184,12 @@ SHARED = [
         ("dry_run", bool, False, "--dry-run", "print what would be done; write nothing"),
     )
 ]
+SHARED.append(
+    _parameter(
+        "help_all", bool, False, ALL_OPTIONS, "Output and configuration", help="show all options, by topic, and exit",
+        is_eager=True, callback=_show_all_options,
+    )
+)  # fmt: skip
 
 
 def section_flags(section: str) -> dict[str, inspect.Parameter]:
@@ -189,7 +201,8 @@ def _default_text(owners: Mapping[str, Field]) -> str:
     """The default of an option, or its defaults with the owners of each."""
     by_default: dict[str, list[str]] = {}
     for owner, field in owners.items():
-        by_default.setdefault(shown(field.default), []).append(owner)
+        text = "all" if field.default == field.metadata["choices"] != () else shown(field.default)
+        by_default.setdefault(text, []).append(owner)
     by_default.pop("", None)
     text = "; ".join(f"{value} for {', '.join(names)}" for value, names in by_default.items())
     if "" in owners or (len(owners) > 1 and list(by_default.values()) == [list(owners)]):

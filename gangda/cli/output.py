@@ -1,6 +1,7 @@
 """Results on stdout (tables, or one JSON document); progress and messages on stderr."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,15 +9,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gangda.runtime.progress import Reporter
+from gangda.runtime.launch import worker_rank
+from gangda.runtime.progress import Reporter, TimeLeft, duration, share_text, sparkline
+from gangda.runtime.signals import announced_stops
 
 if TYPE_CHECKING:  # importing rich takes longer than --help and completion do
     from rich.console import Console
     from rich.progress import Progress, TaskID
+    from rich.table import Table
 
+__all__ = ["Render", "Reporter", "Screen", "Terminal", "duration", "interval", "number", "percent", "points"]
+
+TONES: Mapping[str, str] = {  # how a text begins -> its colour, where the terminal has any
+    "ALARM": "bold red",
+    "FAILED": "bold red",
+    "better": "green",
+    "worse": "red",
+    "equivalent": "cyan",
+    "inconclusive": "yellow",
+    "underpowered": "yellow",
+    "pass": "green",
+    "not measured": "yellow",
+    "What to do now": "bold",
+}
 LINE_EVERY = 20.0  # seconds between progress lines where there is no terminal
 REDIRECTED_WIDTH = 120
 RESULT_VERSION = 1  # of `result.schema.json`: raised when a key goes or changes its meaning
+FIELDS = ("share", "info", "curve", "left")  # of a task's bar
+NO_FIELDS: dict[str, Any] = dict.fromkeys(FIELDS, "")
+
+
+def tone_of(text: str) -> str:
+    """The colour of a cell or sentence; empty for none. It repeats what the words say."""
+    return next((style for begins, style in TONES.items() if text.startswith(begins)), "")
 
 
 class Screen:
@@ -24,6 +49,11 @@ class Screen:
 
     def __init__(self, console: "Console") -> None:
         self._console = console
+
+    @property
+    def draws_blocks(self) -> bool:
+        """Whether this is a terminal that has the characters of `sparkline`."""
+        return self._console.is_terminal and "utf" in self._console.encoding.lower()
 
     def draw(
         self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int = 1
@@ -33,22 +63,57 @@ class Screen:
         from rich.table import Table
         from rich.text import Text
 
-        head = any(columns)
+        cells, heads = [[str(cell) for cell in row] for row in rows], [str(column) for column in columns]
+        if not cells:
+            return
+        head = any(heads)
         style = box.SIMPLE_HEAD if head else None
         table = Table(title=Text(title, style="bold"), title_justify="left", box=style, show_header=head)
-        for position, column in enumerate(columns):
-            # On a narrow screen a name goes on in the next line, and is not cut short.
-            table.add_column(Text(column), justify="left" if position < left else "right", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(str(cell)) for cell in row))
-        if table.row_count:
+        for position, column in enumerate(heads):
+            table.add_column(Text(column), justify="left" if position < left else "right")
+        for row in cells:
+            table.add_row(*(Text(cell, style=tone_of(cell)) for cell in row))
+        if self._fits(table, [[head, *column] for head, *column in zip(heads, *cells, strict=True)]):
             self._console.print(table)
-            self._console.print()
+        else:
+            self._draw_records(title, heads, cells)
+        self._console.print()
+
+    def _fits(self, table: "Table", columns: Sequence[Sequence[str]]) -> bool:
+        """Whether the table fits without a broken word; its widest column is made as narrow as need be."""
+        from rich.measure import Measurement
+
+        natural = Measurement.get(
+            self._console, self._console.options.update(max_width=10_000), table
+        ).maximum
+        if natural <= self._console.width:
+            return True
+        widths = [max(map(len, column)) for column in columns]
+        widest = max(range(len(widths)), key=widths.__getitem__)
+        room = self._console.width - (natural - widths[widest])
+        for position, column in enumerate(table.columns):
+            column.no_wrap = position != widest
+        table.columns[widest].width = room
+        return room >= max(len(word) for text in columns[widest] for word in text.split() or [""])
+
+    def _draw_records(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A wide table in a narrow terminal: a paragraph for each row."""
+        from rich.padding import Padding
+        from rich.text import Text
+
+        self._console.print(Text(title, style="bold"))
+        for first, *rest in rows:
+            self._console.print(Text(f"  {first}"))
+            pairs = [f"{head} {cell}" if head else cell for head, cell in zip(heads[1:], rest, strict=True)]
+            self._console.print(Padding(Text("; ".join(pairs)), (0, 0, 0, 4)))
 
     def say(self, *sentences: str) -> None:
         """Print sentences, each on a line of its own, without markup and highlighting."""
         for text in sentences:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            # On a terminal lines end between words; a command to type stays in one piece, for copying.
+            whole = not self._console.is_terminal or text.startswith("  ")
+            style = tone_of(text) or None
+            self._console.print(text, markup=False, highlight=False, soft_wrap=whole, style=style)
 
 
 Render = Callable[[Screen, Mapping[str, Any]], None]
@@ -84,17 +149,20 @@ class Terminal:
         """
         if self.quiet:
             yield Reporter()
-        elif sys.stderr.isatty():
+            return
+        with announced_stops(_say_stopping):
+            yield from self._shown_reporter(remark)
+
+    def _shown_reporter(self, remark: str) -> Iterator[Reporter]:
+        if sys.stderr.isatty():
             from rich import progress
             from rich.console import Console
 
-            # Bar, percentage, the task's own information (images/s) and time left.
+            # Bar, how much is done, the task's own information (images/s), a small picture of the loss, time left.
             with progress.Progress(
                 progress.TextColumn("{task.description}", markup=False),
                 progress.BarColumn(bar_width=None),
-                progress.TaskProgressColumn(),
-                progress.TextColumn("{task.fields[info]}", markup=False),
-                progress.TimeRemainingColumn(),
+                *(progress.TextColumn(f"{{task.fields[{name}]}}", markup=False) for name in FIELDS),
                 console=Console(stderr=True),
                 transient=True,
             ) as bar:
@@ -103,13 +171,21 @@ class Terminal:
             yield LineReporter(remark)
 
 
+def _say_stopping() -> None:
+    """At once: called by the signal's handler, where Python's own streams may be in use."""
+    if not worker_rank(os.environ):
+        os.write(2, b"\nstopping, saving ... (once more ends it at once)\n")
+
+
 class LineReporter(Reporter):
     """Prints messages at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
+
+    shown = True
 
     def __init__(self, remark: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._remark, self._clock = remark, clock
         self._printed: dict[str, float] = {}  # when a task's last line was printed
-        self._began: dict[str, tuple[float, float]] = {}  # a task's first report: when, and how much was done
+        self._left: dict[str, TimeLeft] = {}
 
     def line(self, text: str) -> None:
         """Print a message."""
@@ -118,38 +194,57 @@ class LineReporter(Reporter):
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
         """Print the time and how much of a task is done, at most every `LINE_EVERY` seconds."""
         now = self._clock()
-        began, before = self._began.setdefault(task, (now, done))
+        left = self._left.setdefault(task, TimeLeft(self._clock)).update(done, total)
         if now - self._printed.setdefault(task, now) < LINE_EVERY:
             return
         self._printed[task] = now
         if self._remark:
             self.line(self._remark)
             self._remark = ""
-        parts = [f"{done:,.0f} of {total:,.0f} ({done / total:.0%})" if total else f"{done:,.0f}", info]
-        if total and before < done < total:  # a continued run: what was done before took no time here
-            parts.append(f"{duration((now - began) * (total - done) / (done - before))} left")
+        parts = [share_text(done, total) if total else f"{done:,.0f}", info]
+        if left is not None:
+            parts.append(f"{duration(left)} left")
         self.line(f"{time.strftime('%H:%M:%S')} {task}: " + ", ".join(part for part in parts if part))
 
 
 class BarReporter(Reporter):
     """Bars on a terminal, one for each task, and messages above them."""
 
-    def __init__(self, bar: "Progress", remark: str = "") -> None:
-        self._bar, self._remark = bar, remark
+    shown = True
+
+    def __init__(
+        self, bar: "Progress", remark: str = "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bar, self._remark, self._clock = bar, remark, clock
+        self._left: dict[str, TimeLeft] = {}
         self._tasks: dict[str, TaskID] = {}
 
     def line(self, text: str) -> None:
         """Print a message above the bars."""
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._bar.console.print(text, markup=False, highlight=False, style=tone_of(text) or None)
 
     def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
         """Update a task's bar."""
         if self._remark:
             self.line(self._remark)
             self._remark = ""
+        left = self._left.setdefault(task, TimeLeft(self._clock)).update(done, total)
+        shown: dict[str, Any] = {
+            "share": share_text(done, total) if total else f"{done:,.0f}",
+            "info": info,
+            "left": "" if left is None else f"{duration(left)} left",
+        }
+        self._bar.update(self._task(task, total), completed=done, total=total, **shown)
+
+    def curve(self, task: str, name: str, values: Sequence[float]) -> None:
+        """Draw it beside the task's bar, where the terminal has the characters."""
+        if "utf" in self._bar.console.encoding.lower():
+            self._bar.update(self._task(task, None), curve=f"{name} {sparkline(values)}")
+
+    def _task(self, task: str, total: float | None) -> "TaskID":
         if task not in self._tasks:
-            self._tasks[task] = self._bar.add_task(task, total=total, info="")
-        self._bar.update(self._tasks[task], completed=done, total=total, info=info)
+            self._tasks[task] = self._bar.add_task(task, total=total, **NO_FIELDS)
+        return self._tasks[task]
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -174,13 +269,3 @@ def points(difference: float) -> str:
 def interval(pair: Sequence[float] | None, show: Callable[[Any], str] = number) -> str:
     """An interval such as "0.91 to 0.95"; "-" for None."""
     return "-" if pair is None else f"{show(pair[0])} to {show(pair[1])}"
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words: "42 s", "3 min 20 s", "2 h 5 min"; "-" for None."""
-    if seconds is None:
-        return "-"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -11,6 +11,9 @@ from gangda import api
 from gangda.cli.options import Call
 from gangda.cli.output import Screen, interval, number, percent
 from gangda.errors import UsageError
+from gangda.metrics.names import DIRECTIONS, readable
+
+TARGET = "as real vs real: the value of real images is the ideal; above it is as odd as below."
 
 
 def score(
@@ -69,12 +72,17 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
         out.say(what, f"would write: {values['out']}")
         return
     rows = [
-        (row["name"], number(row["value"]), number(row["floor"]), interval(row["interval"]), row["direction"])
+        (readable(row["name"]), number(row["value"]), number(row["floor"]), interval(row["interval"]),
+         DIRECTIONS[row["direction"]])
         for row in values["metrics"]
-    ]
+    ]  # fmt: skip
     out.draw(f"Scores ({sizes})", ("metric", "value", "real vs real", "95% interval", "better"), rows)
-    notes = [f"{row['name']}: {row['note']}" for row in values["metrics"] if row["note"]]
-    out.say(*notes, *values["notes"], f"scores: {values['out']}")
+    if any(row["direction"] == "target" for row in values["metrics"]):
+        out.say(TARGET)
+    notes = [f"{readable(row['name'])}: {row['note']}" for row in values["metrics"] if row["note"]]
+    out.say(*notes, *values["notes"], f"scores: {values['out']}", "")
+    for one in values["answers"]:
+        out.say(f"{one['question']:<22} {one['answer']:<12} {one['because']}")
 
 
 def _show_page(out: Screen, values: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from gangda.cli.options import Call, shown
 from gangda.cli.output import Render, Screen, duration, number
 from gangda.config import resolve
 from gangda.config.schema import TrainConfig
+from gangda.runtime.progress import size_text, sparkline
 
 
 def train(
@@ -103,10 +104,14 @@ def _show_dry_run(out: Screen, values: Mapping[str, Any]) -> None:
             number(row["steps"]),
             f"{row['seconds_per_step']:.3g} s",
             duration(row["seconds"]),
+            size_text(row["memory_bytes"]),
+            size_text(row["disk_bytes"]),
         )
         for row in values["estimates"]
     ]
-    out.draw("Would take on this machine", ("", "parameters", "steps", "a step", "in all"), timed)
+    out.draw(
+        "Would take on this machine", ("", "parameters", "steps", "a step", "in all", "memory", "disk"), timed
+    )
     out.say(f"would write: {values['run']}")
 
 
@@ -122,5 +127,18 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
         ("images/s", number(round(values["images_per_second"]))),
         *((f"parameters of the {name}", number(count)) for name, count in values["parameters"].items()),
     ]
+    rows += _losses(out, Path(values["run"]))
     out.draw(f"Trained {values['arch']}", ("", ""), rows)
     out.say(*values["alarms"], f"run: {values['run']}")
+
+
+def _losses(out: Screen, run: Path) -> list[tuple[str, str]]:
+    """The course of each loss term, where the terminal can draw it, and where its picture is."""
+    from gangda.training.preview import CURVES, read_curves
+
+    if not (run / CURVES).is_file():
+        return []
+    terms = read_curves(run / "metrics.jsonl")[1] if out.draws_blocks else {}
+    known = {name: [value for value in values if value is not None] for name, values in terms.items()}
+    rows = [(name, f"{sparkline(values)} {values[-1]:.3g}") for name, values in known.items() if values]
+    return [*rows, ("curves", str(run / CURVES))]

@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
-from gangda.classifying.fit import check_output_layer
+from gangda.classifying.fit import check_classifier
 from gangda.comparing.analyses import first_contrast
 from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
-from gangda.comparing.estimate import cell_seconds
+from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
+from gangda.comparing.plan import PLAN as PLAN_FILE
 from gangda.comparing.plan import Cell, ComparisonPlan, agreeing, make_plan, publish
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
-from gangda.comparing.workers import Work, run_cells
+from gangda.comparing.suited import seen
+from gangda.comparing.workers import Work, job_count, run_cells
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO
 from gangda.config.schema import ComparisonConfig, Runtime
@@ -32,9 +34,8 @@ from gangda.data.paths import located
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import is_here, pick_device
-from gangda.runtime.machine import available_cores
 from gangda.runtime.plain import to_plain
-from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.progress import SILENT, Reporter, duration
 from gangda.statistics.words import NO_VERDICT
 from gangda.training import check as check_training
 from gangda.training.leaks import check_run, refuse_synthetic
@@ -54,7 +55,12 @@ class CompareResult:
     part: Part = WHOLE
     dry_run: bool = False
     failed: tuple[FailedCell, ...] = ()  # cells that are left out of everything, with the reason
-    cell_seconds: float | None = None  # about so long one takes on this machine; only where nothing was run
+    cost: Cost | None = None  # what it takes on this machine; only where nothing was run
+
+    @property
+    def cell_seconds(self) -> float | None:
+        """About so long one cell takes; None where cells have run."""
+        return None if self.cost is None else self.cost.cell_seconds
 
     @property
     def planned(self) -> int:
@@ -92,6 +98,7 @@ class CompareResult:
             "finished": self.finished,
             "failed": to_plain(self.failed),
             "cell_seconds": self.cell_seconds,
+            "cost": to_plain(self.cost),
             "data_alarms": list(self.plan.alarms),
             "plan": self.plan.as_dict(),
         }
@@ -124,13 +131,16 @@ def compare(
     if out is None:  # adding seeds does not change it
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
-    wanted = [plan.cells[number] for number in part.numbers(len(plan.cells))]
-    for alarm in plan.alarms:
-        reporter.line(alarm)
+    numbers = part.numbers(len(plan.cells))
+    is_new = dry_run or not (out / PLAN_FILE).exists()
+    for text in (*(plan.seen if is_new else ()), *plan.alarms):
+        reporter.line(text)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
-        return CompareResult(out, plan, None, finished, part, dry_run=True, cell_seconds=cell_seconds(plan))
-    missing = read_cells(wanted, out, CellResult).missing
+        return CompareResult(
+            out, plan, None, finished, part, dry_run=True, cost=cost_of(plan, finished, jobs)
+        )
+    missing = read_cells([plan.cells[number] for number in numbers], out, CellResult).missing
     if missing:
         pick_device(plan.config.runtime.device)  # it is here, before anything is written
     plan = agreeing(plan, out) if part.only == JUDGE else publish(plan, out)
@@ -138,14 +148,20 @@ def compare(
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
+    if missing and part == WHOLE and reporter.shown:
+        expected = cost_of(plan, len(plan.cells) - len(missing), jobs)
+        reporter.line(
+            "; ".join((f"about {duration(expected.left_seconds)} on this machine", *expected.choices))
+        )
     run_missing(plan, missing, out, jobs, reporter)
     writable = os.access(out, os.W_OK)
     if not writable:
         reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
     comparison = collect(plan, out, write=writable) if part.judges else None
     found = read_cells(plan.cells, out, CellResult)
-    seconds = cell_seconds(plan) if part.only == PLAN and is_here(plan.config.runtime.device) else None
-    return CompareResult(out, plan, comparison, len(found.results), part, False, found.failed, seconds)
+    wanted = part.only == PLAN and is_here(plan.config.runtime.device)
+    cost = cost_of(plan, len(found.results), jobs) if wanted else None
+    return CompareResult(out, plan, comparison, len(found.results), part, False, found.failed, cost)
 
 
 def run_missing(
@@ -161,18 +177,6 @@ def run_missing(
         at_once, fewer = job_count(jobs, plan)
         reporter.line(f"{out}: {len(missing)} of {len(plan.cells)} cells to run, {at_once} at a time{fewer}")
         run_cells(plan, missing, out, at_once, reporter, work)
-
-
-def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
-    """Cells at a time, jobs x threads never above the cores and one on an accelerator; and why fewer than asked."""
-    runtime, cores = plan.config.runtime, available_cores()
-    most, room = 1, f"one {runtime.device} device"
-    if runtime.device == "cpu":
-        threads = runtime.threads or 1
-        most, room = max(1, cores // threads), f"{cores} cores, {threads} for each cell"
-    if jobs is None or jobs <= most:
-        return most if jobs is None else jobs, ""
-    return most, f" (--jobs {jobs} is more than fits: {room})"
 
 
 def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
@@ -195,7 +199,7 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         card = _card(run, model)
     plan = make_plan(config, splits.fingerprint, run, card, splits.unlabelled_folder)
     _check_splits(plan, splits)
-    return dataclasses.replace(plan, alarms=splits.alarms)
+    return dataclasses.replace(plan, alarms=splits.alarms, seen=tuple(seen(config, splits)))
 
 
 def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
@@ -218,13 +222,17 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     if (second := config.compare.second_classifier) is not None:
         trained[second] = first_contrast(config, "--second-classifier")[1]
     for classifier, arms in trained.items():
-        if any(parse_arm(name)[0].rule.own_output for name in arms):
-            check_output_layer(classifier, splits.train.num_classes, splits.train.image_shape)
+        own_output = any(parse_arm(name)[0].rule.own_output for name in arms)
+        check_classifier(
+            classifier, splits.train.num_classes, splits.train.image_shape, own_output=own_output
+        )
     for arm, arch in (parse_arm(name) for name in config.compare.arms):
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)
-        if arch is not None:
-            check_training(train_config(config, arch, config.runtime.seed), splits.train, labelled=True)
+        if arm.sampled and (arch is not None or plan.run is None):
+            check_training(
+                train_config(config, arch or config.arch, config.runtime.seed), splits.train, labelled=True
+            )
 
 
 def _card(run: Path, model: Model) -> dict[str, Any]:

@@ -16,6 +16,14 @@ Shares = Mapping[str, FilterShares]  # by class name
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What to do now, and the command to type for it; empty where there is nothing to run."""
+
+    text: str
+    command: str
+
+
+@dataclass(frozen=True)
 class ArmRow:
     """What an arm was and cost: means over the seeds."""
 
@@ -51,6 +59,7 @@ class Comparison:
 
     plain: str  # the first primary difference's verdict for a reader without statistics
     headline: str  # the same, then the verdict with its numbers, what analyses add to it, and failed cells
+    advice: Advice  # what to do now
     notes: tuple[str, ...]  # what a reader must know: what the verdict is conditional on, extensions, alarms
     varied: str  # what differs from seed to seed, in words
     judgement: Judgement  # arms and differences with their tests
@@ -61,6 +70,7 @@ class Comparison:
     test_labels: UInt16Array
     cells: tuple[CellResult, ...]
     command: str  # makes this comparison again
+    day: str  # on which the last cell was written, as in 2026-11-27
     versions: Mapping[str, str]  # of what the numbers depend on
 
 

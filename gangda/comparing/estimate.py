@@ -1,7 +1,9 @@
-"""How long one cell of a comparison would take on this machine, from a few of its steps."""
+"""What a comparison would take on this machine, time, memory and disk, from a few of its steps."""
 
 import dataclasses
+import math
 import time
+from dataclasses import dataclass
 from typing import cast
 
 from gangda.classifying.fit import fit_classifier, step_count
@@ -12,29 +14,46 @@ from gangda.comparing.cell_result import generator_key
 from gangda.comparing.cells import splits_of
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.policy_choice import policy_fits
+from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO, EXPLICIT
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.progress import duration
 from gangda.training import check as check_training
 from gangda.training.estimate import estimated
-from gangda.training.memory import steps_to_try
+from gangda.training.memory import steps_to_try, training_disk
+from gangda.training.result import Estimate
 from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_block
 
+CELL = 2**20  # about so many bytes of a cell's file and pictures
+LEAST = 6  # seeds that can show anything at the usual level
 TRIED = 30  # steps of a classifier, and samples of a generator
 
 
-def cell_seconds(plan: ComparisonPlan) -> float:
-    """Seconds of training, sampling and classifying; filters, analyses and evaluation are left out.
+@dataclass(frozen=True)
+class Cost:
+    """What a comparison takes; filters, analyses and evaluation are left out."""
+
+    cell_seconds: float
+    left_seconds: float  # of the cells that are not finished
+    at_once: int  # cells at a time
+    memory_bytes: int  # of these
+    disk_bytes: int  # of all cells, once they are finished
+    choices: tuple[str, ...]  # cheaper and better runs, a sentence each
+
+
+def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cost:
+    """Time some steps, and reckon.
 
     Every generator is taken to learn from the subset: those that see more images may take longer.
     """
     config, context, transforms = plan.config, prepare(plan.config.runtime), plan.config.transforms
-    real = splits_of(plan, plan.cells[0]).train
+    real, at_once = splits_of(plan, plan.cells[0]).train, job_count(jobs, plan)[0]
     arms = {name: parse_arm(name) for name in config.compare.arms}
     keys = {generator_key(arm.added, arch or config.arch): arch for arm, arch in arms.values() if arm.sampled}
-    seconds = sum(_generator_seconds(plan, *one, real, context) for one in keys.items())
+    trained = [_generator(plan, *one, real, context) for one in keys.items()]
     fits = sum(len(ratios_of(config.compare, name)) if arm.added else 1 for name, (arm, _) in arms.items())
     fits += len(SHARES) * any(arm.unlabelled for arm, _ in arms.values())
     fits += TEACHERS * any(arm.rule.distilled for arm, _ in arms.values())
@@ -44,23 +63,50 @@ def cell_seconds(plan: ComparisonPlan) -> float:
     began = time.perf_counter()
     fit_classifier(real, few, seed=0, context=context, transforms=transforms)
     each = (time.perf_counter() - began) / TRIED
-    return seconds + fits * each * step_count(config.classifier, len(real))
+    seconds = sum(one.seconds for one in trained) + fits * each * step_count(config.classifier, len(real))
+    made = int(wanted(config, real, generated=True).sum()) if keys else 0
+    images = made * real.pixels[:1].nbytes
+    left = len(plan.cells) - finished
+    return Cost(
+        cell_seconds=seconds,
+        left_seconds=math.ceil(left / at_once) * seconds,
+        at_once=at_once,
+        memory_bytes=at_once
+        * (max([one.memory_bytes for one in trained], default=real.pixels.nbytes) + images),
+        disk_bytes=len(plan.cells) * (CELL + sum(one.disk_bytes for one in trained)),
+        choices=_choices(plan, seconds, at_once),
+    )
 
 
-def _generator_seconds(
+def _choices(plan: ComparisonPlan, seconds: float, at_once: int) -> tuple[str, ...]:
+    """Fewer and more seeds, with their times: fewer than `LEAST` can show nothing at the usual level."""
+    seeds = len(plan.cells)
+    sizes = (("cheaper", LEAST if seeds > LEAST else 0), ("better", 2 * seeds))
+    return tuple(
+        f"{word}: --seeds {count}, about {duration(math.ceil(count / at_once) * seconds)}"
+        for word, count in sizes
+        if count
+    )
+
+
+def _generator(
     plan: ComparisonPlan, key: str, arch: str | None, real: LabelledImages, context: DeviceContext
-) -> float:
+) -> Estimate:
     """Training, where it is not a shared run's, and samples; a fit in closed form takes no time worth naming."""
     config = plan.config
     trained = train_config(config, arch or config.arch, plan.cells[0].seed)
     if not trained.images_per_step:
-        return 0.0
+        return Estimate({}, 0, 0.0, 0, 0.0, memory_bytes=2 * real.pixels.nbytes)
     trained = check_training(trained, real, labelled=True)
-    shared = plan.run is not None and key == config.arch
-    training = 0.0 if shared else estimated(trained, {}, real, context).seconds
+    found = estimated(trained, {}, real, context)
+    kept = training_disk(found.parameters, checkpoints=0)  # those of a finished cell are removed
+    found = dataclasses.replace(found, disk_bytes=kept)
+    if plan.run is not None and key == config.arch:
+        found = dataclasses.replace(found, seconds=0.0, disk_bytes=0)
     generator = cast(Generator, steps_to_try(trained, real, context)[0].modules["generator"])
     options = config.sampler.only(trained.spec.understood)
     began = time.perf_counter()
     draw_block(generator, 0, 0, seed=0, context=context, options=options, count=TRIED)
     each = (time.perf_counter() - began) / TRIED
-    return training + each * int(wanted(config, real, generated=True).sum())
+    draws = each * int(wanted(config, real, generated=True).sum())
+    return dataclasses.replace(found, seconds=found.seconds + draws)

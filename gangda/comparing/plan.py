@@ -55,6 +55,7 @@ class ComparisonPlan:
     cells: tuple[Cell, ...]  # one for each seed
     extensions: tuple[int, ...] = ()  # earlier numbers of seeds, where some were added later
     alarms: tuple[str, ...] = ()  # about the data, for the report's notes
+    seen: tuple[str, ...] = ()  # what else is in the data, for the terminal
 
     @property
     def hash(self) -> str:
@@ -189,6 +190,7 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     numbers = [there.get("seeds"), *(extensions if isinstance(extensions, list) else [None])]
     if not all(type(number) is int for number in numbers):
         raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
+    plan = _with_threads_of(plan, there["fixed"])
     refuse_change(there["fixed"], plan.fixed, out)
     earlier = int(there["seeds"])
     if len(plan.cells) < earlier:
@@ -199,6 +201,19 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
     if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
         raise RunError(f"{out / PLAN}: was judged in another way; choose another --out")
     return plan
+
+
+def _with_threads_of(plan: ComparisonPlan, before: Mapping[str, Any]) -> ComparisonPlan:
+    """The plan that a folder has already, where only the threads differ: each cell records those that it ran with."""
+    threads = before.get("runtime", {}).get("threads") if isinstance(before.get("runtime"), dict) else None
+    fixed = {**plan.fixed, "runtime": {**plan.fixed["runtime"], "threads": threads}}
+    if threads is None or fixed == plan.fixed:
+        return plan
+    identity = _identity(fixed)
+    cells = tuple(
+        dataclasses.replace(cell, id=digest({**identity, "seed": cell.seed})) for cell in plan.cells
+    )
+    return dataclasses.replace(plan, fixed=fixed, cells=cells)
 
 
 def refuse_change(before: Mapping[str, Any], after: Mapping[str, Any], out: Path) -> None:

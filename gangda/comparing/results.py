@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Sequence
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 import gangda
 from gangda.augmenting.selection import words_of
+from gangda.comparing.advice import Situation, advise
 from gangda.comparing.analyses import Judged, load_analyses, planned_analyses
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows, objections_to
@@ -57,13 +59,16 @@ def _compare(
     }
     analyses = {name: result for name, result in judged.items() if result is not None}
     main = next((one.verdict for one in judgement.contrasts if one.primary), "")
-    plain = judgement.plain.removesuffix(".") + objections_to(main, analyses) + "."
+    objection = objections_to(main, analyses)
+    plain = judgement.plain.removesuffix(".") + objection + "."
+    situation = Situation(judgement, plan, out, cells)
     headline = [plain, judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
     notes = [note for found in analyses.values() for note in found.notes]
     shared = f" --run {plan.run}" if plan.run else ""
     return Comparison(
         plain=plain,
         headline=" ".join(headline) + failure_words(failed),
+        advice=advise(situation, poor=_collapse_alarm(cells) is not None, objection=objection),
         notes=notes_of(plan, cells, notes, failed),
         varied=varied(plan),
         judgement=judgement,
@@ -74,8 +79,15 @@ def _compare(
         test_labels=labels,
         cells=tuple(cells),
         command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
+        day=_day(out, plan),
         versions=versions(),
     )
+
+
+def _day(out: Path, plan: ComparisonPlan) -> str:
+    """When the last cell was written."""
+    written = [path.stat().st_mtime for cell in plan.cells if (path := cell_path(out, cell)).exists()]
+    return datetime.fromtimestamp(max(written)).astimezone().date().isoformat()
 
 
 def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:
@@ -132,6 +144,11 @@ def notes_of(
         notes.append(f"{same}: the verdict is about this training set.")
     elif plan.run is None:
         notes.append(_overlap_note(cells[0]))
+    threads = sorted({str(cell.runtime.threads) for cell in cells})
+    if len(threads) > 1:
+        notes.append(
+            f"Cells ran with {' and '.join(threads)} threads: the last bits of their numbers may differ."
+        )
     notes += [_collapse_alarm(cells), *found]
     return tuple(note for note in notes if note)
 
@@ -184,5 +201,6 @@ def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:
         return None
     return (
         f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
-        f"of real test images: the generator's labels or images are poor (undertrained, or collapsed)."
+        f"of real test images. Most likely the generator has had too few steps: train longer. Else it has collapsed, "
+        "or labels of the data are wrong."
     )

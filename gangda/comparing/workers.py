@@ -18,6 +18,7 @@ from gangda.comparing.cells import run_cell
 from gangda.comparing.plan import Cell, ComparisonPlan
 from gangda.comparing.storage import read_cell
 from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
+from gangda.runtime.machine import available_cores
 from gangda.runtime.progress import Reporter
 from gangda.runtime.signals import StopRequest, stop_request
 
@@ -59,6 +60,18 @@ def _run_here(
         with stop.at_once(_stopped(done, len(cells))):
             work(plan, cell, out, report)
         reporter.step("cells", done + 1, len(cells), f"seed {cell.seed} done")
+
+
+def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
+    """Cells at a time, jobs x threads never above the cores and one on an accelerator; and why fewer than asked."""
+    runtime, cores = plan.config.runtime, available_cores()
+    most, room = 1, f"one {runtime.device} device"
+    if runtime.device == "cpu":
+        threads = runtime.threads or 1
+        most, room = max(1, cores // threads), f"{cores} cores, {threads} for each cell"
+    if jobs is None or jobs <= most:
+        return most if jobs is None else jobs, ""
+    return most, f" (--jobs {jobs} is more than fits: {room})"
 
 
 class _Pool:

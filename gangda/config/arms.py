@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gangda.config import catalog
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,9 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
     stem = name.partition(":")[0]
     word, _, arch = stem.partition("@")
     if word not in ARMS:
-        raise UsageError(f"--arms {name}: no such arm; {suggestion(word, ARMS)}choose from {', '.join(ARMS)}")
+        of_arch = f"did you mean 'generated@{word}'? " if word in catalog.ARCHITECTURES else ""
+        meant = suggestion(word, ARMS) or of_arch
+        raise UsageError(f"--arms {name}: no such arm; {meant}choose from {', '.join(ARMS)}")
     arm = ARMS[word]
     if stem != name and (not arm.added or arm.replaces):
         raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 T = TypeVar("T")
 Field = dataclasses.Field[Any]
@@ -102,6 +103,24 @@ def recorded(config: Checked) -> dict[str, Any]:
         if field.metadata["record"] == "always"
         or (field.metadata["record"] == "given" and getattr(config, name) != field.default)
     }
+
+
+def given_words(config: Checked) -> list[str]:
+    """The options of a configuration that are not the defaults, as they would be typed."""
+    found = []
+    for name, field in fields_by_name(config).items():
+        value, flag = getattr(config, name), flag_of(field)
+        if value != field.default:
+            found += words_of(flag, value)
+    return found
+
+
+def words_of(flag: str, value: Any) -> list[str]:
+    """An option with its value, as it would be typed; several values with commas."""
+    if isinstance(value, bool):
+        return [flag if value else f"--no-{flag[2:]}"]
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return [flag, text]
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -22,7 +22,8 @@ from gangda.config.fields import (
     variable_of,
 )
 from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 T = TypeVar("T")
 OTHER_VARIABLES = ("GANGDA_CACHE", "GANGDA_DATA_FOLDER")  # folders, see data/paths.py
@@ -41,6 +42,11 @@ class Settings(schema.ComparisonConfig):
     def pick(self, target: type[T]) -> T:
         """A configuration made of several sections, such as `TrainConfig`, filled from here."""
         return target(**{field.name: getattr(self, field.name) for field in fields(cast(Any, target))})
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The options that come from elsewhere than the defaults, as in "data.per_class"."""
+        return frozenset(name for name, origin in self.origins.items() if origin != "default")
 
     @property
     def given_data(self) -> schema.DataConfig | None:

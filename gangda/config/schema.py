@@ -294,7 +294,9 @@ class CompareConfig(Checked):
     arms: tuple[str, ...] = option(
         arms.DEFAULT, "arms to compare, comma-separated; `gangda compare --list` explains them"
     )
-    balance: bool = option(False, "add the images of a ratio to the smallest classes first")
+    balance: bool = option(
+        False, "fill every class to the largest; with --ratios: add that many images, smallest classes first"
+    )
     ratios: tuple[float, ...] = option(
         (1.0,),
         "synthetic images per real image; auto (0,0.25,0.5,1,2) or several values: each seed's best on validation",

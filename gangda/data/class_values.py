@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gangda.config.hints import suggestion
 from gangda.data.images import IntArray
-from gangda.errors import UsageError, suggestion
+from gangda.errors import UsageError
 
 LIMIT = 1_000_000_000  # images per class, exclusive
 

@@ -11,7 +11,8 @@ from typing import Any
 from gangda.config import arms, catalog
 from gangda.config.fields import shortened
 from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections
-from gangda.errors import UsageError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import UsageError
 
 SUFFIX = ".yaml"
 MEASURES = ("compare", "score")

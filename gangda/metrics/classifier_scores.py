@@ -55,7 +55,7 @@ def _gap_note(value: float, floor: float, inputs: MetricInputs) -> str:
     unsure = HEALTHY + gap_error(value, len(inputs.samples), floor, len(inputs.reference))
     gap_text = f"{abs(100 * gap):.1f} points {'above' if gap > 0 else 'below'} real held-out images"
     if gap < -unsure:
-        return f"ALARM {gap_text}: wrong labels, or images of no class"
+        return f"ALARM {gap_text}: too few steps (train longer), else wrong labels, or images of no class"
     if gap > unsure:
         return f"ALARM {gap_text}: memorised, collapsed inside classes, or too typical"
     return gap_text

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from gangda.data.images import UInt8Array
 
+ROW, NAME, GAP, LONGEST_NAME = (
+    24,
+    12,
+    4,
+    20,
+)  # pixels of a named row at least, of its font, around it; characters
 FRAMES = 40  # at most so many in an animation
 
 
@@ -30,6 +36,23 @@ def tile(images: UInt8Array, columns: int) -> UInt8Array:
     """(N, H, W, C) -> one picture, left to right and top to bottom, with a thin grey line between."""
     rows = [images[first : first + columns] for first in range(0, len(images), columns)]
     return canvas(rows, columns, fill=128)[:-1, :-1]
+
+
+def named(images: UInt8Array, columns: int, names: Sequence[str]) -> UInt8Array:
+    """`tile` with a row for each name, which stands to its left; small images are enlarged, so that names fit."""
+    scale = max(1, -(-ROW // images.shape[1]))
+    picture = tile(images.repeat(scale, axis=1).repeat(scale, axis=2), columns)
+    font = ImageFont.load_default(size=NAME)
+    shown = [name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "~" for name in names]
+    margin = Image.new(
+        "L", (max(int(font.getlength(name)) for name in shown) + 2 * GAP, picture.shape[0]), 255
+    )
+    draw = ImageDraw.Draw(margin)
+    for row, name in enumerate(shown):
+        middle = row * (scale * images.shape[1] + 1) + scale * images.shape[1] // 2
+        draw.text((margin.width - GAP, middle), name, fill=0, font=font, anchor="rm")
+    names_beside = np.repeat(np.asarray(margin)[..., None], picture.shape[2], axis=2)
+    return np.concatenate([names_beside, picture], axis=1)
 
 
 def sheet(rows: Sequence[UInt8Array]) -> str:

@@ -93,15 +93,18 @@ def drawing(key: str, width: float, height: float, *panels: int) -> "Iterator[tu
 
 
 def to_svg(fig: "Figure", description: str) -> str:
-    """An `<svg>` element whose ink is `currentColor`; `description` is read out where it cannot be seen."""
+    """An `<svg>` element whose ink is `currentColor`; `description` is read out where it cannot be seen.
+
+    It stands in a region that scrolls where the page is narrow, so that its text stays readable.
+    """
     buffer = io.StringIO()
-    fig.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    fig.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'(<g) id="[^"]*"', r"\1", text)  # the same in every figure, and nothing refers to them
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     label = re.sub(r'["<>&]', "", description)
-    return re.sub(r'<svg ([^>]*?)(width="[^"]*"|height="[^"]*") ', r"<svg \1", text, count=1).replace(
-        "<svg ", f'<svg role="img" aria-label="{label}" ', 1
-    )
+    text = re.sub(r'<svg ([^>]*?)(width="[^"]*"|height="[^"]*") ', r"<svg \1", text, count=1)
+    drawn = text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return f'<div class="wide" tabindex="0" role="region" aria-label="Figure: {label}">{drawn}</div>'

@@ -213,7 +213,7 @@ def _refuse_difference(
     for key in [*before, *(key for key in now if key not in before)]:
         if before.get(key) == now.get(key) or key.split(".")[-1] in (*ignoring, *moved):
             continue
-        budget = key.startswith("budget.") and not ignoring
+        budget = key.startswith("budget.") and "checkpoint_every" not in ignoring
         resume = "--resume to continue with another budget, " if budget else ""
         pair = (before.get(key), now.get(key))
         old, new = (value[:60] if isinstance(value, str) else reprlib.repr(value) for value in pair)

@@ -8,13 +8,33 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from gangda.errors import GangdaError, InterruptedByUserError, StoppedError
 
 TWICE = 1.0  # seconds within which a second signal is the first one again: Slurm's preemption sends two
 _WATCHED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+
+
+def _say_nothing() -> None:
+    """Where nobody has asked to be told."""
+
+
+_announce: Callable[[], None] = (
+    _say_nothing  # called when a signal has come and its work is still to be saved
+)
+
+
+@contextlib.contextmanager
+def announced_stops(announce: Callable[[], None]) -> Iterator[None]:
+    """Inside the block, `announce` is called by the signals' handler: saving may take seconds."""
+    global _announce
+    before, _announce = _announce, announce
+    try:
+        yield
+    finally:
+        _announce = before
 
 
 class EndedError(BaseException):
@@ -43,9 +63,12 @@ class StopRequest:
         impatient = number == signal.SIGINT and time.monotonic() - self._came > TWICE
         if self.signal is not None and impatient and not self._patient:
             os._exit(128 + number)
-        if self.signal is None:
+        first = self.signal is None
+        if first:
             self.signal, self._came = number, time.monotonic()
         self.end_at_once()
+        if first:
+            _announce()
 
     def end_at_once(self) -> None:
         """Inside `at_once`, end the work if a signal has come."""

@@ -29,6 +29,7 @@ from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
 from gangda.sampling.filters import is_circular
+from gangda.scoring.answers import Answer, answers
 
 PROTOCOL = 2  # raised when the same samples would get other numbers
 PAIRS = 16  # closest samples shown
@@ -43,6 +44,15 @@ class ScoreResult(FolderResult):
     def metrics(self) -> tuple[MetricResult, ...]:
         """In the catalog's order."""
         return tuple(from_plain(MetricResult, metric) for metric in self.values["metrics"])
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Whether labels are right, samples varied, and copied; empty in a dry run."""
+        return answers(self.metrics, self.values["notes"]) if self.metrics else ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**super().as_dict(), "answers": to_plain(self.answers)}
 
 
 def score(

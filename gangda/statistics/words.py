@@ -85,6 +85,71 @@ EXACT: Mapping[tuple[str, ...], str] = {
     (values.EXPLORATORY,): "Exploratory. {difference}{unadjusted}.",
 }
 
+# What to do, and what to leave, for the usual contrasts.
+DEEDS: Mapping[str, tuple[str, str]] = {
+    "generated - real": ("Add generated images", "Do not add these images"),
+    "generated+traditional - traditional": (
+        "Add generated images to traditional augmentation",
+        "Do not add these images to traditional augmentation",
+    ),
+    "generated - traditional": (
+        "Use generated images instead of traditional augmentation",
+        "Keep traditional augmentation",
+    ),
+}
+ADVICE: Mapping[tuple[str, ...], str] = {
+    (values.BETTER,): "{do}.",
+    (
+        values.BETTER_HERE,
+    ): "{do} only if images like these {tested} are all that matters: they are too few to speak "
+    "for others, so test on more before you rely on it.",
+    (
+        values.EQUIVALENT,
+        values.BETTER_NEGLIGIBLE,
+        values.WORSE_NEGLIGIBLE,
+        values.BETTER_HERE_NEGLIGIBLE,
+        values.WORSE_HERE_NEGLIGIBLE,
+    ): "{keep}: the difference is less than {margin} {unit}, not worth the extra training.",
+    (
+        values.EQUIVALENT_HERE,
+        values.BETTER_NEGLIGIBLE_HERE,
+        values.WORSE_NEGLIGIBLE_HERE,
+    ): "{keep}: on these {tested} the difference is less than {margin} {unit}, not worth the extra training.",
+    (values.WORSE,): "{keep}.",
+    (values.WORSE_HERE,): "{keep}: on these {tested} that did harm.",
+    (values.INCONCLUSIVE,): "{keep} for now: nothing was shown either way.",
+    (values.UNDERPOWERED,): "Decide nothing by this: so few seeds cannot show anything.",
+    (values.NOT_TESTED, values.EXPLORATORY): "Decide nothing by this difference: it was not tested.",
+}
+# Before or after that sentence, where it applies.
+NAME_A_CONTRAST = "Nothing was tested. Say which difference is to be:"
+DISAGREE = "Do not act on this: {objection}."
+TRAIN_LONGER = (
+    "Train the generator longer before you judge by this: its images are poor, most likely of too few steps."
+)
+WORTH_OF_TRANSFORMS = (
+    "Traditional transforms alone are worth {size} {unit} here (unadjusted interval {interval})."
+)
+MAKE_THE_SET = "To make such a set of all your images:"
+MORE_SEEDS = (
+    "To find a difference of {size} {unit} on these test images with 80% power, run {seeds} that are new, about "
+    "{time} here (more seeds added to this comparison would make its p inexact):"
+)
+ENOUGH_SEEDS = "Run {seeds}, about {time} here:"
+OTHER_GENERATOR = "Another generator may do better; that is another question:"
+
+
+def advice_sentence(contrast: Contrast, score: str, n_test: int) -> str:
+    """What to do after the verdict on a primary contrast, no more than the verdict allows."""
+    first, _, second = contrast.name.partition(" - ")
+    do, keep = DEEDS.get(contrast.name, (f"Train with {first} rather than {second}", f"Keep to {second}"))
+    words = {
+        "margin": rounded(contrast.margin),
+        "unit": f"points of {score}",
+        "tested": f"{n_test:,} test images",
+    }
+    return _filled(ADVICE, contrast, do=do, keep=keep, **words)
+
 
 def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
     """The verdict on a primary contrast for a reader without statistics; `least`: seeds that can show anything."""
@@ -98,13 +163,13 @@ def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
         contrast,
         subject=subject,
         Subject=subject[0].upper() + subject[1:],
-        size=_rounded(abs(contrast.mean)),
-        low=_rounded(low),
-        high=_rounded(high),
-        margin=_rounded(contrast.margin),
+        size=rounded(abs(contrast.mean)),
+        low=rounded(low),
+        high=rounded(high),
+        margin=rounded(contrast.margin),
         unit=unit,
         seeds=seeds_text(len(contrast.deltas)),
-        detectable=_rounded(contrast.detectable or 0.0),
+        detectable=rounded(contrast.detectable or 0.0),
         least=seeds_text(least),
     )
 
@@ -173,7 +238,7 @@ def seeds_text(n: int) -> str:
     return f"{n} seed{'' if n == 1 else 's'}"
 
 
-def _rounded(fraction: float) -> str:
+def rounded(fraction: float) -> str:
     """0.0123 -> "1.2"; with more digits where one would show 0."""
     digits = 1 if abs(fraction) >= 0.001 else 2
     return f"{100 * fraction:.{digits}f}"

@@ -37,6 +37,8 @@ from gangda.training.worker_ranks import run_worker
 from gangda.zoo.networks import build_networks
 
 SCARCE = 20  # training images of a class below which generated images are expected to harm
+# What may always change: how work is shared out, not what it is.
+MACHINE = ("threads",)
 # What --resume may change.
 BUDGET = ("steps", "epochs", "minutes", "checkpoint_every", "stop_when_collapsed")
 
@@ -157,7 +159,9 @@ def fit_generator(
     config = check(config, images, images.num_classes > 1)
     held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
     config = in_steps(config, images, run, reporter)
-    fit_run(config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter)
+    fit_run(
+        config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter, previews=False
+    )
     return load_model(run, checkpoint)
 
 
@@ -238,6 +242,7 @@ def fit_run(
     resume: bool,
     reporter: Reporter,
     ranks: Ranks = ALONE,
+    previews: bool = True,
 ) -> TrainResult:
     """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns."""
     context = prepare(config.runtime, ranks=ranks)
@@ -249,9 +254,25 @@ def fit_run(
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_smaller_budget(config, len(images), folder)
             open_options = _open_to_change(config) if resume else ()
-            folder.claim(resolve.dump(config), open_options, content_of(fingerprint, images))
-            training = TrainingRun(config, images, validation, folder, context, fingerprint, reporter, stop)
+            before = threads_of(folder)
+            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content_of(fingerprint, images))
+            if before != config.runtime.threads and folder.checkpoints():
+                what = (
+                    f"was trained with --threads {before or 'unset'}, now {config.runtime.threads or 'unset'}"
+                )
+                reporter.line(
+                    f"{run}: {what}: the last bits of its numbers may be others; recorded in config.yaml"
+                )
+            training = TrainingRun(
+                config, images, validation, folder, context, fingerprint, reporter, stop, previews
+            )
             return training.fit()
+
+
+def threads_of(folder: RunFolder) -> int | None:
+    """Threads that a run was last trained with, where they were asked for."""
+    path = folder.path / "config.yaml"
+    return read_config(path).get("runtime", {}).get("threads") if path.is_file() else None
 
 
 def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) -> None:

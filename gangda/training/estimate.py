@@ -12,7 +12,13 @@ from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
 from gangda.training.budget import step_budget
-from gangda.training.memory import check_memory, memory_complaint, steps_to_try
+from gangda.training.memory import (
+    check_memory,
+    memory_complaint,
+    steps_to_try,
+    training_disk,
+    training_memory,
+)
 from gangda.training.result import Estimate, count_parameters
 
 WARM_UP, TIMED = 2, 3  # steps; on a GPU more are needed until steps are recorded
@@ -50,7 +56,8 @@ def estimated(
     del method, loop
     if context.device.type == "cuda":
         torch.cuda.empty_cache()  # the next size needs room
-    return Estimate(options, parameters, each, steps, each * steps)
+    memory = training_memory(config, images, context, parameters)
+    return Estimate(options, parameters, each, steps, each * steps, memory, training_disk(parameters))
 
 
 def largest_within(

@@ -15,6 +15,8 @@ from gangda.data.images import LabelledImages
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.machine import free_memory
+from gangda.runtime.progress import size_text
+from gangda.runtime.runs import KEEP_CHECKPOINTS
 from gangda.training.loop import StepRecord
 from gangda.training.method import Method, make_method
 from gangda.training.option_rules import OptionRules
@@ -22,6 +24,8 @@ from gangda.training.state import new_state
 from gangda.training.worker_ranks import training_steps
 
 PROBED = 64  # images of a batch that always fits: they have at most 64 pixels a side
+NUMBER, HELD = 4, 4  # bytes of a weight; weights, two moments of Adam, and their average or gradient
+PICTURES = 2 * 2**20  # about so many bytes of grids and the log
 SPARE = 0.7  # of the free memory that a suggested batch takes: what is held for gradients is not all
 
 
@@ -47,7 +51,8 @@ def memory_complaint(config: TrainConfig, images: LabelledImages, context: Devic
     most = SPARE * free / each
     fits = 2 ** int(math.log2(most)) if most >= max(1, least) else 0
     cure = f"--batch-size {fits} would fit" if fits >= least else "give smaller networks"
-    return f"--batch-size {batch}: a step needs {_size(each * batch)} of memory, and {_size(free)} are free; {cure}"
+    needs = f"a step needs {size_text(each * batch)} of memory, and {size_text(free)} are free"
+    return f"--batch-size {batch}: {needs}; {cure}"
 
 
 def step_memory(config: TrainConfig, images: LabelledImages, context: DeviceContext, batch: int) -> int:
@@ -58,6 +63,21 @@ def step_memory(config: TrainConfig, images: LabelledImages, context: DeviceCont
     method, steps = steps_to_try(config, images.take(np.arange(min(len(images), batch))), context)
     weights = [tensor for module in method.modules.values() for tensor in module.state_dict().values()]
     return most_kept(lambda: next(steps), weights)
+
+
+def training_memory(
+    config: TrainConfig, images: LabelledImages, context: DeviceContext, parameters: int
+) -> int:
+    """Bytes of the images, of the networks with what trains them, and of a step's intermediate results."""
+    least = OptionRules(config, images).min_batch_size
+    probed = min(config.recipe.batch_size, max(PROBED, 2 * least))
+    step = step_memory(config, images, context, probed) * config.recipe.batch_size / probed
+    return int(images.pixels.nbytes + HELD * NUMBER * parameters + step)
+
+
+def training_disk(parameters: int, checkpoints: int = KEEP_CHECKPOINTS) -> int:
+    """Bytes of a finished run: checkpoints, the model at its last and best step, grids and the log."""
+    return (checkpoints * HELD + 2) * NUMBER * parameters + PICTURES
 
 
 def steps_to_try(
@@ -105,7 +125,3 @@ def free_bytes(device: torch.device) -> int | None:
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
     return free_memory() if device.type == "cpu" else None
-
-
-def _size(size: float) -> str:
-    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

@@ -13,7 +13,7 @@ from gangda.errors import UsageError
 from gangda.runtime.files import without_nan
 from gangda.runtime.metrics_log import MetricsLog
 from gangda.training.loop import StepRecord
-from gangda.training.monitor.alarms import TrainingCurve
+from gangda.training.monitor.alarms import BESIDE_LOSS, TrainingCurve
 
 LOG_EVERY = 50  # steps between lines
 
@@ -39,6 +39,8 @@ class MetricsLogger:
     log: MetricsLog | None = None
     tensorboard: Path | None = None  # folder of TensorBoard's files; None: none are written
     board: Any = None
+    # (name, values) of a loss term, the generator's if there is one, at the logged steps of this session: to look at
+    seen: tuple[str, list[float]] = ("", [])
     # Of the log when the loaded state was saved; None before anything was saved.
     saved_lines: int | None = None
 
@@ -73,6 +75,9 @@ class MetricsLogger:
             self.latest |= {f"{name}_gradient": gradient_norm(module) for name, module in modules.items()}
         values = self.values(record.step)
         line |= {name: round(value, 6) for name, value in values.items()}
+        if record.step and (terms := [name for name in values if not name.endswith(BESIDE_LOSS)]):
+            name = next((term for term in terms if term.startswith("g_")), terms[0])
+            self.seen = (name, [*self.seen[1], values[name]])
         if record.step:
             epochs, (last_epochs, last_seconds) = record.images / self.epoch_images, self.last_epoch
             line["epoch"] = round(epochs, 3)

@@ -24,6 +24,8 @@ class Estimate:
     seconds_per_step: float
     steps: int  # of the budget
     seconds: float
+    memory_bytes: int = 0  # about, of images, networks and a step
+    disk_bytes: int = 0  # about, of the finished run
 
 
 @dataclass(frozen=True)

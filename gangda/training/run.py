@@ -50,6 +50,7 @@ class TrainingRun:
     fingerprint: str
     reporter: Reporter
     stop: StopRequest
+    previews: bool = True  # grids of samples at log-spaced steps too, not at checkpoints alone
 
     def __post_init__(self) -> None:
         self.budget = step_budget(self.config, len(self.images))
@@ -82,7 +83,13 @@ class TrainingRun:
             check_memory(self.config, self.images, self.context)
         state = self._restore()
         self._refuse_collapse(state.step, self.monitor.collapsed)
+        if not self.folder.state()[
+            "finished"
+        ]:  # a finished run's last grid stays, however far it is continued
+            preview.drop_grids(self.folder.path / "samples", state.step, self._has_grid)
         self._write_result(state, finished=False)
+        if not (state.step or state.pretrained) and self._has_grid(0):
+            self._save_grid(state)
         if state.step or state.pretrained:
             self.reporter.line(f"{self.folder.path}: going on from {_place(state)}")
         while True:
@@ -164,9 +171,17 @@ class TrainingRun:
             if record.step:
                 speed = f"{record.images / max(seconds, 1e-9):,.0f} images/s"
                 self.reporter.step(f"training {arch}", *self.budget.progress(record.step, seconds), speed)
+                self.reporter.curve(f"training {arch}", *self.logger.seen)
             else:
                 pretraining = self.config.method.pretraining_steps
                 self.reporter.step(f"pre-training {arch}", state.pretrained, pretraining)
+        if (
+            record.step
+            and not done
+            and self._has_grid(record.step)
+            and not self.budget.is_regular(record.step)
+        ):
+            self._save_grid(state)
         stopping = bool(self.stop)  # read once: what is reported as saved must be saved
         if self.budget.is_regular(number) or done or stopping:
             self._save_checkpoint(state)
@@ -218,8 +233,7 @@ class TrainingRun:
         with self.clock.paused():
             self.monitor.finish(state.ema, state.step, self.method.validation_loss)
         self._save_model(state)
-        folder = self._save_grid(state)
-        preview.save_animation(folder, lambda step: self.budget.is_regular(step) or step == state.step)
+        preview.save_animation(self._save_grid(state))
         result = self._write_result(state, finished=True)
         self._refuse_collapse(state.step, self.monitor.collapsed)
         return result
@@ -227,8 +241,16 @@ class TrainingRun:
     def _save_grid(self, state: TrainState) -> Path:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed
         with self.clock.paused():
-            preview.save_grids(folder, state.ema, state.step, seed=seed, context=self.context)
+            names = self.images.class_names
+            preview.save_grids(
+                folder, state.ema, state.step, seed=seed, context=self.context, class_names=names
+            )
         return folder
+
+    def _has_grid(self, step: int) -> bool:
+        """Whether every run of these options has a grid at this step, wherever it was stopped."""
+        own = self.previews and self.config.images_per_step > 0 and preview.is_preview(step)
+        return own or self.budget.is_regular(step)
 
     def _save_model(self, state: TrainState) -> None:
         """Write `model/`: the generator, the other networks, and the generator's best weights."""

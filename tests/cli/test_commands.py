@@ -7,6 +7,7 @@ import yaml
 from gangda.api.options import low_data
 from gangda.config import catalog
 from gangda.config.resolve import resolve
+from gangda.metrics.names import readable
 
 PCA = ("--arch", "pca", "--components", "8")
 SMALL = ("--per-class", "20")
@@ -167,7 +168,13 @@ def test_score(gangda, tmp_path, run):
     assert {"value", "interval", "floor"} <= set(values["metrics"][0])
     table = gangda("score", "set", *SMALL, *FAST).out
     assert "real vs real" in table
-    assert names[0] in table
+    assert readable(names[0]) in table
+    assert [line.split("?")[0] for line in table.splitlines()[-3:]] == [
+        "are the labels right", "is it varied", "is it copied",
+    ]  # fmt: skip
+    assert [one["question"] for one in values["answers"]] == [
+        "are the labels right?", "is it varied?", "is it copied?",
+    ]  # fmt: skip
 
 
 def test_score_against_the_recorded_data_whatever_else_is_set(gangda, tmp_path, monkeypatch):
@@ -208,6 +215,8 @@ def test_compare(gangda, tmp_path):
         assert words_of_the_table in answer.out
     values = gangda(*words, "--json").json
     assert (tmp_path / values["report"]).is_file()
+    assert "What to do now: Decide nothing by this" in answer.out
+    assert values["advice"]["command"].startswith("gangda compare --config")
     assert values["finished"] == 2
 
 

@@ -42,12 +42,33 @@ SHARED = ("--seed", "--device", "--precision", "--threads", "--config", "--json"
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_every_field_and_the_shared_options(gangda, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    help = gangda(command, "--help").out
+    help = gangda(command, "--help-all").out
     for section in COMMANDS[command]:
         for name, flag in options.section_flags(section).items():
             left_out = f"{section}.{name}" in commands.COMMANDS[command].without
             assert (_typed(flag) in help) != left_out
     assert all(flag in help for flag in SHARED)
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_help_is_short_and_leads_to_the_rest(gangda, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    short, whole = gangda(command, "--help").out, gangda(command, "--help-all").out
+    asked = main.COMMANDS[command]
+    assert len(short.splitlines()) <= 65
+    assert len(asked.shown) <= 17
+    assert all(f"  {flag}" in short and f"  {flag}" in whole for flag in asked.shown)
+    assert all(words in short and words not in whole for words, _ in asked.examples)
+    assert "--help-all" in short
+
+
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_examples_are_understood(command):
+    for line, _ in main.COMMANDS[command].examples:
+        program, name, *words = line.split()
+        assert (program, name) == ("gangda", command)
+        with main.command(command).make_context(command, words, resilient_parsing=False) as context:
+            assert not context.args
 
 
 def _typed(flag):
@@ -62,7 +83,7 @@ def test_no_two_flags_of_a_command_are_called_the_same(sections):
 
 
 def test_defaults_are_shown_for_each_architecture(gangda):
-    help = " ".join(gangda("train", "--help").out.split())
+    help = " ".join(gangda("train", "--help-all").out.split())
     assert "[default: 3 for madgan, mixture-gan; 5 for madgan-separate]" in help
     assert "[default: 64]" in help
     assert "[default: 0.999]" in help
@@ -160,15 +181,38 @@ def test_the_unexpected_is_not_hidden():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["trian"], "gangda: No such command 'trian'. Did you mean 'train'? (see 'gangda --help')"),
-        (["train", "--stepps", "3"], "gangda: No such option: --stepps"),
+        (["trian"], "gangda: no command is called 'trian': did you mean 'train'? see 'gangda --help'"),
+        (["generate"], "gangda: no command is called 'generate': did you mean 'sample'?"),
+        (["train", "--stepps", "3"], "gangda: gangda train has no --stepps: did you mean '--steps'? see"),
+        (["train", "--gpu"], "gangda: gangda train has no --gpu: did you mean --device cuda?"),
+        (["compare", "--metric", "f1"], "gangda: gangda compare has no --metric: did you mean --score-by?"),
+        (["train", "--metrics", "fid"], "gangda: gangda train has no --metrics: gangda score has --metrics"),
+        (["--colour"], "gangda: no such option: --colour (see 'gangda --help')"),
         (["train", "--steps"], "gangda: Option '--steps' requires an argument."),
         (["sample"], "gangda: Missing argument 'RUN'"),
-        (["train", "more"], "gangda: Got unexpected extra argument"),
+        (
+            ["train", "icons"],
+            "gangda: gangda train does not know what to do with 'icons': did you mean --data icons?",
+        ),
+        (
+            ["compare", "flow"],
+            "gangda: gangda compare does not know what to do with 'flow': did you mean --arch flow?",
+        ),
+        (
+            ["compare", "tails", "x"],
+            "gangda: gangda compare does not know what to do with 'tails': did you mean --exp",
+        ),
+        (["classify", "a", "b"], "gangda: gangda classify does not know what to do with 'b' (see"),
+        (["compare", "--arms", "gan,real"], "gangda: --arms gan: no such arm; did you mean 'generated'?"),
+        (
+            ["compare", "--arms", "flow,real"],
+            "gangda: --arms flow: no such arm; did you mean 'generated@flow'?",
+        ),
+        (["score", "x", "--metrics", "f1"], "gangda: --metrics f1: did you mean 'cas'?"),
         (["classify", "x", "--repeats", "0"], "gangda: Invalid value for '--repeats'"),
         (["compare", "--fresh", "10"], "gangda: --fresh is now called --synthetic-passes\n"),
         (["compare", "--no-anneal"], "gangda: --no-anneal is now called --no-anneal-synthetic-weight\n"),
-        (["train", "--fresh=10"], "gangda: No such option: --fresh"),
+        (["train", "--fresh=10"], "gangda: gangda train has no --fresh: "),
     ],
 )
 def test_mistyped(gangda, words, line):
@@ -196,7 +240,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself(gangda, command):
 
 
 def test_options_are_listed_under_headings_and_in_order(gangda):
-    lines = gangda("train", "--help").out.splitlines()
+    lines = gangda("train", "--help-all").out.splitlines()
     headings = [line for line in lines if line and not line.startswith((" ", "Usage"))]
     assert headings[:3] == ["Options:", "Data:", "Architecture:"]
     assert lines.index("Data:") < next(

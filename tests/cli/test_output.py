@@ -78,7 +78,7 @@ def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys, ten_o_cl
     for second in range(0, 21):
         now[0] = second
         reporter.step("training", 3000 + 5 * second, 4000)
-    assert capsys.readouterr().err.splitlines() == ["10:00:00 training: 3,100 of 4,000 (78%), 3 min 0 s left"]
+    assert capsys.readouterr().err.splitlines() == ["10:00:00 training: 3,100 of 4,000 (77%), 3 min 0 s left"]
 
 
 def test_lines_without_a_total(capsys, ten_o_clock):
@@ -133,16 +133,68 @@ def test_percent_and_interval():
     assert output.interval(None) == "-"
 
 
-def test_names_are_whole_on_a_narrow_screen():
-    file = io.StringIO()
-    screen = output.Screen(Console(file=file, width=40))
-    names = ["diversity_ratio_randconv_10k", "gan_test_lenet"]
-    screen.draw(
-        "", ("metric", "value", "real vs real", "95% interval"), [(n, 0.1, 0.2, "0.1 to 0.2") for n in names]
-    )
-    text = file.getvalue()
-    assert "…" not in text
-    first = "".join(
-        line.split()[0] for line in text.splitlines() if line.strip() and not line.startswith("   ")
-    )
-    assert all(name in first for name in names) or all(name[:5] in text for name in names)
+def test_at_eighty_columns_no_word_is_broken_and_no_name_cut():
+    name, wide = "generated+traditional - traditional", "+0.12 to +1.20"
+    head = ("contrast", "verdict", "difference", "interval", "margin", "p", "adjusted p")
+    rows = [(name, "better on this test set but negligible", "+0.66", wide, "0.50", "0.0312", "0.0312")]
+    for width in (40, 60, 80, 200):
+        screen = io.StringIO()
+        output.Screen(Console(file=screen, width=width)).draw("T", head, rows, left=2)
+        lines = screen.getvalue().splitlines()
+        assert max(map(len, lines)) <= width
+        printed = screen.getvalue().replace(";", " ")
+        assert "…" not in printed
+        assert all(word in printed.split() for word in (*name.split(), "negligible", "+1.20"))
+
+
+def test_a_wide_column_alone_is_wrapped():
+    screen = io.StringIO()
+    rows = [("cdcgan", "a long sentence about what it is and is not", "yes")]
+    output.Screen(Console(file=screen, width=40)).draw("T", ("name", "what it is", "labels"), rows, left=2)
+    assert "cdcgan" in screen.getvalue()
+    assert max(map(len, screen.getvalue().splitlines())) <= 40
+    assert screen.getvalue().split()[:1] == ["T"]
+
+
+def test_colours_only_repeat_what_words_say():
+    def printed(**how):
+        screen = io.StringIO()
+        shown = output.Screen(Console(file=screen, width=80, **how))
+        shown.draw("T", ("a", "b"), [("x", "worse")])
+        shown.say("ALARM: noise")
+        return screen.getvalue()
+
+    plain, coloured = printed(), printed(force_terminal=True, color_system="standard")
+    assert "\x1b[31m" in coloured
+    assert "\x1b" not in plain
+    assert "\x1b[31m" not in printed(force_terminal=True, no_color=True)
+    assert "worse" in plain
+    assert "ALARM: noise" in plain
+
+
+def test_the_signal_is_answered_at_once(capfd):
+    import os
+    import signal
+
+    from gangda.runtime.signals import stop_request
+
+    with output.Terminal().reporter(), stop_request() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop
+        assert "stopping, saving ..." in capfd.readouterr().err
+    with output.Terminal(quiet=True).reporter(), stop_request() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop
+        assert capfd.readouterr().err == ""
+
+
+def test_curves_are_small_pictures_in_a_bar():
+    screen = io.StringIO()
+    console = Console(file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8"), force_terminal=True, width=80)
+    with Progress(console=console) as bar:
+        reporter = output.BarReporter(bar)
+        reporter.curve("training", "g_loss", [3.0, 2.0, 1.0])
+        reporter.step("training", 0.7, 1)
+        assert [task.fields["curve"] for task in bar.tasks] == ["g_loss █▅▁"]
+        assert bar.tasks[0].fields["share"] == "0 of 1 (70%)"
+    assert screen.getvalue() == ""

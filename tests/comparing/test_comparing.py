@@ -253,7 +253,7 @@ def test_a_shared_generator_that_saw_test_images_is_refused(tmp_path):
 
 
 def test_jobs_times_threads_never_exceed_the_cores(monkeypatch):
-    monkeypatch.setattr(comparing, "available_cores", lambda: 8)
+    monkeypatch.setattr("gangda.comparing.workers.available_cores", lambda: 8)
     plan = comparing.planned(experiment(), None)
     assert comparing.job_count(None, plan) == comparing.job_count(8, plan) == (8, "")
     assert comparing.job_count(99, plan) == (8, " (--jobs 99 is more than fits: 8 cores, 1 for each cell)")

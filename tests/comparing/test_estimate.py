@@ -16,6 +16,7 @@ from gangda.config.schema import (
     TransformConfig,
 )
 from gangda.data.loading import load_splits
+from gangda.training.result import Estimate
 
 USUAL = ("real", "traditional", "generated")
 
@@ -49,9 +50,15 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
     )
     plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
     seen = []
-    monkeypatch.setattr(estimate, "_generator_seconds", lambda plan, key, *_: seen.append(key) or 0.0)
+    none = Estimate({}, 0, 0.0, 0, 0.0, memory_bytes=1000, disk_bytes=500)
+    monkeypatch.setattr(estimate, "_generator", lambda plan, key, *_: seen.append(key) or none)
     monkeypatch.setattr(estimate, "fit_classifier", lambda *_, **__: None)
     monkeypatch.setattr(estimate.time, "perf_counter", itertools.count().__next__)
-    assert estimate.cell_seconds(plan) == pytest.approx(fits)
+    cost = estimate.cost_of(plan, 0, jobs=1)
+    assert cost.cell_seconds == cost.left_seconds == pytest.approx(fits)
+    assert cost.memory_bytes > 1000
+    assert cost.disk_bytes == estimate.CELL + 500 * len(keys)
+    [better] = cost.choices
+    assert better.startswith("better: --seeds 2, about ")
     assert len(seen) == len(keys)
     assert set(seen) == keys

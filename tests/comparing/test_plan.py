@@ -149,7 +149,6 @@ def test_the_plan_is_on_disk_before_any_cell_and_names_contrasts_n_family_and_ma
     ("changed", "said"),
     [
         ({"alpha": 0.1}, "compare.alpha = 0.05, this command has 0.1"),
-        ({"threads": 2}, "runtime.threads = 1, this command has 2"),
         ({"fingerprint": "f" * 16}, "fingerprint"),
         ({"seed": 5}, "runtime.seed"),
         ({"seeds": 8}, "8; seeds can be added"),
@@ -242,3 +241,12 @@ def test_a_plan_whose_number_of_seeds_was_edited_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"seeds": 10', '"seeds": 8'))
     with pytest.raises(RunError, match="was judged in another way"):
         publish(plan(), tmp_path)
+
+
+def test_other_threads_continue_the_same_cells(tmp_path):
+    first = publish(plan(), tmp_path / "exp")
+    before = (tmp_path / "exp" / "plan.json").read_bytes()
+    again = publish(plan(threads=2), tmp_path / "exp")
+    assert (again.hash, again.cells) == (first.hash, first.cells)
+    assert again.config.runtime.threads == 2  # what the cells will run with, and record
+    assert (tmp_path / "exp" / "plan.json").read_bytes() == before

@@ -22,3 +22,18 @@ def test_png_and_animation_open_again(tmp_path):
     assert movie.n_frames <= grids.FRAMES + 1
     movie.seek(movie.n_frames - 1)
     assert np.asarray(movie.convert("L")).max() == 245
+
+
+def test_names_stand_beside_rows_that_are_large_enough():
+    images = np.full((20, 8, 8, 1), 90, np.uint8)
+    plain, picture = (
+        grids.tile(images.repeat(3, axis=1).repeat(3, axis=2), 10),
+        grids.named(images, 10, ["a", "b" * 99]),
+    )
+    assert picture.shape[0] == plain.shape[0] == 49
+    margin = picture.shape[1] - plain.shape[1]
+    assert (picture[:, margin:] == plain).all()
+    assert margin > 60
+    for row in (slice(0, 24), slice(25, 49)):
+        assert picture[row, :margin].min() < 100  # a name
+    assert grids.named(images.repeat(3, axis=3), 10, ["a", "b"]).shape[2] == 3

@@ -375,3 +375,33 @@ def test_a_run_goes_on_with_images_that_were_moved_but_not_with_others(tmp_path)
     Image.new("L", (8, 8), 9).save(tmp_path / "e" / "a" / "0.png")
     with pytest.raises(RunError, match=r"was made with data\.source|images have changed"):
         train(of_folder(tmp_path / "e"), tmp_path / "run")
+
+
+def test_grids_of_log_spaced_steps_stay_when_a_run_is_continued(tmp_path, monkeypatch):
+    monkeypatch.setattr("gangda.training.preview.FIRST", 3)
+    short, longer = (
+        config(),
+        dataclasses.replace(config(), budget=dataclasses.replace(config().budget, steps=11)),
+    )
+    train(short, tmp_path / "run")
+    train(longer, tmp_path / "run", resume=True)
+    regular = set(range(2, 12, 2))
+    steps = {int(path.stem[-8:]) for path in (tmp_path / "run" / "samples").glob("grid-*.png")}
+    assert steps == {0, 3, 6, 10, 11} | regular
+
+
+def test_other_threads_continue_a_run_and_say_so(tmp_path):
+    class Listener(Reporter):
+        def __init__(self):
+            self.lines = []
+
+        def line(self, text):
+            self.lines.append(text)
+
+    with pytest.raises(StoppedError):
+        train(config(), tmp_path / "run", reporter=Stopping(signal.SIGTERM))
+    told, before = Listener(), config().runtime.threads
+    other = dataclasses.replace(config(), runtime=dataclasses.replace(config().runtime, threads=2))
+    assert train(other, tmp_path / "run", reporter=told).finished
+    assert any(f"was trained with --threads {before or 'unset'}, now 2" in line for line in told.lines)
+    assert "threads: 2" in (tmp_path / "run" / "config.yaml").read_text()

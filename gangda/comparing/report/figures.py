@@ -67,7 +67,7 @@ def distances_figure(key: str, of_samples: Sequence[float], of_held_out: Sequenc
         axes.set(xlabel="distance to the nearest training image, grey levels", ylabel="images, per cent")
         axes.set_xlim(left=0)
         axes.grid(axis="y", alpha=0.15, color=INK)
-        axes.legend(loc="best", frameon=False)
+        fig.legend(loc="outside upper left", ncols=2, frameon=False)
         what = f"Distances of samples of {key}, and of held-out images, to their nearest training images"
         return to_svg(fig, f"{what}, seed {seed}. Samples to the left of the held-out line may be copies.")
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from gangda.comparing.analyses import load_analyses, rendered
 from gangda.comparing.arm_sets import passes_of
+from gangda.comparing.cell_result import CellResult, ClassImages
 from gangda.comparing.comparison import DECIDED, Comparison, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report import tables
@@ -22,6 +23,7 @@ from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
 from gangda.statistics.words import bounds_text
 
+GLANCE = 3  # images of a class, real and generated, on the first screen
 OF_SAMPLES = {
     "gan_test": "GAN-test on validation images",
     "diversity": "diversity inside classes, ratio to real",
@@ -79,6 +81,9 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         ),
         counts=cells[0].rows,
         shape=cells[0].image_shape,
+        glance=_glance(cells),
+        spent=sum(cell.seconds for cell in cells),
+        alarmed=any(note.startswith("ALARM") for note in comparison.notes),
         seeds=[cell.seed for cell in cells],
         sections=[part for part in parts if part is not None],
         limits=[limit for limit in limits if limit],
@@ -101,6 +106,16 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         sheet=sheet,
         config_yaml=resolve.dump(config),
     )
+
+
+def _glance(cells: Sequence[CellResult]) -> list[ClassImages]:
+    """The first images of each class of the first seed that has any, real and generated."""
+    found = next((cell.pictures.classes for cell in cells if cell.pictures is not None), ())
+    return [
+        ClassImages(one.name, one.real[:GLANCE], None if one.generated is None else one.generated[:GLANCE])
+        for one in found
+        if len(one.real)
+    ]
 
 
 def word_of(main: Contrast | None, comparison: Comparison) -> str:

@@ -29,7 +29,11 @@ def recall_table(cells: Sequence[CellResult], arms: Sequence[str]) -> dict[str, 
         ]
         for k in range(len(names))
     ]
-    rows = [{"name": name, "values": row} for name, row in zip(names, values, strict=True)]
+    sizes = cells[0].rows["train"].per_class
+    rows = [
+        {"name": name, "real": real, "values": row}
+        for name, real, row in zip(names, sizes, values, strict=True)
+    ]
     return {"arms": list(arms), "rows": rows}
 
 

@@ -74,12 +74,16 @@ def curves_figure(key: str, seeds: Seeds) -> str:
         axes[0, 1].set_visible("d_accuracy" in names)  # only adversarial training has one
         axes[1, 0].set_ylim(0, 1.12 * max(axes[1, 0].get_ylim()[1], 1.0))
         axes[1, 1].set_ylim(0, 1.12 * max(axes[1, 1].get_ylim()[1], 0.0))
+        for panel in axes[1]:  # a run may be too short for an evaluation
+            panel.set_visible(bool(panel.lines))
         if axes[1, 0].lines:
             axes[1, 0].axhline(1.0, color=INK, lw=0.8, ls=":")
         for panel, title in zip(axes.flat, TITLES, strict=True):
-            panel.set_title(title, fontsize=10, loc="left")
-            if panel.get_legend_handles_labels()[1]:
-                panel.legend(loc="best", fontsize=8, frameon=False, handlelength=1.2)
+            labels = panel.get_legend_handles_labels()[1]
+            panel.set_title(title, fontsize=10, loc="left", pad=20 if labels else 6)
+            if labels:  # above the curves, never over them
+                where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1}
+                panel.legend(ncols=4, fontsize=8, frameon=False, handlelength=1.2, columnspacing=1, **where)
             for step in alarms:
                 panel.axvline(step, color=ACCENT, lw=1, ls="--", alpha=0.7)
             panel.set_xlim(-0.02 * last, 1.04 * last)

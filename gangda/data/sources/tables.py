@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.errors import DataError, suggestion
+from gangda.config.hints import suggestion
+from gangda.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 PAIR = ("file", "label")  # the columns of files that have no names for them

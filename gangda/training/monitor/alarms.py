@@ -106,7 +106,7 @@ def _noise(check: Check) -> Iterator[Alarm]:
         what, value, most = "difference between neighbouring pixels", check.roughness, MAX_ROUGHNESS
     if value > most:
         measured = f"{what} {value:.1f} times that of real images, above {most:g}"
-        text = f"noise: samples are unlike any real image ({measured}); lower --lr, or train longer"
+        text = f"noise: samples are unlike any real image ({measured}); train longer, or lower --lr"
         yield Alarm(NOISE, (), text)
 
 
@@ -147,7 +147,7 @@ def _alike(check: Check, class_names: Sequence[str]) -> Iterator[Alarm]:
     if average < MIN_APART:
         text = (
             f"mode collapse: classes alike: they differ {max(0.0, average):.2f} times as much as real ones, below "
-            f"{MIN_APART:g}; the label has little effect: check the labels of --data, train longer"
+            f"{MIN_APART:g}; the label has little effect: train longer, else check the labels of --data"
         )
         yield Alarm(COLLAPSE, tuple(class_names), text)
     elif pairs:
@@ -183,7 +183,8 @@ def _wrong_labels(
         text = (
             f"wrong labels{f' ({pairs})' if pairs else ''}: a classifier finds the intended class in "
             f"{check.gan_test:.0%} of the samples, in {check.gan_test_real:.0%} of real images"
-            f"{f', below {least:.0%}' if scattered else ''}; check the labels of --data"
+            f"{f', below {least:.0%}' if scattered else ''}; most likely too few steps: train longer, else check the "
+            "labels of --data"
         )
         yield Alarm(LABELS, tuple(class_names[label] for label in taken), text)
 

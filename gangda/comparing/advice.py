@@ -1,0 +1,172 @@
+"""What to do after a comparison: one piece of advice and the command to type, from what was measured."""
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gangda.comparing.cell_result import CellResult
+from gangda.comparing.comparison import Advice
+from gangda.comparing.plan import ComparisonPlan
+from gangda.comparing.workers import job_count
+from gangda.config.arms import parse_arm
+from gangda.config.fields import given_words
+from gangda.runtime.progress import duration
+from gangda.statistics import values, words
+from gangda.statistics.families import family_of, first_level
+from gangda.statistics.signflip import detectable_difference
+from gangda.statistics.values import Contrast, Judgement
+from gangda.statistics.verdicts import DEFAULT_MARGIN
+
+USUAL_SEEDS, MOST_SEEDS = 10, 100  # that are advised
+LONGER = 4  # times as many steps, where a generator is poor
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """A judged comparison and where it lies."""
+
+    judged: Judgement
+    plan: ComparisonPlan
+    out: Path
+    cells: Sequence[CellResult]
+
+    @property
+    def main(self) -> Contrast | None:
+        """The difference that the verdict is about."""
+        return next((one for one in self.judged.contrasts if one.primary), None)
+
+    @property
+    def treated(self) -> str:
+        """The arm that it is about."""
+        return "" if self.main is None else self.main.name.partition(" - ")[0]
+
+    @property
+    def generated(self) -> bool:
+        """Whether that arm has images of the comparison's own generator."""
+        arm, arch = parse_arm(self.treated) if self.treated else (None, None)
+        return arm is not None and arm.added == "generator" and arch is None and self.plan.run is None
+
+    def again(self, more: str, name: str) -> str:
+        """The comparison once more, with other options, in another folder."""
+        config, out = (shlex.quote(str(path)) for path in (self.out / "config.yaml", f"{self.out}-{name}"))
+        run = f" --run {shlex.quote(str(self.plan.run))}" if self.plan.run else ""
+        return f"gangda compare --config {config}{run} {more} --out {out}"
+
+    def time_of(self, seeds: int) -> str:
+        """How long so many seeds take on this machine, by the cells that have run."""
+        rounds = math.ceil(seeds / job_count(None, self.plan)[0])
+        return duration(rounds * float(np.mean([cell.seconds for cell in self.cells])))
+
+
+def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
+    """The advice.
+
+    Args:
+        poor: whether an alarm says that the generator's images are not recognised.
+        objection: what an analysis holds against a verdict of better or worse; empty for nothing.
+    """
+    main, judged, config = situation.main, situation.judged, situation.plan.config
+    if main is None:
+        return Advice(words.NAME_A_CONTRAST, situation.again("--contrast 'A - B'", "contrast"))
+    if objection:
+        return Advice(words.DISAGREE.format(objection=objection.removeprefix(", but ")), "")
+    if poor and situation.generated and not main.verdict.startswith(values.BETTER) and config.images_per_step:
+        steps = LONGER * max(
+            1, *(made.steps for cell in situation.cells for made in cell.generators.values())
+        )
+        return Advice(words.TRAIN_LONGER, situation.again(f"--steps {steps}", "longer"))
+    then = NEXT.get(main.verdict, _nothing)(situation, main)
+    parts = (words.advice_sentence(main, judged.score, judged.n_test), _worth(situation, main), then.text)
+    return Advice(" ".join(part for part in parts if part), then.command)
+
+
+def _worth(situation: Situation, main: Contrast) -> str:
+    """What traditional transforms gain by themselves, where they do and the verdict is not in favour of more."""
+    found = [one for one in situation.judged.contrasts if one.name == "traditional - real" and one.interval]
+    if (
+        main.verdict.startswith(values.BETTER)
+        or not found
+        or found[0].interval is None
+        or found[0].interval[0] <= 0
+    ):
+        return ""
+    [one] = found
+    unit, interval = f"points of {situation.judged.score}", words.interval_text(one.interval)
+    return words.WORTH_OF_TRANSFORMS.format(size=words.rounded(one.mean), unit=unit, interval=interval)
+
+
+def _nothing(situation: Situation, main: Contrast) -> Advice:
+    return Advice("", "")
+
+
+def _make_the_set(situation: Situation, main: Contrast) -> Advice:
+    """A generator of all images, and the augmented set, where the better arm has its images."""
+    plan, arm = situation.plan, parse_arm(situation.treated)[0]
+    own = plan.config.compare.of_arm(situation.treated)
+    if not situation.generated or arm.altered or arm.replaces or (own.replace and len(own.replace) > 1):
+        return _nothing(situation, main)
+    whole = dataclasses.replace(plan.config.data, per_class=None, class_counts=None, unlabelled=None)
+    data = " ".join(map(shlex.quote, given_words(whole)))
+    amount = "--fill" if own.fill else "--replace" if own.replace else "--ratio"
+    balance = " --balance" if own.balance else ""
+    values = ",".join(f"{value:g}" for value in own.candidates)
+    train = f"gangda train {data} --arch {plan.config.arch} --out generator"
+    made = f"gangda augment {data} --run generator {amount} {values}{balance} --out augmented"
+    return Advice(words.MAKE_THE_SET, " && ".join(" ".join(line.split()) for line in (train, made)))
+
+
+def _more_seeds(situation: Situation, main: Contrast) -> Advice:
+    """The fewest, in tens, that find a difference as large as the margin; at least twice as many, at most `MOST_SEEDS`.
+
+    By the spread that was seen, on these test images.
+    """
+    compare, n = situation.plan.config.compare, situation.judged.n
+    level = first_level(family_of(compare.arms, compare.contrast, compare.multiplicity), compare.alpha)
+    target, least = main.margin or DEFAULT_MARGIN, 10 * math.ceil(2 * n / 10)
+    found = {
+        seeds: detectable_difference(seeds, main.sd, level) or target
+        for seeds in range(least, max(least, MOST_SEEDS) + 1, 10)
+    }
+    seeds = next((seeds for seeds, size in found.items() if size <= target), max(found))
+    text = words.MORE_SEEDS.format(
+        size=words.rounded(max(found[seeds], target)),
+        unit=f"points of {situation.judged.score}",
+        seeds=words.seeds_text(seeds),
+        time=situation.time_of(seeds),
+    )
+    first = situation.plan.config.runtime.seed + n
+    return Advice(text, situation.again(f"--seeds {seeds} --seed {first}", f"{seeds}-seeds"))
+
+
+def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
+    text = words.ENOUGH_SEEDS.format(seeds=words.seeds_text(USUAL_SEEDS), time=situation.time_of(USUAL_SEEDS))
+    return Advice(text, situation.again(f"--seeds {USUAL_SEEDS}", f"{USUAL_SEEDS}-seeds"))
+
+
+def _other_generator(situation: Situation, main: Contrast) -> Advice:
+    """The same with a flow, where a GAN's images or a closed form's did not help."""
+    config = situation.plan.config
+    if not situation.generated or config.spec.method in ("flow-matching", "edm"):
+        return _nothing(situation, main)
+    data = " ".join(map(shlex.quote, given_words(config.data)))
+    again = f"gangda compare {data} --arch flow --seeds {situation.judged.n} --out {situation.out}-flow"
+    return Advice(words.OTHER_GENERATOR, again)
+
+
+NEXT: Mapping[str, Callable[[Situation, Contrast], Advice]] = {
+    values.BETTER: _make_the_set,
+    values.WORSE: _other_generator,
+    values.WORSE_HERE: _other_generator,
+    values.EQUIVALENT: _other_generator,
+    values.EQUIVALENT_HERE: _other_generator,
+    values.WORSE_NEGLIGIBLE: _other_generator,
+    values.WORSE_HERE_NEGLIGIBLE: _other_generator,
+    values.WORSE_NEGLIGIBLE_HERE: _other_generator,
+    values.INCONCLUSIVE: _more_seeds,
+    values.UNDERPOWERED: _enough_seeds,
+}

@@ -1,0 +1,73 @@
+"""What a comparison of these images needs, where the user has not said it; and what is seen in them."""
+
+import dataclasses
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from gangda.augmenting.plan import make_plan
+from gangda.config.schema import CompareConfig, ComparisonConfig
+from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
+
+UNBALANCED = 2.0  # times as many images of the largest class as of the smallest
+TAIL = 0.5  # of the largest class: what smaller ones are filled up to
+FEW = 5  # images of a class of which hundreds are better not made
+MOST_NAMES = 30  # classes that are listed
+AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
+
+
+def as_in_augment(config: ComparisonConfig, asked: Collection[str]) -> ComparisonConfig:
+    """`--balance` without `--ratios` fills every class to the largest; `asked`: options given, as in "data.source"."""
+    compare = config.compare
+    if not compare.balance or "compare.ratios" in asked:
+        return config
+    filled = dataclasses.replace(compare, balance=False, fill=(1.0,), ratios=CompareConfig().ratios)
+    return dataclasses.replace(config, compare=filled)
+
+
+def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[ComparisonConfig, str]:
+    """Of unbalanced classes: balanced accuracy and filled tails, where not `asked` otherwise; with what is to be said.
+
+    Raises UsageError, DataError: images that cannot be read.
+    """
+    config = as_in_augment(config, asked)
+    open_score = "compare.score_by" not in asked
+    open_amount = not any(name in asked for name in AMOUNTS) and ":" not in "".join(config.compare.arms)
+    if not (open_score or open_amount):
+        return config, ""
+    counts = load_splits(config.data, config.runtime.seed).train.counts()
+    if counts.max() < UNBALANCED * max(1, counts.min()):
+        return config, ""
+    chosen, compare = [], config.compare
+    if open_score:
+        compare = dataclasses.replace(compare, score_by="balanced")
+        chosen.append("--score-by balanced (mean recall of the classes)")
+    if open_amount:
+        compare = dataclasses.replace(compare, fill=(TAIL,))
+        chosen.append(f"--fill {TAIL:g} (smaller classes are filled to half of the largest)")
+    said = f"unbalanced classes ({int(counts.min()):,} to {int(counts.max()):,} images): {', '.join(chosen)}"
+    return dataclasses.replace(config, compare=compare), f"{said}; your own options replace these"
+
+
+def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
+    """What is in the images, a sentence each: classes, splits, odd sizes and twins, classes too small to learn."""
+    parts = (
+        ("to train on", splits.train),
+        ("for validation", splits.validation),
+        ("held out to test", splits.test),
+    )
+    names, counts = splits.train.class_names, np.sum([part.counts() for _, part in parts], axis=0)
+    listed = [f"{name} {count:,}" for name, count in zip(names, counts.tolist(), strict=True)]
+    if len(listed) > MOST_NAMES:
+        listed = [*listed[:MOST_NAMES], f"and {len(listed) - MOST_NAMES} more"]
+    sizes = ", ".join(f"{len(part):,} {words}" for words, part in parts)
+    yield f"{splits.name}: {len(names)} classes ({', '.join(listed)}); {sizes}"
+    yield from (note for note in splits.notes if note not in splits.alarms)
+    compare, have = config.compare, splits.train.counts()
+    made = make_plan(splits.train, compare.at(max(compare.candidates))).make
+    for label in range(len(names)):
+        if 0 < have[label] < FEW and made[label]:
+            images = "1 training image" if have[label] == 1 else f"{have[label]} training images"
+            what = f"class '{names[label]}' has {images}, and {made[label]:,} are made from it"
+            yield f"{what}: hardly more than copies; add real ones, or leave it out with --ratio-for '{names[label]}=0'"

@@ -1,0 +1,94 @@
+"""What a user may have meant: words of other programs and of the field, and near names. One table for each kind."""
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+
+# What other programs call an option -> what to type here; of several, the first whose flag the command has.
+FLAGS: Mapping[str, tuple[str, ...]] = {
+    "--architecture": ("--arch",),
+    "--augment": ("--transforms", "--method"),
+    "--batch": ("--batch-size", "--classifier-batch"),
+    "--checkpoint-dir": ("--out",),
+    "--cpu": ("--device cpu",),
+    "--cuda": ("--device cuda",),
+    "--dataset": ("--data",),
+    "--epoch": ("--epochs", "--classifier-epochs"),
+    "--f1": ("--score-by balanced",),
+    "--gpu": ("--device cuda",),
+    "--gpus": ("--device cuda",),
+    "--img-size": ("--image-size",),
+    "--input": ("--data",),
+    "--iterations": ("--steps", "--classifier-steps"),
+    "--learning-rate": ("--lr", "--classifier-lr"),
+    "--metric": ("--metrics", "--score-by"),
+    "--model": ("--arch", "--classifier"),
+    "--num-images": ("--per-class",),
+    "--num-workers": ("--jobs", "--threads"),
+    "--oversample": ("--balance", "--class-sampling balanced"),
+    "--output": ("--out",),
+    "--output-dir": ("--out",),
+    "--repeats": ("--seeds", "--repeats"),
+    "--runs": ("--seeds", "--repeats"),
+    "--size": ("--image-size",),
+    "--time": ("--minutes",),
+    "--val": ("--validation",),
+    "--workers": ("--jobs", "--threads"),
+}
+# What people call a thing -> names of which one may be known where it was typed.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "accuracy": ("cas", "accuracy"),
+    "augmentation": ("traditional",),
+    "augmented": ("generated",),
+    "balanced-accuracy": ("balanced",),
+    "baseline": ("real",),
+    "benchmark": ("compare",),
+    "cnn": ("lenet",),
+    "ddpm": ("edm",),
+    "diffusion": ("edm",),
+    "evaluate": ("score",),
+    "f1": ("balanced", "cas"),
+    "fit": ("train",),
+    "gan": ("generated", "cdcgan"),
+    "generate": ("sample",),
+    "gpu": ("cuda",),
+    "inception": ("is",),
+    "macro-f1": ("balanced", "cas"),
+    "mixup": ("balanced+trivial+mixup",),
+    "none": ("real",),
+    "recall": ("precision_recall",),
+    "resnet18": ("resnet",),
+    "resnet50": ("resnet",),
+    "synthetic": ("generated",),
+    "test": ("classify",),
+    "weighted": ("class-weights",),
+}
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """ "did you mean 'NAME'? " for the known name that is meant or nearest; empty where none is near."""
+    known = list(known)
+    meant = [other for other in NAMES.get(name.lower(), ()) if other in known]
+    near = meant or difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'? " if near else ""
+
+
+def of_flag(flag: str, command: str, known: Mapping[str, Collection[str]]) -> str:
+    """What to say of a flag that `command` does not have; `known` are the flags of every command, by name.
+
+    In this order: what other programs call so, the commands that have it, the nearest of the command.
+    """
+    own, meant = known[command], FLAGS.get(flag, (flag,))
+    there = [words for words in meant if words.partition(" ")[0] in own]
+    if there:
+        return f"gangda {command} has no {flag}: did you mean {there[0]}?"
+    elsewhere = {words: [name for name, flags in known.items() if words in flags] for words in meant}
+    if found := next((f"{', '.join(names)} has {words}" for words, names in elsewhere.items() if names), ""):
+        return f"gangda {command} has no {flag}: gangda {found}"
+    return f"gangda {command} has no {flag}: {suggestion(flag, own)}see 'gangda {command} --help'"
+
+
+def of_word(word: str, command: str, known: Mapping[str, Collection[str]], flags: Collection[str]) -> str:
+    """What to say of a word too many; `known`: the names that flags take, the last flag of which takes any word."""
+    meant = [flag for flag, names in known.items() if flag in flags and (word in names or not names)]
+    asked = f": did you mean {meant[0]} {word}?" if meant else f" (see 'gangda {command} --help')"
+    return f"gangda {command} does not know what to do with '{word}'{asked}"

@@ -1,0 +1,111 @@
+"""What to do after a comparison: what the verdict allows, and a command that is understood."""
+
+import dataclasses
+import shlex
+
+import pytest
+from fake_experiment import ACCURACY, change_cell, finish, plan_for
+
+from gangda.cli.main import command
+from gangda.comparing.results import collect
+from gangda.comparing.storage import read_comparison
+from gangda.statistics import values, words
+from gangda.statistics.signflip import detectable_difference
+
+WORSE = {"real": 0.80, "traditional": 0.82, "generated": 0.75, "generated+traditional": 0.78}
+CLOSE = {**ACCURACY, "generated+traditional": 0.823}
+
+
+def advice_of(out, accuracy, **how):
+    plan = plan_for(out, **{name: how.pop(name) for name in ("seeds", "arms", "margin") if name in how})
+    finish(plan, out, accuracy, **how)
+    return collect(plan, out).advice
+
+
+def understood(line):
+    """Parse every command of a line as the command line would."""
+    for one in line.split(" && "):
+        program, name, *typed = shlex.split(one)
+        assert program == "gangda"
+        command(name).make_context(name, typed).close()
+
+
+def test_a_gain_is_to_be_used(tmp_path):
+    found = advice_of(tmp_path, ACCURACY)
+    assert found.text.startswith("Add generated images to traditional augmentation.")
+    assert found.command == (
+        "gangda train --arch cdcgan --out generator && gangda augment --run generator --ratio 1 --out augmented"
+    )
+    understood(found.command)
+
+
+def test_a_loss_is_not_and_says_what_transforms_are_worth(tmp_path):
+    found = advice_of(tmp_path, WORSE)
+    assert found.text.startswith(
+        "Do not add these images to traditional augmentation. Traditional transforms alone"
+    )
+    assert "are worth 2." in found.text
+    assert "--per-class 50 --arch flow --seeds 10" in found.command
+    understood(found.command)
+
+
+def test_without_a_verdict_it_says_how_many_seeds_find_what(tmp_path):
+    found = advice_of(tmp_path, CLOSE, sd=0.02)
+    assert found.text.startswith("Do not add these images to traditional augmentation for now")
+    assert "on these test images with 80% power" in found.text
+    seeds = int(found.command.partition("--seeds ")[2].split()[0])
+    assert f"run {seeds} seeds that are new" in found.text
+    assert "--seed 10 " in found.command  # after those of this comparison
+    understood(found.command)
+    size = float(found.text.partition("a difference of ")[2].split()[0])
+    sd = read_comparison(tmp_path).judgement.contrasts[0].sd
+    assert 100 * detectable_difference(seeds, sd, 0.05) <= size + 0.05
+
+
+def test_too_few_seeds_decide_nothing(tmp_path):
+    found = advice_of(tmp_path, ACCURACY, seeds=2)
+    assert found.text.startswith("Decide nothing by this")
+    assert "--seeds 10" in found.command
+    understood(found.command)
+
+
+def test_a_poor_generator_is_trained_longer_first(tmp_path):
+    found = advice_of(tmp_path, WORSE, recognised=0.3)
+    assert found.text.startswith("Train the generator longer")
+    assert "too few steps" in found.text
+    assert "--steps 4000" in found.command
+    understood(found.command)
+
+
+def test_arms_without_a_contrast(tmp_path):
+    found = advice_of(tmp_path, ACCURACY, arms=("real", "traditional"))
+    assert found.text == words.NAME_A_CONTRAST
+    assert "--contrast 'A - B'" in found.command
+
+
+def test_time_is_that_of_the_cells(tmp_path):
+    plan = plan_for(tmp_path, seeds=2)
+    finish(plan, tmp_path)
+    for cell in plan.cells:
+        change_cell(tmp_path, cell, seconds=3600.0)
+    assert " h " in collect(plan, tmp_path).advice.text
+
+
+VERDICTS = [text for name, text in vars(values).items() if name.isupper() and isinstance(text, str)]
+
+
+@pytest.fixture(scope="module")
+def contrast(tmp_path_factory):
+    """The first primary one of a made-up comparison."""
+    out = tmp_path_factory.mktemp("comparison")
+    plan = plan_for(out)
+    finish(plan, out)
+    return collect(plan, out).judgement.contrasts[0]
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_every_verdict_has_a_sentence_and_claims_no_more(verdict, contrast):
+    said = words.advice_sentence(dataclasses.replace(contrast, verdict=verdict), "accuracy", 400)
+    assert said.endswith(".")
+    assert ("these 400 test images" in said) == (verdict.endswith("on this test set"))
+    assert said.startswith("Add") == (verdict in (values.BETTER, values.BETTER_HERE))

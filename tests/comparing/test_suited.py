@@ -1,0 +1,114 @@
+"""A folder of unbalanced classes: what is seen in it, and what is chosen where nobody has said."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gangda import api
+from gangda.comparing import planned
+from gangda.comparing.suited import as_in_augment, seen, suited
+from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig
+from gangda.data.loading import load_splits
+from gangda.errors import UsageError
+from gangda.runtime.progress import Reporter
+
+COUNTS = {"arrow": 40, "ball": 20, "cup": 2}
+
+
+@pytest.fixture
+def icons(tmp_path):
+    """Class folders of three sizes; the second image of a cup is larger than the others."""
+    rng = np.random.default_rng(0)
+    for label, (name, count) in enumerate(COUNTS.items()):
+        for number in range(count):
+            side = 12 if (name, number) == ("cup", 1) else 8
+            path = tmp_path / "icons" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((rng.random((side, side)) * 200 + 10 * label).astype(np.uint8)).save(path)
+    return tmp_path / "icons"
+
+
+def config_of(icons, **compare):
+    return ComparisonConfig(data=DataConfig(source=str(icons)), compare=CompareConfig(seeds=2, **compare))
+
+
+def test_unbalanced_classes_get_balanced_accuracy_and_filled_tails(icons):
+    config, said = suited(config_of(icons), ())
+    assert (config.compare.score_by, config.compare.fill, config.compare.ratios) == (
+        "balanced",
+        (0.5,),
+        (1.0,),
+    )
+    assert said.startswith("unbalanced classes (1 to 29 images): --score-by balanced")
+    assert "--fill 0.5" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "score", "fill"),
+    [
+        ({"compare.score_by"}, "accuracy", (0.5,)),
+        ({"compare.ratios"}, "balanced", ()),
+        ({"compare.replace", "data.source"}, "balanced", ()),
+        ({"compare.score_by", "compare.balance"}, "accuracy", ()),
+    ],
+)
+def test_what_the_user_has_said_stays(icons, asked, score, fill):
+    config, said = suited(config_of(icons), asked)
+    assert (config.compare.score_by, config.compare.fill) == (score, fill)
+    assert bool(said) == (config != config_of(icons))
+
+
+def test_balanced_classes_stay_as_they_are():
+    config = ComparisonConfig(data=DataConfig(per_class=10))
+    assert suited(config, ()) == (config, "")
+
+
+def test_balance_means_what_it_means_in_augment():
+    config = ComparisonConfig(compare=CompareConfig(balance=True))
+    filled = as_in_augment(config, {"compare.balance"}).compare
+    assert (filled.balance, filled.fill) == (False, (1.0,))
+    assert as_in_augment(config, {"compare.balance", "compare.ratios"}) is config
+    assert as_in_augment(ComparisonConfig(), ()) == ComparisonConfig()
+
+
+def test_what_it_saw_names_classes_sizes_and_what_is_held_out(icons):
+    config = suited(config_of(icons), ())[0]
+    lines = list(seen(config, load_splits(config.data, 0)))
+    assert (
+        lines[0]
+        == "icons: 3 classes (arrow 40, ball 20, cup 2); 44 to train on, 5 for validation, 13 held out to test"
+    )
+    assert any("images have 2 sizes" in line for line in lines)
+    assert any("a fixed fifth of each class" in line for line in lines)
+    assert lines[-1].startswith(
+        "class 'cup' has 1 training image, and 14 are made from it: hardly more than copies"
+    )
+
+
+def test_it_is_said_before_any_work(icons, tmp_path):
+    class Listener(Reporter):
+        def __init__(self):
+            self.lines = []
+
+        def line(self, text):
+            self.lines.append(text)
+
+    told = Listener()
+    options = {"arch": "pca", "components": 2, "seeds": 2, "classifier_steps": 2}
+    made = api.compare(data=str(icons), plan=True, out=tmp_path / "out", reporter=told, **options)
+    assert made.plan.config.compare.fill == (0.5,)
+    assert told.lines[0].startswith("unbalanced classes")
+    assert told.lines[1].startswith("icons: 3 classes")
+
+
+@pytest.mark.parametrize("where", ["classifier", "second"])
+def test_an_unknown_classifier_is_refused_before_generators_are_trained(where):
+    config = ComparisonConfig(data=DataConfig(per_class=10), compare=CompareConfig(seeds=2))
+    if where == "classifier":
+        config = dataclasses.replace(config, classifier=ClassifierConfig(classifier="resnet18"))
+    else:
+        config = dataclasses.replace(config, compare=CompareConfig(seeds=2, second_classifier="resnet18"))
+    with pytest.raises(UsageError, match="unknown classifier 'resnet18': did you mean 'resnet'"):
+        planned(config, None)

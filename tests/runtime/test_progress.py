@@ -1,0 +1,61 @@
+"""What is said of progress: nothing looks finished before it is, and the time left does not jump."""
+
+import math
+
+import pytest
+
+from gangda.runtime.progress import TimeLeft, share_text, size_text, sparkline
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "shown"),
+    [(0.7, 1, "0 of 1 (70%)"), (0.999, 1, "0 of 1 (99%)"), (1, 1, "1 of 1 (100%)"), (2.2, 10, "2 of 10 (22%)"),
+     (999.9, 1000, "999 of 1,000 (99%)"), (3 * 0.1 * 10, 3, "3 of 3 (100%)")],
+)  # fmt: skip
+def test_shares_are_rounded_down(done, total, shown):
+    assert share_text(done, total) == shown
+
+
+def test_time_left_of_a_steady_task_is_exact():
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    assert left.update(100, 1000) is None
+    for second in range(1, 50):
+        now[0] = second
+        found = left.update(100 + 10 * second, 1000)
+    assert found == pytest.approx(90 - 49)
+    assert left.update(1000, 1000) is None
+
+
+def test_a_stall_or_a_jump_changes_the_time_left_little_by_little():
+    """Ten cells at a time finish together every 100 s: the average of all that has run, smoothed, stays near."""
+    now, seen = [0.0], []
+    left = TimeLeft(lambda: now[0])
+    for second in range(0, 700, 5):
+        now[0] = float(second)
+        found = left.update(0.01 * second + (0.8 * (second % 100) / 100 if second % 100 < 50 else 0.0), 10)
+        if found is not None and second > 150:
+            seen.append((found, 1000 - second))
+    assert all(0.6 * true < found < 1.5 * true for found, true in seen)
+
+
+def test_time_left_of_a_budget_of_minutes_is_what_is_left_of_it():
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    for second in (0, 5, 20):
+        now[0] = float(second)
+        found = left.update(second, 60)
+    assert found == pytest.approx(40)
+
+
+def test_sparkline_goes_from_the_lowest_to_the_highest():
+    assert sparkline([0, 7]) == "▁█"
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([1, 1, 1]) == "▁▁▁"
+    assert sparkline([1.0]) == sparkline([math.nan, 1.0]) == ""
+    assert len(sparkline(list(range(1000)), width=10)) == 10
+
+
+def test_sizes():
+    assert size_text(3 * 2**20) == "3.0 MiB"
+    assert size_text(1.5 * 2**30) == "1.5 GiB"
