@@ -107,3 +107,10 @@ def test_free_memory_may_be_unknown(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_free_memory_of_this_machine():
     assert 0 < machine.free_memory() < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def test_a_task_of_slurm_has_its_cores_for_itself_unless_torchrun_splits_it():
+    task = {"SLURM_CPUS_PER_TASK": "4", "SLURM_PROCID": "1", "RANK": "1"}
+    assert machine.thread_count(None, task, 2) == 4
+    assert machine.thread_count(None, {**task, "TORCHELASTIC_RUN_ID": "x"}, 2) == 2
+    assert machine.thread_count(None, {**task, "RANK": "3"}, 2) == 2
