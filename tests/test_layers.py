@@ -17,6 +17,7 @@ ORDER = [
     "errors",
     "config",
     "experiments",
+    "search_spaces",
     "runtime",
     "data",
     "statistics",
@@ -30,13 +31,14 @@ ORDER = [
     "scoring",
     "augmenting",
     "comparing",
+    "tuning",
     "api",
     "cli",
     "__main__",
 ]
 OPENS_NO_FILES = {"statistics", "zoo", "traditional", "metrics"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "doctor")
+COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "tune", "doctor")
 
 
 def module_of(path: Path) -> str:

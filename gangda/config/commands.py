@@ -11,7 +11,9 @@ class Subcommand:
     summary: str  # the first line of its help
     sections: tuple[str, ...]  # those whose options it has, in the order of the help's headings
     without: tuple[str, ...] = ()  # "section.field" of options that it does not have
-    together: bool = False  # whether processes that torchrun has started share the work; refused otherwise
+    # Whether processes that torchrun or srun has started share the work. Otherwise torchrun's are refused, and srun's
+    # work each by itself.
+    together: bool = False
 
 
 _GENERATOR = ("arch", "recipe", "method", "budget")
@@ -43,6 +45,12 @@ COMMANDS: Mapping[str, Subcommand] = {
     "compare": Subcommand(
         "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",
         ("data", "compare", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
+        without=("recipe.init_from",),
+    ),
+    "tune": Subcommand(
+        "Search the options of training; never sees test images. Writes the best configuration.",
+        ("data", "tune", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
+        without=("data.unlabelled", "recipe.init_from", "budget.minutes"),
     ),
     "doctor": Subcommand(
         "Show what is installed and found here, what would be chosen, and why; with --data, what is in it.",
