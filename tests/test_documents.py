@@ -45,6 +45,9 @@ OF_OTHERS = {
     "--nproc-per-node",
     "--max-restarts",
     "--signals-to-handle",
+    "--ntasks-per-node",
+    "--gres",
+    "--gpus-per-task",
     "--install-completion",
     "--help",
 }

@@ -18,6 +18,7 @@ ORDER = [
     "config",
     "experiments",
     "search_spaces",
+    "examples",
     "runtime",
     "data",
     "statistics",
@@ -38,7 +39,7 @@ ORDER = [
 ]
 OPENS_NO_FILES = {"statistics", "zoo", "traditional", "metrics"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "tune", "doctor")
+COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "tune", "examples", "doctor")
 
 
 def module_of(path: Path) -> str:

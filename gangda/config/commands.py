@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Subcommand] = {
         ("data", "tune", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
         without=("data.unlabelled", "recipe.init_from", "budget.minutes"),
     ),
+    "examples": Subcommand("List example shell scripts, or print one.", ()),
     "doctor": Subcommand(
         "Show what is installed and found here, what would be chosen, and why; with --data, what is in it.",
         ("data", "arch", "runtime"),
