@@ -71,7 +71,7 @@ class RunFolder:
         before = self.state().get("fingerprint", fingerprint)
         if fingerprint and before != fingerprint:
             raise RunError(
-                f"{self.path}: its images, or the weights it starts from, have changed since it began (content "
+                f"{self.path}: its images have changed since it began, or the weights it starts from (content "
                 f"{before[:16]}, now {fingerprint}); use the same, or choose another --out"
             )
         return known
