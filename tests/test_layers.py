@@ -17,6 +17,8 @@ ORDER = [
     "errors",
     "config",
     "experiments",
+    "search_spaces",
+    "examples",
     "runtime",
     "data",
     "statistics",
@@ -30,13 +32,14 @@ ORDER = [
     "scoring",
     "augmenting",
     "comparing",
+    "tuning",
     "api",
     "cli",
     "__main__",
 ]
 OPENS_NO_FILES = {"statistics", "zoo", "traditional", "metrics"}
 FILES = sorted(PACKAGE.rglob("*.py"))
-COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "doctor")
+COMMANDS = ("train", "sample", "augment", "classify", "score", "compare", "tune", "examples", "doctor")
 
 
 def module_of(path: Path) -> str:

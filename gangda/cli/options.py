@@ -27,7 +27,7 @@ from gangda.config.files import options_of
 from gangda.config.resolve import Layer, Settings, resolve, unread_variables
 from gangda.errors import UsageError
 from gangda.runtime import machine
-from gangda.runtime.launch import DistributedEnv, distributed_env
+from gangda.runtime.launch import DistributedEnv, adopt_slurm, distributed_env
 
 PANELS: Mapping[str, str] = {
     "data": "Data",
@@ -42,6 +42,7 @@ PANELS: Mapping[str, str] = {
     "augment": "Augmentation",
     "score": "Metrics",
     "compare": "Comparison",
+    "tune": "Search",
     "runtime": "Device and seed",
 }
 LONGEST_CHOICES = 40  # characters of choices in a metavar; longer lists are left to completion and messages
@@ -113,6 +114,8 @@ def register(app: typer.Typer, body: Callable[..., None], command: Subcommand) -
     own = list(inspect.signature(body).parameters.values())[1:]
 
     def run(**given: Any) -> None:
+        if command.together:
+            adopt_slurm(os.environ)
         launch = distributed_env(os.environ)
         if launch.world > 1 and not command.together:
             raise UsageError(

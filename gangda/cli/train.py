@@ -1,5 +1,6 @@
 """`gangda train`: train a generator on real images."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from gangda.cli.options import Call, shown
 from gangda.cli.output import Render, Screen, duration, number
 from gangda.config import resolve
 from gangda.config.schema import TrainConfig
+from gangda.runtime.launch import idle_tasks
 from gangda.runtime.progress import size_text, sparkline
 
 
@@ -27,6 +29,9 @@ def train(
     from gangda import training
 
     config = call.settings.pick(TrainConfig)
+    if note := idle_tasks(os.environ):
+        with call.terminal.reporter() as reporter:
+            reporter.line(note)
     result = call.work(training.train, config, out, resume=resume, launch=call.launch)
     values = {**result.as_dict(), "dry_run": call.dry_run}
     if call.dry_run:

@@ -23,7 +23,7 @@ from gangda.comparing.cell_result import (
     generator_key,
 )
 from gangda.comparing.plan import Cell, ComparisonPlan
-from gangda.data.images import IntArray, LabelledImages, UInt8Array, concatenate, generated_images
+from gangda.data.images import IntArray, LabelledImages, UInt8Array, concatenate
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import FilterError, UsageError
@@ -33,7 +33,7 @@ from gangda.sampling.build import make_sampler, needs_pseudo_labels, sampler_opt
 from gangda.sampling.pseudo_labels import PseudoLabeler, fit_pseudo_labeler
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, table
 from gangda.sampling.sampler import Sampler
-from gangda.sampling.writing import draw_images
+from gangda.sampling.writing import draw_as_they_come, draw_images
 from gangda.training import fit_generator
 from gangda.training.leaks import check_run
 from gangda.training.preview import samples_of_each
@@ -194,11 +194,16 @@ def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
     began = time.monotonic()
     sampler, labeler = added.sampler(key, filters)
     statistics = SampleStatistics()
+    names = added.splits.train.class_names
     if labeler is None or added.exact:
-        names = added.splits.train.class_names
         images = draw_images(sampler, added.wanted(), names, added._phase("samples"), statistics)
     else:
-        images = _as_they_come(added, sampler, labeler)
+        if added.plan.config.compare.filter:
+            raise UsageError(
+                "--filter: samples without a class are scored as they come; choose another --arch"
+            )
+        total = int(added.wanted().sum())
+        images = draw_as_they_come(sampler, labeler, total, names, added._phase("samples"))
     if statistics.filters:
         added.statistics[key, filters] = statistics
     shares = filter_shares(table(statistics.filters, images.num_classes), images.class_names)
@@ -226,19 +231,6 @@ def _samples(added: AddedImages, key: str, filters: Filters) -> LabelledImages:
         filtered={},
     )
     return images
-
-
-def _as_they_come(added: AddedImages, sampler: Sampler, labeler: PseudoLabeler) -> LabelledImages:
-    """As many samples in all as are wanted, each under its pseudo-label: a mode collapse stays one."""
-    if added.plan.config.compare.filter:
-        raise UsageError("--filter: samples without a class are scored as they come; choose another --arch")
-    total = added.wanted().sum(keepdims=True)
-    unlabelled = dataclasses.replace(sampler, labeler=None)
-    drawn = draw_images(unlabelled, total, ("all",), added._phase("samples"))
-    labels = labeler.label(drawn.pixels)[0]
-    order = np.argsort(labels, kind="stable")
-    names = added.splits.train.class_names
-    return generated_images(drawn.pixels[order], labels[order], names, parent=drawn.parent[order])
 
 
 Source = Callable[[AddedImages, str, Filters], LabelledImages]

@@ -11,7 +11,9 @@ class Subcommand:
     summary: str  # the first line of its help
     sections: tuple[str, ...]  # those whose options it has, in the order of the help's headings
     without: tuple[str, ...] = ()  # "section.field" of options that it does not have
-    together: bool = False  # whether processes that torchrun has started share the work; refused otherwise
+    # Whether processes that torchrun or srun has started share the work. Otherwise torchrun's are refused, and srun's
+    # work each by itself.
+    together: bool = False
     shown: tuple[str, ...] = ()  # flags that `--help` shows, in this order; empty for all
     examples: tuple[tuple[str, str], ...] = ()  # command lines, each with what it is for
 
@@ -88,6 +90,7 @@ COMMANDS: Mapping[str, Subcommand] = {
     "compare": Subcommand(
         "Does generated data help, and how much? Paired seeds, a verdict and an HTML report.",
         ("data", "compare", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
+        without=("recipe.init_from",),
         shown=(
             "--data", "--per-class", "--image-size", "--arms", "--arch", "--steps", "--seeds", "--ratios",
             "--balance", "--classifier", "--classifier-steps", "--experiment", "--list", *_LAST,
@@ -98,6 +101,12 @@ COMMANDS: Mapping[str, Subcommand] = {
             ("gangda compare --data digits --per-class 20 --arch ppca --seeds 6", "a quick one"),
         ),
     ),
+    "tune": Subcommand(
+        "Search the options of training; never sees test images. Writes the best configuration.",
+        ("data", "tune", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
+        without=("data.unlabelled", "recipe.init_from", "budget.minutes"),
+    ),
+    "examples": Subcommand("List example shell scripts, or print one.", ()),
     "doctor": Subcommand(
         "Show what is installed and found here, what would be chosen, and why; with --data, what is in it.",
         ("data", "arch", "runtime"),

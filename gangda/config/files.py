@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, type[Checked]] = {
     "augment": schema.AugmentConfig,
     "score": schema.ScoreConfig,
     "compare": schema.CompareConfig,
+    "tune": schema.TuneConfig,
     "runtime": schema.Runtime,
 }
 

@@ -41,6 +41,12 @@ class Recipe(Checked):
         minimum=0.0001,
         maximum=1.0,
     )
+    init_from: str | None = option(
+        None,
+        "start from the weights of this run of the same --arch; its classes may be others, and what does not fit "
+        "starts fresh",
+        record="given",
+    )
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,9 @@ class MethodOptions(Checked):
     total_steps: ClassVar[int | None] = None  # of every run; None where the budget decides
     monitored: ClassVar[bool] = True  # samples are evaluated during training: alarms, a best checkpoint
     averaged: ClassVar[bool] = True  # the generator has a moving average of its weights
+    has_validation_loss: ClassVar[bool] = (
+        False  # a loss on held-out images, which says how good a generator is
+    )
     against_collapse: ClassVar[str] = "train longer, or raise --batch-size"  # advice of alarms
     against_divergence: ClassVar[str] = "lower --lr"
 
@@ -175,6 +184,8 @@ class ClosedFormOptions(MethodOptions):
 @dataclass(frozen=True)
 class FlowMatchingOptions(MethodOptions):
     """Flow matching (Lipman 2023; Liu 2023)."""
+
+    has_validation_loss = True
 
     mirror: float = option(
         0.0,

@@ -37,6 +37,7 @@ class Settings(schema.ComparisonConfig):
     sample: schema.SampleConfig = schema.SampleConfig()
     augment: schema.AugmentConfig = schema.AugmentConfig()
     score: schema.ScoreConfig = schema.ScoreConfig()
+    tune: schema.TuneConfig = schema.TuneConfig()
     origins: Mapping[str, str] = field(default_factory=dict)
 
     def pick(self, target: type[T]) -> T:

@@ -402,6 +402,34 @@ class CompareConfig(Checked):
 
 
 @dataclass(frozen=True)
+class TuneConfig(Checked):
+    """How the options of training are searched."""
+
+    trials: int | None = option(
+        None,
+        "configurations to try, by all processes together; default: all of a grid, otherwise 20",
+        minimum=1,
+        maximum=100_000,
+    )
+    objective: str = option(
+        "cas",
+        "what is best on validation images: CAS, a GAN-test near that of real images, validation loss (flows), or gain "
+        "of the augmented classifier",
+        choices=("cas", "gan_test", "validation_loss", "gain"),
+    )
+    search: str = option(
+        "tpe",
+        "how configurations are chosen; grid: all combinations, in random order",
+        choices=("tpe", "random", "grid"),
+    )
+    prune: bool = option(True, "end trials early that are not among the best, or whose samples collapse")
+    rungs: int = option(3, "times that a trial is scored, at growing numbers of steps", minimum=1, maximum=8)
+    reduction: int = option(
+        3, "of so many trials one goes on to the next rung, which has so many times the steps", minimum=2
+    )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """Everything that determines a generator: data, architecture and its options, training method, budget, runtime.
 

@@ -50,11 +50,14 @@ def sleep_while_waiting(environ: MutableMapping[str, str]) -> None:
 def thread_count(requested: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
     """Threads of each process: those requested, else its share of the scheduler's cores, else of the available ones.
 
-    `processes` share the cores; OMP_NUM_THREADS, which torchrun sets to 1 if it is unset, is per process.
+    `processes` share the cores; OMP_NUM_THREADS, which torchrun sets to 1 if it is unset, is per process. So is what
+    Slurm gives a task, where it has started the processes and not torchrun.
     """
     if requested is not None:
         return requested
-    for name, parts in (("SLURM_CPUS_PER_TASK", processes), ("OMP_NUM_THREADS", 1)):
+    by_slurm = "RANK" in environ and environ["RANK"] == environ.get("SLURM_PROCID")
+    in_task = 1 if by_slurm and "TORCHELASTIC_RUN_ID" not in environ else processes
+    for name, parts in (("SLURM_CPUS_PER_TASK", in_task), ("OMP_NUM_THREADS", 1)):
         if environ.get(name, "").isdigit() and int(environ[name]) > 0:
             return max(1, int(environ[name]) // parts)
     return max(1, available_cores() // processes)

@@ -77,8 +77,8 @@ class RunFolder:
         before = self._fingerprint() or fingerprint
         if fingerprint and before != fingerprint:
             raise RunError(
-                f"{self.path}: its images have changed since it began (content {before[:16]}, now {fingerprint}); "
-                "use the same images, or choose another --out"
+                f"{self.path}: its images have changed since it began, or the weights it starts from (content "
+                f"{before[:16]}, now {fingerprint}); use the same, or choose another --out"
             )
         return known
 

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from gangda.data.memmap import empty
 from gangda.data.sample_set import SetHeader, SetIndex, SetWriter, contact_sheet, read_set, set_being_written
 from gangda.report.figures import kept_and_rejected
 from gangda.runtime.progress import SILENT, Reporter
+from gangda.sampling.pseudo_labels import PseudoLabeler
 from gangda.sampling.sample_statistics import SampleStatistics, filter_shares, label_shares, table
+from gangda.sampling.sampler import Sampler
 from gangda.sampling.stored import ImageSource
 from gangda.zoo.draw import BLOCK
 
@@ -48,6 +50,21 @@ def draw_images(
         done += count
     labels = np.repeat(np.arange(len(counts)), counts)
     return generated_images(pixels, labels, class_names, parent=parents)
+
+
+def draw_as_they_come(
+    sampler: Sampler,
+    labeler: PseudoLabeler,
+    total: int,
+    class_names: tuple[str, ...],
+    reporter: Reporter = SILENT,
+) -> LabelledImages:
+    """`total` images of an unconditional generator, each under its pseudo-label: a mode collapse stays one."""
+    counts = np.array([total], dtype=np.int64)
+    drawn = draw_images(replace(sampler, labeler=None), counts, ("all",), reporter)
+    labels = labeler.label(drawn.pixels)[0]
+    order = np.argsort(labels, kind="stable")
+    return generated_images(drawn.pixels[order], labels[order], class_names, parent=drawn.parent[order])
 
 
 def write_samples(

@@ -26,6 +26,7 @@ from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
 from gangda.training.card import save_card
 from gangda.training.estimate import estimates, largest_within
+from gangda.training.initial_weights import InitialWeights, load_initial
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
 from gangda.training.preview import save_curves
@@ -70,6 +71,7 @@ def train(
             splits = load_splits(config.data, config.runtime.seed)
             for note in (*splits.notes, *_warnings(config, splits.train)):
                 reporter.line(note)
+            config = _from_absolute(config)
             sizes = config.spec.open_sizes()
             check(config, splits.train, splits.labelled)
             images = _with_unlabelled(config, splits, launch, reporter)
@@ -77,6 +79,7 @@ def train(
             if launch.world > 1 and needs_steps(config):
                 raise UsageError("--minutes: several ranks need the end of the cosine schedule; give --steps")
             refuse_uneven_shares(config, images, launch.world)
+            initial = load_initial(config, splits)
             config = dataclasses.replace(config, data=located(config.data))
             named = identified(config.data, splits.fingerprint, splits.unlabelled_folder)
             hashed = config_hash(resolve.dump(dataclasses.replace(config, data=named)))
@@ -96,6 +99,7 @@ def train(
                 resume=resume,
                 reporter=reporter,
                 ranks=ranks,
+                initial=initial,
             )
             save_curves(run)
             write_data_alarms(run, splits.alarms)
@@ -113,6 +117,14 @@ def train(
             estimates=tuple(estimates(config, images, context)),
             data_alarms=splits.alarms,
         )
+
+
+def _from_absolute(config: TrainConfig) -> TrainConfig:
+    """The same with the path of `--init-from` made absolute, for records that are read elsewhere."""
+    if config.recipe.init_from is None:
+        return config
+    path = str(Path(config.recipe.init_from).expanduser().resolve())
+    return dataclasses.replace(config, recipe=dataclasses.replace(config.recipe, init_from=path))
 
 
 def _with_unlabelled(
@@ -150,18 +162,21 @@ def fit_generator(
     fingerprint: str,
     validation: LabelledImages | None = None,
     checkpoint: str = "best",
+    until: int | None = None,
     reporter: Reporter = SILENT,
 ) -> Model:
     """Train on exactly these images in the folder `run` (going on if it is partly there) and load the result.
 
-    `validation`: held-out images of the same subset, by which the best checkpoint is chosen.
+    `validation`: held-out images of the same subset, by which the best checkpoint is chosen. `until`: a step at which
+    to end before the budget is spent; a run that is beyond it stays where it is.
     """
+    if config.recipe.init_from is not None:
+        raise UsageError("--init-from: only gangda train starts from another run; leave recipe.init_from out")
     config = check(config, images, images.num_classes > 1)
     held = images.take(np.zeros(0, dtype=np.int64)) if validation is None else validation
     config = in_steps(config, images, run, reporter)
-    fit_run(
-        config, images, held, run, fingerprint=fingerprint, resume=False, reporter=reporter, previews=False
-    )
+    how: dict[str, Any] = {"fingerprint": fingerprint, "resume": False, "until": until, "reporter": reporter}
+    fit_run(config, images, held, run, previews=False, **how)
     return load_model(run, checkpoint)
 
 
@@ -243,8 +258,13 @@ def fit_run(
     reporter: Reporter,
     ranks: Ranks = ALONE,
     previews: bool = True,
+    until: int | None = None,
+    initial: InitialWeights | None = None,
 ) -> TrainResult:
-    """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns."""
+    """Train in the run folder; a finished run is only reported. Of several ranks only rank 0 returns.
+
+    `until`: as for `fit_generator`; `initial`: the weights to start with, in place of random ones.
+    """
     context = prepare(config.runtime, ranks=ranks)
     if not ranks.is_main:
         run_worker(config, images, context)
@@ -254,19 +274,16 @@ def fit_run(
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_smaller_budget(config, len(images), folder)
             open_options = _open_to_change(config) if resume else ()
-            before = threads_of(folder)
-            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content_of(fingerprint, images))
+            before, content = threads_of(folder), content_of(fingerprint, images, initial)
+            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content)
             if before != config.runtime.threads and folder.checkpoints():
-                what = (
-                    f"was trained with --threads {before or 'unset'}, now {config.runtime.threads or 'unset'}"
-                )
+                asked = (before or "unset", config.runtime.threads or "unset")
+                what = "was trained with --threads {}, now {}".format(*asked)
                 reporter.line(
                     f"{run}: {what}: the last bits of its numbers may be others; recorded in config.yaml"
                 )
-            training = TrainingRun(
-                config, images, validation, folder, context, fingerprint, reporter, stop, previews
-            )
-            return training.fit()
+            about = (config, images, validation, folder, context, fingerprint)
+            return TrainingRun(*about, reporter, stop, previews, until, initial).fit()
 
 
 def threads_of(folder: RunFolder) -> int | None:

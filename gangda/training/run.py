@@ -16,12 +16,14 @@ from gangda.data.paths import located
 from gangda.errors import OutcomeError, RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.distributed import LOAD_STATE
+from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
 from gangda.runtime.seeding import seed_for
 from gangda.runtime.signals import StopRequest
 from gangda.training import preview
 from gangda.training.budget import Stopwatch, step_budget
+from gangda.training.initial_weights import InitialWeights, Started
 from gangda.training.loop import StepRecord
 from gangda.training.memory import check_memory
 from gangda.training.method import make_method
@@ -39,7 +41,8 @@ class TrainingRun:
     """One process's session of training in a folder that it holds locked: train, log, evaluate, save, stop.
 
     `clock` has the training time, earlier sessions included. `rollbacks` counts returns to a checkpoint because a value
-    was NaN or infinite; it changes the random streams.
+    was NaN or infinite; it changes the random streams. `until`: a step at which the session ends before the budget is
+    spent, evaluated and with a model; a later session goes on as if it had not.
     """
 
     config: TrainConfig
@@ -51,9 +54,12 @@ class TrainingRun:
     reporter: Reporter
     stop: StopRequest
     previews: bool = True  # grids of samples at log-spaced steps too, not at checkpoints alone
+    until: int | None = None
+    initial: InitialWeights | None = None
 
     def __post_init__(self) -> None:
         self.budget = step_budget(self.config, len(self.images))
+        self.started: Started | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -92,10 +98,12 @@ class TrainingRun:
             self._save_grid(state)
         if state.step or state.pretrained:
             self.reporter.line(f"{self.folder.path}: going on from {_place(state)}")
+        elif self.started is not None:
+            self.reporter.line(self.started.sentence())
         while True:
             try:
                 self.logger.open(state.step, state.pretrained)
-                if not self.budget.spent(state.step, self.clock.seconds):
+                if not self._ends_at(state.step):
                     for record in self._start_steps(state):
                         if self._after_step(state, record):
                             break
@@ -128,6 +136,8 @@ class TrainingRun:
         self._reset()
         with self.clock.paused():  # networks and optimizers take seconds to build and are no training
             self.method = make_method(self.config, self.images, self.context)
+            if self.initial is not None:
+                self.started = self.initial.load_into(self.method.modules)
             state = new_state(self.method)
         wanted = self.budget.is_regular if regular else None
         restore(self.folder, self._parts(state), self.reporter, wanted)
@@ -160,9 +170,14 @@ class TrainingRun:
             ranks.broadcast({"state": state.dump(), "stream_seed": stream_seed})
         return loop
 
+    def _ends_at(self, step: int) -> bool:
+        """Whether the session ends after this step: the budget is spent, or `until` reached."""
+        reached = self.until is not None and step >= self.until
+        return reached or self.budget.spent(step, self.clock.seconds)
+
     def _after_step(self, state: TrainState, record: StepRecord) -> bool:
-        """Log, evaluate and save where that is due; whether the budget is spent."""
-        done = self.budget.spent(record.step, self.clock.seconds)
+        """Log, evaluate and save where that is due; whether the session ends."""
+        done = self._ends_at(record.step)
         self.logger.add(record)
         number = record.step or state.pretrained
         if done or is_logged(number):
@@ -234,7 +249,7 @@ class TrainingRun:
             self.monitor.finish(state.ema, state.step, self.method.validation_loss)
         self._save_model(state)
         preview.save_animation(self._save_grid(state))
-        result = self._write_result(state, finished=True)
+        result = self._write_result(state, self.budget.spent(state.step, self.clock.seconds))
         self._refuse_collapse(state.step, self.monitor.collapsed)
         return result
 
@@ -296,19 +311,24 @@ class TrainingRun:
             chosen_by=self.monitor.chosen_by,
         )
         collapsed = self.monitor.collapsed
-        content = content_of(self.fingerprint, self.images)
-        self.folder.write_state(**result.recorded(), fingerprint=content, collapsed=collapsed)
+        content = content_of(self.fingerprint, self.images, self.initial)
+        own = {} if self.started is None else {"init_from": to_plain(self.started)}
+        self.folder.write_state(**result.recorded(), fingerprint=content, collapsed=collapsed, **own)
         return result
 
 
-def content_of(fingerprint: str, images: LabelledImages) -> str:
-    """Identity of a run's images: the hash of their source and, with unlabelled ones, also of them and their labels.
+def content_of(fingerprint: str, images: LabelledImages, initial: InitialWeights | None = None) -> str:
+    """Identity of what a run reads: the hash of the images' source, and of what may change between two sessions.
 
-    A folder of unlabelled images may change between two sessions of a run, and so may what a classifier says of them.
+    That is a folder of unlabelled images, what a classifier says of them, and the weights that the run starts with.
     """
-    if not np.isin(images.origin, (PSEUDO_LABELLED, NO_LABEL)).any():
+    parts = [fingerprint]
+    if np.isin(images.origin, (PSEUDO_LABELLED, NO_LABEL)).any():
+        parts += [images.content_hash(), images.origin.tobytes().hex()]
+    if initial is not None:
+        parts.append(initial.digest)
+    if len(parts) == 1:
         return fingerprint
-    parts = (fingerprint, images.content_hash(), images.origin.tobytes().hex())
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 

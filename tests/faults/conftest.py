@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import slurm
 from processes import Zygote, until_done
 
 
@@ -28,3 +29,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small tmpfs needs root")
     yield place
     until_done("umount", place)
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[slurm.Slurm]:
+    if reason := slurm.missing():
+        pytest.skip(reason)
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    running = slurm.Slurm(folder)
+    yield running
+    running.end()

@@ -3,12 +3,10 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 import pytest
-import slurm
 from processes import TIMES
 
 pytestmark = pytest.mark.faults
@@ -17,17 +15,6 @@ COMPARISON = {
     "--data": "digits", "--per-class": 12, "--arch": "cdcgan", "--width": 4, "--d-width": 4, "--steps": 200,
     "--checkpoint-every": "50s", "--seeds": 4, "--classifier-steps": 50,
 }  # fmt: skip
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[slurm.Slurm]:
-    if reason := slurm.missing():
-        pytest.skip(reason)
-    folder = tmp_path / "slurm"
-    folder.mkdir()
-    running = slurm.Slurm(folder)
-    yield running
-    running.end()
 
 
 def compare(*words: object) -> str:

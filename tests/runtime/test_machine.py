@@ -119,3 +119,10 @@ def test_cores_are_at_most_those_of_the_slurm_task_and_of_every_quota(tmp_path):
     assert machine.available_cores({}, root) == mine
     (root / "sys/fs/cgroup/slurm/cpu.max").write_text("50000 100000\n")
     assert machine.available_cores({}, root) == 1
+
+
+def test_a_task_of_slurm_has_its_cores_for_itself_unless_torchrun_splits_it():
+    task = {"SLURM_CPUS_PER_TASK": "4", "SLURM_PROCID": "1", "RANK": "1"}
+    assert machine.thread_count(None, task, 2) == 4
+    assert machine.thread_count(None, {**task, "TORCHELASTIC_RUN_ID": "x"}, 2) == 2
+    assert machine.thread_count(None, {**task, "RANK": "3"}, 2) == 2

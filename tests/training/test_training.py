@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from gangda.config import architectures, resolve
 from gangda.config.methods import default_options
 from gangda.config.schema import Budget, DataConfig, Runtime, TrainConfig
+from gangda.data.loading import load_splits
 from gangda.errors import DataError, InterruptedByUserError, RunError, StoppedError, UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import Reporter
@@ -160,6 +161,21 @@ def test_the_clock_ends_pretraining_too(tmp_path):
     result = train(config(budget=Budget(minutes=0.002), recipe={"d_pretrain": 10**6}), tmp_path / "run")
     assert (result.finished, result.steps) == (True, 0)
     assert any("never trained" in alarm and "--d-pretrain" in alarm for alarm in result.alarms)
+
+
+def test_a_run_that_pauses_on_the_way_is_the_uninterrupted_run(tmp_path):
+    wanted = config(budget=Budget(steps=6, checkpoint_every="4"))
+    splits = load_splits(wanted.data, 0)
+    for name, pauses in (("paused", (3, 5, 5, None)), ("whole", (None,))):
+        for until in pauses:
+            how = {"fingerprint": splits.fingerprint, "validation": splits.validation, "until": until}
+            model = fit_generator(wanted, splits.train, tmp_path / name, **how)
+            assert model.card.steps == (until or 6)
+            state = json.loads((tmp_path / name / "run.json").read_text())
+            assert (state["steps"], state["finished"]) == (until or 6, until is None)
+    for name in ("generator", "discriminator"):
+        files = [tmp_path / place / f"model/{name}.safetensors" for place in ("paused", "whole")]
+        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_resume_raises_the_budget_to_the_longer_run(tmp_path):
