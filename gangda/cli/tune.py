@@ -54,7 +54,7 @@ def tune(
         return call.resolve((asked.source, merge_sections(base, sections)))
 
     found = call.work(tuning.tune, asked, configure, out)
-    call.terminal.result(found.as_dict(), _show_result)
+    call.result(found.as_dict(), _show_result)
 
 
 def listed() -> dict[str, Any]:

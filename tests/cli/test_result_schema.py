@@ -37,9 +37,14 @@ WALK = {
     ),
     "compare": (
         *("compare", "--arch", "pca", "--per-class", 10, "--seeds", 1, "--arms", "real,generated"),
-        *("--classifier-steps", 3, "--jobs", 1),
+        *("--classifier-steps", 3, "--jobs", 1, "--out", "c2"),
     ),
     "experiments": ("compare", "--list"),
+    "a plan's cells": ("compare", "--status", "--out", "c2"),
+    "tune, rehearsed": ("tune", "--space", "flow", *SMALL, "--steps", 8, "--trials", 2, "--dry-run"),
+    "search spaces": ("tune", "--list"),
+    "examples": ("examples",),
+    "an example": ("examples", "one-machine"),
     "doctor": ("doctor",),
     "doctor about data": ("doctor", "--data", "digits"),
 }
