@@ -121,11 +121,9 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     if values["best"] is None:
         out.say("no trial was trained to the end, so there is no best configuration")
     else:
+        best = f"best: trial {values['best']['number']}, {shown(values['best']['value'])}"
         out.say(
-            f"best: trial {values['best']['number']}, {shown(values['best']['value'])} (the highest of several, so "
-            "flattering)"
-            if values["direction"] == "maximize"
-            else f"best: trial {values['best']['number']}, {shown(values['best']['value'])}",
+            f"{best} (the best of several, so flattering)",
             f"train it: gangda train --config {values['best_config']}",
         )
     out.say(f"report: {values['report']}")

@@ -75,6 +75,10 @@ class SearchSpace:
         sizes = [len(one.values) if isinstance(one, Choice) else None for one in self.dimensions]
         return None if None in sizes else math.prod(size for size in sizes if size)
 
+    def first(self) -> dict[str, Any]:
+        """The first value of every choice and the smallest of every range."""
+        return {one.key: one.ends()[0] for one in self.dimensions}
+
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination, as trials name the values; a UsageError where one dimension is a range."""
         for one in self.dimensions:

@@ -117,7 +117,7 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
         study.space,
         trainer.objective,
         planned,
-        rungs=trainer.rungs(trainer.configure({one.key: one.ends()[0] for one in study.space.dimensions})),
+        rungs=trainer.rungs(trainer.configure(study.space.first())),
         rows=tuple(rows),
         importance=study.importance(),
         steps=sum(spent.values()),
