@@ -101,7 +101,7 @@ def _show_status(call: Call, out: Path | None) -> None:
     if out is None:
         raise UsageError("--status: name the folder with --out")
     cells = plan_status(out)
-    open_cells = ",".join(str(cell.index) for cell in cells if cell.state not in ("finished", "running"))
+    open_cells = ",".join(str(cell.index) for cell in cells if cell.state in ("stopped", "missing"))
     values = {"out": str(out), "cells": [vars(cell) for cell in cells], "open": open_cells}
 
     def show(screen: Screen, _: Mapping[str, Any]) -> None:

@@ -154,10 +154,12 @@ def compare(
             "; ".join((f"about {duration(expected.left_seconds)} on this machine", *expected.choices))
         )
     run_missing(plan, missing, out, jobs, reporter)
-    writable = os.access(out, os.W_OK)
-    if not writable:
-        reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
-    comparison = collect(plan, out, write=writable) if part.judges else None
+    comparison = None
+    if part.judges:
+        writable = os.access(out, os.W_OK)
+        if not writable:
+            reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
+        comparison = collect(plan, out, write=writable)
     found = read_cells(plan.cells, out, CellResult)
     wanted = part.only == PLAN and is_here(plan.config.runtime.device)
     cost = cost_of(plan, len(found.results), jobs) if wanted else None
