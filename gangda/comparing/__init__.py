@@ -19,7 +19,8 @@ from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
 from gangda.comparing.plan import PLAN as PLAN_FILE
-from gangda.comparing.plan import Cell, ComparisonPlan, agreeing, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.plan_file import agreeing, publish
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
+from gangda.comparing.plan import PLAN, digest
+from gangda.comparing.plan_file import locked_plan, refuse_change
 from gangda.config import resolve
 from gangda.config.files import Sections
 from gangda.config.resolve import Settings
