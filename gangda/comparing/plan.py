@@ -16,11 +16,12 @@ from gangda.config.arms import parse_arm
 from gangda.config.schema import AUTO, ComparisonConfig, Runtime
 from gangda.data.paths import identified
 from gangda.runtime.device import device_called, pick_device, pick_dtype
+from gangda.runtime.plan_status import PLAN as PLAN
 from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule
 
-PLAN, OWNER = "plan.json", "a comparison"
+OWNER = "a comparison"
 PROTOCOL = 8  # raise it when cells of the same configuration would come out otherwise
 
 
