@@ -10,13 +10,11 @@ from gangda.cli.options import Call
 from gangda.cli.output import Screen
 
 
-def _names(incomplete: str) -> list[str]:
-    return [name for name in scripts.names() if name.startswith(incomplete)]
-
-
 def examples(
     call: Call,
-    name: Annotated[str | None, Argument(metavar="[NAME]", help="one of them", autocompletion=_names)] = None,
+    name: Annotated[
+        str | None, Argument(metavar="[NAME]", help="one of them", autocompletion=scripts.FILES.starting)
+    ] = None,
 ) -> None:
     """List example shell scripts, or print one."""
     if name is not None:

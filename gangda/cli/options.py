@@ -158,10 +158,8 @@ def run_folders(incomplete: str) -> list[str]:
 
 
 def _words(section: str, name: str, value: Any) -> list[str]:
-    """An option with its value, as it would be typed; one that is repeated flag by flag."""
-    flag = flag_of(next(iter(options_of(section)[name].values())))
-    values = value if isinstance(value, list | tuple) else [value]
-    return [word for one in values for word in words_of(flag, one)]
+    """An option with its value, as it would be typed."""
+    return words_of(next(iter(options_of(section)[name].values())), value)
 
 
 def _parameter(name: str, kind: Any, default: Any, flag: str, panel: str, **more: Any) -> inspect.Parameter:

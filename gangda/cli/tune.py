@@ -12,16 +12,16 @@ from gangda.cli.output import Screen, duration, number, percent
 from gangda.config.files import Sections, merge_sections, read_config
 from gangda.config.resolve import Settings
 from gangda.errors import UsageError
-
-
-def _names(incomplete: str) -> list[str]:
-    return [name for name in spaces.names() if name.startswith(incomplete)]
+from gangda.runtime.plan_status import PLAN
 
 
 def tune(
     call: Call,
     space: Annotated[
-        str | None, Option(help="search space: shipped, or a YAML file; see --list", autocompletion=_names)
+        str | None,
+        Option(
+            help="search space: shipped, or a YAML file; see --list", autocompletion=spaces.FILES.starting
+        ),
     ] = None,
     list_spaces: Annotated[bool, Option("--list", help="list the shipped search spaces and stop")] = False,
     resume: Annotated[bool, Option("--resume", help="--out must hold a study already")] = False,
@@ -36,7 +36,7 @@ def tune(
         return
     if space is None:
         raise UsageError(f"--space is missing: choose from {', '.join(spaces.names())}, or give a file")
-    if resume and (out is None or not (out / "plan.json").is_file()):
+    if resume and (out is None or not (out / PLAN).is_file()):
         raise UsageError(
             f"--resume: {'name the study with --out' if out is None else f'{out} holds no study'}"
         )
@@ -121,11 +121,9 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     if values["best"] is None:
         out.say("no trial was trained to the end, so there is no best configuration")
     else:
+        best = f"best: trial {values['best']['number']}, {shown(values['best']['value'])}"
         out.say(
-            f"best: trial {values['best']['number']}, {shown(values['best']['value'])} (the highest of several, so "
-            "flattering)"
-            if values["direction"] == "maximize"
-            else f"best: trial {values['best']['number']}, {shown(values['best']['value'])}",
+            f"{best} (the best of several, so flattering)",
             f"train it: gangda train --config {values['best_config']}",
         )
     out.say(f"report: {values['report']}")

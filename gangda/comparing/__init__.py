@@ -19,7 +19,8 @@ from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
 from gangda.comparing.plan import PLAN as PLAN_FILE
-from gangda.comparing.plan import Cell, ComparisonPlan, agreeing, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.plan_file import agreeing, publish
 from gangda.comparing.policy_choice import check_policy_images
 from gangda.comparing.results import collect
 from gangda.comparing.storage import read_cells
@@ -154,10 +155,12 @@ def compare(
             "; ".join((f"about {duration(expected.left_seconds)} on this machine", *expected.choices))
         )
     run_missing(plan, missing, out, jobs, reporter)
-    writable = os.access(out, os.W_OK)
-    if not writable:
-        reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
-    comparison = collect(plan, out, write=writable) if part.judges else None
+    comparison = None
+    if part.judges:
+        writable = os.access(out, os.W_OK)
+        if not writable:
+            reporter.line(f"{out}: cannot be written, so there will be no comparison.json and no report")
+        comparison = collect(plan, out, write=writable)
     found = read_cells(plan.cells, out, CellResult)
     wanted = part.only == PLAN and is_here(plan.config.runtime.device)
     cost = cost_of(plan, len(found.results), jobs) if wanted else None

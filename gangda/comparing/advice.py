@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
 from gangda.config.fields import given_words
+from gangda.config.schema import AugmentConfig, CompareConfig, TrainConfig
 from gangda.runtime.progress import duration
 from gangda.statistics import values, words
 from gangda.statistics.families import family_of, first_level
@@ -51,11 +53,11 @@ class Situation:
         arm, arch = parse_arm(self.treated) if self.treated else (None, None)
         return arm is not None and arm.added == "generator" and arch is None and self.plan.run is None
 
-    def again(self, more: str, name: str) -> str:
-        """The comparison once more, with other options, in another folder."""
-        config, out = (shlex.quote(str(path)) for path in (self.out / "config.yaml", f"{self.out}-{name}"))
-        run = f" --run {shlex.quote(str(self.plan.run))}" if self.plan.run else ""
-        return f"gangda compare --config {config}{run} {more} --out {out}"
+    def again(self, *more: str, out: str) -> str:
+        """The comparison once more, with `more` options, in another folder."""
+        run = ["--run", str(self.plan.run)] if self.plan.run else []
+        config = ["--config", str(self.out / "config.yaml")]
+        return shlex.join(["gangda", "compare", *config, *run, *more, "--out", out])
 
     def time_of(self, seeds: int) -> str:
         """How long so many seeds take on this machine, by the cells that have run."""
@@ -72,14 +74,17 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
     """
     main, judged, config = situation.main, situation.judged, situation.plan.config
     if main is None:
-        return Advice(words.NAME_A_CONTRAST, situation.again("--contrast 'A - B'", "contrast"))
+        return Advice(
+            words.NAME_A_CONTRAST, situation.again("--contrast", "A - B", out=f"{situation.out}-contrast")
+        )
     if objection:
         return Advice(words.DISAGREE.format(objection=objection.removeprefix(", but ")), "")
     if poor and situation.generated and not main.verdict.startswith(values.BETTER) and config.images_per_step:
         steps = LONGER * max(
             1, *(made.steps for cell in situation.cells for made in cell.generators.values())
         )
-        return Advice(words.TRAIN_LONGER, situation.again(f"--steps {steps}", "longer"))
+        again = situation.again("--steps", str(steps), out=f"{situation.out}-longer")
+        return Advice(words.TRAIN_LONGER, again)
     then = NEXT.get(main.verdict, _nothing)(situation, main)
     parts = (words.advice_sentence(main, judged.score, judged.n_test), _worth(situation, main), then.text)
     return Advice(" ".join(part for part in parts if part), then.command)
@@ -87,17 +92,12 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
 
 def _worth(situation: Situation, main: Contrast) -> str:
     """What traditional transforms gain by themselves, where they do and the verdict is not in favour of more."""
-    found = [one for one in situation.judged.contrasts if one.name == "traditional - real" and one.interval]
-    if (
-        main.verdict.startswith(values.BETTER)
-        or not found
-        or found[0].interval is None
-        or found[0].interval[0] <= 0
-    ):
+    contrasts = situation.judged.contrasts
+    gain = next((one for one in contrasts if one.name == "traditional - real"), None)
+    if main.verdict.startswith(values.BETTER) or not (gain and gain.interval and gain.interval[0] > 0):
         return ""
-    [one] = found
-    unit, interval = f"points of {situation.judged.score}", words.interval_text(one.interval)
-    return words.WORTH_OF_TRANSFORMS.format(size=words.rounded(one.mean), unit=unit, interval=interval)
+    unit, interval = f"points of {situation.judged.score}", words.interval_text(gain.interval)
+    return words.WORTH_OF_TRANSFORMS.format(size=words.rounded(gain.mean), unit=unit, interval=interval)
 
 
 def _nothing(situation: Situation, main: Contrast) -> Advice:
@@ -106,18 +106,28 @@ def _nothing(situation: Situation, main: Contrast) -> Advice:
 
 def _make_the_set(situation: Situation, main: Contrast) -> Advice:
     """A generator of all images, and the augmented set, where the better arm has its images."""
-    plan, arm = situation.plan, parse_arm(situation.treated)[0]
-    own = plan.config.compare.of_arm(situation.treated)
-    if not situation.generated or arm.altered or arm.replaces or (own.replace and len(own.replace) > 1):
+    config, arm = situation.plan.config, parse_arm(situation.treated)[0]
+    own = config.compare.of_arm(situation.treated)
+    if not situation.generated or arm.altered or arm.replaces or len(own.replace) > 1:
         return _nothing(situation, main)
-    whole = dataclasses.replace(plan.config.data, per_class=None, class_counts=None, unlabelled=None)
-    data = " ".join(map(shlex.quote, given_words(whole)))
-    amount = "--fill" if own.fill else "--replace" if own.replace else "--ratio"
-    balance = " --balance" if own.balance else ""
-    values = ",".join(f"{value:g}" for value in own.candidates)
-    train = f"gangda train {data} --arch {plan.config.arch} --out generator"
-    made = f"gangda augment {data} --run generator {amount} {values}{balance} --out augmented"
-    return Advice(words.MAKE_THE_SET, " && ".join(" ".join(line.split()) for line in (train, made)))
+    data = given_words(dataclasses.replace(config.data, per_class=None, class_counts=None, unlabelled=None))
+    usual, parts = TrainConfig(arch=config.arch), ("spec", "recipe", "method", "budget")
+    trained = [word for name in parts for word in given_words(getattr(config, name), getattr(usual, name))]
+    train = ["gangda", "train", *data, "--arch", config.arch, *trained, "--out", "generator"]
+    made = _amount(own)
+    options = [*given_words(made), *given_words(config.sampler)]
+    options += given_words(config.classifier) if made.is_open else []
+    augment = ["gangda", "augment", *data, "--run", "generator", *options, "--out", "augmented"]
+    return Advice(words.MAKE_THE_SET, f"{shlex.join(train)} && {shlex.join(augment)}")
+
+
+def _amount(own: CompareConfig) -> AugmentConfig:
+    """What an arm with these options adds, as `gangda augment` is asked for it."""
+    name = "fill" if own.fill else "replace" if own.replace else "ratio"
+    amount: dict[str, Any] = {name: own.candidates if len(own.candidates) > 1 else own.candidates[0]}
+    same = {key: getattr(own, key) for key in ("balance", "ratio_for", "checkpoint", "filter")}
+    made = AugmentConfig(**amount, **same)
+    return dataclasses.replace(made, score_by=own.score_by) if made.is_open else made
 
 
 def _more_seeds(situation: Situation, main: Contrast) -> Advice:
@@ -139,13 +149,15 @@ def _more_seeds(situation: Situation, main: Contrast) -> Advice:
         seeds=words.seeds_text(seeds),
         time=situation.time_of(seeds),
     )
-    first = situation.plan.config.runtime.seed + n
-    return Advice(text, situation.again(f"--seeds {seeds} --seed {first}", f"{seeds}-seeds"))
+    first = situation.plan.config.runtime.seed + len(situation.plan.cells)
+    options = ("--seeds", str(seeds), "--seed", str(first))
+    return Advice(text, situation.again(*options, out=f"{situation.out}-{seeds}-seeds"))
 
 
 def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
     text = words.ENOUGH_SEEDS.format(seeds=words.seeds_text(USUAL_SEEDS), time=situation.time_of(USUAL_SEEDS))
-    return Advice(text, situation.again(f"--seeds {USUAL_SEEDS}", f"{USUAL_SEEDS}-seeds"))
+    out = f"{situation.out}-{USUAL_SEEDS}-seeds"
+    return Advice(text, situation.again("--seeds", str(USUAL_SEEDS), out=out))
 
 
 def _other_generator(situation: Situation, main: Contrast) -> Advice:
@@ -153,9 +165,11 @@ def _other_generator(situation: Situation, main: Contrast) -> Advice:
     config = situation.plan.config
     if not situation.generated or config.spec.method in ("flow-matching", "edm"):
         return _nothing(situation, main)
-    data = " ".join(map(shlex.quote, given_words(config.data)))
-    again = f"gangda compare {data} --arch flow --seeds {situation.judged.n} --out {situation.out}-flow"
-    return Advice(words.OTHER_GENERATOR, again)
+    seeds = config.compare.seeds
+    protocol = given_words(config.compare, CompareConfig(seeds=seeds))
+    same = [*protocol, *given_words(config.transforms), *given_words(config.classifier)]
+    flow = ["--arch", "flow", "--seeds", str(seeds), *same, "--out", f"{situation.out}-flow"]
+    return Advice(words.OTHER_GENERATOR, shlex.join(["gangda", "compare", *given_words(config.data), *flow]))
 
 
 NEXT: Mapping[str, Callable[[Situation, Contrast], Advice]] = {

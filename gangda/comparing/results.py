@@ -64,11 +64,10 @@ def _compare(
     situation = Situation(judgement, plan, out, cells)
     headline = [plain, judgement.headline, *(found.headline for found in analyses.values() if found.headline)]
     notes = [note for found in analyses.values() for note in found.notes]
-    shared = f" --run {plan.run}" if plan.run else ""
     return Comparison(
         plain=plain,
         headline=" ".join(headline) + failure_words(failed),
-        advice=advise(situation, poor=_collapse_alarm(cells) is not None, objection=objection),
+        advice=advise(situation, poor=_collapse_alarm(plan, cells) is not None, objection=objection),
         notes=notes_of(plan, cells, notes, failed),
         varied=varied(plan),
         judgement=judgement,
@@ -78,7 +77,7 @@ def _compare(
         failed=tuple(failed),
         test_labels=labels,
         cells=tuple(cells),
-        command=f"gangda compare --config {out / 'config.yaml'}{shared} --out NEW_FOLDER",
+        command=situation.again(out="NEW_FOLDER"),
         day=_day(out, plan),
         versions=versions(),
     )
@@ -149,7 +148,7 @@ def notes_of(
         notes.append(
             f"Cells ran with {' and '.join(threads)} threads: the last bits of their numbers may differ."
         )
-    notes += [_collapse_alarm(cells), *found]
+    notes += [_collapse_alarm(plan, cells), *found]
     return tuple(note for note in notes if note)
 
 
@@ -194,13 +193,15 @@ def _overlap_note(cell: CellResult) -> str | None:
     )
 
 
-def _collapse_alarm(cells: Sequence[CellResult]) -> str | None:
+def _collapse_alarm(plan: ComparisonPlan, cells: Sequence[CellResult]) -> str | None:
     pairs = [(one.generated, one.real) for cell in cells if (one := cell.recognised)]
     generated, real = np.mean(pairs, axis=0).tolist() if pairs else (0.0, 0.0)
     if generated >= real - ALARM_GAP:
         return None
+    causes = "Most likely the generator has had too few steps: train longer. Else it has collapsed, or labels"
+    if not plan.config.images_per_step:  # fitted in closed form
+        causes = "The generator is too simple for these images, or labels"
     return (
         f"ALARM: the real-only classifier recognises {generated:.0%} of the generated images but {real:.0%} "
-        f"of real test images. Most likely the generator has had too few steps: train longer. Else it has collapsed, "
-        "or labels of the data are wrong."
+        f"of real test images. {causes} of the data are wrong."
     )

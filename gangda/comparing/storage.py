@@ -16,6 +16,7 @@ from gangda.errors import DataError
 from gangda.runtime.files import read_json, write_json
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 from gangda.runtime.plain import from_plain, to_plain
+from gangda.runtime.plan_status import WORK
 
 
 class StoredCell(Protocol):
@@ -39,7 +40,7 @@ def cell_path(out: Path, cell: Cell, kind: type[StoredCell] = CellResult) -> Pat
 
 def work_of(out: Path, cell: Cell) -> Path:
     """The cell's own folder, for what it trains."""
-    return out / "work" / cell.id
+    return out / WORK / cell.id
 
 
 def write_cell(out: Path, cell: Cell, result: StoredCell) -> None:

@@ -105,6 +105,14 @@ COMMANDS: Mapping[str, Subcommand] = {
         "Search the options of training; never sees test images. Writes the best configuration.",
         ("data", "tune", *_GENERATOR, "sampler", "transforms", "classifier", "runtime"),
         without=("data.unlabelled", "recipe.init_from", "budget.minutes"),
+        shown=(
+            "--space", "--list", "--data", "--per-class", "--image-size", "--objective", "--trials", "--search",
+            "--steps", "--resume", *_LAST,
+        ),
+        examples=(
+            ("gangda tune --space flow --data my_icons --dry-run", "how many steps, and about how long"),
+            ("gangda tune --space flow --data my_icons --trials 30 --out study", "run it several times to share"),
+        ),
     ),
     "examples": Subcommand("List example shell scripts, or print one.", ()),
     "doctor": Subcommand(

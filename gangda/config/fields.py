@@ -105,22 +105,26 @@ def recorded(config: Checked) -> dict[str, Any]:
     }
 
 
-def given_words(config: Checked) -> list[str]:
-    """The options of a configuration that are not the defaults, as they would be typed."""
+def given_words(config: Checked, usual: Checked | None = None) -> list[str]:
+    """The options of a configuration that differ from the defaults, or from `usual`, as they would be typed."""
     found = []
     for name, field in fields_by_name(config).items():
-        value, flag = getattr(config, name), flag_of(field)
-        if value != field.default:
-            found += words_of(flag, value)
+        value = getattr(config, name)
+        if value is not None and value != (field.default if usual is None else getattr(usual, name)):
+            found += words_of(field, value)
     return found
 
 
-def words_of(flag: str, value: Any) -> list[str]:
-    """An option with its value, as it would be typed; several values with commas."""
+def words_of(field: Field, value: Any) -> list[str]:
+    """An option with its value, as it would be typed; several values with commas, or flag by flag."""
+    flag = flag_of(field)
     if isinstance(value, bool):
         return [flag if value else f"--no-{flag[2:]}"]
-    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    return [flag, text]
+    values = value if isinstance(value, list | tuple) else [value]
+    texts = [str(one).removesuffix(".0") if isinstance(one, float) else str(one) for one in values]
+    return [
+        word for text in (texts if field.metadata["repeat"] else [",".join(texts)]) for word in (flag, text)
+    ]
 
 
 def from_plain(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -64,12 +64,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """ "did you mean 'NAME'? " for the known name that is meant or nearest; empty where none is near."""
-    known = list(known)
-    meant = [other for other in NAMES.get(name.lower(), ()) if other in known]
-    near = meant or difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{near[0]}'? " if near else ""
+def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """ "did you mean 'NAME'? " for the known name that is meant or nearest; empty where none is near.
+
+    `prefix`: what all names begin with; it makes none of them nearer.
+    """
+    names = [one.removeprefix(prefix) for one in known]
+    meant = [other for other in NAMES.get(name.lower(), ()) if other in names]
+    near = meant or difflib.get_close_matches(name.removeprefix(prefix), names, n=1)
+    return f"did you mean '{prefix}{near[0]}'? " if near else ""
 
 
 def of_flag(flag: str, command: str, known: Mapping[str, Collection[str]]) -> str:

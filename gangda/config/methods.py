@@ -85,9 +85,7 @@ class MethodOptions(Checked):
     total_steps: ClassVar[int | None] = None  # of every run; None where the budget decides
     monitored: ClassVar[bool] = True  # samples are evaluated during training: alarms, a best checkpoint
     averaged: ClassVar[bool] = True  # the generator has a moving average of its weights
-    has_validation_loss: ClassVar[bool] = (
-        False  # a loss on held-out images, which says how good a generator is
-    )
+    has_validation_loss: ClassVar[bool] = False  # a loss on held-out images says how good it is
     against_collapse: ClassVar[str] = "train longer, or raise --batch-size"  # advice of alarms
     against_divergence: ClassVar[str] = "lower --lr"
 

@@ -178,7 +178,11 @@ def unread_variables(environ: Mapping[str, str], own: Collection[str] = ()) -> l
     typed = {variable_of(flag): flag for flag in own}
     remarks = []
     for name in sorted(name for name in environ if name.startswith("GANGDA_") and name not in known):
-        advice = f"give {typed[name]}" if name in typed else suggestion(name, known).strip() or "unset it"
+        advice = (
+            f"give {typed[name]}"
+            if name in typed
+            else suggestion(name, known, "GANGDA_").strip() or "unset it"
+        )
         remarks.append(f"{name}: no option is read from this variable; {advice}")
     return remarks
 

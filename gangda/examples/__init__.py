@@ -1,25 +1,14 @@
 """Example shell scripts, printed by `gangda examples NAME`."""
 
-from importlib import resources
+from gangda.config.shipped import Shipped
 
-from gangda.config.hints import suggestion
-from gangda.errors import UsageError
-
-SUFFIX = ".sh"
-
-
-def names() -> list[str]:
-    """Of the scripts."""
-    files = resources.files(__package__).iterdir()
-    return sorted(file.name.removesuffix(SUFFIX) for file in files if file.name.endswith(SUFFIX))
+FILES = Shipped(__name__, ".sh", "example")
+names = FILES.names
 
 
 def text(name: str) -> str:
     """A script; a UsageError where there is none of this name."""
-    if name not in names():
-        near = suggestion(name, names())
-        raise UsageError(f"{name}: no such example; {near}choose from {', '.join(names())}")
-    return resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
+    return FILES.find(name)[1]
 
 
 def summary(name: str) -> str:

@@ -4,17 +4,17 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from gangda.config import arms, catalog
 from gangda.config.fields import shortened
 from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections
-from gangda.config.hints import suggestion
+from gangda.config.shipped import Shipped
 from gangda.errors import UsageError
 
-SUFFIX = ".yaml"
+FILES = Shipped(__name__, ".yaml", "experiment", "--experiment")
+names = FILES.names
 MEASURES = ("compare", "score")
 VARYING = ("vary", "variants")  # one of the two
 MOST_VARIANTS = 200
@@ -40,15 +40,9 @@ class Experiment:
     repeats: int
 
 
-def names() -> list[str]:
-    """Of the shipped experiments."""
-    files = resources.files(__package__).iterdir()
-    return sorted(file.name.removesuffix(SUFFIX) for file in files if file.name.endswith(SUFFIX))
-
-
 def read(name: str, quick: bool = False) -> Experiment:
     """A shipped experiment by its name, or one's own by its path; a UsageError names what is wrong in it."""
-    where, text = _find(name)
+    where, text = FILES.find(name)
     loaded = load_yaml(text, where)
     _check_keys(loaded, where)
     base = check_sections(loaded.get("base"), f"{where}: base")
@@ -77,21 +71,6 @@ def read(name: str, quick: bool = False) -> Experiment:
     if experiment.repeats > 1 and (experiment.measure != "score" or RETRAINED not in experiment.metrics):
         raise UsageError(f"{where}: repeats: are of {RETRAINED} with measure: score; leave them out")
     return experiment
-
-
-def _find(name: str) -> tuple[str, str]:
-    if name in names():
-        return name, resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
-    path = Path(name)
-    if not path.is_file():
-        near = suggestion(name, names())
-        raise UsageError(
-            f"--experiment {name}: no such experiment; {near}choose from {', '.join(names())}, or give a file"
-        )
-    try:
-        return str(path), path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--experiment {path}: cannot be read ({error})") from None
 
 
 def _check_keys(loaded: Mapping[str, Any], where: str) -> None:

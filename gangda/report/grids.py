@@ -10,12 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gangda.data.images import UInt8Array
 
-ROW, NAME, GAP, LONGEST_NAME = (
-    24,
-    12,
-    4,
-    20,
-)  # pixels of a named row at least, of its font, around it; characters
+ROW, NAME, GAP = 24, 12, 4  # pixels: height of a named row at least, of its font, space around the name
+LONGEST_NAME = 20  # characters
 FRAMES = 40  # at most so many in an animation
 
 

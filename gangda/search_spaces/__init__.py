@@ -4,17 +4,17 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from gangda.config.architectures import spec_class
 from gangda.config.fields import Field, convert, shortened, type_of
 from gangda.config.files import Sections, check_keys, check_sections, load_yaml, merge_sections, options_of
-from gangda.config.hints import suggestion
+from gangda.config.shipped import Shipped
 from gangda.errors import UsageError
 
-SUFFIX = ".yaml"
+FILES = Shipped(__name__, ".yaml", "search space", "--space")
+names = FILES.names
 VARIED = ("arch", "recipe", "method", "budget")  # sections whose options may vary
 NOT_VARIED = {
     "budget.minutes": "a time has no steps to score a trial at",
@@ -75,6 +75,10 @@ class SearchSpace:
         sizes = [len(one.values) if isinstance(one, Choice) else None for one in self.dimensions]
         return None if None in sizes else math.prod(size for size in sizes if size)
 
+    def first(self) -> dict[str, Any]:
+        """The first value of every choice and the smallest of every range."""
+        return {one.key: one.ends()[0] for one in self.dimensions}
+
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination, as trials name the values; a UsageError where one dimension is a range."""
         for one in self.dimensions:
@@ -112,15 +116,9 @@ def belongs(key: str, arch: str) -> bool:
     return bool({"", arch, spec_class(arch).method} & set(owners))
 
 
-def names() -> list[str]:
-    """Of the shipped search spaces."""
-    files = resources.files(__package__).iterdir()
-    return sorted(file.name.removesuffix(SUFFIX) for file in files if file.name.endswith(SUFFIX))
-
-
 def read(name: str) -> SearchSpace:
     """A shipped search space by its name, or one's own by its path; a UsageError names what is wrong in it."""
-    where, text = _find(name)
+    where, text = FILES.find(name)
     loaded = load_yaml(text, where)
     check_keys(loaded, ("kind", "title", "origin", "base", "space"), where, "")
     if loaded.get("kind") != "search space":
@@ -139,21 +137,6 @@ def read(name: str) -> SearchSpace:
     if (count := space.combinations or 0) > MOST_COMBINATIONS:
         raise UsageError(f"{where}: {count:,} combinations; at most {MOST_COMBINATIONS:,}")
     return space
-
-
-def _find(name: str) -> tuple[str, str]:
-    if name in names():
-        return name, resources.files(__package__).joinpath(name + SUFFIX).read_text(encoding="utf-8")
-    path = Path(name)
-    if not path.is_file():
-        near = suggestion(name, names())
-        raise UsageError(
-            f"--space {name}: no such search space; {near}choose from {', '.join(names())}, or give a file"
-        )
-    try:
-        return str(path), path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--space {path}: cannot be read ({error})") from None
 
 
 def _text(loaded: Mapping[str, Any], key: str, where: str) -> str:

@@ -274,14 +274,18 @@ def fit_run(
         with folder.lock(), stop_request(patient=ranks.many) as stop:
             _refuse_smaller_budget(config, len(images), folder)
             open_options = _open_to_change(config) if resume else ()
-            before, content = threads_of(folder), content_of(fingerprint, images, initial)
-            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content)
-            if before != config.runtime.threads and folder.checkpoints():
-                asked = (before or "unset", config.runtime.threads or "unset")
-                what = "was trained with --threads {}, now {}".format(*asked)
+            before, threads = threads_of(folder), config.runtime.threads
+            if _is_done(config, len(images), folder):  # nothing will be trained: its record stays
+                config = dataclasses.replace(
+                    config, runtime=dataclasses.replace(config.runtime, threads=before)
+                )
+            elif before != threads and folder.checkpoints():
+                what = f"was trained with --threads {before or 'unset'}, now {threads or 'unset'}"
                 reporter.line(
                     f"{run}: {what}: the last bits of its numbers may be others; recorded in config.yaml"
                 )
+            content = content_of(fingerprint, images, initial)
+            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content)
             about = (config, images, validation, folder, context, fingerprint)
             return TrainingRun(*about, reporter, stop, previews, until, initial).fit()
 
@@ -290,6 +294,13 @@ def threads_of(folder: RunFolder) -> int | None:
     """Threads that a run was last trained with, where they were asked for."""
     path = folder.path / "config.yaml"
     return read_config(path).get("runtime", {}).get("threads") if path.is_file() else None
+
+
+def _is_done(config: TrainConfig, images: int, folder: RunFolder) -> bool:
+    """Whether an earlier session has spent the budget."""
+    state = folder.state() if (folder.path / "run.json").is_file() else {"finished": False}
+    spent = step_budget(config, images).spent
+    return bool(state["finished"]) and spent(state.get("steps", 0), state.get("seconds", 0.0))
 
 
 def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) -> None:

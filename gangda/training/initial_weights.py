@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from gangda.config.schema import TrainConfig
-from gangda.data.images import IntArray
 from gangda.data.splits import DataSplits
 from gangda.errors import RunError, UsageError
 from gangda.training.saved_model import WEIGHTS, Model, load_model, load_network
@@ -94,8 +93,7 @@ def _refuse_leak(run: Path, model: Model, splits: DataSplits) -> None:
     """What the other run saw of the same source must be part of this run's subset."""
     if model.card.fingerprint != splits.fingerprint:
         return
-    allowed: IntArray = splits.usable_rows
-    if outside := int((~np.isin(model.row_ids, allowed)).sum()):
+    if outside := int((~np.isin(model.row_ids, splits.usable_rows)).sum()):
         raise RunError(
             f"--init-from {run}: saw {outside} images of {splits.name} outside this subset, test images perhaps; train "
             f"it on the same subset (--seed {model.card.seed}), or on other data"

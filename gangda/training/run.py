@@ -89,9 +89,8 @@ class TrainingRun:
             check_memory(self.config, self.images, self.context)
         state = self._restore()
         self._refuse_collapse(state.step, self.monitor.collapsed)
-        if not self.folder.state()[
-            "finished"
-        ]:  # a finished run's last grid stays, however far it is continued
+        finished = self.folder.state()["finished"]
+        if not finished:  # a finished run's last grid stays, however far it is continued
             preview.drop_grids(self.folder.path / "samples", state.step, self._has_grid)
         self._write_result(state, finished=False)
         if not (state.step or state.pretrained) and self._has_grid(0):
@@ -190,15 +189,11 @@ class TrainingRun:
             else:
                 pretraining = self.config.method.pretraining_steps
                 self.reporter.step(f"pre-training {arch}", state.pretrained, pretraining)
-        if (
-            record.step
-            and not done
-            and self._has_grid(record.step)
-            and not self.budget.is_regular(record.step)
-        ):
+        due = done or self.budget.is_regular(number)
+        if record.step and not due and self._has_grid(record.step):
             self._save_grid(state)
         stopping = bool(self.stop)  # read once: what is reported as saved must be saved
-        if self.budget.is_regular(number) or done or stopping:
+        if due or stopping:
             self._save_checkpoint(state)
         if stopping:
             what = f"stopped at {_place(state)}, all saved"
@@ -256,10 +251,8 @@ class TrainingRun:
     def _save_grid(self, state: TrainState) -> Path:
         folder, seed = self.folder.path / "samples", self.config.runtime.seed
         with self.clock.paused():
-            names = self.images.class_names
-            preview.save_grids(
-                folder, state.ema, state.step, seed=seed, context=self.context, class_names=names
-            )
+            names, context = self.images.class_names, self.context
+            preview.save_grids(folder, state.ema, state.step, seed=seed, context=context, class_names=names)
         return folder
 
     def _has_grid(self, step: int) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change
+from gangda.comparing.plan import PLAN, digest
+from gangda.comparing.plan_file import locked_plan, refuse_change
 from gangda.config import resolve
 from gangda.config.files import Sections
 from gangda.config.resolve import Settings
@@ -42,10 +43,6 @@ class Task:
     configure: Callable[[Mapping[str, Any]], TrainConfig]
     splits: DataSplits
 
-    def default(self) -> TrainConfig:
-        """The first configuration of the space: the smallest values."""
-        return self.configure({one.key: one.ends()[0] for one in self.space.dimensions})
-
 
 def tune(
     space: SearchSpace,
@@ -77,7 +74,7 @@ def tune(
     trainer = Trainer(out, settings.tune, task.configure, objective, task.splits, judge, reporter)
     study = Study(out, space, settings.tune, objective.direction, settings.runtime.seed)
     if dry_run:
-        config = check(task.default(), task.splits.train, task.splits.labelled)
+        config = check(task.configure(space.first()), task.splits.train, task.splits.labelled)
         timed = next(estimates(config, task.splits.train, context), None)
         return TuneResult(out, space, objective, trials, trainer.rungs(config), dry_run=True, estimate=timed)
     with locked_plan(out, OWNER) as there:
@@ -127,7 +124,7 @@ def _task(space: SearchSpace, configure: Configure) -> Task:
 def _check_space(task: Task) -> None:
     """Every value of every option alone, beside the first ones of the others; a UsageError, DataError names it."""
     splits, space = task.splits, task.space
-    first = {one.key: one.ends()[0] for one in space.dimensions}
+    first = space.first()
     archs = next((one.ends() for one in space.dimensions if one.key == "arch.name"), (task.settings.arch,))
     idle = [one.key for one in space.dimensions if not any(belongs(one.key, arch) for arch in archs)]
     if idle:

@@ -51,9 +51,7 @@ class TuneResult:
     unpruned: int = 0  # those that the same configurations take without pruning
     running: int = 0  # trials that other processes are working on
     dry_run: bool = False
-    estimate: Estimate | None = (
-        None  # of a dry run: one trial that is not pruned; None for a fit in closed form
-    )
+    estimate: Estimate | None = None  # of a dry run: a trial that is not pruned; None for a closed form
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -117,7 +115,7 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
         study.space,
         trainer.objective,
         planned,
-        rungs=trainer.rungs(trainer.configure({one.key: one.ends()[0] for one in study.space.dimensions})),
+        rungs=trainer.rungs(trainer.configure(study.space.first())),
         rows=tuple(rows),
         importance=study.importance(),
         steps=sum(spent.values()),

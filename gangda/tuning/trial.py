@@ -10,14 +10,14 @@ from gangda.config import resolve
 from gangda.config.schema import TrainConfig, TuneConfig
 from gangda.data.splits import DataSplits
 from gangda.errors import OutcomeError, UsageError
-from gangda.runtime.files import read_json, write_json
+from gangda.runtime.files import lock_folder, read_json, write_json
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
 from gangda.training import check, fit_generator
 from gangda.training.budget import step_budget
 from gangda.training.monitor.alarms import FROM_STEP
 from gangda.tuning.objectives import Judge, Objective
-from gangda.tuning.study import Study
+from gangda.tuning.study import TRIALS, Study
 
 if TYPE_CHECKING:
     import optuna
@@ -82,13 +82,18 @@ class Trainer:
         return tuple(sorted({max(1, round(total / share)) for share in shares}))
 
     def score(self, config: TrainConfig, steps: int) -> Score:
-        """Train up to a step and score, or read what an earlier trial has found of the same configuration."""
-        place = self.out / SCORES / f"{identity(config)}.json"
-        known = read_json(place)["scores"] if place.is_file() else {}
-        if str(steps) not in known:
-            found = self._train_and_score(config, steps)
-            known[str(steps)] = vars(found)
-            write_json(place, {"kind": "scores of a trial", "scores": known})
+        """Train up to a step and score, or read what another trial has found of the same configuration.
+
+        Where another process is at it, wait: several trials may have the same values.
+        """
+        name = identity(config)
+        place = self.out / SCORES / f"{name}.json"
+        with lock_folder(self.out / TRIALS / name, wait=True):
+            known = read_json(place)["scores"] if place.is_file() else {}
+            if str(steps) not in known:
+                found = self._train_and_score(config, steps)
+                known[str(steps)] = vars(found)
+                write_json(place, {"kind": "scores of a trial", "scores": known})
         return Score(**known[str(steps)])
 
     def _train_and_score(self, config: TrainConfig, steps: int) -> Score:

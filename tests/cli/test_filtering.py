@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from gangda.cli.compare import show_filters
+from gangda.cli.compare_screen import show_filters
 from gangda.cli.output import Screen
 from gangda.cli.sample import show_filtering
 from gangda.comparing.cell_result import FilterShares

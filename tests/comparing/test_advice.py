@@ -7,8 +7,11 @@ import pytest
 from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda.cli.main import command
+from gangda.comparing.advice import Situation, _make_the_set
+from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.results import collect
-from gangda.comparing.storage import read_comparison
+from gangda.comparing.storage import cell_path, read_comparison, write_cell
+from gangda.config.schema import Budget, TrainConfig
 from gangda.statistics import values, words
 from gangda.statistics.signflip import detectable_difference
 
@@ -37,6 +40,36 @@ def test_a_gain_is_to_be_used(tmp_path):
         "gangda train --arch cdcgan --out generator && gangda augment --run generator --ratio 1 --out augmented"
     )
     understood(found.command)
+
+
+def test_the_set_is_made_with_the_options_of_the_comparison(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    judged, usual = collect(plan, tmp_path).judgement, TrainConfig(arch="cdcgan")
+    config = dataclasses.replace(
+        plan.config,
+        recipe=dataclasses.replace(usual.recipe, lr=0.003),
+        budget=Budget(steps=700),
+        compare=dataclasses.replace(
+            plan.config.compare, ratios=(0.5, 1.0), ratio_for=("#1=0", "#2=3"), score_by="balanced"
+        ),
+    )
+    plan = dataclasses.replace(plan, config=config)
+    found = _make_the_set(Situation(judged, plan, tmp_path, ()), judged.contrasts[0])
+    assert found.command == (
+        "gangda train --arch cdcgan --lr 0.003 --steps 700 --out generator && gangda augment --run generator "
+        "--ratio 0.5,1 --ratio-for '#1=0' --ratio-for '#2=3' --score-by balanced --out augmented"
+    )
+    understood(found.command)
+
+
+def test_new_seeds_are_none_of_those_that_failed(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path, CLOSE, sd=0.02)
+    last = plan.cells[-1]
+    cell_path(tmp_path, last).unlink()
+    write_cell(tmp_path, last, FailedCell(last.index, last.seed, last.id, "diverged"))
+    assert f"--seed {last.seed + 1} " in collect(plan, tmp_path).advice.command
 
 
 def test_a_loss_is_not_and_says_what_transforms_are_worth(tmp_path):

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from gangda.comparing.arm_sets import check
-from gangda.comparing.plan import make_plan, publish, resolve_runtime
+from gangda.comparing.plan import make_plan, resolve_runtime
+from gangda.comparing.plan_file import publish
 from gangda.config import architectures
 from gangda.config.schema import (
     ClassifierConfig,

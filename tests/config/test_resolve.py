@@ -197,17 +197,18 @@ def values_of(field):
 
 @st.composite
 def sections(draw, cls):
-    values = {field.name: draw(values_of(field)) for field in fields_by_name(cls).values()}
-    defaults = {field.name: field.default for field in fields_by_name(cls).values()}
+    fields, defaults = fields_by_name(cls), {name: one.default for name, one in fields_by_name(cls).items()}
+    recorded = [one for one in fields.values() if one.metadata["record"] != "never"]
+    values = defaults | {field.name: draw(values_of(field)) for field in recorded}
     for group in cls.exclusive:
         for name in group[1:]:
             values[name] = defaults[name]
     if not getattr(cls, "batch_norm", True):
         values["virtual_batch_norm"] = "none"
-    if cls is schema.DataConfig:  # rules of its own, and an option that is not recorded
+    if cls is schema.DataConfig:  # rules of its own
         low, more = draw(st.tuples(st.integers(-9, 9), st.integers(1, 9)))
         values["value_range"] = draw(st.sampled_from([None, (float(low), float(low + more))]))
-        values |= {"group_by": draw(st.sampled_from([None, "(.*)_", "a.csv:b"])), "no_cache": False}
+        values["group_by"] = draw(st.sampled_from([None, "(.*)_", "a.csv:b"]))
         values["labels"] = draw(st.sampled_from([None, "name:(.*)_", "labels.csv:class", "folders"]))
     return cls(**values)
 

@@ -21,7 +21,7 @@ from gangda import experiments
 from gangda.classifying.fit import fit_classifier
 from gangda.classifying.fitted_classifier import FittedClassifier
 from gangda.comparing.cell_result import CellResult
-from gangda.comparing.plan import publish
+from gangda.comparing.plan_file import publish
 from gangda.comparing.storage import cell_path, read_cell
 from gangda.config import architectures
 from gangda.config.catalog import FORMATS

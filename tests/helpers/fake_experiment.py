@@ -24,7 +24,8 @@ from gangda.comparing.cell_result import (
     TrainingCurves,
     Trial,
 )
-from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.plan_file import publish
 from gangda.comparing.storage import read_cell, write_cell
 from gangda.config.schema import CompareConfig, ComparisonConfig, DataConfig, Runtime
 from gangda.metrics.result import MetricResult

@@ -421,3 +421,7 @@ def test_other_threads_continue_a_run_and_say_so(tmp_path):
     assert train(other, tmp_path / "run", reporter=told).finished
     assert any(f"was trained with --threads {before or 'unset'}, now 2" in line for line in told.lines)
     assert "threads: 2" in (tmp_path / "run" / "config.yaml").read_text()
+    said = len(told.lines)
+    train(config(), tmp_path / "run", reporter=told)  # finished: nothing is trained, and the record stays
+    assert not any("was trained with" in line for line in told.lines[said:])
+    assert "threads: 2" in (tmp_path / "run" / "config.yaml").read_text()

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from safetensors.torch import load_file
@@ -266,3 +267,18 @@ def test_processes_share_a_study_and_a_killed_one_loses_nothing(tmp_path):
     assert found["finished"] == 6
     assert len({row["params"]["recipe.lr"] for row in found["trials"]}) == 6
     assert found["running"] == 0
+
+
+def test_two_trials_of_the_same_values_at_once_train_once(tmp_path, monkeypatch):
+    trained = []
+
+    def train_and_score(self, config, steps):
+        time.sleep(0.3)
+        trained.append(steps)
+        return trial.Score(steps, 0.5)
+
+    monkeypatch.setattr(trial.Trainer, "_train_and_score", train_and_score)
+    trainer = trial.Trainer(tmp_path, None, None, None, None, None, Reporter())
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda steps: trainer.score(TrainConfig(), steps), (9, 9)))
+    assert (trained, found) == ([9], [trial.Score(9, 0.5)] * 2)

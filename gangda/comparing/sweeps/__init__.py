@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gangda.comparing.part import JUDGE, WHOLE, Part
-from gangda.comparing.plan import PLAN, digest, locked_plan, refuse_change, refuse_missing
+from gangda.comparing.plan import PLAN, digest
+from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored

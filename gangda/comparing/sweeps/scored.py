@@ -16,7 +16,8 @@ from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
 from gangda.comparing.part import Part
 from gangda.comparing.pictures import read_evaluations
-from gangda.comparing.plan import Cell, ComparisonPlan, make_plan, publish
+from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
+from gangda.comparing.plan_file import publish
 from gangda.comparing.storage import StoredCells, work_of
 from gangda.comparing.sweeps.settings import Setting
 from gangda.config.schema import AUTO, ComparisonConfig

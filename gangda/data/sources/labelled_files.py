@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gangda.config.schema import BY_NAME, NAMED_COLUMN
+from gangda.config.data_options import BY_NAME, NAMED_COLUMN
 from gangda.data.class_names import normalised
 from gangda.data.images import IntArray
 from gangda.data.sources.raw import MAX_CLASSES, UNLABELLED
