@@ -18,15 +18,8 @@ from gangda.config.schema import AUTO, ComparisonConfig, Runtime
 from gangda.data.paths import identified
 from gangda.errors import DataError, IncompleteError, RunError
 from gangda.runtime.device import device_called, pick_device, pick_dtype
-from gangda.runtime.files import (
-    LOCK,
-    LOCK_FILE,
-    foreign_names,
-    lock_folder,
-    read_json,
-    write_bytes,
-    write_json,
-)
+from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
+from gangda.runtime.locks import LOCK, LOCK_FILE, lock_folder
 from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule

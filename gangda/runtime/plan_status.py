@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gangda.errors import DataError, IncompleteError
-from gangda.runtime.files import holder, is_locked, read_json
+from gangda.runtime.files import read_json
+from gangda.runtime.locks import holder, is_locked
 
 PLAN, WORK = "plan.json", "work"
 RESULTS, FAILED = ("cells", "scores"), "failed"  # folders of the cells' results

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from gangda.config.schema import DataConfig
-from gangda.data import archives
+from gangda.data import damaged
 from gangda.data.loading import load_source
 from gangda.data.paths import cache_root
 from gangda.errors import DataError
@@ -114,7 +114,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 
 def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(damaged, "BOMB_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/0.png", bytes(4 << 20))
     with pytest.raises(DataError, match=r"a\.zip: unpacks to 4 MB from 4 kB, as no images do"):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gangda.data.sources.file_names import group_files
 from gangda.data.sources.folder import list_images
-from gangda.data.sources.labelled_files import group_files
 from gangda.errors import DataError, GangdaError, UsageError
 
 NAMES = [f"{name}_{number}.png" for name in ("cat", "dog") for number in range(3)]
