@@ -1,9 +1,8 @@
 """zip and tar files as `--data`: unpacked into the cache folder, then read as the folder that they hold.
 
-They lie in `archives/` of the cache folder, named by the hash of the archive's content, so that the same archive is
-unpacked once. Only ordinary files are unpacked; links and devices are left out and counted. Refused: names that lead
-out of the archive, encrypted files, more than `MOST_FILES`, and bombs (`damaged.py`). A single folder around everything is
-entered.
+They lie in `archives/` of the cache folder, named by the hash of the archive's content: the same archive is unpacked
+once. Only ordinary files are unpacked; links and devices are left out and counted. Refused: names that lead out of the
+archive, encrypted files, more than `MOST_FILES`, and bombs (`damaged.py`). A single folder around all is entered.
 """
 
 import contextlib

@@ -105,7 +105,7 @@ def _contradicting(exact: IntArray, labels: IntArray) -> IntArray:
     return np.sort(order[np.repeat(low != high, sizes)])
 
 
-def find_all(
+def findings_of(
     train: LabelledImages, test: LabelledImages | None, twins: Twins, raw: RawSource | None, dropped: int = 0
 ) -> Findings:
     """What is wrong with these images as data; `raw`: where they come from, None for a set that gangda wrote."""

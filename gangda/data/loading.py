@@ -21,7 +21,7 @@ from gangda.config import catalog
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
 from gangda.data.archives import is_archive, unpacked
-from gangda.data.findings import find_all
+from gangda.data.findings import findings_of
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
@@ -190,7 +190,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         raise DataError(f"{where}: {what}; for unconditional training leave out labels and class folders")
     if missing := train.missing_class():
         raise DataError(f"{where}: class '{missing}' has no training images; add some or leave the class out")
-    findings = find_all(train, test, twins, raw, len(dropped))
+    findings = findings_of(train, test, twins, raw, len(dropped))
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes, findings)
 
 
@@ -218,7 +218,7 @@ def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ..
     if test is not None:
         refuse_made_from(images, test, f"--data {config.source}")
     labelled = images.class_names != (UNLABELLED,)
-    findings = find_all(images, test, _twins(images, test, config), None)
+    findings = findings_of(images, test, _twins(images, test, config), None)
     return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,), findings)
 
 

@@ -26,9 +26,7 @@ from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 
-OF_CONTENT = (
-    1 << 61
-)  # a bit of the row ids that are made of an image's content; the source's rows are smaller
+OF_CONTENT = 1 << 61  # a bit of row ids made of an image's content; the source's rows are smaller
 
 
 def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig, seed: int) -> DataSplits:

@@ -128,13 +128,16 @@ def sync_folder(folder: Path) -> None:
 
 def sync_file_system(folder: Path) -> None:
     """Flush all files of a folder's file system at once: an fsync of each of many costs fifty times as much."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None  # Linux alone has it
+    library = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    syncfs = getattr(library, "syncfs", None)  # Linux alone has it
     if syncfs is None:
         getattr(os, "sync", lambda: None)()  # not on Windows
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        syncfs(handle)
+        if syncfs(handle):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
     finally:
         os.close(handle)
 
