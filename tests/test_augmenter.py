@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from gangda import GanAugmenter
+from gangda.api import augmenter
 from gangda.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -95,3 +96,11 @@ def test_a_pipeline_trains_on_what_is_added_and_leaves_torch_alone():
 def test_what_cannot_be_done_is_said(how, error, message):
     with pytest.raises(error, match=message):
         GanAugmenter(**{"arch": "pca", **how}).fit_resample(*digits())
+
+
+def test_whole_numbers_and_truths_are_rounded_back_and_not_cut_off():
+    for dtype, high in ((np.int64, 16), (np.bool_, 1)):
+        layout = augmenter._Layout(1, (1, 1, 1), 0.0, float(high), np.dtype(dtype))
+        pixels = np.array([0, 127, 128, 254], np.uint8).reshape(4, 1, 1, 1)
+        wanted = np.rint(np.array([0, 127, 128, 254]) * high / 255).astype(dtype)
+        np.testing.assert_array_equal(layout.to_rows(pixels)[:, 0], wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -100,7 +101,7 @@ class GanAugmenter(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn i
             return X, y
         layout = _Layout.of(dense, getattr(self, "_shape_of_X", self.image_shape))
         images = real_images(layout.to_pixels(dense), labels, [str(name) for name in classes])
-        made = layout.to_rows(self._samples(images, make).pixels).astype(dense.dtype, copy=False)
+        made = layout.to_rows(self._samples(images, make).pixels)
         both = np.concatenate([dense, made])
         grown = np.concatenate([y, np.repeat(classes, make)])
         return (sparse.csr_matrix(both) if sparse.issparse(X) else both), grown
@@ -124,11 +125,15 @@ class GanAugmenter(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn i
             return draw_images(sampler, counts, images.class_names)
 
 
+@dataclass(frozen=True)
 class _Layout:
     """How rows of values become images of 8 bits, and back."""
 
-    def __init__(self, width: int, shape: tuple[int, int, int], low: float, high: float) -> None:
-        self.width, self.shape, self.low, self.high = width, shape, low, high
+    width: int  # values of a row
+    shape: tuple[int, int, int]  # (H, W, C)
+    low: float  # values that become 0 and 255
+    high: float
+    dtype: Any  # of the rows
 
     @classmethod
     def of(cls, rows: Array, image_shape: tuple[int, ...] | None) -> _Layout:
@@ -143,7 +148,7 @@ class _Layout:
             height = across = max(SMALLEST, math.isqrt(width // channels - 1) + 1)
         bytes_already = rows.dtype == np.uint8
         low, high = (0.0, 255.0) if bytes_already else (float(rows.min()), float(rows.max()))
-        return cls(width, (height, across, channels), low, high if high > low else low + 1.0)
+        return cls(width, (height, across, channels), low, high if high > low else low + 1.0, rows.dtype)
 
     def to_pixels(self, rows: Array) -> UInt8Array:
         """(N, D) -> uint8 (N, H, W, C); what is left of a square is 0."""
@@ -153,6 +158,7 @@ class _Layout:
         return pixels.reshape(-1, *self.shape)
 
     def to_rows(self, pixels: UInt8Array) -> Array:
-        """The inverse, float64 (N, D)."""
+        """The inverse, (N, D); whole numbers are rounded."""
         rows = pixels.reshape(len(pixels), -1)[:, : self.width]
-        return rows * ((self.high - self.low) / 255.0) + self.low
+        values = rows * ((self.high - self.low) / 255.0) + self.low
+        return (values.round() if self.dtype.kind in "biu" else values).astype(self.dtype, copy=False)

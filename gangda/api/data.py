@@ -97,8 +97,9 @@ def store(images: Any, labels: Any, class_names: Sequence[str] | None = None) ->
     pixels, values = _array(images), _array(labels)
     if values.dtype.kind == "O":
         values = values.astype(str)
-    if pixels.ndim not in (3, 4) or len(pixels) != len(values):
-        raise DataError(f"images {pixels.shape} and labels {values.shape}: give (N, H, W[, C]) and (N,)")
+    if pixels.dtype.kind not in "buif" or pixels.ndim not in (3, 4) or values.shape[:1] != pixels.shape[:1]:
+        what = f"images {pixels.shape} of {pixels.dtype} and labels {values.shape}"
+        raise DataError(f"{what}: give numbers (N, H, W[, C]) and (N,)")
     names = {} if class_names is None else {"class_names": np.array([str(name) for name in class_names])}
     arrays = {"images": pixels, "labels": values, **names}
     digest = hashlib.sha256()
@@ -113,7 +114,10 @@ def store(images: Any, labels: Any, class_names: Sequence[str] | None = None) ->
 
 
 def _array(values: Any) -> npt.NDArray[Any]:
-    return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    try:
+        return values.detach().cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)
+    except (ValueError, TypeError) as error:  # of unequal lengths, or a type that NumPy does not have
+        raise DataError(f"images or labels: no array ({str(error)[:80]})") from None
 
 
 def _items(dataset: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Sequence[str] | None]:
@@ -123,7 +127,8 @@ def _items(dataset: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], Sequence[s
     pairs = [dataset[i] for i in range(len(dataset))]
     if not pairs or not all(isinstance(pair, tuple | list) and len(pair) >= 2 for pair in pairs):
         raise DataError("the Dataset's items are not (image, label); give arrays instead")
-    images = [_array(pair[0]) for pair in pairs]
-    if len({image.shape for image in images}) > 1:
-        raise DataError("the Dataset's images differ in size; give it a transform that makes them alike")
-    return np.stack(images), np.array([int(pair[1]) for pair in pairs]), getattr(dataset, "classes", None)
+    parts = {name: [_array(pair[at]) for pair in pairs] for at, name in enumerate(("images", "labels"))}
+    for name, arrays in parts.items():
+        if len({array.shape for array in arrays}) > 1:
+            raise DataError(f"the Dataset's {name} differ in size; give it a transform that makes them alike")
+    return np.stack(parts["images"]), np.stack(parts["labels"]), getattr(dataset, "classes", None)

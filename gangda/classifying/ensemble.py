@@ -9,8 +9,8 @@ from gangda.classifying.fit import FittedClassifier
 from gangda.config.schema import ClassifierConfig
 from gangda.errors import DataError, RunError
 from gangda.runtime.device import DeviceContext
-from gangda.runtime.files import lock_folder
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import Reporter
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.config.schema import DataConfig
+from gangda.data.archives import is_archive
 from gangda.data.images import REAL, LabelledImages, aligned, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
@@ -25,6 +26,8 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
     fit the set.
     """
     config, path = replace(data, source=set_path), Path(set_path).expanduser()
+    if test is not None and path.is_dir() and is_set(path):  # whose images have no names that count
+        config = replace(config, labels=None, group_by=None)
     try:
         if path.is_dir() and is_set(path):
             splits, image_size = _load_set(path, config)
@@ -93,8 +96,9 @@ def _load_test(test: str, splits: DataSplits, data: DataConfig) -> tuple[Labelle
 
 
 def _load_source(test: str, data: DataConfig) -> SourceImages:
-    """The source of `--test`, read with the options of the data but its subset, and those of names only for folders."""
-    if not Path(test).expanduser().is_dir():
+    """The source of `--test`, read with the options of the data but its subset, and those of names where it has any."""
+    path = Path(test).expanduser()
+    if not path.is_dir() and not (path.is_file() and is_archive(path)):
         data = replace(data, labels=None, group_by=None)
     try:
         return load_source(replace(data, source=test, per_class=None, class_counts=None))

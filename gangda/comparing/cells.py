@@ -29,7 +29,7 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError, OutcomeError, RunError, UsageError
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.runtime.files import lock_folder
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.seeding import seed_for
 
 PICTURED_CELLS = 2  # the others keep numbers only

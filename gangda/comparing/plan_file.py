@@ -9,15 +9,8 @@ from typing import Any
 from gangda.comparing.plan import OWNER, PLAN, ComparisonPlan, digest, identity_of
 from gangda.config import resolve
 from gangda.errors import DataError, IncompleteError, RunError
-from gangda.runtime.files import (
-    LOCK,
-    LOCK_FILE,
-    foreign_names,
-    lock_folder,
-    read_json,
-    write_bytes,
-    write_json,
-)
+from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
+from gangda.runtime.locks import LOCK, LOCK_FILE, lock_folder
 
 
 def agreeing(plan: ComparisonPlan, out: Path) -> ComparisonPlan:

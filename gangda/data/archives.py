@@ -1,34 +1,29 @@
 """zip and tar files as `--data`: unpacked into the cache folder, then read as the folder that they hold.
 
-They lie in `archives/` of the cache folder, named by the hash of the archive's content, so that the same archive is
-unpacked once. Only ordinary files are unpacked. Refused: names that lead out of the archive, encrypted files, more than
-`MOST_FILES`, and what unpacks to more than `BOMB_BYTES` and `BOMB_RATIO` times its own size. Links and devices are left
-out and counted. A single folder around everything is entered.
+They lie in `archives/` of the cache folder, named by the hash of the archive's content: the same archive is unpacked
+once. Only ordinary files are unpacked; links and devices are left out and counted. Refused: names that lead out of the
+archive, encrypted files, more than `MOST_FILES`, and bombs (`damaged.py`). A single folder around all is entered.
 """
 
 import contextlib
-import lzma
 import shutil
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from gangda.data.damaged import MALFORMED, refuse_bomb
 from gangda.data.paths import cache_root
 from gangda.data.sources.scan import JUNK, PARTS
-from gangda.errors import DataError
+from gangda.errors import DataError, RunError
+from gangda.runtime.files import is_full_disk
 from gangda.runtime.hashed_file import sha256_of_file
 
 MOST_FILES = 5_000_000
-BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-_DAMAGED = (
-    OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, tarfile.TarError,
-    zlib.error, lzma.LZMAError,
-)  # fmt: skip
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # first bytes, also of an empty one
 _DONE = "unpacked"  # a file beside the folder `content`: all is there
 
 
@@ -37,9 +32,15 @@ def is_archive(path: Path) -> bool:
     if path.name.lower().endswith(SUFFIXES):
         return True
     try:
-        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except _DAMAGED:
+        return _is_zip(path) or tarfile.is_tarfile(path)
+    except MALFORMED:
         return False
+
+
+def _is_zip(path: Path) -> bool:
+    """By the first bytes: `zipfile` looks at the end, and takes a tar around a zip for that zip."""
+    with path.open("rb") as file:
+        return file.read(4) in _ZIP
 
 
 @contextlib.contextmanager
@@ -99,7 +100,11 @@ def _unpack(path: Path, place: Path) -> None:
                 shutil.copyfileobj(source, file, 1 << 20)
     except FileExistsError:
         raise DataError(f"{path}: holds '{name}' twice, or in two spellings; pack it again") from None
-    except _DAMAGED as error:
+    except MALFORMED as error:
+        if is_full_disk(error):
+            raise RunError(
+                f"{place.parent}: the disk is full; free some space, or set GANGDA_CACHE"
+            ) from None
         raise DataError(
             f"{path}: truncated, damaged or no archive ({str(error)[:80]}); pack it again"
         ) from None
@@ -111,14 +116,20 @@ def _unpack(path: Path, place: Path) -> None:
 def _checked(name: str, path: Path) -> PurePosixPath:
     """The name of a file as a path inside. Raises DataError: it leads out."""
     inside = PurePosixPath(name.replace("\\", "/"))
-    if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0] or "\0" in name:
+    if (
+        not inside.parts
+        or inside.is_absolute()
+        or ".." in inside.parts
+        or ":" in inside.parts[0]
+        or "\0" in name
+    ):
         raise DataError(f"{path}: holds '{name[:60]}', a name that leads out of the archive; do not trust it")
     return inside
 
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
     """Names and contents of the files in an archive; None for what is no ordinary file. Checks sizes first."""
-    if zipfile.is_zipfile(path):
+    if _is_zip(path):
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             _check_sizes(path, len(entries), sum(entry.file_size for entry in entries))
@@ -142,9 +153,6 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
 
 
 def _check_sizes(path: Path, count: int, size: int) -> None:
-    packed = path.stat().st_size
     if count > MOST_FILES:
         raise DataError(f"{path}: holds more than {MOST_FILES:,} files; unpack it yourself")
-    if size > BOMB_BYTES and size > BOMB_RATIO * packed:
-        what = f"unpacks to {size >> 20:,} MB from {packed >> 10:,} kB, as no images do"
-        raise DataError(f"{path}: {what}; unpack it yourself if it is meant")
+    refuse_bomb(path, size, "unpack it yourself")

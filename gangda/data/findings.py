@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from gangda.data.images import IntArray
-from gangda.data.twins import Twins
+from gangda.data.confounds import remarks, some_of
+from gangda.data.images import REAL, IntArray, LabelledImages
+from gangda.data.sources.raw import RawSource
+from gangda.data.twins import Twins, first_positions, images_at, joined
+from gangda.data.values import CONSTANT, part_values
 
 SERIOUS = 0.01  # share of the test images from which nearly identical ones are told
 CONSTANT_SHARE = 0.02  # of all images, from which nearly constant ones are told
@@ -100,3 +103,37 @@ def _contradicting(exact: IntArray, labels: IntArray) -> IntArray:
     low, high = (ufunc.reduceat(labels[order], starts) for ufunc in (np.minimum, np.maximum))
     sizes = np.diff(np.r_[starts, len(order)])
     return np.sort(order[np.repeat(low != high, sizes)])
+
+
+def findings_of(
+    train: LabelledImages, test: LabelledImages | None, twins: Twins, raw: RawSource | None, dropped: int = 0
+) -> Findings:
+    """What is wrong with these images as data; `raw`: where they come from, None for a set that gangda wrote."""
+    parts = [train] if test is None else [train, test]
+    labels = np.concatenate([part.labels for part in parts])
+    row_ids = np.concatenate([part.row_id for part in parts])
+    extremes = [part_values("images", part.pixels) for part in parts]
+    flat = np.concatenate([part.highs - part.lows for part in extremes]) < CONSTANT
+    made = np.concatenate([part.origin for part in parts]) != REAL
+    groups, classes = twins.exact, train.num_classes
+    confounds: tuple[str, ...] = ()
+    if raw is not None:
+        if raw.groups is not None:
+            groups = joined(groups, first_positions(raw.groups[row_ids]))
+        # A picture that is there several times would seem to tell its class.
+        rows = some_of(np.unique(twins.near))
+        facts = None if raw.facts is None else raw.facts.take(row_ids[rows])
+        confounds = tuple(
+            remarks(images_at([part.pixels for part in parts], rows), labels[rows], train.class_names, facts)
+        )
+    return Findings(
+        labels=labels,
+        class_names=train.class_names,
+        twins=twins,
+        groups=groups if len(np.unique(groups)) < len(groups) else None,
+        synthetic=np.bincount(labels[made & (raw is not None)], minlength=classes),
+        constant=np.bincount(labels[flat], minlength=classes),
+        values="" if raw is None or raw.value_range is None else raw.value_range.note,
+        dropped=dropped,
+        confounds=confounds,
+    )

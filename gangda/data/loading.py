@@ -21,27 +21,18 @@ from gangda.config import catalog
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
 from gangda.data.archives import is_archive, unpacked
-from gangda.data.confounds import remarks, some_of
-from gangda.data.findings import Findings
-from gangda.data.images import REAL, LabelledImages, real_images
+from gangda.data.findings import findings_of
+from gangda.data.images import LabelledImages, real_images
 from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked, tables
-from gangda.data.sources.decode import kind_by_content
+from gangda.data.sources.image_kinds import kind_by_content
 from gangda.data.sources.raw import UNLABELLED, RawSource, size_notes, to_channels, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
-from gangda.data.twins import (
-    Twins,
-    cached_twins,
-    find_twins,
-    first_positions,
-    images_at,
-    joined,
-    without_copies,
-)
+from gangda.data.twins import Twins, cached_twins, find_twins, without_copies
 from gangda.data.unlabelled import with_unlabelled
-from gangda.data.values import BYTES, CONSTANT, PartValues, judge, part_values
+from gangda.data.values import BYTES, PartValues, judge, part_values
 from gangda.errors import DataError, GangdaError, UsageError
 
 
@@ -199,7 +190,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         raise DataError(f"{where}: {what}; for unconditional training leave out labels and class folders")
     if missing := train.missing_class():
         raise DataError(f"{where}: class '{missing}' has no training images; add some or leave the class out")
-    findings = _findings(train, test, twins, raw, len(dropped))
+    findings = findings_of(train, test, twins, raw, len(dropped))
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes, findings)
 
 
@@ -213,41 +204,6 @@ def _twins(train: LabelledImages, test: LabelledImages | None, config: DataConfi
     return find() if config.no_cache else cached_twins(fingerprint(train, test), find, count)
 
 
-def _findings(
-    train: LabelledImages, test: LabelledImages | None, twins: Twins, raw: RawSource | None, dropped: int = 0
-) -> Findings:
-    """What is wrong with these images as data; `raw`: where they come from, None for a set that gangda wrote."""
-    parts = [train] if test is None else [train, test]
-    labels = np.concatenate([part.labels for part in parts])
-    row_ids = np.concatenate([part.row_id for part in parts])
-    extremes = [part_values("images", part.pixels) for part in parts]
-    flat = np.concatenate([part.highs - part.lows for part in extremes]) < CONSTANT
-    made = np.concatenate([part.origin for part in parts]) != REAL
-    groups, classes = twins.exact, train.num_classes
-    confounds: tuple[str, ...] = ()
-    if raw is not None:
-        if raw.groups is not None:
-            groups = joined(groups, first_positions(raw.groups[row_ids]))
-        rows = some_of(
-            np.unique(twins.near)
-        )  # a picture that is there several times would seem to tell its class
-        facts = None if raw.facts is None else raw.facts.take(row_ids[rows])
-        confounds = tuple(
-            remarks(images_at([part.pixels for part in parts], rows), labels[rows], train.class_names, facts)
-        )
-    return Findings(
-        labels=labels,
-        class_names=train.class_names,
-        twins=twins,
-        groups=groups if len(np.unique(groups)) < len(groups) else None,
-        synthetic=np.bincount(labels[made & (raw is not None)], minlength=classes),
-        constant=np.bincount(labels[flat], minlength=classes),
-        values="" if raw is None or raw.value_range is None else raw.value_range.note,
-        dropped=dropped,
-        confounds=confounds,
-    )
-
-
 def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:
     """Hex SHA-256 (first 16 digits) of the content of both parts, image size included."""
     parts = [train.content_hash(), test.content_hash() if test is not None else "-"]
@@ -255,13 +211,14 @@ def fingerprint(train: LabelledImages, test: LabelledImages | None) -> str:
 
 
 def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
+    _refuse_names(config)
     own = read_set(path)
     images = dataclasses.replace(own.images, pixels=to_square(own.images.pixels, config.image_size))
     test, note = _recorded_test(own, images, (*sets, path.resolve()))
     if test is not None:
         refuse_made_from(images, test, f"--data {config.source}")
     labelled = images.class_names != (UNLABELLED,)
-    findings = _findings(images, test, _twins(images, test, config), None)
+    findings = findings_of(images, test, _twins(images, test, config), None)
     return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,), findings)
 
 

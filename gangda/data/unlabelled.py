@@ -22,13 +22,12 @@ from gangda.data import memmap
 from gangda.data.images import REAL, IntArray, UInt8Array, size_words
 from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
+from gangda.data.sources.raw import to_channels
 from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 
-OF_CONTENT = (
-    1 << 61
-)  # a bit of the row ids that are made of an image's content; the source's rows are smaller
+OF_CONTENT = 1 << 61  # a bit of row ids made of an image's content; the source's rows are smaller
 
 
 def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig, seed: int) -> DataSplits:
@@ -82,8 +81,7 @@ def _of_folder(splits: DataSplits, root: Path) -> tuple[UnlabelledImages, tuple[
     if pixels.shape[3] > channels:
         theirs = size_words(splits.train.image_shape)
         raise DataError(f"{where}: holds colour images, those of {splits.name} are {theirs}; make them grey")
-    if pixels.shape[3] < channels:
-        pixels = np.repeat(pixels, channels, axis=3)
+    pixels = to_channels(pixels, channels)
     rows = content_rows(pixels)
     tested = np.isin(rows, content_rows(splits.test.pixels))
     if tested.any():

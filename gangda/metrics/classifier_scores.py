@@ -8,9 +8,8 @@ from gangda.metrics.inputs import Features, MetricInputs, matched_rows
 from gangda.metrics.result import MetricResult, gap_error, wilson
 
 HEALTHY = 0.01  # accuracy this far from real held-out images', on either side, is as it should be
-MOSTLY = (
-    0.5  # share of a class's samples that look like one other class; recall of a class that the scorer knows
-)
+# Share of a class's samples that look like one other class; recall of a class that the scorer knows.
+MOSTLY = 0.5
 SHOWN = 5  # such classes
 PER_SPLIT = 1000  # images a split needs for its mean of p(y|x) to be worth the name
 
@@ -35,7 +34,7 @@ def gan_test(inputs: MetricInputs) -> list[MetricResult]:
         "interval": interval,
         "floor": floor,
         "per_class": recalls,
-        "note": _gap_note(value, floor, inputs) + _look_alikes(inputs),
+        "note": _look_alikes(inputs) + _gap_note(value, floor, inputs),
     }
     return [inputs.result(f"gan_test_{inputs.scorer}", inputs.scorer, value, "target", n, **more)]
 
@@ -73,7 +72,7 @@ def _look_alikes(inputs: MetricInputs) -> str:
             names = images.class_names[label], images.class_names[other]
             told.append(f"samples of '{names[0]}' look like '{names[1]}' ({seen[other]:,} of {seen.sum():,})")
     more = f" and {len(told) - SHOWN:,} more classes" if len(told) > SHOWN else ""
-    return f"; ALARM {', '.join(told[:SHOWN])}{more}: are labels permuted?" if told else ""
+    return f"ALARM {', '.join(told[:SHOWN])}{more}: are labels permuted?; " if told else ""
 
 
 def cas(inputs: MetricInputs) -> list[MetricResult]:

@@ -42,16 +42,9 @@ def readable(name: str) -> str:
         return name
     rest = re.fullmatch(r"(?:_(.+?))??(?:_(\d+k?))?", name.removeprefix(measure))
     kind, count = rest.groups() if rest else (None, None)
-    of = (
-        ""
-        if kind is None
-        else f" {kind}"
-        if kind.isdigit()
-        else f", {FEATURES.get(kind, f'{kind} features')}"
-    )
-    words = MEASURES[measure] + of
-    return (
-        words
-        if count is None
-        else f"{words} (n = {int(count.rstrip('k')) * (1000 if count[-1] == 'k' else 1):,})"
-    )
+    words = MEASURES[measure]
+    if kind is not None:
+        words += f" {kind}" if kind.isdigit() else f", {FEATURES.get(kind, f'{kind} features')}"
+    if count is not None:
+        words += f" (n = {int(count.rstrip('k')) * (1000 if count.endswith('k') else 1):,})"
+    return words

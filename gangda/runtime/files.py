@@ -1,32 +1,28 @@
-"""Files and folders appear whole or not at all: written under a temporary name, synced, then renamed. Locks."""
+"""Files and folders appear whole or not at all: written under a temporary name, synced, then renamed."""
 
 import contextlib
 import ctypes
 import errno
-import functools
 import json
-import logging
 import math
 import os
-import socket
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
-
-from filelock import SoftFileLock, Timeout, lock_descriptor
 
 from gangda.errors import DataError, RunError
 from gangda.runtime.staging import folder_beside, named_beside, temporary_name
 
 FORMAT_VERSION = 2  # 1 was that of gangda 0.1
-LOCK, LOCK_FILE = ".lock", ".lock-file"
-TRIES, APART = 10, 0.2  # of a lock, in seconds, before its holder is named and waited for
-_LOG = logging.getLogger(__name__)
 
 
 class FormatVersionError(DataError):
     """A file written by a newer or by an older gangda: it is not damaged, but cannot be read."""
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether the disk, or the user's quota of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -37,7 +33,7 @@ def clear_disk_errors(path: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise  # from whatever reads our output, not from the disk
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full_disk(error):
             raise RunError(f"{path}: the disk is full; free some space and run it again") from error
         reason = error.strerror or str(error)
         raise RunError(f"{path}: cannot write there ({reason}); choose another --out") from error
@@ -132,13 +128,16 @@ def sync_folder(folder: Path) -> None:
 
 def sync_file_system(folder: Path) -> None:
     """Flush all files of a folder's file system at once: an fsync of each of many costs fifty times as much."""
-    syncfs = getattr(ctypes.CDLL(None), "syncfs", None) if os.name == "posix" else None  # Linux alone has it
+    library = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+    syncfs = getattr(library, "syncfs", None)  # Linux alone has it
     if syncfs is None:
         getattr(os, "sync", lambda: None)()  # not on Windows
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        syncfs(handle)
+        if syncfs(handle):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
     finally:
         os.close(handle)
 
@@ -163,89 +162,3 @@ def whole_folder(place: Path) -> Iterator[Path]:
             sync_file_system(temporary)
             temporary.replace(place)
         sync_folder(place.parent)
-
-
-def holder(folder: Path) -> dict[str, Any]:
-    """Who locked a folder last: `host`, `pid`, `job` (of Slurm, or ""), `since` (local time); {} if not known."""
-    try:
-        told = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-        return {name: told[name] for name in ("host", "pid", "job", "since")}
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether a process holds the lock of a folder now."""
-    with contextlib.suppress(OSError), (folder / LOCK).open("rb") as file:
-        return not lock_descriptor(file.fileno(), blocking=False)  # closing the file gives it back
-    return (folder / LOCK_FILE).exists()
-
-
-@contextlib.contextmanager
-def lock_folder(folder: Path, wait: bool = False) -> Iterator[None]:
-    """Hold `folder/.lock`, which the system releases when the process ends; the folder is created if needed.
-
-    With `wait`, wait until another process has released it. On a file system without locks the existence of a second
-    file is the lock, which stays where a process of another host was killed; both cases are said.
-    Raises RunError: another process holds the lock.
-    """
-    with clear_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+", encoding="utf-8")
-    with file, contextlib.ExitStack() as held:
-        try:
-            _lock(file.fileno(), folder, wait)
-        except OSError:  # some network file systems
-            held.enter_context(_lock_file(folder, wait))
-        with clear_disk_errors(folder):
-            file.truncate(0)
-            file.write(json.dumps(_this_process()))
-            file.flush()
-        yield
-
-
-def _lock(handle: int, folder: Path, wait: bool) -> None:
-    for _ in range(TRIES if wait else 1):
-        if lock_descriptor(handle, blocking=False):
-            return
-        time.sleep(APART if wait else 0)
-    if not wait:
-        raise RunError(f"{folder}: {_words(folder)} is working in this folder; wait for it")
-    _LOG.warning("%s: waiting for %s", folder, _words(folder))
-    lock_descriptor(handle, blocking=True)
-
-
-@contextlib.contextmanager
-def _lock_file(folder: Path, wait: bool) -> Iterator[None]:
-    path = folder / LOCK_FILE
-    _say_no_locks(folder)
-    try:
-        with SoftFileLock(path, timeout=-1 if wait else 0):
-            yield
-    except Timeout:
-        gone = f"wait for it, or delete {path} if that process is gone"
-        raise RunError(f"{folder}: {_words(folder)} is working in this folder; {gone}") from None
-
-
-@functools.cache
-def _say_no_locks(folder: Path) -> None:
-    _LOG.warning("%s: this file system has no locks; the file %s stands for one", folder, LOCK_FILE)
-
-
-def _this_process() -> dict[str, Any]:
-    job = os.environ.get("SLURM_ARRAY_JOB_ID", os.environ.get("SLURM_JOB_ID", ""))
-    task = os.environ.get("SLURM_ARRAY_TASK_ID")
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "job": job if task is None else f"{job}_{task}",
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }
-
-
-def _words(folder: Path) -> str:
-    told = holder(folder)
-    if not told:
-        return "another process"
-    job = f", job {told['job']}" if told["job"] else ""
-    return f"another process ({told['pid']} on {told['host']}{job}, since {told['since']})"

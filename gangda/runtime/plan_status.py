@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gangda.errors import DataError, IncompleteError
-from gangda.runtime.files import holder, is_locked, read_json
+from gangda.runtime.files import read_json
+from gangda.runtime.locks import holder, is_locked
 
 PLAN, WORK = "plan.json", "work"
 RESULTS, FAILED = ("cells", "scores"), "failed"  # folders of the cells' results
@@ -71,8 +74,10 @@ def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStat
         state = "running"
     else:
         state = "stopped" if work.is_dir() else "missing"
-    log = max(work.glob("*/metrics.jsonl"), key=lambda path: path.stat().st_mtime, default=None)
-    written = [path.stat().st_mtime for path in (*results, *work.rglob("*")) if path.is_file()]
+    files = [Path(place, name) for place, _, names in os.walk(work) for name in names]
+    logs = (path for path in files if path.name == "metrics.jsonl" and path.parent.parent == work)
+    log = max(logs, key=_changed, default=None)
+    age = time.time() - max(map(_changed, (*results, *files)), default=-math.inf)
     told = holder(work)
     return CellStatus(
         index,
@@ -82,12 +87,23 @@ def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStat
         host=str(told.get("host", "")),
         job=str(told.get("job", "")),
         step=None if log is None else _last_step(log),
-        age=max(0.0, time.time() - max(written)) if written else None,
+        age=max(0.0, age) if math.isfinite(age) else None,
     )
 
 
+def _changed(path: Path) -> float:
+    """Time of the last change, in seconds since 1970; minus infinity where the file has gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return -math.inf
+
+
 def _last_step(log: Path) -> int | None:
-    for line in reversed(log.read_text(encoding="utf-8", errors="replace").splitlines()):
+    text = ""
+    with contextlib.suppress(OSError):  # gone meanwhile
+        text = log.read_text(encoding="utf-8", errors="replace")
+    for line in reversed(text.splitlines()):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return int(json.loads(line)["step"])
     return None

@@ -53,9 +53,8 @@ class TimeLeft:
     clock: Callable[[], float]
 
     def __post_init__(self) -> None:
-        self._began: tuple[float, float] | None = (
-            None  # when, and how much was done: a continued run has begun before
-        )
+        # When, and how much was done: a continued run has begun before.
+        self._began: tuple[float, float] | None = None
         self._last, self._end = 0.0, math.nan
 
     def update(self, done: float, total: float | None) -> float | None:

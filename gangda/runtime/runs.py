@@ -24,7 +24,7 @@ import numpy as np
 import yaml
 
 from gangda.errors import DataError, RunError
-from gangda.runtime import checkpoint_files, files
+from gangda.runtime import checkpoint_files, files, locks
 from gangda.runtime.arrays import IntArray
 from gangda.runtime.checkpoint_files import step_of
 from gangda.runtime.files import FormatVersionError, read_json, write_bytes, write_json
@@ -94,14 +94,14 @@ class RunFolder:
     def refuse_foreign(self) -> None:
         """Raise RunError unless the folder is empty or a run."""
         if not self._is_run() and files.foreign_names(
-            self.path, (files.LOCK, files.LOCK_FILE, "config.yaml"), ("config.yaml", "run.json")
+            self.path, (locks.LOCK, locks.LOCK_FILE, "config.yaml"), ("config.yaml", "run.json")
         ):
             raise RunError(f"{self.path}: exists and is not a gangda run; choose another --out")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Lock the folder (raises as `lock_folder`), and remove temporary files of killed processes."""
-        with files.lock_folder(self.path):
+        with locks.lock_folder(self.path):
             with files.clear_disk_errors(self.path):
                 for place in ("", *PARTS):
                     remove_temporaries(self.path / place)

@@ -21,9 +21,8 @@ def _say_nothing() -> None:
     """Where nobody has asked to be told."""
 
 
-_announce: Callable[[], None] = (
-    _say_nothing  # called when a signal has come and its work is still to be saved
-)
+# Called when a signal has come and its work is still to be saved.
+_announce: Callable[[], None] = _say_nothing
 
 
 @contextlib.contextmanager

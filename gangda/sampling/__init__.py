@@ -64,34 +64,11 @@ def sample(
         reporter.line(alarm)
     counts = _counts(config, model)
     check_counts(model, counts)
-    i, n = read_shard(config.shard)
     check_request(model, sampler, config.filter, which=config.generator, min_confidence=config.min_confidence)
     context = prepare(runtime)
-    made_by = {
-        **model_summary(model, sampler),
-        "seed": runtime.seed,
-        "generator": config.generator,
-        "min_confidence": config.min_confidence,
-        "device": context.device.type,
-        "precision": context.precision,
-    }
-    if config.filter:
-        made_by["filter"] = list(in_order(config.filter))
-    card, total = model.card, counts.tolist()
-    # What determines the images: the weights, for one, and not the path of the run.
-    asked = {"kind": "samples", "protocol": PROTOCOL, "format": config.format, "total": total, **made_by}
-    header = SetHeader(
-        kind="samples",
-        format=config.format,
-        key=request_key(asked),
-        class_names=card.class_names,
-        image_shape=card.image_shape,
-        total=tuple(total),
-        shard=(i, n),
-        data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
-        provenance=made_by,
-    )
-    out = out or Path("samples") / f"{card.run}-{header.key[:8]}"
+    header = _header(model, config, runtime.seed, context, sampler, counts)
+    out = out or Path("samples") / f"{model.card.run}-{header.key[:8]}"
+    i, n = header.shard
     units = blocks_of(counts)[i - 1 :: n]
     index = finished_index(out, header)
     reprinted = index is not None
@@ -105,6 +82,40 @@ def sample(
             write_samples(writer, source, units, np.cumsum(counts) - counts, reporter)
         index = writer.index
     return SampleResult(out=out, index=index, dry_run=dry_run, reprinted=reprinted)
+
+
+def _header(
+    model: Model,
+    config: SampleConfig,
+    seed: int,
+    context: DeviceContext,
+    sampler: SamplerOptions,
+    counts: IntArray,
+) -> SetHeader:
+    made_by = {
+        **model_summary(model, sampler),
+        "seed": seed,
+        "generator": config.generator,
+        "min_confidence": config.min_confidence,
+        "device": context.device.type,
+        "precision": context.precision,
+    }
+    if config.filter:
+        made_by["filter"] = list(in_order(config.filter))
+    card, total = model.card, counts.tolist()
+    # What determines the images: the weights, for one, and not the path of the run.
+    asked = {"kind": "samples", "protocol": PROTOCOL, "format": config.format, "total": total, **made_by}
+    return SetHeader(
+        kind="samples",
+        format=config.format,
+        key=request_key(asked),
+        class_names=card.class_names,
+        image_shape=card.image_shape,
+        total=tuple(total),
+        shard=read_shard(config.shard),
+        data={"config": card.data, "seed": card.seed, "fingerprint": card.fingerprint},
+        provenance=made_by,
+    )
 
 
 def draw(

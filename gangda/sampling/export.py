@@ -17,7 +17,7 @@ from gangda.config.sampler_options import SamplerOptions
 from gangda.config.schema import SampleConfig
 from gangda.data.images import to_uint8
 from gangda.errors import RunError, UsageError
-from gangda.runtime.files import is_free
+from gangda.runtime.files import clear_disk_errors
 from gangda.runtime.seeding import torch_stream
 from gangda.runtime.staging import folder_beside
 from gangda.sampling.build import check_request
@@ -66,7 +66,7 @@ def export(run: Path, config: SampleConfig, sampler: SamplerOptions, out: Path) 
     """
     if out.suffix not in WRITERS:
         raise UsageError(f"--export {out}: the name must end in {' or '.join(WRITERS)}")
-    if not is_free(out):
+    if out.exists():
         raise RunError(f"{out}: already exists; choose another name or remove it")
     model = load_model(run, config.checkpoint)
     check_request(model, sampler, (), which=config.generator)
@@ -79,7 +79,7 @@ def export(run: Path, config: SampleConfig, sampler: SamplerOptions, out: Path) 
     module = _Sampling(generator, sampler).eval()
     noise = generator.noise(IMAGES, torch_stream("export"))
     y = torch.arange(IMAGES) % len(model.card.class_names)
-    with torch.no_grad(), folder_beside(out) as folder:
+    with torch.no_grad(), clear_disk_errors(out), folder_beside(out) as folder:
         file = folder / out.name
         found = WRITERS[out.suffix](module, noise[:2], y[:2], file)(noise, y)
         wanted = module(noise, y)

@@ -1,5 +1,7 @@
 """What a score says in three lines: are the labels right, is it varied, is it copied."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,11 +52,14 @@ def answers(metrics: Sequence[MetricResult], notes: Sequence[str]) -> tuple[Answ
 def _answer(question: Question, metrics: Sequence[MetricResult]) -> Answer:
     mine = [one for begins in question.metrics for one in metrics if one.name.startswith(begins)]
     alarms = [
-        one for one in mine if one.note.startswith("ALARM") and (question.without or "\0") not in one.note
+        part.removeprefix("ALARM").strip()
+        for one in mine
+        for part in re.split("; (?=ALARM)", one.note)
+        if part.startswith("ALARM") and not (question.without and question.without in part)
     ]
-    sure = [one for one in mine if one.value == one.value and not one.note.startswith(UNSURE)]
+    sure = [one for one in mine if not math.isnan(one.value) and not one.note.startswith(UNSURE)]
     if alarms:
-        return Answer(question.words, ALARM, alarms[0].note.removeprefix("ALARM").strip())
+        return Answer(question.words, ALARM, alarms[0])
     if not sure:
         reason = mine[0].note if mine else f"needs {question.needs}"
         return Answer(question.words, NOT_MEASURED, reason)

@@ -25,7 +25,7 @@ from gangda.report.page import environment
 from gangda.runtime.files import write_bytes
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.seeding import numpy_stream
-from gangda.scoring import align, data_behind, open_set, read_samples
+from gangda.scoring.loading import align, data_behind, open_set, read_samples
 
 KEY_FORMAT = 1
 MOST_BYTES = 1 << 24  # of a decoded key

@@ -17,7 +17,8 @@ from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import prepare
-from gangda.runtime.files import lock_folder, write_json
+from gangda.runtime.files import write_json
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.search_spaces import Choice, SearchSpace, belongs
 from gangda.training import check

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.config.schema import TuneConfig
 from gangda.errors import RunError, UsageError
-from gangda.runtime.files import lock_folder
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.seeding import numpy_stream, seed_for
 from gangda.search_spaces import Choice, Dimension, SearchSpace
 

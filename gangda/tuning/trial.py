@@ -10,7 +10,8 @@ from gangda.config import resolve
 from gangda.config.schema import TrainConfig, TuneConfig
 from gangda.data.splits import DataSplits
 from gangda.errors import OutcomeError, UsageError
-from gangda.runtime.files import lock_folder, read_json, write_json
+from gangda.runtime.files import read_json, write_json
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import RunFolder
 from gangda.training import check, fit_generator

@@ -33,7 +33,7 @@ from gangda.config.schema import (
 )
 from gangda.data.loading import load_splits
 from gangda.errors import IncompleteError, RunError, StoppedError, UsageError
-from gangda.runtime.files import lock_folder
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.progress import Reporter
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.closed_form import pca

@@ -1,5 +1,7 @@
+import errno
 import io
 import os
+import shutil
 import tarfile
 import zipfile
 
@@ -8,10 +10,10 @@ import pytest
 from PIL import Image
 
 from gangda.config.schema import DataConfig
-from gangda.data import archives
+from gangda.data import damaged
 from gangda.data.loading import load_source
 from gangda.data.paths import cache_root
-from gangda.errors import DataError
+from gangda.errors import DataError, RunError
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +116,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
 
 
 def test_bombs_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(damaged, "BOMB_BYTES", 1 << 20)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a/0.png", bytes(4 << 20))
     with pytest.raises(DataError, match=r"a\.zip: unpacks to 4 MB from 4 kB, as no images do"):
@@ -150,3 +152,18 @@ def test_encrypted_archives_are_named(tmp_path):
 def test_messages_name_the_archive_not_the_cache(tmp_path):
     with pytest.raises(DataError, match=r"set\.zip/a: class 'a' has no images"):
         load(zipped(tmp_path / "set.zip", {"a/readme.txt": b"x", "b/0.png": png(0)}))
+
+
+def test_a_tar_around_a_zip_is_a_tar(tmp_path):
+    inner = zipped(tmp_path / "inner.zip", {"other/0.png": png(1)}).read_bytes()
+    path = tarred(tmp_path / "outer", {**IMAGES, "z.zip": inner})
+    assert len(load(path).train) == len(IMAGES)
+
+
+def test_a_full_disk_is_not_called_a_damaged_archive(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(RunError, match="the disk is full"):
+        load(zipped(tmp_path / "a.zip", IMAGES))

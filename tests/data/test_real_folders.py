@@ -9,7 +9,7 @@ from PIL import Image
 from gangda.classifying.loading import load_images
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
-from gangda.data.sources.decode import EXTENSIONS
+from gangda.data.sources.image_kinds import EXTENSIONS
 from gangda.errors import DataError
 
 RNG = np.random.default_rng(0)

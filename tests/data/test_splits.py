@@ -8,13 +8,11 @@ from hypothesis import strategies as st
 from gangda.config.schema import DataConfig
 from gangda.data.class_names import check_class_names
 from gangda.data.images import LabelledImages, concatenate, generated_images, real_images
+from gangda.data.split_rows import fixed_test_rows, subset_rows, validation_rows
 from gangda.data.splits import (
     SourceImages,
     describe,
     draw_splits,
-    fixed_test_rows,
-    subset_rows,
-    validation_rows,
 )
 from gangda.errors import DataError, UsageError
 

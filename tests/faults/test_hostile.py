@@ -23,9 +23,9 @@ from gangda.classifying.fit import fit_classifier
 from gangda.classifying.fitted_classifier import FittedClassifier
 from gangda.config.resolve import resolve
 from gangda.config.schema import ClassifierConfig, DataConfig
+from gangda.data import damaged
 from gangda.data.loading import load_source
 from gangda.data.sample_set import read_set
-from gangda.data.sources import npz
 from gangda.errors import DataError, GangdaError, RunError, UsageError
 from gangda.runtime.feature_cache import FeatureCache
 from gangda.runtime.hashed_file import write_hashed
@@ -119,7 +119,7 @@ def test_npz_with_something_else_than_arrays(tmp_path, unhurried):
 
 
 def test_npz_that_unpacks_to_more_than_it_can_mean(tmp_path, monkeypatch):
-    monkeypatch.setattr(npz, "BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(damaged, "BOMB_BYTES", 1 << 20)
     path = tmp_path / "set.npz"
     np.savez_compressed(path, images=np.zeros((40_000, 8, 8), np.uint8), labels=np.arange(40_000) % 2)
     refused(DataError, "set.npz: unpacks to 2 MB from", load_source, DataConfig(source=str(path)))

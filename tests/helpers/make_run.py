@@ -1,6 +1,5 @@
 """Finished runs without training: closed forms, flows of random weights, and a generator that replays its images."""
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from gangda.config.architectures import ArchSpec
 from gangda.config.fields import option
 from gangda.config.schema import DataConfig
 from gangda.data.loading import load_splits
+from gangda.runtime import files
 from gangda.runtime.files import write_json
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.base import Generator, Networks
@@ -70,7 +70,7 @@ def replay_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flushing the whole machine's disks is slow, and of no use to a test."""
-    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(files, "sync_file_system", lambda folder: None)
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import time
 import pytest
 
 from gangda.errors import RunError
-from gangda.runtime import files
-from gangda.runtime.files import LOCK_FILE, holder, is_locked, lock_folder
+from gangda.runtime import locks
+from gangda.runtime.locks import LOCK_FILE, holder, is_locked, lock_folder
 
 HOLDER = """
 import pathlib, sys, time
-from gangda.runtime.files import lock_folder
+from gangda.runtime.locks import lock_folder
 with lock_folder(pathlib.Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(float(sys.argv[2]))
@@ -69,7 +69,7 @@ def test_a_waiting_process_continues_when_the_other_has_ended(started, tmp_path)
 
 
 def test_a_process_that_waits_long_says_for_whom(started, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(files, "TRIES", 1)
+    monkeypatch.setattr(locks, "TRIES", 1)
     process = started(0.5)
     with lock_folder(tmp_path / "run", wait=True):
         assert process.wait(10) == 0
@@ -83,7 +83,7 @@ def no_locks(monkeypatch):
     def refuse(*_, **__):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(files, "lock_descriptor", refuse)
+    monkeypatch.setattr(locks, "lock_descriptor", refuse)
 
 
 @pytest.mark.usefixtures("no_locks")

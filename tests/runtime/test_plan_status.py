@@ -7,7 +7,8 @@ import time
 import pytest
 
 from gangda.errors import DataError, IncompleteError
-from gangda.runtime.files import lock_folder, write_json
+from gangda.runtime.files import write_json
+from gangda.runtime.locks import lock_folder
 from gangda.runtime.plan_status import plan_status
 
 

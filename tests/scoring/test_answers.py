@@ -55,6 +55,18 @@ def test_alarms_belong_to_their_question():
     assert words([result("gan_test_lenet", below)])[0][0] == "ALARM"
 
 
+def test_permuted_labels_alarm_beside_any_note_on_the_accuracy():
+    alike = "ALARM samples of 'a' look like 'b' (9 of 10): are labels permuted?"
+    for gap in (
+        "0.4 points below real held-out images",
+        "ALARM 3.0 points above real held-out images: typical",
+    ):
+        for note in (f"{alike}; {gap}", f"{gap}; {alike}"):
+            answer, because = words([result("gan_test_lenet", note)])[0]
+            assert answer == "ALARM"
+            assert because.startswith("samples of 'a' look like 'b'")
+
+
 def test_exact_copies_alarm_whatever_the_distances_say():
     notes = ["ALARM: 3 of 100 samples are exact copies of training images", "ALARM: something else"]
     found = words([result("memorisation_near_pixels")], notes)[2]

@@ -12,7 +12,7 @@ from gangda.config.schema import DataConfig, Runtime
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
 from gangda.runtime.hashed_file import write_hashed_json
-from gangda.scoring import align, read_samples
+from gangda.scoring.loading import align, read_samples
 from gangda.scoring.rating_page import REAL_NAME, Key, make_page, rendered, spread_rows
 from gangda.scoring.ratings import read_answers, summarise_ratings
 

@@ -9,18 +9,16 @@ import contextlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-
+from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
-from gangda.data.sample_set.metadata import LINES, columns_of, encoded, rows_of
-from gangda.data.sample_set.png import class_folders, decode_png, encode_png, file_name
-from gangda.data.sources.npz import MALFORMED
+from gangda.data.sample_set.metadata import LINES, columns_of, decoded, encoded, rows_of
+from gangda.data.sample_set.png import class_folders, encode_png, file_name, images_of
 from gangda.errors import DataError
 from gangda.runtime.hashed_file import sha256_of_file
 
@@ -77,20 +75,21 @@ def _add(file: BinaryIO, name: str, data: bytes) -> None:
 def read_tar(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
     """The images of one shard, a thousand at a time."""
     for name, digest in index.files.items():
-        data = io.BytesIO(read_bytes(folder, name, digest))
+        packed = io.BytesIO(read_bytes(folder, name, digest))
         members: dict[str, bytes] = {}
         try:
-            with tarfile.open(fileobj=data, mode="r:") as tar:
+            with tarfile.open(fileobj=packed, mode="r:") as tar:
                 for member in tar:
                     file = tar.extractfile(member)
                     members[member.name] = b"" if file is None else file.read()
-        except (*MALFORMED, tarfile.TarError) as error:
+        except MALFORMED as error:
             raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
         stems = [key.removesuffix(".json") for key in members if key.endswith(".json")]
         for start in range(0, len(stems), LINES):
             some = stems[start : start + LINES]
-            lines = [members[f"{stem}.json"] for stem in some]
-            yield _images(lines, [members.get(f"{stem}.png", b"") for stem in some], index, folder / name)
+            rows = decoded([members[f"{stem}.json"] for stem in some], folder / name)
+            data = [members.get(f"{stem}.png", b"") for stem in some]
+            yield images_of(columns_of(rows, folder / name), data, index, folder / name)
 
 
 class ZipWriter:
@@ -128,31 +127,15 @@ def read_zip(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, Labelled
             with zipfile.ZipFile(io.BytesIO(read_bytes(folder, name, digest))) as archive:
                 lines = archive.read("metadata.jsonl").splitlines()
                 for start in range(0, len(lines), LINES):
-                    some = lines[start : start + LINES]
-                    columns, _ = columns_of(some, path)
+                    columns = columns_of(decoded(lines[start : start + LINES], path), path)
                     # From checked columns, not from the line's own name.
                     places = zip(
                         *(columns[key].tolist() for key in ("labels", "index", "origin")), strict=True
                     )
-                    data = [
-                        archive.read(f"{folders[label]}/{file_name(at, origin)}")
-                        for label, at, origin in places
-                    ]
-                    yield _images(some, data, index, path)
+                    data = [archive.read(f"{folders[label]}/{file_name(*at)}") for label, *at in places]
+                    yield images_of(columns, data, index, path)
         except MALFORMED as error:
             raise DataError(f"{path}: damaged ({str(error)[:80]}); make the set again") from None
-
-
-def _images(
-    lines: Sequence[bytes], files: Sequence[bytes], index: SetIndex, where: Path
-) -> tuple[IntArray, LabelledImages]:
-    """Images by their lines of metadata and PNG files."""
-    columns, _ = columns_of(lines, where)
-    channels, height, width = index.image_shape
-    pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
-    for row, data in enumerate(files):
-        pixels[row] = decode_png(data, index.image_shape, str(where))
-    return columns.pop("index"), LabelledImages(pixels, class_names=index.class_names, **columns)
 
 
 TAR, ZIP = Format(TarWriter, read_tar), Format(ZipWriter, read_zip)

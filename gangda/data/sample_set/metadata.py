@@ -76,22 +76,30 @@ def read_lines(folder: Path, name: str, digest: str) -> Iterator[tuple[dict[str,
     """A thousand images at a time: their columns as arrays (all of `SET_COLUMNS`), and the lines; or a DataError."""
     lines = read_bytes(folder, name, digest).splitlines()
     for start in range(0, len(lines), LINES):
-        yield columns_of(lines[start : start + LINES], folder / name)
+        rows = decoded(lines[start : start + LINES], folder / name)
+        yield columns_of(rows, folder / name), rows
 
 
-def columns_of(lines: Sequence[bytes], where: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Columns of these lines of JSON as arrays, and the lines; a DataError about `where` for damaged ones."""
+def decoded(lines: Sequence[bytes], where: Path) -> list[Any]:
+    """Rows of these lines of JSON; a DataError about `where` for damaged ones."""
     try:
-        rows = [json.loads(line) for line in lines]
+        return [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        raise DataError(f"{where}: damaged metadata; make the set again") from None
+
+
+def columns_of(rows: Sequence[dict[str, Any]], where: Path) -> dict[str, Any]:
+    """The columns of rows as arrays; a DataError about `where` for damaged ones."""
+    try:
         columns = {
             column: np.array([_read(row, column) for row in rows], dtype=kind)
             for column, kind in SET_COLUMNS.items()
         }
         if any(column.shape != (len(rows),) for column in columns.values()):
             raise ValueError("a list in place of a number")
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise DataError(f"{where}: damaged metadata; make the set again") from None
-    return columns, rows
+    return columns
 
 
 def _read(row: dict[str, Any], column: str) -> Any:

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from gangda.data.damaged import MALFORMED
 from gangda.data.images import ORIGINS, IntArray, LabelledImages, concatenate
 from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
 from gangda.data.sample_set.metadata import SET_COLUMNS
-from gangda.data.sources.npz import MALFORMED, array_of
+from gangda.data.sources.npz import array_of
 from gangda.errors import DataError
 from gangda.runtime.hashed_file import sha256
 

@@ -10,13 +10,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex, read_bytes
-from gangda.data.sample_set.metadata import LINES, columns_of, encoded, rows_of
-from gangda.data.sample_set.png import decode_png, encode_png
+from gangda.data.sample_set.metadata import LINES, columns_of, rows_of
+from gangda.data.sample_set.png import encode_png, images_of
 from gangda.errors import DataError, UsageError
 from gangda.runtime.hashed_file import sha256_of_file
 
@@ -85,20 +83,15 @@ class ParquetWriter:
 
 def read_parquet(folder: Path, index: SetIndex) -> Iterator[tuple[IntArray, LabelledImages]]:
     """The images of one shard, a thousand at a time."""
-    channels, height, width = index.image_shape
     for name, digest in index.files.items():
+        path = folder / name
         try:
             file = pq.ParquetFile(BytesIO(read_bytes(folder, name, digest)))
-            batches = [batch.to_pylist() for batch in file.iter_batches(LINES)]
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{folder / name}: damaged ({str(error)[:80]}); make the set again") from None
-        for rows in batches:
-            pixels = np.empty((len(rows), height, width, channels), dtype=np.uint8)
-            for at, row in enumerate(rows):
-                image = row.pop("image", None) or {}
-                pixels[at] = decode_png(image.get("bytes") or b"", index.image_shape, f"{folder / name}")
-            columns, _ = columns_of([encoded(row).encode() for row in rows], folder / name)
-            yield columns.pop("index"), LabelledImages(pixels, class_names=index.class_names, **columns)
+            for rows in (batch.to_pylist() for batch in file.iter_batches(LINES)):
+                data = [(row.get("image") or {}).get("bytes") or b"" for row in rows]
+                yield images_of(columns_of(rows, path), data, index, path)
+        except (pa.ArrowException, OSError, AttributeError) as error:
+            raise DataError(f"{path}: damaged ({str(error)[:80]}); make the set again") from None
 
 
 PARQUET = Format(ParquetWriter, read_parquet)

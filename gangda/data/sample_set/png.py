@@ -17,14 +17,15 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gangda.data.damaged import MALFORMED
 from gangda.data.images import ORIGINS, IntArray, LabelledImages, UInt8Array
 from gangda.data.sample_set.format import Format
 from gangda.data.sample_set.index import SetHeader, SetIndex
 from gangda.data.sample_set.metadata import MetadataWriter, read_lines
-from gangda.data.sources.npz import MALFORMED
 from gangda.errors import DataError
 from gangda.runtime.hashed_file import sha256, verified
 from gangda.runtime.machine import available_cores
@@ -169,6 +170,17 @@ def _read_image(path: str, digest: str, shape: tuple[int, int, int]) -> UInt8Arr
         raise DataError(f"{path}: cannot be read ({error.strerror}); make the set again") from None
     verified(data, digest, path, cure="make the set again")
     return decode_png(data, shape, path)
+
+
+def images_of(
+    columns: dict[str, Any], files: Sequence[bytes], index: SetIndex, where: Path
+) -> tuple[IntArray, LabelledImages]:
+    """Positions and images of PNG files with their columns; a DataError about `where` as of `decode_png`."""
+    channels, height, width = index.image_shape
+    pixels = np.empty((len(files), height, width, channels), dtype=np.uint8)
+    for row, data in enumerate(files):
+        pixels[row] = decode_png(data, index.image_shape, str(where))
+    return columns.pop("index"), LabelledImages(pixels, class_names=index.class_names, **columns)
 
 
 def decode_png(data: bytes, shape: tuple[int, int, int], path: str) -> UInt8Array:

@@ -12,96 +12,36 @@
 - The set is grey if every pixel of every image has R = G = B; else RGB.
 """
 
-import contextlib
-import importlib
 import itertools
 import logging
-import re
-import struct
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image, ImageOps, features
+from PIL import Image
 
 from gangda.data import memmap
 from gangda.data.confounds import FileFacts
+from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
+from gangda.data.sources.pixels import is_wide, square_rgb, upright_size, wide_values
 from gangda.data.sources.raw import SMALLEST, own_size, size_notes
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
 from gangda.errors import DataError
 from gangda.runtime.machine import available_cores
 
-_HEIF = (".heic", ".heif", ".hif")
-_NEEDED = {
-    ".avif": "AVIF images, which this Pillow cannot read (11.3 or newer can)",
-    **dict.fromkeys(_HEIF, "HEIC images, which need pillow-heif: pip install 'gangda[heif]'"),
-}
-
-
-def _readable() -> tuple[str, ...]:
-    """Those of the kinds that need something which is there."""
-    found: tuple[str, ...] = ()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow before 11.3 does not know the question
-        if features.check("avif"):
-            found += (".avif",)
-    with contextlib.suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-        found += _HEIF
-    return found
-
-
-EXTENSIONS = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
-    ".jfif", *_readable(),
-)  # fmt: skip
-UNREADABLE = {suffix: reason for suffix, reason in _NEEDED.items() if suffix not in EXTENSIONS}
-_FIRST_BYTES = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8|BM....\0\0\0\0|II\*\0|MM\0\*|RIFF....WEBP", re.DOTALL
-)
-_BRANDS = {
-    brand: suffix
-    for suffix, brands in (
-        (".avif", (b"avif", b"avis")),
-        (".heic", (b"heic", b"heix", b"hevc", b"mif1", b"msf1")),
-    )
-    for brand in brands
-}
-
 FITS = ("crop", "pad", "stretch")
-_TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
-_SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
-_ORIENTATION = 0x0112
-_BROKEN = (
-    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
-    SyntaxError, AttributeError, struct.error, zlib.error,
-)  # fmt: skip
 _CHUNK = 4096  # images decoded at once
 _SHOWN = 10  # names of broken files
 T = TypeVar("T")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are reported once, by us
-
-
-def kind_by_content(path: Path) -> str | None:
-    """A suffix for a file that begins as images do, ".avif" and ".heic" or else ".png"; None for any other file."""
-    try:
-        with path.open("rb") as file:
-            first = file.read(16)
-    except OSError:
-        return None
-    if first[4:8] == b"ftyp":
-        return _BRANDS.get(first[8:12])
-    return ".png" if _FIRST_BYTES.match(first) else None
 
 
 class Decoded(NamedTuple):
@@ -203,17 +143,17 @@ class _Row(NamedTuple):
 
 def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8Array, _Row]:
     """Pixels (black where their range is still to be found) and facts of one opened file."""
-    width, height = _upright(image)
+    width, height = upright_size(image)
     origin = origin_of(path.name, image.info.get("Software"))
     # A photograph's preview (MPO) is no page.
     several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
-    wide = _is_wide(image.mode)
+    wide = is_wide(image.mode)
     bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else 8
     facts = (image.format or "", width, height, len(image.getbands()), bits, origin)
     if not wide:
         rgb = square_rgb(image, size, fit=fit)
         return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None)
-    values = _wide_values(image)
+    values = wide_values(image)
     extremes = (values.dtype.kind == "i", float(values.min()), float(values.max()))
     return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes)
 
@@ -282,9 +222,10 @@ def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) ->
             return DataError(f"{path}: over {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller")
         except PermissionError:
             return DataError(f"{path}: cannot be read; check its permissions")
-        except _BROKEN as error:
+        except MALFORMED as error:
             reason = str(error).replace(str(path), "").replace("''", "").strip()[:80]
-            reason = (reason or type(error).__name__) if path.stat().st_size else "the file is empty"
+            empty = path.is_file() and not path.stat().st_size
+            reason = "the file is empty" if empty else reason or type(error).__name__
             return DataError(f"{path}: cannot be decoded ({reason}); repair or remove it")
 
     with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
@@ -297,55 +238,9 @@ def _common_size(files: Collection[Path], fit: str) -> int:
     """The side of the most common image size; of equally common ones, the larger."""
     sizes: Counter[tuple[int, int]] = Counter()
     for part in _chunks(files):
-        found = _map_files(lambda image, _: _upright(image), part)
+        found = _map_files(lambda image, _: upright_size(image), part)
         sizes.update(one for one in found if not isinstance(one, DataError))
     if not sizes:
         return SMALLEST
     (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
     return own_size(height, width, fit)
-
-
-def _upright(image: Image.Image) -> tuple[int, int]:
-    """Width and height after EXIF rotation."""
-    width, height = image.size
-    return (height, width) if image.getexif().get(_ORIENTATION) in _SIDEWAYS else (width, height)
-
-
-def square_rgb(
-    image: Image.Image, size: int, value_range: ValueRange | None = None, fit: str = "crop"
-) -> UInt8Array:
-    """One opened image as uint8 (size, size, 3), by the rules above."""
-    rgb = to_rgb(ImageOps.exif_transpose(image), value_range)
-    if fit == "pad":
-        whole = ImageOps.contain(rgb, (size, size), Image.Resampling.BILINEAR)
-        square = Image.new("RGB", (size, size))
-        square.paste(whole, ((size - whole.width) // 2, (size - whole.height) // 2))
-        return np.asarray(square)
-    if fit == "stretch":
-        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
-    side = min(rgb.size)
-    left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, box=box))
-
-
-def to_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
-    """Any mode to RGB, by the rules above; `value_range` is for values that are not 8 bits."""
-    if value_range is not None and _is_wide(image.mode):
-        return Image.fromarray(value_range.to_bytes(_wide_values(image))).convert("RGB")
-    if image.mode in _TRANSPARENT or "transparency" in image.info:
-        opaque = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
-    return image.convert("RGB")
-
-
-def _is_wide(mode: str) -> bool:
-    return mode in ("I", "F") or mode.startswith("I;")
-
-
-def _wide_values(image: Image.Image) -> npt.NDArray[Any]:
-    """Values that are not 8 bits, int32 or float32 (H, W). Raises ValueError: NaN or infinity."""
-    values = np.asarray(image if image.mode == "F" else image.convert("I"))
-    if not np.isfinite(values).all():
-        raise ValueError("its values are NaN or infinite")
-    return values

@@ -5,7 +5,7 @@ import numpy as np
 from gangda.config.schema import DataConfig
 from gangda.data.images import real_images
 from gangda.data.sources.raw import RawSource
-from gangda.data.splits import fixed_test_rows
+from gangda.data.split_rows import fixed_test_rows
 
 
 def load(config: DataConfig) -> RawSource:

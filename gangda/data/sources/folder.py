@@ -25,8 +25,8 @@ from gangda.config.schema import DataConfig
 from gangda.data.cache import cached
 from gangda.data.class_names import check_class_names, in_natural_order, normalised, order_note, refuse_alike
 from gangda.data.images import IntArray
-from gangda.data.sources import labelled_files
-from gangda.data.sources.decode import EXTENSIONS, decode_all
+from gangda.data.sources import file_names, labelled_files
+from gangda.data.sources.decode import decode_all
 from gangda.data.sources.raw import UNLABELLED, RawSource
 from gangda.data.sources.scan import (
     PARTS,
@@ -62,7 +62,7 @@ def read(root: Path, config: DataConfig) -> RawSource:
     found = _read(root, listing, config)
     groups = None
     if config.group_by is not None:
-        groups = labelled_files.group_files(root, listing.files, config.group_by)
+        groups = file_names.group_files(root, listing.files, config.group_by)
         groups = groups if found.broken is None else np.delete(groups, found.broken)
     return replace(found, notes=(*listing.notes, *found.notes), groups=groups)
 
@@ -235,5 +235,7 @@ def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dic
 
 def _holds_images(folder: Path) -> bool:
     """Whether an image lies anywhere below; links to folders are not followed here."""
-    names = (name for _, _, names in os.walk(folder) for name in names)
-    return any(name.lower().endswith(EXTENSIONS) and not name.startswith(".") for name in names)
+    content = scan(folder)
+    return bool(content.images) or any(
+        _holds_images(inner) for inner in content.folders if not inner.is_symlink()
+    )

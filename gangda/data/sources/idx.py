@@ -33,9 +33,7 @@ _MOST_DEFLATED = 1032  # deflate cannot compress any further: a header that clai
 
 # EMNIST's official files hold every image transposed. Source: Cohen 2017, EMNIST, and its page at NIST.
 _EMNIST = re.compile(r"emnist-(byclass|bymerge|balanced|letters|digits|mnist)-", re.IGNORECASE)
-_MERGED = (
-    string.digits + string.ascii_uppercase + "abdefghnqrt"
-)  # other small letters look like their capitals
+_MERGED = string.digits + string.ascii_uppercase + "abdefghnqrt"  # other small letters look like capitals
 _EMNIST_NAMES = {
     "byclass": string.digits + string.ascii_uppercase + string.ascii_lowercase,
     "bymerge": _MERGED,

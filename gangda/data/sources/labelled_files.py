@@ -12,19 +12,16 @@ The rules:
     - A table that is found but does not fit is not used, and the reason is said.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from gangda.config.data_options import BY_NAME, NAMED_COLUMN
+from gangda.config.data_options import BY_NAME
 from gangda.data.class_names import normalised
-from gangda.data.images import IntArray
+from gangda.data.sources.file_names import Names, file_column, named_table
 from gangda.data.sources.raw import MAX_CLASSES, UNLABELLED
-from gangda.data.sources.scan import PARTS, Files, Skipped, scan_all, skipped_notes
+from gangda.data.sources.scan import PARTS, Files, Skipped, below, scan_all, skipped_notes
 from gangda.data.sources.tables import Cell, Table, read_table
 from gangda.errors import DataError, GangdaError, UsageError
 
@@ -53,7 +50,7 @@ def by_labels(root: Path, labels: str) -> tuple[Parts, list[str]]:
     if labels.startswith(BY_NAME):
         parts, notes = _by_pattern(root, files, labels.removeprefix(BY_NAME))
     else:
-        path, column = _named_table(root, labels, "--labels")
+        path, column = named_table(root, labels, "--labels")
         parts, notes = _by_tables(root, files, [(path, read_table(path))], column)
         skipped = _others(skipped, [path])
     return parts, [*notes, *skipped_notes(skipped)]
@@ -95,39 +92,6 @@ def hint(parts: Parts) -> list[str]:
     return [f"no classes; file names begin with {shown}: --labels 'name:^([A-Za-z]+)' takes them as classes"]
 
 
-def group_files(root: Path, files: Iterable[Path], group_by: str) -> IntArray:
-    """A number for each file, int64 (N,), equal for those of one group; others have their own.
-
-    `group_by`: a pattern whose first group is compared, or FILE:COLUMN. Raises UsageError, DataError: fits no file.
-    """
-    paths = list(files)
-    if NAMED_COLUMN.fullmatch(group_by):
-        path, column = _named_table(root, group_by, "--group-by")
-        table, names = read_table(path), _Names(root, paths)
-        keys: list[Cell | None] = [None] * len(paths)
-        table, places = _file_column(table, names)
-        for place, cell in zip(places, table.column(column or ""), strict=True):
-            if place is not None and cell:
-                keys[place] = cell
-    else:
-        matches = [re.search(group_by, path.name) for path in paths]
-        keys = [None if match is None else match[1] for match in matches]
-    if not any(keys):
-        raise UsageError(f"--group-by '{group_by}': fits no file name, such as {paths[-1].name}")
-    numbers: dict[Cell | int, int] = {}
-    own = [position if key is None else key for position, key in enumerate(keys)]
-    return np.array([numbers.setdefault(key, len(numbers)) for key in own], dtype=np.int64)
-
-
-def _named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:
-    """The file and the column of FILE[:COLUMN]; the file is looked for here, then in the folder of the images."""
-    for name, column in ((text, None), text.rpartition(":")[::2]):
-        for path in (Path(name).expanduser(), root / name):
-            if name and path.is_file():
-                return path, column
-    raise DataError(f"{flag} {text}: no such file, here or in {root}; give FILE, or FILE:COLUMN")
-
-
 def _others(skipped: Skipped, tables: Sequence[Path]) -> Skipped:
     return [one for one in skipped if one[1] not in tables]
 
@@ -137,77 +101,6 @@ def _part_folders(root: Path) -> list[str]:
         return sorted(path.name for path in root.iterdir() if path.name.lower() in PARTS and path.is_dir())
     except OSError:  # `scan` says it better
         return []
-
-
-class _Names:
-    """Finds images by what a table calls them."""
-
-    def __init__(self, root: Path, files: Iterable[Path]) -> None:
-        self._root = root
-        self._by_path: dict[str, int] = {}
-        # By file name, and by file name without suffix (of numbers: without leading zeros), in any case; -1: several.
-        self._by_name: dict[str, int] = {}
-        self._by_stem: dict[str, int] = {}
-        for place, path in enumerate(files):
-            inside = normalised(str(path)[len(str(root)) + 1 :]).replace(os.sep, "/")
-            self._by_path[inside] = place
-            name = inside.rpartition("/")[2].casefold()
-            stem = name.rpartition(".")[0] or name
-            self._by_name[name] = -1 if name in self._by_name else place
-            for key in {stem, stem.lstrip("0") or "0"} if stem.isdecimal() else {stem}:
-                self._by_stem[key] = -1 if self._by_stem.get(key, place) != place else place
-
-    def find(self, cell: Cell, folder: Path) -> tuple[int | None, bool]:
-        """The position of an image that a table in `folder` names, None if it is not there; and whether by all of it.
-
-        Raises DataError: the name of several images.
-        """
-        if not cell or isinstance(cell, tuple):
-            return None, False
-        name = normalised(cell).replace("\\", "/").removeprefix("./")
-        inside = str(folder)[len(str(self._root)) + 1 :].replace(
-            os.sep, "/"
-        )  # of a table elsewhere, anything
-        for path in (f"{inside}/{name}", name):
-            if path in self._by_path:
-                return self._by_path[path], True
-        last = name.rpartition("/")[2].casefold()
-        for whole, known in ((True, self._by_name), (False, self._by_stem)):
-            if known.get(last) == -1:
-                raise DataError(f"'{cell}' is the name of several images; name them by their paths")
-            if last in known:
-                return known[last], whole
-        return None, False
-
-
-def _file_column(table: Table, names: _Names) -> tuple[Table, list[int | None]]:
-    """The table without its column of file names, which names the most images, and their positions, one a row.
-
-    File names in full go before those without suffix, which other numbers may look like. Raises DataError: no column,
-    or two that name other images each.
-    """
-    folder, error = table.path.parent, None
-    if any(names.find(name, folder)[0] is not None for name in table.columns):
-        table = table.headless()
-    ranked: list[tuple[tuple[int, int], str, list[int | None]]] = []
-    for column, cells in table.columns.items():
-        try:
-            found = [names.find(cell, folder) for cell in cells]
-        except DataError as ambiguous:
-            error = ambiguous
-            continue
-        places = [place for place, _ in found]
-        whole = len({place for place, in_full in found if in_full})
-        ranked.append(((whole, len(set(places) - {None})), column, places))
-    ranked.sort(key=lambda one: one[0])
-    if not ranked or not ranked[-1][0][1]:
-        raise DataError(f"{table.path}: {error or 'names no image that is there, with or without a suffix'}")
-    best, column, places = ranked[-1]
-    if len(ranked) > 1 and ranked[-2][0] == best and ranked[-2][2] != places:
-        raise DataError(
-            f"{table.path}: columns '{ranked[-2][1]}' and '{column}' could both name the images; drop one"
-        )
-    return Table(table.path, {name: cells for name, cells in table.columns.items() if name != column}), places
 
 
 def _label_column(table: Table, asked: str | None) -> Sequence[Cell]:
@@ -250,9 +143,9 @@ def _by_tables(
 ) -> tuple[Parts, list[str]]:
     """The images by the labels of these tables; see the rules above."""
     paths = list(files)
-    names, own, notes = _Names(root, paths), dict[int, tuple[str, str]](), []
+    names, own, notes = Names(root, paths), dict[int, tuple[str, str]](), []
     for path, whole in tables:
-        table, places = _file_column(whole, names)
+        table, places = file_column(whole, names)
         cells = _label_column(table, asked)
         _refuse_several(path, [cell for cell in cells if cell])
         splits = next((cells for name, cells in table.columns.items() if name.lower() in SPLITS), None)
@@ -302,8 +195,8 @@ def _by_pattern(root: Path, files: Files, pattern: str) -> tuple[Parts, list[str
 
 def _part_of(root: Path, path: Path) -> str:
     """The part that the folders train/, test/ and the like put an image in."""
-    first, below, _ = str(path)[len(str(root)) + 1 :].partition(os.sep)
-    return PARTS.get(first.lower(), "train") if below else "train"
+    first, slash, _ = below(root, path).partition("/")
+    return PARTS.get(first.lower(), "train") if slash else "train"
 
 
 def _parts(images: Iterable[tuple[str, str, Path]]) -> Parts:

@@ -6,10 +6,6 @@ Labels: whole numbers (N,) or (N, 1), one-hot (N, K), or strings; `class_names` 
 A validation part is merged into the training part. Without labels the images are unlabelled.
 """
 
-import struct
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.class_names import check_class_names, in_natural_order, normalised, refuse_alike
+from gangda.data.damaged import MALFORMED, refuse_bomb
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.sources.raw import UNLABELLED, RawSource, check_labels, number_classes, train_and_test
 from gangda.data.values import Span, ValueRange, judge, part_values
@@ -32,12 +29,6 @@ _PAIRS = {
     "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
     "test": (("x_test", "y_test"), ("test_images", "test_labels")),
 }  # fmt: skip
-# What damaged or forged bytes make NumPy, zlib and Pillow raise.
-MALFORMED = (
-    OSError, EOFError, ValueError, KeyError, TypeError, IndexError, OverflowError, MemoryError, RuntimeError,
-    SyntaxError, AttributeError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-BOMB_BYTES, BOMB_RATIO = 1 << 30, 200
 
 
 def read(path: Path, given: Span | None = None) -> RawSource:
@@ -78,11 +69,8 @@ def _load(path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: one array; save it with numpy.savez(images=..., labels=...)")
-            # A decompression bomb: images are never compressed that much.
             size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
-            if size > BOMB_BYTES and size > BOMB_RATIO * path.stat().st_size:
-                what = f"unpacks to {size >> 20:,} MB from {path.stat().st_size >> 10:,} kB, as no images do"
-                raise DataError(f"{path}: {what}; save it with numpy.savez if it is meant")
+            refuse_bomb(path, size, "save it with numpy.savez")
             return {name: array_of(archive, name) for name in archive.files}
     except PermissionError:
         raise DataError(f"{path}: cannot be read; check its permissions") from None

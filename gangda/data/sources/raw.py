@@ -34,9 +34,7 @@ class RawSource:
     class_names: tuple[str, ...]  # K names; only ("unlabelled",) where there are no classes
     test_rows: IntArray | None = None  # int64, ascending, the positions of its own test split, if it has one
     notes: tuple[str, ...] = ()  # sentences a user should read
-    value_range: ValueRange | None = (
-        None  # how the values became 0 to 255; None where they are 8 bits as stored
-    )
+    value_range: ValueRange | None = None  # how values became 0 to 255; None: they are 8 bits as stored
     facts: FileFacts | None = None  # of a folder of image files
     groups: IntArray | None = None  # int64 (N,), equal for images that stay in one split
     broken: IntArray | None = None  # int64, positions in the listing of a folder that were left out

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gangda.data.class_names import MOST_SHOWN
 from gangda.data.own_output import is_own_output
-from gangda.data.sources.decode import EXTENSIONS, UNREADABLE, kind_by_content
+from gangda.data.sources.image_kinds import EXTENSIONS, UNREADABLE, kind_by_content
 from gangda.errors import DataError
 
 # What file managers, notebooks and file systems leave behind.
@@ -109,6 +109,12 @@ def scan_all(root: Path) -> tuple[Files, Skipped]:
         known = f"their names end in {', '.join(EXTENSIONS[:4])}, ..."
         raise DataError(f"{root}: no images at or below it; {known}{reasons(skipped)}")
     return files, skipped
+
+
+def below(root: Path, path: Path) -> str:
+    """The path of a file from `root`, with slashes; of a file elsewhere, its whole path."""
+    start = "" if root == Path() else os.path.join(root, "")  # noqa: PTH118  (a Path each costs more than the call)
+    return str(path).removeprefix(start).replace(os.sep, "/")
 
 
 def skipped_notes(skipped: Skipped) -> Iterator[str]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array, real_images
 from gangda.data.paths import STACKED
-from gangda.data.splits import SourceImages, fixed_test_rows
+from gangda.data.split_rows import fixed_test_rows
+from gangda.data.splits import SourceImages
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 

@@ -57,7 +57,7 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path}: is not UTF-8 (byte {error.start:,}); save it as UTF-8") from None
     try:
         if path.suffix.lower() == ".jsonl":
-            return _of_objects(path, [json.loads(line) for line in text.splitlines() if line.strip()])
+            return _of_objects(path, [json.loads(line) for line in text.split("\n") if line.strip()])
         if path.suffix.lower() == ".json":
             return _of_json(path, json.loads(text))
         return _of_lines(path, text)
@@ -106,11 +106,11 @@ def _of_objects(path: Path, rows: Sequence[Any]) -> Table:
 
 
 def _cell(value: Any) -> Cell:
-    if value is None:
+    if value is None or value != value:  # NaN
         return ""
     if isinstance(value, list):
         several = tuple(str(_cell(one)) for one in value)
         return several[0] if len(several) == 1 else several
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()

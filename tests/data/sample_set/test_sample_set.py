@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from gangda.data.sample_set import (
 )
 from gangda.data.sample_set.png import encode_png
 from gangda.errors import DataError, GangdaError, InterruptedByUserError, RunError, StoppedError
+from gangda.runtime import files
 
 NAMES = ("T-shirt/top", "shoe", "bag")
 TOTAL = (5, 0, 7)
@@ -46,7 +47,7 @@ formats = pytest.mark.parametrize("name", list(FORMATS))
 @pytest.fixture(autouse=True)
 def no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
     """Flushing the whole machine's disks for a dozen images would be most of the time of these tests."""
-    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(files, "sync_file_system", lambda folder: None)
 
 
 def header(name: str, shard: tuple[int, int] = (1, 1), channels: int = 1) -> SetHeader:
@@ -435,10 +436,10 @@ def test_a_signal_stops_between_blocks_and_leaves_nothing(tmp_path: Path) -> Non
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     tmp_path: Path, name: str, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full() -> Iterator[None]:
+    def full(folder: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "sync", full)
+    monkeypatch.setattr(files, "sync_file_system", full)
     with pytest.raises(RunError, match="disk is full"):
         write(tmp_path / "set", name, (1, n))
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from gangda.config.catalog import FORMATS
 from gangda.data.images import REAL, LabelledImages, generated_images, real_images
 from gangda.data.sample_set import SetHeader, archives, npz_files, png, read_set, set_being_written
 from gangda.errors import RunError
+from gangda.runtime import files
 
 RNG = np.random.default_rng(0)
 NAMES = ("ant", "bee", "cät")
@@ -21,7 +22,7 @@ NAMES = ("ant", "bee", "cät")
 @pytest.fixture(autouse=True)
 def no_sync(monkeypatch):
     """Flushing the whole machine's disks is slow, and of no use to a test."""
-    monkeypatch.setattr(os, "sync", lambda: None)
+    monkeypatch.setattr(files, "sync_file_system", lambda folder: None)
 
 
 def write(out: Path, format: str, batches: list[LabelledImages] | int, size: int = 8) -> Path:

@@ -1,11 +1,14 @@
 import json
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gangda.data.sources.file_names import group_files
 from gangda.data.sources.folder import list_images
-from gangda.data.sources.labelled_files import group_files
+from gangda.data.sources.tables import read_table
 from gangda.errors import DataError, GangdaError, UsageError
 
 NAMES = [f"{name}_{number}.png" for name in ("cat", "dog") for number in range(3)]
@@ -258,3 +261,30 @@ def test_numbers_without_leading_zeros_and_names_in_another_case(tmp_path):
     (tmp_path / "labels.csv").write_text(csv([(f"x{i}", str(i % 2)) for i in range(6)]))
     with pytest.raises(DataError, match=r"one class folder only \('images'\), and labels\.csv is not used"):
         list_images(tmp_path)
+
+
+def test_parts_and_paths_are_those_from_here_as_well(tmp_path, monkeypatch):
+    rows = [(f"{part}/{name}_0.png", name) for part in ("train", "test") for name in ("cat", "dog")]
+    for name, _ in rows:
+        put(tmp_path / name)
+    (tmp_path / "labels.csv").write_text(csv(rows))
+    monkeypatch.chdir(tmp_path)
+    for root in (Path(), tmp_path):
+        listing = list_images(root)
+        assert (len(listing.files), listing.num_train) == (4, 2)
+
+
+def test_a_table_names_images_by_whole_paths(flat):
+    (flat / "labels.csv").write_text(csv([(str(flat / name), label) for name, label in ROWS]))
+    assert labelled(flat) == expected()
+
+
+def test_odd_numbers_and_line_ends_in_json_are_labels(tmp_path):
+    rows = [
+        {"file": "a", "label": 1e999},
+        {"file": "b\u2028", "label": 2.0},
+        {"file": "c", "label": math.nan},
+    ]
+    path = tmp_path / "labels.jsonl"
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    assert list(read_table(path).columns["label"]) == ["inf", "2", ""]
