@@ -18,7 +18,6 @@ from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
-from gangda.comparing.plan import PLAN as PLAN_FILE
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import agreeing, publish
 from gangda.comparing.policy_choice import check_policy_images
@@ -36,6 +35,7 @@ from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import is_here, pick_device
 from gangda.runtime.plain import to_plain
+from gangda.runtime.plan_status import PLAN as PLAN_FILE
 from gangda.runtime.progress import SILENT, Reporter, duration
 from gangda.statistics.words import NO_VERDICT
 from gangda.training import check as check_training

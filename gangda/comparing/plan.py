@@ -16,7 +16,6 @@ from gangda.config.arms import parse_arm
 from gangda.config.schema import AUTO, ComparisonConfig, Runtime
 from gangda.data.paths import identified
 from gangda.runtime.device import device_called, pick_device, pick_dtype
-from gangda.runtime.plan_status import PLAN
 from gangda.statistics.families import PROCEDURES, family_of, first_level
 from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import OWNER, PLAN, ComparisonPlan, digest, identity_of
+from gangda.comparing.plan import OWNER, ComparisonPlan, digest, identity_of
 from gangda.config import resolve
 from gangda.errors import DataError, IncompleteError, RunError
 from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
 from gangda.runtime.locks import LOCK, LOCK_FILE, lock_folder
+from gangda.runtime.plan_status import PLAN
 
 
 def agreeing(plan: ComparisonPlan, out: Path) -> ComparisonPlan:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gangda.comparing.plan import PLAN, digest
+from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change
 from gangda.config import resolve
 from gangda.config.files import Sections
@@ -19,6 +19,7 @@ from gangda.errors import UsageError
 from gangda.runtime.device import prepare
 from gangda.runtime.files import write_json
 from gangda.runtime.locks import lock_folder
+from gangda.runtime.plan_status import PLAN
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.search_spaces import Choice, SearchSpace, belongs
 from gangda.training import check

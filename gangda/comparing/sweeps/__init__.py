@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gangda.comparing.part import JUDGE, WHOLE, Part
-from gangda.comparing.plan import PLAN, digest
+from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
@@ -18,6 +18,7 @@ from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, Us
 from gangda.experiments import Experiment
 from gangda.runtime.files import write_json
 from gangda.runtime.plain import to_plain
+from gangda.runtime.plan_status import PLAN
 from gangda.runtime.progress import SILENT, Reporter
 
 __all__ = ["SweepResult", "sweep"]
