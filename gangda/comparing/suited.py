@@ -66,8 +66,13 @@ def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
     yield from (note for note in splits.notes if note not in splits.alarms)
     compare, have = config.compare, splits.train.counts()
     made = make_plan(splits.train, compare.at(max(compare.candidates))).make
-    for label in range(len(names)):
-        if 0 < have[label] < FEW and made[label]:
-            images = "1 training image" if have[label] == 1 else f"{have[label]} training images"
-            what = f"class '{names[label]}' has {images}, and {made[label]:,} are made from it"
-            yield f"{what}: hardly more than copies; add real ones, or leave it out with --ratio-for '{names[label]}=0'"
+    few = [label for label in range(len(names)) if 0 < have[label] < FEW and made[label]]
+    if len(few) == 1:
+        [label] = few
+        name, images = names[label], "1 training image" if have[label] == 1 else f"{have[label]} training images"
+        what = f"class '{name}' has {images}, and {made[label]:,} are made from it: hardly more than copies"
+        yield f"{what}; add real ones, or leave it out with --ratio-for '{name}=0'"
+    elif few:
+        listed = ", ".join(f"'{names[label]}' {have[label]}" for label in few[:MOST_NAMES])
+        what = f"{len(few)} classes have fewer than {FEW} training images ({listed})"
+        yield f"{what}: what is made from so few may be hardly more than copies"

@@ -112,3 +112,10 @@ def test_an_unknown_classifier_is_refused_before_generators_are_trained(where):
         config = dataclasses.replace(config, compare=CompareConfig(seeds=2, second_classifier="resnet18"))
     with pytest.raises(UsageError, match="unknown classifier 'resnet18': did you mean 'resnet'"):
         planned(config, None)
+
+
+def test_many_small_classes_are_one_sentence():
+    splits = load_splits(DataConfig(per_class=4), 0)
+    said = [text for text in seen(ComparisonConfig(data=DataConfig(per_class=4)), splits) if "copies" in text]
+    assert len(said) == 1
+    assert said[0].startswith("10 classes have fewer than 5 training images ('0' ")
