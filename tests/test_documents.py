@@ -47,6 +47,7 @@ OF_OTHERS = {
     "--signals-to-handle",
     "--ntasks-per-node",
     "--gres",
+    "--array",
     "--gpus-per-task",
     "--install-completion",
     "--help",

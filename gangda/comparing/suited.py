@@ -69,7 +69,10 @@ def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
     few = [label for label in range(len(names)) if 0 < have[label] < FEW and made[label]]
     if len(few) == 1:
         [label] = few
-        name, images = names[label], "1 training image" if have[label] == 1 else f"{have[label]} training images"
+        name, images = (
+            names[label],
+            "1 training image" if have[label] == 1 else f"{have[label]} training images",
+        )
         what = f"class '{name}' has {images}, and {made[label]:,} are made from it: hardly more than copies"
         yield f"{what}; add real ones, or leave it out with --ratio-for '{name}=0'"
     elif few:

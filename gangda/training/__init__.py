@@ -1,5 +1,6 @@
 """`gangda train`: a generator from labelled images, in a run folder that can always be continued."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -293,7 +294,9 @@ def fit_run(
 def threads_of(folder: RunFolder) -> int | None:
     """Threads that a run was last trained with, where they were asked for."""
     path = folder.path / "config.yaml"
-    return read_config(path).get("runtime", {}).get("threads") if path.is_file() else None
+    with contextlib.suppress(UsageError):  # a damaged one is refused by `claim`
+        return read_config(path).get("runtime", {}).get("threads") if path.is_file() else None
+    return None
 
 
 def _is_done(config: TrainConfig, images: int, folder: RunFolder) -> bool:

@@ -48,7 +48,7 @@ def test_a_run_that_saw_training_and_validation_images_passes(rows: list[int]) -
         ([0], {"class_names": ("dog", "cat")}, r"trained on other classes \(dog, cat\)"),
         ([0], {"image_shape": (3, 8, 8)}, "makes 8x8 RGB images, this set's are 8x8 grey"),
         ([0], {"image_shape": (1, 9, 9)}, "makes 9x9 grey images"),
-        ([0], {"fingerprint": "g"}, r"trained on other images \(birds, not pets\)"),
+        ([0], {"fingerprint": "g"}, r"trained on other images: birds as of then \(g\), not pets \(f\)"),
         ([0, 10, 14], {}, "saw 2 of this set's test images"),
         ([0, 15], {}, r"saw 1 images outside this subset of pets; give the --seed \(7\)"),
     ],

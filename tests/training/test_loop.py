@@ -176,7 +176,7 @@ def test_every_option_of_the_recipe_is_tried_above():
     tried = {name for _, _, recipe in COURSES.values() for name in recipe}
     always = {"batch_size", "lr", "beta1", "beta2", "r1_every", "ema"}
     fields = {field.name for kind in (Recipe, MadganOptions) for field in dataclasses.fields(kind)}
-    assert fields == tried | always | {"lr_warmup_steps"}
+    assert fields == tried | always | {"lr_warmup_steps", "init_from"}
 
 
 @pytest.mark.parametrize(
