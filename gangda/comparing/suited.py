@@ -76,6 +76,6 @@ def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
         what = f"class '{name}' has {images}, and {made[label]:,} are made from it: hardly more than copies"
         yield f"{what}; add real ones, or leave it out with --ratio-for '{name}=0'"
     elif few:
-        listed = ", ".join(f"'{names[label]}' {have[label]}" for label in few[:MOST_NAMES])
-        what = f"{len(few)} classes have fewer than {FEW} training images ({listed})"
+        some = ", ".join(f"'{names[label]}' {have[label]}" for label in few[:MOST_NAMES])
+        what = f"{len(few)} classes have fewer than {FEW} training images ({some})"
         yield f"{what}: what is made from so few may be hardly more than copies"
