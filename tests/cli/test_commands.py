@@ -220,10 +220,18 @@ def test_compare(gangda, tmp_path):
     assert values["finished"] == 2
 
 
-def test_compare_without_words_takes_fifty_digits_per_class():
-    chosen = low_data(resolve({}, {}))
-    assert chosen.data.per_class == 50
-    assert chosen.origins["data.per_class"] == "preset of compare"
+def test_compare_without_words_asks_a_question_of_its_own():
+    chosen = low_data(resolve({("compare", "seeds"): "3", ("runtime", "threads"): "2"}, {}))
+    assert (chosen.data.per_class, chosen.arch, chosen.spec.width) == (10, "flow", 16)
+    assert (chosen.compare.seeds, chosen.runtime.threads) == (3, 2)
+    assert chosen.origins["data.per_class"] == chosen.origins["arch.name"] == "preset of compare"
+    assert chosen.origins["compare.seeds"] == "flag"
+    assert low_data(resolve({}, {})).compare.seeds == 8
+
+
+def test_compare_of_digits_takes_few_of_them():
+    chosen = low_data(resolve({("arch", "name"): "acgan"}, {}))
+    assert (chosen.data.per_class, chosen.arch, chosen.compare.seeds) == (10, "acgan", 10)
 
 
 @pytest.mark.parametrize(
