@@ -222,11 +222,12 @@ def test_compare(gangda, tmp_path):
 
 def test_compare_without_words_asks_a_question_of_its_own():
     chosen = low_data(resolve({("compare", "seeds"): "3", ("runtime", "threads"): "2"}, {}))
-    assert (chosen.data.per_class, chosen.arch, chosen.spec.width) == (10, "flow", 16)
+    assert (chosen.data.per_class, chosen.budget.steps) == (6, 400)
+    assert chosen.compare.contrast == ("generated - traditional", "generated+traditional - traditional")
     assert (chosen.compare.seeds, chosen.runtime.threads) == (3, 2)
-    assert chosen.origins["data.per_class"] == chosen.origins["arch.name"] == "preset of compare"
+    assert chosen.origins["data.per_class"] == "preset of compare"
     assert chosen.origins["compare.seeds"] == "flag"
-    assert low_data(resolve({}, {})).compare.seeds == 8
+    assert low_data(resolve({}, {})).compare.seeds == 10
 
 
 def test_compare_of_digits_takes_few_of_them():
