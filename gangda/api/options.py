@@ -21,8 +21,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 DIGITS_PER_CLASS = 10  # more leave no room for an effect: at 50 per class, traditional transforms reach 99%
 PRESET = "preset of compare"
-# What a comparison asks where the user asks nothing: can a GAN's samples take the place of traditional transforms, and do
-# they help beside them? The first answer is clear on any machine, within minutes on two cores.
+# What a comparison asks where the user asks nothing: can a GAN's samples take the place of traditional transforms, and
+# do they help beside them? The first answer is clear on any machine, within minutes on two cores.
 QUESTION: Sections = {
     "data": {"per_class": 6},
     "budget": {"steps": 400},
