@@ -5,6 +5,8 @@ The functions of `gangda.api` are attributes of the package, imported at the fir
 
 from typing import TYPE_CHECKING, Any
 
+from gangda.errors import GangdaError
+
 if TYPE_CHECKING:
     from gangda.api import (
         GanAugmenter,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "GanAugmenter",
+    "GangdaError",
     "SampleDataset",
     "augment",
     "classify",

@@ -96,6 +96,8 @@ class GanAugmenter(BaseOverSampler):  # type: ignore[misc]  # imbalanced-learn i
         if self.ratio is not None:
             if self.sampling_strategy != "auto":
                 raise ValueError("ratio and sampling_strategy exclude each other: give one of them")
+            if not 0 <= self.ratio < math.inf:
+                raise ValueError(f"ratio={self.ratio}: must be at least 0, and finite")
             make = share_of(have, self.ratio)
         if not make.any():
             return X, y

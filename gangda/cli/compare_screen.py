@@ -145,4 +145,5 @@ def show_status(out: Screen, values: Mapping[str, Any]) -> None:
     head = ("cell", "variant", "seed", "state", "host", "job", "step", "last written")
     out.draw("", head, rows, left=2)
     finished = sum(one["state"] == "finished" for one in cells)
-    out.say(f"cells finished: {finished} of {len(cells)}", f"to submit: --array={values['open'] or '-'}")
+    again = (f"to submit: --array={values['open']}",) if values["open"] else ()
+    out.say(f"cells finished: {finished} of {len(cells)}", *again)

@@ -132,7 +132,7 @@ def notes_of(
     failed: Sequence[FailedCell] = (),
 ) -> tuple[str, ...]:
     """Conditions and alarms, most important first; `found` are those of the analyses."""
-    notes = [failure_note(failed, len(plan.cells)), *plan.alarms]
+    notes = [failure_note(failed, len(plan.cells)), *plan.alarms, _untested_note(cells[0])]
     if plan.run is not None:
         shared = f"Conditional on this generator: all seeds share that of {plan.run}"
         notes.append(f"{shared}, so the verdict is about it alone, not about training another like it.")
@@ -172,6 +172,16 @@ def failure_words(failed: Sequence[FailedCell]) -> str:
 
 def _whole(plan: ComparisonPlan) -> bool:
     return plan.config.data.per_class is None and plan.config.data.class_counts is None
+
+
+def _untested_note(cell: CellResult) -> str:
+    """Classes that no score speaks of; empty where there are none."""
+    names, tested = cell.class_names, np.unique(cell.test_labels)
+    missing = [name for label, name in enumerate(names) if label not in tested]
+    if not missing:
+        return ""
+    listed = ", ".join(f"'{name}'" for name in missing[:5]) + (" and others" if len(missing) > 5 else "")
+    return f"Without test images: {listed}. Scores are of the other {len(tested)} of {len(names)} classes."
 
 
 def _overlap_note(cell: CellResult) -> str | None:

@@ -8,7 +8,7 @@ from fake_experiment import change_arm, change_cell, finish, plan_for
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.comparing.cell_result import CellResult
 from gangda.comparing.results import collect
-from gangda.comparing.storage import cell_path, read_cell, read_comparison
+from gangda.comparing.storage import cell_path, read_cell, read_comparison, write_cell
 from gangda.errors import DataError, IncompleteError
 
 EQUAL = {"real": 0.8, "traditional": 0.8, "generated": 0.8, "generated+traditional": 0.8}
@@ -176,3 +176,24 @@ def test_under_holm_the_report_does_not_speak_of_a_sequence(tmp_path):
     assert "Holm's step-down procedure at alpha" in page.replace("&#39;", "'")
     assert "fixed sequence" not in page
     assert "tested in this order" not in page
+
+
+def test_classes_without_test_images_are_named_and_leave_no_nan(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+
+    def untested(arm, labels):
+        predicted = np.where(arm.test.correct, labels, 0)
+        test = dataclasses.replace(evaluate_predictions(labels, predicted, 4), train_accuracy=1.0)
+        return dataclasses.replace(arm, test=test)
+
+    for cell in plan.cells:
+        result = read_cell(tmp_path, cell, CellResult)
+        labels = np.where(result.test_labels == 2, 3, result.test_labels)
+        arms = {name: untested(arm, labels) for name, arm in result.arms.items()}
+        write_cell(tmp_path, cell, dataclasses.replace(result, test_labels=labels, arms=arms))
+    found = collect(plan, tmp_path)
+    assert "Without test images: 'a/b'. Scores are of the other 3 of 4 classes." in found.notes
+    page = (tmp_path / "report.html").read_text()
+    assert "nan)" not in page
+    assert "nan%" not in page
