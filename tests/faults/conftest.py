@@ -1,11 +1,13 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import slurm
+from filelock import FileLock
 from processes import Zygote, until_done
 
 
@@ -33,10 +35,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[slurm.Slurm]:
-    if reason := slurm.missing():
-        pytest.skip(reason)
-    folder = tmp_path / "slurm"
-    folder.mkdir()
-    running = slurm.Slurm(folder)
-    yield running
-    running.end()
+    """One at a time, whichever process of pytest asks: they use the same ports."""
+    with FileLock(Path(tempfile.gettempdir()) / "gangda-tests-slurm.lock"):
+        if reason := slurm.missing():
+            pytest.skip(reason)
+        folder = tmp_path / "slurm"
+        folder.mkdir()
+        running = slurm.Slurm(folder)
+        yield running
+        running.end()

@@ -2,8 +2,6 @@
 
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -65,18 +63,6 @@ def test_while_the_images_are_read(zygote, full_size, tmp_path, number):
     stop(command, number)
     assert "run the same command again" in command.line
     assert contents(tmp_path / "here") == {}
-
-
-@pytest.mark.parametrize("number", CODES)
-def test_a_second_signal_ends_it_at_once(number):
-    waiting = "import time\nfrom gangda.runtime.signals import stop_request\nwith stop_request() as stop:\n"
-    waiting += "    print('ready', flush=True)\n    while not stop: time.sleep(0.01)\n"
-    waiting += "    print('stopping', flush=True)\n    time.sleep(30)\n"
-    process = subprocess.Popen([sys.executable, "-c", waiting], stdout=subprocess.PIPE, text=True)
-    for words in ("ready\n", "stopping\n"):
-        assert process.stdout.readline() == words
-        process.send_signal(number)
-    assert process.wait(timeout=5) == 128 + number
 
 
 @pytest.fixture(scope="module")
