@@ -8,6 +8,7 @@ from gangda.classifying.evaluation import Evaluation
 from gangda.config.schema import Runtime
 from gangda.metrics.result import MetricResult
 from gangda.runtime.arrays import UInt8Array, UInt16Array
+from gangda.runtime.plan_status import CELLS, FAILED
 
 LEAKY = "leaky"  # the key of a generator that saw all of the source's training images
 UNLABELLED = "+unlabelled"  # after the architecture: the key of one that saw the unlabelled images too
@@ -165,7 +166,7 @@ class Pictures:
 class CellResult:
     """One replicate of the whole pipeline."""
 
-    folder: ClassVar[str] = "cells"
+    folder: ClassVar[str] = CELLS
 
     index: int
     seed: int
@@ -190,7 +191,7 @@ class CellResult:
 class FailedCell:
     """A cell whose training gave nothing that can be used: left out of everything, and named."""
 
-    folder: ClassVar[str] = "failed"
+    folder: ClassVar[str] = FAILED
 
     index: int
     seed: int

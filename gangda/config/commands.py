@@ -96,9 +96,9 @@ COMMANDS: Mapping[str, Subcommand] = {
             "--balance", "--classifier", "--classifier-steps", "--experiment", "--list", *_LAST,
         ),
         examples=(
+            ("gangda compare --dry-run", "its own question: can a GAN replace transforms where digits are few?"),
             ("gangda compare --data my_icons", "a folder of class folders: all is chosen for it"),
             ("gangda compare --data my_icons --dry-run", "what it sees, and time, memory and disk"),
-            ("gangda compare --data digits --per-class 20 --arch ppca --seeds 6", "a quick one"),
         ),
     ),
     "tune": Subcommand(

@@ -15,7 +15,6 @@ from gangda.statistics.words import interval_text, p_text, points
 if TYPE_CHECKING:
     import jinja2
     import markupsafe
-if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#010203"  # stands for the page's own text colour until the SVG is written

@@ -15,7 +15,7 @@ from gangda.runtime.files import read_json
 from gangda.runtime.locks import holder, is_locked
 
 PLAN, WORK = "plan.json", "work"
-RESULTS, FAILED = ("cells", "scores"), "failed"  # folders of the cells' results
+CELLS, SCORES, FAILED = "cells", "scores", "failed"  # folders of the cells' results
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _cells(out: Path, cells: Sequence[Mapping[str, Any]], variant: str, before: 
 
 def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStatus:
     work = out / WORK / name
-    results = [path for folder in RESULTS if (path := out / folder / f"{name}.json").exists()]
+    results = [path for folder in (CELLS, SCORES) if (path := out / folder / f"{name}.json").exists()]
     failed = out / FAILED / f"{name}.json"
     running = is_locked(work)
     if results or failed.exists():

@@ -63,7 +63,7 @@ class RunFolder:
             if (self.path / "run.json").is_file():
                 self.state()  # a run of another version of gangda is refused as that
             same = bool(fingerprint) and self._fingerprint() == fingerprint
-            moved = ("source", "unlabelled") if same else ()  # the same images under another path
+            moved = ("source", "labels", "unlabelled") if same else ()  # the same images under another path
             _refuse_difference(self.path, recorded, config_yaml, ignoring, moved)
         else:
             self.refuse_foreign()

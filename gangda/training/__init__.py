@@ -108,16 +108,18 @@ def train(
             return dataclasses.replace(result, data_alarms=splits.alarms)
         if not ranks.is_main:
             raise WorkerExitError(0)
-        context = prepare(config.runtime)
-        check_memory(config, images, context)
-        networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
-        return TrainResult(
-            run,
-            config.arch,
-            parameters=count_parameters(networks.modules()),
-            estimates=tuple(estimates(config, images, context)),
-            data_alarms=splits.alarms,
-        )
+        return dataclasses.replace(_rehearsed(config, images, run), data_alarms=splits.alarms)
+
+
+def _rehearsed(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:
+    """What a training would be: its parameters, and what it would take here."""
+    context = prepare(config.runtime)
+    check_memory(config, images, context)
+    networks = build_networks(config.arch, config.spec, images.image_shape, images.num_classes)
+    parameters = count_parameters(networks.modules())
+    return TrainResult(
+        run, config.arch, parameters=parameters, estimates=tuple(estimates(config, images, context))
+    )
 
 
 def _from_absolute(config: TrainConfig) -> TrainConfig:

@@ -27,6 +27,7 @@ from gangda.experiments import RETRAINED, Experiment
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
+from gangda.runtime.plan_status import SCORES
 from gangda.runtime.progress import Reporter
 from gangda.sampling.filters import is_circular
 from gangda.statistics.components import components_of
@@ -37,7 +38,7 @@ from gangda.training import check as check_training
 class ScoredCell:
     """Metrics of the samples of one seed's generator; `repeats` is CAS of each classifier, where there are several."""
 
-    folder: ClassVar[str] = "scores"
+    folder: ClassVar[str] = SCORES
 
     index: int
     seed: int
