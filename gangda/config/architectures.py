@@ -165,6 +165,9 @@ class CdcganSpec(SizedSpec):
 
     latent_dim: int = option(64, "size of z", minimum=1)
     depth: int = option(1, "convolutions at each resolution of both networks", minimum=1, maximum=8)
+    dropout: float = option(
+        0.0, "dropout probability in the discriminator", minimum=0.0, maximum=0.95, record="given"
+    )
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,8 @@ class BigganSpec(CdcganSpec):
     Departures, for small networks and short runs: batches of 32 (the paper has 2048), learning rates of 2e-4 and 4e-4
     (5e-5 and 2e-4); one discriminator step for each of the generator (two), for more generator steps in the same time;
     Adam's beta2 of 0.99 (0.999), an average over 100 steps in place of 1,000; no orthogonal regularisation, which the
-    paper has for truncated samples. For the paper's: `--lr 5e-5 --lr-d 2e-4 --d-steps 2 --beta2 0.999`.
+    paper has for truncated samples. For the paper's: `--lr 5e-5 --lr-d 2e-4 --d-steps 2 --beta2 0.999 --orthogonal
+    1e-4`.
     """
 
     default_widths: ClassVar[tuple[int, int]] = (24, 32)

@@ -128,6 +128,18 @@ class AdversarialOptions(MethodOptions):
     label_smoothing: float = option(
         0.0, "one-sided label smoothing: real targets are 1 minus this; usually 0.1", minimum=0.0, maximum=0.5
     )
+    orthogonal: float = option(
+        0.0,
+        "weight of orthogonal regularisation of the generator, for --truncation; usually 1e-4",
+        minimum=0.0,
+        record="given",
+    )
+    fake_classes: str = option(
+        "batch",
+        "classes that fakes are made for: those of the batch's real images, or drawn uniformly",
+        choices=("batch", "uniform"),
+        record="given",
+    )
     aux_weight: float = option(
         1.0, "weight of the classification loss of an auxiliary classifier", minimum=0.0
     )

@@ -73,8 +73,8 @@ def training_curves(steps: Sequence[int], curves: Mapping[str, Sequence[float | 
     return _to_png(figure)
 
 
-def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:
-    """PNG: shares of each true class by predicted class, counts in the squares, of int64 (K, K), rows true."""
+def confusion_matrix(confusion: IntArray, class_names: Sequence[str], rows: str = "true") -> bytes:
+    """PNG: shares of each class by predicted class, counts in the squares, of int64 (K, K); `rows` says which class."""
     count = len(class_names)
     have = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, have, out=np.zeros(confusion.shape), where=have > 0)
@@ -88,7 +88,7 @@ def confusion_matrix(confusion: IntArray, class_names: Sequence[str]) -> bytes:
         axes.set_xticks(range(count), names, rotation=90, fontsize=size)
         axes.set_yticks(range(count), names, fontsize=size)
     axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set_ylabel(rows)
     if count <= NUMBERS_UP_TO:
         for row, column in zip(*np.nonzero(confusion), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"

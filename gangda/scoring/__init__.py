@@ -6,10 +6,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from gangda.classifying.evaluation import class_recalls
 from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
-from gangda.data.images import LabelledImages
+from gangda.data.images import IntArray, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetOnDisk
 from gangda.data.sample_set.index import request_key
@@ -103,8 +105,9 @@ def score(
         circular=own is not None and _circular(own),
         reporter=reporter,
     )
-    found = evaluate_metrics(inputs, names, reporter)
-    return ScoreResult({"metrics": to_plain(found), **about}, out).write(_pictures(inputs, names))
+    found, confusion = evaluate_metrics(inputs, names, reporter), _confusion(inputs, names)
+    values = {"metrics": to_plain(found), "confusion": to_plain(confusion), **about}
+    return ScoreResult(values, out).write(_pictures(inputs, names, confusion))
 
 
 def _about(
@@ -177,7 +180,16 @@ def _circular(own: SetOnDisk) -> bool:
     return bool(own.index.sorting) or is_circular(own.index.provenance.get("labels"))
 
 
-def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
+def _confusion(inputs: MetricInputs, names: Sequence[str]) -> IntArray | None:
+    """Samples by intended class (rows) and the scorer's answer, int64 (K, K); None without GAN-test."""
+    if "gan_test" not in names or not inputs.scorer:
+        return None
+    samples, shape = inputs.samples, (inputs.samples.images.num_classes,) * 2
+    pairs = np.ravel_multi_index((samples.images.labels, samples.predicted()), shape)
+    return np.bincount(pairs, minlength=shape[0] ** 2).reshape(shape)
+
+
+def _pictures(inputs: MetricInputs, names: Sequence[str], confusion: IntArray | None) -> dict[str, bytes]:
     fake, real = inputs.samples.images, inputs.reference.images
     pictures = {"real-and-generated.png": figures.real_and_generated(real, fake)}
     if "memorisation" in names:
@@ -185,7 +197,8 @@ def _pictures(inputs: MetricInputs, names: Sequence[str]) -> dict[str, bytes]:
         pictures["nearest-training-images.png"] = figures.nearest_pairs(
             inputs.fake.images.pixels[pairs.samples], inputs.train.images.pixels[pairs.train], pairs.distances
         )
-    if "gan_test" in names and inputs.scorer:
+    if confusion is not None:
+        pictures["confusion.png"] = figures.confusion_matrix(confusion, real.class_names, "intended")
         heldout, ours = (
             class_recalls(side.images.labels, side.predicted(), real.num_classes)
             for side in (inputs.reference, inputs.samples)

@@ -72,7 +72,12 @@ def test_every_metric_is_written_and_reprinted(samples, tmp_path):
     written = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert written["metrics"] == values["metrics"]
     assert (written["seed"], written["n"]["test"], len(written["hashes"])) == (0, 360, 4)
+    confusion = np.array(values["confusion"])
+    (gan_test,) = (metric for metric in values["metrics"] if metric["name"].startswith("gan_test"))
+    assert confusion.sum() == values["n"]["samples"]
+    assert confusion.trace() / confusion.sum() == pytest.approx(gan_test["value"])
     assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
+        "confusion.png",
         "nearest-training-images.png",
         "real-and-generated.png",
         "recall-by-class.png",

@@ -339,7 +339,7 @@ def test_accuracy_is_told_and_not_learned_from(blobs, context):
     method = method_with(config, networks_of(config, blobs), blobs, context, 7)
     x, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
     scores = Scores(torch.zeros(4, requires_grad=True))
-    losses = method.discriminator_losses(DiscriminatorBatch(x, y, x, method.draws(0)[0], scores, scores))
+    losses = method.discriminator_losses(DiscriminatorBatch(x, y, x, y, method.draws(0)[0], scores, scores))
     assert set(losses) == {"d_loss"}
     assert not method.metrics["d_accuracy"].requires_grad
 

@@ -45,8 +45,12 @@ REFUSED = [
         config(clip=0.01, options={"spectral_norm": True}),
         "--clip 0.01: spectral norm .* undoes .* --no-spectral-norm",
     ),
-    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout: cgan or gan"),
+    (config(ct=2.0), "--ct 2: needs dropout .* use --cr 10, or raise --dropout"),
     (config(cr=10.0, bcr=10.0), "--cr 10 and --bcr 10: .* give one"),
+    (
+        config("dcgan", fake_classes="uniform"),
+        "--fake-classes uniform: dcgan .* leave it out, or use --arch cdcgan",
+    ),
     (config(cr_flip=True), "--cr-flip: .* add --cr 10"),
     (
         config("madgan", options={"generators": 1}, generator_id_weight=0.1),
@@ -69,6 +73,10 @@ REFUSED = [
 
 
 ALSO = [
+    (
+        config("dcgan", ct=2.0),
+        "--ct 2: needs dropout .* use --cr 10, or an --arch that has --dropout: cgan or gan",
+    ),
     (
         config("madgan-separate"),
         "--generators 5: --batch-size 8 is too small for madgan-separate; give at least 10",

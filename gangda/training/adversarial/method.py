@@ -77,61 +77,68 @@ class AdversarialMethod(IterativeMethod):
 
     def update(self, batch: Batch, draws: Draws) -> Losses:
         """One batch of fakes serves both networks; in extra steps and in pre-training the discriminator alone."""
-        real, y = batch
         if draws.kind[0] == "discriminator":
             with torch.no_grad():
-                fake = self.fakes(y, draws)
-            return self.discriminator_step(real, y, fake, draws)
+                made = self.fakes(batch[1], draws)
+            return self.discriminator_step(batch, made, draws)
         both = self.simultaneous_step if self.options.simultaneous else self.alternating_step
-        return both(real, y, self.fakes(y, draws), draws)
+        return both(batch, self.fakes(batch[1], draws), draws)
 
-    def fakes(self, y: Tensor, draws: Draws) -> Tensor:
-        """(F, C, H, W) for the first F labels, F the most that all generators can share evenly."""
-        count = len(y) // self.generator.num_generators * self.generator.num_generators
+    def fakes(self, y: Tensor, draws: Draws) -> Batch:
+        """Images (F, C, H, W) and the classes they are made for, int64 (F,); F the most that all generators can share.
+
+        The classes are the first of y, or drawn uniformly (--fake-classes).
+        """
+        # Not `self`: the noted draws would keep this method and its graphs alive.
+        network, classes = self.generator, self.images.num_classes
+        count = len(y) // network.num_generators * network.num_generators
+        wanted = y[:count]
+        if self.options.fake_classes == "uniform":
+            wanted = draws.take(
+                lambda shape, generator: torch.randint(classes, shape, generator=generator), (count,)
+            )
         with self.context.autocast():
-            # Not `self`: the noted draws would keep this method and its graphs alive.
-            network = self.generator
             z = draws.take(lambda shape, generator: network.noise(shape[0], generator), (count,))
-            return cast(Tensor, self.generator(z, y[:count]))
+            return cast(Tensor, network(z, wanted)), wanted
 
-    def alternating_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+    def alternating_step(self, batch: Batch, made: Batch, draws: Draws) -> Losses:
         """The discriminator learns; then, frozen, it scores the same fakes for the generator.
 
         Source: Goodfellow 2014, algorithm 1. Departure: the fakes are not drawn anew for the generator.
         """
-        d_losses = self.discriminator_step(real, y, fake.detach(), draws)
+        d_losses = self.discriminator_step(batch, (made[0].detach(), made[1]), draws)
         self.discriminator.requires_grad_(False)
         with self.context.autocast():
             if self.loss.paired:
-                on_real, on_fake = self.score_both(real, y, fake, draws)
+                on_real, on_fake = self.score_both(batch, made, draws)
             else:
-                on_real = on_fake = self.score(fake, y[: len(fake)], draws)
-            g_losses = self.generator_losses(DiscriminatorBatch(real, y, fake, draws, on_real, on_fake))
+                on_real = on_fake = self.score(*made, draws)
+            g_losses = self.generator_losses(DiscriminatorBatch(*batch, *made, draws, on_real, on_fake))
         optimizer_step([(self.optimizer_g, g_losses)], self.context)
         self.discriminator.requires_grad_(True)
         return {**d_losses, **detached(g_losses)}
 
-    def simultaneous_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
+    def simultaneous_step(self, batch: Batch, made: Batch, draws: Draws) -> Losses:
         """Both networks learn from the same scores, which saves a pass over the fakes.
 
         All gradients are taken before either network is updated. Source: Nowozin 2016 (f-GAN), algorithm 1; it is how
         the Keras tutorial's DCGAN trains.
         """
         with self.context.autocast():
-            on_real, on_fake = self.score(real, y, draws), self.score(fake, y[: len(fake)], draws)
-            batch = DiscriminatorBatch(real, y, fake, draws, on_real, on_fake)
-            d_losses = self.discriminator_losses(replace(batch, fake=fake.detach()))
-            g_losses = self.generator_losses(batch)
+            scores = self.score(*batch, draws), self.score(*made, draws)
+            both = DiscriminatorBatch(*batch, *made, draws, *scores)
+            d_losses = self.discriminator_losses(replace(both, fake=both.fake.detach()))
+            g_losses = self.generator_losses(both)
         networks = [(self.optimizer_d, d_losses), (self.optimizer_g, g_losses)]
         optimizer_step(networks, self.context, self.metrics)
         regularisers.clip_weights(self.discriminator, self.options.clip)
         return {**detached({**d_losses, **g_losses}), **self.metrics}
 
-    def discriminator_step(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> Losses:
-        """The discriminator learns from these images, `fake` detached."""
+    def discriminator_step(self, batch: Batch, made: Batch, draws: Draws) -> Losses:
+        """The discriminator learns from these real images and fakes, which are detached."""
         with self.context.autocast():
-            on_real, on_fake = self.score_both(real, y, fake, draws)
-            found = self.discriminator_losses(DiscriminatorBatch(real, y, fake, draws, on_real, on_fake))
+            scores = self.score_both(batch, made, draws)
+            found = self.discriminator_losses(DiscriminatorBatch(*batch, *made, draws, *scores))
         optimizer_step([(self.optimizer_d, found)], self.context, self.metrics)
         regularisers.clip_weights(self.discriminator, self.options.clip)
         return {**detached(found), **self.metrics}
@@ -184,12 +191,13 @@ class AdversarialMethod(IterativeMethod):
             images = augment(images, self.options.diffaugment, draws)
         return cast(Scores, self.discriminator(images, y))
 
-    def score_both(self, real: Tensor, y: Tensor, fake: Tensor, draws: Draws) -> tuple[Scores, Scores]:
-        """Scores of real and fake: one joined pass, or two where the batch's images must not mix."""
+    def score_both(self, batch: Batch, made: Batch, draws: Draws) -> tuple[Scores, Scores]:
+        """Scores of real images and fakes: one joined pass, or two where the batch's images must not mix."""
         if getattr(self.discriminator, "separate_batches", False):
-            return self.score(real, y, draws), self.score(fake, y[: len(fake)], draws)
-        both = self.score(torch.cat([real, fake]), torch.cat([y, y[: len(fake)]]), draws)
-        return both.rows(slice(0, len(real))), both.rows(slice(len(real), None))
+            return self.score(*batch, draws), self.score(*made, draws)
+        images, classes = (torch.cat(pair) for pair in zip(batch, made, strict=True))
+        both, real = self.score(images, classes, draws), len(batch[0])
+        return both.rows(slice(0, real)), both.rows(slice(real, None))
 
     def scorer(self, y: Tensor, draws: Draws) -> Callable[[Tensor], Tensor]:
         """A function of images (B, C, H, W) with labels y: one number an image, (B,)."""

@@ -52,6 +52,8 @@ class AdversarialRules(OptionRules):
                 f"--ct {options.ct:g}: needs dropout in the discriminator, and {arch} has none here; use --cr 10, or "
                 f"{'raise --dropout' if dropout else 'an --arch that has --dropout: cgan or gan'}"
             )
+        if options.fake_classes == "uniform" and not self.config.spec.conditional:
+            yield f"--fake-classes uniform: {arch} makes its images for no class; leave it out, or use --arch cdcgan"
         if options.cr and options.bcr:
             yield f"--cr {options.cr:g} and --bcr {options.bcr:g}: --bcr covers real images too; give one of them"
         if options.cr_flip and not (options.cr or options.bcr):

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from gangda.runtime.capture import Losses
 from gangda.training.adversarial.diffaugment import translate
 from gangda.training.adversarial.losses import input_gradients
 from gangda.training.draws import Draws
 from gangda.zoo.base import Scores
+from gangda.zoo.layers.spectral_norm import LAYERS
 
 FEATURE_SHARE = 0.1  # of the distance between features in the CT term (Wei 2018, equation 4)
 ANCHOR_DECAY = 0.99  # of the anchors of LeCam regularisation, as in the paper
@@ -27,15 +29,11 @@ class DiscriminatorBatch:
 
     real: Tensor  # (B, C, H, W) in [-1, 1]
     y: Tensor  # int64 (B,)
-    fake: Tensor  # (F, C, H, W) with F <= B, made for the first F labels of y
+    fake: Tensor  # (F, C, H, W) with F <= B
+    y_fake: Tensor  # int64 (F,), what they were made for
     draws: Draws  # further randomness of this step; `draws.number` counts discriminator steps
     on_real: Scores  # the discriminator's; in a generator step those of the fakes unless the loss is paired
     on_fake: Scores
-
-    @property
-    def y_fake(self) -> Tensor:
-        """Labels that the fakes were made for, int64 (F,)."""
-        return self.y[: len(self.fake)]
 
 
 Term = Callable[[Any, DiscriminatorBatch], Losses]  # of an `AdversarialMethod` and a batch
@@ -87,19 +85,24 @@ def change(images: Tensor, draws: Draws, flip: bool = False) -> Tensor:
     return translate(images, draws)
 
 
-def consistency_loss(method: Any, batch: DiscriminatorBatch, images: Tensor, scores: Scores) -> Tensor:
+def consistency_loss(method: Any, images: Tensor, y: Tensor, scores: Scores, draws: Draws) -> Tensor:
     """E (D(x) - D(T(x)))^2 of the batch's real images or its fakes, whose scores are known.
 
     Source: Zhang 2020 (CR), equation 6 with the final layer only; Zhao 2021 (bCR), algorithm 1, for that on fakes.
     """
-    changed = change(images, batch.draws, method.options.cr_flip)
-    score = method.scorer(batch.y[: len(images)], batch.draws)
-    return F.mse_loss(score(changed), method.real_score(scores.adversarial))
+    changed = change(images, draws, method.options.cr_flip)
+    return F.mse_loss(method.scorer(y, draws)(changed), method.real_score(scores.adversarial))
+
+
+def _consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
+    real = consistency_loss(method, batch.real, batch.y, batch.on_real, batch.draws)
+    return {"d_cr": method.options.cr * real}
 
 
 def _balanced_consistency(method: Any, batch: DiscriminatorBatch) -> Losses:
-    real = consistency_loss(method, batch, batch.real, batch.on_real)
-    return {"d_bcr": method.options.bcr * (real + consistency_loss(method, batch, batch.fake, batch.on_fake))}
+    real = consistency_loss(method, batch.real, batch.y, batch.on_real, batch.draws)
+    fake = consistency_loss(method, batch.fake, batch.y_fake, batch.on_fake, batch.draws)
+    return {"d_bcr": method.options.bcr * (real + fake)}
 
 
 def lecam(method: Any, batch: DiscriminatorBatch) -> Losses:
@@ -143,11 +146,29 @@ def generator_id(method: Any, batch: DiscriminatorBatch) -> Losses:
     return {"g_identity": method.options.generator_id_weight * loss}
 
 
+def orthogonal(method: Any, batch: DiscriminatorBatch) -> Losses:
+    """weight * sum over layers of |W W^T with its diagonal set to 0|^2, W (outputs, rest) of a convolution or linear.
+
+    Under spectral norm W is the weight before its division. Source: Brock 2019, equation 3, where the weight (beta) is
+    1e-4; there W^T W is taken, and here, as in the authors' code, the products of an output's filters.
+    """
+    penalty: Any = 0
+    for layer in method.generator.modules():
+        if isinstance(layer, LAYERS):
+            normed = parametrize.is_parametrized(layer, "weight")
+            weight: Any = layer.parametrizations.weight.original if normed else layer.weight
+            if isinstance(layer, nn.ConvTranspose2d):  # which keeps its outputs in dimension 1
+                weight = weight.transpose(0, 1)
+            products = weight.flatten(1) @ weight.flatten(1).T
+            penalty = penalty + (products - products.diag().diag()).square().sum()
+    return {"g_orthogonal": method.options.orthogonal * penalty}
+
+
 # Option -> term. The order is that of their draws from the step's stream: to change it changes results.
 DISCRIMINATOR: Mapping[str, Term] = {
     "gp": gradient_penalty,
     "ct": consistency_term,
-    "cr": lambda m, b: {"d_cr": m.options.cr * consistency_loss(m, b, b.real, b.on_real)},
+    "cr": _consistency,
     "bcr": _balanced_consistency,
     "lecam": lecam,
     "aux_weight": lambda m, b: auxiliary(m, "d_classes", (b.on_real, b.y), (b.on_fake, b.y_fake)),
@@ -155,4 +176,5 @@ DISCRIMINATOR: Mapping[str, Term] = {
 GENERATOR: Mapping[str, Term] = {
     "aux_weight": lambda m, b: auxiliary(m, "g_classes", (b.on_fake, b.y_fake)),
     "generator_id_weight": generator_id,
+    "orthogonal": orthogonal,
 }

@@ -39,7 +39,7 @@ class AuxiliaryDiscriminator(Discriminator):
 
     def __init__(self, spec: AcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec, image_shape)
         self.score = ScoreHead(self.trunk.features)
         self.classes = nn.Linear(self.trunk.features, num_classes)
 

@@ -123,11 +123,12 @@ class ResidualDiscriminator(Discriminator):
         self.attended = (doublings - 1) * spec.depth - 1
         self.attention = SelfAttention(widths[doublings - 1], pool=2)
         self.head = ProjectionHead(widths[-1], num_classes, spec.minibatch_stddev)
+        self.dropout = nn.Dropout(spec.dropout)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
         for i, block in enumerate(self.blocks):
-            x = block(x)
+            x = self.dropout(block(x))
             x = self.attention(x) if i == self.attended else x
         return self.head(F.relu(x).sum((2, 3)).float(), y)
 

@@ -75,7 +75,7 @@ class ProjectionDiscriminator(Discriminator):
 
     def __init__(self, spec: CdcganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec, image_shape)
         self.head = ProjectionHead(self.trunk.features, num_classes)
         nn.init.zeros_(self.head.embed.weight)
 

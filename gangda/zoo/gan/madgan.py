@@ -119,7 +119,7 @@ class SoftmaxDiscriminator(Discriminator):
 
     def __init__(self, spec: MadganSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec, image_shape)
         self.logits = nn.Linear(self.trunk.features, spec.generators + 1)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None
         if self.embed is not None:
@@ -143,7 +143,7 @@ class MixtureDiscriminator(Discriminator):
 
     def __init__(self, spec: MixtureGanSpec, image_shape: ImageShape, num_classes: int) -> None:
         super().__init__()
-        self.trunk = ScoreTrunk(spec.channels[1], image_shape, spec.depth, spec.minibatch_stddev)
+        self.trunk = ScoreTrunk(spec, image_shape)
         self.score = nn.Linear(self.trunk.features, 1)
         self.whose = nn.Linear(self.trunk.features, spec.generators)
         self.embed = nn.Embedding(num_classes, self.trunk.features) if spec.conditional else None

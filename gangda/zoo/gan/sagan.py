@@ -53,6 +53,7 @@ class AttentiveDiscriminator(Discriminator):
         self.last = nn.ModuleList(blocks.same_convs(widths[-1], 1))
         self.attention = SelfAttention(widths[-2], pool=2)
         self.head = ProjectionHead(widths[-1], num_classes, spec.minibatch_stddev)
+        self.dropout = nn.Dropout(spec.dropout)
 
     def forward(self, x: Tensor, y: Tensor) -> Scores:
         """(B, C, H, W) in [-1, 1], (B,) -> `Scores` with adversarial (B,)."""
@@ -61,6 +62,7 @@ class AttentiveDiscriminator(Discriminator):
                 x = self.attention(x)
             for conv in cast(nn.ModuleList, convs):
                 x = leaky(conv(x))
+            x = self.dropout(x)
         return self.head(x.sum((2, 3)).float(), y)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gangda.config.architectures import CdcganSpec
 from gangda.zoo.base import ImageShape, Scores
 from gangda.zoo.layers import fused
 
@@ -140,12 +141,13 @@ class SelfAttention(nn.Module):
 class ScoreTrunk(nn.Module):
     """Strided 4x4 convolutions and one linear layer with LeakyReLU, no normalisation: (B, C, H, W) -> (B, 4 width).
 
-    In larger images a 1x1 convolution narrows the last plane to about nine numbers a feature.
-    `depth` counts the convolutions at each resolution; those after the first are 3x3. `spread` adds `MinibatchStdDev`.
+    In larger images a 1x1 convolution narrows the last plane to about nine numbers a feature. The first of `spec.depth`
+    convolutions at each resolution is strided, the others are 3x3; dropout follows the last of them.
     """
 
-    def __init__(self, width: int, image_shape: ImageShape, depth: int = 1, spread: bool = False) -> None:
+    def __init__(self, spec: CdcganSpec, image_shape: ImageShape) -> None:
         super().__init__()
+        width, spread = spec.channels[1], spec.minibatch_stddev
         doublings = grid_plan(max(image_shape[1:]))[1]
         widths = [image_shape[0], *stages(width, doublings - 1)]
         self.features = 4 * width
@@ -155,14 +157,15 @@ class ScoreTrunk(nn.Module):
         channels = min(widths[-1], -(-9 * self.features // pixels // 8) * 8)  # kernels like multiples of 8
         self.narrow = nn.ModuleList([nn.Conv2d(widths[-1], channels, 1)] if channels < widths[-1] else [])
         self.mix = nn.Linear(channels * pixels + spread, self.features)
-        self.more = nn.ModuleList([nn.ModuleList(same_convs(b, depth - 1)) for b in widths[1:]])
+        self.more = nn.ModuleList([nn.ModuleList(same_convs(b, spec.depth - 1)) for b in widths[1:]])
+        self.dropout = nn.Dropout(spec.dropout)
 
     def stage(self, i: int, x: Tensor) -> Tensor:
         """Halve the side for the i-th time."""
         x = leaky(self.downs[i](x))
         for conv in cast(nn.ModuleList, self.more[i]):
             x = leaky(conv(x))
-        return x
+        return self.dropout(x)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to features, float32."""

@@ -125,5 +125,5 @@ def test_consistency_terms_compare_scores_of_changed_images(name, expected):
     )
     images, y = torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.int64)
     scores = Scores(torch.zeros(4)), Scores(torch.full((2,), 1.5))
-    batch = regularisers.DiscriminatorBatch(images, y, images[:2], draws(), *scores)
+    batch = regularisers.DiscriminatorBatch(images, y, images[:2], y[:2], draws(), *scores)
     assert float(regularisers.DISCRIMINATOR[name](method, batch)[f"d_{name}"]) == pytest.approx(expected)

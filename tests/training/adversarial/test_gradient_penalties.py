@@ -30,7 +30,8 @@ def test_slope_penalty_is_differentiable_in_the_weights():
 
 def penalty_of(score, real, fake):
     method = SimpleNamespace(options=SimpleNamespace(gp=1.0), scorer=lambda y, drawn: score)
-    batch = DiscriminatorBatch(real, torch.zeros(len(real), dtype=torch.int64), fake, draws(), None, None)
+    y = torch.zeros(len(real), dtype=torch.int64)
+    batch = DiscriminatorBatch(real, y, fake, y, draws(), None, None)
     return gradient_penalty(method, batch)["d_gp"]
 
 
