@@ -90,7 +90,7 @@ def _nearest(added: AddedImages, samples: LabelledImages) -> NearestImages:
     pairs = closest_pairs(inputs, PAIRS)
     return NearestImages(
         samples=inputs.fake.images.pixels[pairs.samples],
-        train=inputs.train.images.pixels[pairs.train],
+        train=inputs.seen.images.pixels[pairs.train],
         distances=_rounded(pairs.distances),
         of_samples=_rounded(np.sort(inputs.nearest_of_samples.pixels)),
         of_held_out=_rounded(np.sort(inputs.nearest_of_heldout.pixels)),

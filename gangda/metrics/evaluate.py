@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from gangda.classifying.self_training import without_labels
 from gangda.config import catalog
 from gangda.config.schema import ClassifierConfig
-from gangda.data.images import FloatArray, IntArray, LabelledImages
+from gangda.data.images import FloatArray, IntArray, LabelledImages, concatenate
 from gangda.data.paths import cache_root
 from gangda.data.splits import DataSplits
 from gangda.errors import DataError
@@ -107,11 +108,13 @@ def prepare_inputs(
         return Side(images, lookup)
 
     whole, held, train = map(side, (samples, heldout, splits.train))
+    more = splits.unlabelled
+    seen = train if more is None else side(concatenate(splits.train, without_labels(more, splits.train)))
     real, floor = held.take(real_rows), side(splits.train.take(floor_rows))
 
     def remember(key: tuple[str, ...], compute: Callable[[], FloatArray]) -> FloatArray:
         numerics = (context.device.type, context.precision, context.threads)
-        contents = [part.images.content_hash() for part in (floor, real, train)]
+        contents = [part.images.content_hash() for part in (floor, real, seen)]
         return store.get(("real side", REAL_SIDE, seed, *numerics, *contents, *key), compute)
 
     def retrain(images: LabelledImages) -> IntArray:
@@ -129,6 +132,7 @@ def prepare_inputs(
         samples=whole,
         reference=held,
         train=train,
+        seen=seen,
         fake=whole.take(fake_rows),
         real=real,
         floor=floor,

@@ -60,7 +60,10 @@ class MetricInputs:
 
     samples: Side  # all samples to score
     reference: Side  # all held-out real images
-    train: Side  # all real images the generator may have seen
+    train: Side  # all training images
+    seen: (
+        Side  # what the generator may have learnt from: the training images, and unlabelled ones beside them
+    )
     # fake, real, floor: subsets of the three above with the same number of images in every class: samples, held-out,
     # and training images that take the samples' place in the real-vs-real floor
     fake: Side
@@ -79,7 +82,7 @@ class MetricInputs:
     remember: Remember = lambda _, compute: compute()
 
     def of_real(self, what: str, kind: str, compute: Callable[[], Any]) -> FloatArray:
-        """Numbers that depend on `floor`, `real`, `train` and the seed alone: kept, and not computed for each score.
+        """Numbers that depend on `floor`, `real`, `seen` and the seed alone: kept, and not computed for each score.
 
         `what` names the metric; `compute` gives numbers of any shape, which come back as float64.
         """
@@ -122,12 +125,12 @@ class MetricInputs:
 
     @cached_property
     def nearest_of_samples(self) -> Shortlist:
-        """Nearest training images of (at most `QUERIES`) samples."""
+        """Nearest images that the generator may have seen, of (at most `QUERIES`) samples."""
         return self._nearest(self.fake)
 
     @cached_property
     def nearest_of_heldout(self) -> Shortlist:
-        """Nearest training images of as many held-out images."""
+        """Nearest such images of as many held-out images."""
 
         def found() -> FloatArray:
             return np.stack([np.asarray(column, np.float64) for column in self._nearest(self.real)])
@@ -140,9 +143,9 @@ class MetricInputs:
         return shift_search(
             side.images.pixels[rows],
             side.features("randconv")[rows],
-            self.train.images.pixels,
-            self.train.features("randconv"),
-            self.train.features("spectrum"),
+            self.seen.images.pixels,
+            self.seen.features("randconv"),
+            self.seen.features("spectrum"),
             self.extractors["randconv"]().embed,
             rows,
         )

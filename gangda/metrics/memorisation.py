@@ -15,7 +15,7 @@ LEAST = 100  # images below which the tail is not defined
 
 
 def memorisation(inputs: MetricInputs) -> list[MetricResult]:
-    """Distances of samples to their nearest training images, against those of held-out images.
+    """Distances of samples to their nearest training images (unlabelled ones too), against those of held-out images.
 
     `ratio`: mean distance of samples over that of held-out images, 1 for new images, 0 for copies. `near`:
     share of samples nearer than all but 1% of the held-out images. Both in pixels and in label-free features
@@ -59,7 +59,7 @@ def _auth(inputs: MetricInputs, fake: Shortlist, real: Shortlist) -> MetricResul
 
 
 def _authentic(inputs: MetricInputs, found: Shortlist) -> float:
-    train = inputs.train.features("randconv")
+    train = inputs.seen.features("randconv")
     if len(train) < 2:
         return float("nan")
     targets, where = np.unique(found.nearest_features, return_inverse=True)
@@ -74,7 +74,7 @@ def _distances(
 ) -> tuple[MetricResult, MetricResult]:
     """`ratio` and `near` of the distances of samples and of held-out images to their nearest training images."""
     mean, n = float(theirs.mean()), (len(theirs), len(ours))
-    shifted = f"shifts up to {reach(inputs.train.images.pixels.shape[1])} px; the floor is held-out images"
+    shifted = f"shifts up to {reach(inputs.seen.images.pixels.shape[1])} px; the floor is held-out images"
     value = float(ours.mean()) / mean if mean > 0 else float("nan")
     ratio = inputs.result(f"memorisation_ratio_{kind}", kind, value, "target", n, floor=1.0, note=shifted)
     edge = float(np.quantile(theirs, TAIL))

@@ -168,9 +168,10 @@ def _notes(own: SetOnDisk | None, drawn: tuple[DataConfig, int], splits: DataSpl
 
 def _copies(images: LabelledImages, splits: DataSplits) -> list[str]:
     """How many samples equal a real image pixel for pixel: a count that needs no floor, however few they are."""
+    parts = {"training": splits.train, "validation": splits.validation, "test": splits.test}
     found = []
-    for name, part in (("training", splits.train), ("validation", splits.validation), ("test", splits.test)):
-        if count := int(equal_images(images.pixels, part.pixels).sum()):
+    for name, part in (parts | {"unlabelled": splits.unlabelled}).items():
+        if part is not None and (count := int(equal_images(images.pixels, part.pixels).sum())):
             found.append(f"ALARM: {count:,} of {len(images):,} samples are exact copies of {name} images")
     return found
 
@@ -195,7 +196,7 @@ def _pictures(inputs: MetricInputs, names: Sequence[str], confusion: IntArray | 
     if "memorisation" in names:
         pairs = closest_pairs(inputs, PAIRS)
         pictures["nearest-training-images.png"] = figures.nearest_pairs(
-            inputs.fake.images.pixels[pairs.samples], inputs.train.images.pixels[pairs.train], pairs.distances
+            inputs.fake.images.pixels[pairs.samples], inputs.seen.images.pixels[pairs.train], pairs.distances
         )
     if confusion is not None:
         pictures["confusion.png"] = figures.confusion_matrix(confusion, real.class_names, "intended")

@@ -51,6 +51,7 @@ def make_inputs() -> MakeInputs:
             "samples": ours,
             "reference": theirs,
             "train": third,
+            "seen": third,
             "fake": ours,
             "real": theirs,
             "floor": third,

@@ -1,10 +1,13 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from gangda.config.schema import DataConfig
+from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import generated_images, real_images
-from gangda.data.loading import load_source
+from gangda.data.loading import load_source, load_splits
+from gangda.metrics.evaluate import prepare_inputs
 from gangda.metrics.extractors import random_convolutions
 from gangda.metrics.inputs import MetricInputs, Side
 from gangda.metrics.memorisation import closest_pairs, memorisation
@@ -28,7 +31,17 @@ def inputs_with(context, copies):
     reference = side(DATA.pixels[HELDOUT], DATA.labels[HELDOUT], real_images)
     train = side(DATA.pixels[TRAIN], DATA.labels[TRAIN], real_images)
     return MetricInputs(
-        samples, reference, train, samples, reference, train, {"randconv": lambda: kind}, "", None, seed=0
+        samples,
+        reference,
+        train,
+        train,
+        samples,
+        reference,
+        train,
+        {"randconv": lambda: kind},
+        "",
+        None,
+        seed=0,
     )
 
 
@@ -81,3 +94,21 @@ def test_closest_pairs_are_the_copies(context):
     assert sorted(pairs.samples) == list(range(8))
     assert np.array_equal(pairs.samples, pairs.train)
     assert pairs.distances.max() == 0
+
+
+def test_unlabelled_images_that_the_generator_learnt_from_count(context):
+    data = DataConfig(per_class=20, unlabelled="300")
+    splits = load_splits(data, 0)
+    pixels = splits.unlabelled.pixels
+    copies = generated_images(pixels, np.arange(len(pixels)) % 10, splits.train.class_names)
+
+    def near(splits):
+        inputs = prepare_inputs(
+            copies, splits, seed=0, context=context, classifier=ClassifierConfig(classifier_steps=1)
+        )
+        return {result.name: result for result in memorisation(inputs)}["memorisation_near_pixels"]
+
+    seen = near(splits)
+    assert seen.value == 1.0
+    assert seen.note.startswith("ALARM")
+    assert near(dataclasses.replace(splits, unlabelled=None)).value < 0.1

@@ -16,7 +16,7 @@ def scored(fake, real, floor):
     ours, theirs, third = (
         Side(images, lambda kind: pytest.fail("no features are needed")) for images in made
     )
-    inputs = MetricInputs(ours, theirs, third, ours, theirs, third, {}, "", None, 0)
+    inputs = MetricInputs(ours, theirs, third, third, ours, theirs, third, {}, "", None, 0)
     [result] = sharpness(inputs)
     return result
 

@@ -153,7 +153,8 @@ def orthogonal(method: Any, batch: DiscriminatorBatch) -> Losses:
     1e-4; there W^T W is taken, and here, as in the authors' code, the products of an output's filters.
     """
     penalty: Any = 0
-    for layer in method.generator.modules():
+    layers: Any = method.generator.modules()
+    for layer in layers:
         if isinstance(layer, LAYERS):
             normed = parametrize.is_parametrized(layer, "weight")
             weight: Any = layer.parametrizations.weight.original if normed else layer.weight
