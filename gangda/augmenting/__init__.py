@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gangda.augmenting.decision import decide, recorded_decision
 from gangda.augmenting.plan import AugmentPlan, split_by_method
 from gangda.augmenting.task import fill, load_task
@@ -26,6 +28,7 @@ class AugmentResult(SetResult):
     plan: AugmentPlan  # per class: have, want, make
     generated: IntArray  # synthetic images of each class by origin, (K,)
     traditional: IntArray
+    pseudo_labelled: IntArray  # unlabelled images that were added under each class, (K,); in a dry run none
     run: Path | None  # the run folder whose generator was used, if one was
     samples: Path | None = None  # the set whose images were used, if one was
     data_alarms: tuple[str, ...] = ()  # about the images
@@ -33,12 +36,13 @@ class AugmentResult(SetResult):
     def as_dict(self) -> dict[str, Any]:
         """Plain values; one row of the plan per class."""
         rows = self.plan.as_dict(self.index.class_names)
-        made = zip(self.generated.tolist(), self.traditional.tolist(), strict=True)
+        names = ("generated", "traditional", "pseudo_labelled")
+        made = zip(*(getattr(self, name).tolist() for name in names), strict=True)
         return {
             **super().as_dict(),
             "plan": [
-                {**row, "generated": generated, "traditional": traditional}
-                for row, (generated, traditional) in zip(rows, made, strict=True)
+                {**row, **dict(zip(names, counts, strict=True))}
+                for row, counts in zip(rows, made, strict=True)
             ],
             "run": None if self.run is None else str(self.run),
             "samples": None if self.samples is None else str(self.samples),
@@ -82,10 +86,14 @@ def augment(
         index = SetIndex(**vars(header), counts=want)
     if index is None:
         sampler = task.sampler(in_order(decision.config.filter)) if generated.any() else None
-        if sampler is not None:
-            header = replace(header, provenance={**header.provenance, "labels": sampler.as_dict()})
+        more = {} if sampler is None else {"labels": sampler.as_dict()}
+        found = task.pseudo_labelled()
+        if config.augment.pseudo_label:
+            more["pseudo_labelled"] = found.counts().tolist()
+            want = tuple((plan.want + found.counts()).tolist())
+        header = replace(header, total=want, provenance={**header.provenance, **more})
         with timed_set(out, header) as writer:
-            fill(writer, task, plan, sampler)
+            fill(writer, task, plan, sampler, found)
         index = writer.index
     return AugmentResult(
         out=out,
@@ -93,6 +101,7 @@ def augment(
         plan=plan,
         generated=generated,
         traditional=traditional,
+        pseudo_labelled=np.array(index.provenance.get("pseudo_labelled", [0] * len(want)), dtype=np.int64),
         run=None if task.model is None else task.model.run,
         samples=None if task.stored is None else task.stored.path,
         data_alarms=task.splits.alarms,

@@ -12,6 +12,7 @@ import torch
 from gangda.augmenting.plan import AugmentPlan, kept_rows, make_plan, split_by_method
 from gangda.augmenting.selection import Filters
 from gangda.classifying import custom
+from gangda.classifying.self_training import self_train
 from gangda.config.fields import recorded
 from gangda.config.schema import AUTO, AugmentationConfig
 from gangda.data.images import TRADITIONAL, IntArray, LabelledImages, generated_images
@@ -89,7 +90,7 @@ class Task:
         )
 
     def _provenance(self) -> dict[str, Any]:
-        """How the images are made; with a choice on validation images, also the classifier that chooses."""
+        """How the images are made; with a choice on validation images, or pseudo-labels, also the classifier of it."""
         config, context, classifier = self.config.augment, self.context, self.config.classifier
         left_open = (AUTO,) if AUTO in config.filter else ()
         asked = dict(vars(replace(config, filter=(*left_open, *in_order(config.filter)))))
@@ -101,15 +102,34 @@ class Task:
         if self.stored is not None:
             index, content = self.stored.index, self.stored.images.content_hash()
             made_by["samples"] = {"key": index.key, "content": content, **index.provenance}
+        code = custom.code_of(classifier.classifier)
+        asks = {**vars(classifier), "code": code, "threads": context.threads, **where}
+        if asked.pop("pseudo_label"):
+            made_by["labeler"] = {**asks, "unlabelled": self.splits.unlabelled_folder}
         if config.is_open:
-            code = custom.code_of(classifier.classifier)
-            made_by["judge"] = {**vars(classifier), "code": code, "threads": context.threads, **where}
+            made_by["judge"] = asks
             transformed = config.method != "generated"
         else:
             del asked["score_by"]
             plan = make_plan(self.splits.train, config)
             transformed = bool(split_by_method(plan.make, config.method)[1].any())
+        transformed |= config.pseudo_label
         return made_by | ({"transforms": self.config.transforms} if transformed else {})
+
+    def pseudo_labelled(self) -> LabelledImages:
+        """Unlabelled images under the classes of self-training, or none; each shard trains the same classifiers."""
+        splits = self.splits
+        if not self.config.augment.pseudo_label or splits.unlabelled is None:
+            return splits.train.take(np.zeros(0, dtype=np.int64))
+        return self_train(
+            splits.train,
+            splits.unlabelled,
+            self.config.classifier,
+            seed=self.config.runtime.seed,
+            context=self.context,
+            transforms=self.config.transforms,
+            reporter=self.reporter,
+        ).certain
 
 
 def load_task(config: AugmentationConfig, run: Path | None, samples: Path | None, reporter: Reporter) -> Task:
@@ -120,6 +140,10 @@ def load_task(config: AugmentationConfig, run: Path | None, samples: Path | None
     refuse_synthetic(splits)
     for note in splits.notes:
         reporter.line(note)
+    if asked.pseudo_label and splits.unlabelled is None:
+        raise UsageError(
+            "--pseudo-label: there is nothing to label; give --unlabelled NUMBER or --unlabelled FOLDER"
+        )
     config.transforms.ranges()  # a policy that only compare chooses is refused
     if config.transforms.mixup:
         raise UsageError(
@@ -182,10 +206,13 @@ def _unseen_validation(splits: DataSplits, used: Model | StoredSamples | None) -
     return splits.validation.take(np.flatnonzero(~seen))
 
 
-def fill(writer: SetWriter, task: Task, plan: AugmentPlan, source: ImageSource | None) -> None:
-    """Write the images of a plan into a set, or those of one shard; `source` may be None where none are generated.
+def fill(
+    writer: SetWriter, task: Task, plan: AugmentPlan, source: ImageSource | None, found: LabelledImages
+) -> None:
+    """Write the images of a plan and those `found` into a set, or those of one shard.
 
-    Chunks of real images and blocks of made ones are dealt out to the shards in turn; their place does not change.
+    `source` may be None where none are generated. Chunks of real images and blocks of made ones are dealt out to the
+    shards in turn; their place does not change.
     """
     train, (i, n) = task.splits.train, read_shard(task.config.augment.shard)
     generated, traditional = split_by_method(plan.make, task.config.augment.method)
@@ -199,6 +226,9 @@ def fill(writer: SetWriter, task: Task, plan: AugmentPlan, source: ImageSource |
     units = blocks_of(traditional)[i - 1 :: n]
     for (label, block, _), made in zip(units, transformed_images(task, traditional, units), strict=True):
         writer.write(made, int(first[label]) + block * BLOCK)
+    end = int(len(kept) + generated.sum() + traditional.sum())
+    for start in range(0, len(found), CHUNK)[i - 1 :: n]:
+        writer.write(found.take(np.arange(start, min(start + CHUNK, len(found)))), end + start)
 
 
 def transformed_images(

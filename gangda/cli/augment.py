@@ -11,6 +11,8 @@ from gangda.cli.options import Call, run_folders
 from gangda.cli.output import Screen, number, percent
 from gangda.cli.sample import show_filtering
 
+COLUMNS = {"have": "have (real)", "want": "want (all)", "make": "make (synthetic)", "keep": "keep (real)"}
+
 
 def augment(
     call: Call,
@@ -31,14 +33,15 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     chosen = values["chosen"]
     if chosen:
         _show_candidates(out, chosen)
-    keys = ("have", "want", "make", "keep")
-    rows = [(row["class"], *(number(row[key]) for key in keys)) for row in values["plan"]]
-    sums = [number(sum(row[key] for row in values["plan"])) for key in keys]
+    columns = COLUMNS
+    if any(row["pseudo_labelled"] for row in values["plan"]):
+        columns = {**columns, "pseudo_labelled": "beside them (pseudo-labelled)"}
+    rows = [(row["class"], *(number(row[key]) for key in columns)) for row in values["plan"]]
+    sums = [number(sum(row[key] for row in values["plan"])) for key in columns]
     part, parts = values["shard"]
     title = "Would augment" if values["dry_run"] else "Augmented"
     title = title if parts == 1 else f"{title}, all of {parts} parts (this is part {part})"
-    columns = ("class", "have (real)", "want (all)", "make (synthetic)", "keep (real)")
-    out.draw(title, columns, [*rows, ("all", *sums)])
+    out.draw(title, ("class", *columns.values()), [*rows, ("all", *sums)])
     show_filtering(out, values)
     if chosen and chosen["sentence"]:
         out.say(chosen["sentence"])

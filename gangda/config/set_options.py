@@ -69,6 +69,10 @@ class AugmentConfig(Checked):
     format: str = option("npz", "how the set is written", choices=tuple(catalog.FORMATS))
     shard: str = option("1/1", SHARD, pattern=SHARD_PATTERN)
     filter: tuple[str, ...] = option((), FILTER, choices=(*catalog.FILTERS, AUTO))
+    pseudo_label: bool = option(
+        False,
+        "also add the images of --unlabelled of whose class self-training is most certain, under that class",
+    )
     allocate: str | None = option(
         None,
         "recall: same total, more images for classes with low recall on validation images",

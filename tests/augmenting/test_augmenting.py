@@ -20,7 +20,7 @@ from gangda.config.schema import (
     SamplerOptions,
     TransformConfig,
 )
-from gangda.data.images import GENERATED, REAL, TRADITIONAL
+from gangda.data.images import GENERATED, PSEUDO_LABELLED, REAL, TRADITIONAL
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import read_set
 from gangda.errors import DataError, RunError, UsageError
@@ -315,3 +315,41 @@ def test_sets_that_do_not_fit_are_refused(make_run: Any) -> None:
     traditional = make(method="traditional", ratio=0.5).out
     with pytest.raises(DataError, match="holds no generated images"):
         from_samples(DATA, traditional)
+
+
+FEW = DataConfig(per_class=10, unlabelled="200")
+
+
+@pytest.mark.parametrize("shards", [1, 2])
+def test_pseudo_labelled_images_stand_beside_the_plan(shards: int, tmp_path: Path) -> None:
+    config = AugmentationConfig(
+        FEW,
+        AugmentConfig(method="traditional", ratio=0.5, pseudo_label=True),
+        classifier=ClassifierConfig(classifier_steps=60),
+        runtime=RUNTIME,
+    )
+    for part in range(shards):
+        own = replace(config.augment, shard=f"{part + 1}/{shards}")
+        result = augment(replace(config, augment=own), out=tmp_path / "set")
+    read, splits = read_set(tmp_path / "set"), load_splits(FEW, 0)
+    found = read.images.take(np.flatnonzero(read.images.origin == PSEUDO_LABELLED))
+    assert np.array_equal(found.counts(), result.pseudo_labelled)
+    assert 140 <= len(found) <= 160  # at most 0.8 of them, as many of each class
+    assert splits.unlabelled is not None
+    place = dict(zip(splits.unlabelled.row_id, splits.unlabelled.pixels, strict=True))
+    assert all(
+        np.array_equal(place[row], pixels) for row, pixels in zip(found.row_id, found.pixels, strict=True)
+    )
+    truth = load_source(DataConfig()).train
+    known = dict(zip(truth.row_id.tolist(), truth.labels.tolist(), strict=True))
+    right = [
+        known[row] == label for row, label in zip(found.row_id.tolist(), found.labels.tolist(), strict=True)
+    ]
+    assert np.mean(right) > 0.7
+    rest = read.images.take(np.flatnonzero(read.images.origin != PSEUDO_LABELLED))
+    assert np.array_equal(rest.counts(), result.plan.want)
+
+
+def test_pseudo_labels_need_images_without_labels(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--pseudo-label: there is nothing to label; give --unlabelled"):
+        make(method="traditional", pseudo_label=True, out=tmp_path / "set")
