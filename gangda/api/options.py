@@ -83,7 +83,8 @@ def refuse_idle(chosen: Settings) -> None:
     Raises:
         UsageError: some of them concern the choice only.
     """
-    concerned = {"classifier": fields_by_name(ClassifierConfig), "augment": ["score_by"]}
+    labels = chosen.augment.pseudo_label  # by the classifier of these options
+    concerned = {"classifier": () if labels else fields_by_name(ClassifierConfig), "augment": ["score_by"]}
     idle = [
         flag_of(fields_by_name(SECTIONS[section])[name])
         for section, names in concerned.items()

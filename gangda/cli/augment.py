@@ -35,7 +35,7 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
         _show_candidates(out, chosen)
     columns = COLUMNS
     if any(row["pseudo_labelled"] for row in values["plan"]):
-        columns = {**columns, "pseudo_labelled": "beside them (pseudo-labelled)"}
+        columns = {**columns, "pseudo_labelled": "pseudo-labelled"}
     rows = [(row["class"], *(number(row[key]) for key in columns)) for row in values["plan"]]
     sums = [number(sum(row[key] for row in values["plan"])) for key in columns]
     part, parts = values["shard"]
