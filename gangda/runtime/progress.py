@@ -8,6 +8,7 @@ from dataclasses import dataclass
 BLOCKS = "▁▂▃▄▅▆▇█"
 SURE_AFTER = 2.0  # seconds, before which nothing is said of the time left
 CALM = 0.25  # share of the time so far over which the expected end is smoothed
+LEAST = 0.7  # of the time that the average so far leaves: what is smoothed may lag behind a task that slows down
 
 
 class Reporter:
@@ -69,7 +70,7 @@ class TimeLeft:
         weight = 1.0 if math.isnan(self._end) else 1 - math.exp((self._last - now) / (CALM * (now - began)))
         self._end = end if math.isnan(self._end) else self._end + weight * (end - self._end)
         self._last = now
-        return max(1.0, self._end - now)
+        return max(1.0, self._end - now, LEAST * (end - now))
 
 
 def share_text(done: float, total: float) -> str:

@@ -39,6 +39,16 @@ def test_a_stall_or_a_jump_changes_the_time_left_little_by_little():
     assert all(0.6 * true < found < 1.5 * true for found, true in seen)
 
 
+def test_a_task_that_slows_down_is_not_nearly_done_for_long():
+    """70% after 60 s, the rest in 600 s: at 95% it took 560 s, so that "1 s left" would be no guess at all."""
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    for second in range(0, 561, 5):
+        now[0] = float(second)
+        found = left.update(0.7 * second / 60 if second <= 60 else 0.7 + 0.3 * (second - 60) / 600, 1)
+    assert 0.7 * 560 * 0.05 / 0.95 <= found < 100
+
+
 def test_time_left_of_a_budget_of_minutes_is_what_is_left_of_it():
     now = [0.0]
     left = TimeLeft(lambda: now[0])
