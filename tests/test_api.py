@@ -234,3 +234,8 @@ def test_other_attributes_are_errors():
         gangda.nothing  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         gangda.api.nothing  # noqa: B018
+
+
+def test_no_data_is_not_the_digits():
+    with pytest.raises(DataError, match="data is None: give"):
+        gangda.load(None)

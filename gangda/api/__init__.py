@@ -18,7 +18,7 @@ from gangda.api.options import low_data, refuse_idle, resolved, settings_of, und
 from gangda.config import arms
 from gangda.config.policies import EXPLICIT
 from gangda.config.schema import AugmentationConfig, ComparisonConfig, TrainConfig
-from gangda.errors import UsageError
+from gangda.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from gangda.api.augmenter import GanAugmenter
@@ -75,6 +75,8 @@ def load(data: Any = "digits", **options: Any) -> Data:
     from gangda.api.data import Data, options_with
     from gangda.data.loading import load_splits
 
+    if data is None:  # mostly a variable that was never set
+        raise DataError("data is None: give a name, a path, or arrays of images and labels")
     given = options_with(data, options)
     chosen = resolved(("data", "runtime"), (), given)
     return Data(given, load_splits(chosen.data, chosen.runtime.seed))

@@ -21,6 +21,7 @@ _COUNTS = {
     "test_images_in_train": "test images that are also trained on",
     "near_copies": "nearly the same as another",
     "test_images_nearly_in_train": "test images that are nearly the same as one trained on",
+    "test_images_turned_in_train": "test images that are mirrored or turned copies of one trained on",
 }
 
 

@@ -62,7 +62,7 @@ def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
     if len(listed) > MOST_NAMES:
         listed = [*listed[:MOST_NAMES], f"and {len(listed) - MOST_NAMES} more"]
     sizes = ", ".join(f"{len(part):,} {words}" for words, part in parts)
-    yield f"{splits.name}: {len(names)} classes ({', '.join(listed)}); {sizes}"
+    yield f"{splits.name}: {len(names)} classes (with the test images: {', '.join(listed)}); {sizes}"
     yield from (note for note in splits.notes if note not in splits.alarms)
     compare, have = config.compare, splits.train.counts()
     made = make_plan(splits.train, compare.at(max(compare.candidates))).make

@@ -37,6 +37,12 @@ def is_archive(path: Path) -> bool:
         return False
 
 
+def name_of(path: Path) -> str:
+    """The name of a file without its suffix, or without the two of a compressed tar."""
+    known = (suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix))
+    return path.name[: len(path.name) - len(max(known, key=len, default=path.suffix))]
+
+
 def _is_zip(path: Path) -> bool:
     """By the first bytes: `zipfile` looks at the end, and takes a tar around a zip for that zip."""
     with path.open("rb") as file:

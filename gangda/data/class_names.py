@@ -3,10 +3,24 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gangda.errors import DataError
 
+_MISSING = ("nan", "null", "<na>", "n/a", "#n/a")
+_PICTURES = ("image", "images", "img", "imgs")
+_MASKS = (
+    "mask",
+    "masks",
+    "annotation",
+    "annotations",
+    "label",
+    "labels",
+    "segmentation",
+    "groundtruth",
+    "gt",
+)
+_NUMBER, _WHOLE = re.compile(r"[+-]?\d+([.,]\d+)?"), re.compile(r"[+-]?\d+([.,]0+)?")
 MOST_SHOWN = 12  # classes of a mapping in a note
 
 
@@ -47,3 +61,17 @@ def refuse_alike(names: Iterable[str], where: str) -> None:
             how = "leading zeros" if key.isdecimal() else "case or blanks"
             what = f"class names '{other}' and '{name}' differ only in {how}"
             raise DataError(f"{where}: {what}; give them one name, or names that differ")
+
+
+def doubts(names: Sequence[str]) -> Iterator[str]:
+    """Sentences about names that stand for something else than classes: missing labels, masks, measurements."""
+    plain = {name.casefold(): name for name in names}
+    if missing := [plain[word] for word in _MISSING if word in plain]:
+        yield f"ALARM: class '{missing[0]}' looks like a missing label; leave its images out, or rename it"
+    masks = [plain[word] for word in _MASKS if word in plain]
+    if masks and any(word in plain for word in _PICTURES):
+        what = f"class '{masks[0]}' looks like the answers to other images, not like a class"
+        yield f"ALARM: {what}; give --data folders of classes"
+    if all(map(_NUMBER.fullmatch, names)) and not all(map(_WHOLE.fullmatch, names)):
+        shown = ", ".join(names[:3])
+        yield f"ALARM: class names are numbers ({shown}, ...): of a measurement, make ranges; each number is one class"

@@ -1,4 +1,6 @@
-"""Numbers about an image that tell its class without its content: what kind of file it was, how bright it is.
+"""Numbers about an image that tell its class, or its part of the source's own split, without its content.
+
+What kind of file it was, how bright it is.
 
 For each alone: what share of held-out images does a table of the likeliest class per value recognise, averaged over the
 classes (five folds by position; numbers with many values are cut at 16 quantiles)? A remark is made where that lies
@@ -45,8 +47,26 @@ def some_of(rows: IntArray) -> IntArray:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), MOST_IMAGES)).astype(np.int64))]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a number may tell, in words, and why that matters."""
+
+    what: str
+    so: str
+
+
+CLASS = Told("the class", "a classifier may learn that instead")
+PART = Told(
+    "training from test images", "accuracy on such test images is not that on images like the training ones"
+)
+
+
 def remarks(
-    pixels: UInt8Array, labels: IntArray, class_names: Sequence[str], facts: FileFacts | None
+    pixels: UInt8Array,
+    labels: IntArray,
+    class_names: Sequence[str],
+    facts: FileFacts | None,
+    told: Told = CLASS,
 ) -> Iterator[str]:
     """A sentence about each number that tells the classes; pixels uint8 (N, H, W, C), labels int64 (N,)."""
     classes = len(class_names)
@@ -71,8 +91,9 @@ def remarks(
         accuracy, error = balanced_accuracy(numbers, labels, classes)
         chance = 1 / max(1, len(np.unique(labels)))
         if accuracy - chance > max(least * (1 - chance), _DEVIATIONS * error):
-            what = f"an image's {name} alone tells the class ({accuracy:.0%} balanced accuracy, chance {chance:.0%})"
-            yield f"ALARM: {what}: {_by_class(column, labels, class_names)}; a classifier may learn that instead"
+            how = f"{accuracy:.0%} balanced accuracy, chance {chance:.0%}"
+            shown = _by_class(column, labels, class_names)
+            yield f"ALARM: an image's {name} alone tells {told.what} ({how}): {shown}; {told.so}"
 
 
 def _by_class(column: npt.NDArray[Any], labels: IntArray, class_names: Sequence[str]) -> str:

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from gangda.data.confounds import remarks, some_of
+from gangda.data.confounds import PART, remarks, some_of
 from gangda.data.images import REAL, IntArray, LabelledImages
 from gangda.data.sources.raw import RawSource
 from gangda.data.twins import Twins, first_positions, images_at, joined
 from gangda.data.values import CONSTANT, part_values
 
-SERIOUS = 0.01  # share of the test images from which nearly identical ones are told
+SERIOUS = 0.01  # share of the test images from which nearly identical, mirrored or turned ones are told
 CONSTANT_SHARE = 0.02  # of all images, from which nearly constant ones are told
 _SHOWN = 3
 
@@ -38,6 +38,9 @@ class Findings:
         contradicting = _contradicting(exact, labels)
         leaked = np.isin(exact[tested], exact[trained])
         near_leaked = np.isin(near[tested], near[trained]) & ~leaked
+        # Of the same class: a 6 on its head may be a 9, an arrow mirrored the other arrow.
+        turned = self.twins.turned * classes + labels
+        turned_leaked = np.isin(turned[tested], turned[trained]) & ~leaked & ~near_leaked
         checks = {
             "values": self.values,
             "copies": np.bincount(labels[copies], minlength=classes).tolist(),
@@ -46,14 +49,19 @@ class Findings:
             "test_images_in_train": int(leaked.sum()),
             "near_copies": len(_twinned(near)) - len(_twinned(exact)),
             "test_images_nearly_in_train": int(near_leaked.sum()),
+            "test_images_turned_in_train": int(turned_leaked.sum()),
             "synthetic": self.synthetic.tolist(),
             "constant": self.constant.tolist(),
             "confounds": list(self.confounds),
         }
         words = [self._copies(int(copies.sum()), contradicting, int(leaked.sum()), len(tested))]
-        if near_leaked.sum() > SERIOUS * len(tested):
-            what = f"{int(near_leaked.sum()):,} of {len(tested):,} test images are nearly the same as one trained on"
-            words.append(f"ALARM: {what}: accuracy is flattered; keep such groups together with --group-by")
+        for found, what in (
+            (near_leaked, "nearly the same as one trained on"),
+            (turned_leaked, "mirrored or turned copies of images trained on"),
+        ):
+            if (many := int(found.sum())) > SERIOUS * len(tested):
+                cure = "accuracy is flattered; keep such groups together with --group-by"
+                words.append(f"ALARM: {many:,} of {len(tested):,} test images are {what}: {cure}")
         words += [self._synthetic(), self._constant(), *self.confounds]
         return tuple(word for word in words if word), checks
 
@@ -123,8 +131,11 @@ def findings_of(
         # A picture that is there several times would seem to tell its class.
         rows = some_of(np.unique(twins.near))
         facts = None if raw.facts is None else raw.facts.take(row_ids[rows])
-        confounds = tuple(
-            remarks(images_at([part.pixels for part in parts], rows), labels[rows], train.class_names, facts)
+        shown = images_at([part.pixels for part in parts], rows)
+        tested = (rows >= len(train)).astype(np.int64)
+        confounds = (
+            *remarks(shown, labels[rows], train.class_names, facts),
+            *remarks(shown, tested, ("training images", "test images")[: len(parts)], facts, PART),
         )
     return Findings(
         labels=labels,

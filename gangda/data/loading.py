@@ -20,7 +20,8 @@ import numpy as np
 from gangda.config import catalog
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
-from gangda.data.archives import is_archive, unpacked
+from gangda.data.archives import is_archive, name_of, unpacked
+from gangda.data.class_names import doubts
 from gangda.data.findings import findings_of
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.memmap import CHUNK
@@ -28,7 +29,7 @@ from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked, tables
 from gangda.data.sources.image_kinds import kind_by_content
-from gangda.data.sources.raw import UNLABELLED, RawSource, size_notes, to_channels, to_square
+from gangda.data.sources.raw import AS_RGB, UNLABELLED, RawSource, size_notes, to_channels, to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
 from gangda.data.twins import Twins, cached_twins, find_twins, without_copies
 from gangda.data.unlabelled import with_unlabelled
@@ -72,7 +73,7 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
         made = stacked.stack(_load(dataclasses.replace(config, source=grey), sets))
         return dataclasses.replace(made, fingerprint=fingerprint(made.train, made.test))
     path = _existing_path(config.source)
-    name = path.resolve().stem if path.is_file() else path.resolve().name
+    name = name_of(path.resolve()) if path.is_file() else path.resolve().name
     if path.is_file() and path.suffix.lower() != ".npz" and is_archive(path):
         with unpacked(path, not config.no_cache) as (inside, notes):
             try:
@@ -165,10 +166,12 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     pixels = to_square(raw.pixels, config.image_size, config.fit)
     pixels, notes = to_channels(pixels, config.channels or pixels.shape[3]), raw.notes
     if pixels.shape[3] != raw.pixels.shape[3]:
+        notes = tuple(note.partition(AS_RGB)[0] for note in notes)
         notes += (f"images became {'grey' if pixels.shape[3] == 1 else 'RGB'} (--channels)",)
     height, width = raw.pixels.shape[1:3]
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += tuple(size_notes(Counter({(width, height): len(pixels)}), pixels.shape[1], config.fit))
+    notes += tuple(doubts(raw.class_names))
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.facts is not None and raw.facts.origin.any():
         train = dataclasses.replace(train, origin=raw.facts.origin)

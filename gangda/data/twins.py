@@ -1,14 +1,16 @@
-"""Images that are there twice: exactly (by a hash of their pixels), or nearly (another shot, another encoding).
+"""Images that are there twice: exactly (by a hash of pixels), nearly (another shot or encoding), mirrored or turned.
 
 Nearly: the root mean square difference is at most `NEAR` of either image's own contrast. Such pairs are looked for
 among images whose difference hashes are neighbours when sorted, which finds most of them in N log N; nearly constant
 images are left out. Source: Krawetz 2013, "Kind of like that" (dHash: 64 comparisons of neighbours on a 9x8 grid).
+Mirrored or turned by quarters: the same between an image and the other after that; of images that differ from
+themselves after it by `LOPSIDED` of their contrast or more, so that symmetric ones, which are alike, are no copies.
 """
 
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,17 @@ from gangda.data.values import CONSTANT
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
-RULES = 1  # raise it when other images count as twins
-NEAR = 0.1  # of an image's own contrast
+RULES = 2  # raise it when other images count as twins
+NEAR, LOPSIDED = 0.1, 0.5  # of an image's own contrast
+# Mirrored (2), half a turn, transposed (2), a quarter (one way: the pair is found from its other image, too): whether
+# the image is transposed, then its rows and its columns reversed.
+_TURNS = (
+    (False, False, True), (False, True, False), (False, True, True),
+    (True, False, False), (True, True, True), (True, True, False),
+)  # fmt: skip
 _BITS = 10  # of 64 that may differ between candidates
 _NEIGHBOURS = 4  # in sorted order that are candidates
-_CHUNK = 4096
+_CHUNK = 1024
 _WORTH_CACHING = 1_000  # images
 
 
@@ -38,13 +46,14 @@ class Twins:
 
     exact: IntArray  # int64 (N,)
     near: IntArray  # int64 (N,), equal ones included
+    turned: IntArray  # int64 (N,), mirrored or turned copies of each other; equal ones included
 
 
 def find_twins(pixels: UInt8Array, others: UInt8Array | None = None) -> Twins:
-    """The groups among uint8 images (N, H, W, C), and `others` of the same shape behind them."""
+    """The groups among uint8 images (N, S, S, C), and `others` of the same shape behind them."""
     parts = [pixels] if others is None else [pixels, others]
     exact = find_exact(*parts)
-    return Twins(exact, joined(exact, _near(parts, np.unique(exact))))
+    return Twins(exact, *(joined(exact, groups) for groups in _similar(parts, np.unique(exact))))
 
 
 def cached_twins(key: str, find: Callable[[], Twins], count: int) -> Twins:
@@ -55,7 +64,7 @@ def cached_twins(key: str, find: Callable[[], Twins], count: int) -> Twins:
     with contextlib.suppress(GangdaError, OSError, KeyError, TypeError, ValueError, IndexError):
         kept = read_hashed_json(path)
         if kept["count"] == count:
-            return Twins(*(_from_pairs(kept[name], count) for name in ("exact", "near")))
+            return Twins(**{column.name: _from_pairs(kept[column.name], count) for column in fields(Twins)})
     found = find()
     with contextlib.suppress(GangdaError, OSError):  # read-only home or full disk
         pairs = {name: _to_pairs(groups) for name, groups in vars(found).items()}
@@ -90,7 +99,8 @@ def first_positions(values: IntArray) -> IntArray:
 def without_copies(twins: Twins) -> Twins:
     """The groups of the images that are left where the first of each identical ones is kept."""
     kept = np.unique(twins.exact)
-    return Twins(np.arange(len(kept), dtype=np.int64), first_positions(twins.near[kept]))
+    near, turned = (first_positions(groups[kept]) for groups in (twins.near, twins.turned))
+    return Twins(np.arange(len(kept), dtype=np.int64), near, turned)
 
 
 def _components(count: int, edges: IntArray) -> IntArray:
@@ -120,10 +130,27 @@ def _rows(pixels: UInt8Array) -> Iterator[UInt8Array]:
         yield from np.ascontiguousarray(pixels[start : start + _CHUNK]).reshape(-1, pixels[0].size)
 
 
-def _near(parts: list[UInt8Array], different: IntArray) -> IntArray:
-    """Groups of similar images among those at these positions of the parts; all others are alone."""
-    hashes, means, contrasts = (np.concatenate(column) for column in zip(*map(_traits, parts), strict=True))
-    places = different[contrasts[different] >= CONSTANT]
+def _similar(parts: list[UInt8Array], different: IntArray) -> tuple[IntArray, IntArray]:
+    """Groups of similar and of turned images among those at these positions of the parts; all others are alone."""
+    columns = zip(*map(_traits, parts), strict=True)
+    hashes, means, contrasts, lopsided = (np.concatenate(column) for column in columns)
+    count, places = len(means), different[contrasts[different] >= CONSTANT]
+    near = _candidates(hashes[:, 0], means, contrasts, places)
+    near = near[:, _are_similar(parts, near, contrasts)]
+    found = [np.zeros((2, 0), np.int64)]
+    for number, turn in enumerate(_TURNS):
+        # The turned images stand behind all images; pairs of one and a turned other are wanted.
+        own = places[lopsided[places, number]]
+        both = np.concatenate([hashes[:, 0], hashes[:, 1 + number]])
+        pairs = _candidates(both, np.tile(means, 2), np.tile(contrasts, 2), np.r_[own, own + count])
+        pairs = pairs[:, (pairs[0] < count) & (pairs[1] >= count)] - [[0], [count]]
+        pairs = pairs[:, pairs[0] != pairs[1]]
+        found.append(pairs[:, _are_similar(parts, pairs, contrasts, turn)])
+    return _components(count, near), _components(count, np.concatenate(found, axis=1))
+
+
+def _candidates(hashes: UInt8Array, means: FloatArray, contrasts: FloatArray, places: IntArray) -> IntArray:
+    """Pairs of these positions (2, P), lower first, whose images may be similar by their traits."""
     edges = [np.zeros((2, 0), np.int64)]
     for turn in range(0, 8, 2):
         turned = np.roll(hashes[places], turn, axis=1).copy().view(">u8")[:, 0]
@@ -137,31 +164,56 @@ def _near(parts: list[UInt8Array], different: IntArray) -> IntArray:
                 pair, most = pair[:, close], most[close]
             bits = np.unpackbits(hashes[pair[0]] ^ hashes[pair[1]], axis=1).sum(axis=1)
             edges.append(np.sort(pair[:, bits <= _BITS], axis=0))
-    pairs = np.unique(np.concatenate(edges, axis=1), axis=1)
-    return _components(len(hashes), pairs[:, _are_similar(parts, pairs, contrasts)])
+    return np.unique(np.concatenate(edges, axis=1), axis=1)
 
 
-def _traits(pixels: UInt8Array) -> tuple[UInt8Array, FloatArray, FloatArray]:
-    """Of each image its dHash, uint8 (N, 8), and the mean and standard deviation of its values, (N,)."""
-    hashes, means, contrasts = np.zeros((len(pixels), 8), np.uint8), *np.zeros((2, len(pixels)))
-    for start in range(0, len(pixels), _CHUNK):
+def _traits(pixels: UInt8Array) -> tuple[UInt8Array, FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """Of each image: dHash, own and after each turn, uint8 (N, 1 + T, 8); mean and standard deviation of values, (N,).
+
+    And whether each turn makes another image of it, bool (N, T).
+    """
+    count, turns = len(pixels), len(_TURNS)
+    hashes, lopsided = np.zeros((count, 1 + turns, 8), np.uint8), np.zeros((count, turns), bool)
+    means, contrasts = np.zeros((2, count))
+    for start in range(0, count, _CHUNK):
         here = slice(start, start + _CHUNK)
         values = torch.tensor(pixels[here]).float()
-        grid = F.adaptive_avg_pool2d(values.mean(dim=3), (8, 9)).numpy()
-        bits = grid[:, :, 1:] > grid[:, :, :-1]
-        hashes[here] = np.packbits(bits.reshape(len(bits), 64), axis=1)
+        # Of the image and of the transposed one; the mean over both ways commutes with reversing.
+        grids = [F.adaptive_avg_pool2d(one, (8, 9)).numpy() for one in (values.mean(3), values.mean(3).mT)]
+        for number, (transposed, *reverse) in enumerate(((False, False, False), *_TURNS)):
+            grid = _reversed(grids[transposed], *reverse)
+            bits = grid[:, :, 1:] > grid[:, :, :-1]
+            hashes[here, number] = np.packbits(bits.reshape(len(bits), 64), axis=1)
         spread, mean = torch.std_mean(values.flatten(1), dim=1, correction=0)
         means[here], contrasts[here] = mean.numpy(), spread.numpy()
-    return hashes, means, contrasts
+        for number, turn in enumerate(_TURNS):
+            difference = (values.numpy() - _turned(values.numpy(), turn)).reshape(len(values), -1)
+            change = np.sqrt(np.einsum("np,np->n", difference, difference) / difference.shape[1])
+            lopsided[here, number] = change >= LOPSIDED * contrasts[here]
+    return hashes, means, contrasts, lopsided
 
 
-def _are_similar(parts: list[UInt8Array], pairs: IntArray, contrasts: FloatArray) -> npt.NDArray[np.bool_]:
-    """Which pairs of positions (2, P) are of images that are nearly the same, bool (P,)."""
+def _turned(images: npt.NDArray[Any], turn: tuple[bool, bool, bool]) -> npt.NDArray[Any]:
+    """Images (N, S, S, C), transposed or not, then with rows or columns reversed: a view."""
+    return _reversed(images.swapaxes(1, 2) if turn[0] else images, *turn[1:])
+
+
+def _reversed(images: npt.NDArray[Any], rows: bool, columns: bool) -> npt.NDArray[Any]:
+    return images[:, :: -1 if rows else 1, :: -1 if columns else 1]
+
+
+def _are_similar(
+    parts: list[UInt8Array],
+    pairs: IntArray,
+    contrasts: FloatArray,
+    turn: tuple[bool, bool, bool] = (False, False, False),
+) -> npt.NDArray[np.bool_]:
+    """Which pairs of positions (2, P) are of images that are nearly the same, the second after a turn, bool (P,)."""
     similar = np.zeros(pairs.shape[1], dtype=bool)
     for start in range(0, len(similar), _CHUNK):
         chosen = pairs[:, start : start + _CHUNK]
         first, second = (images_at(parts, places).astype(np.int16) for places in chosen)
-        difference = (first - second).reshape(chosen.shape[1], -1)
+        difference = (first - _turned(second, turn)).reshape(chosen.shape[1], -1)
         distance = np.sqrt(np.square(difference, dtype=np.float32).mean(axis=1))
         similar[start : start + _CHUNK] = distance <= NEAR * contrasts[chosen].min(axis=0)
     return similar

@@ -14,6 +14,7 @@ from gangda.config.files import Sections
 from gangda.config.resolve import Settings
 from gangda.config.schema import TrainConfig
 from gangda.data.loading import load_splits
+from gangda.data.paths import identified, located
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import prepare
@@ -112,7 +113,8 @@ def _task(space: SearchSpace, configure: Configure) -> Task:
     arch = settings.arch
 
     def configured(values: Mapping[str, Any]) -> TrainConfig:
-        return configure(space.sections(values, arch)).pick(TrainConfig)
+        config = configure(space.sections(values, arch)).pick(TrainConfig)
+        return dataclasses.replace(config, data=located(config.data))
 
     if settings.budget.minutes is not None:
         raise UsageError("--minutes: a trial is scored after steps; give --steps or --epochs")
@@ -146,8 +148,9 @@ def _check_space(task: Task) -> None:
 
 def _fixed(task: Task) -> dict[str, Any]:
     """What may not change once the folder exists; trials may be added."""
-    settings = task.settings
-    sections = resolve.as_mapping(settings.pick(TrainConfig))
+    settings, splits = task.settings, task.splits
+    named = identified(settings.data, splits.fingerprint, splits.unlabelled_folder)
+    sections = resolve.as_mapping(dataclasses.replace(settings.pick(TrainConfig), data=named))
     del sections["data"]["download"]
     tuned = {name: value for name, value in vars(settings.tune).items() if name != "trials"}
     space = {
@@ -155,4 +158,4 @@ def _fixed(task: Task) -> dict[str, Any]:
         for one in task.space.dimensions
     }
     how = {name: dict(vars(getattr(settings, name))) for name in ("classifier", "transforms", "sampler")}
-    return {**sections, "tune": tuned, "space": space, **how, "fingerprint": task.splits.fingerprint}
+    return {**sections, "tune": tuned, "space": space, **how, "fingerprint": splits.fingerprint}

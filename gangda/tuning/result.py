@@ -17,7 +17,7 @@ from gangda.training.result import Estimate
 from gangda.tuning.objectives import Objective
 from gangda.tuning.page import render
 from gangda.tuning.study import REASON, Study
-from gangda.tuning.trial import RUNS, Trainer, identity
+from gangda.tuning.trial import RUNS, Trainer
 
 BEST, FOUND, REPORT = "best.yaml", "study.json", "report.html"
 
@@ -93,7 +93,7 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
     rows, spent, unpruned = [], {}, {}
     for trial in study.trials("COMPLETE", "PRUNED"):
         config = trainer.configure(study.space.values_of(trial.params))
-        name, scores = identity(config), trial.intermediate_values
+        name, scores = trainer.identity(config), trial.intermediate_values
         with contextlib.suppress(UsageError):
             unpruned[name] = trainer.rungs(config)[-1]
         with contextlib.suppress(DataError):  # a run that was refused, or has diverged at once

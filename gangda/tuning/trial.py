@@ -1,5 +1,6 @@
 """One trial: a configuration trained from rung to rung, scored at each, and ended where it is not worth going on."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.config import resolve
 from gangda.config.schema import TrainConfig, TuneConfig
+from gangda.data.paths import identified
 from gangda.data.splits import DataSplits
 from gangda.errors import OutcomeError, UsageError
 from gangda.runtime.files import read_json, write_json
@@ -82,12 +84,18 @@ class Trainer:
         shares = (self.config.reduction**power for power in reversed(range(rungs)))
         return tuple(sorted({max(1, round(total / share)) for share in shares}))
 
+    def identity(self, config: TrainConfig) -> str:
+        """Name of a configuration's run folder: the same where its images lie elsewhere."""
+        named = identified(config.data, self.splits.fingerprint, self.splits.unlabelled_folder)
+        text = resolve.dump(dataclasses.replace(config, data=named))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
     def score(self, config: TrainConfig, steps: int) -> Score:
         """Train up to a step and score, or read what another trial has found of the same configuration.
 
         Where another process is at it, wait: several trials may have the same values.
         """
-        name = identity(config)
+        name = self.identity(config)
         place = self.out / SCORES / f"{name}.json"
         with lock_folder(self.out / TRIALS / name, wait=True):
             known = read_json(place)["scores"] if place.is_file() else {}
@@ -98,7 +106,7 @@ class Trainer:
         return Score(**known[str(steps)])
 
     def _train_and_score(self, config: TrainConfig, steps: int) -> Score:
-        run = self.out / RUNS / identity(config)
+        run = self.out / RUNS / self.identity(config)
         try:
             model = fit_generator(
                 config,
@@ -115,11 +123,6 @@ class Trainer:
         # Before that step healthy generators look collapsed too.
         collapsed = steps >= FROM_STEP and RunFolder(run).state().get("collapsed", False)
         return Score(steps, value, f"{COLLAPSED} at step {steps:,}" if collapsed else "")
-
-
-def identity(config: TrainConfig) -> str:
-    """Name of a configuration's run folder."""
-    return hashlib.sha256(resolve.dump(config).encode()).hexdigest()[:12]
 
 
 def words(params: Mapping[str, Any]) -> str:

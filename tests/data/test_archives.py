@@ -4,6 +4,7 @@ import os
 import shutil
 import tarfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 
 from gangda.config.schema import DataConfig
 from gangda.data import damaged
+from gangda.data.archives import name_of
 from gangda.data.loading import load_source
 from gangda.data.paths import cache_root
 from gangda.errors import DataError, RunError
@@ -167,3 +169,9 @@ def test_a_full_disk_is_not_called_a_damaged_archive(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(RunError, match="the disk is full"):
         load(zipped(tmp_path / "a.zip", IMAGES))
+
+
+@pytest.mark.parametrize("name", ["t.tar.gz", "t.TGZ", "t.zip", "t"])
+def test_a_set_is_called_as_its_archive_without_suffixes(name):
+    assert name_of(Path(name)) == "t"
+    assert name_of(Path("v1.2.zip")) == "v1.2"

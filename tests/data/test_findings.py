@@ -100,6 +100,20 @@ def test_similar_images_across_a_split_are_an_alarm_and_stay_together_by_name(tm
     assert all(subjects)
 
 
+def test_turned_training_images_in_the_test_split_are_an_alarm(tmp_path):
+    arrays = {"x_train": NOISE[:40], "y_train": LABELS[:40], "y_test": LABELS[:20]}
+    tested = np.concatenate([NOISE[:5, :, ::-1], NOISE[40:55]])
+    splits = loaded(save(tmp_path, **arrays, x_test=tested))
+    what = (
+        "ALARM: 5 of 20 test images are mirrored or turned copies of images trained on: accuracy is flattered"
+    )
+    assert splits.alarms[0].startswith(what)
+    assert splits.checks["test_images_turned_in_train"] == 5
+    assert splits.checks["test_images_nearly_in_train"] == 0
+    arrays["y_test"] = 1 - arrays["y_test"]  # in another class it is another thing
+    assert loaded(save(tmp_path, **arrays, x_test=tested)).alarms == ()
+
+
 def test_group_by_needs_file_names_and_a_group():
     with pytest.raises(UsageError, match="have no file names"):
         loaded("digits", group_by="(.)")

@@ -1,5 +1,6 @@
 """Small folders and files as users really have them: what each becomes, or the words it is refused with."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -150,6 +151,26 @@ def test_suffixes_do_not_matter(tmp_path):
     assert sum(total(loaded(tmp_path))) == 40
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("AVIF", ".avif"), ("HEIF", ".heic")])
+@pytest.mark.parametrize("named", [True, False])
+def test_avif_and_heic_are_read_where_pillow_can(tmp_path, kind, suffix, named):
+    if suffix not in EXTENSIONS:
+        pytest.skip(f"no {kind} here")
+    for number in range(20):
+        for name, low in (("a", 30), ("b", 130)):
+            colour = np.zeros((16, 16, 3), np.uint8) + np.array([low + number, 200, 60], np.uint8)
+            path = tmp_path / name / f"{number:02}{suffix * named}"
+            put(path, colour, format=kind, quality=95)
+    splits = loaded(tmp_path)
+    assert total(splits) == [32, 8]
+    for part in (splits.train, splits.validation, splits.test):
+        wanted = np.stack(
+            [30 + 100 * part.labels + part.row_id % 20, *(0 * part.labels + [[200], [60]])], axis=1
+        )
+        assert np.abs(part.pixels.mean(axis=(1, 2)) - wanted).max() < 4
+    assert not [alarm for alarm in splits.alarms if "skipped" in alarm]
+
+
 def test_kinds_that_cannot_be_read_are_counted_by_class(tmp_path):
     classes(tmp_path)
     for number in range(7):
@@ -288,3 +309,61 @@ def test_channels_are_forced_by_the_weights_of_bt_601(tmp_path):
     rgb = loaded(npz(tmp_path, images=images[..., 0], labels=LABELS), channels=3)
     np.testing.assert_array_equal(rgb.train.pixels, np.repeat(images[rgb.train.row_id][..., :1], 3, axis=3))
     assert "images became RGB (--channels)" in rgb.notes
+
+
+def test_grey_images_beside_rgb_that_become_grey_are_said_once(tmp_path):
+    classes(tmp_path)
+    for number in range(10):
+        put(tmp_path / "a" / f"{number:03}.png", noise(12, 12, 3))
+    assert "30 of 40 images are grey: they became RGB, as the others are" in loaded(tmp_path).notes
+    notes = loaded(tmp_path, channels=1).notes
+    assert {"30 of 40 images are grey", "images became grey (--channels)"} < set(notes)
+    assert not [note for note in notes if "RGB" in note]
+
+
+def labelled(root, names):
+    for number, _ in enumerate(names):
+        put(root / f"{number:03}.png")
+    lines = [f"{number:03}.png,{name}\n" for number, name in enumerate(names)]
+    (root / "labels.csv").write_text("file,label\n" + "".join(lines))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["cat", "dog", "nan"], "class 'nan' looks like a missing label"),
+        (["images", "Masks"], "class 'Masks' looks like the answers to other images"),
+        (["20.5", "21", "22.5"], r"class names are numbers \(20\.5, 21, 22\.5, \.\.\.\)"),
+    ],
+)
+def test_names_that_are_hardly_classes_are_an_alarm(tmp_path, names, says):
+    notes = loaded(labelled(tmp_path, names * 10)).notes
+    assert [note for note in notes if re.match(f"ALARM: {says}", note)]
+
+
+@pytest.mark.parametrize("names", [["1.0", "2.0"], ["none", "scratch"], ["image", "video"], ["v1.5", "v2.5"]])
+def test_names_of_classes_are_no_alarm(tmp_path, names):
+    assert not [note for note in loaded(labelled(tmp_path, names * 15)).notes if note.startswith("ALARM")]
+
+
+def test_pictures_of_other_kinds_are_counted_by_class(tmp_path):
+    classes(tmp_path)
+    for number in range(7):
+        (tmp_path / "b" / f"{number}.JP2").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100))
+    (alarm,) = (note for note in loaded(tmp_path).notes if note.startswith("ALARM"))
+    assert "skipped 7 images of kinds that are not read here" in alarm
+    assert alarm.endswith("(b: 7)")
+
+
+@pytest.mark.parametrize("change", ["format", "inverted", "none"])
+def test_test_images_of_another_make_than_the_training_images_are_an_alarm(tmp_path, change):
+    classes(tmp_path / "train", count=30)
+    classes(tmp_path / "test", count=12, end="jpg" if change == "format" else "png")
+    if change == "inverted":
+        for path in (tmp_path / "test").rglob("*.png"):
+            put(path, 255 - noise())
+    what = {"format": "file format", "inverted": "mean brightness"}
+    alarms = [alarm for alarm in loaded(tmp_path).alarms if "alone tells training from test images" in alarm]
+    assert bool(alarms) == (change in what)
+    assert not alarms or f"an image's {what[change]} alone" in alarms[0]

@@ -52,7 +52,38 @@ def test_the_handwritten_digits_hold_no_twins():
     from sklearn.datasets import load_digits
 
     pixels = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[..., None]
-    assert find_twins(pixels).near.tolist() == list(range(1797))
+    twins = find_twins(pixels)
+    assert twins.near.tolist() == twins.turned.tolist() == list(range(1797))
+
+
+TURNS = {
+    "left-right": np.fliplr,
+    "upside-down": np.flipud,
+    "transposed": lambda image: image.swapaxes(0, 1),
+    "quarter": np.rot90,
+    "half": lambda image: np.rot90(image, 2),
+    "three quarters": lambda image: np.rot90(image, 3),
+    "other diagonal": lambda image: np.rot90(image, 2).swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("change", [lambda image: image, recompressed], ids=["exact", "JPEG"])
+@pytest.mark.parametrize("turn", TURNS)
+def test_turned_copies_are_no_near_copies(turn, change):
+    turned = np.stack([change(np.ascontiguousarray(TURNS[turn](image))) for image in PHOTOS])
+    for found in (find_twins(PHOTOS, turned), find_twins(np.concatenate([PHOTOS, turned]))):
+        assert found.near.tolist() == list(range(60))
+        assert found.turned.tolist() == [*range(30), *range(30)]
+
+
+def test_symmetric_images_are_no_turned_copies():
+    every = [PHOTOS, PHOTOS[:, ::-1], PHOTOS[:, :, ::-1], PHOTOS[:, ::-1, ::-1]]
+    whole = sum(one.astype(int) + one.swapaxes(1, 2) for one in every) // 8
+    stretched = (whole - whole.min()) * 200 // np.ptp(whole)
+    shots = [(stretched + RNG.integers(0, 3, whole.shape)).astype(np.uint8) for _ in "ab"]
+    found = find_twins(*shots)
+    assert found.near.tolist() == [*range(30), *range(30)]
+    assert found.turned.tolist() == list(range(60))
 
 
 def test_joined_groups_are_those_of_any():
@@ -65,17 +96,19 @@ def test_equal_images_of_two_sets():
 
 
 def test_without_copies_the_rest_is_numbered_again():
-    twins = without_copies(Twins(np.array([0, 0, 2, 3]), np.array([0, 0, 2, 2])))
+    twins = without_copies(Twins(np.array([0, 0, 2, 3]), np.array([0, 0, 2, 2]), np.array([0, 0, 2, 0])))
     assert (twins.exact.tolist(), twins.near.tolist()) == ([0, 1, 2], [0, 1, 1])
+    assert twins.turned.tolist() == [0, 1, 0]
 
 
 def test_the_twins_of_many_images_are_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("GANGDA_CACHE", str(tmp_path))
-    twins = Twins(np.arange(2000) // 2 * 2, np.arange(2000) // 4 * 4)
+    twins = Twins(*(np.arange(2000) // size * size for size in (2, 4, 3)))
     cached_twins("key", lambda: twins, 2000)
     again = cached_twins("key", lambda: pytest.fail("found a second time"), 2000)
     np.testing.assert_array_equal(again.exact, twins.exact)
     np.testing.assert_array_equal(again.near, twins.near)
+    np.testing.assert_array_equal(again.turned, twins.turned)
     (path,) = tmp_path.rglob("*.json")
     path.write_text("{")
     assert cached_twins("key", lambda: twins, 2000) is twins

@@ -7,13 +7,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from gangda import search_spaces, tuning
 from gangda.config.files import merge_sections
 from gangda.config.resolve import resolve
-from gangda.config.schema import TrainConfig
+from gangda.config.schema import DataConfig, TrainConfig
+from gangda.data.loading import load_splits
 from gangda.errors import OutcomeError, RunError, StoppedError, UsageError
 from gangda.runtime.progress import Reporter
 from gangda.training import fit_generator
@@ -212,6 +214,24 @@ def test_another_search_in_the_same_folder_is_refused(space, by_rate, tmp_path):
     tuning.tune(space(), configured(SMALL, trials=1), tmp_path / "s")
     with pytest.raises(RunError, match=r"its plan has tune\.reduction = 3, this command has 2"):
         tuning.tune(space(), configured(SMALL, trials=1, reduction=2), tmp_path / "s")
+
+
+def test_moved_images_are_the_same_study(space, by_rate, tmp_path):
+    digits = load_splits(DataConfig(per_class=12), 0).train
+    first, moved = tmp_path / "first.npz", tmp_path / "moved.npz"
+    np.savez(first, images=digits.pixels, labels=digits.labels)
+    base = merge_sections(SMALL, {"data": {"per_class": 8, "source": str(first)}})
+    tuning.tune(space(), configured(base, trials=1), tmp_path / "s")
+    before = list(by_rate)
+    first.rename(moved)
+    base = merge_sections(base, {"data": {"source": str(moved)}})
+    assert len(tuning.tune(space(), configured(base, trials=2), tmp_path / "s").rows) == 2
+    assert by_rate[: len(before)] == before
+    assert before[0][0] not in {rate for rate, _ in by_rate[len(before) :]}
+    assert str(moved) in (tmp_path / "s/best.yaml").read_text()
+    np.savez(moved, images=255 - digits.pixels, labels=digits.labels)
+    with pytest.raises(RunError, match=r"its plan has data\.source = "):
+        tuning.tune(space(), configured(base, trials=3), tmp_path / "s")
 
 
 def test_without_optuna_it_says_what_to_install(space, tmp_path, monkeypatch):

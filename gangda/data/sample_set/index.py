@@ -6,6 +6,7 @@ number, counts, files, tallies and cost; `unite` refuses the rest.
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -71,9 +72,9 @@ def request_key(request: Mapping[str, Any]) -> str:
 
 def index_paths(folder: Path) -> list[Path]:
     """The files in a folder that are named like an index."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.glob("index*.json") if _INDEX.fullmatch(path.name))
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if _INDEX.fullmatch(entry.name))
+    return []
 
 
 def is_set(path: Path) -> bool:

@@ -33,6 +33,7 @@ from gangda.runtime.machine import available_cores
 CHUNK = 128  # images that a thread writes at a time
 MAX_THREADS = 4  # more only wait for the GIL and for the file system's lock
 SOFTWARE = "gangda: "  # and the origin, in a file's text
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # no file's name on Windows
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -101,7 +102,8 @@ def class_folders(class_names: Sequence[str]) -> tuple[str, ...]:
     """
     names = list(class_names)
     distinct = len({name.casefold() for name in names}) == len(names)
-    if distinct and names == sorted(names) and all(n == _safe(n) and n[:1].isalnum() for n in names):
+    plain = all(n == _safe(n) and n[:1].isalnum() and not _DEVICE.fullmatch(n) for n in names)
+    if distinct and plain and names == sorted(names):
         return tuple(names)
     width = len(str(len(names) - 1))
     return tuple(f"{label:0{width}d}-{_safe(name)}" for label, name in enumerate(names))

@@ -31,7 +31,7 @@ from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
 from gangda.data.sources.pixels import is_wide, square_rgb, upright_size, wide_values
-from gangda.data.sources.raw import SMALLEST, own_size, size_notes
+from gangda.data.sources.raw import AS_RGB, SMALLEST, own_size, size_notes
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
 from gangda.errors import DataError
 from gangda.runtime.machine import available_cores
@@ -39,6 +39,7 @@ from gangda.runtime.machine import available_cores
 FITS = ("crop", "pad", "stretch")
 _CHUNK = 4096  # images decoded at once
 _SHOWN = 10  # names of broken files
+_SAMPLE = 256  # files by which the size of all is guessed
 T = TypeVar("T")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are reported once, by us
@@ -69,16 +70,13 @@ def decode_all(
     does not grow with their number (see `memmap.py`). Raises DataError: files are corrupt, too large, or of a kind that
     has no rule (the message names them); parts have different ranges of values.
     """
-    size = image_size or _common_size(files, fit)
-    pixels, found = memmap.empty((len(files), size, size, 1)), list[_Row | None]()
-    errors: dict[Path, DataError] = {}
-    for part in _chunks(files):
-        results = _map_files(lambda image, path: _decode(image, path, size, fit), part)
-        errors |= {path: one for path, one in zip(part, results, strict=True) if isinstance(one, DataError)}
-        blank = np.zeros((size, size, 3), np.uint8)
-        decoded = [(blank, None) if isinstance(one, DataError) else one for one in results]
-        pixels = _put(pixels, len(found), np.stack([rgb for rgb, _ in decoded]))
-        found += [row for _, row in decoded]
+    # Of a few files first: mostly all have their size, so that each is read once.
+    size = image_size or _common_size(_sizes_of_some(files), fit)
+    pixels, found, errors = _decode_files(files, size, fit)
+    right = image_size or _common_size(((row.width, row.height) for row in found if row), fit)
+    if right != size:
+        size = right
+        pixels, found, errors = _decode_files(files, size, fit)
     notes, train = [], len(files) if num_train is None else num_train
     broken = np.flatnonzero([row is None for row in found])
     if errors:
@@ -106,6 +104,22 @@ def decode_all(
     return Decoded(pixels, tuple(notes), value_range, facts, broken)
 
 
+def _decode_files(
+    files: Collection[Path], size: int, fit: str
+) -> tuple[UInt8Array, list["_Row | None"], dict[Path, DataError]]:
+    """Pixels of all files, black where a file is broken; facts; and the errors."""
+    pixels, found = memmap.empty((len(files), size, size, 1)), list[_Row | None]()
+    errors: dict[Path, DataError] = {}
+    for part in _chunks(files):
+        results = _map_files(lambda image, path: _decode(image, path, size, fit), part)
+        errors |= {path: one for path, one in zip(part, results, strict=True) if isinstance(one, DataError)}
+        blank = np.zeros((size, size, 3), np.uint8)
+        decoded = [(blank, None) if isinstance(one, DataError) else one for one in results]
+        pixels = _put(pixels, len(found), np.stack([rgb for rgb, _ in decoded]))
+        found += [row for _, row in decoded]
+    return pixels, found, errors
+
+
 def _refuse_broken(errors: Mapping[Path, DataError], skip: bool) -> None:
     """Raise the first of these errors with the names of all files, unless they are skipped."""
     if not skip:
@@ -122,7 +136,7 @@ def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
     """Grey files among colour ones, and files of several images."""
     grey, several = (sum(getattr(row, name) for row in rows) for name in ("grey", "several"))
     if grey and pixels.shape[3] == 3:
-        yield f"{grey:,} of {len(rows):,} images are grey: they became RGB, as the others are"
+        yield f"{grey:,} of {len(rows):,} images are grey{AS_RGB}others are"
     if several:
         yield f"{several:,} files hold several pages or frames: the first is taken"
 
@@ -234,13 +248,17 @@ def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) ->
         return list(threads.map(opened, files))
 
 
-def _common_size(files: Collection[Path], fit: str) -> int:
-    """The side of the most common image size; of equally common ones, the larger."""
-    sizes: Counter[tuple[int, int]] = Counter()
-    for part in _chunks(files):
-        found = _map_files(lambda image, _: upright_size(image), part)
-        sizes.update(one for one in found if not isinstance(one, DataError))
-    if not sizes:
+def _sizes_of_some(files: Collection[Path]) -> Iterator[tuple[int, int]]:
+    """Width and height of some files, evenly spread."""
+    some = list(islice(files, 0, None, 1 + len(files) // _SAMPLE))
+    found = _map_files(lambda image, _: upright_size(image), some)
+    return (one for one in found if not isinstance(one, DataError))
+
+
+def _common_size(sizes: Iterable[tuple[int, int]], fit: str) -> int:
+    """The side of the most common (width, height); of equally common ones, the larger."""
+    counts = Counter(sizes)
+    if not counts:
         return SMALLEST
-    (width, height), _ = max(sizes.items(), key=lambda item: (item[1], item[0]))
+    (width, height), _ = max(counts.items(), key=lambda item: (item[1], item[0]))
     return own_size(height, width, fit)

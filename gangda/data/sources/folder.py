@@ -96,20 +96,21 @@ def _read(root: Path, listing: Listing, config: DataConfig) -> RawSource:
 
 
 def _manifest(root: Path, listing: Listing) -> Iterator[str]:
-    """Lines that change whenever the folder does: root, and name, label, size, times and inode of each file."""
+    """Texts that change whenever the folder does: root, and name, label, size, times and inode of each file."""
     yield str(root.resolve())
     yield repr((listing.class_names, listing.num_train))
-    labels = iter(listing.labels)
+    labels = iter(listing.labels.tolist())
     for folder, names in listing.files.folders():
-        inside = "" if folder == root else f"{folder.relative_to(root)}/"
-        for name in names:
+        lines = ["" if folder == root else str(folder.relative_to(root))]
+        for name, label in zip(names, labels, strict=False):
             try:
                 state = os.stat(f"{folder}/{name}")  # noqa: PTH116  (a Path each costs more than the call)
             except OSError as error:
                 raise DataError(f"{folder / name}: cannot be read ({error.strerror}); run again") from None
             # Nobody can set the time of a change of state (ctime); archives set the others.
             times = f"{state.st_mtime_ns}\t{state.st_ctime_ns}\t{state.st_ino}"
-            yield f"{inside}{name}\t{next(labels)}\t{state.st_size}\t{times}"
+            lines.append(f"{name}\t{label}\t{state.st_size}\t{times}")
+        yield "\n".join(lines)
 
 
 def list_images(root: Path, labels: str | None = None) -> Listing:

@@ -12,7 +12,12 @@ from pathlib import Path
 from PIL import features
 
 _HEIF = (".heic", ".heif", ".hif")
+_OTHERS = (
+    ".jp2", ".j2k", ".jxl", ".ico", ".tga", ".dds", ".psd", ".svg", ".exr", ".hdr", ".dcm", ".nii", ".dng", ".nef",
+    ".cr2", ".arw",
+)  # fmt: skip
 _NEEDED = {
+    **dict.fromkeys(_OTHERS, "images of kinds that are not read here: save them as PNG"),
     ".avif": "AVIF images, which this Pillow cannot read (11.3 or newer can)",
     **dict.fromkeys(_HEIF, "HEIC images, which need pillow-heif: pip install 'gangda[heif]'"),
 }

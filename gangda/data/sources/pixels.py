@@ -14,6 +14,11 @@ _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
 _ORIENTATION = 0x0112
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """With EXIF's rotation applied; the same object where there is none."""
+    return image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+
+
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height after EXIF rotation."""
     width, height = image.size
@@ -23,29 +28,33 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 def square_rgb(
     image: Image.Image, size: int, value_range: ValueRange | None = None, fit: str = "crop"
 ) -> UInt8Array:
-    """One opened image as uint8 (size, size, 3), by the rules above."""
-    rgb = _to_rgb(ImageOps.exif_transpose(image), value_range)
+    """One opened image as uint8 (size, size, 3), by the rules above; not to be written to."""
+    square = np.asarray(_square(_grey_or_rgb(_upright(image), value_range), size, fit))
+    return square if square.ndim == 3 else np.broadcast_to(square[..., None], (size, size, 3))
+
+
+def _square(image: Image.Image, size: int, fit: str) -> Image.Image:
     if fit == "pad":
-        whole = ImageOps.contain(rgb, (size, size), Image.Resampling.BILINEAR)
-        square = Image.new("RGB", (size, size))
+        whole = ImageOps.contain(image, (size, size), Image.Resampling.BILINEAR)
+        square = Image.new(image.mode, (size, size))
         square.paste(whole, ((size - whole.width) // 2, (size - whole.height) // 2))
-        return np.asarray(square)
+        return square
     if fit == "stretch":
-        return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR))
-    side = min(rgb.size)
-    left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
+        return image.resize((size, size), Image.Resampling.BILINEAR)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return np.asarray(rgb.resize((size, size), Image.Resampling.BILINEAR, box=box))
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box)
 
 
-def _to_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
-    """Any mode to RGB, by the rules above; `value_range` is for values that are not 8 bits."""
+def _grey_or_rgb(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
+    """Any mode to L or RGB, by the rules above; `value_range` is for values that are not 8 bits."""
     if value_range is not None and is_wide(image.mode):
-        return Image.fromarray(value_range.to_bytes(wide_values(image))).convert("RGB")
+        return Image.fromarray(value_range.to_bytes(wide_values(image)))
     if image.mode in _TRANSPARENT or "transparency" in image.info:
         opaque = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
-    return image.convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def is_wide(mode: str) -> bool:

@@ -20,6 +20,7 @@ from gangda.errors import DataError
 
 MAX_CLASSES = 10_000
 UNLABELLED = "unlabelled"
+AS_RGB = ": they became RGB, as the "  # in a note, what --channels 1 undoes
 SMALLEST, LARGEST = 8, 64
 _CHUNK = 4096
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # of 65,536: the weights of Pillow's "L"
@@ -55,7 +56,7 @@ def train_and_test(
         return RawSource(*train, class_names, None, notes, value_range)
     if test[0].shape[1:3] == train[0].shape[1:3] and test[0].shape[3] < train[0].shape[3]:
         test = to_channels(test[0], 3), test[1]
-        notes = (*notes, "the test images are grey: they became RGB, as the training images are")
+        notes = (*notes, f"the test images are grey{AS_RGB}training images are")
     if test[0].shape[1:] != train[0].shape[1:]:
         shapes = f"train is {train[0].shape[1:]} but test {test[0].shape[1:]}"
         raise DataError(f"{where}: {shapes}: they differ; make them agree")

@@ -148,13 +148,16 @@ def _why_skipped(folder: Path, entry: os.DirEntry[str]) -> str | None:
     """Why an entry is passed over; None for images and folders."""
     if entry.name in JUNK or entry.name.startswith("."):
         return "hidden files, or left behind by the system"
+    # Not os.path.splitext, nor a Path: with 10^5 files each microsecond counts.
+    suffix = entry.name[entry.name.rfind(".") :].lower()
+    if suffix in EXTENSIONS and not entry.is_symlink() and entry.is_file():
+        return None
     # For a link, ask the Path: an endless link is then neither a file nor a folder.
     real = folder / entry.name if entry.is_symlink() else entry
     if real.is_dir():
         return "folders that gangda wrote" if is_own_output(folder / entry.name) else None
     if not real.is_file():
         return "links to nothing" if entry.is_symlink() else "that are not files"
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122  (a Path each costs more than the call)
     if suffix in EXTENSIONS:
         return None
     kind = suffix if suffix in UNREADABLE else kind_by_content(folder / entry.name)

@@ -27,3 +27,8 @@ def test_many_classes_get_numbers_of_one_width() -> None:
     folders = class_folders([f"class {label}" for label in range(100, 0, -1)])
     assert folders[0] == "00-class 100"
     assert list(folders) == sorted(folders)
+
+
+def test_no_class_folder_is_called_as_a_device_of_windows() -> None:
+    assert class_folders(("aux", "con.1", "lpt1x")) == ("0-aux", "1-con.1", "2-lpt1x")
+    assert class_folders(("connect", "lpt1x")) == ("connect", "lpt1x")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gangda.data.sources import decode
 from gangda.data.sources.decode import decode_all
 from gangda.data.values import ValueRange
 from gangda.errors import DataError
@@ -199,3 +200,13 @@ def test_decompression_bombs_and_nan_are_refused(tmp_path, monkeypatch):
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         with pytest.raises(DataError, match=r"bomb\.png: over .* pixels"):
             decode_all([tmp_path / "bomb.png"], 8)
+
+
+def test_the_most_common_size_is_that_of_all_files_not_of_some(tmp_path, monkeypatch):
+    monkeypatch.setattr(decode, "_SAMPLE", 2)
+    sides = [20, 12, 12, 20, 12, 12]
+    for number, side in enumerate(sides):
+        Image.fromarray(RAMP).resize((side, side)).save(tmp_path / f"{number}.png")
+    pixels = decode_all(sorted(tmp_path.iterdir()), None).pixels
+    assert pixels.shape == (6, 12, 12, 1)
+    np.testing.assert_array_equal(pixels, decode_all(sorted(tmp_path.iterdir()), 12).pixels)
