@@ -107,12 +107,14 @@ def show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
         return
     variants, show = values["rows"], percent if values["share"] else number
     others = [name for name in variants[0]["figures"] if name != values["figure"]]
+    chosen = ("on validation images",) if values["by_validation"] else ()
     rows = [
         (row["name"], show(row["mean"]), interval(row["interval"], show),
-         *(number(row["figures"][name]) for name in others), duration(row["seconds"]))
+         *(show(row["validation"]) for _ in chosen), *(number(row["figures"][name]) for name in others),
+         duration(row["seconds"]))
         for row in variants
     ]  # fmt: skip
-    out.draw(values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    out.draw(values["title"], ("variant", values["figure"], "interval", *chosen, *others, "time"), rows)
     means = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in variants}
     names = dict.fromkeys(name for each in means.values() for name in each)
     rows = [(name, *(percent(each.get(name), 2) for each in means.values())) for name in names]

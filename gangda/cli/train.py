@@ -124,6 +124,7 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     rows = [("steps", number(values["steps"])), ("time", duration(values["seconds"]))]
     if values["chosen_by"]:
         rows.append(("evaluation of samples", duration(values["evaluation_seconds"])))
+        rows.append(("looks at validation images", number(values["looks"])))
     if values["best_step"] is not None:
         rows.append(("best step (used by default)", number(values["best_step"])))
     elif values["chosen_by"]:

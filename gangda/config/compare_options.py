@@ -145,9 +145,9 @@ class TuneConfig(Checked):
     )
     objective: str = option(
         "cas",
-        "what is best on validation images: CAS, a GAN-test near that of real images, validation loss (flows), or gain "
-        "of the augmented classifier",
-        choices=("cas", "gan_test", "validation_loss", "gain"),
+        "what is best on validation images: CAS, a GAN-test near that of real images, KID, validation loss (flows), or "
+        "gain of the augmented classifier",
+        choices=("cas", "gan_test", "kid", "validation_loss", "gain"),
     )
     search: str = option(
         "tpe",

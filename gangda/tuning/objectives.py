@@ -106,6 +106,11 @@ def gan_test(judge: Judge, model: Model, config: TrainConfig) -> float:
     return abs(found.value - found.floor)
 
 
+def kid(judge: Judge, model: Model, config: TrainConfig) -> float:
+    """Distance of samples to validation images in the scorer's features (Binkowski 2018); hardly noisy, no labels."""
+    return judge.metric(model, "kid").value
+
+
 def validation_loss(judge: Judge, model: Model, config: TrainConfig) -> float:
     """The loss of a flow on the validation images."""
     images = judge.splits.train
@@ -122,7 +127,9 @@ def gain(judge: Judge, model: Model, config: TrainConfig) -> float:
     return judge.accuracy(both) - judge.real_accuracy
 
 
-NO_LOSS = "--objective validation_loss: {arch} has no loss on held-out images; choose cas, gan_test or gain"
+NO_LOSS = (
+    "--objective validation_loss: {arch} has no loss on held-out images; choose cas, gan_test, kid or gain"
+)
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,7 @@ class Objective:
 OBJECTIVES: Mapping[str, Objective] = {
     "cas": Objective("CAS on validation images", "maximize", cas),
     "gan_test": Objective("GAN-test, distance to that of validation images", "minimize", gan_test),
+    "kid": Objective("KID to validation images", "minimize", kid, share=False),
     "validation_loss": Objective("validation loss", "minimize", validation_loss, share=False),
     "gain": Objective("gain of validation accuracy", "maximize", gain),
 }

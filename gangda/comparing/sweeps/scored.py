@@ -1,5 +1,9 @@
-"""Measure "score": every cell draws a subset, trains its generator, and scores the samples."""
+"""Measure "score": every cell draws a subset, trains its generator, and scores the samples.
 
+The figures are of test images; the best variant is chosen by the first of them on validation images.
+"""
+
+import contextlib
 import functools
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,6 +55,9 @@ class ScoredCell:
     evaluations: tuple[Mapping[str, Any], ...]
     repeats: tuple[float, ...]
     seconds: float
+    choice: MetricResult | None = (
+        None  # the first metric on validation images; None where they cannot give it
+    )
 
 
 class Scored(Setting):
@@ -102,8 +109,12 @@ class Scored(Setting):
         cells = list(found.results.values())
         notes = {metric.note for cell in cells for metric in cell.metrics}
         repeated = self.experiment.repeats > 1 and cells
+        choices = [cell.choice for cell in cells if cell.choice is not None]
+        complete = bool(cells) and len(choices) == len(cells)
         return {
             "floors": {name: _mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
+            "validation": _mean_of(one.value for one in choices) if complete else None,
+            "validation_floor": _mean_of(one.floor for one in choices),
             "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
             "evaluations": tuple(cell.evaluations for cell in cells),
             "spread": components_of([cell.repeats for cell in cells]) if repeated else None,
@@ -156,6 +167,12 @@ def score_cell(
     empty = [name for name, results in found.items() if not results]
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
+    choice = None
+    if len(splits.validation):
+        with contextlib.suppress(
+            DataError
+        ):  # no class in common: then the choice is said to be on test images
+            choice = evaluate_metrics(prepared(reference="validation"), metrics[:1], listener)[0]
     again = [
         evaluate_metrics(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)
     ]
@@ -171,4 +188,5 @@ def score_cell(
         evaluations=tuple(read_evaluations(added.folder(config.arch) / "metrics.jsonl")),
         repeats=tuple(one.value for one in (*found[RETRAINED][:1], *again)) if again else (),
         seconds=time.monotonic() - began,
+        choice=choice,
     )
