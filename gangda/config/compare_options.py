@@ -157,5 +157,5 @@ class TuneConfig(Checked):
     prune: bool = option(True, "end trials early that are not among the best, or whose samples collapse")
     rungs: int = option(3, "times that a trial is scored, at growing numbers of steps", minimum=1, maximum=8)
     reduction: int = option(
-        3, "of so many trials one goes on to the next rung, which has so many times the steps", minimum=2
+        3, "each rung has so many times the steps of the one before; the better half goes on to it", minimum=2
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +133,16 @@ NO_LOSS = (
 )
 
 
+def no_chance(validation: LabelledImages) -> None:
+    """Of objectives that tell whatever has learned nothing from another such."""
+
+
+def guessing(validation: LabelledImages) -> float:
+    """The accuracy, in [0, 1], that naming one class for all images hardly exceeds: two standard errors above it."""
+    share, n = float(validation.counts().max()) / len(validation), len(validation)
+    return share + 2 * math.sqrt(share * (1 - share) / n)
+
+
 @dataclass(frozen=True)
 class Objective:
     """One way to judge a generator."""
@@ -140,10 +151,11 @@ class Objective:
     direction: str  # "maximize" or "minimize", Optuna's words
     score: Callable[[Judge, Model, TrainConfig], float]
     share: bool = True  # an accuracy, or a difference of two
+    chance: Callable[[LabelledImages], float | None] = no_chance  # what may be reached without having learned
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "cas": Objective("CAS on validation images", "maximize", cas),
+    "cas": Objective("CAS on validation images", "maximize", cas, chance=guessing),
     "gan_test": Objective("GAN-test, distance to that of validation images", "minimize", gan_test),
     "kid": Objective("KID to validation images", "minimize", kid, share=False),
     "validation_loss": Objective("validation loss", "minimize", validation_loss, share=False),
