@@ -84,7 +84,12 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         ]
         out.draw(f"Would take on this machine, {result.cost.at_once} cells at a time", ("", ""), rows)
         out.say(*result.cost.choices)
-    out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
+    show_counts(out, {"finished": result.finished, "planned": seeds, "out": result.out})
+
+
+def show_counts(out: Screen, values: Mapping[str, Any]) -> None:
+    """How many cells are finished."""
+    out.say(f"cells finished: {values['finished']} of {values['planned']}", f"comparison: {values['out']}")
 
 
 def show_filters(out: Screen, rows: Sequence["FilterRow"]) -> None:

@@ -288,7 +288,7 @@ def fit_run(
                     f"{run}: {what}: the last bits of its numbers may be others; recorded in config.yaml"
                 )
             content = content_of(fingerprint, images, initial)
-            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content)
+            folder.claim(resolve.record(config, run / "config.yaml"), (*open_options, *MACHINE), content)
             about = (config, images, validation, folder, context, fingerprint)
             return TrainingRun(*about, reporter, stop, previews, until, initial).fit()
 

@@ -70,6 +70,7 @@ def test_train_as_typed_with_several_generators(gangda, tmp_path):
     [run] = (tmp_path / "runs").iterdir()
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["arch"]["generators"] == 4
+    assert config["sources"]["arch.generators"] == "flag"
     assert f"runs/{run.name}" in answer.out
 
 

@@ -18,7 +18,6 @@ from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, P
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
-from gangda.comparing.part import Part
 from gangda.comparing.pictures import read_evaluations
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import publish
@@ -31,6 +30,7 @@ from gangda.experiments import RETRAINED, Experiment
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
+from gangda.runtime.part import Part
 from gangda.runtime.plan_status import SCORES
 from gangda.runtime.progress import Reporter
 from gangda.sampling.filters import is_circular

@@ -11,7 +11,6 @@ import pytest
 from gangda import experiments
 from gangda.comparing import added_images
 from gangda.comparing.cells import run_cell
-from gangda.comparing.part import Part
 from gangda.comparing.report.page import _means
 from gangda.comparing.sweeps import MEASURES, sweep
 from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
@@ -19,6 +18,7 @@ from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
+from gangda.runtime.part import Part
 from gangda.runtime.progress import Reporter
 
 BASE = """

@@ -1,10 +1,9 @@
-"""Which cells of a plan one command runs: all of them, one, every n-th, or none."""
+"""Which part of the work one command does: of a plan's cells all, one, every n-th, or none; of samples a shard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gangda.errors import UsageError
-from gangda.sampling import read_shard
 
 PLAN, JUDGE = "plan", "judge"
 
@@ -41,6 +40,14 @@ class Part:
 
 
 WHOLE = Part()
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """`i/n` as (i, n), 1 <= i <= n <= 999999; raises UsageError."""
+    i, _, n = text.partition("/")
+    if not (i.isdecimal() and n.isdecimal() and max(len(i), len(n)) <= 6 and 1 <= int(i) <= int(n)):
+        raise UsageError(f"--shard {text[:40]}: write it as 2/8; i runs from 1 to n, and n to 999999")
+    return int(i), int(n)
 
 
 def part_of(cell: int | None, shard: str | None, *, plan: bool, judge: bool) -> Part:

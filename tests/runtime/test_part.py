@@ -1,7 +1,7 @@
 import pytest
 
-from gangda.comparing.part import WHOLE, Part, part_of
 from gangda.errors import UsageError
+from gangda.runtime.part import WHOLE, Part, part_of, read_shard
 
 
 def asked(**flags):
@@ -46,3 +46,7 @@ def test_wrong_parts_are_refused(flags, said):
 def test_a_cell_that_there_is_not_is_refused(cell):
     with pytest.raises(UsageError, match=f"--cell {cell}: the plan has cells 0 to 2"):
         Part(cell=cell).numbers(3)
+
+
+def test_shards_are_read():
+    assert read_shard("2/7") == (2, 7)
