@@ -108,8 +108,8 @@ for task in $(seq 0 "$(sed -n 's/^#SBATCH --array=0-//p' "${{@: -1}}")"); do
 done""",
 }
 SMALL = {
-    "DATA": "digits", "PER_CLASS": "10", "STEPS": "5", "SEEDS": "2", "TRIALS": "1", "CLASSIFIER_STEPS": "5", "OUT": "out",
-    "GANGDA_CLASSIFIER_STEPS": "5", "GANGDA_THREADS": "1",
+    "DATA": "digits", "PER_CLASS": "10", "STEPS": "5", "SEEDS": "2", "TRIALS": "1", "OUT": "out",
+    "CLASSIFIER_STEPS": "5", "GANGDA_CLASSIFIER_STEPS": "5", "GANGDA_THREADS": "1",
 }  # fmt: skip
 FLOW = {"GANGDA_WIDTH": "8", "GANGDA_STEPS": "2", "GANGDA_RUNGS": "1"}
 GAN = {"GANGDA_PER_CLASS": "12", "GANGDA_WIDTH": "4", "GANGDA_D_WIDTH": "4"}
