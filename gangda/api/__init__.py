@@ -188,7 +188,7 @@ def compare(
     out: Place | None = None,
     run: Place | None = None,
     jobs: int | None = None,
-    cell: int | None = None,
+    cell: int | str | None = None,
     shard: str | None = None,
     plan: bool = False,
     judge: bool = False,
@@ -197,7 +197,8 @@ def compare(
 ) -> CompareResult:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report.
 
-    `cell` (a number) and `shard` ("2/8") run some of the cells; `plan` only writes the plan, `judge` only judges.
+    `cell` (a number, or "0-9,12") and `shard` ("2/8") run some of the cells; `plan` only writes the plan, `judge` only
+    judges.
     """
     from gangda import comparing
     from gangda.api.data import options_with

@@ -42,7 +42,9 @@ def compare(
     plan: Annotated[
         bool, Option("--plan", help="only write the plan: how many cells it has, how long one takes")
     ] = False,
-    cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate) of the plan")] = None,
+    cell: Annotated[
+        str | None, Option(help="run only these cells (replicates) of the plan, from 0: 3, or 0-9,12")
+    ] = None,
     shard: Annotated[str | None, Option(help="run only part i of n of the cells, as in 2/8")] = None,
     judge: Annotated[bool, Option("--judge", help="run no cell; judge them once all are there")] = False,
     status: Annotated[
@@ -94,7 +96,7 @@ def compare(
         printed(found.as_dict(), show)
         return
     (found.out / LOGS).mkdir(exist_ok=True)
-    script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds)
+    script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds, found.cell_memory)
     call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
 
 

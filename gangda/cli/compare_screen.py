@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.cli.output import Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
+from gangda.runtime.part import PLAN
 from gangda.runtime.progress import size_text
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         out.draw(f"Would take on this machine, {result.cost.at_once} cells at a time", ("", ""), rows)
         out.say(*result.cost.choices)
     show_counts(out, {"finished": result.finished, "planned": seeds, "out": result.out})
+    if result.part.only == PLAN:
+        out.say(f"as an array: --array=0-{seeds - 1}")
 
 
 def show_counts(out: Screen, values: Mapping[str, Any]) -> None:

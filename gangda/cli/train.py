@@ -18,7 +18,9 @@ from gangda.runtime.progress import size_text, sparkline
 def train(
     call: Call,
     list_architectures: Annotated[bool, Option("--list", help="list the architectures and stop")] = False,
-    resume: Annotated[bool, Option("--resume", help="continue from the last checkpoint of --out")] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="continue from the last checkpoint of --out, if there is one")
+    ] = False,
     out: Annotated[Path | None, Option(help="run folder \\[default: runs/DATA-ARCH-HASH]")] = None,
 ) -> None:
     """Train a generator on real images; writes a run folder."""

@@ -64,6 +64,11 @@ class CompareResult:
         return None if self.cost is None else self.cost.cell_seconds
 
     @property
+    def cell_memory(self) -> int | None:
+        """About so many bytes the images and the training of one cell take; None where cells have run."""
+        return None if self.cost is None else self.cost.memory_bytes // self.cost.at_once
+
+    @property
     def planned(self) -> int:
         """How many cells there are."""
         return len(self.plan.cells)

@@ -22,9 +22,9 @@ CELLS, SCORES, FAILED = "cells", "scores", "failed"  # folders of the cells' res
 class CellStatus:
     """One cell of a plan.
 
-    `state`: finished, failed, running, stopped (begun, and nobody is at it) or missing. `host` and `job` are those of
-    the process that was last at it ("" if not known), `step` the last logged one of its generator, `age` the seconds
-    since it last wrote anything.
+    `state`: finished, failed, running, stopped (begun, and nobody is at it) or missing. `host`, `job`, `processor` and
+    `versions` are those of the process that was last at it ("" if not known), `step` the last logged one of its
+    generator, `age` the seconds since it last wrote anything.
     """
 
     index: int
@@ -33,6 +33,8 @@ class CellStatus:
     variant: str = ""  # of an experiment
     host: str = ""
     job: str = ""
+    processor: str = ""
+    versions: str = ""
     step: int | None = None
     age: float | None = None
 
@@ -104,8 +106,7 @@ def _status(cell: PlannedCell) -> CellStatus:
         cell.seed,
         state,
         cell.variant,
-        host=str(told.get("host", "")),
-        job=str(told.get("job", "")),
+        **{name: str(told.get(name, "")) for name in ("host", "job", "processor", "versions")},
         step=None if log is None else _last_step(log),
         age=max(0.0, age) if math.isfinite(age) else None,
     )

@@ -22,8 +22,8 @@ def run(*words):
     return CliRunner().invoke(main.app, ["compare", *map(str, words)])
 
 
-def script(out, words=(), device="cpu", seconds=100.0):
-    return job_array(words, out, 7, Runtime(device=device, threads=4), seconds)
+def script(out, words=(), device="cpu", seconds=100.0, memory=None):
+    return job_array(words, out, 7, Runtime(device=device, threads=4), seconds, memory)
 
 
 def directives(text):
@@ -38,7 +38,8 @@ def test_the_array_has_a_task_for_each_cell_and_can_be_requeued(tmp_path):
     assert found["signal"] == "TERM@120"
     assert found["time"] == "00:10:00"
     assert "requeue" in found
-    assert "gres" not in found
+    assert {"gres", "mem"}.isdisjoint(found)
+    assert directives(script(tmp_path, memory=2**30))["mem"] == "4G"
     assert directives(script(tmp_path, device="cuda"))["gres"] == "gpu:1"
 
 
@@ -64,6 +65,8 @@ def test_a_plan_is_written_and_its_parts_need_only_the_folder(tmp_path):
     planned = run(*SMALL, "--out", out, "--print-sbatch")
     assert planned.exit_code == 0, planned.output
     assert "#SBATCH --array=0-2" in planned.stdout
+    assert "#SBATCH --mem=3G" in planned.stdout
+    assert "as an array: --array=0-2" in run(*SMALL, "--out", out, "--plan").stdout
     assert (out / "logs").is_dir()
     assert not (out / "cells").exists()
     assert run("--out", out, "--judge").exit_code == 3

@@ -33,6 +33,8 @@ def test_each_state_is_told_from_the_files_alone(tmp_path):
     assert [(cell.index, cell.seed) for cell in found] == [(number, 5 + number) for number in range(5)]
     assert (found[2].step, found[4].step, found[4].age) == (80, None, None)
     assert found[2].host
+    assert found[2].processor
+    assert found[2].versions.startswith("gangda ")
     assert found[2].age < 60  # the lock is younger than the log
     assert sorted(str(path) for path in tmp_path.rglob("*") if path.name != ".lock") == before
 

@@ -39,7 +39,10 @@ class SweepResult:
     finished: int
     runtime: Runtime  # what a cell runs on
     dry_run: bool = False
-    cell_seconds: ClassVar[float | None] = None  # cells of different variants take different times
+    cell_seconds: ClassVar[float | None] = (
+        None  # cells of different variants take different times, and memory
+    )
+    cell_memory: ClassVar[int | None] = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for the terminal's tables."""

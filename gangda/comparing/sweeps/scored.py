@@ -37,6 +37,8 @@ from gangda.sampling.filters import is_circular
 from gangda.statistics.components import components_of
 from gangda.training import check as check_training
 
+ON_VALIDATION = " on validation images"  # after a metric's name
+
 
 @dataclass(frozen=True, eq=False)
 class ScoredCell:
@@ -50,14 +52,13 @@ class ScoredCell:
     fingerprint: str
     n_train: int
     generator: GeneratorRecord
-    values: Mapping[str, MetricResult]
+    values: Mapping[
+        str, MetricResult
+    ]  # by metric, and the first one `ON_VALIDATION`, where it can be measured there
     metrics: tuple[MetricResult, ...]
     evaluations: tuple[Mapping[str, Any], ...]
     repeats: tuple[float, ...]
     seconds: float
-    choice: MetricResult | None = (
-        None  # the first metric on validation images; None where they cannot give it
-    )
 
 
 class Scored(Setting):
@@ -109,7 +110,8 @@ class Scored(Setting):
         cells = list(found.results.values())
         notes = {metric.note for cell in cells for metric in cell.metrics}
         repeated = self.experiment.repeats > 1 and cells
-        choices = [cell.choice for cell in cells if cell.choice is not None]
+        key = self.figures[0] + ON_VALIDATION
+        choices = [cell.values[key] for cell in cells if key in cell.values]
         complete = bool(cells) and len(choices) == len(cells)
         return {
             "floors": {name: _mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
@@ -167,12 +169,13 @@ def score_cell(
     empty = [name for name, results in found.items() if not results]
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
-    choice = None
+    values = {name: results[0] for name, results in found.items()}
     if len(splits.validation):
         with contextlib.suppress(
             DataError
-        ):  # no class in common: then the choice is said to be on test images
-            choice = evaluate_metrics(prepared(reference="validation"), metrics[:1], listener)[0]
+        ):  # no class in common: the choice is then said to be on test images
+            [first, *_] = evaluate_metrics(prepared(reference="validation"), metrics[:1], listener)
+            values[metrics[0] + ON_VALIDATION] = first
     again = [
         evaluate_metrics(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)
     ]
@@ -183,10 +186,9 @@ def score_cell(
         fingerprint=splits.fingerprint,
         n_train=len(splits.train),
         generator=added.records[config.arch],
-        values={name: results[0] for name, results in found.items()},
+        values=values,
         metrics=tuple(metric for results in found.values() for metric in results),
         evaluations=tuple(read_evaluations(added.folder(config.arch) / "metrics.jsonl")),
         repeats=tuple(one.value for one in (*found[RETRAINED][:1], *again)) if again else (),
         seconds=time.monotonic() - began,
-        choice=choice,
     )

@@ -143,7 +143,7 @@ def test_scores_of_every_seed(tmp_path):
     assert "; chosen on validation images)" in result.findings.headline
     for row in result.findings.rows:
         files = (tmp_path / "out/variants" / row.folder / "scores").iterdir()
-        choices = [json.loads(file.read_text())["choice"] for file in files]
+        choices = [json.loads(file.read_text())["values"]["gan_test on validation images"] for file in files]
         assert row.validation == pytest.approx(np.mean([choice["value"] for choice in choices]))
         assert {choice["n_real"] for choice in choices} <= {10, 20}
 
