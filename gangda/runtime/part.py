@@ -13,7 +13,8 @@ class Part:
     """What one command does of the work, for job arrays.
 
     `cell` (a number, or a text such as "0-9,12"), or `shard` (i, n with 1 <= i <= n: the i-th cell and every n-th after
-    it), runs some cells and does not judge. `only` "plan" writes the plan, "judge" reads the cells and judges; neither runs any.
+    it), runs some cells and does not judge. `only` "plan" writes the plan, "judge" reads the cells and judges; neither
+    runs any.
     """
 
     cell: int | str | None = None
