@@ -1,6 +1,7 @@
 """`gangda train`: train a generator on real images."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -137,7 +138,8 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     ]
     rows += _losses(out, Path(values["run"]))
     out.draw(f"Trained {values['arch']}", ("", ""), rows)
-    out.say(*values["alarms"], f"run: {values['run']}")
+    what = f"next: gangda sample {shlex.quote(values['run'])} --per-class 100"
+    out.say(*values["alarms"], what, f"run: {values['run']}")
 
 
 def _losses(out: Screen, run: Path) -> list[tuple[str, str]]:
