@@ -35,7 +35,7 @@ def finished_cells(
         "cell_seconds": None,
         "cost": None,
         "data_alarms": [],
-        "plan": plan,
+        "plan": {name: value for name, value in plan.items() if name != "format_version"},
     }
 
 

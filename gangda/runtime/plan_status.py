@@ -49,7 +49,7 @@ def plan_status(out: Path) -> tuple[CellStatus, ...]:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell as the plan has it: `folder` is the comparison's, of an experiment the variant's."""
+    """A cell as the plan has it: `folder` is the comparison's, of an experiment the variant's; `id` is "" if unknown."""
 
     folder: Path
     id: str
@@ -74,12 +74,15 @@ def planned_cells(out: Path) -> list[PlannedCell]:
     try:
         if "cells" in plan:
             return [PlannedCell(out, cell["id"], cell["index"], cell["seed"]) for cell in plan["cells"]]
+        names = {out / "variants" / name: about["name"] for name, about in plan["fixed"]["variants"].items()}
+        plans = {inside: read_json(inside / PLAN)["cells"] for inside in names if (inside / PLAN).exists()}
+        seeds = next(
+            iter(plans.values()), ()
+        )  # as many in every variant, also in those that nobody has begun
         found: list[PlannedCell] = []
-        for folder, about in plan["fixed"]["variants"].items():
-            inside = out / "variants" / folder
-            cells = read_json(inside / PLAN)["cells"] if (inside / PLAN).exists() else ()
-            for number, cell in enumerate(cells, start=len(found)):
-                found.append(PlannedCell(inside, cell["id"], number, cell["seed"], about["name"]))
+        for inside, name in names.items():
+            for cell in plans.get(inside, [{**one, "id": ""} for one in seeds]):
+                found.append(PlannedCell(inside, cell["id"], len(found), cell["seed"], name))
         return found
     except (KeyError, TypeError, AttributeError):
         raise DataError(f"{out / PLAN}: damaged; put it back, or choose another --out") from None

@@ -49,6 +49,10 @@ def test_variants_are_counted_through(tmp_path):
     assert [(cell.index, cell.variant, cell.state) for cell in found] == [
         (0, "a", "missing"), (1, "a", "missing"), (2, "b", "missing"), (3, "b", "finished")
     ]  # fmt: skip
+    (tmp_path / "variants" / "00-a" / "plan.json").unlink()  # nobody has begun it: it is counted all the same
+    assert [(cell.index, cell.state) for cell in plan_status(tmp_path)] == [
+        (0, "missing"), (1, "missing"), (2, "missing"), (3, "finished")
+    ]  # fmt: skip
 
 
 def test_no_plan_and_a_damaged_one_are_one_line(tmp_path):
