@@ -49,7 +49,7 @@ def plan_status(out: Path) -> tuple[CellStatus, ...]:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell as the plan has it: `folder` is the comparison's, of an experiment the variant's; `id` is "" if unknown."""
+    """A cell as the plan has it: `folder` is the comparison's, or the variant's; `id` is "" if it is not known."""
 
     folder: Path
     id: str
