@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         sample,
         score,
         train,
+        tune,
     )
 
 __version__ = "0.2.0"
@@ -36,6 +37,7 @@ __all__ = [
     "sample",
     "score",
     "train",
+    "tune",
 ]
 
 

@@ -14,9 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gangda.api.options import low_data, refuse_idle, resolved, settings_of, undoing
+from gangda.api.options import how_of, low_data, refuse_idle, resolved, settings_of, undoing
 from gangda.config import arms
+from gangda.config.commands import COMMANDS
 from gangda.config.policies import EXPLICIT
+from gangda.config.resolve import Settings
 from gangda.config.schema import AugmentationConfig, ComparisonConfig, TrainConfig
 from gangda.errors import DataError, UsageError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gangda.comparing import CompareResult
     from gangda.sampling import SampleResult
     from gangda.scoring import ScoreResult
+    from gangda.tuning.result import TuneResult
 
 Place = str | PathLike[str]
 LAZY = {
@@ -49,6 +52,7 @@ __all__ = [
     "sample",
     "score",
     "train",
+    "tune",
 ]
 
 
@@ -186,7 +190,7 @@ def compare(
     out: Place | None = None,
     run: Place | None = None,
     jobs: int | None = None,
-    cell: int | None = None,
+    cell: int | str | None = None,
     shard: str | None = None,
     plan: bool = False,
     judge: bool = False,
@@ -195,12 +199,13 @@ def compare(
 ) -> CompareResult:
     """Does generated data help, and how much? Paired seeds, a verdict and an HTML report.
 
-    `cell` (a number) and `shard` ("2/8") run some of the cells; `plan` only writes the plan, `judge` only judges.
+    `cell` (a number, or "0-9,12") and `shard` ("2/8") run some of the cells; `plan` only writes the plan, `judge` only
+    judges.
     """
     from gangda import comparing
     from gangda.api.data import options_with
-    from gangda.comparing.part import part_of
     from gangda.comparing.suited import suited
+    from gangda.runtime.part import part_of
 
     part = part_of(cell, shard, plan=plan, judge=judge)
     chosen, how = settings_of("compare", options_with(data, options))
@@ -213,6 +218,24 @@ def compare(
         wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
         config = dataclasses.replace(config, compare=wider)
     return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), part=part, **how)
+
+
+@undoing
+def tune(space: Place, data: Any = None, *, out: Place | None = None, **options: Any) -> TuneResult:
+    """Search the options of training; never sees test images. `space`: a shipped search space's name, or a file."""
+    from gangda import search_spaces, tuning
+    from gangda.api.data import options_with
+    from gangda.config.files import Sections, merge_sections
+
+    how, given, known = how_of(options), options_with(data, options), COMMANDS["tune"]
+    asked = search_spaces.read(str(space))
+
+    def configure(sections: Sections) -> Settings:
+        layer = (asked.source, merge_sections(asked.base, sections))
+        return resolved(known.sections, known.without, given, layer)
+
+    asked.refuse_varied({name for name, origin in configure({}).origins.items() if origin == "flag"})
+    return tuning.tune(asked, configure, _path(out), **how)
 
 
 def _path(place: Place | None) -> Path | None:

@@ -12,7 +12,7 @@ from gangda.config.fields import fields_by_name, flag_of
 from gangda.config.files import SECTIONS, Sections, options_of
 from gangda.config.hints import suggestion
 from gangda.config.renamed import key_message
-from gangda.config.resolve import Settings, resolve
+from gangda.config.resolve import Layer, Settings, resolve
 from gangda.config.schema import ClassifierConfig
 from gangda.errors import UsageError
 from gangda.runtime.progress import Callback, CallbackReporter
@@ -46,22 +46,33 @@ def undoing(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
-def settings_of(command: str, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """The settings of a command, and how its engine is to work (`dry_run`, `reporter`)."""
+def how_of(options: dict[str, Any]) -> dict[str, Any]:
+    """How an engine is to work (`dry_run`, `reporter`), taken out of the options."""
     how: dict[str, Any] = {name: options.pop(name) for name in ("dry_run", "reporter") if name in options}
     progress: Callback | None = options.pop("progress", None)
     if progress is not None:
         if "reporter" in how:
             raise UsageError("progress and reporter exclude each other: give one of them")
         how["reporter"] = CallbackReporter(progress)
+    return how
+
+
+def settings_of(command: str, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """The settings of a command, and how its engine is to work."""
+    how = how_of(options)
     settings, known = options.pop("settings", None), COMMANDS[command]
     if settings is not None and options:
         raise UsageError(f"{', '.join(options)}: not beside settings; change those instead")
     return settings or resolved(known.sections, known.without, options), how
 
 
-def resolved(sections: Collection[str], without: Collection[str], options: dict[str, Any]) -> Settings:
-    """Options of these sections, but for "section.field" in `without`; a UsageError names the nearest known one."""
+def resolved(
+    sections: Collection[str], without: Collection[str], options: dict[str, Any], file: Layer | None = None
+) -> Settings:
+    """Options of these sections, but for "section.field" in `without`; a UsageError names the nearest known one.
+
+    `file`: sections below them, as of a configuration file.
+    """
     keys = {
         flag_of(field)[2:].replace("-", "_"): (section, name)
         for section in sections
@@ -74,7 +85,7 @@ def resolved(sections: Collection[str], without: Collection[str], options: dict[
             if renamed := key_message(name, keys):
                 raise UsageError(renamed)
             raise UsageError(f"{name}: no such option; {suggestion(name, keys)}known: {', '.join(keys)}")
-    return resolve({keys[name]: value for name, value in options.items()}, {}, used=sections)
+    return resolve({keys[name]: value for name, value in options.items()}, {}, file, used=sections)
 
 
 def refuse_idle(chosen: Settings) -> None:

@@ -23,11 +23,11 @@ from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.part import read_shard
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.runtime.runs import find_run
 from gangda.runtime.seeding import numpy_stream, torch_stream
-from gangda.sampling import read_shard
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
 from gangda.sampling.stored import ImageSource, StoredSamples, stored_samples

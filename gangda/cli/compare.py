@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from typer import Option
 
 from gangda import api, experiments
-from gangda.cli.compare_screen import show_comparison, show_experiment, show_list, show_status
+from gangda.cli.compare_screen import show_comparison, show_counts, show_experiment, show_list, show_status
+from gangda.cli.finished import finished_cells, finished_of_experiment
 from gangda.cli.job_array import LOGS, job_array
 from gangda.cli.options import Call, run_folders
 from gangda.cli.output import Render
@@ -16,6 +17,7 @@ from gangda.config import arms, resolve
 from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
+from gangda.runtime.part import part_of
 from gangda.runtime.plan_status import plan_status
 
 
@@ -40,7 +42,9 @@ def compare(
     plan: Annotated[
         bool, Option("--plan", help="only write the plan: how many cells it has, how long one takes")
     ] = False,
-    cell: Annotated[int | None, Option(min=0, help="run only this cell (replicate) of the plan")] = None,
+    cell: Annotated[
+        str | None, Option(help="run only these cells (replicates) of the plan, from 0: 3, or 0-9,12")
+    ] = None,
     shard: Annotated[str | None, Option(help="run only part i of n of the cells, as in 2/8")] = None,
     judge: Annotated[bool, Option("--judge", help="run no cell; judge them once all are there")] = False,
     status: Annotated[
@@ -59,12 +63,17 @@ def compare(
         call.terminal.result(_status(out), show_status)
         return
     part: dict[str, Any] = {"cell": cell, "shard": shard, "plan": plan or print_sbatch, "judge": judge}
+    wanted = part_of(**part)
     found: Any
     show: Render
     if experiment is None:
         if quick:
             raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
-        how = {"jobs": jobs, "calibrate": calibrate, "settings": _settings(call, out, part)}
+        settings = _settings(call, out, part)
+        if not calibrate and (there := finished_cells(call, settings, out, wanted, run)) is not None:
+            call.result(there, show_counts)
+            return
+        how = {"jobs": jobs, "calibrate": calibrate, "settings": settings}
         found = call.work(api.compare, out=out, run=run, **how, **part)
         words = [] if run is None else ["--run", str(run.resolve())]
         show = functools.partial(show_comparison, result=found)
@@ -73,11 +82,13 @@ def compare(
             raise UsageError(
                 f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out"
             )
-        from gangda.comparing.part import part_of
+        asked = experiments.read(experiment, quick)
+        if (there := finished_of_experiment(call, asked, out, wanted)) is not None:
+            call.terminal.result(there, show_experiment)
+            return
         from gangda.comparing.sweeps import sweep
 
-        asked = experiments.read(experiment, quick)
-        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, part=part_of(**part))
+        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, part=wanted)
         words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
         show = show_experiment
     if not print_sbatch or call.dry_run:
@@ -85,7 +96,7 @@ def compare(
         printed(found.as_dict(), show)
         return
     (found.out / LOGS).mkdir(exist_ok=True)
-    script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds)
+    script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds, found.cell_memory)
     call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
 
 

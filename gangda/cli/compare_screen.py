@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.cli.output import Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
+from gangda.runtime.part import PLAN
 from gangda.runtime.progress import size_text
 
 if TYPE_CHECKING:
@@ -84,7 +85,14 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
         ]
         out.draw(f"Would take on this machine, {result.cost.at_once} cells at a time", ("", ""), rows)
         out.say(*result.cost.choices)
-    out.say(f"cells finished: {result.finished} of {seeds}", f"comparison: {result.out}")
+    show_counts(out, {"finished": result.finished, "planned": seeds, "out": result.out})
+    if result.part.only == PLAN:
+        out.say(f"as an array: --array=0-{seeds - 1}")
+
+
+def show_counts(out: Screen, values: Mapping[str, Any]) -> None:
+    """How many cells are finished."""
+    out.say(f"cells finished: {values['finished']} of {values['planned']}", f"comparison: {values['out']}")
 
 
 def show_filters(out: Screen, rows: Sequence["FilterRow"]) -> None:
@@ -107,12 +115,14 @@ def show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
         return
     variants, show = values["rows"], percent if values["share"] else number
     others = [name for name in variants[0]["figures"] if name != values["figure"]]
+    chosen = ("on validation images",) if values["by_validation"] else ()
     rows = [
         (row["name"], show(row["mean"]), interval(row["interval"], show),
-         *(number(row["figures"][name]) for name in others), duration(row["seconds"]))
+         *(show(row["validation"]) for _ in chosen), *(number(row["figures"][name]) for name in others),
+         duration(row["seconds"]))
         for row in variants
     ]  # fmt: skip
-    out.draw(values["title"], ("variant", values["figure"], "interval", *others, "time"), rows)
+    out.draw(values["title"], ("variant", values["figure"], "interval", *chosen, *others, "time"), rows)
     means = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in variants}
     names = dict.fromkeys(name for each in means.values() for name in each)
     rows = [(name, *(percent(each.get(name), 2) for each in means.values())) for name in names]

@@ -10,6 +10,10 @@ from gangda.config.schema import Runtime
 
 LOGS = "logs"  # in the comparison's folder: Slurm does not make it
 SLACK = 3.0  # of the time that a cell took here: other nodes may be slower
+BASE, ROOM = (
+    2.0,
+    1.5,
+)  # GiB that a process takes by itself; of the memory that a cell's images and training take
 NOTICE = 120  # seconds before the end of the time in which a cell saves its training
 
 SCRIPT = """\
@@ -22,7 +26,7 @@ SCRIPT = """\
 #SBATCH --array=0-{last}
 #SBATCH --ntasks=1
 #SBATCH --cpus-per-task={threads}
-{device}#SBATCH --time={time}
+{memory}{device}#SBATCH --time={time}
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=TERM@{notice}
@@ -41,8 +45,10 @@ exit $code
 """
 
 
-def job_array(words: Sequence[str], out: Path, cells: int, runtime: Runtime, seconds: float | None) -> str:
-    """The script's text, for `gangda compare` with these words; `seconds`: what a cell takes, None if not known."""
+def job_array(
+    words: Sequence[str], out: Path, cells: int, runtime: Runtime, seconds: float | None, memory: int | None
+) -> str:
+    """The script's text, for `gangda compare` with these words; `seconds`, `memory`: of a cell, None if not known."""
     out = out.resolve()
     command = shlex.join([sys.executable, "-m", "gangda", "compare", *words, "--out", str(out)])
     return SCRIPT.format(
@@ -53,6 +59,7 @@ def job_array(words: Sequence[str], out: Path, cells: int, runtime: Runtime, sec
         cwd=Path.cwd(),
         judge=shlex.quote(f"{command} --judge"),
         threads=runtime.threads or 1,
+        memory="" if memory is None else f"#SBATCH --mem={math.ceil(BASE + ROOM * memory / 2**30)}G\n",
         device="" if runtime.device == "cpu" else "#SBATCH --gres=gpu:1\n",
         time=_limit(seconds),
         notice=NOTICE,

@@ -1,6 +1,7 @@
 """`gangda train`: train a generator on real images."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +19,9 @@ from gangda.runtime.progress import size_text, sparkline
 def train(
     call: Call,
     list_architectures: Annotated[bool, Option("--list", help="list the architectures and stop")] = False,
-    resume: Annotated[bool, Option("--resume", help="continue from the last checkpoint of --out")] = False,
+    resume: Annotated[
+        bool, Option("--resume", help="continue from the last checkpoint of --out, if there is one")
+    ] = False,
     out: Annotated[Path | None, Option(help="run folder \\[default: runs/DATA-ARCH-HASH]")] = None,
 ) -> None:
     """Train a generator on real images; writes a run folder."""
@@ -124,6 +127,7 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     rows = [("steps", number(values["steps"])), ("time", duration(values["seconds"]))]
     if values["chosen_by"]:
         rows.append(("evaluation of samples", duration(values["evaluation_seconds"])))
+        rows.append(("looks at validation images", number(values["looks"])))
     if values["best_step"] is not None:
         rows.append(("best step (used by default)", number(values["best_step"])))
     elif values["chosen_by"]:
@@ -134,7 +138,8 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     ]
     rows += _losses(out, Path(values["run"]))
     out.draw(f"Trained {values['arch']}", ("", ""), rows)
-    out.say(*values["alarms"], f"run: {values['run']}")
+    what = f"next: gangda sample {shlex.quote(values['run'])} --per-class 100"
+    out.say(*values["alarms"], what, f"run: {values['run']}")
 
 
 def _losses(out: Screen, run: Path) -> list[tuple[str, str]]:

@@ -41,10 +41,7 @@ def tune(
             f"--resume: {'name the study with --out' if out is None else f'{out} holds no study'}"
         )
     asked = spaces.read(space)
-    varied = [one.key for one in asked.dimensions]
-    for key in varied:
-        if key in call.typed or (key == "arch.name" and any(name.startswith("arch.") for name in call.typed)):
-            raise UsageError(f"--space {asked.name} varies {key} itself; leave that flag out")
+    asked.refuse_varied(call.typed)
     from gangda import tuning
 
     file = {} if call.config is None else read_config(call.config)

@@ -17,7 +17,6 @@ from gangda.comparing.cells import run_cell
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.controls import CHECKS
 from gangda.comparing.estimate import Cost, cost_of
-from gangda.comparing.part import JUDGE, PLAN, WHOLE, Part
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import agreeing, publish
 from gangda.comparing.policy_choice import check_policy_images
@@ -34,6 +33,7 @@ from gangda.data.paths import located
 from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import is_here, pick_device
+from gangda.runtime.part import JUDGE, PLAN, WHOLE, Part
 from gangda.runtime.plain import to_plain
 from gangda.runtime.plan_status import PLAN as PLAN_FILE
 from gangda.runtime.progress import SILENT, Reporter, duration
@@ -62,6 +62,11 @@ class CompareResult:
     def cell_seconds(self) -> float | None:
         """About so long one cell takes; None where cells have run."""
         return None if self.cost is None else self.cost.cell_seconds
+
+    @property
+    def cell_memory(self) -> int | None:
+        """About so many bytes the images and the training of one cell take; None where cells have run."""
+        return None if self.cost is None else self.cost.memory_bytes // self.cost.at_once
 
     @property
     def planned(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gangda.comparing.plan import OWNER, ComparisonPlan, digest, identity_of
 from gangda.config import resolve
+from gangda.config.files import SOURCES
 from gangda.errors import DataError, IncompleteError, RunError
 from gangda.runtime.files import foreign_names, read_json, write_bytes, write_json
 from gangda.runtime.locks import LOCK, LOCK_FILE, lock_folder
@@ -22,16 +23,23 @@ def agreeing(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
 
 def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
     """Write `plan.json` and `config.yaml`, or continue the folder's own plan; a RunError names what differs."""
-    path, text = out / "config.yaml", resolve.dump(plan.config).encode()
+    path = out / "config.yaml"
     with locked_plan(out, OWNER) as there:
         if there is not None:
             plan = _extended(plan, there, out)
         # The plan first: it marks the folder as this comparison's. Files that are as they must be stay.
         if there is None or there["seeds"] != len(plan.cells):
             write_json(out / PLAN, plan.as_dict())
-        if not path.exists() or path.read_bytes() != text:
-            write_bytes(path, text)
+        if not path.exists() or _values(path) != resolve.dump(plan.config):
+            write_bytes(path, resolve.record(plan.config, path).encode())
     return plan
+
+
+def _values(path: Path) -> str:
+    """A recorded configuration without the sources of its values, which stand at its end."""
+    return (
+        path.read_text(encoding="utf-8", errors="replace").partition(f"\n{SOURCES}:")[0].rstrip("\n") + "\n"
+    )
 
 
 def refuse_missing(out: Path) -> None:

@@ -114,11 +114,21 @@ COMMANDS: Mapping[str, Subcommand] = {
             ("gangda tune --space flow --data my_icons --trials 30 --out study", "run it several times to share"),
         ),
     ),
-    "examples": Subcommand("List example shell scripts, or print one.", ()),
+    "examples": Subcommand(
+        "List example shell scripts, or print one.",
+        (),
+        examples=(
+            ("gangda examples", "their names, and what each does"),
+            ("gangda examples slurm-array", "a comparison as a job array; > FILE keeps it"),
+        ),
+    ),
     "doctor": Subcommand(
         "Show what is installed and found here, what would be chosen, and why; with --data, what is in it.",
         ("data", "arch", "runtime"),
         shown=("--data", "--per-class", "--image-size", "--device", "--threads", "--json"),
-        examples=(("gangda doctor --data my_icons", "classes, counts, twins and other odd things in it"),),
+        examples=(
+            ("gangda doctor", "what is installed here, and what would be chosen"),
+            ("gangda doctor --data my_icons", "classes, counts, twins and other odd things in it"),
+        ),
     ),
 }  # fmt: skip

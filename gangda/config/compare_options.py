@@ -145,9 +145,9 @@ class TuneConfig(Checked):
     )
     objective: str = option(
         "cas",
-        "what is best on validation images: CAS, a GAN-test near that of real images, validation loss (flows), or gain "
-        "of the augmented classifier",
-        choices=("cas", "gan_test", "validation_loss", "gain"),
+        "what is best on validation images: CAS, a GAN-test near that of real images, KID, validation loss (flows), or "
+        "gain of the augmented classifier",
+        choices=("cas", "gan_test", "kid", "validation_loss", "gain"),
     )
     search: str = option(
         "tpe",
@@ -157,5 +157,5 @@ class TuneConfig(Checked):
     prune: bool = option(True, "end trials early that are not among the best, or whose samples collapse")
     rungs: int = option(3, "times that a trial is scored, at growing numbers of steps", minimum=1, maximum=8)
     reduction: int = option(
-        3, "of so many trials one goes on to the next rung, which has so many times the steps", minimum=2
+        3, "each rung has so many times the steps of the one before; the better half goes on to it", minimum=2
     )

@@ -12,6 +12,7 @@ from gangda.config.methods import options_class
 from gangda.errors import UsageError
 
 FORMAT_VERSION = 1
+SOURCES = "sources"  # of a recorded configuration: where its values came from; nothing is read from it
 SECTIONS: Mapping[str, type[Checked]] = {
     "data": schema.DataConfig,
     "recipe": schema.Recipe,
@@ -38,7 +39,9 @@ def read_config(path: Path) -> Sections:
         raise UsageError(f"--config {path}: no such file") from None
     except (OSError, ValueError) as error:
         raise UsageError(f"--config {path}: not readable as YAML ({error})") from None
-    return check_sections(load_yaml(text, f"--config {path}"), f"--config {path}")
+    loaded = load_yaml(text, f"--config {path}")
+    loaded.pop(SOURCES, None)
+    return check_sections(loaded, f"--config {path}")
 
 
 def load_yaml(text: str, where: str) -> dict[str, Any]:

@@ -5,8 +5,9 @@ with the architecture's `name` and its own options. `dump` writes what `resolve`
 folder is a valid `--config`.
 """
 
+import contextlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,7 +22,15 @@ from gangda.config.fields import (
     refuse_both,
     variable_of,
 )
-from gangda.config.files import FORMAT_VERSION, SECTIONS, check_keys, options_of, read_config
+from gangda.config.files import (
+    FORMAT_VERSION,
+    SECTIONS,
+    SOURCES,
+    check_keys,
+    load_yaml,
+    options_of,
+    read_config,
+)
 from gangda.config.hints import suggestion
 from gangda.errors import UsageError
 
@@ -32,13 +41,12 @@ Layer = tuple[str, Mapping[str, Any]]  # where the values come from, and the val
 
 @dataclass(frozen=True)
 class Settings(schema.ComparisonConfig):
-    """Every section, resolved. `origins` says where each value came from, keyed as in "data.per_class"."""
+    """Every section, resolved; `origins` has every option."""
 
     sample: schema.SampleConfig = schema.SampleConfig()
     augment: schema.AugmentConfig = schema.AugmentConfig()
     score: schema.ScoreConfig = schema.ScoreConfig()
     tune: schema.TuneConfig = schema.TuneConfig()
-    origins: Mapping[str, str] = field(default_factory=dict)
 
     def pick(self, target: type[T]) -> T:
         """A configuration made of several sections, such as `TrainConfig`, filled from here."""
@@ -112,6 +120,27 @@ def dump(config: Any) -> str:
     import yaml
 
     return yaml.safe_dump({"format_version": FORMAT_VERSION, **as_mapping(config)}, sort_keys=False)
+
+
+def record(config: Any, path: Path) -> str:
+    """`dump` for the file `path`, and under `sources` where each value comes from that is no default.
+
+    What comes from this very file, which is written anew, keeps its source.
+    """
+    import yaml
+
+    before: Any = None
+    with contextlib.suppress(OSError, ValueError, UsageError):
+        before = load_yaml(path.read_text(encoding="utf-8"), str(path)).get(SOURCES)
+    before = before if isinstance(before, dict) else {}
+    sections = as_mapping(config)
+    found = {
+        key: before.get(key, "default") if Path(origin).absolute() == path.absolute() else origin
+        for key, origin in config.origins.items()
+        if key.partition(".")[0] in sections
+    }
+    sources = {key: origin for key, origin in found.items() if origin != "default"}
+    return dump(config) + (yaml.safe_dump({SOURCES: sources}, sort_keys=False) if sources else "")
 
 
 def as_mapping(config: Any) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Here are the whole configurations of commands; the sections of options are in `data_options.py` and its neighbours.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from gangda.config import arms, policies
@@ -56,6 +57,8 @@ class TrainConfig:
     method: MethodOptions = None  # type: ignore[assignment]
     budget: Budget = Budget()
     runtime: Runtime = Runtime()
+    # Where values come from, by option as in "data.per_class": for the record, no part of what is determined.
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         spec, recipe, given = cast(Any, (self.spec, self.recipe, self.method))

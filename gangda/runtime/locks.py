@@ -5,14 +5,18 @@ import functools
 import json
 import logging
 import os
+import platform
+import re
 import socket
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from filelock import SoftFileLock, Timeout, lock_descriptor
 
+import gangda
 from gangda.errors import RunError
 from gangda.runtime.files import clear_disk_errors
 
@@ -22,10 +26,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def holder(folder: Path) -> dict[str, Any]:
-    """Who locked a folder last: `host`, `pid`, `job` (of Slurm, or ""), `since` (local time); {} if not known."""
+    """Who locked a folder last: `host`, `pid`, `job` (of Slurm, or ""), `since` (local time); {} if not known.
+
+    `processor` is the CPU's name, `versions` those of gangda, Python and torch.
+    """
     try:
         told = json.loads((folder / LOCK).read_text(encoding="utf-8"))
-        return {name: told[name] for name in ("host", "pid", "job", "since")}
+        who = {name: told[name] for name in ("host", "pid", "job", "since")}
+        return {**who, **{name: told.get(name, "") for name in ("processor", "versions")}}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 
@@ -96,7 +104,18 @@ def _this_process() -> dict[str, Any]:
         "pid": os.getpid(),
         "job": job if task is None else f"{job}_{task}",
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        **_ran_on(),
     }
+
+
+@functools.cache
+def _ran_on() -> dict[str, str]:
+    processor = platform.machine()
+    with contextlib.suppress(OSError):  # Linux alone has it
+        names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        processor = names[0] if names else processor
+    own = f"gangda {gangda.__version__}, Python {platform.python_version()}"
+    return {"processor": processor, "versions": f"{own}, torch {metadata.version('torch')}"}
 
 
 def _words(folder: Path) -> str:

@@ -5,13 +5,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import read_json
+from gangda.runtime.hashed_file import read_hashed_json
 from gangda.runtime.locks import holder, is_locked
 
 PLAN, WORK = "plan.json", "work"
@@ -22,9 +22,9 @@ CELLS, SCORES, FAILED = "cells", "scores", "failed"  # folders of the cells' res
 class CellStatus:
     """One cell of a plan.
 
-    `state`: finished, failed, running, stopped (begun, and nobody is at it) or missing. `host` and `job` are those of
-    the process that was last at it ("" if not known), `step` the last logged one of its generator, `age` the seconds
-    since it last wrote anything.
+    `state`: finished, failed, running, stopped (begun, and nobody is at it) or missing. `host`, `job`, `processor` and
+    `versions` are those of the process that was last at it ("" if not known), `step` the last logged one of its
+    generator, `age` the seconds since it last wrote anything.
     """
 
     index: int
@@ -33,6 +33,8 @@ class CellStatus:
     variant: str = ""  # of an experiment
     host: str = ""
     job: str = ""
+    processor: str = ""
+    versions: str = ""
     step: int | None = None
     age: float | None = None
 
@@ -42,31 +44,54 @@ def plan_status(out: Path) -> tuple[CellStatus, ...]:
 
     Raises IncompleteError: no plan there; DataError: a damaged one.
     """
+    return tuple(_status(place) for place in planned_cells(out))
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell as the plan has it: `folder` is the comparison's, or the variant's; `id` is "" if it is not known."""
+
+    folder: Path
+    id: str
+    index: int
+    seed: int
+    variant: str = ""
+
+    def result(self) -> dict[str, Any] | None:
+        """What it has found, as plain values; None where there is nothing, or it is damaged."""
+        for kind in (CELLS, SCORES):
+            with contextlib.suppress(DataError):
+                found = read_hashed_json(self.folder / kind / f"{self.id}.json")
+                return found if found.get("id") == self.id else None
+        return None
+
+
+def planned_cells(out: Path) -> list[PlannedCell]:
+    """The cells in their order; raises as `plan_status`."""
     if not (out / PLAN).exists():
         raise IncompleteError(f"{out}: no plan there; check --out, or plan it with --plan")
     plan = read_json(out / PLAN)
     try:
         if "cells" in plan:
-            return tuple(_cells(out, plan["cells"], "", 0))
-        found: list[CellStatus] = []
-        for folder, about in plan["fixed"]["variants"].items():
-            inside = out / "variants" / folder
-            cells = read_json(inside / PLAN)["cells"] if (inside / PLAN).exists() else ()
-            found += _cells(inside, cells, about["name"], len(found))
-        return tuple(found)
+            return [PlannedCell(out, cell["id"], cell["index"], cell["seed"]) for cell in plan["cells"]]
+        names = {out / "variants" / name: about["name"] for name, about in plan["fixed"]["variants"].items()}
+        plans = {inside: read_json(inside / PLAN)["cells"] for inside in names if (inside / PLAN).exists()}
+        seeds = next(
+            iter(plans.values()), ()
+        )  # as many in every variant, also in those that nobody has begun
+        found: list[PlannedCell] = []
+        for inside, name in names.items():
+            for cell in plans.get(inside, [{**one, "id": ""} for one in seeds]):
+                found.append(PlannedCell(inside, cell["id"], len(found), cell["seed"], name))
+        return found
     except (KeyError, TypeError, AttributeError):
         raise DataError(f"{out / PLAN}: damaged; put it back, or choose another --out") from None
 
 
-def _cells(out: Path, cells: Sequence[Mapping[str, Any]], variant: str, before: int) -> Iterator[CellStatus]:
-    for cell in cells:
-        yield _cell(out, cell["id"], before + cell["index"], cell["seed"], variant)
-
-
-def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStatus:
-    work = out / WORK / name
-    results = [path for folder in (CELLS, SCORES) if (path := out / folder / f"{name}.json").exists()]
-    failed = out / FAILED / f"{name}.json"
+def _status(cell: PlannedCell) -> CellStatus:
+    work, file = cell.folder / WORK / cell.id, f"{cell.id}.json"
+    results = [path for kind in (CELLS, SCORES) if (path := cell.folder / kind / file).exists()]
+    failed = cell.folder / FAILED / file
     running = is_locked(work)
     if results or failed.exists():
         state = "finished" if results else "failed"
@@ -80,12 +105,11 @@ def _cell(out: Path, name: str, index: int, seed: int, variant: str) -> CellStat
     age = time.time() - max(map(_changed, (*results, *files)), default=-math.inf)
     told = holder(work)
     return CellStatus(
-        index,
-        seed,
+        cell.index,
+        cell.seed,
         state,
-        variant,
-        host=str(told.get("host", "")),
-        job=str(told.get("job", "")),
+        cell.variant,
+        **{name: str(told.get(name, "")) for name in ("host", "job", "processor", "versions")},
         step=None if log is None else _last_step(log),
         age=max(0.0, age) if math.isfinite(age) else None,
     )

@@ -1,6 +1,6 @@
 """A run folder: its lock, configuration, log, checkpoints and state.
 
-config.yaml      fully resolved; valid as --config
+config.yaml      fully resolved, with the source of each value; valid as --config
 run.json         state: steps, seconds, finished, data fingerprint
 metrics.jsonl    a line every few steps
 curves.png       its loss terms and accuracies, once `gangda train` has ended
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from gangda.config.files import SOURCES
 from gangda.errors import DataError, RunError
 from gangda.runtime import checkpoint_files, files, locks
 from gangda.runtime.arrays import IntArray
@@ -67,7 +68,7 @@ class RunFolder:
             _refuse_difference(self.path, recorded, config_yaml, ignoring, moved)
         else:
             self.refuse_foreign()
-        if not recorded.is_file() or recorded.read_bytes() != config_yaml.encode():
+        if not known or _flat(recorded.read_text(encoding="utf-8")) != _flat(config_yaml):
             write_bytes(recorded, config_yaml.encode())
         if not (self.path / "run.json").is_file():
             begun = {"finished": False, "steps": 0, "seconds": 0.0}
@@ -224,7 +225,8 @@ def _refuse_difference(
 
 
 def _flat(text: str) -> dict[str, Any]:
-    """Dotted keys of a two-level YAML document."""
+    """Dotted keys of a two-level YAML document, without where its values came from."""
     loaded = yaml.safe_load(text) or {}
+    loaded.pop(SOURCES, None)
     sections = {name: value if isinstance(value, dict) else {"": value} for name, value in loaded.items()}
     return {f"{name}.{key}": value for name, values in sections.items() for key, value in values.items()}

@@ -17,6 +17,7 @@ from gangda.data.sample_set import SetHeader, SetIndex, finished_index
 from gangda.data.sample_set.index import request_key
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.part import read_shard
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.build import check_request, make_sampler, model_summary
 from gangda.sampling.filters import in_order
@@ -165,14 +166,6 @@ def _sampler(
         filters=config.filter,
         reporter=reporter,
     )
-
-
-def read_shard(text: str) -> tuple[int, int]:
-    """`i/n` as (i, n), 1 <= i <= n <= 999999; raises UsageError."""
-    i, _, n = text.partition("/")
-    if not (i.isdecimal() and n.isdecimal() and max(len(i), len(n)) <= 6 and 1 <= int(i) <= int(n)):
-        raise UsageError(f"--shard {text[:40]}: write it as 2/8; i runs from 1 to n, and n to 999999")
-    return int(i), int(n)
 
 
 def _counts(config: SampleConfig, model: Model) -> IntArray:

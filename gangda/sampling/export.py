@@ -1,7 +1,8 @@
 """A generator with its sampler as one file for other programs: `.pt2` (torch.export) or `.onnx`.
 
 Inputs: `noise` float32 (N, ...), standard normal, and `y` int64 (N,), labels. Output: images float32 (N, C, H, W) in
-[-1, 1]. N is free. The file is run once more and its pixels are compared with the generator's own.
+[-1, 1]. N is free. Of a flow the file holds the whole solver. The file is run once more and its pixels are compared
+with the generator's own.
 """
 
 from collections.abc import Callable, Mapping

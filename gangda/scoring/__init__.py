@@ -1,5 +1,6 @@
 """`gangda score`: samples against held-out real images, into a folder with scores.json and pictures."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data.images import IntArray, LabelledImages
 from gangda.data.loading import load_splits
 from gangda.data.sample_set import SetOnDisk
+from gangda.data.sample_set.card import with_scores
 from gangda.data.sample_set.index import request_key
 from gangda.data.splits import DataSplits
 from gangda.data.twins import equal_images
@@ -24,6 +26,7 @@ from gangda.metrics.memorisation import closest_pairs
 from gangda.metrics.result import MetricResult
 from gangda.report import figures
 from gangda.runtime.device import DeviceContext, prepare
+from gangda.runtime.files import write_bytes
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
@@ -107,7 +110,18 @@ def score(
     )
     found, confusion = evaluate_metrics(inputs, names, reporter), _confusion(inputs, names)
     values = {"metrics": to_plain(found), "confusion": to_plain(confusion), **about}
-    return ScoreResult(values, out).write(_pictures(inputs, names, confusion))
+    result = ScoreResult(values, out).write(_pictures(inputs, names, confusion))
+    _add_to_card(samples / "README.md", found, f"{len(splits.test):,} held-out images of {splits.name}")
+    return result
+
+
+def _add_to_card(card: Path, found: Sequence[MetricResult], against: str) -> None:
+    """Write the scores into the card of a set's folder, where there is one that may be written."""
+    if not (card.is_file() and os.access(card.parent, os.W_OK)):
+        return
+    rows = [(one.name, f"{one.value:.4g}", "-" if one.floor is None else f"{one.floor:.4g}") for one in found]
+    text = with_scores(card.read_text(encoding="utf-8"), f"By `gangda score`, against {against}.", rows)
+    write_bytes(card, text.encode())
 
 
 def _about(

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,13 @@ class SearchSpace:
         """How many there are; None where one dimension is a range."""
         sizes = [len(one.values) if isinstance(one, Choice) else None for one in self.dimensions]
         return None if None in sizes else math.prod(size for size in sizes if size)
+
+    def refuse_varied(self, typed: Collection[str]) -> None:
+        """A UsageError for an option that is typed, as in "recipe.lr", and that the space varies itself."""
+        options = any(name.startswith("arch.") for name in typed)
+        for key in (one.key for one in self.dimensions):
+            if key in typed or (key == "arch.name" and options):
+                raise UsageError(f"--space {self.name} varies {key} itself; leave that flag out")
 
     def first(self) -> dict[str, Any]:
         """The first value of every choice and the smallest of every range."""

@@ -58,7 +58,7 @@ def train(
 
     Args:
         out: the run folder; default `runs/<data>-<arch>-<hash of the configuration>`.
-        resume: the folder must hold a run already, and its budget may be raised.
+        resume: the budget of a run that is there may be raised; where there is none, it begins, and that is said.
         dry_run: check everything, count parameters and time some steps, but write nothing.
         launch: the processes that train together, each with the same command. Each takes a part of each batch; but for
             batch norm, which uses a process's own images, the run is that of one process.
@@ -85,10 +85,8 @@ def train(
             named = identified(config.data, splits.fingerprint, splits.unlabelled_folder)
             hashed = config_hash(resolve.dump(dataclasses.replace(config, data=named)))
             run = out or Path("runs") / f"{splits.name}-{config.arch}-{hashed}"
-            if resume and ranks.is_main and not (run / "config.yaml").is_file():
-                raise RunError(
-                    f"{run}: no run there to resume; leave out --resume, or name its folder with --out"
-                )
+            if resume and not (run / "config.yaml").is_file():
+                reporter.line(f"{run}: no run there to resume; it begins")
         config = in_steps(config, images, run, reporter, sizes)
         if not dry_run:
             result = fit_run(
@@ -288,7 +286,7 @@ def fit_run(
                     f"{run}: {what}: the last bits of its numbers may be others; recorded in config.yaml"
                 )
             content = content_of(fingerprint, images, initial)
-            folder.claim(resolve.dump(config), (*open_options, *MACHINE), content)
+            folder.claim(resolve.record(config, run / "config.yaml"), (*open_options, *MACHINE), content)
             about = (config, images, validation, folder, context, fingerprint)
             return TrainingRun(*about, reporter, stop, previews, until, initial).fit()
 

@@ -1,5 +1,7 @@
 """`README.md` of a run folder: a model card with the fields that Hugging Face reads."""
 
+import contextlib
+import json
 from pathlib import Path
 
 import yaml
@@ -9,6 +11,13 @@ from gangda.runtime.files import write_bytes
 from gangda.training.result import TrainResult
 from gangda.training.saved_model import load_model
 
+SCORES = (
+    "gan_test",
+    "gan_test_real",
+    "diversity",
+    "validation_distance",
+    "validation_loss",
+)  # of the monitor
 TEXT = """\
 # {arch} on {source}
 
@@ -32,6 +41,7 @@ gangda sample {run} --per-class 100
 
 - {steps:,} steps, {precision}; {described}.
 - Chosen by: {chosen_by}.
+- Scores against validation images: {scores}.
 - Alarms at the end: {alarms}.
 
 Curves and samples at fixed noise are in this folder; `gangda score` compares samples with held-out images.
@@ -69,6 +79,20 @@ def save_card(run: Path, result: TrainResult) -> None:
         precision=card.precision,
         described=model.described(),
         chosen_by=result.chosen_by or "nothing was chosen",
+        scores=_last_scores(run / "metrics.jsonl"),
         alarms="; ".join(result.alarms) or "none",
     )
     write_bytes(run / "README.md", f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n\n{text}".encode())
+
+
+def _last_scores(log: Path) -> str:
+    """The figures of the last evaluation of samples in a run's log, in words."""
+    for text in reversed(
+        log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    ):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            line = json.loads(text)
+            known = {name: value for name in SCORES if (value := line["evaluation"].get(name)) is not None}
+            figures = ", ".join(f"{name} {value:.4g}" for name, value in known.items())
+            return f"step {line['step']:,}: {figures}" if figures else "none"
+    return "none"

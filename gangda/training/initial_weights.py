@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gangda.config.schema import TrainConfig
 from gangda.data.splits import DataSplits
 from gangda.errors import RunError, UsageError
+from gangda.runtime.runs import RunFolder
 from gangda.training.saved_model import WEIGHTS, Model, load_model, load_network
 
 MOST_NAMES = 6  # of tensors that start fresh, in a message
@@ -90,11 +91,22 @@ def load_initial(config: TrainConfig, splits: DataSplits) -> InitialWeights | No
 
 
 def _refuse_leak(run: Path, model: Model, splits: DataSplits) -> None:
-    """What the other run saw of the same source must be part of this run's subset."""
-    if model.card.fingerprint != splits.fingerprint:
-        return
-    if outside := int((~np.isin(model.row_ids, splits.usable_rows)).sum()):
-        raise RunError(
-            f"--init-from {run}: saw {outside} images of {splits.name} outside this subset, test images perhaps; train "
-            f"it on the same subset (--seed {model.card.seed}), or on other data"
-        )
+    """What the other run, and those that it started from, saw of the same source must be part of this run's subset."""
+    place, known = run, {run}
+    while True:
+        outside = int((~np.isin(model.row_ids, splits.usable_rows)).sum())
+        if outside and model.card.fingerprint == splits.fingerprint:
+            who = "" if place == run else f"starts from {place}, which "
+            raise RunError(
+                f"--init-from {run}: {who}saw {outside} images of {splits.name} outside this subset, test images "
+                f"perhaps; train it on the same subset (--seed {model.card.seed}), or on other data"
+            )
+        before = (RunFolder(place).state().get("init_from") or {}).get("run")
+        if before is None or (place := Path(before)) in known:
+            return
+        known.add(place)
+        try:
+            model = load_model(place, "last")
+        except RunError as error:
+            what = f"starts from {place}, and what that saw cannot be told ({error})"
+            raise RunError(f"--init-from {run}: {what}; put it back") from None

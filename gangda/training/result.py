@@ -43,6 +43,7 @@ class TrainResult:
     alarms: tuple[str, ...] = ()  # those of the last evaluation
     best_step: int | None = None  # None where no best checkpoint was chosen
     chosen_by: str = ""  # what it was chosen by, in words, or why none was
+    looks: int = 0  # evaluations of samples that saw validation images
     estimates: tuple[Estimate, ...] = ()  # of a dry run: as asked for, then other sizes
     data_alarms: tuple[str, ...] = ()  # about the images
 
@@ -71,7 +72,8 @@ class TrainResult:
     @classmethod
     def from_recorded(cls, run: Path, values: Mapping[str, Any]) -> "TrainResult":
         """Read what `recorded` gave. Raises KeyError: something is missing."""
-        return cls(run, **{**{name: values[name] for name in _RECORDED}, "alarms": tuple(values["alarms"])})
+        values = {"looks": 0, **values, "alarms": tuple(values["alarms"])}
+        return cls(run, **{name: values[name] for name in _RECORDED})
 
 
 _RECORDED = tuple(

@@ -302,6 +302,7 @@ class TrainingRun:
             alarms=tuple(str(alarm) for alarm in self.monitor.alarms),
             best_step=self.monitor.best_step,
             chosen_by=self.monitor.chosen_by,
+            looks=self.monitor.looks,
         )
         collapsed = self.monitor.collapsed
         content = content_of(self.fingerprint, self.images, self.initial)

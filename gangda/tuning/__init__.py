@@ -75,7 +75,8 @@ def tune(
     how = (settings.classifier, settings.transforms, settings.sampler)
     judge = Judge(task.splits, settings.runtime.seed, context, *how, reporter)
     trainer = Trainer(out, settings.tune, task.configure, objective, task.splits, judge, reporter)
-    study = Study(out, space, settings.tune, objective.direction, settings.runtime.seed)
+    chance = objective.chance(task.splits.validation)
+    study = Study(out, space, settings.tune, objective.direction, settings.runtime.seed, chance)
     if dry_run:
         config = check(task.configure(space.first()), task.splits.train, task.splits.labelled)
         timed = next(estimates(config, task.splits.train, context), None)

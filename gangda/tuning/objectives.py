@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,11 @@ def gan_test(judge: Judge, model: Model, config: TrainConfig) -> float:
     return abs(found.value - found.floor)
 
 
+def kid(judge: Judge, model: Model, config: TrainConfig) -> float:
+    """Distance of samples to validation images in the scorer's features (Binkowski 2018); hardly noisy, no labels."""
+    return judge.metric(model, "kid").value
+
+
 def validation_loss(judge: Judge, model: Model, config: TrainConfig) -> float:
     """The loss of a flow on the validation images."""
     images = judge.splits.train
@@ -122,7 +128,19 @@ def gain(judge: Judge, model: Model, config: TrainConfig) -> float:
     return judge.accuracy(both) - judge.real_accuracy
 
 
-NO_LOSS = "--objective validation_loss: {arch} has no loss on held-out images; choose cas, gan_test or gain"
+NO_LOSS = (
+    "--objective validation_loss: {arch} has no loss on held-out images; choose cas, gan_test, kid or gain"
+)
+
+
+def no_chance(validation: LabelledImages) -> None:
+    """Of objectives that tell whatever has learned nothing from another such."""
+
+
+def guessing(validation: LabelledImages) -> float:
+    """The accuracy, in [0, 1], that naming one class for all images hardly exceeds: two standard errors above it."""
+    share, n = float(validation.counts().max()) / len(validation), len(validation)
+    return share + 2 * math.sqrt(share * (1 - share) / n)
 
 
 @dataclass(frozen=True)
@@ -133,11 +151,13 @@ class Objective:
     direction: str  # "maximize" or "minimize", Optuna's words
     score: Callable[[Judge, Model, TrainConfig], float]
     share: bool = True  # an accuracy, or a difference of two
+    chance: Callable[[LabelledImages], float | None] = no_chance  # what may be reached without having learned
 
 
 OBJECTIVES: Mapping[str, Objective] = {
-    "cas": Objective("CAS on validation images", "maximize", cas),
+    "cas": Objective("CAS on validation images", "maximize", cas, chance=guessing),
     "gan_test": Objective("GAN-test, distance to that of validation images", "minimize", gan_test),
+    "kid": Objective("KID to validation images", "minimize", kid, share=False),
     "validation_loss": Objective("validation loss", "minimize", validation_loss, share=False),
     "gain": Objective("gain of validation accuracy", "maximize", gain),
 }

@@ -19,12 +19,13 @@ from gangda.tuning.page import render
 from gangda.tuning.study import REASON, Study
 from gangda.tuning.trial import RUNS, Trainer
 
+NOT_BEST = "not in the better half at this step"
 BEST, FOUND, REPORT = "best.yaml", "study.json", "report.html"
 
 
 @dataclass(frozen=True)
 class TrialRow:
-    """A trial that has ended."""
+    """A trial that has ended, or rests."""
 
     number: int
     params: Mapping[str, Any]  # values by dotted key
@@ -91,22 +92,28 @@ class TuneResult:
 def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
     """What the trials have found so far."""
     rows, spent, unpruned = [], {}, {}
-    for trial in study.trials("COMPLETE", "PRUNED"):
+    resting = [one.number for one in study.resting()]
+    for trial in study.trials("COMPLETE", "PRUNED", "RUNNING"):
+        rests, finished = trial.number in resting, trial.state.name == "COMPLETE"
+        if trial.state.name == "RUNNING" and not rests:
+            continue
         config = trainer.configure(study.space.values_of(trial.params))
-        name, scores = trainer.identity(config), trial.intermediate_values
+        name, rungs = trainer.identity(config), ()
         with contextlib.suppress(UsageError):
-            unpruned[name] = trainer.rungs(config)[-1]
+            rungs = trainer.rungs(config)
+            unpruned[name] = rungs[-1]
         with contextlib.suppress(DataError):  # a run that was refused, or has diverged at once
             spent[name] = RunFolder(trainer.out / RUNS / name).state().get("steps", 0)
-        last = scores[max(scores)] if scores else math.nan
+        scores = list(trial.intermediate_values.values())
+        last = trial.value if finished else scores[-1] if scores else None
         rows.append(
             TrialRow(
                 number=trial.number,
                 params=dict(trial.params),
-                value=None if math.isnan(last) else last,
-                finished=trial.state.name == "COMPLETE",
-                reason=trial.user_attrs.get(REASON, ""),
-                steps=_steps(trainer, config, len(scores)),
+                value=None if last is None or math.isnan(last) else last,
+                finished=finished,
+                reason=NOT_BEST if rests else trial.user_attrs.get(REASON, ""),
+                steps=rungs[-1] if finished else rungs[len(scores) - 1] if scores else 0,
                 run=f"{RUNS}/{name}",
             )
         )
@@ -120,7 +127,7 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
         importance=study.importance(),
         steps=sum(spent.values()),
         unpruned=sum(unpruned.values()),
-        running=len(study.trials("RUNNING")),
+        running=len(study.trials("RUNNING")) - len(resting),
     )
     return dataclasses.replace(result, best=best_of(rows, trainer.objective.direction))
 
@@ -130,7 +137,3 @@ def best_of(rows: list[TrialRow], direction: str) -> TrialRow | None:
     sign = 1 if direction == "minimize" else -1
     finished = [(sign * row.value, row.number, row) for row in rows if row.finished and row.value is not None]
     return min(finished)[2] if finished else None
-
-
-def _steps(trainer: Trainer, config: Any, scored: int) -> int:
-    return trainer.rungs(config)[scored - 1] if scored else 0

@@ -1,4 +1,4 @@
-"""One trial: a configuration trained from rung to rung, scored at each, and ended where it is not worth going on."""
+"""One trial: a configuration trained from rung to rung, scored at each, and ended where it has failed."""
 
 import dataclasses
 import hashlib
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 RUNS, SCORES = "runs", "scores"
 COLLAPSED = "mode collapse"
-NOT_BEST = "not among the best at this step"
 
 
 @dataclass(frozen=True)
@@ -52,27 +51,29 @@ class Trainer:
     reporter: Reporter
 
     def run(self, study: Study, trial: "optuna.Trial") -> None:
-        """Train and score the trial's configuration up to the last rung that it reaches."""
+        """Train and score the trial's configuration at its next rung; it ends at the last one."""
         config = self.configure(study.space.values_of(trial.params))
         try:
             rungs = self.rungs(config)
         except UsageError as error:  # a combination that no check of single values has shown
             study.end(trial, None, f"refused: {error}")
             return
-        self.reporter.line(f"trial {trial.number}: {words(trial.params)}")
-        for rung, steps in enumerate(rungs):
-            score = self.score(config, steps)
-            if score.value is None:
-                study.end(trial, None, score.ended)
-                return
-            going_on = study.report(trial, rung, score.value)
-            self.reporter.line(
-                f"trial {trial.number}: {self.objective.words} {score.value:.4f} at step {steps:,}"
-            )
-            if rung + 1 < len(rungs) and (score.ended or not going_on):
-                study.end(trial, None, score.ended or NOT_BEST)
-                return
-        study.end(trial, score.value)
+        rung = study.rung(trial)
+        if not rung:
+            self.reporter.line(f"trial {trial.number}: {words(trial.params)}")
+        score = self.score(config, rungs[rung])
+        if score.value is None:
+            study.end(trial, None, score.ended)
+            return
+        self.reporter.line(
+            f"trial {trial.number}: {self.objective.words} {score.value:.4f} at step {rungs[rung]:,}"
+        )
+        if rung + 1 == len(rungs):
+            study.end(trial, score.value)
+            return
+        trial.report(score.value, rung)
+        if score.ended:
+            study.end(trial, None, score.ended)
 
     def rungs(self, config: TrainConfig) -> tuple[int, ...]:
         """The steps after which it is scored; the last are those of its budget. Raises UsageError: not valid."""

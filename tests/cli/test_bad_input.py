@@ -131,7 +131,6 @@ CASES = {
     "counts of other classes": (["train", "--class-counts", "5,5"], None, ["--class-counts"]),
     "train --out of somebody else": (foreign_out("train", *PCA), 1, ["taken", "--out"]),
     "train --out a file": (out_is_a_file, 1, ["file"]),
-    "train --resume nothing": (["train", "--resume", "--out", "none"], 1, ["none", "resume"]),
     "unknown YAML key": (unknown_key, 2, ["c.yaml", "recipe.learning_rate"]),
     "missing YAML": (["train", "--config", "none.yaml"], 2, ["none.yaml", "no such file"]),
     "unknown architecture": (["train", "--arch", "cdgan"], 2, ["cdgan", "cdcgan"]),

@@ -70,7 +70,8 @@ def test_train_as_typed_with_several_generators(gangda, tmp_path):
     [run] = (tmp_path / "runs").iterdir()
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["arch"]["generators"] == 4
-    assert f"runs/{run.name}" in answer.out
+    assert config["sources"]["arch.generators"] == "flag"
+    assert f"next: gangda sample runs/{run.name} --per-class 100\n" in answer.out
 
 
 def test_config_of_a_run_is_a_config(gangda, tmp_path, run):

@@ -1,11 +1,19 @@
+import json
 import subprocess
+import sys
+from unittest.mock import Mock
 
 import pytest
 from typer.testing import CliRunner
 
+from gangda import experiments
 from gangda.cli import main
+from gangda.cli.finished import finished_of_experiment
 from gangda.cli.job_array import job_array
+from gangda.config.resolve import resolve
 from gangda.config.schema import Runtime
+from gangda.runtime.part import Part
+from gangda.runtime.plan_status import planned_cells
 
 SMALL = ("--data", "digits", "--per-class", "12", "--arch", "pca", "--classifier-steps", "5", "--seeds", "3")
 
@@ -14,8 +22,8 @@ def run(*words):
     return CliRunner().invoke(main.app, ["compare", *map(str, words)])
 
 
-def script(out, words=(), device="cpu", seconds=100.0):
-    return job_array(words, out, 7, Runtime(device=device, threads=4), seconds)
+def script(out, words=(), device="cpu", seconds=100.0, memory=None):
+    return job_array(words, out, 7, Runtime(device=device, threads=4), seconds, memory)
 
 
 def directives(text):
@@ -30,7 +38,8 @@ def test_the_array_has_a_task_for_each_cell_and_can_be_requeued(tmp_path):
     assert found["signal"] == "TERM@120"
     assert found["time"] == "00:10:00"
     assert "requeue" in found
-    assert "gres" not in found
+    assert {"gres", "mem"}.isdisjoint(found)
+    assert directives(script(tmp_path, memory=2**30))["mem"] == "4G"
     assert directives(script(tmp_path, device="cuda"))["gres"] == "gpu:1"
 
 
@@ -56,6 +65,8 @@ def test_a_plan_is_written_and_its_parts_need_only_the_folder(tmp_path):
     planned = run(*SMALL, "--out", out, "--print-sbatch")
     assert planned.exit_code == 0, planned.output
     assert "#SBATCH --array=0-2" in planned.stdout
+    assert "#SBATCH --mem=3G" in planned.stdout
+    assert "as an array: --array=0-2" in run(*SMALL, "--out", out, "--plan").stdout
     assert (out / "logs").is_dir()
     assert not (out / "cells").exists()
     assert run("--out", out, "--judge").exit_code == 3
@@ -83,3 +94,67 @@ def test_an_experiment_keeps_the_flags_that_were_typed(tmp_path):
     assert "--experiment pca-components --quick" in kept
     assert "--per-class 20" in kept
     assert "--no-download" in kept
+
+
+LIGHT = """
+import sys
+from gangda.cli.main import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {"torch", "sklearn", "scipy"} & set(sys.modules)
+assert not heavy, heavy
+"""
+EXPERIMENT = """
+kind: experiment
+title: Components
+question: How many?
+measure: score
+metrics: [gan_test]
+base:
+  data: {source: digits, per_class: 12}
+  arch: {name: pca}
+  classifier: {classifier_steps: 5}
+  compare: {seeds: 1}
+vary: {arch.components: [2, 4]}
+"""
+
+
+def again(*words):
+    """The JSON of the same command in a process of its own that must load nothing heavy."""
+    command = [sys.executable, "-c", LIGHT, "compare", *map(str, words), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_finished_cell_is_known_from_files_alone(tmp_path):
+    out = tmp_path / "exp"
+    assert run(*SMALL, "--arms", "real,generated", "--out", out, "--plan").exit_code == 0
+    first = json.loads(run("--out", out, "--cell", 1, "--json").stdout)
+    found = again("--out", out, "--cell", 1)
+    assert {**found, "cost": None} == {**first, "cost": None, "cell_seconds": None}
+    assert (found["finished"], found["planned"]) == (1, 3)
+    [cell] = (out / "cells").iterdir()
+    cell.write_text(cell.read_text().replace('"seed": 1', '"seed": 7'))
+    assert planned_cells(out)[1].result() is None  # damaged: it is run again
+    refused = run("--out", out, "--cell", 1, "--classifier-steps", 6)
+    assert "plan has" in refused.output
+
+
+def test_so_is_one_of_an_experiment(tmp_path):
+    file, out = tmp_path / "mine.yaml", tmp_path / "exp"
+    file.write_text(EXPERIMENT)
+    first = json.loads(run("--experiment", file, "--out", out, "--cell", 1, "--json").stdout)
+    assert again("--experiment", file, "--out", out, "--shard", "2/2") == first
+    file.write_text(EXPERIMENT.replace("[gan_test]", "[gan_test, diversity]"))
+    assert (
+        finished_of_experiment(
+            Mock(words=(), config=None, dry_run=False, settings=resolve({}, {})),
+            experiments.read(str(file)),
+            out,
+            Part(cell=1),
+        )
+        is None
+    )  # a metric was added

@@ -63,7 +63,8 @@ def test_help_is_short_and_leads_to_the_rest(gangda, command, monkeypatch):
 
 
 @pytest.mark.parametrize("command", main.COMMANDS)
-def test_examples_are_understood(command):
+def test_there_are_two_examples_or_more_and_all_are_understood(command):
+    assert len(main.COMMANDS[command].examples) >= 2
     for line, _ in main.COMMANDS[command].examples:
         program, name, *words = line.split()
         assert (program, name) == ("gangda", command)

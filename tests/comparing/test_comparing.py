@@ -19,7 +19,6 @@ from gangda.classifying.fit import fit_classifier
 from gangda.comparing import added_images, arm_evaluator
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import finish_cell, run_cell
-from gangda.comparing.part import Part
 from gangda.comparing.storage import cell_path, read_cell, work_of, write_cell
 from gangda.config.architectures import FlowSpec, PcaSpec
 from gangda.config.sampler_options import SamplerOptions
@@ -34,6 +33,7 @@ from gangda.config.schema import (
 from gangda.data.loading import load_splits
 from gangda.errors import IncompleteError, RunError, StoppedError, UsageError
 from gangda.runtime.locks import lock_folder
+from gangda.runtime.part import Part
 from gangda.runtime.progress import Reporter
 from gangda.training.saved_model import ModelCard, save_model
 from gangda.zoo.closed_form import pca

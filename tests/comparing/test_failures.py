@@ -13,7 +13,6 @@ from gangda.comparing import added_images, arm_evaluator, collect, compare
 from gangda.comparing.added_images import SOURCES
 from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.cells import finish_cell
-from gangda.comparing.part import Part
 from gangda.comparing.storage import cell_path, read_cell, read_cells, write_cell
 from gangda.comparing.sweeps import sweep
 from gangda.comparing.workers import run_cells
@@ -28,6 +27,7 @@ from gangda.config.schema import (
 )
 from gangda.errors import DataError, OutcomeError
 from gangda.runtime.hashed_file import write_hashed_json
+from gangda.runtime.part import Part
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import Reporter
 from gangda.sampling import sampler

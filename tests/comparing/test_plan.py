@@ -171,6 +171,17 @@ def test_added_seeds_are_an_extension_for_good(tmp_path):
     assert publish(plan(seeds=14), tmp_path / "exp").extensions == (10, 12)
 
 
+def test_the_sources_of_values_are_recorded_with_the_plan_and_stay(tmp_path):
+    first = plan(margin=1.0)
+    config = dataclasses.replace(first.config, origins={"compare.margin": "flag", "tune.trials": "flag"})
+    publish(dataclasses.replace(first, config=config), tmp_path / "exp")
+    before = (tmp_path / "exp/config.yaml").read_text()
+    assert before.endswith("sources:\n  compare.margin: flag\n")
+    publish(first, tmp_path / "exp")
+    assert (tmp_path / "exp/config.yaml").read_text() == before
+    assert first.hash == plan(margin=1.0).hash
+
+
 def test_somebody_elses_folder_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not a comparison's folder"):

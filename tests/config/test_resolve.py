@@ -3,6 +3,7 @@
 import string
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
@@ -229,6 +230,24 @@ def test_dump_and_resolve_are_inverse(tmp_path_factory, config):
     path = tmp_path_factory.getbasetemp() / "round-trip.yaml"
     path.write_text(resolve.dump(config), encoding="utf-8")
     assert resolve.resolve({}, {}, path).pick(schema.ComparisonConfig) == config
+
+
+def test_a_record_says_where_values_come_from_and_is_read_without_it(write, tmp_path):
+    path = tmp_path / "config.yaml"
+    source = write("arch: gan\nrecipe: {beta1: 0.3}\n")
+    found = resolve.resolve({("recipe", "lr"): "0.5"}, {"GANGDA_SEED": "4"}, source).pick(schema.TrainConfig)
+    path.write_text(resolve.record(found, path))
+    sources = yaml.safe_load(path.read_text())["sources"]
+    names = ("recipe.lr", "runtime.seed", "recipe.beta1", "method.r1")
+    assert [sources[name] for name in names] == ["flag", "environment", str(source), "preset of gan"]
+    assert "recipe.ema" not in sources
+    again = resolve.resolve({("runtime", "seed"): "4"}, {}, path).pick(schema.TrainConfig)
+    assert again == found
+    assert resolve.dump(again) == resolve.dump(found) == path.read_text().partition("sources:")[0]
+    sources["runtime.seed"] = "flag"  # all others come from the file itself
+    assert yaml.safe_load(resolve.record(again, path))["sources"] == sources
+    path.write_text("sources: [1]\n")
+    assert yaml.safe_load(resolve.record(again, path))["sources"] == {"runtime.seed": "flag"}
 
 
 def test_dump_of_a_training_names_the_architecture_first():

@@ -5,7 +5,6 @@ import os
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -96,20 +95,56 @@ def test_the_stub_can_fail(tmp_path):
             command(subcommand).make_context(subcommand, words)
 
 
+# A Slurm of one node that does at once what it is asked for: the tasks of an array one after the other.
+LOCAL = {
+    "gangda": 'exec {python} -m gangda "$@"',
+    "torchrun": 'exec {python} -m torch.distributed.run "$@"',
+    "srun": 'while [[ $1 == -* ]]; do shift; done; exec "$@"',
+    "sbatch": """
+for word in "$@"; do case $word in --wrap=*) exec bash -c "${{word#--wrap=}}" ;; esac; done
+echo 7
+for task in $(seq 0 "$(sed -n 's/^#SBATCH --array=0-//p' "${{@: -1}}")"); do
+    SLURM_ARRAY_TASK_ID=$task SLURM_CPUS_PER_TASK=1 bash "${{@: -1}}" > "task-$task.log" 2>&1 || exit
+done""",
+}
+SMALL = {
+    "DATA": "digits", "PER_CLASS": "10", "STEPS": "5", "SEEDS": "2", "TRIALS": "1", "OUT": "out",
+    "CLASSIFIER_STEPS": "5", "GANGDA_CLASSIFIER_STEPS": "5", "GANGDA_THREADS": "1",
+}  # fmt: skip
+FLOW = {"GANGDA_WIDTH": "8", "GANGDA_STEPS": "2", "GANGDA_RUNGS": "1"}
+GAN = {"GANGDA_PER_CLASS": "12", "GANGDA_WIDTH": "4", "GANGDA_D_WIDTH": "4"}
+RUNS = {  # the other two are run on a Slurm of two nodes: tests/faults/test_slurm_training.py
+    "one-machine": (GAN, ("run/run.json", "scores/scores.json", "comparison/report.html")),
+    "torchrun-one-node": (GAN, ("model/generator.safetensors",)),
+    "slurm-array": (FLOW, ("report.html",)),
+    "tuning-array": (FLOW, ("best.yaml", "report.html")),
+    "full-study": (FLOW, ("study/best.yaml", "comparison/report.html")),
+}
+
+
+def test_every_script_is_run():
+    assert set(examples.names()) == {*RUNS, "srun-many-tasks", "torchrun-many-nodes"}
+
+
 @pytest.mark.faults
-def test_the_one_of_one_machine_runs(tmp_path):
-    small = {"STEPS": "5", "PER_CLASS": "10", "CLASSIFIER_STEPS": "5", "SEEDS": "2", "OUT": "study"}
+@pytest.mark.parametrize("name", RUNS)
+def test_a_script_runs_on_cpus(name, tmp_path):
+    options, files = RUNS[name]
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "gangda").write_text(f'#!/bin/bash\nexec {sys.executable} -m gangda "$@"\n')
-    (programs / "gangda").chmod(0o755)
-    environment = {**os.environ, **small, "PATH": f"{programs}:{os.environ['PATH']}"}
+    for program, text in LOCAL.items():
+        (programs / program).write_text(f"#!/bin/bash\n{text.format(python=sys.executable)}\n")
+        (programs / program).chmod(0o755)
     script = tmp_path / "script.sh"
-    script.write_text(examples.text("one-machine"))
+    script.write_text(examples.text(name))
+    environment = {**os.environ, **SMALL, **options, "PATH": f"{programs}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for file in ("run/run.json", "scores/scores.json", "comparison/report.html"):
-        assert Path(tmp_path / "study" / file).is_file()
+    for file in files:
+        assert (tmp_path / "out" / file).is_file(), done.stdout
+    if name == "torchrun-one-node":
+        state = json.loads((tmp_path / "out/run.json").read_text())
+        assert (state["finished"], state["steps"]) == (True, 5)
 
 
 def test_listed_and_printed(capsys):

@@ -33,6 +33,8 @@ def test_each_state_is_told_from_the_files_alone(tmp_path):
     assert [(cell.index, cell.seed) for cell in found] == [(number, 5 + number) for number in range(5)]
     assert (found[2].step, found[4].step, found[4].age) == (80, None, None)
     assert found[2].host
+    assert found[2].processor
+    assert found[2].versions.startswith("gangda ")
     assert found[2].age < 60  # the lock is younger than the log
     assert sorted(str(path) for path in tmp_path.rglob("*") if path.name != ".lock") == before
 
@@ -46,6 +48,10 @@ def test_variants_are_counted_through(tmp_path):
     found = plan_status(tmp_path)
     assert [(cell.index, cell.variant, cell.state) for cell in found] == [
         (0, "a", "missing"), (1, "a", "missing"), (2, "b", "missing"), (3, "b", "finished")
+    ]  # fmt: skip
+    (tmp_path / "variants" / "00-a" / "plan.json").unlink()  # nobody has begun it: it is counted all the same
+    assert [(cell.index, cell.state) for cell in plan_status(tmp_path)] == [
+        (0, "missing"), (1, "missing"), (2, "missing"), (3, "finished")
     ]  # fmt: skip
 
 

@@ -17,20 +17,27 @@ from gangda.training.saved_model import load_model
 DATA = DataConfig(per_class=10)
 
 
-def original(run, count, y):
+def original(run, count, y, sampler=SamplerOptions()):  # noqa: B008
     generator = load_model(run).generator
     noise = generator.noise(count, torch.Generator().manual_seed(1))
     with torch.no_grad():
-        return noise, to_uint8(generator.sample(y, noise))
+        return noise, to_uint8(generator.sample(y, noise, sampler))
 
 
-@pytest.mark.parametrize(("arch", "options"), [("pca", {}), ("cdcgan", {"width": 8, "d_width": 8})])
-def test_pt2_has_the_generators_pixels(make_run, arch, options):
-    run = make_run(arch, DATA, **options)
-    done = export(run, SampleConfig(), SamplerOptions(), Path("model.pt2"))
+@pytest.mark.parametrize(
+    ("arch", "options", "solver"),
+    [
+        ("pca", {}, {}),
+        ("cdcgan", {"width": 8, "d_width": 8}, {}),
+        ("flow", {"width": 8}, {"sampler_steps": 3}),
+    ],
+)
+def test_pt2_has_the_generators_pixels(make_run, arch, options, solver):
+    run, sampler = make_run(arch, DATA, **options), SamplerOptions(**solver)
+    done = export(run, SampleConfig(), sampler, Path("model.pt2"))
     assert done.largest_difference <= 1
     y = torch.tensor([3, 1, 4, 1, 5, 9, 2])  # another number than was exported with
-    noise, wanted = original(run, 7, y)
+    noise, wanted = original(run, 7, y, sampler)
     found = torch.export.load("model.pt2").module()(noise, y).detach()
     np.testing.assert_allclose(to_uint8(found).astype(int), wanted.astype(int), atol=1)
     with pytest.raises(RunError, match=r"model\.pt2: already exists"):

@@ -11,7 +11,7 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, SampleCo
 from gangda.data.sample_set import read_set
 from gangda.errors import RunError, UsageError
 from gangda.runtime.progress import Reporter
-from gangda.sampling import pseudo_labels, read_shard, sample, sampler
+from gangda.sampling import pseudo_labels, sample, sampler
 from gangda.sampling.filters import agreement
 from gangda.training.result import write_data_alarms
 
@@ -246,10 +246,6 @@ def test_bad_options(make_run: Any, options: dict[str, Any], words: str) -> None
 def test_a_folder_without_a_generator(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no trained generator"):
         sample(tmp_path, ask(per_class=1), RUNTIME, None)
-
-
-def test_shards_are_read() -> None:
-    assert read_shard("2/7") == (2, 7)
 
 
 @pytest.fixture

@@ -182,6 +182,10 @@ def test_only_what_is_not_real_is_scored(made, tmp_path, plain):
     real = load_splits(DATA, 0).train
     path = write_set(tmp_path / "set", concatenate(real, made))
     assert run(path, tmp_path / "out").as_dict()["n"]["samples"] == len(made)
+    assert (
+        "## Scores\n\nBy `gangda score`, against 360 held-out images of digits."
+        in (path / "README.md").read_text()
+    )
     with pytest.raises(DataError, match="real images only"):
         run(write_set(tmp_path / "real", real), tmp_path / "out2")
 

@@ -125,6 +125,23 @@ def test_another_architecture_and_images_that_must_not_be_seen_are_refused(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_so_is_a_run_that_starts_from_one_that_saw_them(tmp_path):
+    train(config("cdcgan", seed=1), tmp_path / "first")
+    train(config("cdcgan"), tmp_path / "second")
+    state = json.loads((tmp_path / "second/run.json").read_text())
+    for before, words in (
+        ("first", "starts from .*first, which saw"),
+        ("gone", "what that saw cannot be told"),
+    ):
+        started = {**state, "init_from": {"run": str(tmp_path / before)}}
+        (tmp_path / "second/run.json").write_text(json.dumps(started))
+        with pytest.raises(RunError, match=words):
+            train(config("cdcgan", init_from=tmp_path / "second"), tmp_path / "run")
+    started = {**state, "init_from": {"run": str(tmp_path / "second")}}  # overwritten since: no endless chain
+    (tmp_path / "second/run.json").write_text(json.dumps(started))
+    assert train(config("cdcgan", init_from=tmp_path / "second"), tmp_path / "run").finished
+
+
 def test_arms_of_comparisons_do_not_start_from_other_runs(blobs, tmp_path):
     wanted = config("cdcgan", init_from=tmp_path / "first")
     with pytest.raises(UsageError, match="only gangda train"):

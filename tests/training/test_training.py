@@ -198,12 +198,15 @@ def test_resume_refuses_fewer_steps_than_are_done(tmp_path):
     assert train(config(), tmp_path / "run").steps > 1
 
 
-def test_resume_refuses_other_options_and_empty_folders(tmp_path):
+def test_resume_refuses_other_options_and_begins_where_there_is_nothing(tmp_path):
     train(config(), tmp_path / "run")
     with pytest.raises(RunError, match=r"recipe\.lr"):
         train(config(recipe={"lr": 0.1}), tmp_path / "run", resume=True)
-    with pytest.raises(RunError, match="no run there"):
-        train(config(), tmp_path / "nothing", resume=True)
+    said = []
+    reporter = Reporter()
+    reporter.line = said.append
+    assert train(config(), tmp_path / "nothing", resume=True, reporter=reporter).finished
+    assert f"{tmp_path / 'nothing'}: no run there to resume; it begins" in said
 
 
 def test_minutes_end_with_a_complete_resumable_run(tmp_path):

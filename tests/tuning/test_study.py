@@ -62,11 +62,13 @@ def test_a_lost_trial_comes_first_and_one_being_worked_on_is_left_alone(tmp_path
     one = study(tmp_path / "s", search="grid")
     lost = one._next()  # without its folder's lock, as after its process was killed
     with study(tmp_path / "s", search="grid").take() as held:
-        assert held.params == lost.params
+        assert (held.number, held.params) == (lost.number, lost.params)
         other = run(one)
         assert other != lost.params
         assert [trial.number for trial in one.trials("RUNNING")] == [held.number]
-    assert run(one) == lost.params  # it was let go without an end
+    with one.take() as again:  # it was let go without an end
+        assert (again.number, again.params) == (lost.number, lost.params)
+        one.end(again, 0.5)
     assert len(run_all(one)) == 7
 
 
@@ -77,24 +79,73 @@ def test_a_process_killed_between_two_writes_loses_nothing(tmp_path):
     assert len(run_all(one)) == 8
 
 
-def test_one_of_three_goes_on(tmp_path):
+def climb(one, score):
+    """Work on trials until there is nothing left; the number and rung of each time, in order."""
+    found = []
+    while True:
+        with one.take() as trial:
+            if trial is None:
+                return found
+            rung = one.rung(trial)
+            found.append((trial.number, rung))
+            value = score(trial.params)
+            one.end(trial, value) if rung == one.config.rungs - 1 else trial.report(value, rung)
+
+
+def by_width(params):
+    return float(params["arch.first_width"]) - float(params["arch.dropout"])
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_the_better_half_goes_on_to_each_rung(tmp_path, direction):
     one = study(tmp_path / "s", search="grid")
-    went_on = []
-    for value in (0.1, 0.2, 0.3, 0.4, 0.25, 0.5):
-        with one.take() as trial:
-            went_on.append(one.report(trial, 0, value))
-            one.end(trial, value if went_on[-1] else None, "" if went_on[-1] else "not good enough")
-    # Of one or two the best, of three to five the best, of six the two best.
-    assert went_on == [True, True, True, True, False, True]
-    assert [trial.user_attrs for trial in one.trials("PRUNED")] == [{"reason": "not good enough"}]
+    one.direction = "maximize" if direction == 1 else "minimize"
+    found = climb(one, lambda params: direction * by_width(params))
+    assert [[rung for _, rung in found].count(at) for at in range(3)] == [9, 5, 3]
+    assert [rung for _, rung in found] == sorted(rung for _, rung in found)
+    values = {trial.number: by_width(trial.params) for trial in one.trials("COMPLETE", "RUNNING")}
+    best = sorted(values, key=values.get, reverse=True)
+    assert {number for number, rung in found if rung == 1} == set(best[:5])
+    assert [trial.number for trial in one.trials("COMPLETE")] == sorted(best[:3])
+    assert len(one.resting()) == 6
 
 
-def test_without_pruning_all_go_on(tmp_path):
-    one = study(tmp_path / "s", search="grid", prune=False)
-    for value in (0.5, 0.1, 0.1, 0.1):
+def test_a_sampler_learns_from_trials_that_have_gone_on(tmp_path):
+    found = climb(study(tmp_path / "s", "flow", search="tpe", trials=6), lambda params: -params["recipe.lr"])
+    assert found.index(next(one for one in found if one[1] == 2)) < found.index((5, 0))
+    assert {number for number, _ in found} == set(range(6))
+
+
+def test_while_none_is_better_than_chance_all_go_on(tmp_path):
+    one = study(tmp_path / "s", search="grid")
+    one.chance = 1000.0
+    assert len(climb(one, by_width)) == 27
+    other = study(tmp_path / "other", search="grid")
+    other.chance = 100.0
+    assert len(climb(other, by_width)) == 17
+
+
+def test_a_trial_that_has_failed_takes_nobodys_place(tmp_path):
+    one = study(tmp_path / "s", search="grid", trials=2)
+    with one.take() as trial:
+        trial.report(0.9, 0)
+        one.end(trial, None, "mode collapse")
+    assert climb(one, lambda params: 0.1) == [(1, 0), (1, 1), (1, 2)]
+    assert [trial.user_attrs for trial in one.trials("PRUNED")] == [{"reason": "mode collapse"}]
+
+
+def test_others_on_their_way_are_waited_for(tmp_path):
+    """While one is being scored by another process, the better half is rounded down."""
+    one = study(tmp_path / "s", search="grid", trials=2)
+    with study(tmp_path / "s", search="grid", trials=2).take() as held:
         with one.take() as trial:
-            assert one.report(trial, 0, value)
-            one.end(trial, value)
+            trial.report(0.1, 0)
+        with one.take() as none:
+            assert none is None
+        held.report(0.9, 0)
+        with one.take() as none:
+            assert none is None  # the other one is better
+    assert climb(one, lambda params: 0.9) == [(held.number, 1), (held.number, 2)]
 
 
 def test_importance_names_the_option_that_matters(tmp_path):

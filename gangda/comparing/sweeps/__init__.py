@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gangda.comparing.part import JUDGE, WHOLE, Part
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
@@ -17,6 +16,7 @@ from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.files import write_json
+from gangda.runtime.part import JUDGE, WHOLE, Part
 from gangda.runtime.plain import to_plain
 from gangda.runtime.plan_status import PLAN
 from gangda.runtime.progress import SILENT, Reporter
@@ -39,7 +39,10 @@ class SweepResult:
     finished: int
     runtime: Runtime  # what a cell runs on
     dry_run: bool = False
-    cell_seconds: ClassVar[float | None] = None  # cells of different variants take different times
+    cell_seconds: ClassVar[float | None] = (
+        None  # cells of different variants take different times, and memory
+    )
+    cell_memory: ClassVar[int | None] = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for the terminal's tables."""

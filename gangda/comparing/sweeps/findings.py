@@ -27,6 +27,11 @@ BETTER = {  # by direction
     "lower": "lower is better",
     "target": "nearest to the floor, which real images reach, is better",
 }
+CHOSEN = {  # by `Findings.by_validation`
+    None: "",
+    True: "; chosen on validation images",
+    False: "; chosen on the images that it is reported of, so flattering",
+}
 SHARES = ("gan_test", "cas")  # metrics that are accuracies
 
 
@@ -52,6 +57,8 @@ class VariantRow:
     per_class: int | None = None  # real images
     report: str | None = None
     floors: Mapping[str, float | None] = field(default_factory=dict)  # of measure "score", as what follows
+    validation: float | None = None  # the figure on validation images, mean; None where some seed has none
+    validation_floor: float | None = None
     evaluations: tuple[tuple[Mapping[str, Any], ...], ...] = ()  # of each seed, during training
     spread: Components | None = None  # of CAS, where it was repeated
     steps: int | None = None  # of training
@@ -74,6 +81,7 @@ class Findings:
     differences: tuple[Difference, ...]  # of every variant against the first, where they can be tested
     notes: tuple[str, ...]
     headline: str = ""
+    by_validation: bool | None = None  # whether the best variant is chosen so; None of measure "compare"
 
 
 def compare_variants(
@@ -98,7 +106,12 @@ def compare_variants(
             notes.append(f"{figure} has no value in some seed of {'; '.join(lacking)}: {what}.")
     notes += _too_few(differences, compare.alpha)
     share = experiment.measure == "compare" or figure in SHARES
-    findings = Findings(figure, direction, share, compare.alpha, rows, tuple(differences), tuple(notes))
+    chosen = None
+    if experiment.measure == "score":
+        chosen = all(row.validation is not None for row in rows if math.isfinite(row.mean))
+    findings = Findings(
+        figure, direction, share, compare.alpha, rows, tuple(differences), tuple(notes), by_validation=chosen
+    )
     return dataclasses.replace(findings, headline=_headline(findings, between=experiment.between))
 
 
@@ -170,17 +183,18 @@ def best_of(findings: Findings) -> str:
     """The variant with the best mean, in a sentence."""
 
     def badness(row: VariantRow) -> float:
-        if findings.direction != "target":
-            return -row.mean if findings.direction == "higher" else row.mean
-        floor = row.floors[findings.figure]
-        return math.nan if floor is None else abs(row.mean - floor)
+        of_test = row.mean, row.floors.get(findings.figure)
+        value, floor = (row.validation, row.validation_floor) if findings.by_validation else of_test
+        if value is None or findings.direction == "target":
+            return math.nan if value is None or floor is None else abs(value - floor)
+        return -value if findings.direction == "higher" else value
 
-    known = [row for row in findings.rows if math.isfinite(badness(row))]
+    known = [row for row in findings.rows if math.isfinite(row.mean) and math.isfinite(badness(row))]
     if not known:
         return f"No variant can be called best in {findings.figure}: it has no value, or no floor to be measured by."
     best = min(known, key=badness)
     value = f"{best.mean:.2%}" if findings.share else f"{best.mean:.4f}"
-    return f"Best mean: {best.name}, {value} ({BETTER[findings.direction]})."
+    return f"Best mean: {best.name}, {value} ({BETTER[findings.direction]}{CHOSEN[findings.by_validation]})."
 
 
 def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:

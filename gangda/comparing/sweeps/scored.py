@@ -1,5 +1,9 @@
-"""Measure "score": every cell draws a subset, trains its generator, and scores the samples."""
+"""Measure "score": every cell draws a subset, trains its generator, and scores the samples.
 
+The figures are of test images; the best variant is chosen by the first of them on validation images.
+"""
+
+import contextlib
 import functools
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,7 +18,6 @@ from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, P
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
-from gangda.comparing.part import Part
 from gangda.comparing.pictures import read_evaluations
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import publish
@@ -27,11 +30,14 @@ from gangda.experiments import RETRAINED, Experiment
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
 from gangda.metrics.result import MetricResult
 from gangda.runtime.device import prepare
+from gangda.runtime.part import Part
 from gangda.runtime.plan_status import SCORES
 from gangda.runtime.progress import Reporter
 from gangda.sampling.filters import is_circular
 from gangda.statistics.components import components_of
 from gangda.training import check as check_training
+
+ON_VALIDATION = " on validation images"  # after a metric's name
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,9 @@ class ScoredCell:
     fingerprint: str
     n_train: int
     generator: GeneratorRecord
-    values: Mapping[str, MetricResult]
+    values: Mapping[
+        str, MetricResult
+    ]  # by metric, and the first one `ON_VALIDATION`, where it can be measured there
     metrics: tuple[MetricResult, ...]
     evaluations: tuple[Mapping[str, Any], ...]
     repeats: tuple[float, ...]
@@ -102,8 +110,13 @@ class Scored(Setting):
         cells = list(found.results.values())
         notes = {metric.note for cell in cells for metric in cell.metrics}
         repeated = self.experiment.repeats > 1 and cells
+        key = self.figures[0] + ON_VALIDATION
+        choices = [cell.values[key] for cell in cells if key in cell.values]
+        complete = bool(cells) and len(choices) == len(cells)
         return {
             "floors": {name: _mean_of(cell.values[name].floor for cell in cells) for name in self.figures},
+            "validation": _mean_of(one.value for one in choices) if complete else None,
+            "validation_floor": _mean_of(one.floor for one in choices),
             "notes": tuple(sorted(note for note in notes if note.startswith("ALARM"))),
             "evaluations": tuple(cell.evaluations for cell in cells),
             "spread": components_of([cell.repeats for cell in cells]) if repeated else None,
@@ -156,6 +169,13 @@ def score_cell(
     empty = [name for name, results in found.items() if not results]
     if empty:
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
+    values = {name: results[0] for name, results in found.items()}
+    if len(splits.validation):
+        with contextlib.suppress(
+            DataError
+        ):  # no class in common: the choice is then said to be on test images
+            [first, *_] = evaluate_metrics(prepared(reference="validation"), metrics[:1], listener)
+            values[metrics[0] + ON_VALIDATION] = first
     again = [
         evaluate_metrics(prepared(repeat=number), [RETRAINED], listener)[0] for number in range(1, repeats)
     ]
@@ -166,7 +186,7 @@ def score_cell(
         fingerprint=splits.fingerprint,
         n_train=len(splits.train),
         generator=added.records[config.arch],
-        values={name: results[0] for name, results in found.items()},
+        values=values,
         metrics=tuple(metric for results in found.values() for metric in results),
         evaluations=tuple(read_evaluations(added.folder(config.arch) / "metrics.jsonl")),
         repeats=tuple(one.value for one in (*found[RETRAINED][:1], *again)) if again else (),

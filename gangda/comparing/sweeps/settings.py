@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 from gangda import comparing
 from gangda.augmenting.selection import score_of
 from gangda.comparing.cell_result import CellResult
-from gangda.comparing.part import Part
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import StoredCell, StoredCells, read_cells, read_comparison
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import OutcomeError, UsageError
 from gangda.experiments import Experiment
+from gangda.runtime.part import Part
 from gangda.runtime.progress import Reporter
 
 ALL_FAILED = "Every cell failed."

@@ -1,12 +1,13 @@
 """`README.md` of a set: a data card with the fields that Hugging Face reads, from what the set's header says."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from gangda.data.sample_set.index import SetHeader
 
+SCORES = "\n## Scores\n"
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 TEXT = """\
@@ -67,6 +68,14 @@ def data_card(header: SetHeader) -> str:
         table=table,
     )
     return f"---\n{yaml.safe_dump(fields, sort_keys=False)}---\n\n{body}"
+
+
+def with_scores(card: str, about: str, rows: Iterable[tuple[str, ...]]) -> str:
+    """The card with what `gangda score` has found, in place of what it found before; cells of rows in order."""
+    table = "\n".join(
+        f"| {' | '.join(row)} |" for row in (("metric", "samples", "real images"), ("---",) * 3, *rows)
+    )
+    return f"{card.partition(SCORES)[0].rstrip()}\n{SCORES}\n{about}\n\n{table}\n"
 
 
 def _source(data: Mapping[str, Any]) -> str:

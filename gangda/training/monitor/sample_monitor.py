@@ -28,7 +28,7 @@ TIE = 0.01
 LOSS_TIE, LOSS_RISEN = 0.002, 0.05
 ValidationLoss = Callable[[Generator, LabelledImages], float | None]
 BY_LOSS, BY_DISTANCE = "the validation loss", "the distance to validation images"
-SAVED = ("best_step", "best_distance", "best", "chosen_by", "seconds", "evaluated")
+SAVED = ("best_step", "best_distance", "best", "chosen_by", "seconds", "evaluated", "looks")
 
 
 def no_loss(generator: Generator, images: LabelledImages) -> None:
@@ -60,6 +60,7 @@ class SampleMonitor:
     )
     seconds: float = 0.0  # spent here, in all processes that worked on the run
     evaluated: int | None = None  # the step of the last evaluation
+    looks: int = 0  # evaluations that saw validation images
     rising: bool = False  # the last validation loss is clearly above the smallest
     _reference: Reference | None = None
     _last_check: tuple[int, Check] | None = None
@@ -153,6 +154,7 @@ class SampleMonitor:
             self.best = {name: value.detach().cpu().clone() for name, value in generator.state_dict().items()}
         if logged:
             return check, {}
+        self.looks += bool(len(self.validation))
         figures = check.as_dict() if loss is None else {**check.as_dict(), "validation_loss": round(loss, 6)}
         return check, {"evaluation": figures, "best": best}
 
@@ -195,4 +197,4 @@ class SampleMonitor:
         """Take over what `dump` gave."""
         self.alarms = tuple(Alarm(kind, tuple(classes), text) for kind, classes, text in values["alarms"])
         for name in SAVED:
-            setattr(self, name, values[name])
+            setattr(self, name, values.get(name, getattr(self, name)))

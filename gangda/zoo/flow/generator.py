@@ -94,12 +94,12 @@ class FlowGenerator(Generator):
         With `guidance` g other than 1, v = v(no class) + g (v(class) - v(no class)). Source: Ho 2022, equation 6, with
         w = g - 1, for velocities as in Zheng 2023.
         """
-        unchanged = x.new_zeros(len(x), CHANGES)
+        unchanged = x.new_zeros(x.shape[0], CHANGES)
         no_class = torch.full_like(y, self.num_classes)
         labels = y if self.conditional else no_class
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            at = x.new_full((len(x),), t)
+            at = x.new_full((x.shape[0],), t)
             found = self.velocity(x, at, labels, unchanged)
             if self.conditional and options.guidance != 1.0:
                 without = self.velocity(x, at, no_class, unchanged)

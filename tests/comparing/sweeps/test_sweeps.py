@@ -11,7 +11,6 @@ import pytest
 from gangda import experiments
 from gangda.comparing import added_images
 from gangda.comparing.cells import run_cell
-from gangda.comparing.part import Part
 from gangda.comparing.report.page import _means
 from gangda.comparing.sweeps import MEASURES, sweep
 from gangda.comparing.sweeps.findings import Findings, VariantRow, best_of, publish
@@ -19,6 +18,7 @@ from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
+from gangda.runtime.part import Part
 from gangda.runtime.progress import Reporter
 
 BASE = """
@@ -70,6 +70,7 @@ def test_variants_are_compared_in_the_arm_seed_by_seed(compared):
     assert difference["deltas"] == pytest.approx(np.subtract(second["scores"], first["scores"]).tolist())
     assert difference["verdict"] == "too few seeds"
     assert difference["p"] is None
+    assert document["by_validation"] is None
     assert "too few seeds for a verdict" in document["notes"][0]
 
 
@@ -136,7 +137,15 @@ def test_scores_of_every_seed(tmp_path):
     assert row["floors"]["gan_test"] == pytest.approx(np.mean(floors))
     assert result.findings.direction == "target"
     assert result.finished == result.planned == 4
-    assert "components=8" in (tmp_path / "out/report.html").read_text()
+    page = (tmp_path / "out/report.html").read_text()
+    assert "components=8" in page
+    assert "on validation images" in page
+    assert "; chosen on validation images)" in result.findings.headline
+    for row in result.findings.rows:
+        files = (tmp_path / "out/variants" / row.folder / "scores").iterdir()
+        choices = [json.loads(file.read_text())["values"]["gan_test on validation images"] for file in files]
+        assert row.validation == pytest.approx(np.mean([choice["value"] for choice in choices]))
+        assert {choice["n_real"] for choice in choices} <= {10, 20}
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
@@ -231,6 +240,31 @@ def test_the_best_is_best_in_the_figures_own_direction(direction, share, best):
     assert "No variant can be called best" in best_of(Findings("x", direction, share, 0.05, rows[3:], (), ()))
 
 
+@pytest.mark.parametrize(
+    ("by_validation", "best"),
+    [
+        (True, "a, 0.2000 (higher is better; chosen on validation images)."),
+        (False, "b, 0.5000 (higher is better; chosen on the images that it is reported of, so flattering)."),
+        (None, "b, 0.5000 (higher is better)."),
+    ],
+)
+def test_validation_images_choose_the_best_and_test_images_report_it(by_validation, best):
+    rows = tuple(
+        VariantRow(name, name, (mean,), mean, 0.0, None, {"x": mean}, (), validation=validation)
+        for name, mean, validation in (("a", 0.2, 0.9), ("b", 0.5, 0.1))
+    )
+    found = Findings("x", "higher", False, 0.05, rows, (), (), by_validation=by_validation)
+    assert best_of(found) == f"Best mean: {best}"
+
+
+def test_without_validation_images_the_page_says_what_the_choice_was_made_on(tmp_path):
+    text = SCORED.replace("per_class: 12}", "per_class: 12, validation: 0}").replace("seeds: 2", "seeds: 1")
+    result = run(tmp_path, text)
+    assert result.findings.by_validation is False
+    assert {row.validation for row in result.findings.rows} == {None}
+    assert "chosen on the images that it is reported of" in (tmp_path / "out/report.html").read_text()
+
+
 def test_figures_of_the_samples_during_training_are_drawn(tmp_path):
     """At the steps that all seeds of a variant have."""
     seeds = tuple(
@@ -251,8 +285,8 @@ def test_figures_of_the_samples_during_training_are_drawn(tmp_path):
 
 def test_fid_is_better_lower(tmp_path):
     result = run(tmp_path, SCORED.replace("[gan_test, fid]", "[fid]").replace("seeds: 2", "seeds: 1"))
-    best = min(result.findings.rows, key=lambda row: row.mean)
-    assert result.findings.headline.startswith(f"Best mean: {best.name}, ")
+    best = min(result.findings.rows, key=lambda row: row.validation)
+    assert result.findings.headline.startswith(f"Best mean: {best.name}, {best.mean:.4f} (lower is better; ")
     assert "lower is better" in (tmp_path / "out/report.html").read_text()
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from gangda.data.images import ORIGINS, generated_images, real_images
 from gangda.data.sample_set import SetHeader, read_set, set_being_written
+from gangda.data.sample_set.card import with_scores
 from gangda.data.sources import npz as npz_source
 from gangda.errors import DataError
 
@@ -174,3 +175,10 @@ def test_a_data_card_has_hugging_faces_fields(tmp_path):
     assert "synthetic" in fields["tags"]
     for part in ("6 images of 3 classes, 8x8 grey", "## Intended use", "## Limits", "| cät | 3 |"):
         assert part in text
+    card = f"---\n{head}---\n{text}"
+    scored = with_scores(card, "By x.", [("fid", "0.5", "0.1")])
+    assert scored.startswith(card.rstrip())
+    assert scored.endswith(
+        "## Scores\n\nBy x.\n\n| metric | samples | real images |\n| --- | --- | --- |\n| fid | 0.5 | 0.1 |\n"
+    )
+    assert with_scores(scored, "By x.", [("fid", "0.5", "0.1")]) == scored  # found again: it is replaced

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from test_training import Stopping, config, lines, untimed, weights
 
 from gangda.config.schema import Budget, ClassifierConfig, DataConfig, SampleConfig
+from gangda.data.loading import load_splits
 from gangda.errors import RunError, StoppedError
 from gangda.runtime.runs import RunFolder
 from gangda.sampling import sample
@@ -41,6 +42,7 @@ def test_evaluations_are_logged_and_the_best_step_is_kept(tmp_path):
     result = train(config(), tmp_path / "run")
     evaluations = {line["step"]: line for line in lines(tmp_path / "run") if "evaluation" in line}
     assert list(evaluations) == [2, 4, 6]
+    assert result.looks == 3
     assert result.best_step == max(step for step in evaluations if evaluations[step]["best"])
     assert evaluations[2]["best"]
     assert set(evaluations[2]["evaluation"]) >= {
@@ -103,6 +105,7 @@ def test_a_stopped_run_finds_the_same(tmp_path):
         train(config(), tmp_path / "stopped", reporter=Stopping(signal.SIGTERM))
     train(config(), tmp_path / "stopped")
     assert untimed(tmp_path / "whole") == untimed(tmp_path / "stopped")
+    assert [RunFolder(tmp_path / name).state()["looks"] for name in ("whole", "stopped")] == [3, 3]
     best = [tmp_path / name / "model" / "best.safetensors" for name in ("whole", "stopped")]
     assert best[0].read_bytes() == best[1].read_bytes()
 
@@ -214,6 +217,7 @@ def test_tiny_sets_and_no_validation_go_on(tmp_path, blobs):
     tiny = dataclasses.replace(config(), data=DataConfig(per_class=2))
     result = train(tiny, tmp_path / "tiny")
     assert (result.best_step, result.chosen_by) == (None, "fewer than 1 validation images per class")
+    assert (result.looks, len(load_splits(tiny.data, 0).validation)) == (0, 0)
     model = fit_generator(config("dcgan"), blobs, tmp_path / "blobs", fingerprint="x")
     assert (model.checkpoint, model.steps) == ("last", 6)
     assert model.described().endswith("no best one was chosen: fewer than 1 validation images per class)")

@@ -1,7 +1,7 @@
 import pytest
 
-from gangda.comparing.part import WHOLE, Part, part_of
 from gangda.errors import UsageError
+from gangda.runtime.part import WHOLE, Part, part_of, read_shard
 
 
 def asked(**flags):
@@ -42,7 +42,15 @@ def test_wrong_parts_are_refused(flags, said):
         asked(**flags)
 
 
-@pytest.mark.parametrize("cell", [-1, 3])
-def test_a_cell_that_there_is_not_is_refused(cell):
-    with pytest.raises(UsageError, match=f"--cell {cell}: the plan has cells 0 to 2"):
-        Part(cell=cell).numbers(3)
+def test_several_cells_are_numbers_and_ranges_from_0():
+    assert asked(cell="3") == Part(cell=3)
+    assert list(asked(cell="0-2,7,1").numbers(8)) == [0, 1, 2, 7]
+    with pytest.raises(UsageError, match="--cell 7: the plan has cells 0 to 3"):
+        asked(cell="0-2,7").numbers(4)
+    for wrong in ("", "a", "3-1", "-1", "1,,2", "0-", "1.5"):
+        with pytest.raises(UsageError, match="cells are counted from 0"):
+            asked(cell=wrong)
+
+
+def test_shards_are_read():
+    assert read_shard("2/7") == (2, 7)
