@@ -77,8 +77,9 @@ def compare(
         from gangda.comparing.sweeps import sweep
 
         asked = experiments.read(experiment, quick)
-        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, part=part_of(**part))
         words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
+        how = {"jobs": jobs, "part": part_of(**part), "typed": words}
+        found = call.work(sweep, asked, _configs(call, asked), out, **how)
         show = show_experiment
     if not print_sbatch or call.dry_run:
         printed = call.result if experiment is None else call.terminal.result

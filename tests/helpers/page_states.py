@@ -1,6 +1,5 @@
 """Pages in every state that a reader may see, made of made-up results: without any training."""
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -92,12 +91,24 @@ def scored(plan, cell, index) -> ScoredCell:
     note = "" if index else "ALARM few samples are recognised: too few steps (train longer)"
     values = {
         "gan_test": MetricResult(
-            "gan_test_lenet", 0.8 + 0.05 * index + rng.normal(0, 0.01), "target", 400, 400, floor=0.9, note=note
+            "gan_test_lenet",
+            0.8 + 0.05 * index + rng.normal(0, 0.01),
+            "target",
+            400,
+            400,
+            floor=0.9,
+            note=note,
         ),
         "fid": MetricResult("fid_lenet_400", 30 - 4 * index + rng.normal(0, 1), "lower", 400, 400, floor=5.0),
     }
     record = GeneratorRecord(
-        "cdcgan", 1000, "last", False, 20.0, SampleRecord({"made": "conditional"}, {}, (100,) * 4, "c0", 0.5), {}
+        "cdcgan",
+        1000,
+        "last",
+        False,
+        20.0,
+        SampleRecord({"made": "conditional"}, {}, (100,) * 4, "c0", 0.5),
+        {},
     )
     return ScoredCell(
         cell.index, cell.seed, cell.id, plan.fingerprint, 400, record, values, tuple(values.values()),
