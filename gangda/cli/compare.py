@@ -88,8 +88,9 @@ def compare(
             return
         from gangda.comparing.sweeps import sweep
 
-        found = call.work(sweep, asked, _configs(call, asked), out, jobs=jobs, part=wanted)
         words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
+        how = {"jobs": jobs, "part": wanted, "typed": words}
+        found = call.work(sweep, asked, _configs(call, asked), out, **how)
         show = show_experiment
     if not print_sbatch or call.dry_run:
         printed = call.result if experiment is None else call.terminal.result

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from gangda.cli.output import Screen, duration, interval, number, percent, points
 from gangda.cli.sample import draw_filters
+from gangda.metrics.names import readable
 from gangda.runtime.part import PLAN
 from gangda.runtime.progress import size_text
 
@@ -57,9 +58,13 @@ def show_comparison(out: Screen, _: Mapping[str, Any], result: "CompareResult") 
     sentences = [sentence for one in found.values() for sentence in one.sentences]
     exact = comparison.headline.removeprefix(comparison.plain).lstrip()
     out.say(comparison.plain, exact, *sentences, *comparison.notes)
-    advice = comparison.advice
-    out.say("", f"What to do now: {advice.text}", *([f"  {advice.command}"] if advice.command else []), "")
+    show_advice(out, comparison.advice.text, comparison.advice.command)
     out.say(f"report: {result.report}")
+
+
+def show_advice(out: Screen, text: str, command: str) -> None:
+    """What to do now, with the command in one piece."""
+    out.say("", f"What to do now: {text}", *([f"  {command}"] if command else []), "")
 
 
 def _show_cells(out: Screen, result: "CompareResult") -> None:
@@ -122,7 +127,8 @@ def show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
          duration(row["seconds"]))
         for row in variants
     ]  # fmt: skip
-    out.draw(values["title"], ("variant", values["figure"], "interval", *chosen, *others, "time"), rows)
+    named = (readable(values["figure"]), "interval", *chosen, *map(readable, others))
+    out.draw(values["title"], ("variant", *named, "time"), rows)
     means = {row["name"]: {arm["name"]: arm["mean"] for arm in row.get("arms", ())} for row in variants}
     names = dict.fromkeys(name for each in means.values() for name in each)
     rows = [(name, *(percent(each.get(name), 2) for each in means.values())) for name in names]
@@ -141,7 +147,9 @@ def show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
     head = ("variant", "difference", "interval", "adjusted p", "verdict")
     out.draw(f"Against {variants[0]['name']}", head, rows)
     worth = [f"{row['name']}: {sentence}" for row in variants for sentence in row.get("worth", ())]
-    out.say(values["headline"], *worth, *values["notes"], f"report: {values['report']}")
+    out.say(values["headline"], *worth, *values["notes"])
+    show_advice(out, **values["advice"])
+    out.say(f"report: {values['report']}")
 
 
 def show_status(out: Screen, values: Mapping[str, Any]) -> None:

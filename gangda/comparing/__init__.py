@@ -142,6 +142,7 @@ def compare(
     for text in (*(plan.seen if is_new else ()), *plan.alarms):
         reporter.line(text)
     if dry_run:
+        plan = publish(plan, out, dry_run=True)
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(
             out, plan, None, finished, part, dry_run=True, cost=cost_of(plan, finished, jobs)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.cell_result import CellResult
-from gangda.comparing.comparison import Advice
+from gangda.comparing.comparison import NO_ADVICE, Advice
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
@@ -101,7 +101,7 @@ def _worth(situation: Situation, main: Contrast) -> str:
 
 
 def _nothing(situation: Situation, main: Contrast) -> Advice:
-    return Advice("", "")
+    return NO_ADVICE
 
 
 def _make_the_set(situation: Situation, main: Contrast) -> Advice:

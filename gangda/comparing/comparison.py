@@ -23,6 +23,9 @@ class Advice:
     command: str
 
 
+NO_ADVICE = Advice("", "")
+
+
 @dataclass(frozen=True)
 class ArmRow:
     """What an arm was and cost: means over the seeds."""

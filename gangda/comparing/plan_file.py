@@ -21,12 +21,14 @@ def agreeing(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
     return _extended(plan, _read_plan(out, OWNER), out)
 
 
-def publish(plan: ComparisonPlan, out: Path) -> ComparisonPlan:
+def publish(plan: ComparisonPlan, out: Path, *, dry_run: bool = False) -> ComparisonPlan:
     """Write `plan.json` and `config.yaml`, or continue the folder's own plan; a RunError names what differs."""
     path = out / "config.yaml"
-    with locked_plan(out, OWNER) as there:
+    with locked_plan(out, OWNER, dry_run=dry_run) as there:
         if there is not None:
             plan = _extended(plan, there, out)
+        if dry_run:
+            return plan
         # The plan first: it marks the folder as this comparison's. Files that are as they must be stay.
         if there is None or there["seeds"] != len(plan.cells):
             write_json(out / PLAN, plan.as_dict())
@@ -51,13 +53,16 @@ def refuse_missing(out: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked_plan(out: Path, owner: str) -> Iterator[dict[str, Any] | None]:
-    """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's or a damaged one."""
+def locked_plan(out: Path, owner: str, *, dry_run: bool = False) -> Iterator[dict[str, Any] | None]:
+    """The `plan.json` of a folder of `owner`, or None, under a lock; a RunError for another's or a damaged one.
+
+    A dry run takes no lock, which would be a file.
+    """
     path = out / PLAN
     # The names are read before looking for the plan: another start may write its plan in between.
     if foreign_names(out, (LOCK, LOCK_FILE), (PLAN,)) and not path.exists():
         raise RunError(f"{out}: not {owner}'s folder, and not empty; choose another --out")
-    with lock_folder(out, wait=True):
+    with contextlib.nullcontext() if dry_run else lock_folder(out, wait=True):
         yield _read_plan(out, owner) if path.exists() else None
 
 

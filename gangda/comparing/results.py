@@ -1,7 +1,7 @@
 """From finished cells to a comparison: `comparison.json` and `report.html`."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -78,15 +78,15 @@ def _compare(
         test_labels=labels,
         cells=tuple(cells),
         command=situation.again(out="NEW_FOLDER"),
-        day=_day(out, plan),
+        day=last_day([out / CellResult.folder]),
         versions=versions(),
     )
 
 
-def _day(out: Path, plan: ComparisonPlan) -> str:
-    """When the last cell was written."""
-    written = [path.stat().st_mtime for cell in plan.cells if (path := cell_path(out, cell)).exists()]
-    return datetime.fromtimestamp(max(written)).astimezone().date().isoformat()
+def last_day(folders: Iterable[Path]) -> str:
+    """When the last cell in these folders was written; empty without any."""
+    written = [path.stat().st_mtime for folder in folders for path in folder.glob("*.json")]
+    return datetime.fromtimestamp(max(written)).astimezone().date().isoformat() if written else ""
 
 
 def _all_cells(plan: ComparisonPlan, out: Path) -> tuple[list[CellResult], tuple[FailedCell, ...]]:

@@ -23,6 +23,7 @@ CALM = "#5b8fb9"
 # Lines that can be told apart, by most colour-blind readers too, on either ground (after Okabe and Ito 2008).
 PALETTE = (ACCENT, CALM, "#1f9e77", "#c56ba0", "#a68a00", "#8a8f98")
 MARKS = ("o", "s", "^", "D", "v", "P")
+WIDTH = 5.2  # inches: at 400 pixels its text is still readable
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": 10,
@@ -52,15 +53,23 @@ def environment(package: str = "gangda") -> "jinja2.Environment":
         undefined=jinja2.StrictUndefined,
     )
     found.filters.update(points=points, p=p_text, interval=interval_text, percent=percent, duration=duration)
-    found.filters.update(breakable=breakable, data_uri=data_uri)
+    found.filters.update(breakable=breakable, flags=flags, data_uri=data_uri)
     return found
 
 
 def breakable(name: str) -> "markupsafe.Markup":
-    """A name that may be broken after +, @ and :, so that a column of a table stays narrow."""
+    """A name that may be broken after +, @, :, . and _, so that a column of a table stays narrow."""
     import markupsafe
 
-    return markupsafe.Markup(re.sub(r"([+@:])", r"\1<wbr>", str(markupsafe.escape(name))))
+    return markupsafe.Markup(re.sub(r"([+@:._])", r"\1<wbr>", str(markupsafe.escape(name))))
+
+
+def flags(text: str) -> "markupsafe.Markup":
+    """A sentence whose options, such as --seeds, are not broken at their hyphens."""
+    import markupsafe
+
+    found = re.sub(r"--[a-z][a-z-]*", r"<span class=flag>\g<0></span>", str(markupsafe.escape(text)))
+    return markupsafe.Markup(found)
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:
@@ -78,10 +87,8 @@ def duration(seconds: float | None) -> str:
 
 
 @contextmanager
-def drawing(key: str, width: float, height: float, *panels: int) -> "Iterator[tuple[Figure, Any]]":
-    """A figure of inches with its axes, `panels` (rows, columns) of them; `key` keeps its ids apart from other
-    figures'.
-    """
+def drawing(key: str, height: float, *panels: int, width: float = WIDTH) -> "Iterator[tuple[Figure, Any]]":
+    """A figure of inches with its axes, `panels` (rows, columns) of them; `key` keeps its ids apart from others'."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -94,7 +101,7 @@ def drawing(key: str, width: float, height: float, *panels: int) -> "Iterator[tu
 def to_svg(fig: "Figure", description: str) -> str:
     """An `<svg>` element whose ink is `currentColor`; `description` is read out where it cannot be seen.
 
-    It stands in a region that scrolls where the page is narrow, so that its text stays readable.
+    It stands in a region that scrolls where the page is too narrow for its text to be readable.
     """
     buffer = io.StringIO()
     fig.savefig(buffer, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
@@ -105,5 +112,7 @@ def to_svg(fig: "Figure", description: str) -> str:
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     label = re.sub(r'["<>&]', "", description)
     text = re.sub(r'<svg ([^>]*?)(width="[^"]*"|height="[^"]*") ', r"<svg \1", text, count=1)
-    drawn = text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    size = re.search(r'viewBox="0 0 ([\d.]+)', text)
+    style = f"--units: {size[1] if size else 0}"
+    drawn = text.replace("<svg ", f'<svg role="img" aria-label="{label}" style="{style}" ', 1)
     return f'<div class="wide" tabindex="0" role="region" aria-label="Figure: {label}">{drawn}</div>'

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 
 POLICIES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
-SAMPLES, APART = 5, 0.02  # seconds between them
+WINDOW = 0.3  # seconds over which the load of others is measured
 REMARK = "busy machine: other processes are using its cores, so this takes longer; --threads N uses fewer"
 
 
@@ -25,20 +25,26 @@ def runnable() -> int | None:
     return next((int(line.split()[1]) - 1 for line in lines if line.startswith("procs_running")), None)
 
 
+def cores_in_use() -> float:
+    """Cores that all processes of the machine use, mean over `WINDOW`, while this one sleeps."""
+    used = []
+    for pause in (WINDOW, 0.0):
+        user, nice, system = map(int, Path("/proc/stat").read_text().split()[1:4])
+        used.append((user + nice + system, time.monotonic()))
+        time.sleep(pause)
+    (before, began), (after, ended) = used
+    return (after - before) / os.sysconf("SC_CLK_TCK") / (ended - began)
+
+
 def is_busy(
     own: int,
     cores: int | None = None,
     running: Callable[[], int | None] = runnable,
-    sleep: Callable[[float], object] = time.sleep,
+    in_use: Callable[[], float] = cores_in_use,
 ) -> bool:
-    """Whether over a quarter of `own` threads would share a core with what runs now; one quiet moment means no."""
-    free = max(0, (cores or os.cpu_count() or 1) - own)
-    for _ in range(SAMPLES):
-        others = running()
-        if others is None or others <= free + own / 4:
-            return False
-        sleep(APART)
-    return True
+    """Whether over a quarter of `own` threads would share a core with what others run now: at once, and for a while."""
+    most = max(0, (cores or os.cpu_count() or 1) - own) + own / 4
+    return (running() or 0) > most and in_use() > most
 
 
 def sleep_while_waiting(environ: MutableMapping[str, str]) -> None:

@@ -54,32 +54,36 @@ class RunFolder:
 
     path: Path
 
-    def claim(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
-        """Use the folder for this configuration; True if it already was. Keys in `ignoring` may have changed.
+    def check(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
+        """Whether the folder is a run of this configuration already. Keys in `ignoring` may have changed.
 
         RunError where it holds something else, or a run of another configuration or of images of another `fingerprint`.
         """
-        recorded, known = self.path / "config.yaml", self._is_run()
-        if known:
-            if (self.path / "run.json").is_file():
-                self.state()  # a run of another version of gangda is refused as that
-            same = bool(fingerprint) and self._fingerprint() == fingerprint
-            moved = ("source", "labels", "unlabelled") if same else ()  # the same images under another path
-            _refuse_difference(self.path, recorded, config_yaml, ignoring, moved)
-        else:
+        if not self._is_run():
             self.refuse_foreign()
+            return False
+        if (self.path / "run.json").is_file():
+            self.state()  # a run of another version of gangda is refused as that
+        before = self._fingerprint() or fingerprint
+        same = bool(fingerprint) and self._fingerprint() == fingerprint
+        moved = ("source", "labels", "unlabelled") if same else ()  # the same images under another path
+        _refuse_difference(self.path, self.path / "config.yaml", config_yaml, ignoring, moved)
+        if fingerprint and before != fingerprint:
+            raise RunError(
+                f"{self.path}: its images have changed since it began, or the weights it starts from (content "
+                f"{before[:16]}, now {fingerprint}); use the same, or choose another --out"
+            )
+        return True
+
+    def claim(self, config_yaml: str, ignoring: Collection[str] = (), fingerprint: str = "") -> bool:
+        """Use the folder for this configuration; True if it already was. Raises as `check`."""
+        recorded, known = self.path / "config.yaml", self.check(config_yaml, ignoring, fingerprint)
         if not known or _flat(recorded.read_text(encoding="utf-8")) != _flat(config_yaml):
             write_bytes(recorded, config_yaml.encode())
         if not (self.path / "run.json").is_file():
             begun = {"finished": False, "steps": 0, "seconds": 0.0}
             write_json(
                 self.path / "run.json", {**begun, **({"fingerprint": fingerprint} if fingerprint else {})}
-            )
-        before = self._fingerprint() or fingerprint
-        if fingerprint and before != fingerprint:
-            raise RunError(
-                f"{self.path}: its images have changed since it began, or the weights it starts from (content "
-                f"{before[:16]}, now {fingerprint}); use the same, or choose another --out"
             )
         return known
 

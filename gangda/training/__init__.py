@@ -21,12 +21,12 @@ from gangda.errors import DataError, RunError, UsageError
 from gangda.runtime.device import pick_device, prepare
 from gangda.runtime.distributed import ALONE, Ranks, WorkerExitError, process_group
 from gangda.runtime.launch import ONE_PROCESS, DistributedEnv
-from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.progress import SILENT, Reporter, duration
 from gangda.runtime.runs import RunFolder, config_hash
 from gangda.runtime.signals import stop_request
 from gangda.training.budget import step_budget
 from gangda.training.card import save_card
-from gangda.training.estimate import estimates, largest_within
+from gangda.training.estimate import estimated, estimates, largest_within
 from gangda.training.initial_weights import InitialWeights, load_initial
 from gangda.training.memory import check_memory
 from gangda.training.option_rules import check_options, refuse_uneven_shares
@@ -38,6 +38,7 @@ from gangda.training.semi_supervised import needs_self_training, training_images
 from gangda.training.worker_ranks import run_worker
 from gangda.zoo.networks import build_networks
 
+WORTH_TIMING = 100  # steps: fewer are hardly more than are timed
 SCARCE = 20  # training images of a class below which generated images are expected to harm
 # What may always change: how work is shared out, not what it is.
 MACHINE = ("threads",)
@@ -88,7 +89,12 @@ def train(
             if resume and not (run / "config.yaml").is_file():
                 reporter.line(f"{run}: no run there to resume; it begins")
         config = in_steps(config, images, run, reporter, sizes)
+        timing = reporter.shown and not ranks.many
+        if dry_run or timing:
+            _refuse_other_run(config, images, run, content_of(splits.fingerprint, images, initial), resume)
         if not dry_run:
+            if timing:
+                _say_how_long(config, images, run, reporter)
             result = fit_run(
                 config,
                 images,
@@ -107,6 +113,26 @@ def train(
         if not ranks.is_main:
             raise WorkerExitError(0)
         return dataclasses.replace(_rehearsed(config, images, run), data_alarms=splits.alarms)
+
+
+def _refuse_other_run(
+    config: TrainConfig, images: LabelledImages, run: Path, content: str, resume: bool
+) -> None:
+    """Raise as training itself would where the folder holds something else."""
+    folder, open_options = RunFolder(run), _open_to_change(config) if resume else ()
+    _refuse_smaller_budget(config, len(images), folder)
+    folder.check(resolve.dump(config), (*open_options, *MACHINE), content)
+
+
+def _say_how_long(config: TrainConfig, images: LabelledImages, run: Path, reporter: Reporter) -> None:
+    """The time of the steps that are left, where these are more than a few and no time was given."""
+    state, total = run / "run.json", step_budget(config, len(images)).total_steps
+    left = (total or 0) - (RunFolder(run).state().get("steps", 0) if state.is_file() else 0)
+    if config.images_per_step and left >= WORTH_TIMING:
+        context = prepare(config.runtime)
+        check_memory(config, images, context)
+        each = estimated(config, {}, images, context).seconds_per_step
+        reporter.line(f"{left:,} steps, about {duration(each * left)} on this machine")
 
 
 def _rehearsed(config: TrainConfig, images: LabelledImages, run: Path) -> TrainResult:

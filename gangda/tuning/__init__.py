@@ -77,15 +77,15 @@ def tune(
     trainer = Trainer(out, settings.tune, task.configure, objective, task.splits, judge, reporter)
     chance = objective.chance(task.splits.validation)
     study = Study(out, space, settings.tune, objective.direction, settings.runtime.seed, chance)
+    with locked_plan(out, OWNER, dry_run=dry_run) as there:
+        if there is not None:
+            refuse_change(there["fixed"], fixed, out)
+        elif not dry_run:
+            write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
     if dry_run:
         config = check(task.configure(space.first()), task.splits.train, task.splits.labelled)
         timed = next(estimates(config, task.splits.train, context), None)
         return TuneResult(out, space, objective, trials, trainer.rungs(config), dry_run=True, estimate=timed)
-    with locked_plan(out, OWNER) as there:
-        if there is None:
-            write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
-        else:
-            refuse_change(there["fixed"], fixed, out)
     while _one_trial(study, trainer):
         reporter.step("trials", len(study.trials("COMPLETE", "PRUNED")), trials)
     with lock_folder(out, wait=True):

@@ -26,7 +26,7 @@ def history_figure(trials: Sequence[Mapping[str, Any]], objective: str, directio
     finished = [one for one in scored if one["finished"]]
     pruned = [one for one in scored if not one["finished"]]
     best = [better(one["value"] for one in finished[: at + 1]) for at in range(len(finished))]
-    with drawing("history", 7.2, 3.0) as (fig, axes):
+    with drawing("history", 3.0) as (fig, axes):
         for group, colour, label in ((finished, ACCENT, "trained to the end"), (pruned, CALM, "ended early")):
             numbers, found = [one["number"] for one in group], [one["value"] for one in group]
             face = colour if group is finished else "none"
@@ -47,11 +47,11 @@ def importance_figure(importance: Mapping[str, float]) -> str | None:
     if not importance:
         return None
     names = list(importance)
-    with drawing("importance", 7.2, 0.8 + 0.35 * len(names)) as (fig, axes):
+    with drawing("importance", 0.8 + 0.35 * len(names)) as (fig, axes):
         axes.barh(range(len(names)), list(importance.values()), 0.6, color=CALM)
         axes.set_yticks(range(len(names)), names, parse_math=False)
         axes.invert_yaxis()
         axes.set_xlim(0, 1)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("share of the differences between trials that the option explains (fANOVA)")
+        axes.set_xlabel("share of the differences that it explains (fANOVA)")
         return to_svg(fig, "Importance of each option")

@@ -23,36 +23,42 @@ def test_ranks_of_one_machine_share_its_cores():
     assert machine.thread_count(None, {}, 10**6) == 1
 
 
-def test_busy_is_a_machine_without_a_core_for_each_thread():
-    assert machine.is_busy(2, 2, lambda: 1, lambda seconds: None)
-    assert machine.is_busy(1, 4, lambda: 4, lambda seconds: None)
-    assert not machine.is_busy(2, 2, lambda: 0, lambda seconds: None)
-    assert not machine.is_busy(4, 64, lambda: 60, lambda seconds: None)
-    assert not machine.is_busy(64, 64, lambda: 16, lambda seconds: None)
-    assert machine.is_busy(64, 64, lambda: 17, lambda seconds: None)
-    assert not machine.is_busy(16, 8, lambda: 0, lambda seconds: None)  # its own threads are too many
-    assert not machine.is_busy(16, 8, lambda: None, lambda seconds: None)
+@pytest.mark.parametrize(
+    ("own", "cores", "others", "busy"),
+    [
+        (2, 2, 1, True), (1, 4, 4, True), (2, 2, 0, False), (4, 64, 60, False), (64, 64, 16, False),
+        (64, 64, 17, True), (16, 8, 0, False), (16, 8, None, False),
+    ],
+)  # fmt: skip
+def test_busy_is_a_machine_without_a_core_for_each_thread(own, cores, others, busy):
+    assert machine.is_busy(own, cores, lambda: others, lambda: others) == busy
 
 
-def test_one_quiet_moment_means_not_busy():
-    found, slept = iter([3, 3, 0, 3, 3]), []
-    assert not machine.is_busy(2, 2, lambda: next(found), slept.append)
-    assert len(slept) == 2
+def test_a_quiet_moment_or_a_short_burst_means_not_busy():
+    assert not machine.is_busy(2, 2, lambda: 0, lambda: pytest.fail("not measured on a quiet machine"))
+    assert not machine.is_busy(2, 2, lambda: 3, lambda: 0.4)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/stat")
-def test_a_process_at_work_is_runnable():
-    before = [machine.runnable() for _ in range(20)]
+def test_the_load_of_others_is_measured_and_not_one_s_own(monkeypatch):
     code = "import time\nend = time.time() + 20\nwhile time.time() < end: pass"
-    workers = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
+    worker = subprocess.Popen([sys.executable, "-c", code])
     try:
-        time.sleep(1)
-        after = [machine.runnable() for _ in range(20)]
+        time.sleep(0.5)
+        after, running = machine.cores_in_use(), [machine.runnable() for _ in range(20)]
     finally:
-        for worker in workers:
-            worker.kill()
-    assert min(before) >= 0
-    assert sorted(after)[10] >= 3
+        worker.kill()
+    assert 0.3 < after < 1.1 * os.cpu_count()
+    assert sorted(running)[10] >= 1
+
+
+def test_cores_in_use_are_those_of_user_nice_and_system(monkeypatch):
+    lines, clock = iter(["cpu 100 0 100 5 0", "cpu 110 5 110 85 9"]), iter([10.0, 10.5])
+    monkeypatch.setattr(machine.Path, "read_text", lambda path: next(lines))
+    monkeypatch.setattr(machine.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(machine.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(machine.os, "sysconf", lambda name: 100)
+    assert machine.cores_in_use() == pytest.approx(0.5)
 
 
 def test_a_system_that_does_not_tell_is_not_busy(monkeypatch):
@@ -61,7 +67,7 @@ def test_a_system_that_does_not_tell_is_not_busy(monkeypatch):
 
     monkeypatch.setattr(machine.Path, "read_text", missing)
     assert machine.runnable() is None
-    assert not machine.is_busy(os.cpu_count(), os.cpu_count(), sleep=lambda seconds: None)
+    assert not machine.is_busy(os.cpu_count(), os.cpu_count())
 
 
 @pytest.mark.parametrize("given", machine.POLICIES)

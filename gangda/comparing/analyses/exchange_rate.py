@@ -166,7 +166,7 @@ def exchange_figure(curves: Sequence[CurvePoints], arms: Sequence[ArmExchange], 
         axes.annotate(name, (x, y), offset, textcoords="offset points", color=INK, fontsize=8, ha=side)
 
     sizes = sorted({size for curve in curves for size in curve.sizes})
-    with drawing("exchange", 7.2, 3.6) as (fig, axes):
+    with drawing("exchange", 3.4) as (fig, axes):
         for number, curve in enumerate(curves):
             for size, scores in zip(curve.sizes, curve.scores, strict=True):
                 values = 100 * np.asarray(scores)

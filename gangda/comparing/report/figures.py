@@ -9,7 +9,7 @@ from gangda.comparing.cell_result import CellResult
 from gangda.report.page import ACCENT, CALM, INK, MARKS, PALETTE, drawing, to_svg
 from gangda.statistics.values import Interval
 
-ROW = 0.42  # inches of a row of dots
+ROW = 0.52  # inches of a row of dots below its name
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,17 @@ def dots_figure(
     """
     if not rows:
         return ""
-    with drawing(key, 7.2, 0.9 + ROW * len(rows)) as (fig, axes):
-        axes.set_yticks(range(len(rows)), [row.name for row in rows])
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
+    with drawing(key, 0.7 + ROW * len(rows)) as (fig, axes):
+        axes.set_yticks([])
+        axes.set_ylim(len(rows) - 0.6, -0.7)
         axes.grid(axis="x", alpha=0.15, color=INK)
-        if zero:
-            axes.axvline(0, color=INK, lw=1)
+        band = -0.22, 0.3  # of a row, below its name
         for height, row in enumerate(rows):
+            if zero:
+                axes.plot([0, 0], [height + end for end in band], "-", color=INK, lw=1)
             if row.margin:
-                axes.barh(height, 2 * scale * row.margin, 1, -scale * row.margin, color=INK, alpha=0.08, lw=0)
+                ends = [-scale * row.margin, scale * row.margin]
+                axes.fill_between(ends, *(height + end for end in band), color=INK, alpha=0.1, lw=0)
             values = scale * np.asarray(row.values, dtype=np.float64)
             shifts = (np.arange(len(values)) % 5 - 2) * 0.06  # so that equal values do not hide each other
             colour = ACCENT if row.accent else INK
@@ -51,13 +52,15 @@ def dots_figure(
                 ends = (scale * row.interval[0], scale * row.interval[1])
                 axes.plot(ends, (height, height), "-", lw=2, color=colour, solid_capstyle="butt")
             axes.plot([scale * row.mean], [height], "D", ms=7, color=colour, mec="none")
+            place = {"transform": axes.get_yaxis_transform(), "va": "bottom", "parse_math": False}
+            axes.text(0, height - 0.27, row.name, **place)
         axes.set_xlabel(label)
         return to_svg(fig, f"{words}: one dot a seed, mean and interval. The table has the numbers.")
 
 
 def distances_figure(key: str, of_samples: Sequence[float], of_held_out: Sequence[float], seed: int) -> str:
     """Share of images with a training image within a distance: samples beside held-out images."""
-    with drawing(f"nearest-{key}-{seed}", 7.2, 2.4) as (fig, axes):
+    with drawing(f"nearest-{key}-{seed}", 2.4) as (fig, axes):
         for distances, colour, style, words in (
             (of_held_out, INK, "--", "held-out real images"),
             (of_samples, ACCENT, "-", "samples"),
@@ -78,7 +81,7 @@ def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = 
     curves = {label: points for label, points in curves.items() if len(points) > 1}
     if not curves:
         return None
-    with drawing("ratios", 7.2, 3.4) as (fig, axes):
+    with drawing("ratios", 3.4) as (fig, axes):
         shift = 0.012 * max(max(points) for points in curves.values())
         for number, (arm, points) in enumerate(curves.items()):
             colour, mark = PALETTE[number % len(PALETTE)], MARKS[number % len(MARKS)]
@@ -92,7 +95,7 @@ def ratio_figure(cells: Sequence[CellResult], arms: Sequence[str], score: str = 
         axes.set_xticks(sorted({ratio for points in curves.values() for ratio in points}))
         axes.set(xlabel="candidate ratio", ylabel=f"validation {score}, per cent")
         axes.grid(axis="y", alpha=0.15, color=INK)
-        columns = 3 if max(map(len, curves)) <= 24 else 2  # what fits beside each other
+        columns = 2 if max(map(len, curves)) <= 24 else 1  # what fits beside each other
         fig.legend(loc="outside upper left", ncols=columns, frameon=False)
         return to_svg(fig, f"Validation {score} over candidate ratios: a line for each arm, dots are seeds.")
 

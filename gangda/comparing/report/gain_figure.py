@@ -11,7 +11,7 @@ from gangda.report.page import INK, MARKS, PALETTE, drawing, to_svg
 from gangda.statistics.values import Interval
 
 VARIED = ["data.per_class"]  # and nothing else
-WIDTH, LINE, LEAST = 4.6, 0.17, 2.2  # inches: of the figure, of a label, the lowest panel
+LINE, LEAST = 0.17, 2.2  # inches: of a label, the lowest panel
 APART = 0.35  # share of the way between two numbers of images that the marks of one number spread over
 
 
@@ -40,7 +40,7 @@ def gain_figure(document: Mapping[str, Any]) -> str | None:
     heights = [max(LEAST, 0.8 + LINE * len(lines)) for lines in panels.values()]
     low, high = min(0.0, *(gain.ends[0] for gain in gains)), max(0.0, *(gain.ends[1] for gain in gains))
     limits = low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01
-    with drawing("gains", WIDTH, sum(heights), len(panels), 1) as (fig, grid):
+    with drawing("gains", sum(heights), len(panels), 1) as (fig, grid):
         grid[0, 0].get_gridspec().set_height_ratios(heights)
         for axes, (control, lines), height in zip(grid[:, 0], panels.items(), heights, strict=True):
             axes.set_xscale("log")

@@ -13,11 +13,12 @@ from gangda.comparing.comparison import DECIDED, Comparison, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.report import tables
 from gangda.comparing.report.figures import Dots, dots_figure, ratio_figure
-from gangda.comparing.report.gain_figure import gain_figure
+from gangda.comparing.report.gain_figure import gain_figure, spread
 from gangda.comparing.report.training_figures import trainings
 from gangda.config import resolve
 from gangda.config.arms import parse_arm
 from gangda.config.schema import CompareConfig
+from gangda.metrics.names import readable
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
 from gangda.statistics.values import Contrast
@@ -25,8 +26,8 @@ from gangda.statistics.words import bounds_text
 
 GLANCE = 3  # images of a class, real and generated, on the first screen
 OF_SAMPLES = {
-    "gan_test": "GAN-test on validation images",
-    "diversity": "diversity inside classes, ratio to real",
+    "gan_test": "GAN-test, validation images",
+    "diversity": "diversity, ratio to real",
     "distance": "distance to real images",
 }
 
@@ -127,7 +128,7 @@ def word_of(main: Contrast | None, comparison: Comparison) -> str:
 
 def render_experiment(document: Mapping[str, Any], better: str) -> str:
     """The page of `experiment.json`'s content; `better` says in words which values of the figure are better."""
-    rows, share, figure = document["rows"], document["share"], document["figure"]
+    rows, share, figure = document["rows"], document["share"], readable(document["figure"])
     curves = [training_curve(rows, key, words) for key, words in OF_SAMPLES.items()]
     differences = [_dots(row, "deltas") for row in document["differences"]]
     scale, (unit, apart) = (100, (", per cent", ", points")) if share else (1, ("", ""))
@@ -143,9 +144,10 @@ def render_experiment(document: Mapping[str, Any], better: str) -> str:
         better=better,
         spread=[row for row in rows if row.get("spread")],
         figure=shown,
+        figure_name=figure,
+        readable=readable,
         gains=gain_figure(document),
-        differences=differences
-        and dots_figure("settings-difference", differences, f"difference{apart}", difference, **how),
+        differences=dots_figure("settings-difference", differences, f"difference{apart}", difference, **how),
         curves=[svg for svg in curves if svg is not None],
     )
 
@@ -161,14 +163,17 @@ def training_curve(rows: Sequence[Mapping[str, Any]], key: str, words: str) -> s
     curves = {row["name"]: _means(row.get("evaluations", ()), key) for row in rows}
     if not any(curves.values()):
         return None
-    with drawing(f"course-{key}", 7.2, 3.2) as (fig, axes):
+    with drawing(f"course-{key}", 3.0) as (fig, axes):
         shades = np.linspace(0.35, 1.0, max(1, len(rows)))
-        for number, (name, means) in enumerate(curves.items()):
+        for number, means in enumerate(curves.values()):
             style = {"color": ACCENT if number == 0 else CALM, "alpha": shades[number]}
             axes.plot(list(means), list(means.values()), "o-", ms=4, lw=1.5, **style)
-            if means:
-                last = list(means.items())[-1]
-                axes.annotate(name, last, (6, 0), textcoords="offset points", color=INK, fontsize=8)
+        ends = {name: list(means.items())[-1] for name, means in curves.items() if means}
+        low, high = axes.get_ylim()
+        places = spread([value for _, value in ends.values()], 0.07 * (high - low))  # none covers another
+        for (name, (step, _)), place in zip(ends.items(), places, strict=True):
+            how = {"textcoords": "offset points", "va": "center", "parse_math": False}
+            axes.annotate(name, (step, place), (6, 0), color=INK, fontsize=8, **how)
         axes.set(xlabel="generator steps", ylabel=words)
         axes.grid(axis="y", alpha=0.15, color=INK)
         return to_svg(fig, f"{words} during training, one line for each variant.")

@@ -114,11 +114,13 @@ def generator_row(cells: Sequence[CellResult], arch: str) -> dict[str, Any] | No
 
 def nearest_images(key: str, found: NearestImages, seed: int) -> dict[str, Any]:
     """The closest pairs, and whether samples lie nearer to training images than held-out ones do."""
+    near = next(metric for metric in found.metrics if metric.name == "memorisation_near_pixels")
+    notes = [metric.note for metric in found.metrics if metric is not near]
     return {
         "key": key,
         "pairs": list(zip(found.samples, found.train, found.distances, strict=True)),
         "n": len(found.of_samples),
-        "near": next(metric for metric in found.metrics if metric.name == "memorisation_near_pixels"),
-        "alarms": [metric.note for metric in found.metrics if metric.note.startswith("ALARM")],
+        "near": near,
+        "alarms": [note for note in notes if note.startswith("ALARM")],
         "figure": distances_figure(key, found.of_samples, found.of_held_out, seed),
     }

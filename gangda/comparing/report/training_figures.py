@@ -11,10 +11,16 @@ from gangda.report.page import ACCENT, CALM, INK, MARKS, PALETTE, drawing, to_sv
 
 MOST_CLASSES = 20  # rows of a figure; of more classes, the least varied
 POINTS = 1200  # drawn in a line of all seeds together: the page stays small
-TITLES = ("loss terms", "discriminator's accuracy", "samples, at each evaluation", "distance to real images")
 OF_SAMPLES = {"gan_test": "GAN-test", "diversity": "diversity", "distinct_modes": "distinct modes"}
 
+# Each figure's panels by title: a line of reference, if there is one.
+FIGURES: Mapping[str, Mapping[str, float | None]] = {
+    "losses": {"loss terms": None, "discriminator's accuracy": 0.5},
+    "samples": {"samples, at each evaluation": 1.0, "distance to real images": None},
+}
+
 Seeds = Mapping[int, TrainingCurves]  # of one generator
+Line = Sequence[tuple[int, float]]  # of one seed: (step, value)
 
 
 def trainings(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
@@ -34,76 +40,74 @@ def trainings(cells: Sequence[CellResult]) -> list[dict[str, Any]]:
             for alarm in curves.alarms
         ]
         classes = classes_figure(key, seeds, cells[0].class_names)
-        figures = {"figure": curves_figure(key, seeds), "classes": classes}
+        figures = {"figures": curves_figures(key, seeds), "classes": classes}
         found.append({"key": key, "shared": record.shared, "alarms": alarms, **figures})
     return found
 
 
-def curves_figure(key: str, seeds: Seeds) -> str:
-    """Loss terms, the discriminator's accuracy, and figures of the samples, over the generator's steps."""
+def curves_figures(key: str, seeds: Seeds) -> list[str]:
+    """Loss terms and the discriminator's accuracy; figures of the samples: over the steps, without empty panels."""
     every = max(1, sum(len(curves.steps) for curves in seeds.values()) // POINTS)
 
-    def draw_term(axes: Any, name: str, label: str, colour: str) -> None:
+    def term(name: str) -> list[Line]:
         """A line for each seed, thinned so that all together are not too long for the page."""
         pairs = [zip(each.steps, each.terms.get(name, ()), strict=False) for each in seeds.values()]
-        lines = [[(step, value) for step, value in seed if value is not None][::every] for seed in pairs]
-        _draw_lines(axes, lines, label, color=colour)
+        return [[(step, value) for step, value in seed if value is not None][::every] for seed in pairs]
 
-    def draw_evaluated(axes: Any, name: str, label: str, number: int) -> None:
-        """A figure of the samples, one mark for each evaluation."""
-        lines = [
+    def evaluated(name: str) -> list[Line]:
+        return [
             [(one["step"], one[name]) for one in curves.evaluations if one.get(name) is not None]
             for curves in seeds.values()
         ]
-        style = {"color": PALETTE[number], "marker": MARKS[number], "ms": 3.5, "mec": "none"}
-        _draw_lines(axes, lines, label, **style)
 
     names = sorted({name for curves in seeds.values() for name in curves.terms})
     losses = [name for name in names if name != "d_accuracy" and not name.endswith("gradient")]
+    lines = {
+        "loss terms": {name: term(name) for name in losses},
+        "discriminator's accuracy": {"": term("d_accuracy")},
+        "samples, at each evaluation": {words: evaluated(name) for name, words in OF_SAMPLES.items()},
+        "distance to real images": {"": evaluated("distance")},
+    }
     last = max(curves.steps[-1] for curves in seeds.values() if curves.steps)
     alarms = sorted({alarm.step for curves in seeds.values() for alarm in curves.alarms})
-    with drawing(f"training-{key}", 7.2, 5.2, 2, 2) as (fig, axes):
-        for number, name in enumerate(losses):
-            draw_term(axes[0, 0], name, name, PALETTE[number % len(PALETTE)])
-        draw_term(axes[0, 1], "d_accuracy", "", PALETTE[0])
-        for number, (name, words) in enumerate(OF_SAMPLES.items()):
-            draw_evaluated(axes[1, 0], name, words, number)
-        draw_evaluated(axes[1, 1], "distance", "", 0)
-        axes[0, 1].axhline(0.5, color=INK, lw=0.8, ls=":")
-        axes[0, 1].set_ylim(0, 1.02)
-        axes[0, 1].set_visible("d_accuracy" in names)  # only adversarial training has one
-        axes[1, 0].set_ylim(0, 1.12 * max(axes[1, 0].get_ylim()[1], 1.0))
-        axes[1, 1].set_ylim(0, 1.12 * max(axes[1, 1].get_ylim()[1], 0.0))
-        for panel in axes[1]:  # a run may be too short for an evaluation
-            panel.set_visible(bool(panel.lines))
-        if axes[1, 0].lines:
-            axes[1, 0].axhline(1.0, color=INK, lw=0.8, ls=":")
-        for panel, title in zip(axes.flat, TITLES, strict=True):
-            labels = panel.get_legend_handles_labels()[1]
-            panel.set_title(title, fontsize=10, loc="left", pad=20 if labels else 6)
-            if labels:  # above the curves, never over them
-                where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1}
-                panel.legend(ncols=4, fontsize=8, frameon=False, handlelength=1.2, columnspacing=1, **where)
-            for step in alarms:
-                panel.axvline(step, color=ACCENT, lw=1, ls="--", alpha=0.7)
-            panel.set_xlim(-0.02 * last, 1.04 * last)
-            panel.grid(axis="y", alpha=0.15, color=INK)
-        for panel in axes[1]:
-            panel.set_xlabel("generator steps")
-        shown = "loss terms, the discriminator's accuracy, GAN-test, diversity and distance to real images"
-        words = (
-            f"Training curves of {key}: {shown} over steps; one thin line a seed. Alarms are listed below."
-        )
-        return to_svg(fig, words)
+    found = []
+    for figure, references in FIGURES.items():
+        # A run may be too short for an evaluation, and only adversarial training has a discriminator.
+        panels = {title: lines[title] for title in references if any(map(any, lines[title].values()))}
+        if not panels:
+            continue
+        with drawing(f"{figure}-{key}", 2.5 * len(panels), len(panels), 1, width=4.2) as (fig, grid):
+            for axes, (title, curves) in zip(grid.flat, panels.items(), strict=True):
+                _draw_panel(axes, title, curves, references[title])
+                axes.set_xlim(-0.02 * last, 1.04 * last)
+                for step in alarms:
+                    axes.axvline(step, color=ACCENT, lw=1, ls="--", alpha=0.7)
+            grid[-1, 0].set_xlabel("generator steps")
+            words = f"Training curves of {key}: {' and '.join(panels)} over steps; one thin line a seed."
+            found.append(to_svg(fig, f"{words} Alarms are listed below."))
+    return found
 
 
-def _draw_lines(axes: Any, lines: Sequence[list[tuple[int, float]]], label: str, **style: Any) -> None:
-    """A line for each seed, fainter where there are many; the first has the label."""
-    alpha = 0.9 if len(lines) == 1 else 0.65 if len(lines) < 4 else 0.45
-    for index, points in enumerate(lines):
-        if points:
-            steps, values = zip(*points, strict=True)
-            axes.plot(steps, values, lw=1, alpha=alpha, label=label if index == 0 else "", **style)
+def _draw_panel(axes: Any, title: str, curves: Mapping[str, Sequence[Line]], reference: float | None) -> None:
+    """Thin lines, fainter where there are many seeds; labels above them, never over them."""
+    marked = title in FIGURES["samples"]
+    for number, (label, seeds) in enumerate(curves.items()):
+        style: dict[str, Any] = {"lw": 1, "color": PALETTE[number % len(PALETTE)]}
+        style["alpha"] = 0.9 if len(seeds) == 1 else 0.65 if len(seeds) < 4 else 0.45
+        if marked:
+            style |= {"marker": MARKS[number], "ms": 3.5, "mec": "none"}
+        for index, line in enumerate(line for line in seeds if line):
+            axes.plot(*zip(*line, strict=True), label=label if index == 0 else "", **style)
+    labels = axes.get_legend_handles_labels()[1]
+    axes.set_title(title, fontsize=10, loc="left", pad=20 if labels else 6)
+    if labels:
+        where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.1}
+        axes.legend(ncols=4, fontsize=8, frameon=False, handlelength=1.2, columnspacing=1, **where)
+    if reference is not None:
+        axes.axhline(reference, color=INK, lw=0.8, ls=":")
+    if title != "loss terms":
+        axes.set_ylim(0, 1.06 * max(axes.get_ylim()[1], 0.0 if reference is None else 1.0))
+    axes.grid(axis="y", alpha=0.15, color=INK)
 
 
 def classes_figure(key: str, seeds: Seeds, names: Sequence[str]) -> str | None:
@@ -117,7 +121,7 @@ def classes_figure(key: str, seeds: Seeds, names: Sequence[str]) -> str | None:
         return None
     least = spread.min(axis=0)
     order = np.sort(np.argsort(np.where(np.isnan(least), np.inf, least))[:MOST_CLASSES])
-    with drawing(f"classes-{key}", 7.2, 1.2 + 0.3 * len(order)) as (fig, axes):
+    with drawing(f"classes-{key}", 1.2 + 0.3 * len(order)) as (fig, axes):
         axes.axvline(1.0, color=INK, lw=1)
         axes.axvline(MIN_DIVERSITY, color=CALM, lw=1, ls="--")
         axes.axvline(MIN_DISTINCT_MODES, color=ACCENT, lw=1, ls="--")
@@ -134,7 +138,7 @@ def classes_figure(key: str, seeds: Seeds, names: Sequence[str]) -> str | None:
         axes.set_ylim(len(order) - 0.5, -0.5)
         axes.set_xlim(left=0)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("share of what real images of the class have; dashed: below, it counts as collapsed")
+        axes.set_xlabel("share of real images' (dashed: collapsed below it)")
         fig.legend(loc="outside upper left", ncols=2, frameon=False)
         words = f"Diversity and distinct modes of each class of {key}"
         return to_svg(fig, f"{words} at the last evaluation, one mark a seed.")

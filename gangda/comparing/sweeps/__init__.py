@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
+from gangda.comparing.sweeps.advice import Sweep, advise
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
@@ -64,6 +65,7 @@ def sweep(
     *,
     jobs: int | None = None,
     part: Part = WHOLE,
+    typed: Sequence[str] = (),
     dry_run: bool = False,
     reporter: Reporter = SILENT,
 ) -> SweepResult:
@@ -72,6 +74,7 @@ def sweep(
     Args:
         configs: each variant's configuration, by name, fully resolved; the first is the reference.
         out: its folder; by default `experiments/<name>-<hash>`. Adding seeds does not change it.
+        typed: the words after `gangda compare`, for advice; by default the experiment's name.
         jobs, part, dry_run: as for `gangda compare`, whose errors it raises too; cells count through all variants.
 
     Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
@@ -93,10 +96,10 @@ def sweep(
     wanted = [cells[number] for number in part.numbers(len(cells))]
     if not part.judges and (jobs or 1) > 1:
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
+    if part.only == JUDGE and not dry_run:
+        refuse_missing(out)
+    _claim(fixed, out, dry_run=dry_run)
     if not dry_run:
-        if part.only == JUDGE:
-            refuse_missing(out)
-        _claim(fixed, out)
         if part.judges:
             _run(settings, jobs, part, reporter)
         else:
@@ -106,6 +109,9 @@ def sweep(
     if not dry_run and part.judges:
         _refuse_incomplete(settings, found, out, len(cells))
         findings = compare_variants(experiment, settings, found)
+        words, first = typed or ("--experiment", experiment.name), settings[0].plan.cells
+        advice = advise(Sweep(findings, out, words, len(first), first[0].seed))
+        findings = replace(findings, advice=advice)
         publish(out, about, findings)
     finished = sum(len(one.results) for one in found)
     runtime = settings[0].plan.config.runtime
@@ -139,9 +145,11 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
     }
 
 
-def _claim(fixed: Mapping[str, Any], out: Path) -> None:
-    with locked_plan(out, OWNER) as there:
+def _claim(fixed: Mapping[str, Any], out: Path, *, dry_run: bool) -> None:
+    with locked_plan(out, OWNER, dry_run=dry_run) as there:
         if there is None:
+            if dry_run:
+                return
             write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
             return
         refuse_change(there["fixed"], fixed, out)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from gangda.comparing.cell_result import FailedCell
-from gangda.comparing.results import failure_note, failure_words, versions
+from gangda.comparing.comparison import NO_ADVICE, Advice
+from gangda.comparing.results import failure_note, failure_words, last_day, versions
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.settings import Setting
 from gangda.data.images import FloatArray
@@ -21,6 +22,7 @@ from gangda.statistics.components import Components
 from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW, against, summary_of
 from gangda.statistics.signflip import smallest_p
 from gangda.statistics.values import ArmSummary, Contrast, Difference, Interval
+from gangda.statistics.words import points
 
 BETTER = {  # by direction
     "higher": "higher is better",
@@ -50,6 +52,7 @@ class VariantRow:
     seconds: float | None = None  # of a seed, mean (measure "compare": of its slowest arm)
     notes: tuple[str, ...] = ()
     headline: str = ""  # of measure "compare", as all to `report`: what its own comparison found
+    advice: Advice | None = None
     verdict: str = ""
     worth: tuple[str, ...] = ()  # of its added images
     arms: tuple[ArmSummary, ...] = ()
@@ -82,6 +85,10 @@ class Findings:
     notes: tuple[str, ...]
     headline: str = ""
     by_validation: bool | None = None  # whether the best variant is chosen so; None of measure "compare"
+    day: str = ""  # on which the last cell was written, as in 2026-11-27
+    seconds: float = 0.0  # of all cells together
+    device: str = ""
+    advice: Advice = NO_ADVICE
 
 
 def compare_variants(
@@ -110,7 +117,17 @@ def compare_variants(
     if experiment.measure == "score":
         chosen = all(row.validation is not None for row in rows if math.isfinite(row.mean))
     findings = Findings(
-        figure, direction, share, compare.alpha, rows, tuple(differences), tuple(notes), by_validation=chosen
+        figure,
+        direction,
+        share,
+        compare.alpha,
+        rows,
+        tuple(differences),
+        tuple(notes),
+        by_validation=chosen,
+        day=last_day(setting.folder / setting.kind.folder for setting in settings),
+        seconds=sum(result.seconds for found in cells for result in found.results.values()),
+        device=settings[0].plan.config.runtime.device,
     )
     return dataclasses.replace(findings, headline=_headline(findings, between=experiment.between))
 
@@ -163,8 +180,7 @@ def _headline(findings: Findings, *, between: bool) -> str:
     rows, differences = findings.rows, findings.differences
     lost = "".join(f" {row.name}:{reason}" for row in rows if (reason := failure_words(row.failed)))
     if (not between or len(rows) == 1) and all(row.verdict for row in rows):
-        words = [row.verdict if len(rows) == 1 else f"{row.name}: {row.verdict}" for row in rows]
-        return " ".join(words) + lost
+        return " ".join([rows[0].verdict] if len(rows) == 1 else map(_own_verdict, rows)) + lost
     lead = best_of(findings)
     decided = [one for one in differences if one.verdict in (HIGHER, LOWER)]
     if not differences:
@@ -179,20 +195,31 @@ def _headline(findings: Findings, *, between: bool) -> str:
     return f"{lead} Against {rows[0].name}: {'; '.join(words)}.{lost}"
 
 
+def _own_verdict(row: VariantRow) -> str:
+    """The verdict of a variant's own comparison, short."""
+    if not row.contrasts:
+        return f"{row.name}: {row.verdict}"
+    one = row.contrasts[0]
+    return f"{row.name}: {one.verdict} ({one.name}, {points(one.mean, signed=True)} points)."
+
+
+def badness(findings: Findings, row: VariantRow) -> float:
+    """The mean that chooses the best variant, so that less is better; NaN where there is none, or no floor for it."""
+    of_test = row.mean, row.floors.get(findings.figure)
+    value, floor = (row.validation, row.validation_floor) if findings.by_validation else of_test
+    if value is None or findings.direction == "target":
+        return math.nan if value is None or floor is None else abs(value - floor)
+    return -value if findings.direction == "higher" else value
+
+
 def best_of(findings: Findings) -> str:
     """The variant with the best mean, in a sentence."""
-
-    def badness(row: VariantRow) -> float:
-        of_test = row.mean, row.floors.get(findings.figure)
-        value, floor = (row.validation, row.validation_floor) if findings.by_validation else of_test
-        if value is None or findings.direction == "target":
-            return math.nan if value is None or floor is None else abs(value - floor)
-        return -value if findings.direction == "higher" else value
-
-    known = [row for row in findings.rows if math.isfinite(row.mean) and math.isfinite(badness(row))]
+    known = [
+        row for row in findings.rows if math.isfinite(row.mean) and math.isfinite(badness(findings, row))
+    ]
     if not known:
         return f"No variant can be called best in {findings.figure}: it has no value, or no floor to be measured by."
-    best = min(known, key=badness)
+    best = min(known, key=lambda row: badness(findings, row))
     value = f"{best.mean:.2%}" if findings.share else f"{best.mean:.4f}"
     return f"Best mean: {best.name}, {value} ({BETTER[findings.direction]}{CHOSEN[findings.by_validation]})."
 

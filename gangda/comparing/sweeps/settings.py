@@ -102,6 +102,7 @@ class Compared(Setting):
         added = [result.headline for result in judged.analyses.values() if result.headline]
         return {
             "headline": judged.headline,
+            "advice": judged.advice,
             "verdict": " ".join([judged.plain, tested[0].sentence, *added]) if tested else judged.headline,
             "notes": judged.notes,
             "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),

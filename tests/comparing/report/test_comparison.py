@@ -9,7 +9,7 @@ from gangda.comparing.analyses.second_classifier import SecondOpinion
 from gangda.comparing.report.page import word_of
 from gangda.comparing.results import collect
 
-FIGURES = 7  # arms, differences, ratios, training, classes, and nearest images of two seeds
+FIGURES = 8  # arms, differences, ratios, losses, samples, classes, and nearest images of two seeds
 DRAWS_FIGURES = True
 VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 

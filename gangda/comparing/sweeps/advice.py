@@ -1,0 +1,104 @@
+"""What to do after an experiment: what its findings allow, and the command to type."""
+
+import functools
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gangda.comparing.advice import USUAL_SEEDS
+from gangda.comparing.comparison import Advice
+from gangda.comparing.sweeps.findings import Findings, VariantRow, badness
+from gangda.runtime.progress import duration
+from gangda.statistics import values, words
+from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW
+
+TRIAL = "This was a trial run, and its numbers mean nothing. The experiment itself:"
+HELPED = "With {names} a gain was shown. With {best}: {text}"
+NO_GAIN = "Do not add these images: with no variant a gain was shown."
+TAKE = "Take {best}: it is better than {reference}."
+KEEP = "Keep {reference}: no variant was shown to be better."
+UNTESTED = "Decide nothing between variants by this: no difference was tested."
+OF_BEST = "To train the generator of {best}:"
+MORE = "To see smaller differences, run {seeds} that are new, about {time} here:"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A finished experiment: what it found, where, and the words that were typed after `gangda compare`."""
+
+    findings: Findings
+    out: Path
+    typed: Sequence[str]
+    seeds: int
+    first_seed: int
+
+    def again(self, text: str, seeds: int, *more: str) -> Advice:
+        """The experiment once more, with so many seeds; `text` may name them and their time."""
+        named = words.seeds_text(seeds)
+        time = duration(self.findings.seconds / self.seeds * seeds)
+        options = ["--seeds", str(seeds), *more, "--out", f"{self.out}-{seeds}-seeds"]
+        command = ["gangda", "compare", *without(self.typed, "--seeds", "--seed"), *options]
+        return Advice(text.format(seeds=named, time=time), shlex.join(command))
+
+    def more_seeds(self, text: str) -> Advice:
+        """Twice as many, new ones."""
+        return self.again(f"{text} {MORE}", 2 * self.seeds, "--seed", str(self.first_seed + self.seeds))
+
+    def made_with(self, text: str, row: VariantRow) -> Advice:
+        """What the variant's own comparison advises; without one, to train its generator."""
+        if row.advice is not None:
+            return Advice(f"{text} {row.advice.text}", row.advice.command)
+        config = str(self.out / "variants" / row.folder / "config.yaml")
+        command = shlex.join(["gangda", "train", "--config", config, "--out", "generator"])
+        return Advice(f"{text} {OF_BEST.format(best=row.name)}", command)
+
+
+def advise(swept: Sweep) -> Advice:
+    """The advice: of a trial run, of variants by themselves, or of variants against the first."""
+    if "--quick" in swept.typed:
+        rest = [word for word in without(swept.typed, "--out") if word != "--quick"]
+        return Advice(TRIAL, shlex.join(["gangda", "compare", *rest, "--out", f"{swept.out}-whole"]))
+    found = swept.findings
+    verdicts = {difference.verdict for difference in found.differences}
+    if not verdicts:
+        return _of_each(swept)
+    if verdicts == {TOO_FEW}:
+        text = f"{words.ADVICE[(values.UNDERPOWERED,)]} {words.ENOUGH_SEEDS}"
+        return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds))
+    reference, rows = found.rows[0], {row.name: row for row in found.rows}
+    decided = [rows[one.name] for one in found.differences if one.verdict in (HIGHER, LOWER)]
+    rank = functools.partial(badness, found)
+    if better := [row for row in decided if rank(row) < rank(reference)]:
+        best = min(better, key=rank)
+        return swept.made_with(TAKE.format(best=best.name, reference=reference.name), best)
+    keep = KEEP.format(reference=reference.name)
+    return swept.made_with(keep, reference) if decided else swept.more_seeds(keep)
+
+
+def _of_each(swept: Sweep) -> Advice:
+    """Where variants are not tested against each other: by the verdict of each."""
+    rank = functools.partial(badness, swept.findings)
+    advised = [(row, row.advice) for row in swept.findings.rows if row.contrasts and row.advice is not None]
+    if not advised:
+        known = [row for row in swept.findings.rows if math.isfinite(rank(row))]
+        return swept.made_with(UNTESTED, min(known, key=rank)) if known else Advice(UNTESTED, "")
+    if len(advised) == 1:
+        return advised[0][1]
+    helped = [one for one in advised if one[0].contrasts[0].verdict.startswith(values.BETTER)]
+    if not helped:
+        return swept.more_seeds(NO_GAIN)
+    best, advice = max(helped, key=lambda one: one[0].contrasts[0].mean)
+    names = " and ".join(row.name for row, _ in helped)
+    return Advice(HELPED.format(names=names, best=best.name, text=advice.text), advice.command)
+
+
+def without(typed: Sequence[str], *flags: str) -> list[str]:
+    """The words without these options and their values."""
+    kept, skip = [], False
+    for word in typed:
+        if not skip and word not in flags:
+            kept.append(word)
+        skip = not skip and word in flags
+    return kept
