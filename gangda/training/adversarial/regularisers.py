@@ -153,15 +153,14 @@ def orthogonal(method: Any, batch: DiscriminatorBatch) -> Losses:
     1e-4; there W^T W is taken, and here, as in the authors' code, the products of an output's filters.
     """
     penalty: Any = 0
-    layers: Any = method.generator.modules()
+    layers: list[Any] = [layer for layer in method.generator.modules() if isinstance(layer, LAYERS)]
     for layer in layers:
-        if isinstance(layer, LAYERS):
-            normed = parametrize.is_parametrized(layer, "weight")
-            weight: Any = layer.parametrizations.weight.original if normed else layer.weight
-            if isinstance(layer, nn.ConvTranspose2d):  # which keeps its outputs in dimension 1
-                weight = weight.transpose(0, 1)
-            products = weight.flatten(1) @ weight.flatten(1).T
-            penalty = penalty + (products - products.diag().diag()).square().sum()
+        normed = parametrize.is_parametrized(layer, "weight")
+        weight = layer.parametrizations.weight.original if normed else layer.weight
+        if isinstance(layer, nn.ConvTranspose2d):  # which keeps its outputs in dimension 1
+            weight = weight.transpose(0, 1)
+        products = weight.flatten(1) @ weight.flatten(1).T
+        penalty = penalty + (products - products.diag().diag()).square().sum()
     return {"g_orthogonal": method.options.orthogonal * penalty}
 
 
