@@ -23,7 +23,7 @@ def import_all():
 
 # Once as it is, so that other packages are loaded by this system's rules; then all of gangda as on Windows.
 import_all()
-import optuna, sklearn.datasets, torch_fidelity
+import matplotlib.pyplot, optuna, sklearn.datasets, torch_fidelity
 for name in [name for name in sys.modules if name.partition(".")[0] == "gangda"]:
     del sys.modules[name]
 sys.platform = "win32"

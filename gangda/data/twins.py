@@ -143,7 +143,7 @@ def _similar(parts: list[UInt8Array], different: IntArray) -> tuple[IntArray, In
         own = places[lopsided[places, number]]
         both = np.concatenate([hashes[:, 0], hashes[:, 1 + number]])
         pairs = _candidates(both, np.tile(means, 2), np.tile(contrasts, 2), np.r_[own, own + count])
-        pairs = pairs[:, (pairs[0] < count) & (pairs[1] >= count)] - [[0], [count]]
+        pairs = pairs[:, (pairs[0] < count) & (pairs[1] >= count)] - np.array([[0], [count]])
         pairs = pairs[:, pairs[0] != pairs[1]]
         found.append(pairs[:, _are_similar(parts, pairs, contrasts, turn)])
     return _components(count, near), _components(count, np.concatenate(found, axis=1))

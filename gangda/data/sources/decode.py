@@ -38,6 +38,7 @@ from gangda.runtime.machine import available_cores
 
 FITS = ("crop", "pad", "stretch")
 _CHUNK = 4096  # images decoded at once
+_AT_ONCE = 32  # images that a thread decodes: handing over small ones singly costs as much as decoding them
 _SHOWN = 10  # names of broken files
 _SAMPLE = 256  # files by which the size of all is guessed
 T = TypeVar("T")
@@ -245,7 +246,9 @@ def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) ->
     with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
         warnings.simplefilter("ignore")  # odd metadata is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return list(threads.map(opened, files))
+        parts = [files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE)]
+        done = threads.map(lambda part: [opened(path) for path in part], parts)
+        return list(itertools.chain.from_iterable(done))
 
 
 def _sizes_of_some(files: Collection[Path]) -> Iterator[tuple[int, int]]:
