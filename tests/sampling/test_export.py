@@ -29,7 +29,7 @@ def original(run, count, y, sampler=SamplerOptions()):  # noqa: B008
     [
         ("pca", {}, {}),
         ("cdcgan", {"width": 8, "d_width": 8}, {}),
-        ("flow", {"width": 8}, {"sampler_steps": 3}),
+        ("flow", {"width": 8}, {"sampler_steps": 1}),
     ],
 )
 def test_pt2_has_the_generators_pixels(make_run, arch, options, solver):
