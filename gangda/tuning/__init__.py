@@ -85,21 +85,16 @@ def tune(
             write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
         else:
             refuse_change(there["fixed"], fixed, out)
-    while _one_trial(study, trainer):
+    while True:
+        with study.take() as trial:
+            if trial is None:
+                break
+            trainer.run(study, trial)
         reporter.step("trials", len(study.trials("COMPLETE", "PRUNED")), trials)
     with lock_folder(out, wait=True):
         result = collect(study, trainer, trials)
         result.write(None if result.best is None else _best(task, result))
     return result
-
-
-def _one_trial(study: Study, trainer: Trainer) -> bool:
-    """Whether there was a trial to run."""
-    with study.take() as trial:
-        if trial is None:
-            return False
-        trainer.run(study, trial)
-    return True
 
 
 def _best(task: Task, result: TuneResult) -> str:
