@@ -98,7 +98,7 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
         if trial.state.name == "RUNNING" and not rests:
             continue
         config = trainer.configure(study.space.values_of(trial.params))
-        name: str = identity(config)
+        name = identity(config)
         rungs: tuple[int, ...] = ()
         with contextlib.suppress(UsageError):
             rungs = trainer.rungs(config)
