@@ -5,6 +5,7 @@ Inputs: `noise` float32 (N, ...), standard normal, and `y` int64 (N,), labels. O
 with the generator's own.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,18 +113,21 @@ def _write_onnx(module: nn.Module, noise: Tensor, y: Tensor, path: Path) -> Run:
         import onnxscript  # noqa: F401  (torch's exporter needs it)
     except ImportError as error:
         raise UsageError(f"--export {path.name}: needs {error.name}; pip install 'gangda[onnx]'") from None
-    torch.onnx.export(
-        module,
-        (noise, y),
-        str(path),
-        input_names=["noise", "y"],
-        output_names=["images"],
-        dynamic_shapes=_dynamic(),
-        opset_version=OPSET,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # Both inputs have the axis "batch": that is meant.
+        warnings.filterwarnings("ignore", "# The axis name: batch will not be used", UserWarning)
+        torch.onnx.export(
+            module,
+            (noise, y),
+            str(path),
+            input_names=["noise", "y"],
+            output_names=["images"],
+            dynamic_shapes=_dynamic(),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda noise, y: torch.from_numpy(session.run(None, {"noise": noise.numpy(), "y": y.numpy()})[0])
 

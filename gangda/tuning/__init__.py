@@ -86,21 +86,16 @@ def tune(
         config = check(task.configure(space.first()), task.splits.train, task.splits.labelled)
         timed = next(estimates(config, task.splits.train, context), None)
         return TuneResult(out, space, objective, trials, trainer.rungs(config), dry_run=True, estimate=timed)
-    while _one_trial(study, trainer):
+    while True:
+        with study.take() as trial:
+            if trial is None:
+                break
+            trainer.run(study, trial)
         reporter.step("trials", len(study.trials("COMPLETE", "PRUNED")), trials)
     with lock_folder(out, wait=True):
         result = collect(study, trainer, trials)
         result.write(None if result.best is None else _best(task, result))
     return result
-
-
-def _one_trial(study: Study, trainer: Trainer) -> bool:
-    """Whether there was a trial to run."""
-    with study.take() as trial:
-        if trial is None:
-            return False
-        trainer.run(study, trial)
-    return True
 
 
 def _best(task: Task, result: TuneResult) -> str:

@@ -98,7 +98,8 @@ def collect(study: Study, trainer: Trainer, planned: int) -> TuneResult:
         if trial.state.name == "RUNNING" and not rests:
             continue
         config = trainer.configure(study.space.values_of(trial.params))
-        name, rungs = trainer.identity(config), ()
+        name = trainer.identity(config)
+        rungs: tuple[int, ...] = ()
         with contextlib.suppress(UsageError):
             rungs = trainer.rungs(config)
             unpruned[name] = rungs[-1]
