@@ -90,6 +90,30 @@ def test_train_rehearsal_tells_where_values_come_from(gangda, tmp_path, monkeypa
     assert files(tmp_path) == set()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--steps", "3"), ("compare",), ("compare", "--experiment", "ratio", "--quick"),
+        ("tune", "--space", "r4-dropout-width"), ("augment", "--method", "traditional"),
+    ],
+)  # fmt: skip
+def test_a_dry_run_refuses_the_folder_of_something_else(gangda, tmp_path, words):
+    """As the command itself would, which is asked what it would do."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/text").write_text("mine")
+    refused = gangda(*words, *SMALL, "--dry-run", "--out", "thesis")
+    assert refused.code == 1
+    assert refused.err.splitlines()[-1].startswith("gangda: thesis: ")
+    assert refused.err.endswith("choose another --out\n")
+    assert files(tmp_path / "thesis") == {"text"}
+
+
+def test_a_dry_run_refuses_a_run_with_other_options(gangda, run):
+    refused = gangda("train", *SMALL, "--lr", "0.5", "--dry-run", "--out", run)
+    assert refused.code == 1
+    assert "was made with " in refused.err
+
+
 def test_sample(gangda, tmp_path, run):
     assert "Would draw" in gangda("sample", run, "--per-class", "3", "--dry-run", "--out", "set").out
     assert not (tmp_path / "set").exists()
