@@ -16,6 +16,7 @@ from gangda.augmenting.task import fill, load_task
 from gangda.config.schema import AugmentationConfig
 from gangda.data.images import IntArray
 from gangda.data.sample_set import SetIndex, finished_index
+from gangda.runtime.files import refuse_unwritable
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import in_order
 from gangda.sampling.writing import SetResult, timed_set
@@ -76,6 +77,8 @@ def augment(
     out = out or Path("augmented") / f"{task.splits.name}-{method}-{header.key[:8]}"
     index = finished_index(out, header)
     reprinted = index is not None
+    if not (dry_run or reprinted):
+        refuse_unwritable(out)
     decision = decide(task) if index is None else recorded_decision(index, config.augment, out)
     plan = decision.plan(task.splits.train)
     generated, traditional = split_by_method(plan.make, method)

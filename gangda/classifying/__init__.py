@@ -19,6 +19,7 @@ from gangda.config.schema import ClassifierConfig, DataConfig, Runtime, Transfor
 from gangda.data.sample_set.index import request_key
 from gangda.report import figures
 from gangda.runtime.device import prepare
+from gangda.runtime.files import refuse_unwritable
 from gangda.runtime.plain import to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
@@ -92,6 +93,7 @@ def classify(
     build_classifier(classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     if dry_run:
         return ClassifyResult({**about, "runs": []}, out, dry_run=True)
+    refuse_unwritable(out)
     runs, evaluations = [], []
     for seed in seeds:
         began = time.monotonic()

@@ -17,7 +17,7 @@ from gangda.config import arms, resolve
 from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
-from gangda.runtime.part import part_of
+from gangda.runtime.part import PLAN, part_of
 from gangda.runtime.plan_status import plan_status
 
 
@@ -104,7 +104,11 @@ def compare(
 def _status(out: Path | None) -> dict[str, Any]:
     """How far the cells of a plan are."""
     if out is None:
-        raise UsageError("--status: name the folder with --out")
+        newest = max(
+            Path().glob(f"experiments/*/{PLAN}"), key=lambda path: path.stat().st_mtime, default=None
+        )
+        example = "" if newest is None else f", such as --out {newest.parent}"
+        raise UsageError(f"--status: name the folder with --out{example}")
     cells = plan_status(out)
     missing = ",".join(str(cell.index) for cell in cells if cell.state in ("stopped", "missing"))
     return {"out": str(out), "cells": [vars(cell) for cell in cells], "open": missing}

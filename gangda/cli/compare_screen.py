@@ -163,5 +163,6 @@ def show_status(out: Screen, values: Mapping[str, Any]) -> None:
     head = ("cell", "variant", "seed", "state", "host", "job", "step", "last written")
     out.draw("", head, rows, left=2)
     finished = sum(one["state"] == "finished" for one in cells)
-    again = (f"to submit: --array={values['open']}",) if values["open"] else ()
+    to_do = f"to go on: the command that planned them again; as a job array: --array={values['open']}"
+    again = (to_do,) if values["open"] else ()
     out.say(f"cells finished: {finished} of {len(cells)}", *again)

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -165,11 +167,14 @@ def deferred(params: list[Any]) -> list[Any]:
 
 
 def print_error(message: str, on_all_ranks: bool) -> None:
-    """Print one line on stderr; nothing where it is empty, because another rank has reported the error.
+    """Print one line on stderr, wrapped on a terminal; nothing where it is empty: another rank has reported the error.
 
     What happens on all ranks is printed by rank 0 alone; other errors with the number of their rank.
     """
     rank = worker_rank(os.environ)
     if message and not (rank and on_all_ranks):
-        words = " ".join(message.split())
-        print(f"gangda: rank {rank}: {words}" if rank else f"gangda: {words}", file=sys.stderr, flush=True)
+        words = f"gangda: {f'rank {rank}: ' if rank else ''}{' '.join(message.split())}"
+        if sys.stderr.isatty():  # or the terminal breaks its lines inside words
+            width = shutil.get_terminal_size().columns
+            words = textwrap.fill(words, width, break_long_words=False, break_on_hyphens=False)
+        print(words, file=sys.stderr, flush=True)

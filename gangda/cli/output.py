@@ -40,8 +40,9 @@ NO_FIELDS: dict[str, Any] = dict.fromkeys(FIELDS, "")
 
 
 def tone_of(text: str) -> str:
-    """The colour of a cell or sentence; empty for none. It repeats what the words say."""
-    return next((style for begins, style in TONES.items() if text.startswith(begins)), "")
+    """The colour of a cell or sentence, also after "NAME: "; empty for none. It repeats what the words say."""
+    alarm = "ALARM" if ": ALARM" in text else text
+    return next((style for begins, style in TONES.items() if alarm.startswith(begins)), "")
 
 
 class Screen:
@@ -104,8 +105,11 @@ class Screen:
         self._console.print(Text(title, style="bold"))
         for first, *rest in rows:
             self._console.print(Text(f"  {first}"))
-            pairs = [f"{head} {cell}" if head else cell for head, cell in zip(heads[1:], rest, strict=True)]
-            self._console.print(Padding(Text("; ".join(pairs)), (0, 0, 0, 4)))
+            pairs = [
+                Text(f"{head} {cell}" if head else cell, style=tone_of(cell))
+                for head, cell in zip(heads[1:], rest, strict=True)
+            ]
+            self._console.print(Padding(Text("; ").join(pairs), (0, 0, 0, 4)))
 
     def say(self, *sentences: str) -> None:
         """Print sentences, each on a line of its own, without markup and highlighting."""

@@ -80,9 +80,9 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
     if any(row["direction"] == "target" for row in values["metrics"]):
         out.say(TARGET)
     notes = [f"{readable(row['name'])}: {row['note']}" for row in values["metrics"] if row["note"]]
-    out.say(*notes, *values["notes"], f"scores: {values['out']}", "")
-    for one in values["answers"]:
-        out.say(f"{one['question']:<22} {one['answer']:<12} {one['because']}")
+    out.say(*notes, *values["notes"], f"scores: {values['out']}")
+    answers = [(one["question"], one["answer"], one["because"]) for one in values["answers"]]
+    out.draw("", ("", "", ""), answers, left=3)
 
 
 def _show_page(out: Screen, values: Mapping[str, Any]) -> None:

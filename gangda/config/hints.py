@@ -91,7 +91,12 @@ def of_flag(flag: str, command: str, known: Mapping[str, Collection[str]]) -> st
 
 
 def of_word(word: str, command: str, known: Mapping[str, Collection[str]], flags: Collection[str]) -> str:
-    """What to say of a word too many; `known`: the names that flags take, the last flag of which takes any word."""
+    """What to say of a word too many; `known`: the names that flags take, the last flag of which takes any word.
+
+    A number is meant for --fill: the flag before it, such as --balance, takes none.
+    """
     meant = [flag for flag, names in known.items() if flag in flags and (word in names or not names)]
+    if word.replace(".", "", 1).isdigit():
+        meant = [flag for flag in ("--fill",) if flag in flags]
     asked = f": did you mean {meant[0]} {word}?" if meant else f" (see 'gangda {command} --help')"
     return f"gangda {command} does not know what to do with '{word}'{asked}"

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.config import catalog
+from gangda.config.hints import suggestion
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
 from gangda.data.archives import is_archive, name_of, unpacked
@@ -154,10 +155,11 @@ def _existing_path(typed: str) -> Path:
         pass
     if "/" in typed or path.suffix:
         raise DataError(f"--data {typed}: no such file or folder; check the path")
-    try:
-        catalog.lookup("data set", catalog.SOURCES, typed)
-    except GangdaError as error:
-        raise DataError(f"--data: {error}, or give the path of a file or folder") from None
+    if typed not in catalog.SOURCES:
+        here = [one.name for one in Path().iterdir() if one.is_dir()]
+        near = suggestion(typed, [*catalog.SOURCES, *here])
+        known = f"choose one of {', '.join(catalog.SOURCES)}, or give the path of a file or folder"
+        raise DataError(f"--data: unknown data set '{typed}': {near}{known}")
     return path
 
 

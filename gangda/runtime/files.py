@@ -148,6 +148,18 @@ def is_free(place: Path) -> bool:
         return not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise a RunError where a folder cannot be made or filled: before the work that fills it. Leaves nothing there."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with clear_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with contextlib.suppress(OSError):  # another process has put something there
+        for path in made:
+            path.rmdir()
+
+
 @contextlib.contextmanager
 def whole_folder(place: Path) -> Iterator[Path]:
     """A temporary folder that is renamed to `place` on success and removed on failure.

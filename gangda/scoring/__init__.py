@@ -26,7 +26,7 @@ from gangda.metrics.memorisation import closest_pairs
 from gangda.metrics.result import MetricResult
 from gangda.report import figures
 from gangda.runtime.device import DeviceContext, prepare
-from gangda.runtime.files import write_bytes
+from gangda.runtime.files import refuse_unwritable, write_bytes
 from gangda.runtime.plain import from_plain, to_plain
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.runtime.results import FolderResult
@@ -98,6 +98,7 @@ def score(
         reporter.line(note)
     if dry_run:
         return ScoreResult({"metrics": [], **about}, out, dry_run=True)
+    refuse_unwritable(out)
     inputs = prepare_inputs(
         images,
         splits,

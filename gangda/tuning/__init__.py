@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gangda.classifying.fit import check_classifier
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change
 from gangda.config import resolve
@@ -114,8 +115,10 @@ def _task(space: SearchSpace, configure: Configure) -> Task:
 
     if settings.budget.minutes is not None:
         raise UsageError("--minutes: a trial is scored after steps; give --steps or --epochs")
+    settings.transforms.ranges()
     splits = load_splits(settings.data, settings.runtime.seed)
     refuse_synthetic(splits)
+    check_classifier(settings.classifier.classifier, splits.train.num_classes, splits.train.image_shape)
     task = Task(space, settings, configured, splits)
     _check_space(task)
     return task

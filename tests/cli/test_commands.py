@@ -91,6 +91,30 @@ def test_train_rehearsal_tells_where_values_come_from(gangda, tmp_path, monkeypa
     assert files(tmp_path) == set()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "--steps", "3"), ("compare",), ("compare", "--experiment", "ratio", "--quick"),
+        ("tune", "--space", "r4-dropout-width"), ("augment", "--method", "traditional"),
+    ],
+)  # fmt: skip
+def test_a_dry_run_refuses_the_folder_of_something_else(gangda, tmp_path, words):
+    """As the command itself would, which is asked what it would do."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/text").write_text("mine")
+    refused = gangda(*words, *SMALL, "--dry-run", "--out", "thesis")
+    assert refused.code == 1
+    assert refused.err.splitlines()[-1].startswith("gangda: thesis: ")
+    assert refused.err.endswith("choose another --out\n")
+    assert files(tmp_path / "thesis") == {"text"}
+
+
+def test_a_dry_run_refuses_a_run_with_other_options(gangda, run):
+    refused = gangda("train", *SMALL, "--lr", "0.5", "--dry-run", "--out", run)
+    assert refused.code == 1
+    assert "was made with " in refused.err
+
+
 def test_sample(gangda, tmp_path, run):
     assert "Would draw" in gangda("sample", run, "--per-class", "3", "--dry-run", "--out", "set").out
     assert not (tmp_path / "set").exists()
@@ -170,7 +194,7 @@ def test_score(gangda, tmp_path, run):
     table = gangda("score", "set", *SMALL, *FAST).out
     assert "real vs real" in table
     assert readable(names[0]) in table
-    assert [line.split("?")[0] for line in table.splitlines()[-3:]] == [
+    assert [line.split("?")[0].strip() for line in table.splitlines() if "? " in line] == [
         "are the labels right", "is it varied", "is it copied",
     ]  # fmt: skip
     assert [one["question"] for one in values["answers"]] == [

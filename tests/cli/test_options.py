@@ -203,6 +203,10 @@ def test_the_unexpected_is_not_hidden():
             ["compare", "tails", "x"],
             "gangda: gangda compare does not know what to do with 'tails': did you mean --exp",
         ),
+        (
+            ["compare", "--balance", "0.5"],
+            "gangda: gangda compare does not know what to do with '0.5': did you mean --fill",
+        ),
         (["classify", "a", "b"], "gangda: gangda classify does not know what to do with 'b' (see"),
         (["compare", "--arms", "gan,real"], "gangda: --arms gan: no such arm; did you mean 'generated'?"),
         (

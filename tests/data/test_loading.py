@@ -222,6 +222,7 @@ def text(path):
     ("source", "error", "says"),
     [
         (lambda path: "digit", DataError, "did you mean 'digits'.* or give the path"),
+        (lambda path: path.joinpath("my_icons").mkdir() or "my_icon", DataError, "did you mean 'my_icons'"),
         (lambda path: "", DataError, "unknown data set ''"),
         (lambda path: "a\0b/c", DataError, "no such file"),
         (lambda path: "x" * 5000, DataError, "unknown data set"),
@@ -232,7 +233,8 @@ def text(path):
         (empty_train_class, DataError, "class 'b' has no training images"),
     ],
 )
-def test_bad_sources_are_one_clear_line(tmp_path, source, error, says):
+def test_bad_sources_are_one_clear_line(tmp_path, source, error, says, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=says) as caught:
         load_splits(DataConfig(source=source(tmp_path)), 0)
     assert "\n" not in str(caught.value)

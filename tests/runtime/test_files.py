@@ -13,6 +13,7 @@ from gangda.runtime.files import (
     being_written,
     foreign_names,
     read_json,
+    refuse_unwritable,
     whole_folder,
     without_nan,
     write_bytes,
@@ -171,3 +172,16 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "read_text", refuse)
     with pytest.raises(DataError, match=r"a\.json: cannot be read; check its permissions"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_one_that_can_left_as_it_was(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    for place in ("here", "here/a/b"):
+        refuse_unwritable(tmp_path / place)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "here"]
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="file/a: cannot write there"):
+        refuse_unwritable(tmp_path / "file/a")
+    monkeypatch.setattr("gangda.runtime.files.os.access", lambda path, mode: False)
+    with pytest.raises(RunError, match=r"here: cannot write there \(Permission denied\)"):
+        refuse_unwritable(tmp_path / "here")

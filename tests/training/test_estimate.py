@@ -5,10 +5,13 @@ import dataclasses
 import pytest
 from training_setup import configured
 
+from gangda import training
 from gangda.config.architectures import PcaSpec
 from gangda.config.methods import Budget
 from gangda.config.schema import Runtime, TrainConfig
 from gangda.errors import UsageError
+from gangda.runtime.progress import Reporter
+from gangda.runtime.runs import RunFolder
 from gangda.training import estimate
 from gangda.training.estimate import largest_within
 from gangda.training.result import Estimate
@@ -30,6 +33,20 @@ def test_a_budget_in_minutes_has_as_many_steps_as_fit(slow, blobs, context):
     config = dataclasses.replace(configured("cdcgan", {}, batch_size=8), budget=Budget(minutes=2))
     [found] = estimate.estimates(config, blobs, context)
     assert (found.steps, found.seconds) == (240, 120.0)
+
+
+def test_a_training_begins_with_the_time_that_is_left(slow, blobs, tmp_path):
+    heard = []
+
+    class Listening(Reporter):
+        def line(self, text):
+            heard.append(text)
+
+    config = dataclasses.replace(configured("cdcgan", {}, batch_size=8), budget=Budget(steps=600))
+    RunFolder(tmp_path).write_state(finished=False, steps=480, seconds=1.0)
+    for chosen in (config, dataclasses.replace(config, budget=Budget(steps=500)), config):
+        training._say_how_long(chosen, blobs, tmp_path, Listening())
+    assert heard == ["120 steps, about 1 min 0 s on this machine"] * 2  # so few as 20 are not worth a line
 
 
 def test_a_flow_names_what_other_widths_would_take(slow, blobs, context):

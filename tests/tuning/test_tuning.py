@@ -209,6 +209,8 @@ def test_no_test_image_is_looked_at(objective, arch, space, tmp_path, monkeypatc
             "dcgan does not know classes",
         ),
         (RATES, {**SMALL, "budget": {"minutes": 1}}, {}, "--minutes: a trial is scored after steps"),
+        (RATES, {**SMALL, "classifier": {"classifier": "resnet18"}}, {}, "did you mean 'resnet'"),
+        (RATES, {**SMALL, "transforms": {"policy": "auto"}}, {}, "--policy auto: compare alone"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_any_work(text, base, tune, words, space, tmp_path):
