@@ -12,11 +12,11 @@ regret is how much better the grid's best cell is in the figure that both are ju
 
 import dataclasses
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from environment import environment
 
@@ -29,12 +29,13 @@ from gangda.runtime.device import prepare
 from gangda.runtime.progress import Reporter
 from gangda.tuning import tune
 from gangda.tuning.objectives import OBJECTIVES, Judge
-from gangda.tuning.trial import SCORES, Trainer
+from gangda.tuning.trial import Trainer
 
 REPORT = search_spaces.read("r4-dropout-width")
 WIDTHS = search_spaces.Choice("arch.first_width", {"16": 16, "32": 32, "64": 64})
 SPACE = dataclasses.replace(REPORT, dimensions=(REPORT.dimensions[0], WIDTHS))
 STEPS = 1800
+SEARCHES: dict[str, dict[str, Any]] = {"as by default": {}, "--rungs 2": {"rungs": 2}}
 SMALL: Sections = {  # the report's cells have 50 epochs of 60,000 images
     "data": {"source": "digits", "validation": 0.4},
     "recipe": {"batch_size": 16, "lr": 1e-3, "beta1": 0.5},
@@ -51,9 +52,9 @@ class Printer(Reporter):
         print(text, file=sys.stderr, flush=True)
 
 
-def configuring(seed: int) -> Any:
+def configuring(seed: int, **tuned: Any) -> Any:
     """What resolves a cell's options."""
-    own = {"runtime": {"seed": seed, "threads": 1}}
+    own = {"runtime": {"seed": seed, "threads": 1}, "tune": tuned}
     base = merge_sections(merge_sections(SPACE.base, SMALL), own)
 
     def configure(sections: Sections) -> Settings:
@@ -62,8 +63,8 @@ def configuring(seed: int) -> Any:
     return configure
 
 
-def train_grid(seed: int, out: Path) -> dict[str, dict[int, float | None]]:
-    """Every cell's scores by steps: trained to the end."""
+def train_grid(seed: int, out: Path) -> tuple[Trainer, dict[str, dict[int, float | None]]]:
+    """What has trained every cell to the end, and the cells' scores by steps."""
     configure = configuring(seed)
     settings, objective = configure({}), OBJECTIVES[SMALL["tune"]["objective"]]
     splits, context = load_splits(settings.data, seed), prepare(settings.runtime)
@@ -80,38 +81,32 @@ def train_grid(seed: int, out: Path) -> dict[str, dict[int, float | None]]:
         config = configured(SPACE.values_of(cell))
         found[json.dumps(cell)] = {each: trainer.score(config, each).value for each in trainer.rungs(config)}
         print(seed, cell, found[json.dumps(cell)], flush=True)
-    return found
+    return trainer, found
 
 
-def measure(seed: int, place: Path) -> dict[str, Any]:
-    """The grid, and the search on it, with one seed."""
-    cells = train_grid(seed, place / "grid")
-    shutil.copytree(place / "grid" / SCORES, place / "search" / SCORES)
-    found = tune(SPACE, configuring(seed), place / "search", reporter=Printer()).as_dict()
-    last = {cell: scores[STEPS] for cell, scores in cells.items()}
-    winner, best = json.dumps(found["best"]["params"]), min(last, key=lambda cell: last[cell] or 0)
-    steps, whole = sum(row["steps"] for row in found["trials"]), STEPS * len(cells)
-    return {
-        "seed": seed,
-        "winner": winner,
-        "winner_of_grid": best,
-        "same": winner == best,
-        "regret": (last[winner] or 0) - (last[best] or 0),
-        "steps": steps,
-        "steps_of_grid": whole,
-        "share": round(steps / whole, 3),
-        "trials": [[row["params"], row["steps"], row["value"], row["reason"]] for row in found["trials"]],
-        "cells": cells,
-    }
+def measure(seed: int, place: Path) -> list[dict[str, Any]]:
+    """The grid, and searches on it, with one seed."""
+    trainer, cells = train_grid(seed, place / "grid")
+    last = {cell: scores[STEPS] or 0.0 for cell, scores in cells.items()}
+    order, rows, score = sorted(last, key=lambda cell: last[cell]), [], Trainer.score
+    for name, tuned in SEARCHES.items():
+        with mock.patch.object(Trainer, "score", lambda _, config, steps: score(trainer, config, steps)):
+            found = tune(SPACE, configuring(seed, **tuned), place / name, reporter=Printer()).as_dict()
+        winner, steps = json.dumps(found["best"]["params"]), sum(row["steps"] for row in found["trials"])
+        row = {"seed": seed, "search": name, "winner": winner, "place": 1 + order.index(winner)}
+        row |= {"same": winner == order[0], "regret": last[winner] - last[order[0]]}
+        row |= {"steps": steps, "share": round(steps / (STEPS * len(cells)), 3), "cells": cells}
+        rows.append(row)
+    return rows
 
 
 def main(target: Path, seeds: list[int]) -> None:
     """Measure and write the figures."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for seed in seeds or [0]:
         with tempfile.TemporaryDirectory() as place:
-            rows.append(measure(seed, Path(place)))
-        print(json.dumps(rows[-1], indent=1), flush=True)
+            rows += measure(seed, Path(place))
+        print(json.dumps(rows, indent=1), flush=True)
         head = environment(prepare(Runtime(threads=1)))
         target.write_text(json.dumps({**head, "small": SMALL, "rows": rows}, indent=1) + "\n")
 
