@@ -73,13 +73,7 @@ def compare(
             raise UsageError(
                 f"{'--run' if run else '--calibrate'} does not go with --experiment; leave one out"
             )
-        from gangda.comparing.part import part_of
-        from gangda.comparing.sweeps import sweep
-
-        asked = experiments.read(experiment, quick)
-        words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
-        how = {"jobs": jobs, "part": part_of(**part), "typed": words}
-        found = call.work(sweep, asked, _configs(call, asked), out, **how)
+        found, words = _sweep(call, experiment, quick, out, jobs, part)
         show = show_experiment
     if not print_sbatch or call.dry_run:
         printed = call.result if experiment is None else call.terminal.result
@@ -88,6 +82,19 @@ def compare(
     (found.out / LOGS).mkdir(exist_ok=True)
     script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds)
     call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
+
+
+def _sweep(
+    call: Call, name: str, quick: bool, out: Path | None, jobs: int | None, part: Mapping[str, Any]
+) -> tuple[Any, list[str]]:
+    """An experiment's result, and the words that were typed for it."""
+    from gangda.comparing.part import part_of
+    from gangda.comparing.sweeps import sweep
+
+    asked = experiments.read(name, quick)
+    words = ["--experiment", name, *(["--quick"] if quick else []), *call.words]
+    how = {"jobs": jobs, "part": part_of(**part), "typed": words}
+    return call.work(sweep, asked, _configs(call, asked), out, **how), words
 
 
 def _status(out: Path | None) -> dict[str, Any]:
