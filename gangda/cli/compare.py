@@ -73,8 +73,8 @@ def compare(
         if not calibrate and (there := finished_cells(call, settings, out, wanted, run)) is not None:
             call.result(there, show_counts)
             return
-        how = {"jobs": jobs, "calibrate": calibrate, "settings": settings}
-        found = call.work(api.compare, out=out, run=run, **how, **part)
+        how = {"jobs": jobs, "calibrate": calibrate, "settings": settings, **part}
+        found = call.work(api.compare, out=out, run=run, **how)
         words = [] if run is None else ["--run", str(run.resolve())]
         show = functools.partial(show_comparison, result=found)
     else:
@@ -86,11 +86,8 @@ def compare(
         if (there := finished_of_experiment(call, asked, out, wanted)) is not None:
             call.terminal.result(there, show_experiment)
             return
-        from gangda.comparing.sweeps import sweep
-
         words = ["--experiment", experiment, *(["--quick"] if quick else []), *call.words]
-        how = {"jobs": jobs, "part": wanted, "typed": words}
-        found = call.work(sweep, asked, _configs(call, asked), out, **how)
+        found = _sweep(call, asked, out, jobs=jobs, part=wanted, typed=words)
         show = show_experiment
     if not print_sbatch or call.dry_run:
         printed = call.result if experiment is None else call.terminal.result
@@ -99,6 +96,13 @@ def compare(
     (found.out / LOGS).mkdir(exist_ok=True)
     script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds, found.cell_memory)
     call.terminal.result({"script": script}, lambda screen, _: screen.say(script))
+
+
+def _sweep(call: Call, asked: experiments.Experiment, out: Path | None, **how: Any) -> Any:
+    """An experiment's result."""
+    from gangda.comparing.sweeps import sweep
+
+    return call.work(sweep, asked, _configs(call, asked), out, **how)
 
 
 def _status(out: Path | None) -> dict[str, Any]:

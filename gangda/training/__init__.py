@@ -95,17 +95,12 @@ def train(
         if not dry_run:
             if timing:
                 _say_how_long(config, images, run, reporter)
-            result = fit_run(
-                config,
-                images,
-                splits.validation,
-                run,
-                fingerprint=splits.fingerprint,
-                resume=resume,
-                reporter=reporter,
-                ranks=ranks,
-                initial=initial,
-            )
+            about: dict[str, Any] = {
+                "fingerprint": splits.fingerprint,
+                "resume": resume,
+                "reporter": reporter,
+            }
+            result = fit_run(config, images, splits.validation, run, ranks=ranks, initial=initial, **about)
             save_curves(run)
             write_data_alarms(run, splits.alarms)
             save_card(run, result)

@@ -21,7 +21,7 @@ from gangda.config.schema import CompareConfig
 from gangda.metrics.names import readable
 from gangda.report.grids import sheet
 from gangda.report.page import ACCENT, CALM, INK, drawing, to_svg
-from gangda.statistics.values import Contrast
+from gangda.statistics.values import Contrast, Judgement
 from gangda.statistics.words import bounds_text
 
 GLANCE = 3  # images of a class, real and generated, on the first screen
@@ -52,10 +52,6 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
     limits = [analysis.limit(comparison.analyses.get(name)) for name, analysis in known.items()]
     grids = [(cell.seed, cell.pictures) for cell in cells if cell.pictures is not None]
     ratios = ratio_figure(cells, names, judged.score)
-    contrasts = [
-        Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED), one.margin)
-        for one in judged.contrasts
-    ]
     return rendered(
         "comparison.html",
         contents=[],
@@ -67,19 +63,7 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         word=word_of(main, comparison),
         bounds=bounds_text(judged.n, judged.n_test, judged.test_se, judged.resolution, judged.score),
         arms=list(zip(judged.arms, comparison.arms, strict=True)),
-        arms_figure=dots_figure(
-            "arms",
-            [Dots(arm.name, arm.scores, arm.mean, arm.interval) for arm in judged.arms],
-            f"{judged.score} on the test set, per cent",
-            f"{judged.score.capitalize()} of each arm",
-        ),
-        contrasts_figure=dots_figure(
-            "contrasts",
-            contrasts,
-            f"difference in {judged.score}, points; the band is the equivalence margin",
-            "Differences between arms",
-            zero=True,
-        ),
+        **_dots_figures(judged),
         counts=cells[0].rows,
         shape=cells[0].image_shape,
         glance=_glance(cells),
@@ -107,6 +91,22 @@ def render(comparison: Comparison, plan: ComparisonPlan) -> str:
         sheet=sheet,
         config_yaml=resolve.dump(config),
     )
+
+
+def _dots_figures(judged: Judgement) -> dict[str, str]:
+    """Scores of the arms, and their differences."""
+    score = judged.score
+    arms = [Dots(arm.name, arm.scores, arm.mean, arm.interval) for arm in judged.arms]
+    contrasts = [
+        Dots(one.name, one.deltas, one.mean, one.interval, one.verdict.startswith(DECIDED), one.margin)
+        for one in judged.contrasts
+    ]
+    label = f"difference in {score}, points; the band is the equivalence margin"
+    words = f"{score.capitalize()} of each arm"
+    return {
+        "arms_figure": dots_figure("arms", arms, f"{score} on the test set, per cent", words),
+        "contrasts_figure": dots_figure("contrasts", contrasts, label, "Differences between arms", zero=True),
+    }
 
 
 def _glance(cells: Sequence[CellResult]) -> list[ClassImages]:
