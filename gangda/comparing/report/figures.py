@@ -42,7 +42,7 @@ def dots_figure(
             if zero:
                 axes.plot([0, 0], [height + end for end in band], "-", color=INK, lw=1)
             if row.margin:
-                edges = (-scale * row.margin, scale * row.margin)
+                edges = [-scale * row.margin, scale * row.margin]
                 axes.fill_between(edges, *(height + end for end in band), color=INK, alpha=0.1, lw=0)
             values = scale * np.asarray(row.values, dtype=np.float64)
             shifts = (np.arange(len(values)) % 5 - 2) * 0.06  # so that equal values do not hide each other
