@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gangda.data.class_names import doubts
 from gangda.data.confounds import PART, remarks, some_of
 from gangda.data.images import REAL, IntArray, LabelledImages
 from gangda.data.sources.raw import RawSource
@@ -134,6 +135,7 @@ def findings_of(
         shown = images_at([part.pixels for part in parts], rows)
         tested = (rows >= len(train)).astype(np.int64)
         confounds = (
+            *doubts(train.class_names),
             *remarks(shown, labels[rows], train.class_names, facts),
             *remarks(shown, tested, ("training images", "test images")[: len(parts)], facts, PART),
         )

@@ -22,7 +22,6 @@ from gangda.config.hints import suggestion
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
 from gangda.data.archives import is_archive, name_of, unpacked
-from gangda.data.class_names import doubts
 from gangda.data.findings import findings_of
 from gangda.data.images import LabelledImages, real_images
 from gangda.data.memmap import CHUNK
@@ -173,7 +172,6 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     height, width = raw.pixels.shape[1:3]
     if height != width or (config.image_size is None and height != pixels.shape[1]):
         notes += tuple(size_notes(Counter({(width, height): len(pixels)}), pixels.shape[1], config.fit))
-    notes += tuple(doubts(raw.class_names))
     train, test = real_images(pixels, raw.labels, raw.class_names), None
     if raw.facts is not None and raw.facts.origin.any():
         train = dataclasses.replace(train, origin=raw.facts.origin)

@@ -338,8 +338,8 @@ def labelled(root, names):
     ],
 )
 def test_names_that_are_hardly_classes_are_an_alarm(tmp_path, names, says):
-    notes = loaded(labelled(tmp_path, names * 10)).notes
-    assert [note for note in notes if re.match(f"ALARM: {says}", note)]
+    alarms = loaded(labelled(tmp_path, names * 10)).alarms
+    assert [alarm for alarm in alarms if re.match(f"ALARM: {says}", alarm)]
 
 
 @pytest.mark.parametrize("names", [["1.0", "2.0"], ["none", "scratch"], ["image", "video"], ["v1.5", "v2.5"]])
