@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from fake_experiment import ACCURACY, NAMES, curves, finish, plan_for
-from gangda.comparing.part import PLAN, Part
 
 from gangda import experiments, search_spaces
 from gangda.comparing.cell_result import FailedCell, GeneratorRecord, SampleRecord
@@ -17,6 +16,7 @@ from gangda.comparing.sweeps.scored import ScoredCell
 from gangda.config import resolve
 from gangda.config.schema import ComparisonConfig
 from gangda.metrics.result import MetricResult
+from gangda.runtime.part import PLAN, Part
 from gangda.scoring.rating_page import rendered
 from gangda.tuning.page import render
 

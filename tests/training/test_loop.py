@@ -130,7 +130,17 @@ COURSES = {
     "turns": ("cdcgan", SMALL, {"d_steps": 2, "d_pretrain": 3, "curriculum": 4, "label_smoothing": 0.1}),
     "dropout": ("gan", {"width": 16}, {"ct": 2.0, "d_steps": 2, "lecam": 0.3}),
     "batch norm": ("dcgan", {"width": 8}, {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "bcr": 10.0}),
-    "classifying": ("acgan", {}, {"aux_weight": 0.5, "conditioning_warmup": 5, "gp": 1.0}),
+    "classifying": (
+        "acgan",
+        {},
+        {
+            "aux_weight": 0.5,
+            "conditioning_warmup": 5,
+            "gp": 1.0,
+            "fake_classes": "uniform",
+            "orthogonal": 1e-3,
+        },
+    ),
     "identities": (
         "madgan",
         SMALL,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -307,7 +308,8 @@ def test_two_trials_of_the_same_values_at_once_train_once(tmp_path, monkeypatch)
         return trial.Score(steps, 0.5)
 
     monkeypatch.setattr(trial.Trainer, "_train_and_score", train_and_score)
-    trainer = trial.Trainer(tmp_path, None, None, None, None, None, Reporter())
+    splits = SimpleNamespace(fingerprint="of the images", unlabelled_folder="")
+    trainer = trial.Trainer(tmp_path, None, None, None, splits, None, Reporter())
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda steps: trainer.score(TrainConfig(), steps), (9, 9)))
     assert (trained, found) == ([9], [trial.Score(9, 0.5)] * 2)

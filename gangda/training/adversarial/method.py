@@ -90,10 +90,11 @@ class AdversarialMethod(IterativeMethod):
         The classes are the first of y, or drawn uniformly (--fake-classes).
         """
         # Not `self`: the noted draws would keep this method and its graphs alive.
-        network, classes = self.generator, self.images.num_classes
+        network = self.generator
         count = len(y) // network.num_generators * network.num_generators
         wanted = y[:count]
         if self.options.fake_classes == "uniform":
+            classes = self.images.num_classes
             wanted = draws.take(
                 lambda shape, generator: torch.randint(classes, shape, generator=generator), (count,)
             )

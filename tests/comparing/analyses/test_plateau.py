@@ -24,6 +24,7 @@ from gangda.config.schema import (
     Runtime,
 )
 from gangda.errors import OutcomeError, UsageError
+from gangda.report.page import flags
 
 FIRST, SECOND = "generated+traditional", "traditional"
 
@@ -109,7 +110,7 @@ def test_the_report_shows_it_and_reads_it_back(tmp_path):
     assert PlateauCheck().limit(None) == (
         "Whether more steps would change an arm was not measured; --plateau-check does that."
     )
-    assert comparison.analyses["plateau"].notes[0] in page
+    assert str(flags(comparison.analyses["plateau"].notes[0])) in page
     assert read_comparison(tmp_path).analyses["plateau"] == comparison.analyses["plateau"]
 
 
