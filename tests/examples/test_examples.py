@@ -123,7 +123,7 @@ RUNS = {  # the other two are run on a Slurm of two nodes: tests/faults/test_slu
 
 
 def test_every_script_is_run_but_one():
-    """That of `rating-grid` needs GANs of hours: a classifier sorts their samples, and gives up on those of new ones."""
+    """That of `rating-grid` takes hours: a classifier sorts the samples of its GANs, and refuses those of new ones."""
     assert set(examples.names()) == {*RUNS, "srun-many-tasks", "torchrun-many-nodes", "rating-grid"}
 
 

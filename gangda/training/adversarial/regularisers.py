@@ -159,7 +159,8 @@ def orthogonal(method: Any, batch: DiscriminatorBatch) -> Losses:
         weight = layer.parametrizations.weight.original if normed else layer.weight
         if isinstance(layer, nn.ConvTranspose2d):  # which keeps its outputs in dimension 1
             weight = weight.transpose(0, 1)
-        products = weight.flatten(1) @ weight.flatten(1).T
+        with torch.autocast(weight.device.type, enabled=False):
+            products = weight.flatten(1) @ weight.flatten(1).T
         penalty = penalty + (products - products.diag().diag()).square().sum()
     return {"g_orthogonal": method.options.orthogonal * penalty}
 
