@@ -131,14 +131,14 @@ def test_the_scores_that_ratings_are_set_against(tmp_path, depth, answers, sampl
 @depths
 def test_plan_of_an_experiment_over_settings(tmp_path, depth):
     fixed = {"experiment": "mine", "measure": "score", "variants": {"00-a": {"name": "a", "plan": "1"}}}
-    _claim(fixed, tmp_path)
+    _claim(fixed, tmp_path, dry_run=False)
     path = tmp_path / "plan.json"
     good = path.read_bytes()
 
     def check(data):
         write(path, data)
         with refused_or_read:
-            _claim(fixed, tmp_path)
+            _claim(fixed, tmp_path, dry_run=False)
             assert json.loads(data)["hash"] == digest(fixed)
         assert path.read_bytes() == data  # the folder of another experiment stays as it is
 
