@@ -17,8 +17,8 @@ from gangda.config import arms, resolve
 from gangda.config.resolve import Settings
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
-from gangda.runtime.part import PLAN, part_of
-from gangda.runtime.plan_status import plan_status
+from gangda.runtime.part import part_of
+from gangda.runtime.plan_status import PLAN, plan_status
 
 
 def compare(

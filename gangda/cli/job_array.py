@@ -10,10 +10,8 @@ from gangda.config.schema import Runtime
 
 LOGS = "logs"  # in the comparison's folder: Slurm does not make it
 SLACK = 3.0  # of the time that a cell took here: other nodes may be slower
-BASE, ROOM = (
-    2.0,
-    1.5,
-)  # GiB that a process takes by itself; of the memory that a cell's images and training take
+BASE = 2.0  # GiB that a process takes by itself
+ROOM = 1.5  # of the memory that a cell's images and training take
 NOTICE = 120  # seconds before the end of the time in which a cell saves its training
 
 SCRIPT = """\

@@ -141,8 +141,9 @@ def compare(
     is_new = dry_run or not (out / PLAN_FILE).exists()
     for text in (*(plan.seen if is_new else ()), *plan.alarms):
         reporter.line(text)
+    # The folder's own plan, whose cells have other names where only --threads differs.
+    plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)
     if dry_run:
-        plan = publish(plan, out, dry_run=True)
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(
             out, plan, None, finished, part, dry_run=True, cost=cost_of(plan, finished, jobs)
@@ -150,7 +151,8 @@ def compare(
     missing = read_cells([plan.cells[number] for number in numbers], out, CellResult).missing
     if missing:
         pick_device(plan.config.runtime.device)  # it is here, before anything is written
-    plan = agreeing(plan, out) if part.only == JUDGE else publish(plan, out)
+    if part.only != JUDGE:
+        plan = publish(plan, out)
     if missing and not plan.fixed["family"]["primary"]:
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:

@@ -48,9 +48,8 @@ def identified(config: DataConfig, fingerprint: str, unlabelled: str = "") -> Da
     `fingerprint` is that of the source, `unlabelled` that of a folder of unlabelled images.
     """
     if (inner_name(config.source) or config.source) not in catalog.SOURCES:
-        config = dataclasses.replace(
-            config, source=fingerprint, labels=None
-        )  # labels are part of the content
+        # Labels are part of the content.
+        config = dataclasses.replace(config, source=fingerprint, labels=None)
     return dataclasses.replace(config, unlabelled=unlabelled) if unlabelled else config
 
 

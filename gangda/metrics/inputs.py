@@ -61,9 +61,7 @@ class MetricInputs:
     samples: Side  # all samples to score
     reference: Side  # all held-out real images
     train: Side  # all training images
-    seen: (
-        Side  # what the generator may have learnt from: the training images, and unlabelled ones beside them
-    )
+    seen: Side  # what the generator may have learnt from: those, and unlabelled images beside them
     # fake, real, floor: subsets of the three above with the same number of images in every class: samples, held-out,
     # and training images that take the samples' place in the real-vs-real floor
     fake: Side

@@ -76,9 +76,8 @@ def planned_cells(out: Path) -> list[PlannedCell]:
             return [PlannedCell(out, cell["id"], cell["index"], cell["seed"]) for cell in plan["cells"]]
         names = {out / "variants" / name: about["name"] for name, about in plan["fixed"]["variants"].items()}
         plans = {inside: read_json(inside / PLAN)["cells"] for inside in names if (inside / PLAN).exists()}
-        seeds = next(
-            iter(plans.values()), ()
-        )  # as many in every variant, also in those that nobody has begun
+        # As many in every variant, also in those that nobody has begun.
+        seeds = next(iter(plans.values()), ())
         found: list[PlannedCell] = []
         for inside, name in names.items():
             for cell in plans.get(inside, [{**one, "id": ""} for one in seeds]):

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 BLOCKS = "▁▂▃▄▅▆▇█"
 SURE_AFTER = 2.0  # seconds, before which nothing is said of the time left
 CALM = 0.25  # share of the time so far over which the expected end is smoothed
-LEAST = (
-    0.7  # of the time that the average so far leaves: what is smoothed may lag behind a task that slows down
-)
+LEAST = 0.7  # of the time that the average so far leaves: what is smoothed lags behind a task that slows down
 
 
 class Reporter:

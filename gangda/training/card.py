@@ -11,13 +11,8 @@ from gangda.runtime.files import write_bytes
 from gangda.training.result import TrainResult
 from gangda.training.saved_model import load_model
 
-SCORES = (
-    "gan_test",
-    "gan_test_real",
-    "diversity",
-    "validation_distance",
-    "validation_loss",
-)  # of the monitor
+# Of the monitor.
+SCORES = ("gan_test", "gan_test_real", "diversity", "validation_distance", "validation_loss")
 TEXT = """\
 # {arch} on {source}
 
@@ -87,9 +82,8 @@ def save_card(run: Path, result: TrainResult) -> None:
 
 def _last_scores(log: Path) -> str:
     """The figures of the last evaluation of samples in a run's log, in words."""
-    for text in reversed(
-        log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    ):
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    for text in reversed(lines):
         with contextlib.suppress(ValueError, TypeError, KeyError):
             line = json.loads(text)
             known = {name: value for name in SCORES if (value := line["evaluation"].get(name)) is not None}

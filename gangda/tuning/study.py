@@ -133,9 +133,8 @@ class Study:
         sign, here = 1 if self.direction == "minimize" else -1, {one.number for one in resting}
         rungs = range(self.config.rungs - 1)
         for rung in rungs if is_last else reversed(rungs):
-            open_ones = [
-                one for one in known if one.state.name != "PRUNED"
-            ]  # a collapse takes nobody's place
+            # A collapse takes nobody's place.
+            open_ones = [one for one in known if one.state.name != "PRUNED"]
             scored = [one for one in open_ones if rung in one.intermediate_values]
             ranked = sorted((_worst_last(sign * one.intermediate_values[rung]), one.number) for one in scored)
             coming = any(

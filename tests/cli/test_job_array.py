@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from unittest.mock import Mock
@@ -158,3 +159,15 @@ def test_so_is_one_of_an_experiment(tmp_path):
         )
         is None
     )  # a metric was added
+
+
+def test_status_without_a_folder_names_the_newest_comparison(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("older", "newer"):
+        folder = tmp_path / "experiments" / name
+        folder.mkdir(parents=True)
+        (folder / "plan.json").write_text("{}")
+    os.utime(tmp_path / "experiments/older/plan.json", (1, 1))
+    found = run("--status")
+    assert found.exit_code == 2
+    assert "name the folder with --out, such as --out experiments/newer" in " ".join(found.output.split())

@@ -322,6 +322,15 @@ def test_a_cell_that_another_process_has_finished_is_not_run_again(tmp_path):
     assert read_cell(tmp_path, cell, FailedCell).reason == "collapsed"
 
 
+def test_other_threads_run_the_cells_of_the_plan_and_none_again(tmp_path, monkeypatch):
+    config = experiment()
+    more = dataclasses.replace(config, runtime=dataclasses.replace(config.runtime, threads=2))
+    assert run(config, tmp_path / "exp", part=Part(cell=0)).finished == 1
+    assert run(more, tmp_path / "exp", part=Part(cell=1)).finished == 2
+    monkeypatch.setattr(comparing, "run_cells", lambda *_: pytest.fail("all cells are finished"))
+    assert run(more, tmp_path / "exp").comparison is not None
+
+
 def test_a_plan_for_another_device_is_made_and_judged_here_but_not_run(finished, tmp_path):
     there = dataclasses.replace(experiment(), runtime=Runtime(device="cuda", precision="fp32"))
     if torch.cuda.is_available():

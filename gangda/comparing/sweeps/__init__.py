@@ -40,9 +40,8 @@ class SweepResult:
     finished: int
     runtime: Runtime  # what a cell runs on
     dry_run: bool = False
-    cell_seconds: ClassVar[float | None] = (
-        None  # cells of different variants take different times, and memory
-    )
+    # Cells of different variants take different times, and memory.
+    cell_seconds: ClassVar[float | None] = None
     cell_memory: ClassVar[int | None] = None
 
     def as_dict(self) -> dict[str, Any]:

@@ -52,9 +52,8 @@ class ScoredCell:
     fingerprint: str
     n_train: int
     generator: GeneratorRecord
-    values: Mapping[
-        str, MetricResult
-    ]  # by metric, and the first one `ON_VALIDATION`, where it can be measured there
+    # By metric, and the first one `ON_VALIDATION`, where it can be measured there.
+    values: Mapping[str, MetricResult]
     metrics: tuple[MetricResult, ...]
     evaluations: tuple[Mapping[str, Any], ...]
     repeats: tuple[float, ...]
@@ -171,9 +170,8 @@ def score_cell(
         raise DataError(f"{empty[0]} cannot be measured of these samples; choose other metrics")
     values = {name: results[0] for name, results in found.items()}
     if len(splits.validation):
-        with contextlib.suppress(
-            DataError
-        ):  # no class in common: the choice is then said to be on test images
+        # No class in common: the choice is then said to be on test images.
+        with contextlib.suppress(DataError):
             [first, *_] = evaluate_metrics(prepared(reference="validation"), metrics[:1], listener)
             values[metrics[0] + ON_VALIDATION] = first
     again = [
