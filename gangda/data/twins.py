@@ -3,12 +3,15 @@
 Nearly: the root mean square difference is at most `NEAR` of either image's own contrast. Such pairs are looked for
 among images whose difference hashes are neighbours when sorted, which finds most of them in N log N; nearly constant
 images are left out. Source: Krawetz 2013, "Kind of like that" (dHash: 64 comparisons of neighbours on a 9x8 grid).
-Mirrored or turned by quarters: the same between an image and the other after that; of images that differ from
-themselves after it by `LOPSIDED` of their contrast or more, so that symmetric ones, which are alike, are no copies.
+Done for each of `RISES`: where a neighbour is brighter only from there on, noise on a plain background changes no bits.
+Mirrored or turned by quarters: the same, with each image laid as its hash is smallest, which is the same for a copy
+however it is laid. Only where an image differs from itself in the copy's place by `LOPSIDED` of its contrast or more:
+symmetric images are alike, and no copies.
 """
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
@@ -26,14 +29,14 @@ from gangda.data.values import CONSTANT
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
-RULES = 2  # raise it when other images count as twins
+RULES = 3  # raise it when other images count as twins
 NEAR, LOPSIDED = 0.1, 0.5  # of an image's own contrast
-# Mirrored (2), half a turn, transposed (2), a quarter (one way: the pair is found from its other image, too): whether
-# the image is transposed, then its rows and its columns reversed.
-_TURNS = (
-    (False, False, True), (False, True, False), (False, True, True),
-    (True, False, False), (True, True, True), (True, True, False),
-)  # fmt: skip
+RISES = (0.0, 0.05)  # of the contrast of a grid: from which a neighbour counts as brighter, tried in turn
+# The eight ways to lay a square image: whether it is transposed, then whether its rows and its columns are reversed.
+_WAYS = tuple(itertools.product((False, True), repeat=3))
+_STARTS = range(
+    0, 8, 2
+)  # bytes of a hash that sorting begins with, in turn: bits that differ may be the first ones
 _BITS = 10  # of 64 that may differ between candidates
 _NEIGHBOURS = 4  # in sorted order that are candidates
 _CHUNK = 1024
@@ -133,92 +136,109 @@ def _rows(pixels: UInt8Array) -> Iterator[UInt8Array]:
 def _similar(parts: list[UInt8Array], different: IntArray) -> tuple[IntArray, IntArray]:
     """Groups of similar and of turned images among those at these positions of the parts; all others are alone."""
     columns = zip(*map(_traits, parts), strict=True)
-    hashes, means, contrasts, lopsided = (np.concatenate(column) for column in columns)
+    hashes, laid, ways, means, contrasts = (np.concatenate(column) for column in columns)
     count, places = len(means), different[contrasts[different] >= CONSTANT]
-    near = _candidates(hashes[:, 0], means, contrasts, places)
-    near = near[:, _are_similar(parts, near, contrasts)]
+    near, turned = [], []
+    for rise, (number, start) in itertools.product(range(len(RISES)), enumerate(_STARTS)):
+        near.append(_candidates(hashes[:, rise], start, means, contrasts, places))
+        pairs, way = (
+            _candidates(laid[:, rise, number], start, means, contrasts, places),
+            ways[:, rise, number],
+        )
+        pairs = pairs[:, way[pairs[0]] != way[pairs[1]]]
+        pairs = pairs[:, _differences(parts, pairs, way[pairs]) <= NEAR * contrasts[pairs].min(axis=0)]
+        moved = _differences(parts, pairs[[0, 0]], way[pairs])
+        turned.append(pairs[:, moved >= LOPSIDED * contrasts[pairs[0]]])
+    # As a * count + b, which sort faster.
+    numbers = np.unique(np.concatenate([first * count + second for first, second in near]))
+    pairs = np.stack(np.divmod(numbers, count))
+    pairs = pairs[:, _differences(parts, pairs) <= NEAR * contrasts[pairs].min(axis=0)]
+    return _components(count, pairs), _components(count, np.concatenate(turned, axis=1))
+
+
+def _candidates(
+    hashes: UInt8Array, start: int, means: FloatArray, contrasts: FloatArray, places: IntArray
+) -> IntArray:
+    """Pairs of these positions (2, P), lower first, whose images may be similar by traits and hashes, uint8 (N, 8)."""
     found = [np.zeros((2, 0), np.int64)]
-    for number, turn in enumerate(_TURNS):
-        # The turned images stand behind all images; pairs of one and a turned other are wanted.
-        own = places[lopsided[places, number]]
-        both = np.concatenate([hashes[:, 0], hashes[:, 1 + number]])
-        pairs = _candidates(both, np.tile(means, 2), np.tile(contrasts, 2), np.r_[own, own + count])
-        pairs = pairs[:, (pairs[0] < count) & (pairs[1] >= count)] - np.array([[0], [count]])
-        pairs = pairs[:, pairs[0] != pairs[1]]
-        found.append(pairs[:, _are_similar(parts, pairs, contrasts, turn)])
-    return _components(count, near), _components(count, np.concatenate(found, axis=1))
+    order = places[np.lexsort((means[places], _numbers(hashes[places], start)))]
+    for step in range(1, _NEIGHBOURS + 1):
+        pair = np.stack([order[:-step], order[step:]])
+        # The root mean square difference is never below that of the means, nor below that of the contrasts.
+        most = NEAR * contrasts[pair].min(axis=0)
+        for trait in (means, contrasts):
+            close = np.abs(np.subtract(*trait[pair])) <= most
+            pair, most = pair[:, close], most[close]
+        bits = np.unpackbits(hashes[pair[0]] ^ hashes[pair[1]], axis=1).sum(axis=1)
+        found.append(np.sort(pair[:, bits <= _BITS], axis=0))
+    return np.concatenate(found, axis=1)
 
 
-def _candidates(hashes: UInt8Array, means: FloatArray, contrasts: FloatArray, places: IntArray) -> IntArray:
-    """Pairs of these positions (2, P), lower first, whose images may be similar by their traits."""
-    found = [np.zeros(0, np.int64)]  # pairs (a, b) as a * count + b, which sort faster
-    for turn in range(0, 8, 2):
-        turned = np.roll(hashes[places], turn, axis=1).copy().view(">u8")[:, 0]
-        order = places[np.argsort(turned, kind="stable")]
-        for step in range(1, _NEIGHBOURS + 1):
-            pair = np.stack([order[:-step], order[step:]])
-            # The root mean square difference is never below that of the means, nor below that of the contrasts.
-            most = NEAR * contrasts[pair].min(axis=0)
-            for trait in (means, contrasts):
-                close = np.abs(np.subtract(*trait[pair])) <= most
-                pair, most = pair[:, close], most[close]
-            bits = np.unpackbits(hashes[pair[0]] ^ hashes[pair[1]], axis=1).sum(axis=1)
-            pair = pair[:, bits <= _BITS]
-            found.append(pair.min(axis=0) * len(means) + pair.max(axis=0))
-    return np.stack(np.divmod(np.unique(np.concatenate(found)), len(means)))
+def _numbers(hashes: UInt8Array, start: int) -> npt.NDArray[np.uint64]:
+    """Hashes (..., 8) as numbers (...) whose first byte is the one at `start`."""
+    return np.roll(hashes, -start, axis=-1).view(">u8")[..., 0]
 
 
-def _traits(pixels: UInt8Array) -> tuple[UInt8Array, FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-    """Of each image: dHash, own and after each turn, uint8 (N, 1 + T, 8); mean and standard deviation of values, (N,).
+def _traits(
+    pixels: UInt8Array,
+) -> tuple[UInt8Array, UInt8Array, UInt8Array, FloatArray, FloatArray]:
+    """Of each image, for each of `RISES` (R): dHash, uint8 (N, R, 8); mean and standard deviation of values, (N,).
 
-    And whether each turn makes another image of it, bool (N, T).
+    Between them, for each of `_STARTS`: the smallest dHash of all ways to lay it, uint8 (N, R, 4, 8), and that way's
+    position in `_WAYS`, uint8 (N, R, 4).
     """
-    count, turns = len(pixels), len(_TURNS)
-    hashes, lopsided = np.zeros((count, 1 + turns, 8), np.uint8), np.zeros((count, turns), bool)
-    means, contrasts = np.zeros((2, count))
-    for start in range(0, count, _CHUNK):
-        here = slice(start, start + _CHUNK)
+    shape = (len(pixels), len(RISES), len(_STARTS))
+    hashes, laid, ways = (np.zeros(one, np.uint8) for one in ((*shape[:2], 8), (*shape, 8), shape))
+    means, contrasts = np.zeros((2, len(pixels)))
+    for first in range(0, len(pixels), _CHUNK):
+        here = slice(first, first + _CHUNK)
         values = torch.tensor(pixels[here]).float()
+        spread, mean = torch.std_mean(values.flatten(1), dim=1, correction=0)
+        means[here], contrasts[here] = mean.numpy(), spread.numpy()
         grey = values.mean(3) if values.shape[3] > 1 else values[..., 0]
         # Of the image and of the transposed one; the mean over both ways commutes with reversing.
         grids = [F.adaptive_avg_pool2d(one, (8, 9)).numpy() for one in (grey, grey.mT)]
-        for number, (transposed, *reverse) in enumerate(((False, False, False), *_TURNS)):
-            grid = _reversed(grids[transposed], *reverse)
-            bits = grid[:, :, 1:] > grid[:, :, :-1]
-            hashes[here, number] = np.packbits(bits.reshape(len(bits), 64), axis=1)
-        spread, mean = torch.std_mean(values.flatten(1), dim=1, correction=0)
-        means[here], contrasts[here] = mean.numpy(), spread.numpy()
-        for number, turn in enumerate(_TURNS):
-            difference = (values.numpy() - _turned(values.numpy(), turn)).reshape(len(values), -1)
-            change = np.sqrt(np.einsum("np,np->n", difference, difference) / difference.shape[1])
-            lopsided[here, number] = change >= LOPSIDED * contrasts[here]
-    return hashes, means, contrasts, lopsided
+        every = np.stack([_hashed(_reversed(grids[way[0]], *way[1:])) for way in _WAYS], axis=2)
+        hashes[here] = every[:, :, 0]
+        for number, start in enumerate(_STARTS):
+            best = _numbers(every, start).argmin(axis=2)
+            ways[here, :, number] = best
+            laid[here, :, number] = np.take_along_axis(every, best[..., None, None], axis=2)[:, :, 0]
+    return hashes, laid, ways, means, contrasts
 
 
-def _turned(images: npt.NDArray[Any], turn: tuple[bool, bool, bool]) -> npt.NDArray[Any]:
-    """Images (N, S, S, C), transposed or not, then with rows or columns reversed: a view."""
-    return _reversed(images.swapaxes(1, 2) if turn[0] else images, *turn[1:])
+def _hashed(grids: npt.NDArray[Any]) -> UInt8Array:
+    """dHash of grids (N, 8, 9) for each of `RISES`: uint8 (N, R, 8)."""
+    differences, contrast = np.diff(grids, axis=2), grids.std(axis=(1, 2), keepdims=True)
+    brighter = np.stack([differences > rise * contrast for rise in RISES], axis=1)
+    return np.packbits(brighter.reshape(len(grids), len(RISES), 64), axis=2)
 
 
 def _reversed(images: npt.NDArray[Any], rows: bool, columns: bool) -> npt.NDArray[Any]:
     return images[:, :: -1 if rows else 1, :: -1 if columns else 1]
 
 
-def _are_similar(
-    parts: list[UInt8Array],
-    pairs: IntArray,
-    contrasts: FloatArray,
-    turn: tuple[bool, bool, bool] = (False, False, False),
-) -> npt.NDArray[np.bool_]:
-    """Which pairs of positions (2, P) are of images that are nearly the same, the second after a turn, bool (P,)."""
-    similar = np.zeros(pairs.shape[1], dtype=bool)
-    for start in range(0, len(similar), _CHUNK):
-        chosen = pairs[:, start : start + _CHUNK]
-        first, second = (images_at(parts, places).astype(np.int16) for places in chosen)
-        difference = (first - _turned(second, turn)).reshape(chosen.shape[1], -1)
-        distance = np.sqrt(np.square(difference, dtype=np.float32).mean(axis=1))
-        similar[start : start + _CHUNK] = distance <= NEAR * contrasts[chosen].min(axis=0)
-    return similar
+def _laid(images: UInt8Array, ways: UInt8Array) -> UInt8Array:
+    """Images (N, S, S, C), each in its way."""
+    found = np.empty_like(images)
+    for number, (transposed, *reverse) in enumerate(_WAYS):
+        chosen = images[ways == number]
+        found[ways == number] = _reversed(chosen.swapaxes(1, 2) if transposed else chosen, *reverse)
+    return found
+
+
+def _differences(parts: list[UInt8Array], pairs: IntArray, ways: UInt8Array | None = None) -> FloatArray:
+    """Root mean square difference of the images of each pair of positions (2, P), laid in these ways (2, P), (P,)."""
+    found = np.zeros(pairs.shape[1])
+    for start in range(0, len(found), _CHUNK):
+        here = slice(start, start + _CHUNK)
+        images = [images_at(parts, places) for places in pairs[:, here]]
+        if ways is not None:
+            images = [_laid(one, way) for one, way in zip(images, ways[:, here], strict=True)]
+        first, second = (one.astype(np.int16) for one in images)
+        difference = (first - second).reshape(len(first), -1)
+        found[here] = np.sqrt(np.square(difference, dtype=np.float32).mean(axis=1))
+    return found
 
 
 def images_at(parts: list[UInt8Array], places: IntArray) -> UInt8Array:

@@ -42,6 +42,18 @@ def test_other_encodings_and_noise_are_nearly_the_same(change):
     assert found.near.tolist() == [*range(30), *range(30)]
 
 
+@pytest.mark.parametrize("noise", [1, 3])
+def test_noise_on_a_plain_background_hides_no_copy(noise):
+    from sklearn.datasets import load_digits
+
+    digits = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:200]
+    plain = np.pad(digits.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (4, 4), (4, 4)))[..., None]
+    shots = (plain + RNG.normal(0, noise, plain.shape)).clip(0, 255).round().astype(np.uint8)
+    sideways = np.ascontiguousarray(np.rot90(shots, axes=(1, 2)))
+    assert (find_twins(plain, shots).near[200:] == np.arange(200)).mean() > 0.98
+    assert (find_twins(plain, sideways).turned[200:] == np.arange(200)).mean() > 0.95
+
+
 def test_different_and_plain_images_are_not_nearly_the_same():
     assert find_twins(PHOTOS).near.tolist() == list(range(30))
     plain = np.tile(np.arange(100, 105, dtype=np.uint8)[:, None, None, None], (1, 8, 8, 1))
