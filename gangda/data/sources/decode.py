@@ -41,6 +41,9 @@ _CHUNK = 4096  # images decoded at once
 _AT_ONCE = 32  # images that a thread decodes: handing over small ones singly costs as much as decoding them
 _SHOWN = 10  # names of broken files
 _SAMPLE = 256  # files by which the size of all is guessed
+# Pixels of a file from which threads help; of smaller ones, Python's own part is longer than Pillow's without the GIL,
+# and two threads take twice as long as one.
+_WORTH_THREADS = 96 * 96
 T = TypeVar("T")
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors are reported once, by us
@@ -72,12 +75,14 @@ def decode_all(
     has no rule (the message names them); parts have different ranges of values.
     """
     # Of a few files first: mostly all have their size, so that each is read once.
-    size = image_size or _common_size(_sizes_of_some(files), fit)
-    pixels, found, errors = _decode_files(files, size, fit)
+    sizes = _sizes_of_some(files)
+    threads = available_cores() if np.median([w * h for w, h in sizes] or 0) >= _WORTH_THREADS else 1
+    size = image_size or _common_size(sizes, fit)
+    pixels, found, errors = _decode_files(files, size, fit, threads)
     right = image_size or _common_size(((row.width, row.height) for row in found if row), fit)
     if right != size:
         size = right
-        pixels, found, errors = _decode_files(files, size, fit)
+        pixels, found, errors = _decode_files(files, size, fit, threads)
     notes, train = [], len(files) if num_train is None else num_train
     broken = np.flatnonzero([row is None for row in found])
     if errors:
@@ -93,7 +98,7 @@ def decode_all(
         chosen = [path for path, row in zip(files, rows, strict=True) if row.extremes]
         for start in range(0, len(wide), _CHUNK):
             part = chosen[start : start + _CHUNK]
-            again = _map_files(lambda image, _: square_rgb(image, size, value_range, fit), part)
+            again = _map_files(lambda image, _: square_rgb(image, size, value_range, fit), part, threads)
             for number, rgb in zip(wide[start : start + _CHUNK], again, strict=True):
                 if isinstance(rgb, DataError):
                     raise rgb
@@ -106,13 +111,13 @@ def decode_all(
 
 
 def _decode_files(
-    files: Collection[Path], size: int, fit: str
+    files: Collection[Path], size: int, fit: str, threads: int
 ) -> tuple[UInt8Array, list["_Row | None"], dict[Path, DataError]]:
     """Pixels of all files, black where a file is broken; facts; and the errors."""
     pixels, found = memmap.empty((len(files), size, size, 1)), list[_Row | None]()
     errors: dict[Path, DataError] = {}
     for part in _chunks(files):
-        results = _map_files(lambda image, path: _decode(image, path, size, fit), part)
+        results = _map_files(lambda image, path: _decode(image, path, size, fit), part, threads)
         errors |= {path: one for path, one in zip(part, results, strict=True) if isinstance(one, DataError)}
         blank = np.zeros((size, size, 3), np.uint8)
         decoded = [(blank, None) if isinstance(one, DataError) else one for one in results]
@@ -223,8 +228,10 @@ def _chunks(files: Iterable[Path]) -> Iterator[list[Path]]:
         yield part
 
 
-def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) -> list[T | DataError]:
-    """The result of `work` on each opened image and its path, on all cores (Pillow decodes without the GIL).
+def _map_files(
+    work: Callable[[Image.Image, Path], T], files: Sequence[Path], threads: int
+) -> list[T | DataError]:
+    """The result of `work` on each opened image and its path, in threads (Pillow decodes without the GIL).
 
     For a file that cannot be decoded, the reason.
     """
@@ -243,19 +250,19 @@ def _map_files(work: Callable[[Image.Image, Path], T], files: Sequence[Path]) ->
             reason = "the file is empty" if empty else reason or type(error).__name__
             return DataError(f"{path}: cannot be decoded ({reason}); repair or remove it")
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(available_cores()) as threads:
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
         warnings.simplefilter("ignore")  # odd metadata is not the user's concern
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         parts = [files[start : start + _AT_ONCE] for start in range(0, len(files), _AT_ONCE)]
-        done = threads.map(lambda part: [opened(path) for path in part], parts)
+        done = pool.map(lambda part: [opened(path) for path in part], parts)
         return list(itertools.chain.from_iterable(done))
 
 
-def _sizes_of_some(files: Collection[Path]) -> Iterator[tuple[int, int]]:
+def _sizes_of_some(files: Collection[Path]) -> list[tuple[int, int]]:
     """Width and height of some files, evenly spread."""
     some = list(islice(files, 0, None, 1 + len(files) // _SAMPLE))
-    found = _map_files(lambda image, _: upright_size(image), some)
-    return (one for one in found if not isinstance(one, DataError))
+    found = _map_files(lambda image, _: upright_size(image), some, threads=1)
+    return [one for one in found if not isinstance(one, DataError)]
 
 
 def _common_size(sizes: Iterable[tuple[int, int]], fit: str) -> int:
