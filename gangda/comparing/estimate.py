@@ -17,6 +17,7 @@ from gangda.comparing.policy_choice import policy_fits
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO, EXPLICIT
+from gangda.config.schema import TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import duration
@@ -59,11 +60,8 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
     fits += TEACHERS * any(arm.rule.distilled for arm, _ in arms.values())
     if transforms.policy == AUTO:
         transforms, fits = transforms.under(EXPLICIT, transforms.mixup), fits + policy_fits()
-    few = dataclasses.replace(config.classifier, classifier_steps=TRIED, classifier_epochs=None)
-    began = time.perf_counter()
-    fit_classifier(real, few, seed=0, context=context, transforms=transforms)
-    each = (time.perf_counter() - began) / TRIED
-    seconds = sum(one.seconds for one in trained) + fits * each * step_count(config.classifier, len(real))
+    seconds = sum(one.seconds for one in trained)
+    seconds += fits * _fit_seconds(plan, real, transforms, context)
     made = int(wanted(config, real, generated=True).sum()) if keys else 0
     images = made * real.pixels[:1].nbytes
     left = len(plan.cells) - finished
@@ -76,6 +74,21 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
         disk_bytes=len(plan.cells) * (CELL + sum(one.disk_bytes for one in trained)),
         choices=_choices(plan, seconds, at_once),
     )
+
+
+def _fit_seconds(
+    plan: ComparisonPlan, real: LabelledImages, transforms: TransformConfig, context: DeviceContext
+) -> float:
+    """One classifier's training on these images: what it takes once, and its steps."""
+    config, took = plan.config.classifier, []
+    for steps in (1, 1, TRIED):  # the first one loads what all need
+        few = dataclasses.replace(config, classifier_steps=steps, classifier_epochs=None)
+        began = time.perf_counter()
+        fit_classifier(real, few, seed=0, context=context, transforms=transforms)
+        took.append(time.perf_counter() - began)
+    _, once, tried = took
+    each = max(0.0, tried - once) / (TRIED - 1)
+    return once + each * (step_count(config, len(real)) - 1)
 
 
 def _choices(plan: ComparisonPlan, seconds: float, at_once: int) -> tuple[str, ...]:

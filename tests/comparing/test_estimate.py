@@ -62,3 +62,23 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
     assert better.startswith("better: --seeds 2, about ")
     assert len(seen) == len(keys)
     assert set(seen) == keys
+
+
+def test_what_the_first_classifier_loads_is_not_counted_for_its_steps(monkeypatch):
+    clock = [0.0]
+
+    def fit(real, config, **_):
+        clock[0] += 0.5 + 0.01 * config.classifier_steps + (100.0 if clock[0] == 0 else 0)
+
+    config = ComparisonConfig(
+        data=DataConfig(per_class=6),
+        arch="pca",
+        spec=PcaSpec(components=2),
+        classifier=ClassifierConfig(classifier_steps=1000),
+        compare=CompareConfig(arms=("real", "generated"), seeds=2),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+    plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
+    monkeypatch.setattr(estimate, "fit_classifier", fit)
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: clock[0])
+    assert estimate.cost_of(plan, 0, jobs=1).cell_seconds == pytest.approx(2 * (0.5 + 10))
