@@ -65,7 +65,7 @@ class Task:
                 context=self.context,
                 options=self.config.sampler,
                 filters=filters,
-                images=(self.splits.train, self.splits.validation),  # the run's own may be others
+                splits=self.splits,  # the run's own may be others
                 reporter=self.reporter,
             )
         return self._samplers[filters]

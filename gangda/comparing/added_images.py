@@ -131,21 +131,23 @@ class AddedImages:
         """The sampler of a trained generator, with its filters, and its pseudo-labeler, if it needs one."""
         if (key, filters) in self._samplers:
             return self._samplers[key, filters]
-        model, images = self._models[key][0], (self.splits.train, self.splits.validation)
+        model = self._models[key][0]
         how: dict[str, Any] = {"seed": self.cell.seed, "context": self.context}
         labeler = next((known for (other, _), (_, known) in self._samplers.items() if other == key), None)
         if needs_pseudo_labels(model) and labeler is None:
             known = self.splits.train
             if key.endswith(UNLABELLED):
                 known = concatenate(known, self.self_trained.certain)
-            labeler = fit_pseudo_labeler(known, images[1], **how, reporter=self._phase("pseudo-labeler"))
+            labeler = fit_pseudo_labeler(
+                known, self.splits.validation, **how, reporter=self._phase("pseudo-labeler")
+            )
         sampler = make_sampler(
             model,
             **how,
             labeler=labeler,
             options=self.plan.config.sampler.only(sampler_options_of(model)),
             filters=filters,
-            images=images,
+            splits=self.splits,
             reporter=self._phase("filters"),
         )
         self._samplers[key, filters] = sampler, labeler

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 BLOCKS = "▁▂▃▄▅▆▇█"
 SURE_AFTER = 2.0  # seconds, before which nothing is said of the time left
 CALM = 0.25  # share of the time so far over which the expected end is smoothed
-LEAST = 0.7  # of the time that the average so far leaves: what is smoothed lags behind a task that slows down
+# Of the time that the average so far leaves: what is smoothed lags behind a task that slows down or speeds up.
+LEAST, MOST = 0.7, 1.5
 
 
 class Reporter:
@@ -61,8 +62,9 @@ class TimeLeft:
     def update(self, done: float, total: float | None) -> float | None:
         """Seconds left; None while it is not known, or nothing is left."""
         now = self.clock()
-        if self._began is None:
-            self._began, self._last = (now, done), now
+        if self._began is None or done <= self._began[1]:
+            # Nothing is done yet, or it begins anew, such as the next variant of an experiment.
+            self._began, self._last, self._end = (now, done), now, math.nan
         began, before = self._began
         if not total or not before < done < total or now - began < SURE_AFTER:
             return None
@@ -70,7 +72,7 @@ class TimeLeft:
         weight = 1.0 if math.isnan(self._end) else 1 - math.exp((self._last - now) / (CALM * (now - began)))
         self._end = end if math.isnan(self._end) else self._end + weight * (end - self._end)
         self._last = now
-        return max(1.0, self._end - now, LEAST * (end - now))
+        return max(1.0, min(max(self._end - now, LEAST * (end - now)), MOST * (end - now)))
 
 
 def share_text(done: float, total: float) -> str:

@@ -9,14 +9,14 @@ from typing import Any, cast
 from gangda.classifying.fitted_classifier import place
 from gangda.config.files import read_config
 from gangda.config.sampler_options import SamplerOptions
-from gangda.data.images import LabelledImages
+from gangda.data.splits import DataSplits
 from gangda.errors import UsageError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.hashed_file import sha256_of_file
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.sampling.filters import filter_class, in_order
 from gangda.sampling.filters.base import FilterContext, FilterTarget
-from gangda.sampling.pseudo_labels import PseudoLabeler, images_of_run, pseudo_labeler_of_run
+from gangda.sampling.pseudo_labels import PseudoLabeler, pseudo_labeler_of_run, splits_of_run
 from gangda.sampling.sampler import Sampler
 from gangda.training.saved_model import Model
 from gangda.zoo.base import DEFAULT_OPTIONS, Generator
@@ -34,23 +34,23 @@ def make_sampler(
     min_confidence: float = 0.0,
     options: SamplerOptions = DEFAULT_OPTIONS,
     filters: Sequence[str] = (),
-    images: tuple[LabelledImages, LabelledImages] | None = None,
+    splits: DataSplits | None = None,
     reporter: Reporter = SILENT,
 ) -> Sampler:
     """The sampler that fits the model, with the filters of these names.
 
-    `labeler` chooses the labels where the generator does not know them, by default the run folder's own; `images` are
-    training and validation images. Samples may start from the training images, and filters learn from both, with
+    `labeler` chooses the labels where the generator does not know them, by default the run folder's own; `splits`
+    have training and validation images. Samples may start from the training images, and filters learn from both, with
     `seed`; by default they are the run's own, with the run's seed: then what is learned is kept in the run folder.
 
     Raises UsageError: as `check_request`; RunError, DataError: what pseudo-labels, a filter or samples that start from
     real images need is missing.
     """
     check_request(model, options, filters, which=which, min_confidence=min_confidence)
-    both = functools.cache(lambda: images or images_of_run(model))
+    known = functools.cache(lambda: splits or splits_of_run(model))
     generator = cast(Generator, place(model.generator, context))
     if options.start_from_real is not None:
-        generator = StartFromReal(cast(FlowGenerator, generator), both()[0], options.start_from_real)
+        generator = StartFromReal(cast(FlowGenerator, generator), known().train, options.start_from_real)
     if not needs_pseudo_labels(model):
         labeler = None
     elif labeler is None:
@@ -69,11 +69,11 @@ def make_sampler(
     filter_context = FilterContext(
         model,
         sampler.attempts,
-        both,
+        known,
         seed=seed,
-        fit_seed=model.card.seed if images is None else seed,
+        fit_seed=model.card.seed if splits is None else seed,
         context=context,
-        home=model.run if images is None else None,
+        home=model.run if splits is None else None,
         reporter=reporter,
     )
     fitted = {name: filter_class(name).build(filter_context) for name in in_order(filters)}

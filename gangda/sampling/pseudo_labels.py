@@ -6,6 +6,7 @@ each other and with the generator, which saw the same images; and the accuracy o
 means little once a classifier has chosen them.
 """
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from gangda.config.fields import from_plain
 from gangda.config.schema import ClassifierConfig, DataConfig
 from gangda.data.images import IntArray, LabelledImages, UInt8Array
 from gangda.data.loading import load_splits
+from gangda.data.splits import DataSplits
 from gangda.errors import DataError, RunError
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
@@ -96,17 +98,22 @@ def pseudo_labeler_of_run(model: Model, context: DeviceContext, reporter: Report
 
     def fit() -> ClassifierEnsemble:
         reporter.line(f"training the classifiers that choose labels for the samples of {run}")
-        train, validation = images_of_run(model)
+        splits = splits_of_run(model)
         return fit_pseudo_labeler(
-            train, validation, seed=model.card.seed, context=context, config=config, reporter=reporter
+            splits.train,
+            splits.validation,
+            seed=model.card.seed,
+            context=context,
+            config=config,
+            reporter=reporter,
         )
 
     kept = cached_ensemble(run / FOLDER, ROLES, "validation_accuracy", config, context, fit, reporter)
     return PseudoLabeler(kept.members, kept.share)
 
 
-def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
-    """The labelled images that a generator was trained on, and the validation images of the same subset.
+def splits_of_run(model: Model) -> DataSplits:
+    """The images that a generator was trained on, with the validation images of the same subset.
 
     Raises RunError: the source cannot be loaded, its content has changed since, or rows are gone.
     """
@@ -122,4 +129,4 @@ def images_of_run(model: Model) -> tuple[LabelledImages, LabelledImages]:
     unlabelled = 0 if splits.unlabelled is None else np.isin(splits.unlabelled.row_id, model.row_ids).sum()
     if len(rows) + unlabelled != len(model.row_ids):
         raise RunError(f"{model.named}: its training images are not those of its data options; train again")
-    return splits.train.take(rows), splits.validation
+    return dataclasses.replace(splits, train=splits.train.take(rows))

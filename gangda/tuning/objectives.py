@@ -56,7 +56,7 @@ class Judge:
             context=self.context,
             labeler=labeler,
             options=self.sampler.only(sampler_options_of(model)),
-            images=(train, self.splits.validation),
+            splits=self.splits,
             reporter=self.reporter,
         )
         if labeler is None:

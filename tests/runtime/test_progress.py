@@ -49,6 +49,33 @@ def test_a_task_that_slows_down_is_not_nearly_done_for_long():
     assert 0.7 * 560 * 0.05 / 0.95 <= found < 100
 
 
+def test_a_task_that_begins_anew_knows_nothing_of_the_last_time():
+    """The cells of an experiment's next variant, whose first step comes while little of them is done."""
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    for second in range(0, 100, 5):
+        now[0] = float(second)
+        left.update(second / 10, 10)
+    for second in range(100, 130, 5):
+        now[0] = float(second)
+        found = left.update(0.0 if second < 110 else (second - 105) / 10, 10)
+        assert found is None or found == pytest.approx(100 - (second - 105))
+    assert found is not None
+
+
+def test_a_slow_first_step_is_soon_forgotten():
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    left.update(0, 100)
+    now[0] = 5.0
+    left.update(0.001, 100)
+    for second in range(10, 30, 5):
+        now[0] = float(second)
+        found = left.update(second - 5, 100)
+        average = second / (second - 5)  # seconds for each hundredth so far
+        assert 0.7 * average <= found / (105 - second) <= 1.5 * average + 1e-9
+
+
 def test_time_left_of_a_budget_of_minutes_is_what_is_left_of_it():
     now = [0.0]
     left = TimeLeft(lambda: now[0])

@@ -2,6 +2,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,8 @@ def labeler() -> PseudoLabeler:
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Model:
     card = ModelCard("x", {}, (1, 8, 8), ("lying", "upright"), {}, "f", 0, 1, "fp32", "r")
     monkeypatch.setattr(pseudo_labels, "ClassifierConfig", lambda: QUICK)
-    monkeypatch.setattr(pseudo_labels, "images_of_run", lambda model: (stripes(64), stripes(20)))
+    known = SimpleNamespace(train=stripes(64), validation=stripes(20))
+    monkeypatch.setattr(pseudo_labels, "splits_of_run", lambda model: known)
     return Model(Generator(), card, np.arange(64), run=tmp_path)
 
 
@@ -131,10 +133,10 @@ def test_a_run_that_has_lost_training_images_is_refused(monkeypatch: pytest.Monk
     data = {"source": "digits", "per_class": 10}
     card = ModelCard("x", {}, (1, 8, 8), tuple("0123456789"), data, "?", 0, 1, "fp32", "r")
     with pytest.raises(RunError, match="has changed"):
-        pseudo_labels.images_of_run(Model(Generator(), card, np.arange(3)))
+        pseudo_labels.splits_of_run(Model(Generator(), card, np.arange(3)))
     splits = load_splits(DataConfig(**data), 0)
     known = replace(card, fingerprint=splits.fingerprint)
     with pytest.raises(RunError, match="are not those"):
-        pseudo_labels.images_of_run(Model(Generator(), known, np.array([10**6])))
-    train, _ = pseudo_labels.images_of_run(Model(Generator(), known, splits.train.row_id[:5]))
+        pseudo_labels.splits_of_run(Model(Generator(), known, np.array([10**6])))
+    train = pseudo_labels.splits_of_run(Model(Generator(), known, splits.train.row_id[:5])).train
     assert np.array_equal(train.row_id, splits.train.row_id[:5])

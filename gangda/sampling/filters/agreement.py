@@ -109,7 +109,8 @@ def folds_of(labels: IntArray, seed: int) -> IntArray:
 
 def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierEnsemble:
     """Train the classifiers, each on all folds but one. Raises DataError: a class of one image."""
-    train, validation = filter_context.images()
+    splits = filter_context.splits()
+    train, validation = splits.train, splits.validation
     smallest = int(train.counts().argmin())
     if train.counts()[smallest] < MIN_IMAGES:
         name = train.class_names[smallest]

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gangda.data.images import LabelledImages, UInt8Array
+from gangda.data.images import UInt8Array
+from gangda.data.splits import DataSplits
 from gangda.runtime.device import DeviceContext
 from gangda.runtime.progress import SILENT, Reporter
 from gangda.training.saved_model import Model
@@ -25,8 +26,8 @@ class FilterContext:
     model: Model
     # (label, block) -> the samples of a class before any filter, attempt by attempt
     attempts: Callable[[int, int], Iterator[SampleBatch]]
-    # gives the training images, and the validation images of the same subset
-    images: Callable[[], tuple[LabelledImages, LabelledImages]]
+    # gives the training images, the validation images of the same subset, and unlabelled ones where there are any
+    splits: Callable[[], DataSplits]
     seed: int  # seed, fit_seed: of the samples, and of what the filter trains itself
     fit_seed: int
     context: DeviceContext

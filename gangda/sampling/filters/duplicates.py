@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.data.images import FloatArray, LabelledImages, UInt8Array
+from gangda.data.splits import DataSplits
 from gangda.metrics.memorisation import TAIL
 from gangda.metrics.neighbours import PixelSearch
 from gangda.runtime.seeding import numpy_stream
 from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
+from gangda.training.saved_model import Model
 
 MIN_HELD_OUT = 1000  # validation images; with fewer, the 1% quantile would rest on fewer than 10 images
 MAX_COMPARED = 2000  # held-out images from which the quantile is estimated
@@ -20,7 +22,8 @@ MAX_COMPARED = 2000  # held-out images from which the quantile is estimated
 class Duplicates:
     """Rejects samples that are nearer to a training image than 99% of held-out images are.
 
-    Distances are in pixels, the least over small shifts, to training images of any class. Held-out images are the
+    Distances are in pixels, the least over small shifts, to training images of any class, and to images without labels
+    that the generator was trained on. Held-out images are the
     validation images of the same subset or, where they are fewer than 1,000, training images, each against all others.
     Classes differ in how near their images lie (ones are nearer to each other than bags are), so distances count
     relative to the median of the class. Exact copies are always rejected, and so are exact repeats within a block.
@@ -28,7 +31,7 @@ class Duplicates:
     Source: ours; `metrics.memorisation` measures the same for a whole set.
     """
 
-    search: PixelSearch  # among the training images
+    search: PixelSearch  # among the images that the generator may have learnt from, the training images first
     # Float64 (K,), in grey levels: a sample of the class must be further away than this.
     min_distances: FloatArray
     reference: str  # reference, compared: what they were estimated from, and how many images
@@ -41,8 +44,9 @@ class Duplicates:
     @staticmethod
     def build(filter_context: FilterContext) -> "Duplicates":
         """Measure how near held-out images come to training images."""
-        train, validation = filter_context.images()
-        search = PixelSearch(train.pixels)
+        splits = filter_context.splits()
+        train, validation = splits.train, splits.validation
+        search = PixelSearch(np.concatenate([train.pixels, *_unlabelled(splits, filter_context.model)]))
         rng = numpy_stream(filter_context.fit_seed, "filter", "duplicates")
         held_out = len(validation) >= MIN_HELD_OUT
         rows = np.sort(rng.permutation(len(validation if held_out else train))[:MAX_COMPARED])
@@ -74,6 +78,13 @@ class Duplicates:
             "reference": self.reference,
             "compared": self.compared,
         }
+
+
+def _unlabelled(splits: DataSplits, model: Model) -> list[UInt8Array]:
+    """The unlabelled images that the model was trained on, if any."""
+    if splits.unlabelled is None:
+        return []
+    return [splits.unlabelled.pixels[np.isin(splits.unlabelled.row_id, model.row_ids)]]
 
 
 def min_distances_of(images: LabelledImages, distances: FloatArray) -> FloatArray:

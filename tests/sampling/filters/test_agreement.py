@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def filter_context(splits: DataSplits, context: DeviceContext, home: Path | None = None) -> FilterContext:
     nothing = cast(Any, None)
-    pair = (splits.train, splits.validation)
-    return FilterContext(nothing, nothing, lambda: pair, seed=0, fit_seed=3, context=context, home=home)
+    return FilterContext(nothing, nothing, lambda: splits, seed=0, fit_seed=3, context=context, home=home)
 
 
 def test_wrong_labels_go_and_right_ones_stay(splits: DataSplits, context: DeviceContext) -> None:
@@ -124,7 +124,7 @@ def test_a_class_of_one_image_is_refused(splits: DataSplits, context: DeviceCont
             FilterContext(
                 cast(Any, None),
                 cast(Any, None),
-                lambda: (train.take(rows), splits.validation),
+                lambda: dataclasses.replace(splits, train=train.take(rows)),
                 seed=0,
                 fit_seed=0,
                 context=context,

@@ -1,12 +1,14 @@
+import dataclasses
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from gangda.config.schema import DataConfig
-from gangda.data.images import LabelledImages, real_images
+from gangda.data.images import real_images
 from gangda.data.loading import load_splits
-from gangda.data.splits import DataSplits
+from gangda.data.splits import DataSplits, UnlabelledImages
 from gangda.sampling.filters import duplicates
 from gangda.sampling.filters.base import FilterContext
 from gangda.sampling.filters.duplicates import Duplicates, min_distances_of
@@ -17,11 +19,10 @@ def splits() -> DataSplits:
     return load_splits(DataConfig(validation=0.2), 0)
 
 
-def build(train: LabelledImages, validation: LabelledImages) -> Duplicates:
-    nothing = cast(Any, None)
-    return Duplicates.build(
-        FilterContext(nothing, nothing, lambda: (train, validation), seed=0, fit_seed=0, context=nothing)
-    )
+def build(splits: DataSplits, **parts: Any) -> Duplicates:
+    nothing, known = cast(Any, None), dataclasses.replace(splits, **parts)
+    model = cast(Any, SimpleNamespace(row_ids=known.usable_rows))
+    return Duplicates.build(FilterContext(model, nothing, lambda: known, seed=0, fit_seed=0, context=nothing))
 
 
 @pytest.mark.parametrize("held", [True, False])
@@ -31,7 +32,7 @@ def test_copies_go_and_new_images_stay(
     """Half of the samples are training images, moved by a pixel or not; the others are other real images."""
     train, test = splits.train, splits.test
     monkeypatch.setattr(duplicates, "MIN_HELD_OUT", 100)
-    chosen = build(train, splits.validation if held else splits.validation.take(np.arange(50)))
+    chosen = build(splits, validation=splits.validation.take(range(len(splits.validation) if held else 50)))
     about = chosen.as_dict()
     assert about["reference"].startswith("validation" if held else "training")
     assert about["compared"] == len(splits.validation if held else train)
@@ -51,7 +52,7 @@ def test_copies_go_and_new_images_stay(
 
 
 def test_repeats_go_within_a_block(splits: DataSplits) -> None:
-    chosen = build(splits.train, splits.validation)
+    chosen = build(splits)
     new = splits.test.pixels[:4]
     predicate, label = chosen.predicate(0, 0), 0
     first = predicate(np.concatenate([new, new[:2]]))
@@ -62,6 +63,15 @@ def test_repeats_go_within_a_block(splits: DataSplits) -> None:
     )
     assert (predicate(new)[fresh] == "repeat").all(), "across attempts"
     assert (chosen.predicate(label, 1)(new)[fresh] == "").all(), "another block knows nothing of it"
+
+
+def test_copies_of_unlabelled_images_go_where_the_generator_was_trained_on_them(splits: DataSplits) -> None:
+    new = splits.test.take(range(100))
+    seen = UnlabelledImages(new.pixels[:50], new.row_id[:50])
+    plain, chosen = (build(splits, unlabelled=one).predicate(0, 0)(new.pixels) for one in (None, seen))
+    assert (plain[:50] == "").mean() > 0.9
+    assert (chosen[:50] == "copy").all()
+    assert (chosen[50:] == plain[50:]).mean() > 0.9
 
 
 def test_min_distances_by_hand() -> None:

@@ -26,7 +26,7 @@ class Bright:
 
     @staticmethod
     def build(context):
-        train, _ = context.images()
+        train = context.splits().train
         return Bright(float(train.pixels.mean()))
 
     def predicate(self, label, block):
