@@ -64,15 +64,19 @@ def _look_alikes(inputs: MetricInputs) -> str:
     """Classes whose samples the scorer mostly takes for one other class, though it knows real images of theirs."""
     real, images = inputs.reference, inputs.samples.images
     known = class_recalls(real.images.labels, real.predicted(), images.num_classes)
-    told = []
+    told, pairs = [], {}
     for label in np.flatnonzero(images.counts()):
         seen = np.bincount(inputs.samples.predicted()[images.labels == label], minlength=images.num_classes)
         other = int(seen.argmax())
         if other != label and seen[other] > MOSTLY * seen.sum() and known[label] > MOSTLY:
+            pairs[int(label)] = other
             names = images.class_names[label], images.class_names[other]
             told.append(f"samples of '{names[0]}' look like '{names[1]}' ({seen[other]:,} of {seen.sum():,})")
     more = f" and {len(told) - SHOWN:,} more classes" if len(told) > SHOWN else ""
-    return f"ALARM {', '.join(told[:SHOWN])}{more}: are labels permuted?; " if told else ""
+    # Classes that only trade places are wrong labels; images that are poor fall to a class that is none of them.
+    traded = set(pairs) == set(pairs.values())
+    cause = "are labels permuted?" if traded else "too few steps (train longer), else permuted labels"
+    return f"ALARM {', '.join(told[:SHOWN])}{more}: {cause}; " if told else ""
 
 
 def cas(inputs: MetricInputs) -> list[MetricResult]:

@@ -120,3 +120,10 @@ def test_classes_that_look_like_another_are_named(make_inputs):
     assert f"ALARM {', '.join(words)}: are labels permuted?" in gan_test(inputs)[0].note
     unknown = make_inputs(*np.zeros((3, 400, 2)), LABELS, (swapped, logits(LABELS, 10)))
     assert "look like" not in gan_test(unknown)[0].note
+
+
+def test_samples_that_fall_to_one_class_are_first_of_too_few_steps(make_inputs):
+    poor = np.eye(4)[np.array([0, 0, 0, 3])[LABELS]]
+    note = gan_test(make_inputs(*np.zeros((3, 400, 2)), LABELS, (poor, logits(LABELS, 90))))[0].note
+    assert "(100 of 100): too few steps (train longer), else permuted labels; " in note
+    assert "are labels permuted" not in note
