@@ -68,6 +68,15 @@ def test_the_verdict_stands_beside_what_bounds_it(report):
     assert "one of the 400 test images weighs 0.25 points" in head
 
 
+def test_words_of_the_differences_hold_on_a_page_without_intervals_too(report, tmp_path):
+    plan = plan_for(tmp_path, seeds=2)
+    finish(plan, tmp_path)
+    collect(plan, tmp_path)
+    for text in (report[0], (tmp_path / "report.html").read_text()):
+        assert "the bar (where there are seeds enough) the 95% sign-flip interval" in text
+        assert "allow for other test images of the same kind" in text
+
+
 def test_every_part_is_there(report):
     text = Page(report[0]).text
     for part in (
