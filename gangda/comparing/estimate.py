@@ -94,7 +94,7 @@ def _fit_seconds(
 def _choices(plan: ComparisonPlan, seconds: float, at_once: int) -> tuple[str, ...]:
     """Fewer and more seeds, with their times: fewer than `LEAST` can show nothing at the usual level."""
     seeds = len(plan.cells)
-    sizes = (("cheaper", LEAST if seeds > LEAST else 0), ("better", 2 * seeds))
+    sizes = (("cheaper", LEAST if seeds > LEAST else 0), ("better", max(2 * seeds, LEAST)))
     return tuple(
         f"{word}: --seeds {count}, about {duration(math.ceil(count / at_once) * seconds)}"
         for word, count in sizes
