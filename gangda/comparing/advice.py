@@ -85,15 +85,37 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
         )
         again = situation.again("--steps", str(steps), out=f"{situation.out}-longer")
         return Advice(words.TRAIN_LONGER, again)
+    if weak := _weak_control(situation, main):
+        return weak
     then = NEXT.get(main.verdict, _nothing)(situation, main)
     parts = (words.advice_sentence(main, judged.score, judged.n_test), _worth(situation, main), then.text)
     return Advice(" ".join(part for part in parts if part), then.command)
 
 
+def _transforms_alone(judged: Judgement) -> Contrast | None:
+    """What traditional transforms changed by themselves, where that was measured."""
+    found = next((one for one in judged.contrasts if one.name == "traditional - real"), None)
+    return found if found and found.interval else None
+
+
+def _weak_control(situation: Situation, main: Contrast) -> Advice | None:
+    """Where generated images beat transforms which by themselves are worse than nothing."""
+    change = _transforms_alone(situation.judged)
+    if change is None or change.interval is None or change.interval[1] >= 0:
+        return None
+    if not main.verdict.startswith(values.BETTER) or main.name != f"{situation.treated} - traditional":
+        return None
+    known = situation.plan.config.classifier
+    name = "classifier_steps" if known.classifier_epochs is None else "classifier_epochs"
+    more = (f"--{name.replace('_', '-')}", str(LONGER * getattr(known, name)))
+    unit, interval = f"points of {situation.judged.score}", words.interval_text(change.interval)
+    text = words.WEAK_CONTROL.format(size=words.rounded(-change.mean), unit=unit, interval=interval)
+    return Advice(text, situation.again(*more, out=f"{situation.out}-longer"))
+
+
 def _worth(situation: Situation, main: Contrast) -> str:
     """What traditional transforms gain by themselves, where they do and the verdict is not in favour of more."""
-    contrasts = situation.judged.contrasts
-    gain = next((one for one in contrasts if one.name == "traditional - real"), None)
+    gain = _transforms_alone(situation.judged)
     if main.verdict.startswith(values.BETTER) or not (gain and gain.interval and gain.interval[0] > 0):
         return ""
     unit, interval = f"points of {situation.judged.score}", words.interval_text(gain.interval)

@@ -14,6 +14,9 @@ UNBALANCED = 2.0  # times as many images of the largest class as of the smallest
 TAIL = 0.5  # of the largest class: what smaller ones are filled up to
 FEW = 5  # images of a class of which hundreds are better not made
 MOST_NAMES = 30  # classes that are listed
+# Filling tails also evens the classes out, which drawing them equally often does without any image: the control.
+TREATED, BALANCED = "generated+traditional", "balanced+traditional"
+TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
 AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
 
 
@@ -27,7 +30,9 @@ def as_in_augment(config: ComparisonConfig, asked: Collection[str]) -> Compariso
 
 
 def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[ComparisonConfig, str]:
-    """Of unbalanced classes: balanced accuracy and filled tails, where not `asked` otherwise; with what is to be said.
+    """Of unbalanced classes: balanced accuracy, filled tails and a balanced control, and what is to be said of them.
+
+    Each only where not `asked` otherwise.
 
     Raises UsageError, DataError: images that cannot be read.
     """
@@ -46,6 +51,9 @@ def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[Comparison
     if open_amount:
         compare = dataclasses.replace(compare, fill=(TAIL,))
         chosen.append(f"--fill {TAIL:g} (smaller classes are filled to half of the largest)")
+        if TREATED in compare.arms and not {"compare.arms", "compare.contrast"}.intersection(asked):
+            compare = dataclasses.replace(compare, arms=(*compare.arms, BALANCED), contrast=TESTED)
+            chosen.append(f"arm {BALANCED} (classes drawn equally often), which generated images must beat")
     said = f"unbalanced classes ({int(counts.min()):,} to {int(counts.max()):,} images): {', '.join(chosen)}"
     return dataclasses.replace(config, compare=compare), f"{said}; your own options replace these"
 

@@ -127,6 +127,11 @@ DISAGREE = "Do not act on this: {objection}."
 TRAIN_LONGER = (
     "Train the generator longer before you judge by this: its images are poor, most likely of too few steps."
 )
+WEAK_CONTROL = (
+    "Do not act on this yet: traditional transforms alone made the classifier worse by {size} {unit} (unadjusted "
+    "interval {interval}), so the control is weak. Most likely the classifier had too few steps; else these transforms "
+    "do not suit the images (--policy auto chooses others)."
+)
 WORTH_OF_TRANSFORMS = (
     "Traditional transforms alone are worth {size} {unit} here (unadjusted interval {interval})."
 )

@@ -11,7 +11,7 @@ from gangda.comparing.advice import Situation, _make_the_set
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.results import collect
 from gangda.comparing.storage import cell_path, read_comparison, write_cell
-from gangda.config.schema import Budget, TrainConfig
+from gangda.config.schema import Budget, ClassifierConfig, TrainConfig
 from gangda.statistics import values, words
 from gangda.statistics.signflip import detectable_difference
 
@@ -39,6 +39,16 @@ def test_a_gain_is_to_be_used(tmp_path):
     assert found.command == (
         "gangda train --arch cdcgan --out generator && gangda augment --run generator --ratio 1 --out augmented"
     )
+    understood(found.command)
+
+
+def test_a_gain_over_transforms_that_harm_is_not_believed(tmp_path):
+    found = advice_of(tmp_path, {**ACCURACY, "traditional": 0.70})
+    assert found.text.startswith(
+        "Do not act on this yet: traditional transforms alone made the classifier worse by 10.0"
+    )
+    assert "too few steps" in found.text
+    assert f"--classifier-steps {4 * ClassifierConfig().classifier_steps} " in found.command
     understood(found.command)
 
 

@@ -13,6 +13,7 @@ from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConf
 from gangda.data.loading import load_splits
 from gangda.errors import UsageError
 from gangda.runtime.progress import Reporter
+from gangda.statistics.families import family_of
 
 COUNTS = {"arrow": 40, "ball": 20, "cup": 2}
 
@@ -43,6 +44,12 @@ def test_unbalanced_classes_get_balanced_accuracy_and_filled_tails(icons):
     )
     assert said.startswith("unbalanced classes (1 to 29 images): --score-by balanced")
     assert "--fill 0.5" in said
+    assert config.compare.arms == (*CompareConfig().arms, "balanced+traditional")
+    family = family_of(config.compare.arms, config.compare.contrast)
+    assert list(family.primary) == [
+        "generated+traditional - balanced+traditional",
+        "generated+traditional - traditional",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -52,12 +59,16 @@ def test_unbalanced_classes_get_balanced_accuracy_and_filled_tails(icons):
         ({"compare.ratios"}, "balanced", ()),
         ({"compare.replace", "data.source"}, "balanced", ()),
         ({"compare.score_by", "compare.balance"}, "accuracy", ()),
+        ({"compare.arms"}, "balanced", (0.5,)),
+        ({"compare.contrast"}, "balanced", (0.5,)),
     ],
 )
 def test_what_the_user_has_said_stays(icons, asked, score, fill):
     config, said = suited(config_of(icons), asked)
     assert (config.compare.score_by, config.compare.fill) == (score, fill)
     assert bool(said) == (config != config_of(icons))
+    assert ("arm balanced+traditional" in said) == (asked == {"compare.score_by"})
+    assert (config.compare.arms == CompareConfig().arms) == (asked != {"compare.score_by"})
 
 
 def test_balanced_classes_stay_as_they_are():
