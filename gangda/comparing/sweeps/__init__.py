@@ -13,6 +13,7 @@ from gangda.comparing.sweeps.advice import Sweep, advise
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
+from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
@@ -108,8 +109,9 @@ def sweep(
     if not dry_run and part.judges:
         _refuse_incomplete(settings, found, out, len(cells))
         findings = compare_variants(experiment, settings, found)
-        words, first = typed or ("--experiment", experiment.name), settings[0].plan.cells
-        advice = advise(Sweep(findings, out, words, len(first), first[0].seed))
+        words, first = typed or ("--experiment", experiment.name), settings[0].plan
+        at_once = job_count(None, first)[0]
+        advice = advise(Sweep(findings, out, words, len(first.cells), first.cells[0].seed, at_once))
         findings = replace(findings, advice=advice)
         publish(out, about, findings)
     finished = sum(len(one.results) for one in found)

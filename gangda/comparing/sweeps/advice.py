@@ -33,11 +33,12 @@ class Sweep:
     typed: Sequence[str]
     seeds: int
     first_seed: int
+    at_once: int  # cells at a time on this machine
 
     def again(self, text: str, seeds: int, *more: str) -> Advice:
         """The experiment once more, with so many seeds; `text` may name them and their time."""
         named = words.seeds_text(seeds)
-        time = duration(self.findings.seconds / self.seeds * seeds)
+        time = duration(self.findings.seconds / self.at_once / self.seeds * seeds)
         options = ["--seeds", str(seeds), *more, "--out", f"{self.out}-{seeds}-seeds"]
         command = ["gangda", "compare", *without(self.typed, "--seeds", "--seed"), *options]
         return Advice(text.format(seeds=named, time=time), shlex.join(command))

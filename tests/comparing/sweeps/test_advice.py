@@ -33,7 +33,7 @@ def advice(rows, verdicts=(), direction="higher", typed=("--experiment", "ratio"
         for each, verdict in zip(rows[1:], verdicts, strict=False)
     )
     found = Findings("x", direction, True, 0.05, tuple(rows), differences, (), seconds=80.0)
-    given = advise(Sweep(found, Path("out"), typed, seeds=8, first_seed=0))
+    given = advise(Sweep(found, Path("out"), typed, seeds=8, first_seed=0, at_once=2))
     for one in filter(None, given.command.split(" && ")):
         program, name, *words = shlex.split(one)
         assert program == "gangda"
@@ -65,7 +65,7 @@ def test_without_a_difference_the_reference_stays_and_more_seeds_are_new_ones():
     assert found.text.startswith(
         "Keep a: no variant was shown to be better. To see smaller differences, run 16 seeds"
     )
-    assert "about 2 min 40 s here" in found.text
+    assert "about 1 min 20 s here" in found.text
     assert found.command == "gangda compare --experiment ratio --seeds 16 --seed 8 --out out-16-seeds"
     kept = advice([row("a", 0.6), row("b", 0.5)], (LOWER,))
     assert kept.text.startswith("Keep a: no variant was shown to be better. To train")
