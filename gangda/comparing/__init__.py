@@ -218,7 +218,8 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
         needs = "a comparison of classifiers needs labelled images of two classes or more"
-        raise UsageError(f"--data {config.data.source}: {needs}")
+        why = [note for note in splits.notes if "not used for labels" in note or "--labels" in note]
+        raise UsageError(f"--data {config.data.source}: {'; '.join([needs, *why])}")
     if uses_validation(config) and len(splits.validation) == 0:
         raise UsageError(f"{BY_VALIDATION}: too few images for validation, so nothing to choose by")
     for own in (config.compare, *map(config.compare.of_arm, config.compare.arms)):

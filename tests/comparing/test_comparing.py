@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gangda import comparing
 from gangda.augmenting.selection import same_steps
@@ -371,3 +372,12 @@ def test_a_stop_is_seen_while_sorting_and_drawing(tmp_path, phase, monkeypatch):
 
     with pytest.raises(StoppedError, match="now"):
         run_cell(plan, plan.cells[0], tmp_path, tell)
+
+
+def test_images_without_classes_are_refused_with_why_their_table_is_not_used(tmp_path):
+    for number in range(6):
+        Image.new("L", (8, 8), 40 * number).save(tmp_path / f"{number}.png")
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,a\n0.png,b\n1.png,b\n")
+    config = dataclasses.replace(experiment(), data=DataConfig(source=str(tmp_path), no_cache=True))
+    with pytest.raises(UsageError, match=r"two classes or more; labels.csv is not used .*named twice"):
+        comparing.planned(config, None)
