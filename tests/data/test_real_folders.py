@@ -293,6 +293,7 @@ def test_one_image_is_no_data_set(tmp_path):
 def test_several_pages_are_said(tmp_path):
     classes(tmp_path)
     Image.fromarray(noise()).save(
+    assert loaded(npz(tmp_path, images=noise(80, 12, 12), labels=LABELS > 0)).train.class_names == ("0", "1")
         tmp_path / "a" / "x.tif", save_all=True, append_images=[Image.fromarray(noise())]
     )
     assert any(

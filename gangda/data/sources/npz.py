@@ -170,7 +170,7 @@ def _one_number_each(values: Array, part: str, path: Path) -> Array:
         return values.argmax(axis=1).astype(np.int64)  # type: ignore[no-any-return]
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.ndim != 1 or values.dtype.kind not in "uifUS":
+    if values.ndim != 1 or values.dtype.kind not in "buifUS":
         what = f"{part} labels are {values.dtype} {values.shape}"
         raise DataError(f"{path}: {what}; expected (N,), (N, 1) or one-hot (N, K)")
     if values.dtype.kind in "US":
