@@ -30,6 +30,7 @@ class Findings:
     values: str = ""  # the range of values, in words
     dropped: int = 0  # copies left out by --deduplicate
     confounds: tuple[str, ...] = ()
+    own_test: bool = False  # the test split is the source's own, not drawn
 
     def across(self, trained: IntArray, tested: IntArray) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Alarms, and all counts as plain values, where these positions are trained on and tested on."""
@@ -61,8 +62,10 @@ class Findings:
             (turned_leaked, "mirrored or turned copies of images trained on"),
         ):
             if (many := int(found.sum())) > SERIOUS * len(tested):
-                cure = "accuracy is flattered; keep such groups together with --group-by"
-                words.append(f"ALARM: {many:,} of {len(tested):,} test images are {what}: {cure}")
+                drawn = "keep such groups together with --group-by"
+                cure = "keep them out of one of the parts" if self.own_test else drawn
+                flattered = f"accuracy is flattered; {cure}"
+                words.append(f"ALARM: {many:,} of {len(tested):,} test images are {what}: {flattered}")
         words += [self._synthetic(), self._constant(), *self.confounds]
         return tuple(word for word in words if word), checks
 
@@ -149,4 +152,5 @@ def findings_of(
         values="" if raw is None or raw.value_range is None else raw.value_range.note,
         dropped=dropped,
         confounds=confounds,
+        own_test=test is not None,
     )

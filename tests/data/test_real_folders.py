@@ -109,6 +109,17 @@ def test_subjects_across_a_split_are_an_alarm_until_grouped(tmp_path):
 
 
 def test_a_codec_that_tells_the_class_is_an_alarm(tmp_path):
+def test_similar_images_across_a_split_of_ones_own_are_to_be_taken_out(tmp_path):
+    for name in "ab":
+        for number in range(12):
+            image = noise(28, 28)
+            put(tmp_path / "train" / name / f"{number}.png", image)
+            put(tmp_path / "test" / name / f"{number}.png", image ^ 1)
+    (alarm,) = (alarm for alarm in loaded(tmp_path).alarms if "nearly" in alarm)
+    assert "24 of 24" in alarm
+    assert alarm.endswith("keep them out of one of the parts")
+
+
     classes(tmp_path, "a", 40)
     classes(tmp_path, "b", 40, "jpg")
     (alarm,) = (alarm for alarm in loaded(tmp_path).alarms if "file format" in alarm)
