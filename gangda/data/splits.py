@@ -129,7 +129,10 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
     if len(made):
         notes = (*notes, f"{len(made):,} images made from validation or test images are left out")
         train = train.without(made)
-    notes, parts = (*notes, *alarms), (train, validation, test)
+    # Alarms of reading (kinds of file left out, a table against the names) bear on every result too.
+    alarms = (*(note for note in notes if note.startswith("ALARM")), *alarms)
+    notes = (*(note for note in notes if not note.startswith("ALARM")), *alarms)
+    parts = train, validation, test
     return DataSplits(source.name, source.fingerprint, *parts, source.labelled, notes, alarms, checks, pool)
 
 

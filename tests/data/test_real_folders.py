@@ -1,6 +1,7 @@
 """Small folders and files as users really have them: what each becomes, or the words it is refused with."""
 
 import re
+import shutil
 import unicodedata
 
 import numpy as np
@@ -108,7 +109,6 @@ def test_subjects_across_a_split_are_an_alarm_until_grouped(tmp_path):
     assert not any("nearly" in alarm for alarm in loaded(tmp_path, group_by="^([0-9]+)_").alarms)
 
 
-def test_a_codec_that_tells_the_class_is_an_alarm(tmp_path):
 def test_similar_images_across_a_split_of_ones_own_are_to_be_taken_out(tmp_path):
     for name in "ab":
         for number in range(12):
@@ -120,6 +120,7 @@ def test_similar_images_across_a_split_of_ones_own_are_to_be_taken_out(tmp_path)
     assert alarm.endswith("keep them out of one of the parts")
 
 
+def test_a_codec_that_tells_the_class_is_an_alarm(tmp_path):
     classes(tmp_path, "a", 40)
     classes(tmp_path, "b", 40, "jpg")
     (alarm,) = (alarm for alarm in loaded(tmp_path).alarms if "file format" in alarm)
@@ -292,6 +293,7 @@ def test_samples_of_diffusion_models_and_multi_label_archives(tmp_path):
     splits = loaded(npz(tmp_path, arr_0=noise(80, 12, 12, 3), arr_1=LABELS))
     assert splits.train.image_shape == (3, 12, 12)
     assert splits.train.class_names == ("0", "1")
+    assert loaded(npz(tmp_path, images=noise(80, 12, 12), labels=LABELS > 0)).train.class_names == ("0", "1")
     labels = RNG.integers(0, 2, (80, 14))
     refused(npz(tmp_path, train_images=noise(80, 12, 12), train_labels=labels), "are multi-label")
 
@@ -304,7 +306,6 @@ def test_one_image_is_no_data_set(tmp_path):
 def test_several_pages_are_said(tmp_path):
     classes(tmp_path)
     Image.fromarray(noise()).save(
-    assert loaded(npz(tmp_path, images=noise(80, 12, 12), labels=LABELS > 0)).train.class_names == ("0", "1")
         tmp_path / "a" / "x.tif", save_all=True, append_images=[Image.fromarray(noise())]
     )
     assert any(
@@ -359,6 +360,20 @@ def test_names_of_classes_are_no_alarm(tmp_path, names):
     assert not [note for note in loaded(labelled(tmp_path, names * 15)).notes if note.startswith("ALARM")]
 
 
+@pytest.mark.parametrize("shifted", [0, 1])
+def test_a_table_shifted_against_the_names_is_an_alarm(tmp_path, shifted):
+    classes(tmp_path / "seen", ["cat", "dog", "owl"])
+    rows = [(path.name, path.parent.name) for path in sorted((tmp_path / "seen").rglob("*.png"))]
+    for name, label in rows:
+        put(tmp_path / f"{label}_{name}")
+    shutil.rmtree(tmp_path / "seen")
+    names = [f"{label}_{name},{rows[place - shifted][1]}\n" for place, (name, label) in enumerate(rows)]
+    (tmp_path / "labels.csv").write_text("file,label\n" + "".join(names))
+    found = [alarm for alarm in loaded(tmp_path).alarms if "rows shifted" in alarm]
+    assert len(found) == shifted
+    assert not found or "3 of 60 images have another class in their name than in labels.csv" in found[0]
+
+
 def test_pictures_of_other_kinds_are_counted_by_class(tmp_path):
     classes(tmp_path)
     for number in range(7):
@@ -366,6 +381,7 @@ def test_pictures_of_other_kinds_are_counted_by_class(tmp_path):
     (alarm,) = (note for note in loaded(tmp_path).notes if note.startswith("ALARM"))
     assert "skipped 7 images of kinds that are not read here" in alarm
     assert alarm.endswith("(b: 7)")
+    assert alarm in loaded(tmp_path).alarms
 
 
 @pytest.mark.parametrize("change", ["format", "inverted", "none"])

@@ -10,6 +10,7 @@ The rules:
     - Images that the table does not name, rows without a label and rows whose image is not there are left out and
       counted. Two labels for one image, several labels in a cell, and as many labels as images are refused.
     - A table that is found but does not fit is not used, and the reason is said.
+    - Names that hold the name of one class, as a word, and a label that is another: an alarm (shifted rows).
 """
 
 import re
@@ -36,6 +37,8 @@ LABELS = (
     "diagnosis", "dx",
 )  # fmt: skip
 SPLITS = ("split", "partition", "subset")
+_WORD = re.compile(r"[^\W\d_]+")
+_SHORTEST = 3  # letters of a class name that is looked for in file names
 _SEVERAL = re.compile(r"\s*[|;,]\s*")  # between the labels of one cell
 
 Parts = dict[str, dict[str, Files]]  # part, class name, files
@@ -174,7 +177,22 @@ def _by_tables(
     if left_out := len(paths) - len(own):
         first = next(path for place, path in enumerate(paths) if place not in own)
         notes.append(f"{left_out:,} images without a label are left out, such as {first.relative_to(root)}")
+    notes += _names_against(tables[0][0], [(label, paths[place]) for place, (_, label) in own.items()])
     return _parts([(part, label, paths[place]) for place, (part, label) in own.items()]), notes
+
+
+def _names_against(table: Path, images: Sequence[tuple[str, Path]]) -> list[str]:
+    """An alarm where file names hold the name of another class than the table gives."""
+    known = {label.casefold(): label for label, _ in images if len(label) >= _SHORTEST}
+    against = []
+    for label, path in images:
+        words = {known[word] for word in _WORD.findall(normalised(path.stem).casefold()) if word in known}
+        if len(words) == 1 and label not in words:
+            against.append(f"{path.name} is '{label}'")
+    if not against:
+        return []
+    what = f"{len(against):,} of {len(images):,} images have another class in their name than in {table.name}"
+    return [f"ALARM: {what} ({against[0]}): are its rows shifted?"]
 
 
 def _by_pattern(root: Path, files: Files, pattern: str) -> tuple[Parts, list[str]]:
