@@ -15,6 +15,7 @@ What is an image: see `scan.py`. How a file becomes pixels: see `decode.py`.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +40,8 @@ from gangda.data.sources.scan import (
     skipped_notes,
 )
 from gangda.errors import DataError
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +216,11 @@ def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dic
     skipped += content.skipped
     if not content.folders and not content.images:
         what = f"no images{reasons(content.skipped)}"
-        raise DataError(f"{folder}: {what}; give class folders, images or {{train,test}}/CLASS/ folders")
+        packed = [path for _, path in content.skipped if path.suffix.lower() in _ARCHIVES]
+        cure = f"unpack {packed[0].name}, or " if packed else ""
+        raise DataError(
+            f"{folder}: {what}; {cure}give class folders, images or {{train,test}}/CLASS/ folders"
+        )
     if not content.folders:
         return {UNLABELLED: content.images}
     if content.images:
@@ -224,14 +231,27 @@ def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dic
         inside = scan(own)
         deep = next((inner for inner in inside.folders if _holds_images(inner)), None)
         if deep is not None:
-            cure = f"move them up into {own}, or give --data {own} if its folders are the classes"
-            raise DataError(f"{deep}: images lie one folder too deep; {cure}")
+            raise DataError(f"{deep}: images lie one folder too deep; {_cure(folder, own, deep)}")
         if not inside.images and kind == "train":
             what = f"class '{own.name}' has no images{reasons(inside.skipped)}"
             raise DataError(f"{own}: {what}; fill the folder or remove it")
         classes[own.name] = inside.images
         skipped += inside.skipped
     return classes
+
+
+def _cure(folder: Path, own: Path, deep: Path) -> str:
+    """What to do about images in a folder `deep` inside what was taken for the class folder `own`."""
+    if deep.is_symlink():
+        return f"it is a link to {deep.resolve()}: remove it"
+    if deep.name.lower() in PARTS:
+        wanted = folder / deep.name / own.name
+        return f"train and test go above the classes: move them to {wanted}, and so all others"
+    cure = f"move them up into {own}, or give --data {own} if its folders are the classes"
+    if part := re.match(r"(train|test|val)(?![a-z])|.*[^a-z](train|test|val)$", own.name.lower()):
+        called = part[1] or part[2]
+        return f"rename {own.name} to {called} if it holds the {called} images of all classes; else {cure}"
+    return cure
 
 
 def _holds_images(folder: Path) -> bool:

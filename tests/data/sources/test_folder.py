@@ -123,7 +123,9 @@ def nest(root):
         (deepen, "tabby: images lie one folder too deep; move them up into .*cat"),
         (nest, "images/ant: images lie one folder too deep; .* give --data .*images if"),
         (lambda root: put(root / "stray.png"), "1 images .such as stray.png. lie beside folders"),
-        (lambda root: (root / "cat" / "loop").symlink_to(root), "loop: images lie one folder too deep"),
+        (lambda root: (root / "cat" / "loop").symlink_to(root), "too deep; it is a link to .*: remove it"),
+        (lambda root: put(root / "cat" / "test" / "0.png"), "move them to .*set/test/cat, and so all"),
+        (lambda root: put(root / "test_set" / "cat" / "0.png"), "rename test_set to test if it holds"),
         (corrupt, r"cat/1.png: cannot be decoded"),
         (lambda root: put(root / "train" / "cat" / "0.png"), "'ant' lies beside it"),
     ],
@@ -138,6 +140,7 @@ def test_bad_folders_are_named(classes, spoil, says):
     ("files", "says"),
     [
         (["readme.txt"], "no images"),
+        (["train.zip", "readme.txt"], "no images .*; unpack train.zip, or give class folders"),
         (
             ["train/a/0.png", "train/b/0.png", "test/c/0.png"],
             "class 'c' has test images but no training images",
