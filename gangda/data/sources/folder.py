@@ -247,6 +247,8 @@ def _cure(folder: Path, own: Path, deep: Path) -> str:
     if deep.name.lower() in PARTS:
         wanted = folder / deep.name / own.name
         return f"train and test go above the classes: move them to {wanted}, and so all others"
+    if own.name.lower() in PARTS:
+        return f"{folder} has no folder train beside {own.name}; call that of the training images train"
     cure = f"move them up into {own}, or give --data {own} if its folders are the classes"
     if part := re.match(r"(train|test|val)(?![a-z])|.*[^a-z](train|test|val)$", own.name.lower()):
         called = part[1] or part[2]

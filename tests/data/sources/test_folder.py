@@ -146,6 +146,7 @@ def test_bad_folders_are_named(classes, spoil, says):
             "class 'c' has test images but no training images",
         ),
         (["train/a/0.png", "train/b/0.png", "test/0.png"], "test images have no class folders"),
+        (["val/a/0.png", "test/a/0.png"], "has no folder train beside test; call that of the training"),
         (["train/a/0.png", "train/0.png"], "lie beside folders"),
         (["train/a/0.png", "test/readme.txt"], "test: no images"),
     ],
