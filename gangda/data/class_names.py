@@ -21,6 +21,8 @@ _MASKS = (
     "gt",
 )
 _NUMBER, _WHOLE = re.compile(r"[+-]?\d+([.,]\d+)?"), re.compile(r"[+-]?\d+([.,]0+)?")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 MOST_SHOWN = 12  # classes of a mapping in a note
 
 
@@ -43,23 +45,26 @@ def order_note(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
-    """The names as a tuple; raises DataError where one is empty or repeated."""
+    """The names as a tuple; raises DataError where one is empty, repeated, or would break a line."""
     for name, count in Counter(names).items():
         if not name or count > 1:
             wrong = "repeated" if name else "empty"
             raise DataError(f"{where}: class name '{name}' is {wrong}; names must differ")
+        if _CONTROL.search(name):
+            raise DataError(f"{where}: class name {name!a} holds a control character; rename it")
     return tuple(names)
 
 
 def refuse_alike(names: Iterable[str], where: str) -> None:
-    """A DataError where two names differ only in case, blanks or leading zeros: hardly two classes."""
+    """A DataError where two names differ only in case, blanks, invisible characters or leading zeros."""
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
-        key = " ".join(name.casefold().split())
+        key = " ".join(_INVISIBLE.sub("", name).casefold().split())
         other = seen.setdefault(key.lstrip("0") if key.isdecimal() else key, name)
         if other != name:
             how = "leading zeros" if key.isdecimal() else "case or blanks"
-            what = f"class names '{other}' and '{name}' differ only in {how}"
+            shown = (f"{own!a}" if _INVISIBLE.search(own) else f"'{own}'" for own in (other, name))
+            what = f"class names {' and '.join(shown)} differ only in {how}"
             raise DataError(f"{where}: {what}; give them one name, or names that differ")
 
 

@@ -280,6 +280,18 @@ def test_accents_are_unified_and_case_refused(tmp_path):
     refused(tmp_path, "'Tea' and 'tea' differ only in case or blanks")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a\nb", r"class name 'a\\nb' holds a control character"),
+        ("\x1b[31mred", r"class name '\\x1b\[31mred' holds a control"),
+        ("b\u200b", r"class names 'b' and 'b\\u200b' differ only in"),
+    ],
+)
+def test_names_that_would_break_a_line_or_look_alike_are_refused(tmp_path, name, says):
+    refused(classes(tmp_path, ["a", "b", name], 5), says)
+
+
 def test_a_class_of_one_image_is_kept_out_of_the_test_split(tmp_path):
     classes(tmp_path, "ab")
     classes(tmp_path, "c", 1)
