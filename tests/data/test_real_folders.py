@@ -219,7 +219,7 @@ def test_broken_files_are_named_together_and_can_be_skipped(tmp_path):
     refused(tmp_path, r"a/003\.png: cannot .*and 2 more: a/007\.png, a/009\.png.; --skip-broken")
     splits = loaded(tmp_path, skip_broken=True, group_by="([0-9]+)")
     assert (splits.train.counts() + splits.validation.counts() + splits.test.counts()).tolist() == [17, 20]
-    assert any("3 broken files are left out" in note for note in splits.notes)
+    assert any("3 broken files are left out (a: 3; --skip-broken)" in note for note in splits.notes)
 
 
 def test_links_are_counted_or_twins(tmp_path):

@@ -32,6 +32,7 @@ from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
 from gangda.data.sources.pixels import is_wide, square_rgb, upright_size, wide_values
 from gangda.data.sources.raw import AS_RGB, SMALLEST, own_size, size_notes
+from gangda.data.sources.scan import by_folder
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
 from gangda.errors import DataError
 from gangda.runtime.machine import available_cores
@@ -87,7 +88,8 @@ def decode_all(
     broken = np.flatnonzero([row is None for row in found])
     if errors:
         _refuse_broken(errors, skip_broken and len(errors) < len(files))
-        notes.append(f"{len(errors):,} broken files are left out (--skip-broken): {_listed(list(errors))}")
+        where = f"({by_folder(list(errors))}; --skip-broken)"
+        notes.append(f"{len(errors):,} broken files are left out {where}: {_listed(list(errors))}")
         files, train = [path for path in files if path not in errors], train - int((broken < train).sum())
         pixels = memmap.take(pixels, np.delete(np.arange(len(pixels)), broken))
     rows = [row for row in found if row is not None]
