@@ -29,7 +29,9 @@ def fixed_test_rows(images: LabelledImages, groups: IntArray | None = None) -> I
     several = images.labels[real][have[images.labels[real]] > 1]
     if groups is not None and len(lacking := np.setdiff1d(several, images.labels[rows])):
         what = f"all images of class '{images.class_names[lacking[0]]}' are in one group (identical, or --group-by)"
-        raise DataError(f"{what}; it takes two, one of them for testing")
+        own = images.pixels[images.labels == lacking[0]]
+        blank = "; they are blank: white drawings on a transparent ground vanish, as that becomes white"
+        raise DataError(f"{what}; it takes two, one of them for testing{blank * bool((own == 255).all())}")
     return rows
 
 

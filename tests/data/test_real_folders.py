@@ -280,6 +280,15 @@ def test_accents_are_unified_and_case_refused(tmp_path):
     refused(tmp_path, "'Tea' and 'tea' differ only in case or blanks")
 
 
+def test_white_drawings_on_nothing_are_said_to_vanish(tmp_path):
+    classes(tmp_path, "a")
+    for number in range(5):
+        drawn = np.full((12, 12, 4), 255, np.uint8)
+        drawn[..., 3] = noise()
+        put(tmp_path / "b" / f"{number}.png", drawn)
+    refused(tmp_path, "class 'b' are in one group .*; they are blank: white drawings on a transparent ground")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
