@@ -324,6 +324,15 @@ def test_one_image_is_no_data_set(tmp_path):
     refused(tmp_path / "a.png", r"a\.png: one image: --data takes many, a folder for each class")
 
 
+def test_images_turned_by_exif_are_said(tmp_path):
+    classes(tmp_path, count=6, end="jpg")
+    how = Image.Exif()
+    how[0x0112] = 6
+    put(tmp_path / "a" / "003.jpg", exif=how)
+    put(tmp_path / "b" / "004.jpg", exif=how)
+    assert "2 of 12 images are turned upright, as their EXIF says" in loaded(tmp_path).notes
+
+
 def test_several_pages_are_said(tmp_path):
     classes(tmp_path)
     Image.fromarray(noise()).save(

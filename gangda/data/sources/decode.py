@@ -30,7 +30,7 @@ from gangda.data.confounds import FileFacts
 from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
-from gangda.data.sources.pixels import is_wide, square_rgb, upright_size, wide_values
+from gangda.data.sources.pixels import is_turned, is_wide, square_rgb, upright_size, wide_values
 from gangda.data.sources.raw import AS_RGB, SMALLEST, own_size, size_notes
 from gangda.data.sources.scan import by_folder
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
@@ -145,6 +145,8 @@ def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
     grey, several = (sum(getattr(row, name) for row in rows) for name in ("grey", "several"))
     if grey and pixels.shape[3] == 3:
         yield f"{grey:,} of {len(rows):,} images are grey{AS_RGB}others are"
+    if turned := sum(row.turned for row in rows):
+        yield f"{turned:,} of {len(rows):,} images are turned upright, as their EXIF says"
     if several:
         yield f"{several:,} files hold several pages or frames: the first is taken"
 
@@ -161,6 +163,7 @@ class _Row(NamedTuple):
     grey: bool
     several: bool  # pages or frames
     extremes: tuple[bool, float, float] | None
+    turned: bool  # by EXIF
 
 
 def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8Array, _Row]:
@@ -172,12 +175,13 @@ def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8A
     wide = is_wide(image.mode)
     bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else 8
     facts = (image.format or "", width, height, len(image.getbands()), bits, origin)
+    turned = is_turned(image)
     if not wide:
         rgb = square_rgb(image, size, fit=fit)
-        return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None)
+        return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None, turned)
     values = wide_values(image)
     extremes = (values.dtype.kind == "i", float(values.min()), float(values.max()))
-    return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes)
+    return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes, turned)
 
 
 def _columns(rows: Sequence[_Row]) -> FileFacts:

@@ -11,12 +11,18 @@ from gangda.data.values import ValueRange
 
 _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
+_TURNED = range(2, 9)
 _ORIENTATION = 0x0112
 
 
 def _upright(image: Image.Image) -> Image.Image:
     """With EXIF's rotation applied; the same object where there is none."""
-    return image if image.getexif().get(_ORIENTATION, 1) == 1 else ImageOps.exif_transpose(image)
+    return ImageOps.exif_transpose(image) if is_turned(image) else image
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether EXIF gives a rotation or a mirroring that is to be applied."""
+    return image.getexif().get(_ORIENTATION, 1) in _TURNED
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
