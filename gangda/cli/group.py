@@ -91,15 +91,22 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """Prints an error as one line on stderr and exits with its code, under a test runner too."""
 
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Run; ends the process with the exit code unless `standalone_mode` is off."""
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        *,
+        standalone_mode: bool = True,
+        whole_process: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Run; ends with the exit code unless `standalone_mode` is off, and with it the `whole_process`."""
         if COMPLETING in os.environ:
             # In a narrow terminal Typer wraps descriptions, and the shells take the lines for candidates.
             os.environ.setdefault("TERMINAL_WIDTH", "1000")
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **kwargs)
         try:
-            with stop_request() as stop, stop.at_once(STOPPED):
+            with stop_request(last=whole_process) as stop, stop.at_once(STOPPED):
                 code = super().main(args, standalone_mode=False, **kwargs) or 0
             if code == INTERRUPTED:
                 print_error("interrupted", on_all_ranks=True)

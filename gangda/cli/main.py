@@ -103,7 +103,7 @@ for name, subcommand in COMMANDS.items():
 def main() -> None:
     """Entry point of the `gangda` script."""
     prepare_streams()
-    app(prog_name="gangda")
+    app(prog_name="gangda", whole_process=True)
 
 
 def prepare_streams() -> None:

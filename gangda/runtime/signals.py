@@ -65,7 +65,9 @@ class StopRequest:
         first = self.signal is None
         if first:
             self.signal, self._came = number, time.monotonic()
-        self.end_at_once()
+        # A repeated one would end what the first one's end still cleans up.
+        if first or time.monotonic() - self._came > TWICE:
+            self.end_at_once()
         if first:
             _announce()
 
@@ -78,6 +80,10 @@ class StopRequest:
         """Record a signal that another process has got; 0 for none."""
         if number and self.signal is None:
             self.signal = number
+
+    def take_over(self, inner: "StopRequest") -> None:
+        """Have the signal that a request inside this one has got, since when it has."""
+        self.signal, self._came = inner.signal, inner._came
 
     def error(self, message: str) -> GangdaError:
         """Exit code 130 after Ctrl-C, 75 otherwise."""
@@ -103,11 +109,14 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_request(patient: bool = False) -> Iterator[StopRequest]:
+def stop_request(patient: bool = False, last: bool = False) -> Iterator[StopRequest]:
     """Handle SIGINT, SIGTERM and SIGUSR1 inside the block; outside the main thread, handle nothing.
 
     `patient`: a second Ctrl-C does not exit at once. A scheduler signals torchrun and its processes, and torchrun
     passes the signal on, so that they get each one twice; torchrun kills processes that do not end in time.
+
+    `last`: the process ends after the block. If a signal has come, later ones but Ctrl-C are ignored: Slurm's second
+    SIGTERM would find a process that is ending, and kill it without its exit code.
 
     In nested requests the outer one gets the signal when the inner one ends, unless by an error, and then ends its own
     work if that is done `at_once`.
@@ -121,10 +130,11 @@ def stop_request(patient: bool = False) -> Iterator[StopRequest]:
     try:
         yield request
     finally:
+        ignored = last and request.signal is not None
         for number, handler in previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ignored and number != signal.SIGINT else handler)
             if number == request.signal and isinstance(handler, StopRequest):
                 outer = handler
-                outer.signal = number
+                outer.take_over(request)
     if outer is not None:
         outer.end_at_once()

@@ -2,6 +2,8 @@
 
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -163,3 +165,57 @@ def test_at_the_default_sizes_elsewhere(zygote, full_size, tmp_path, name):
         command.until_it_listens()
         time.sleep(wait)
         stop(command, number)
+
+
+TWICE = (
+    ("train", ("train", *TINY, "--steps", 20_000, "--out", "run"), "run/metrics.jsonl"),
+    (
+        "fits",
+        (
+            "compare",
+            "--arch",
+            "pca",
+            "--per-class",
+            20,
+            "--seeds",
+            1,
+            "--classifier-steps",
+            300,
+            "--out",
+            "e",
+        ),
+        "e/work/*/fits/*",
+    ),
+    ("sample", ("sample", "MODEL", "--per-class", 20_000, "--format", "npz", "--out", "set"), ".set*"),
+)
+
+
+@pytest.mark.parametrize(("name", "words", "under_way"), TWICE, ids=[name for name, *_ in TWICE])
+def test_two_signals_of_a_preemption(zygote, model, tmp_path, name, words, under_way):
+    """Slurm's two SIGTERMs come some 15 ms apart; Python itself takes longer to end."""
+    words = [str(model if word == "MODEL" else word) for word in words]
+    here = tmp_path / "here"
+    here.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gangda", *words], cwd=here, stderr=subprocess.PIPE, text=True
+    )
+    while not list(here.glob(under_way)):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.015)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 75, err
+    assert "Traceback" not in err
+    if name == "fits":
+        assert list(here.glob(under_way))
+        assert zygote.run(words, here)[0] == zygote.run(words, tmp_path / "whole")[0] == 0
+        ours, theirs = (contents(folder)["e/comparison.json"] for folder in (here, tmp_path / "whole"))
+        # The advice names a time.
+        assert {**ours, "advice": 0} == {**theirs, "advice": 0}
+    elif name == "sample":
+        assert not list(here.iterdir())
+    else:
+        assert list(here.glob("run/checkpoints/*.pt"))

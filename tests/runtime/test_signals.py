@@ -85,6 +85,32 @@ def test_a_repeated_signal_is_no_impatience(apart, names):
     assert (done.returncode, done.stdout) == (0, f"saved {getattr(signal, names[0])}\n")
 
 
+ENDING = """
+import atexit, os, signal, time
+import typer
+from gangda.cli.group import Group
+
+app = typer.Typer(cls=Group)
+
+@app.callback(invoke_without_command=True)
+def work():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        print("cleaned up", flush=True)
+
+atexit.register(os.kill, os.getpid(), signal.SIGTERM)
+app(whole_process=True)
+"""
+
+
+def test_a_repeated_signal_neither_disturbs_nor_kills_what_is_ending():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (75, "cleaned up\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_second_ctrl_c_exits_at_once():
     done = ended_by(1.2, "SIGINT", "SIGINT")
     assert (done.returncode, done.stdout) == (130, "")
