@@ -141,8 +141,13 @@ class Terminal:
         else:
             from rich.console import Console
 
+            class Tables(Console):
+                def on_broken_pipe(self) -> None:
+                    # Called where that is handled; Rich would exit with 1. `Group.invoke` knows that it is no failure.
+                    raise
+
             width = None if sys.stdout.isatty() else REDIRECTED_WIDTH
-            render(Screen(Console(width=width, highlight=False)), values)
+            render(Screen(Tables(width=width, highlight=False)), values)
             sys.stdout.flush()
 
     @contextmanager

@@ -256,21 +256,22 @@ def test_options_are_listed_under_headings_and_in_order(gangda):
     assert not any("\\" in line for line in lines)
 
 
-def test_a_reader_that_leaves_is_no_error():
+@pytest.mark.parametrize("words", [("train", "--list"), ("train", "--help"), ("doctor", "--json")])
+def test_a_reader_that_leaves_is_no_error(words):
     code = "from gangda.cli.main import main; main()"
     environ = {**os.environ, "PYTHONUNBUFFERED": ""}
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
         done = subprocess.run(
-            [sys.executable, "-c", code, "train", "--list"],
+            [sys.executable, "-c", code, *words],
             stdout=closed,
             stderr=subprocess.PIPE,
             env=environ,
             timeout=120,
         )
     assert done.stderr == b""
-    assert done.returncode == 1
+    assert done.returncode == 0
 
 
 WATCHED = """
