@@ -99,11 +99,11 @@ def _transforms_alone(judged: Judgement) -> Contrast | None:
 
 
 def _weak_control(situation: Situation, main: Contrast) -> Advice | None:
-    """Where generated images beat transforms which by themselves are worse than nothing."""
-    change = _transforms_alone(situation.judged)
+    """Where generated images beat a control with transforms, which by themselves are worse than nothing."""
+    change, control = _transforms_alone(situation.judged), main.name.partition(" - ")[2]
     if change is None or change.interval is None or change.interval[1] >= 0:
         return None
-    if not main.verdict.startswith(values.BETTER) or main.name != f"{situation.treated} - traditional":
+    if not main.verdict.startswith(values.BETTER) or "traditional" not in control:
         return None
     known = situation.plan.config.classifier
     name = "classifier_steps" if known.classifier_epochs is None else "classifier_epochs"

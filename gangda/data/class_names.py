@@ -63,8 +63,9 @@ def refuse_alike(names: Iterable[str], where: str) -> None:
         other = seen.setdefault(key.lstrip("0") if key.isdecimal() else key, name)
         if other != name:
             how = "leading zeros" if key.isdecimal() else "case or blanks"
-            shown = (f"{own!a}" if _INVISIBLE.search(own) else f"'{own}'" for own in (other, name))
-            what = f"class names {' and '.join(shown)} differ only in {how}"
+            hidden = _INVISIBLE.search(other + name)
+            shown = f"{other!a} and {name!a}" if hidden else f"'{other}' and '{name}'"
+            what = f"class names {shown} differ only in {'characters that are not seen' if hidden else how}"
             raise DataError(f"{where}: {what}; give them one name, or names that differ")
 
 

@@ -34,9 +34,8 @@ NEAR, LOPSIDED = 0.1, 0.5  # of an image's own contrast
 RISES = (0.0, 0.05)  # of the contrast of a grid: from which a neighbour counts as brighter, tried in turn
 # The eight ways to lay a square image: whether it is transposed, then whether its rows and its columns are reversed.
 _WAYS = tuple(itertools.product((False, True), repeat=3))
-_STARTS = range(
-    0, 8, 2
-)  # bytes of a hash that sorting begins with, in turn: bits that differ may be the first ones
+# Bytes of a hash that sorting begins with, in turn: bits that differ may be the first ones.
+_STARTS = range(0, 8, 2)
 _BITS = 10  # of 64 that may differ between candidates
 _NEIGHBOURS = 4  # in sorted order that are candidates
 _CHUNK = 1024
@@ -141,10 +140,8 @@ def _similar(parts: list[UInt8Array], different: IntArray) -> tuple[IntArray, In
     near, turned = [], []
     for rise, (number, start) in itertools.product(range(len(RISES)), enumerate(_STARTS)):
         near.append(_candidates(hashes[:, rise], start, means, contrasts, places))
-        pairs, way = (
-            _candidates(laid[:, rise, number], start, means, contrasts, places),
-            ways[:, rise, number],
-        )
+        way = ways[:, rise, number]
+        pairs = _candidates(laid[:, rise, number], start, means, contrasts, places)
         pairs = pairs[:, way[pairs[0]] != way[pairs[1]]]
         pairs = pairs[:, _differences(parts, pairs, way[pairs]) <= NEAR * contrasts[pairs].min(axis=0)]
         moved = _differences(parts, pairs[[0, 0]], way[pairs])
@@ -179,9 +176,7 @@ def _numbers(hashes: UInt8Array, start: int) -> npt.NDArray[np.uint64]:
     return np.roll(hashes, -start, axis=-1).view(">u8")[..., 0]
 
 
-def _traits(
-    pixels: UInt8Array,
-) -> tuple[UInt8Array, UInt8Array, UInt8Array, FloatArray, FloatArray]:
+def _traits(pixels: UInt8Array) -> tuple[UInt8Array, UInt8Array, UInt8Array, FloatArray, FloatArray]:
     """Of each image, for each of `RISES` (R): dHash, uint8 (N, R, 8); mean and standard deviation of values, (N,).
 
     Between them, for each of `_STARTS`: the smallest dHash of all ways to lay it, uint8 (N, R, 4, 8), and that way's

@@ -294,7 +294,7 @@ def test_white_drawings_on_nothing_are_said_to_vanish(tmp_path):
     [
         ("a\nb", r"class name 'a\\nb' holds a control character"),
         ("\x1b[31mred", r"class name '\\x1b\[31mred' holds a control"),
-        ("b\u200b", r"class names 'b' and 'b\\u200b' differ only in"),
+        ("b\u200b", r"class names 'b' and 'b\\u200b' differ only in characters that are not seen"),
     ],
 )
 def test_names_that_would_break_a_line_or_look_alike_are_refused(tmp_path, name, says):

@@ -79,11 +79,11 @@ def decode_all(
     sizes = _sizes_of_some(files)
     threads = available_cores() if np.median([w * h for w, h in sizes] or 0) >= _WORTH_THREADS else 1
     size = image_size or _common_size(sizes, fit)
-    pixels, found, errors = _decode_files(files, size, fit, threads)
+    pixels, found, errors = decode_files(files, size, fit, threads)
     right = image_size or _common_size(((row.width, row.height) for row in found if row), fit)
     if right != size:
         size = right
-        pixels, found, errors = _decode_files(files, size, fit, threads)
+        pixels, found, errors = decode_files(files, size, fit, threads)
     notes, train = [], len(files) if num_train is None else num_train
     broken = np.flatnonzero([row is None for row in found])
     if errors:
@@ -112,7 +112,7 @@ def decode_all(
     return Decoded(pixels, tuple(notes), value_range, facts, broken)
 
 
-def _decode_files(
+def decode_files(
     files: Collection[Path], size: int, fit: str, threads: int
 ) -> tuple[UInt8Array, list["_Row | None"], dict[Path, DataError]]:
     """Pixels of all files, black where a file is broken; facts; and the errors."""

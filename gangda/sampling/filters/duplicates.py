@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gangda.data import memmap
 from gangda.data.images import FloatArray, LabelledImages, UInt8Array
 from gangda.data.splits import DataSplits
 from gangda.metrics.memorisation import TAIL
@@ -23,10 +24,10 @@ class Duplicates:
     """Rejects samples that are nearer to a training image than 99% of held-out images are.
 
     Distances are in pixels, the least over small shifts, to training images of any class, and to images without labels
-    that the generator was trained on. Held-out images are the
-    validation images of the same subset or, where they are fewer than 1,000, training images, each against all others.
-    Classes differ in how near their images lie (ones are nearer to each other than bags are), so distances count
-    relative to the median of the class. Exact copies are always rejected, and so are exact repeats within a block.
+    that the generator was trained on. Held-out images are the validation images of the same subset or, where they are
+    fewer than 1,000, training images, each against all others. Classes differ in how near their images lie (ones are
+    nearer to each other than bags are), so distances count relative to the median of the class. Exact copies are always
+    rejected, and so are exact repeats within a block.
 
     Source: ours; `metrics.memorisation` measures the same for a whole set.
     """
@@ -46,7 +47,7 @@ class Duplicates:
         """Measure how near held-out images come to training images."""
         splits = filter_context.splits()
         train, validation = splits.train, splits.validation
-        search = PixelSearch(np.concatenate([train.pixels, *_unlabelled(splits, filter_context.model)]))
+        search = PixelSearch(memmap.join([train.pixels, *_unlabelled(splits, filter_context.model)]))
         rng = numpy_stream(filter_context.fit_seed, "filter", "duplicates")
         held_out = len(validation) >= MIN_HELD_OUT
         rows = np.sort(rng.permutation(len(validation if held_out else train))[:MAX_COMPARED])
