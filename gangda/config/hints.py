@@ -34,6 +34,12 @@ FLAGS: Mapping[str, tuple[str, ...]] = {
     "--val": ("--validation",),
     "--workers": ("--jobs", "--threads"),
 }
+# The argument of a command that takes one without a flag -> its name in the help, and flags that it is looked for by.
+PLACES: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "run": ("RUN", ("--run", "--model")),
+    "set_path": ("SET", ("--data", "--set", "--samples", "--train")),
+    "samples": ("SAMPLES", ("--samples", "--set")),
+}
 # What people call a thing -> names of which one may be known where it was typed.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "accuracy": ("cas", "accuracy"),
@@ -78,9 +84,12 @@ def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
 def of_flag(flag: str, command: str, known: Mapping[str, Collection[str]]) -> str:
     """What to say of a flag that `command` does not have; `known` are the flags of every command, by name.
 
-    In this order: what other programs call so, the commands that have it, the nearest of the command.
+    In this order: an argument without a flag, what other programs call so, the commands that have it, the nearest.
     """
     own, meant = known[command], FLAGS.get(flag, (flag,))
+    for argument, (name, flags) in PLACES.items():
+        if argument in own and flag in flags:
+            return f"gangda {command} has no {flag}: did you mean gangda {command} {name}, without it?"
     there = [words for words in meant if words.partition(" ")[0] in own]
     if there:
         return f"gangda {command} has no {flag}: did you mean {there[0]}?"

@@ -189,6 +189,14 @@ def test_the_unexpected_is_not_hidden():
         (["train", "--stepps", "3"], "gangda: gangda train has no --stepps: did you mean '--steps'? see"),
         (["train", "--gpu"], "gangda: gangda train has no --gpu: did you mean --device cuda?"),
         (["compare", "--metric", "f1"], "gangda: gangda compare has no --metric: did you mean --score-by?"),
+        (
+            ["sample", "--run", "r"],
+            "gangda: gangda sample has no --run: did you mean gangda sample RUN, without it?",
+        ),
+        (
+            ["classify", "--data", "d"],
+            "gangda: gangda classify has no --data: did you mean gangda classify SET, without it?",
+        ),
         (["train", "--metrics", "fid"], "gangda: gangda train has no --metrics: gangda score has --metrics"),
         (["--colour"], "gangda: no such option: --colour (see 'gangda --help')"),
         (["train", "--steps"], "gangda: Option '--steps' requires an argument."),
