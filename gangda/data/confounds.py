@@ -34,6 +34,7 @@ class FileFacts:
     height: IntArray
     channels: IntArray
     bits: IntArray  # of a value
+    quality: IntArray  # of a JPEG, 1 to 100; 0 for other formats
     origin: UInt8Array  # index into `ORIGINS`, by what gangda wrote into its own files
 
     def take(self, rows: IntArray) -> "FileFacts":
@@ -81,11 +82,16 @@ def remarks(
             ("number of channels", facts.channels, FILE_SKILL),
             ("bit depth", facts.bits, FILE_SKILL),
         ]
+        if facts.quality.all():
+            found.append(("JPEG quality", facts.quality, FILE_SKILL))
     border = np.concatenate([pixels[:, 0], pixels[:, -1], pixels[:, :, 0], pixels[:, :, -1]], axis=1)
     found += [
         ("mean brightness", pixels.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
         ("border's brightness", border.reshape(len(pixels), -1).mean(axis=1), IMAGE_SKILL),
     ]
+    if pixels.shape[3] == 3:
+        means = pixels.mean(axis=(1, 2))
+        found.append(("redness (red less blue)", means[:, 0] - means[:, 2], IMAGE_SKILL))
     for name, column, least in found:
         numbers = column if column.dtype.kind in "iuf" else np.unique(column, return_inverse=True)[1]
         accuracy, error = balanced_accuracy(numbers, labels, classes)

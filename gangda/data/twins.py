@@ -1,12 +1,14 @@
 """Images that are there twice: exactly (by a hash of pixels), nearly (another shot or encoding), mirrored or turned.
 
-Nearly: the root mean square difference is at most `NEAR` of either image's own contrast. Such pairs are looked for
-among images whose difference hashes are neighbours when sorted, which finds most of them in N log N; nearly constant
-images are left out. Source: Krawetz 2013, "Kind of like that" (dHash: 64 comparisons of neighbours on a 9x8 grid).
-Done for each of `RISES`: where a neighbour is brighter only from there on, noise on a plain background changes no bits.
+Nearly: of both images, each with mean 0 and standard deviation 1, so that brightness and contrast do not count, the
+root mean square difference is at most `NEAR`; from `FINE` pixels a side on of means over 2x2 pixels, which encoding and
+resizing change less than pixels. Such pairs are looked for among images whose difference hashes are neighbours when
+sorted, which finds most of them in N log N; nearly constant images are left out. Source: Krawetz 2013, "Kind of like
+that" (dHash: 64 comparisons of neighbours on a 9x8 grid). Done for each of `RISES`: where a neighbour is brighter only
+from there on, noise on a plain background changes no bits.
 Mirrored or turned by quarters: the same, with each image laid as its hash is smallest, which is the same for a copy
-however it is laid. Only where an image differs from itself in the copy's place by `LOPSIDED` of its contrast or more:
-symmetric images are alike, and no copies.
+however it is laid. Only where an image differs from itself in the copy's place by `LOPSIDED` or more: symmetric images
+are alike, and no copies.
 """
 
 import contextlib
@@ -29,8 +31,9 @@ from gangda.data.values import CONSTANT
 from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
-RULES = 3  # raise it when other images count as twins
-NEAR, LOPSIDED = 0.1, 0.5  # of an image's own contrast
+RULES = 4  # raise it when other images count as twins
+NEAR, LOPSIDED = 0.1, 0.5  # of the standard deviation
+FINE = 16  # pixels a side
 RISES = (0.0, 0.05)  # of the contrast of a grid: from which a neighbour counts as brighter, tried in turn
 # The eight ways to lay a square image: whether it is transposed, then whether its rows and its columns are reversed.
 _WAYS = tuple(itertools.product((False, True), repeat=3))
@@ -139,33 +142,26 @@ def _similar(parts: list[UInt8Array], different: IntArray) -> tuple[IntArray, In
     count, places = len(means), different[contrasts[different] >= CONSTANT]
     near, turned = [], []
     for rise, (number, start) in itertools.product(range(len(RISES)), enumerate(_STARTS)):
-        near.append(_candidates(hashes[:, rise], start, means, contrasts, places))
+        near.append(_candidates(hashes[:, rise], start, means, places))
         way = ways[:, rise, number]
-        pairs = _candidates(laid[:, rise, number], start, means, contrasts, places)
+        pairs = _candidates(laid[:, rise, number], start, means, places)
         pairs = pairs[:, way[pairs[0]] != way[pairs[1]]]
-        pairs = pairs[:, _differences(parts, pairs, way[pairs]) <= NEAR * contrasts[pairs].min(axis=0)]
-        moved = _differences(parts, pairs[[0, 0]], way[pairs])
-        turned.append(pairs[:, moved >= LOPSIDED * contrasts[pairs[0]]])
+        pairs = pairs[:, _differences(parts, pairs, contrasts, way[pairs]) <= NEAR]
+        moved = _differences(parts, pairs[[0, 0]], contrasts, way[pairs])
+        turned.append(pairs[:, moved >= LOPSIDED])
     # As a * count + b, which sort faster.
     numbers = np.unique(np.concatenate([first * count + second for first, second in near]))
     pairs = np.stack(np.divmod(numbers, count))
-    pairs = pairs[:, _differences(parts, pairs) <= NEAR * contrasts[pairs].min(axis=0)]
+    pairs = pairs[:, _differences(parts, pairs, contrasts) <= NEAR]
     return _components(count, pairs), _components(count, np.concatenate(turned, axis=1))
 
 
-def _candidates(
-    hashes: UInt8Array, start: int, means: FloatArray, contrasts: FloatArray, places: IntArray
-) -> IntArray:
-    """Pairs of these positions (2, P), lower first, whose images may be similar by traits and hashes, uint8 (N, 8)."""
+def _candidates(hashes: UInt8Array, start: int, means: FloatArray, places: IntArray) -> IntArray:
+    """Pairs of these positions (2, P), lower first, whose images may be similar by their hashes, uint8 (N, 8)."""
     found = [np.zeros((2, 0), np.int64)]
     order = places[np.lexsort((means[places], _numbers(hashes[places], start)))]
     for step in range(1, _NEIGHBOURS + 1):
         pair = np.stack([order[:-step], order[step:]])
-        # The root mean square difference is never below that of the means, nor below that of the contrasts.
-        most = NEAR * contrasts[pair].min(axis=0)
-        for trait in (means, contrasts):
-            close = np.abs(np.subtract(*trait[pair])) <= most
-            pair, most = pair[:, close], most[close]
         bits = np.unpackbits(hashes[pair[0]] ^ hashes[pair[1]], axis=1).sum(axis=1)
         found.append(np.sort(pair[:, bits <= _BITS], axis=0))
     return np.concatenate(found, axis=1)
@@ -222,18 +218,35 @@ def _laid(images: UInt8Array, ways: UInt8Array) -> UInt8Array:
     return found
 
 
-def _differences(parts: list[UInt8Array], pairs: IntArray, ways: UInt8Array | None = None) -> FloatArray:
-    """Root mean square difference of the images of each pair of positions (2, P), laid in these ways (2, P), (P,)."""
+def _differences(
+    parts: list[UInt8Array], pairs: IntArray, contrasts: FloatArray, ways: UInt8Array | None = None
+) -> FloatArray:
+    """How far the images of each pair of positions (2, P), laid in these ways (2, P), are from similar, (P,).
+
+    contrasts: standard deviations of the images at all positions.
+    """
     found = np.zeros(pairs.shape[1])
     for start in range(0, len(found), _CHUNK):
         here = slice(start, start + _CHUNK)
         images = [images_at(parts, places) for places in pairs[:, here]]
         if ways is not None:
             images = [_laid(one, way) for one, way in zip(images, ways[:, here], strict=True)]
-        first, second = (one.astype(np.int16) for one in images)
-        difference = (first - second).reshape(len(first), -1)
-        found[here] = np.sqrt(np.square(difference, dtype=np.float32).mean(axis=1))
+        first, second = map(_coarse, images, contrasts[pairs[:, here]])
+        found[here] = np.sqrt(np.square(first - second).mean(axis=1))
     return found
+
+
+def _coarse(images: UInt8Array, contrasts: FloatArray) -> npt.NDArray[np.float32]:
+    """Images (N, S, S, C) with mean 0 and standard deviation 1, then means over 2x2 of their pixels: (N, V)."""
+    values, pixels = images, 1
+    if (side := images.shape[1] // 2 * 2) >= FINE:
+        even, pixels = images[:, :side, :side].astype(np.uint16), 4
+        rows = even[:, ::2] + even[:, 1::2]
+        values = rows[:, :, ::2] + rows[:, :, 1::2]
+    flat = values.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= pixels * contrasts[:, None]
+    return flat
 
 
 def images_at(parts: list[UInt8Array], places: IntArray) -> UInt8Array:

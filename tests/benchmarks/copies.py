@@ -4,23 +4,28 @@ python tests/benchmarks/copies.py
 
 Of the first 30,000 training images of Fashion-MNIST, 2,000 are replaced by copies of others with normal noise, as they
 are or mirrored and turned; of the latter, symmetric ones are no copies by `LOPSIDED`, so fewer can be found: the most
-is counted by comparing each copy with its own original. Then near copies among the images as they are, found by the
-search and by comparing every pair. And files decoded by one and by two threads, by size.
+is counted by comparing each copy with its own original. The same with copies in other light, as JPEG and resized, and
+with crops of 64x64 pixels from scikit-learn's two photographs. Then near copies among the images as they are, found by
+the search and by comparing every pair. And files decoded by one and by two threads, by size.
 """
 
+import io
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from gangda.config.schema import DataConfig
 from gangda.data import twins
 from gangda.data.images import UInt8Array
 from gangda.data.loading import load_splits
 from gangda.data.sources.decode import decode_files
+from gangda.data.values import CONSTANT
 
 COUNT, COPIES = 30_000, 2_000
 
@@ -48,18 +53,58 @@ def copies(pixels: UInt8Array) -> None:
         print(f"noise {noise}: near {shares[0]:.1%}, turned {shares[1]:.1%} (of at most {most:.1%})")
 
 
+def as_jpeg(image: UInt8Array, quality: int) -> UInt8Array:
+    """An image (S, S, C) through a JPEG of this quality."""
+    buffer = io.BytesIO()
+    Image.fromarray(image.squeeze()).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer)).reshape(image.shape)
+
+
+def resized(image: UInt8Array, share: float) -> UInt8Array:
+    """An image (S, S, C) made smaller, to this share of its side, and larger again."""
+    small = Image.fromarray(image.squeeze()).resize((int(len(image) * share),) * 2, Image.Resampling.BILINEAR)
+    return np.asarray(small.resize((len(image),) * 2, Image.Resampling.BILINEAR)).reshape(image.shape)
+
+
+CHANGES: dict[str, Callable[[UInt8Array], UInt8Array]] = {
+    "other light (0.8 v + 10)": lambda image: np.rint(image * 0.8 + 10).astype(np.uint8),
+    "JPEG of quality 90": lambda image: as_jpeg(image, 90),
+    "JPEG of quality 60": lambda image: as_jpeg(image, 60),
+    "JPEG of quality 30": lambda image: as_jpeg(image, 30),
+    "resized by 3/4 and back": lambda image: resized(image, 0.75),
+    "resized by 1/2 and back": lambda image: resized(image, 0.5),
+}
+
+
+def photographs() -> UInt8Array:
+    """300 crops of 90 to 200 pixels a side from two photographs, at 64 pixels."""
+    rng, found = np.random.default_rng(0), []
+    for image in load_sample_images().images:
+        for _ in range(150):
+            side = int(rng.integers(90, 200))
+            top, left = (int(rng.integers(0, most - side)) for most in image.shape[:2])
+            crop = Image.fromarray(image[top : top + side, left : left + side])
+            found.append(np.asarray(crop.resize((64, 64), Image.Resampling.BILINEAR)))
+    return np.stack(found)
+
+
+def remade(name: str, pixels: UInt8Array, count: int) -> None:
+    """Shares of remade copies of the first `count` images that are found near their originals."""
+    for words, change in CHANGES.items():
+        near = twins.find_twins(pixels, np.stack([change(image) for image in pixels[:count]])).near
+        print(f"{name}, {words}: {(near[len(pixels) :] == near[:count]).mean():.0%}")
+
+
 def pairs(pixels: UInt8Array) -> None:
     """Images with an earlier near copy: found, and there."""
     began = time.perf_counter()
     found = int((twins.find_twins(pixels).near != np.arange(len(pixels))).sum())
     took = time.perf_counter() - began
-    flat = torch.tensor(pixels).float().flatten(1)
-    contrast = flat.std(dim=1, correction=0)
-    there = 0
+    contrasts = pixels.reshape(len(pixels), -1).std(axis=1)
+    kept = np.flatnonzero(contrasts >= CONSTANT)
+    flat, there = torch.tensor(twins._coarse(pixels[kept], contrasts[kept])), 0
     for start in range(0, len(flat), 2000):
-        rows = slice(start, start + 2000)
-        distance = torch.cdist(flat[rows], flat) / flat.shape[1] ** 0.5
-        near = distance <= twins.NEAR * torch.minimum(contrast[rows, None], contrast)
+        near = torch.cdist(flat[start : start + 2000], flat) / flat.shape[1] ** 0.5 <= twins.NEAR
         there += int(near.tril(diagonal=start - 1).any(dim=1).sum())
     print(f"near copies among the images: {found} found of {there}, in {took:.1f} s")
 
@@ -86,5 +131,7 @@ def threads() -> None:
 if __name__ == "__main__":
     images = load_splits(DataConfig(source="fashion-mnist", validation=0.0), 0).train.pixels[:COUNT]
     copies(np.ascontiguousarray(images))
+    remade("Fashion-MNIST", np.ascontiguousarray(images), COPIES)
+    remade("photographs", photographs(), 300)
     pairs(np.ascontiguousarray(images))
     threads()

@@ -8,7 +8,7 @@ NOISE = RNG.integers(0, 256, (120, 8, 8, 1), dtype=np.uint8)
 
 
 def facts(**columns):
-    same = {name: np.full(120, 8) for name in ("format", "width", "height", "channels", "bits")}
+    same = {name: np.full(120, 8) for name in ("format", "width", "height", "channels", "bits", "quality")}
     return FileFacts(
         ("JPEG", "PNG"), **{**same, "format": np.zeros(120, int)} | columns, origin=np.zeros(120, np.uint8)
     )
@@ -26,6 +26,7 @@ def test_each_number_that_tells_the_class_is_named():
         ({"width": 20 + mostly}, "original size"),
         ({"channels": 1 + 2 * mostly}, "number of channels"),
         ({"bits": 8 + 8 * mostly}, "bit depth"),
+        ({"quality": 75 + 15 * mostly}, "JPEG quality"),
     ):
         (remark,) = remarks(NOISE, LABELS, ("a", "b"), facts(**columns))
         assert f"an image's {name} alone tells the class" in remark
@@ -36,6 +37,18 @@ def test_each_number_that_tells_the_class_is_named():
         "mean brightness",
         "border's brightness",
     ]
+
+
+def test_the_quality_of_some_jpegs_among_other_formats_is_no_number():
+    assert list(remarks(NOISE, LABELS, ("a", "b"), facts(quality=80 * (1 - LABELS)))) == []
+
+
+def test_swapped_channels_that_tell_the_class_are_named():
+    coloured = np.concatenate([NOISE // 2 + 100, NOISE // 2 + 50, NOISE // 2], axis=3)
+    swapped = np.where(LABELS[:, None, None, None] == 1, coloured[..., ::-1], coloured)
+    (remark,) = remarks(swapped, LABELS, ("a", "b"), None)
+    assert "redness (red less blue) alone tells the class" in remark
+    assert list(remarks(coloured, LABELS, ("a", "b"), None)) == []
 
 
 def test_few_images_and_one_class_have_no_remark():

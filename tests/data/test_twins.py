@@ -15,10 +15,14 @@ PHOTOS = np.stack(
 )
 
 
-def recompressed(image):
+def recompressed(image, quality=90):
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=90, subsampling=0)
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
     return np.asarray(Image.open(buffer))
+
+
+def smaller_and_back(image):
+    return np.asarray(Image.fromarray(image).resize((18, 18)).resize((24, 24)))
 
 
 def test_equal_images_are_called_by_the_first():
@@ -31,9 +35,12 @@ def test_equal_images_are_called_by_the_first():
     "change",
     [
         recompressed,
+        lambda image: recompressed(image, 50),
         lambda image: (image.astype(int) + RNG.integers(-3, 4, image.shape)).clip(0, 255).astype(np.uint8),
+        lambda image: np.rint(image * 0.7 + 40).astype(np.uint8),
+        smaller_and_back,
     ],
-    ids=["JPEG", "noise"],
+    ids=["JPEG", "JPEG of low quality", "noise", "other light", "resized"],
 )
 def test_other_encodings_and_noise_are_nearly_the_same(change):
     changed = np.stack([change(image) for image in PHOTOS])

@@ -30,7 +30,7 @@ from gangda.data.confounds import FileFacts
 from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
-from gangda.data.sources.pixels import is_turned, is_wide, square_rgb, upright_size, wide_values
+from gangda.data.sources.pixels import is_turned, is_wide, jpeg_quality, square_rgb, upright_size, wide_values
 from gangda.data.sources.raw import AS_RGB, SMALLEST, own_size, size_notes
 from gangda.data.sources.scan import by_folder
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
@@ -159,6 +159,7 @@ class _Row(NamedTuple):
     height: int
     channels: int
     bits: int  # of a value
+    quality: int  # see `FileFacts`
     origin: int
     grey: bool
     several: bool  # pages or frames
@@ -174,7 +175,7 @@ def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8A
     several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
     wide = is_wide(image.mode)
     bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else 8
-    facts = (image.format or "", width, height, len(image.getbands()), bits, origin)
+    facts = (image.format or "", width, height, len(image.getbands()), bits, jpeg_quality(image), origin)
     turned = is_turned(image)
     if not wide:
         rgb = square_rgb(image, size, fit=fit)
@@ -187,9 +188,10 @@ def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8A
 def _columns(rows: Sequence[_Row]) -> FileFacts:
     formats = tuple(sorted({row.format for row in rows}))
     codes = np.array([formats.index(row.format) for row in rows], dtype=np.int64)
-    width, height, channels, bits = np.array([row[1:5] for row in rows], dtype=np.int64).reshape(-1, 4).T
+    numbers = np.array([row[1:6] for row in rows], dtype=np.int64).reshape(-1, 5).T
+    width, height, channels, bits, quality = numbers
     origins = np.array([row.origin for row in rows], dtype=np.uint8)
-    return FileFacts(formats, codes, width, height, channels, bits, origins)
+    return FileFacts(formats, codes, width, height, channels, bits, quality, origins)
 
 
 def _wide_range(rows: Sequence[_Row], wide: Sequence[int], num_train: int, given: Span | None) -> ValueRange:

@@ -1,7 +1,8 @@
 """Image files by what tables and options call them: the column of file names, groups, FILE:COLUMN."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,15 @@ import numpy as np
 from gangda.config.data_options import NAMED_COLUMN
 from gangda.data.class_names import normalised
 from gangda.data.images import IntArray
-from gangda.data.sources.scan import below
+from gangda.data.sources.scan import PARTS, Files, below
 from gangda.data.sources.tables import Cell, Table, read_table
 from gangda.errors import DataError, UsageError
+
+# STEM_mask.SUFFIX and the like; a part's name in front of other words or numbers.
+_MASK = re.compile(
+    r"(.+)[ _.-](?:masks?|seg|segmentation|labels?|gt|groundtruth|annotation)\.\w+", re.IGNORECASE
+)
+_PART = re.compile(rf"({'|'.join(PARTS)})(?![a-z])", re.IGNORECASE)
 
 
 class Names:
@@ -52,8 +59,8 @@ class Names:
         return None, False
 
 
-def file_column(table: Table, names: Names) -> tuple[Table, list[int | None]]:
-    """The table without its column of file names, which names the most images, and their positions, one a row.
+def file_column(table: Table, names: Names) -> tuple[Table, list[int | None], Sequence[Cell]]:
+    """The table without its column of file names, which names the most images; their positions, one a row; the names.
 
     File names in full go before those without suffix, which other numbers may look like. Raises DataError: no column,
     or two that name other images each.
@@ -79,7 +86,8 @@ def file_column(table: Table, names: Names) -> tuple[Table, list[int | None]]:
         raise DataError(
             f"{table.path}: columns '{ranked[-2][1]}' and '{column}' could both name the images; drop one"
         )
-    return Table(table.path, {name: cells for name, cells in table.columns.items() if name != column}), places
+    rest = {name: cells for name, cells in table.columns.items() if name != column}
+    return Table(table.path, rest), places, table.columns[column]
 
 
 def named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:
@@ -89,6 +97,25 @@ def named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:
             if name and path.is_file():
                 return path, column
     raise DataError(f"{flag} {text}: no such file, here or in {root}; give FILE, or FILE:COLUMN")
+
+
+def doubts(files: Files, split: bool) -> Iterator[str]:
+    """Sentences about masks beside their images, and about names of parts where no folders say so (not `split`)."""
+    masks: list[str] = []
+    begins: Counter[str] = Counter()
+    for _, names in files.folders():
+        stems = {name.rpartition(".")[0] for name in names}
+        masks += [name for name in names if (match := _MASK.fullmatch(name)) and match[1] in stems]
+        begins.update(PARTS[match[1].lower()] for name in names if (match := _PART.match(name)))
+    if masks:
+        what = f"{len(masks):,} of {len(files):,} images are called like masks of others (such as {masks[0]})"
+        yield f"ALARM: {what}: no images to learn; move them away"
+    if not split and {"train", "test"} <= begins.keys():
+        shown = ", ".join(f"{begins[part]:,} with {part}" for part in ("train", "test"))
+        cure = (
+            "to keep it, put them into folders train and test, or give --labels a table with a column split"
+        )
+        yield f"file names begin {shown}: that split is not used, as all images lie together; {cure}"
 
 
 def group_files(root: Path, files: Iterable[Path], group_by: str) -> IntArray:
@@ -101,7 +128,7 @@ def group_files(root: Path, files: Iterable[Path], group_by: str) -> IntArray:
         path, column = named_table(root, group_by, "--group-by")
         table, names = read_table(path), Names(root, paths)
         keys: list[Cell | None] = [None] * len(paths)
-        table, places = file_column(table, names)
+        table, places, _ = file_column(table, names)
         for place, cell in zip(places, table.column(column or ""), strict=True):
             if place is not None and cell:
                 keys[place] = cell

@@ -130,7 +130,8 @@ def list_images(root: Path, labels: str | None = None) -> Listing:
             raise DataError(
                 f"{root}: has one class folder only ('{listing.class_names[0]}'), and {unused[0]}"
             )
-        return replace(listing, notes=(*listing.notes, *unused))
+        alarm = "ALARM: " * (listing.class_names == (UNLABELLED,))
+        return replace(listing, notes=(*listing.notes, *(f"{alarm}{reason}" for reason in unused)))
     table, parts, notes = found
     beside = _listing(root, parts, notes)
     try:
@@ -177,8 +178,10 @@ def _listing(root: Path, parts: labelled_files.Parts, found: list[str]) -> Listi
     notes = [*order_note(names), *found]
     if counts[1].any():
         notes.append(f"{counts[1].sum():,} validation images were merged into train")
+    files = Files(tuple(packed for group in groups for part in group for packed in part.packed))
+    notes += file_names.doubts(files, bool(counts[2].any()))
     return Listing(
-        files=Files(tuple(packed for group in groups for files in group for packed in files.packed)),
+        files=files,
         labels=np.repeat(np.tile(np.arange(len(names), dtype=np.int64), len(groups)), counts.ravel()),
         class_names=names,
         num_train=int(counts[:2].sum()),

@@ -10,7 +10,8 @@ The rules:
     - Images that the table does not name, rows without a label and rows whose image is not there are left out and
       counted. Two labels for one image, several labels in a cell, and as many labels as images are refused.
     - A table that is found but does not fit is not used, and the reason is said.
-    - Names that hold the name of one class, as a word, and a label that is another: an alarm (shifted rows).
+    - Names that hold the name of one class, as a word, and a label that is another: an alarm (shifted rows). So are
+      numbers that name every image but one, and one more behind or before them: a table that counts from 1, or from 0.
 """
 
 import re
@@ -148,12 +149,14 @@ def _by_tables(
     paths = list(files)
     names, own, notes = Names(root, paths), dict[int, tuple[str, str]](), []
     for path, whole in tables:
-        table, places = file_column(whole, names)
+        table, places, called = file_column(whole, names)
         cells = _label_column(table, asked)
         _refuse_several(path, [cell for cell in cells if cell])
         splits = next((cells for name, cells in table.columns.items() if name.lower() in SPLITS), None)
         missing = sum(place is None for place in places)
         blank = sum(not cell for cell in cells)
+        absent = [cell for cell, place in zip(called, places, strict=True) if place is None]
+        notes += _counts_otherwise(path, absent, [path.stem for path in paths], set(places))
         for place, cell, split in zip(places, cells, splits or ["train"] * len(places), strict=True):
             if place is None or not cell:
                 continue
@@ -179,6 +182,23 @@ def _by_tables(
         notes.append(f"{left_out:,} images without a label are left out, such as {first.relative_to(root)}")
     notes += _names_against(tables[0][0], [(label, paths[place]) for place, (_, label) in own.items()])
     return _parts([(part, label, paths[place]) for place, (part, label) in own.items()]), notes
+
+
+def _counts_otherwise(
+    table: Path, absent: Sequence[Cell], stems: Sequence[str], named: set[int | None]
+) -> list[str]:
+    """An alarm where numbers name all images but the first, or the last, and one that is not there at the other end."""
+    left_out = [stem for place, stem in enumerate(stems) if place not in named]
+    texts = [*stems, *(str(cell).rpartition("/")[2].partition(".")[0] for cell in absent)]
+    if len(absent) != 1 or len(left_out) != 1 or not all(text.isdecimal() for text in texts):
+        return []
+    *numbers, row = map(int, texts)
+    first, last, image = min(numbers), max(numbers), int(left_out[0])
+    if (row, image) not in ((last + 1, first), (first - 1, last)):
+        return []
+    start = first + 1 if row > last else first - 1
+    what = f"{table.name} counts images from {start}, their files from {first}"
+    return [f"ALARM: {what}: does every row name a neighbour of its image?"]
 
 
 def _names_against(table: Path, images: Sequence[tuple[str, Path]]) -> list[str]:

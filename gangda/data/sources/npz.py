@@ -1,4 +1,4 @@
-"""NPZ archives: Keras' keys, MedMNIST's keys, plain `images` and `labels`, or `arr_0` and `arr_1`. Never unpickled.
+"""NPZ archives: Keras' keys, MedMNIST's keys, plain `images` and `labels`, `X` and `y` (`_NAMES`). Never unpickled.
 
 Images: (N, H, W) grey, (N, H, W, C) or (N, C, H, W) with C 1 or 3, distinguished by where the 1 or 3 is.
 Values: one range over all parts, see `values.py`; NaN and infinity are refused.
@@ -6,6 +6,9 @@ Labels: whole numbers (N,) or (N, 1), one-hot (N, K), or strings; `class_names` 
 A validation part is merged into the training part. Without labels the images are unlabelled.
 """
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +24,16 @@ from gangda.errors import DataError
 
 Array = npt.NDArray[Any]
 
-_PAIRS = {
+# What the images and the labels of each part are called, in any case.
+_NAMES = {
     "train": (
-        ("x_train", "y_train"), ("train_images", "train_labels"), ("images", "labels"), ("x", "y"),
-        ("arr_0", "arr_1"),  # numpy.savez without names, as the samples of guided-diffusion are
+        # arr_0, arr_1: numpy.savez without names, as the samples of guided-diffusion are
+        ("x_train", "train_images", "train_x", "images", "x", "data", "arr_0"),
+        ("y_train", "train_labels", "train_y", "labels", "label", "y", "target", "targets", "arr_1"),
     ),
-    "validation": (("x_val", "y_val"), ("val_images", "val_labels")),
-    "test": (("x_test", "y_test"), ("test_images", "test_labels")),
-}  # fmt: skip
+    "validation": (("x_val", "val_images", "val_x"), ("y_val", "val_labels", "val_y")),
+    "test": (("x_test", "test_images", "test_x"), ("y_test", "test_labels", "test_y")),
+}
 
 
 def read(path: Path, given: Span | None = None) -> RawSource:
@@ -41,13 +46,10 @@ def read(path: Path, given: Span | None = None) -> RawSource:
         raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
     images: dict[str, Array] = {}
     values: dict[str, Array | None] = {}
-    for part, pairs in _PAIRS.items():
-        present = [names for names in pairs if names[0] in arrays]
-        if len(present) > 1:
-            both = " and ".join(name for name, _ in present)
-            raise DataError(f"{path}: {both} are both there; keep one of them")
-        for name, labels_name in present:
-            images[part], values[part] = arrays[name], arrays.get(labels_name)
+    for part, known in _NAMES.items():
+        found, beside = (_only([name for name in some if name in arrays], path) for some in known)
+        if found is not None:
+            images[part], values[part] = arrays[found], None if beside is None else arrays[beside]
     if "train" not in images:
         held = ", ".join(arrays) or "nothing"
         raise DataError(f"{path}: no x_train, train_images or images (it holds {held}); rename its arrays")
@@ -64,14 +66,25 @@ def read(path: Path, given: Span | None = None) -> RawSource:
     return train_and_test((pixels["train"], labels["train"]), test, names, str(path), notes, value_range)
 
 
+def _only(present: Sequence[str], path: Path) -> str | None:
+    """The name that is present. Raises DataError: several are."""
+    if len(present) > 1:
+        raise DataError(f"{path}: {' and '.join(present)} are both there; keep one of them")
+    return present[0] if present else None
+
+
 def _load(path: Path) -> dict[str, Array]:
+    """Arrays by name, in lower case."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: one array; save it with numpy.savez(images=..., labels=...)")
             size = sum(entry.file_size for entry in (archive.zip.infolist() if archive.zip else ()))
             refuse_bomb(path, size, "save it with numpy.savez")
-            return {name: array_of(archive, name) for name in archive.files}
+            twice = [name for name, count in Counter(map(str.lower, archive.files)).items() if count > 1]
+            if twice:
+                raise DataError(f"{path}: holds '{twice[0]}' in two spellings; keep one of them")
+            return {name.lower(): array_of(archive, name) for name in archive.files}
     except PermissionError:
         raise DataError(f"{path}: cannot be read; check its permissions") from None
     except MALFORMED as error:
@@ -108,7 +121,11 @@ def _channels_last(values: Array, part: str, path: Path) -> Array:
         values = values[..., None]
     if values.ndim != 4 or 0 in values.shape:
         what = f"{part} images have shape {values.shape}"
-        raise DataError(f"{path}: {what}; expected (N, H, W) or (N, H, W, C), none of them 0")
+        side = math.isqrt(values.shape[1]) if values.ndim == 2 else 0
+        example = (
+            f", such as ({len(values)}, {side}, {side})" if side > 1 and side**2 == values.shape[1] else ""
+        )
+        raise DataError(f"{path}: {what}; expected (N, H, W) or (N, H, W, C), none of them 0{example}")
     first, last = values.shape[1] in (1, 3), values.shape[3] in (1, 3)
     if first == last:
         problem = "could be (N, H, W, C) or (N, C, H, W)" if first else "have neither 1 nor 3 channels"

@@ -13,6 +13,8 @@ _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
 _TURNED = range(2, 9)
 _ORIENTATION = 0x0112
+# Of the 64 entries of the JPEG standard's example table for brightness (ITU-T T.81, table K.1), which is quality 50.
+_STANDARD_SUM = 3688
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -74,3 +76,16 @@ def wide_values(image: Image.Image) -> npt.NDArray[Any]:
     if not np.isfinite(values).all():
         raise ValueError("its values are NaN or infinite")
     return values
+
+
+def jpeg_quality(image: Image.Image) -> int:
+    """The quality, 1 to 100, at which libjpeg would have written a JPEG's table of brightness; 0 for other formats.
+
+    Source: libjpeg, jcparam.c, `jpeg_quality_scaling`, by the table's mean in place of each entry. Below some 30
+    it is told too high, as entries end at 255.
+    """
+    tables: dict[int, list[int]] | None = getattr(image, "quantization", None)
+    if not tables:
+        return 0
+    scale = 100 * sum(tables[0]) / _STANDARD_SUM
+    return max(1, min(100, round((200 - scale) / 2 if scale <= 100 else 5000 / scale)))

@@ -7,6 +7,7 @@ object whose "labels" are such pairs. Source of the last: Karras 2020, StyleGAN2
 import csv
 import io
 import json
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,11 +51,15 @@ def read_table(path: Path) -> Table:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise DataError(f"{path}: over {_MOST_BYTES >> 20:,} MB, too large for a table of labels")
-        text = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        # Spreadsheets write UTF-16 with a mark in front as "Unicode text".
+        text = content.decode("utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig")
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 (byte {error.start:,}); save it as UTF-8") from None
+        raise DataError(
+            f"{path}: is not {error.encoding.upper()} (byte {error.start:,}); save it as UTF-8"
+        ) from None
     try:
         if path.suffix.lower() == ".jsonl":
             return _of_objects(path, [json.loads(line) for line in text.split("\n") if line.strip()])
@@ -66,8 +71,12 @@ def read_table(path: Path) -> Table:
 
 
 def _of_lines(path: Path, text: str) -> Table:
-    first = text.partition("\n")[0]
-    delimiter = max(",\t;", key=first.count)
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:
+        # Excel's own line, which says what stands between cells.
+        delimiter, text = first[4], rest
+    else:
+        delimiter = max(",\t;", key=first.count)
     rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if any(row)]
     if not rows:
         raise DataError(f"{path}: is empty")

@@ -56,6 +56,15 @@ def test_cmyk_becomes_rgb(tmp_path):
     assert decoded(inks, tmp_path / "a.tif")[0, 0].tolist() == [0, 255, 255]
 
 
+@pytest.mark.parametrize("quality", [30, 50, 75, 95, 100])
+def test_the_quality_of_a_jpeg_is_read_from_its_table(tmp_path, quality):
+    for name, progressive in (("a.jpg", False), ("b.jpg", True)):
+        Image.fromarray(COLOUR).save(tmp_path / name, quality=quality, progressive=progressive)
+    Image.fromarray(COLOUR).save(tmp_path / "c.png")
+    facts = decode_all([tmp_path / name for name in ("a.jpg", "b.jpg", "c.png")], 8).facts
+    assert facts.quality == pytest.approx([quality, quality, 0], abs=1)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_applied(tmp_path, orientation):
     # How the stored pixels must be turned for each value of the EXIF tag, by the EXIF standard's own table.

@@ -62,6 +62,48 @@ def test_tables_of_usual_names_are_found_by_themselves(flat, name):
     assert list_images(flat).notes == (f"labels are taken from {name}",)
 
 
+def test_spreadsheets_unicode_text_and_their_line_about_cells(flat):
+    (flat / "labels.tsv").write_bytes(TABLES["labels.tsv"].encode("utf-16"))
+    assert labelled(flat) == expected()
+    (flat / "labels.tsv").unlink()
+    (flat / "labels.csv").write_text("sep=;\r\n" + csv(ROWS).replace(",", ";"))
+    assert labelled(flat) == expected()
+
+
+@pytest.mark.parametrize(("shift", "start"), [(1, 1), (-1, -1)])
+def test_a_table_that_counts_from_elsewhere_is_an_alarm(tmp_path, shift, start):
+    first = 10 if shift < 0 else 0
+    for number in range(first, first + 12):
+        put(tmp_path / f"{number}.png")
+    rows = [(f"{number + shift}", "ab"[number % 2]) for number in range(first, first + 12)]
+    (tmp_path / "labels.csv").write_text(csv(rows, "id,label"))
+    (alarm,) = [note for note in list_images(tmp_path).notes if note.startswith("ALARM: ")]
+    assert f"counts images from {first + start}, their files from {first}" in alarm
+    # One image and one row too many, but not at the ends.
+    rows[5 if shift > 0 else 6] = rows[-1 if shift > 0 else 0]
+    (tmp_path / "labels.csv").write_text(csv(sorted(set(rows)), "id,label"))
+    assert not [note for note in list_images(tmp_path).notes if note.startswith("ALARM: ")]
+
+
+def test_masks_beside_their_images_are_an_alarm(tmp_path):
+    for number in range(3):
+        for kind in ("", "_mask", "-frame"):
+            put(tmp_path / "a" / f"{number}{kind}.png")
+            put(tmp_path / "b" / f"{number}{kind}.png")
+    (alarm,) = [note for note in list_images(tmp_path).notes if note.startswith("ALARM: ")]
+    assert "6 of 18 images are called like masks of others (such as 0_mask.png)" in alarm
+
+
+def test_parts_that_only_file_names_tell_are_said(tmp_path):
+    for part in ("train", "test"):
+        for number in range(3):
+            put(tmp_path / "a" / f"{part}_{number}.png")
+    assert [note for note in list_images(tmp_path).notes if "3 with train, 3 with test" in note]
+    put(tmp_path / "split" / "train" / "a" / "train_1.png")
+    put(tmp_path / "split" / "test" / "a" / "test_1.png")
+    assert not [note for note in list_images(tmp_path / "split").notes if "begin" in note]
+
+
 def test_folders_asked_for_are_folders_whatever_lies_beside(flat):
     (flat / "metadata.csv").write_text(TABLES["metadata.csv"])
     assert list_images(flat, "folders").class_names == ("unlabelled",)

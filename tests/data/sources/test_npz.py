@@ -115,6 +115,14 @@ def test_every_kind_of_labels(save, labels, names):
     assert decoded.class_names == names
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"), [("X", "y"), ("X_train", "Y_train"), ("data", "target"), ("images", "label")]
+)
+def test_usual_names_are_known_in_any_case(save, images, labels):
+    decoded = read(save(**{images: GREY, labels: LABELS}))
+    assert decoded.labels.tolist() == LABELS.tolist()
+
+
 def test_class_names_are_used(save):
     decoded = read(save(images=GREY, labels=LABELS, class_names=np.array(["x", "y", "z"])))
     assert decoded.class_names == ("x", "y", "z")
@@ -131,7 +139,10 @@ NAN = np.where(GREY > 250, np.nan, 0.5)
         ({"images": GREY, "x_train": GREY}, "both there"),
         ({"images": NAN, "labels": LABELS}, "images hold NaN"),
         ({"images": GREY * 1j, "labels": LABELS}, "expected numbers"),
-        ({"images": GREY.reshape(6, 90), "labels": LABELS}, r"have shape \(6, 90\)"),
+        ({"X": GREY, "x": GREY}, "'x' in two spellings"),
+        ({"images": GREY, "labels": LABELS, "y": LABELS}, "labels and y are both there"),
+        ({"images": GREY.reshape(6, 90), "labels": LABELS}, r"have shape \(6, 90\).* none of them 0$"),
+        ({"images": GREY[:, :, :9].reshape(6, 81), "labels": LABELS}, r"such as \(6, 9, 9\)"),
         ({"images": GREY[:0], "labels": LABELS[:0]}, "none of them 0"),
         ({"images": np.zeros((6, 9, 9, 2), np.uint8), "labels": LABELS}, "neither 1 nor 3"),
         ({"images": np.zeros((6, 3, 9, 3), np.uint8), "labels": LABELS}, "could be"),
