@@ -32,7 +32,7 @@ from gangda.errors import GangdaError
 from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 
 RULES = 4  # raise it when other images count as twins
-NEAR, LOPSIDED = 0.1, 0.5  # of the standard deviation
+NEAR, LOPSIDED = 0.1, 0.35  # of the standard deviation
 FINE = 16  # pixels a side
 RISES = (0.0, 0.05)  # of the contrast of a grid: from which a neighbour counts as brighter, tried in turn
 # The eight ways to lay a square image: whether it is transposed, then whether its rows and its columns are reversed.

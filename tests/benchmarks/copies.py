@@ -41,9 +41,9 @@ def copies(pixels: UInt8Array) -> None:
     own, place = np.arange(COPIES), slice(COUNT - COPIES, COUNT)
     ways = rng.integers(1, 8, COPIES).astype(np.uint8)
     laid = twins._laid(pixels[:COPIES], ways)
-    contrast = pixels[:COPIES].reshape(COPIES, -1).std(axis=1)
-    change = (laid.astype(int) - pixels[:COPIES]).reshape(COPIES, -1)
-    most = (np.sqrt(np.square(change).mean(axis=1)) >= twins.LOPSIDED * contrast).mean()
+    contrasts = pixels[:COPIES].reshape(COPIES, -1).std(axis=1)
+    first, second = (twins._coarse(images, contrasts) for images in (pixels[:COPIES], laid))
+    most = (np.sqrt(np.square(first - second).mean(axis=1)) >= twins.LOPSIDED).mean()
     for noise in (0, 1, 2, 4):
         shares = []
         for name, originals in (("near", pixels[:COPIES]), ("turned", laid)):
