@@ -74,9 +74,7 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
     """
     main, judged, config = situation.main, situation.judged, situation.plan.config
     if main is None:
-        return Advice(
-            words.NAME_A_CONTRAST, situation.again("--contrast", "A - B", out=f"{situation.out}-contrast")
-        )
+        return _name_a_contrast(situation)
     if objection:
         return Advice(words.DISAGREE.format(objection=objection.removeprefix(", but ")), "")
     if poor and situation.generated and not main.verdict.startswith(values.BETTER) and config.images_per_step:
@@ -90,6 +88,15 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
     then = NEXT.get(main.verdict, _nothing)(situation, main)
     parts = (words.advice_sentence(main, judged.score, judged.n_test), _worth(situation, main), then.text)
     return Advice(" ".join(part for part in parts if part), then.command)
+
+
+def _name_a_contrast(situation: Situation) -> Advice:
+    """With the last arm against the first, as an example."""
+    first, *_, last = situation.plan.config.compare.arms * 2
+    if first == last:
+        return NO_ADVICE
+    again = situation.again("--contrast", f"{last} - {first}", out=f"{situation.out}-contrast")
+    return Advice(words.NAME_A_CONTRAST, again)
 
 
 def _transforms_alone(judged: Judgement) -> Contrast | None:

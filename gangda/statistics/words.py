@@ -122,7 +122,7 @@ ADVICE: Mapping[tuple[str, ...], str] = {
     (values.NOT_TESTED, values.EXPLORATORY): "Decide nothing by this difference: it was not tested.",
 }
 # Before or after that sentence, where it applies.
-NAME_A_CONTRAST = "Nothing was tested. Say which difference is to be:"
+NAME_A_CONTRAST = "Nothing was tested. Say which difference is to be, such as:"
 DISAGREE = "Do not act on this: {objection}."
 TRAIN_LONGER = (
     "Train the generator longer before you judge by this: its images are poor, most likely of too few steps."

@@ -123,7 +123,8 @@ def test_a_poor_generator_is_trained_longer_first(tmp_path):
 def test_arms_without_a_contrast(tmp_path):
     found = advice_of(tmp_path, ACCURACY, arms=("real", "traditional"))
     assert found.text == words.NAME_A_CONTRAST
-    assert "--contrast 'A - B'" in found.command
+    assert "--contrast 'traditional - real'" in found.command
+    understood(found.command)
 
 
 def test_time_is_that_of_the_cells(tmp_path):
