@@ -110,11 +110,32 @@ def show_filters(out: Screen, rows: Sequence["FilterRow"]) -> None:
             draw_filters(out, title, {name: vars(shares) for name, shares in row.classes.items()})
 
 
+def _show_variants(out: Screen, variants: Sequence[str], costs: Mapping[str, Any]) -> None:
+    """Names of variants, and what they take, where that was timed."""
+    if not costs:
+        out.draw("", ("variants",), [(name,) for name in variants])
+        return
+    each = [costs[name] for name in variants]
+    rows = [
+        (
+            name,
+            duration(cost["cell_seconds"]),
+            duration(cost["left_seconds"]),
+            size_text(cost["memory_bytes"]),
+        )
+        for name, cost in zip(variants, each, strict=True)
+    ]
+    title = f"Would take on this machine, {each[0]['at_once']} cells at a time"
+    out.draw(title, ("variant", "one cell", "its cells that are left", "memory"), rows)
+    total, disk = (sum(cost[key] for cost in each) for key in ("left_seconds", "disk_bytes"))
+    out.say(f"all variants, one after the other: about {duration(total)}; disk at the end: {size_text(disk)}")
+
+
 def show_experiment(out: Screen, values: Mapping[str, Any]) -> None:
     """Variants, differences, the answer; the variants alone where there is none yet."""
     if "rows" not in values:
         out.say(f"{values['title']}: {values['question']}")
-        out.draw("", ("variants",), [(name,) for name in values["variants"]])
+        _show_variants(out, values["variants"], values.get("costs") or {})
         finished = f"cells finished: {values['finished']} of {values['cells']}"
         out.say(finished, f"experiment: {values['out']}")
         return

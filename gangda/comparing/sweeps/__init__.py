@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from gangda.comparing.estimate import Cost
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
@@ -41,6 +42,7 @@ class SweepResult:
     finished: int
     runtime: Runtime  # what a cell runs on
     dry_run: bool = False
+    costs: Mapping[str, Cost] | None = None  # of each variant; only for a dry run
     # Cells of different variants take different times, and memory.
     cell_seconds: ClassVar[float | None] = None
     cell_memory: ClassVar[int | None] = None
@@ -54,6 +56,7 @@ class SweepResult:
             "dry_run": self.dry_run,
             "cells": self.planned,
             "finished": self.finished,
+            **({} if self.costs is None else {"costs": to_plain(self.costs)}),
             **({} if self.findings is None else to_plain(self.findings)),
         }
 
@@ -116,7 +119,17 @@ def sweep(
         publish(out, about, findings)
     finished = sum(len(one.results) for one in found)
     runtime = settings[0].plan.config.runtime
-    return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run)
+    costs = _costs(settings, jobs, reporter) if dry_run else None
+    return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run, costs)
+
+
+def _costs(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> dict[str, Cost]:
+    """What each variant takes on this machine, by its name."""
+    found: dict[str, Cost] = {}
+    for setting in settings:
+        reporter.step("timing variants", len(found), len(settings), setting.name)
+        found[setting.name] = setting.cost(jobs)
+    return found
 
 
 def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -> list[Setting]:

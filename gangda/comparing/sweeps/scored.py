@@ -4,6 +4,7 @@ The figures are of test images; the best variant is chosen by the first of them 
 """
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, P
 from gangda.comparing.arm_sets import check_filters, train_config
 from gangda.comparing.cell_result import GeneratorRecord
 from gangda.comparing.cells import finish_cell, splits_of
+from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.pictures import read_evaluations
 from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import publish
@@ -37,6 +39,7 @@ from gangda.sampling.filters import is_circular
 from gangda.statistics.components import components_of
 from gangda.training import check as check_training
 
+SAMPLED = "generated-only"  # the arm of which a scored cell is a part
 ON_VALIDATION = " on validation images"  # after a metric's name
 
 
@@ -89,6 +92,12 @@ class Scored(Setting):
         wanted = part.numbers(len(plan.cells))
         missing = [cell for cell in self.cells().missing if cell.index in wanted]
         run_missing(plan, missing, self.folder, jobs, reporter, work)
+
+    def cost(self, jobs: int | None) -> Cost:
+        """Its generator, and one classifier of its samples; other metrics take less."""
+        compare = dataclasses.replace(self.plan.config.compare, arms=(SAMPLED,), contrast=())
+        plan = dataclasses.replace(self.plan, config=dataclasses.replace(self.plan.config, compare=compare))
+        return cost_of(plan, len(self.cells().results), jobs)
 
     def complete(self, result: ScoredCell) -> bool:
         """Whether it has all metrics and repeats."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from gangda import comparing
 from gangda.augmenting.selection import score_of
 from gangda.comparing.cell_result import CellResult
+from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import StoredCell, StoredCells, read_cells, read_comparison
 from gangda.config.schema import ComparisonConfig
@@ -63,6 +64,10 @@ class Setting(ABC):
     def cells(self) -> StoredCells[Any]:
         """The cells as they are on disk."""
         return read_cells(self.plan.cells, self.folder, self.kind, self.complete)
+
+    def cost(self, jobs: int | None) -> Cost:
+        """What the variant takes on this machine."""
+        return cost_of(self.plan, len(self.cells().results), jobs)
 
 
 class Compared(Setting):

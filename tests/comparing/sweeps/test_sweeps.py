@@ -149,6 +149,19 @@ def test_scores_of_every_seed(tmp_path):
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_a_dry_run_says_what_each_variant_takes(tmp_path, text):
+    found = run(tmp_path, text, dry_run=True).as_dict()
+    assert list(found["costs"]) == found["variants"]
+    for cost in found["costs"].values():
+        assert 0 < cost["cell_seconds"] <= cost["left_seconds"] <= 2 * cost["cell_seconds"]
+        assert cost["memory_bytes"] > 0
+    run(tmp_path, text)
+    again = run(tmp_path, text, dry_run=True).as_dict()
+    assert {cost["left_seconds"] for cost in again["costs"].values()} == {0}
+    assert "costs" not in run(tmp_path, text).as_dict()
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
 def test_cell_by_cell_and_what_is_missing(tmp_path, text):
     assert run(tmp_path, text, dry_run=True).finished == 0
     assert not (tmp_path / "out").exists()
