@@ -84,7 +84,8 @@ def resolved(
         if name not in keys:
             if renamed := key_message(name, keys):
                 raise UsageError(renamed)
-            raise UsageError(f"{name}: no such option; {suggestion(name, keys)}known: {', '.join(keys)}")
+            near = suggestion(name, keys).strip()
+            raise UsageError(f"{name}: no such option; {near or 'options are the flags (--help-all), with _ for -'}")
     return resolve({keys[name]: value for name, value in options.items()}, {}, file, used=sections)
 
 

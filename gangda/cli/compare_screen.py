@@ -1,5 +1,6 @@
 """What `gangda compare` prints: tables of arms, differences, cells and variants."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -184,6 +185,9 @@ def show_status(out: Screen, values: Mapping[str, Any]) -> None:
     head = ("cell", "variant", "seed", "state", "host", "job", "step", "last written")
     out.draw("", head, rows, left=2)
     finished = sum(one["state"] == "finished" for one in cells)
-    to_do = f"to go on: the command that planned them again; as a job array: --array={values['open']}"
+    # The folder of a comparison says all; that of an experiment does not name its file.
+    alone = shlex.join(["gangda", "compare", "--out", values["out"]])
+    command = "the command that planned them again" if any(one["variant"] for one in cells) else alone
+    to_do = f"to go on: {command}; as a job array: --array={values['open']}"
     again = (to_do,) if values["open"] else ()
     out.say(f"cells finished: {finished} of {len(cells)}", *again)
