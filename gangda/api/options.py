@@ -85,7 +85,9 @@ def resolved(
             if renamed := key_message(name, keys):
                 raise UsageError(renamed)
             near = suggestion(name, keys).strip()
-            raise UsageError(f"{name}: no such option; {near or 'options are the flags (--help-all), with _ for -'}")
+            raise UsageError(
+                f"{name}: no such option; {near or 'options are the flags (--help-all), with _ for -'}"
+            )
     return resolve({keys[name]: value for name, value in options.items()}, {}, file, used=sections)
 
 

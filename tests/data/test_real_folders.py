@@ -190,7 +190,7 @@ def test_kinds_that_cannot_be_read_are_counted_by_class(tmp_path):
     if ".heic" in EXTENSIONS:
         pytest.skip("pillow-heif is there")
     assert any(
-        note.startswith("ALARM: skipped 7 HEIC images, which need pillow-heif") and note.endswith("(a: 7)")
+        note.startswith("ALARM: skipped 7: HEIC images, which need pillow-heif") and note.endswith("(a: 7)")
         for note in loaded(tmp_path).notes
     )
 
@@ -208,7 +208,7 @@ def test_thumbnails_are_passed_over(tmp_path):
         put(tmp_path / place / "000.png")
     splits = loaded(tmp_path)
     assert sum(total(splits)) == 40
-    assert any(note.startswith("skipped 2 hidden files") for note in splits.notes)
+    assert any(note.startswith("skipped 2: hidden files") for note in splits.notes)
 
 
 def test_broken_files_are_named_together_and_can_be_skipped(tmp_path):
@@ -227,7 +227,7 @@ def test_links_are_counted_or_twins(tmp_path):
     (tmp_path / "a" / "same.png").symlink_to("../b/000.png")
     (tmp_path / "a" / "lost.png").symlink_to("../nowhere.png")
     splits = loaded(tmp_path)
-    assert "skipped 1 links to nothing, such as lost.png" in splits.notes
+    assert "skipped 1: links to nothing, such as lost.png" in splits.notes
     assert splits.checks["contradicting"] == 2
 
 
@@ -339,7 +339,8 @@ def test_several_pages_are_said(tmp_path):
         tmp_path / "a" / "x.tif", save_all=True, append_images=[Image.fromarray(noise())]
     )
     assert any(
-        "1 files hold several pages or frames: the first is taken" in note for note in loaded(tmp_path).notes
+        "files of several pages or frames, of which the first is taken: 1" in note
+        for note in loaded(tmp_path).notes
     )
 
 
@@ -409,7 +410,7 @@ def test_pictures_of_other_kinds_are_counted_by_class(tmp_path):
     for number in range(7):
         (tmp_path / "b" / f"{number}.JP2").write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100))
     (alarm,) = (note for note in loaded(tmp_path).notes if note.startswith("ALARM"))
-    assert "skipped 7 images of kinds that are not read here" in alarm
+    assert "skipped 7: images of kinds that are not read here" in alarm
     assert alarm.endswith("(b: 7)")
     assert alarm in loaded(tmp_path).alarms
 

@@ -148,7 +148,7 @@ def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
     if turned := sum(row.turned for row in rows):
         yield f"{turned:,} of {len(rows):,} images are turned upright, as their EXIF says"
     if several:
-        yield f"{several:,} files hold several pages or frames: the first is taken"
+        yield f"files of several pages or frames, of which the first is taken: {several:,}"
 
 
 class _Row(NamedTuple):

@@ -227,8 +227,10 @@ def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dic
     if not content.folders:
         return {UNLABELLED: content.images}
     if content.images:
-        what = f"{len(content.images):,} images (such as {next(iter(content.images)).name})"
-        raise DataError(f"{folder}: {what} lie beside folders; move them into a class folder or away")
+        what = (
+            f"beside folders lie images ({len(content.images):,}, such as {next(iter(content.images)).name})"
+        )
+        raise DataError(f"{folder}: {what}; move them into a class folder or away")
     classes: dict[str, Files] = {}
     for own in content.folders:
         inside = scan(own)

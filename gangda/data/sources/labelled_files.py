@@ -169,8 +169,8 @@ def _by_tables(
                 both = " and ".join(f"'{label}' ({part})" for part, label in (own[place], new))
                 raise DataError(f"{path}: {paths[place].name} is named twice, as {both}; keep one row of it")
         notes.append(f"labels are taken from {path.relative_to(root) if path.is_relative_to(root) else path}")
-        notes += [f"{path.name}: {missing:,} rows name images that are not there"] * bool(missing)
-        notes += [f"{path.name}: {blank:,} rows have no label"] * bool(blank)
+        notes += [f"{path.name}: rows that name images which are not there: {missing:,}"] * bool(missing)
+        notes += [f"{path.name}: rows without a label: {blank:,}"] * bool(blank)
     if not own:
         raise DataError(f"{tables[0][0]}: gives no image a label")
     classes = len({label for _, label in own.values()})
@@ -179,7 +179,7 @@ def _by_tables(
         raise DataError(f"{tables[0][0]}: {what}; give --labels FILE:COLUMN")
     if left_out := len(paths) - len(own):
         first = next(path for place, path in enumerate(paths) if place not in own)
-        notes.append(f"{left_out:,} images without a label are left out, such as {first.relative_to(root)}")
+        notes.append(f"left out, without a label: {left_out:,}, such as {first.relative_to(root)}")
     notes += _names_against(tables[0][0], [(label, paths[place]) for place, (_, label) in own.items()])
     return _parts([(part, label, paths[place]) for place, (part, label) in own.items()]), notes
 
@@ -227,7 +227,7 @@ def _by_pattern(root: Path, files: Files, pattern: str) -> tuple[Parts, list[str
         raise UsageError(f"--labels '{BY_NAME}{pattern}': fits no file name, such as {others[0].name}")
     notes = ["labels are taken from file names"]
     if others:
-        notes.append(f"{len(others):,} images without a label are left out, such as {others[0].name}")
+        notes.append(f"left out, without a label: {len(others):,}, such as {others[0].name}")
     return _parts(found), notes
 
 

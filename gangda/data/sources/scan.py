@@ -122,9 +122,9 @@ def skipped_notes(skipped: Skipped) -> Iterator[str]:
     for reason in dict.fromkeys(reason for reason, _ in skipped):
         paths = [path for why, path in skipped if why == reason]
         if reason in UNREADABLE.values():
-            yield f"ALARM: skipped {len(paths):,} {reason} ({by_folder(paths)})"
+            yield f"ALARM: skipped {len(paths):,}: {reason} ({by_folder(paths)})"
         else:
-            yield f"skipped {len(paths):,} {reason}, such as {paths[0].name}"
+            yield f"skipped {len(paths):,}: {reason}, such as {paths[0].name}"
 
 
 def reasons(skipped: Skipped) -> str:
@@ -157,7 +157,7 @@ def _why_skipped(folder: Path, entry: os.DirEntry[str]) -> str | None:
     if real.is_dir():
         return "folders that gangda wrote" if is_own_output(folder / entry.name) else None
     if not real.is_file():
-        return "links to nothing" if entry.is_symlink() else "that are not files"
+        return "links to nothing" if entry.is_symlink() else "neither files nor folders"
     if suffix in EXTENSIONS:
         return None
     kind = suffix if suffix in UNREADABLE else kind_by_content(folder / entry.name)

@@ -84,8 +84,8 @@ def test_hidden_files_are_ignored_and_others_counted(classes):
     listing = list_images(classes)
     assert len(listing.files) == 6
     assert listing.notes == (
-        "skipped 2 files that are not images, such as README",
-        "skipped 2 hidden files, or left behind by the system, such as .thumbs",
+        "skipped 2: files that are not images, such as README",
+        "skipped 2: hidden files, or left behind by the system, such as .thumbs",
     )
 
 
@@ -122,7 +122,7 @@ def nest(root):
         (lambda root: (root / "empty").mkdir(), "empty: class 'empty' has no images"),
         (deepen, "tabby: images lie one folder too deep; move them up into .*cat"),
         (nest, "images/ant: images lie one folder too deep; .* give --data .*images if"),
-        (lambda root: put(root / "stray.png"), "1 images .such as stray.png. lie beside folders"),
+        (lambda root: put(root / "stray.png"), "beside folders lie images .1, such as stray.png."),
         (lambda root: (root / "cat" / "loop").symlink_to(root), "too deep; it is a link to .*: remove it"),
         (lambda root: put(root / "cat" / "test" / "0.png"), "move them to .*set/test/cat, and so all"),
         (lambda root: put(root / "test_set" / "cat" / "0.png"), "rename test_set to test if it holds"),
@@ -147,7 +147,7 @@ def test_bad_folders_are_named(classes, spoil, says):
         ),
         (["train/a/0.png", "train/b/0.png", "test/0.png"], "test images have no class folders"),
         (["val/a/0.png", "test/a/0.png"], "has no folder train beside test; call that of the training"),
-        (["train/a/0.png", "train/0.png"], "lie beside folders"),
+        (["train/a/0.png", "train/0.png"], "beside folders lie images"),
         (["train/a/0.png", "test/readme.txt"], "test: no images"),
     ],
 )
@@ -167,9 +167,9 @@ def test_what_is_no_image_is_passed_over_and_counted(classes):
     listing = list_images(classes)
     assert len(listing.files) == 6
     assert sorted(listing.notes) == [
-        "skipped 1 links to nothing, such as gone.png",
-        "skipped 1 that are not files, such as x.png",
-        "skipped 2 hidden files, or left behind by the system, such as @eaDir",
+        "skipped 1: links to nothing, such as gone.png",
+        "skipped 1: neither files nor folders, such as x.png",
+        "skipped 2: hidden files, or left behind by the system, such as @eaDir",
     ]
 
 
@@ -238,7 +238,7 @@ def test_folders_that_gangda_wrote_are_passed_over(classes, place, name, content
     (classes / place / name).write_text(json.dumps({"format_version": 1, **content}))
     listing = list_images(classes)
     assert listing.class_names == ("ant", "cat")
-    assert listing.notes == (f"skipped 1 folders that gangda wrote, such as {place.split('/')[0]}",)
+    assert listing.notes == (f"skipped 1: folders that gangda wrote, such as {place.split('/')[0]}",)
 
 
 def test_a_class_may_be_called_samples(classes):

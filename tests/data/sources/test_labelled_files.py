@@ -175,7 +175,7 @@ def test_kaggle_s_flat_folders_with_a_table_for_the_training_images(tmp_path):
         put(tmp_path / "test" / f"x{name}")
     (tmp_path / "train.csv").write_text(csv(ROWS))
     assert labelled(tmp_path) == expected()
-    assert "6 images without a label are left out, such as test/xcat_0.png" in list_images(tmp_path).notes
+    assert "left out, without a label: 6, such as test/xcat_0.png" in list_images(tmp_path).notes
 
 
 def test_stylegans_folders_of_numbers_are_no_classes(tmp_path):
@@ -195,9 +195,9 @@ def test_what_does_not_match_is_counted(flat):
     assert len(found.files) == 5
     assert found.notes == (
         "labels are taken from labels.csv",
-        "labels.csv: 1 rows name images that are not there",
-        "labels.csv: 1 rows have no label",
-        "1 images without a label are left out, such as cat_0.png",
+        "labels.csv: rows that name images which are not there: 1",
+        "labels.csv: rows without a label: 1",
+        "left out, without a label: 1, such as cat_0.png",
     )
 
 
@@ -254,9 +254,7 @@ def test_one_name_for_several_images_is_refused(tmp_path):
 def test_labels_in_file_names(flat):
     put(flat / "7.png")
     assert labelled(flat, "name:^([a-z]+)_") == expected()
-    assert (
-        "1 images without a label are left out, such as 7.png" in list_images(flat, "name:^([a-z]+)_").notes
-    )
+    assert "left out, without a label: 1, such as 7.png" in list_images(flat, "name:^([a-z]+)_").notes
     with pytest.raises(UsageError, match="fits no file name"):
         list_images(flat, "name:(q)")
 
