@@ -41,6 +41,7 @@ FITS = ("crop", "pad", "stretch")
 _CHUNK = 4096  # images decoded at once
 _AT_ONCE = 32  # images that a thread decodes: handing over small ones singly costs as much as decoding them
 _SHOWN = 10  # names of broken files
+_MIXED = 0.1  # of the files of 16 bits: of either depth, from where it is told
 _SAMPLE = 256  # files by which the size of all is guessed
 # Pixels of a file from which threads help; of smaller ones, Python's own part is longer than Pillow's without the GIL,
 # and two threads take twice as long as one.
@@ -147,6 +148,14 @@ def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
         yield f"{grey:,} of {len(rows):,} images are grey{AS_RGB}others are"
     if turned := sum(row.turned for row in rows):
         yield f"{turned:,} of {len(rows):,} images are turned upright, as their EXIF says"
+    highs = [row.extremes[2] for row in rows if row.extremes and row.extremes[0]]
+    # What twelve bits fill, and what they cannot hold: cameras and scanners write them as they are into files of 16.
+    twelve, more = (
+        sum(low < high <= most for high in highs) for low, most in ((2**11, 2**12), (2**13, np.inf))
+    )
+    if min(twelve, more) > _MIXED * len(highs):
+        what = f"{twelve:,} of {len(highs):,} files of 16 bits have values as of 12 (up to {2**12 - 1:,})"
+        yield f"ALARM: {what}, and become nearly black beside the others: save them alike"
     if several:
         yield f"files of several pages or frames, of which the first is taken: {several:,}"
 

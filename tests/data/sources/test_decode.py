@@ -182,6 +182,19 @@ def test_files_of_8_and_of_12_bits_are_no_one_set(tmp_path):
     np.testing.assert_array_equal(pixels[0], pixels[1])
 
 
+def test_values_of_12_bits_in_some_files_of_16_are_an_alarm(tmp_path):
+    def notes_of(factors):
+        paths = [tmp_path / f"{number}.png" for number in range(len(factors))]
+        for path, factor in zip(paths, factors, strict=True):
+            Image.fromarray(RAMP.astype(np.uint16) * factor).save(path)
+        return [note for note in decode_all(paths, 8).notes if note.startswith("ALARM: ")]
+
+    (alarm,) = notes_of([16, 16, 257, 257, 200])
+    assert "2 of 5 files of 16 bits have values as of 12 (up to 4,095)" in alarm
+    for alike in ([16] * 5, [257] * 5, [257] * 19 + [16]):
+        assert notes_of(alike) == []
+
+
 def test_training_and_test_files_of_other_ranges_are_refused(tmp_path):
     Image.fromarray((RAMP / 255).astype(np.float32)).save(tmp_path / "a.tif")
     Image.fromarray(RAMP.astype(np.float32)).save(tmp_path / "b.tif")
