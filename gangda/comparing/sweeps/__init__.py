@@ -82,7 +82,7 @@ def sweep(
 
     Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
     """
-    settings = _settings(experiment, configs)
+    settings = _settings(experiment, configs if out is None else _with_threads_of(configs, out, reporter))
     fixed = _fixed(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
@@ -123,6 +123,22 @@ def sweep(
     return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run, costs)
 
 
+def _with_threads_of(
+    configs: Mapping[str, ComparisonConfig], out: Path, reporter: Reporter
+) -> Mapping[str, ComparisonConfig]:
+    """The configurations with the threads of the experiment that is there already, whose cells are to be alike."""
+    with locked_plan(out, OWNER, dry_run=True) as there:
+        threads = None if there is None else there["fixed"].get("threads")
+    asked = {config.runtime.threads or 1 for config in configs.values()}
+    if not isinstance(threads, int) or asked == {threads}:
+        return configs
+    reporter.line(f"{out}: goes on with --threads {threads}, as its other cells have")
+    return {
+        name: replace(config, runtime=replace(config.runtime, threads=threads))
+        for name, config in configs.items()
+    }
+
+
 def _costs(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> dict[str, Cost]:
     """What each variant takes on this machine, by its name."""
     found: dict[str, Cost] = {}
@@ -155,6 +171,7 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
         "figure": settings[0].figures[0],
         "between": experiment.between,
         "repeats": experiment.repeats,
+        "threads": settings[0].plan.config.runtime.threads,
         "variants": {one.folder.name: {"name": one.name, "plan": one.plan.hash} for one in settings},
     }
 

@@ -162,6 +162,18 @@ def test_a_dry_run_says_what_each_variant_takes(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_with_other_threads_it_goes_on_with_its_own(tmp_path, text):
+    run(tmp_path, text, part=Part(cell=0))
+    reporter, lines = Reporter(), []
+    reporter.line = lines.append
+    other = text.replace("threads: 1", "threads: 2")
+    found = run(tmp_path, other, part=Part(cell=3), reporter=reporter)
+    assert found.finished == 2
+    assert any("goes on with --threads 1" in line for line in lines)
+    assert run(tmp_path, text, dry_run=True).finished == 2
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
 def test_cell_by_cell_and_what_is_missing(tmp_path, text):
     assert run(tmp_path, text, dry_run=True).finished == 0
     assert not (tmp_path / "out").exists()
