@@ -219,6 +219,8 @@ def _refuse_difference(
         if before.get(key) == now.get(key) or key.split(".")[-1] in (*ignoring, *moved):
             continue
         budget = key.startswith("budget.") and "checkpoint_every" not in ignoring
+        # with a cosine schedule the learning rate depends on the end, which --resume keeps
+        budget &= key == "budget.checkpoint_every" or before.get("recipe.lr_schedule") != "cosine"
         resume = "--resume to continue with another budget, " if budget else ""
         pair = (before.get(key), now.get(key))
         old, new = (value[:60] if isinstance(value, str) else reprlib.repr(value) for value in pair)

@@ -25,6 +25,15 @@ def test_claiming(tmp_path):
     assert run.claim(CONFIG.replace("5", "6"), ignoring=("steps",)) is True
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_resume_is_named_for_another_budget_only_where_it_would_go_on(tmp_path, schedule):
+    run, config = RunFolder(tmp_path / "run"), CONFIG.replace("lr: 0.1", f"lr_schedule: {schedule}")
+    run.claim(config)
+    with pytest.raises(RunError, match=r"budget\.steps") as refused:
+        run.claim(config.replace("5", "6"))
+    assert ("--resume" in str(refused.value)) == (schedule == "constant")
+
+
 def test_a_run_of_the_first_edition_is_refused_as_that(tmp_path):
     run = RunFolder(tmp_path / "run")
     run.claim(CONFIG)
