@@ -41,6 +41,8 @@ class FlowRules(OptionRules):
         assert isinstance(own, FlowMatchingOptions)
         if spec.backbone == "unet" and spec.depth != FlowSpec.depth:
             yield f"--depth {spec.depth}: the U-Net has none; leave it out, or give --backbone dit"
+        if not spec.conditional and spec.class_dropout != FlowSpec.class_dropout:
+            yield f"--class-dropout {spec.class_dropout:g}: there are no classes with --no-conditional; leave it out"
         if own.optimizer == "adam" and own.muon_lr != FlowMatchingOptions.muon_lr:
             yield f"--muon-lr {own.muon_lr:g}: there is no Muon with --optimizer adam; give --lr"
 

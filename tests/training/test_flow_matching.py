@@ -121,6 +121,11 @@ def test_the_validation_loss_is_the_same_each_time_and_falls_while_it_learns(arc
     [
         ({"depth": 3}, {}, "--depth 3: the U-Net has none; leave it out, or give --backbone dit"),
         (
+            {"conditional": False, "class_dropout": 0.2},
+            {},
+            "--class-dropout 0.2: there are no classes with --no-conditional; leave it out",
+        ),
+        (
             {},
             {"optimizer": "adam", "muon_lr": 0.1},
             "--muon-lr 0.1: there is no Muon with --optimizer adam; give --lr",
