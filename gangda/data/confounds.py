@@ -109,7 +109,7 @@ def _by_class(column: npt.NDArray[Any], labels: IntArray, class_names: Sequence[
         own = column[labels == label]
         values, counts = np.unique(own, return_counts=True)
         most = "mostly " * bool(len(values) > 1)
-        usual = f"{own.mean():.0f}" if column.dtype.kind == "f" else f"{most}{values[counts.argmax()]}"
+        usual = f"{own.mean():z.0f}" if column.dtype.kind == "f" else f"{most}{values[counts.argmax()]}"
         told.append(f"'{class_names[label]}' {usual}")
     return ", ".join(told)
 

@@ -51,6 +51,14 @@ def test_swapped_channels_that_tell_the_class_are_named():
     assert list(remarks(coloured, LABELS, ("a", "b"), None)) == []
 
 
+def test_a_mean_that_rounds_to_nothing_has_no_sign():
+    coloured = np.concatenate([NOISE // 2, NOISE // 2, NOISE // 2], axis=3)
+    coloured[LABELS == 0, 0, 0, 2] += 1
+    coloured[LABELS == 1, ..., 0] += 90
+    (remark,) = (told for told in remarks(coloured, LABELS, ("a", "b"), None) if "redness" in told)
+    assert "'a' 0, 'b' 90" in remark
+
+
 def test_few_images_and_one_class_have_no_remark():
     bright = np.tile((200 * LABELS[:, None, None, None]).astype(np.uint8), (1, 8, 8, 1))
     assert list(remarks(bright[:10], LABELS[:10], ("a", "b"), None)) == []
