@@ -130,7 +130,8 @@ class SizedSpec(NetSpec):
 
     width: int | None = option(
         None,
-        "channels of the generator's last hidden layer; default 32 (biggan 24), half below 16 pixels",
+        "channels of the generator's last hidden layer; default 32 (biggan 24), half below 16 pixels; of flow and edm: "
+        "first channels of the U-Net, default 32, or width of the transformer, 160",
         minimum=4,
     )
     d_width: int | None = option(

@@ -333,7 +333,8 @@ def _refuse_smaller_budget(config: TrainConfig, images: int, folder: RunFolder) 
     done = folder.state().get("steps", 0) if (folder.path / "run.json").is_file() else 0
     if wanted is not None and wanted < done:
         what = f"has done {done:,} steps, more than the {wanted:,} asked for"
-        raise RunError(f"{folder.path}: {what}; give --steps {done} or more, or choose another --out")
+        more = " or more" if "steps" in _open_to_change(config) else ""
+        raise RunError(f"{folder.path}: {what}; give --steps {done}{more}, or choose another --out")
 
 
 def _open_to_change(config: TrainConfig) -> tuple[str, ...]:
