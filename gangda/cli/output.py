@@ -200,7 +200,9 @@ class LineReporter(Reporter):
         """Print a message."""
         print(text, file=sys.stderr, flush=True)
 
-    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+    def step(
+        self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
+    ) -> None:
         """Print the time and how much of a task is done, at most every `LINE_EVERY` seconds."""
         now = self._clock()
         left = self._left.setdefault(task, TimeLeft(self._clock)).update(done, total)
@@ -210,7 +212,7 @@ class LineReporter(Reporter):
         if self._remark:
             self.line(self._remark)
             self._remark = ""
-        parts = [share_text(done, total) if total else f"{done:,.0f}", info]
+        parts = [share_text(done, total, finished) if total else f"{done:,.0f}", info]
         if left is not None:
             parts.append(f"{duration(left)} left")
         self.line(f"{time.strftime('%H:%M:%S')} {task}: " + ", ".join(part for part in parts if part))
@@ -232,14 +234,16 @@ class BarReporter(Reporter):
         """Print a message above the bars."""
         self._bar.console.print(text, markup=False, highlight=False, style=tone_of(text) or None)
 
-    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+    def step(
+        self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
+    ) -> None:
         """Update a task's bar."""
         if self._remark:
             self.line(self._remark)
             self._remark = ""
         left = self._left.setdefault(task, TimeLeft(self._clock)).update(done, total)
         shown: dict[str, Any] = {
-            "share": share_text(done, total) if total else f"{done:,.0f}",
+            "share": share_text(done, total, finished) if total else f"{done:,.0f}",
             "info": info,
             "left": "" if left is None else f"{duration(left)} left",
         }

@@ -262,7 +262,9 @@ class Phase(Reporter):
     def __init__(self, progress: Progress, start: float, share: float, name: str) -> None:
         self._progress, self._start, self._share, self._name = progress, start, share, name
 
-    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+    def step(
+        self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
+    ) -> None:
         """Report the share of the cell that is done when `done` of `total` of this phase are."""
         if total:
             self._progress(self._start + self._share * min(1.0, done / total), self._name)

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -60,8 +61,8 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
     fits += TEACHERS * any(arm.rule.distilled for arm, _ in arms.values())
     if transforms.policy == AUTO:
         transforms, fits = transforms.under(EXPLICIT, transforms.mixup), fits + policy_fits()
-    seconds = sum(one.seconds for one in trained)
-    seconds += fits * _fit_seconds(plan, real, transforms, context)
+    fit = _fit_seconds(plan, real, transforms, context)
+    seconds = sum(one.seconds for one in trained) + fits * fit
     made = int(wanted(config, real, generated=True).sum()) if keys else 0
     images = made * real.pixels[:1].nbytes
     left = len(plan.cells) - finished
@@ -72,7 +73,7 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
         memory_bytes=at_once
         * (max([one.memory_bytes for one in trained], default=real.pixels.nbytes) + images),
         disk_bytes=len(plan.cells) * (CELL + sum(one.disk_bytes for one in trained)),
-        choices=_choices(plan, seconds, at_once),
+        choices=tuple(_choices(plan, seconds, seconds + policy_fits() * fit, at_once)),
     )
 
 
@@ -91,15 +92,23 @@ def _fit_seconds(
     return once + each * (step_count(config, len(real)) - 1)
 
 
-def _choices(plan: ComparisonPlan, seconds: float, at_once: int) -> tuple[str, ...]:
-    """Fewer and more seeds, with their times: fewer than `LEAST` can show nothing at the usual level."""
-    seeds = len(plan.cells)
-    sizes = (("cheaper", LEAST if seeds > LEAST else 0), ("better", max(2 * seeds, LEAST)))
-    return tuple(
-        f"{word}: --seeds {count}, about {duration(math.ceil(count / at_once) * seconds)}"
-        for word, count in sizes
-        if count
-    )
+def _choices(plan: ComparisonPlan, seconds: float, with_policies: float, at_once: int) -> Iterator[str]:
+    """Other runs and their times, a sentence each; `with_policies`: of a cell that chooses its transforms.
+
+    Fewer and more seeds: fewer than `LEAST` can show nothing at the usual level.
+    """
+    config, seeds = plan.config, len(plan.cells)
+
+    def time_of(count: int, each: float) -> str:
+        return duration(math.ceil(count / at_once) * each)
+
+    for word, count in (("cheaper", LEAST if seeds > LEAST else 0), ("better", max(2 * seeds, LEAST))):
+        if count:
+            yield f"{word}: --seeds {count}, about {time_of(count, seconds)}"
+    arms = [parse_arm(name)[0] for name in config.compare.arms]
+    if config.transforms.policy == EXPLICIT and any(arm.rule.transforms == "traditional" for arm in arms):
+        takes = time_of(seeds, with_policies)
+        yield f"fairer, with transforms that each seed chooses by cross-validation: --policy auto, about {takes}"
 
 
 def _generator(

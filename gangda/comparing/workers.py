@@ -131,7 +131,7 @@ class _Pool:
         else:
             self._shares[pipe] = max(self._shares[pipe], float(value))
         share = done + finished + sum(self._shares.values())
-        reporter.step("cells", share, total, f"seed {cell.seed}: {info}")
+        reporter.step("cells", share, total, f"seed {cell.seed}: {info}", done + finished)
         return int(finished)
 
     def _end(self) -> None:

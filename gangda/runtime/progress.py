@@ -20,8 +20,13 @@ class Reporter:
     def line(self, text: str) -> None:
         """A sentence for the user: what was chosen, an alarm."""
 
-    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
-        """`done` of `total` units of a task; `info` is a short text such as "2,100 images/s"."""
+    def step(
+        self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
+    ) -> None:
+        """`done` of `total` units of a task; `info` is a short text such as "2,100 images/s".
+
+        `finished`: whole units, where several are worked on at once: two halves are none.
+        """
 
     def curve(self, task: str, name: str, values: Sequence[float]) -> None:
         """What a task's loss has been so far, for a small picture of it."""
@@ -43,7 +48,9 @@ class CallbackReporter(Reporter):
         """Pass a message on."""
         self._callback(text, 0, None)
 
-    def step(self, task: str, done: float, total: float | None, info: str = "") -> None:
+    def step(
+        self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
+    ) -> None:
         """Pass progress on."""
         self._callback(task, done, total)
 
@@ -75,9 +82,10 @@ class TimeLeft:
         return max(1.0, min(max(self._end - now, LEAST * (end - now)), MOST * (end - now)))
 
 
-def share_text(done: float, total: float) -> str:
+def share_text(done: float, total: float, finished: int | None = None) -> str:
     """ "0 of 1 (70%)": whole units and per cent, both rounded down, so that nothing looks finished before it is."""
-    return f"{math.floor(done + 1e-9):,} of {total:,.0f} ({math.floor(100 * done / total + 1e-9)}%)"
+    whole = math.floor(done + 1e-9) if finished is None else finished
+    return f"{whole:,} of {total:,.0f} ({math.floor(100 * done / total + 1e-9)}%)"
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:

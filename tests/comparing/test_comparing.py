@@ -59,7 +59,7 @@ class Listener(Reporter):
     def line(self, text):
         self.lines.append(text)
 
-    def step(self, task, done, total, info=""):
+    def step(self, task, done, total, info="", finished=None):
         self.done.append(done)
 
 

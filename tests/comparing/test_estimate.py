@@ -58,8 +58,11 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
     assert cost.cell_seconds == cost.left_seconds == pytest.approx(fits)
     assert cost.memory_bytes > 1000
     assert cost.disk_bytes == estimate.CELL + 500 * len(keys)
-    [better] = cost.choices
+    better, *fairer = cost.choices
     assert better.startswith(f"better: --seeds {estimate.LEAST}, about ")
+    open_transforms = policy == "explicit" and any("traditional" in name for name in arms)
+    takes = estimate.duration(fits + estimate.policy_fits())
+    assert [one.partition(": ")[2] for one in fairer] == [f"--policy auto, about {takes}"] * open_transforms
     assert len(seen) == len(keys)
     assert set(seen) == keys
 

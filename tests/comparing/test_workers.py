@@ -15,10 +15,11 @@ from gangda.runtime.signals import stop_request
 
 class Listener(Reporter):
     def __init__(self):
-        self.shares = []
+        self.shares, self.finished = [], []
 
-    def step(self, task, done, total, info=""):
+    def step(self, task, done, total, info="", finished=None):
         self.shares.append((done, total))
+        self.finished.append(finished)
 
 
 def write_process(plan, cell, out, tell):
@@ -77,6 +78,8 @@ def test_two_workers_share_all_cells(plan, tmp_path):
     assert len(processes) == 2
     assert os.getpid() not in processes
     assert listener.shares[-1] == (4, 4)
+    assert sorted(listener.finished) == listener.finished
+    assert set(listener.finished) == {0, 1, 2, 3, 4}
 
 
 def test_one_job_needs_no_process(plan, tmp_path):

@@ -16,6 +16,10 @@ def test_shares_are_rounded_down(done, total, shown):
     assert share_text(done, total) == shown
 
 
+def test_halves_of_two_units_at_once_are_none_finished():
+    assert share_text(1.4, 6, 0) == "0 of 6 (23%)"
+
+
 def test_time_left_of_a_steady_task_is_exact():
     now = [0.0]
     left = TimeLeft(lambda: now[0])
