@@ -136,7 +136,8 @@ def _in_range(raw: RawSource, config: DataConfig) -> RawSource:
             for start in range(0, len(pixels), CHUNK):
                 scaled[start : start + CHUNK] = levels[pixels[start : start + CHUNK]]
             pixels = scaled
-    return dataclasses.replace(raw, pixels=pixels, value_range=found, notes=(*raw.notes, found.note))
+    notes = (*raw.notes, *filter(None, (found.note, found.alarm)))
+    return dataclasses.replace(raw, pixels=pixels, value_range=found, notes=notes)
 
 
 def _existing_path(typed: str) -> Path:

@@ -47,6 +47,7 @@ class ValueRange:
     low: float
     high: float
     note: str  # what was found and done, in words
+    alarm: str = ""  # where more than a few images go beyond
 
     def to_bytes(self, values: Array) -> UInt8Array:
         """Values of any shape and type, scaled to 0-255, rounded and clipped: uint8, C-contiguous."""
@@ -76,20 +77,24 @@ def judge(parts: Sequence[PartValues], where: str, given: Span | None = None) ->
             raise DataError(f"{where}: {found}; {cure}")
         given = min(low for low, _ in spans.values()), max(high for _, high in spans.values())
     low, high = given or next(iter(spans.values()), BYTES)
-    return ValueRange(low, high, _note(parts, (low, high)))
+    return ValueRange(low, high, *_words_about(parts, (low, high)))
 
 
-def _note(parts: Sequence[PartValues], span: Span) -> str:
+def _words_about(parts: Sequence[PartValues], span: Span) -> tuple[str, str]:
+    """Note and alarm of a range."""
     lows, highs = (np.concatenate([getattr(part, name) for part in parts]) for name in ("lows", "highs"))
-    beyond = (lows < span[0]) | (highs > span[1])
-    clipped = ""
+    slack = OVERSHOOT * (span[1] - span[0])
+    beyond, far = ((lows < span[0] - more) | (highs > span[1] + more) for more in (0, slack))
+    clipped = alarm = ""
     if beyond.any():
         found = _words((float(lows.min()), float(highs.max())))
         clipped = f" ({int(beyond.sum()):,} images go beyond, {found}: clipped)"
-        if beyond.mean() > ODD:
-            clipped += "; ALARM: that is more than a few odd pixels: look at them, and give the range of all"
+        if far.mean() > ODD:
+            what = f"{int(far.sum()):,} of {len(far):,} images go far beyond values {_words(span)}"
+            cure = "look at them, and give the range of all (--value-range LOW,HIGH)"
+            alarm = f"ALARM: {what}, more than a few odd pixels: {cure}"
     done = "as they are" if span == BYTES else "scaled to 0-255"
-    return f"values {_words(span)}: {done}{clipped}"
+    return f"values {_words(span)}: {done}{clipped}", alarm
 
 
 def _words(span: Span) -> str:

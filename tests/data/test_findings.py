@@ -176,6 +176,12 @@ def test_what_was_read_is_always_said(tmp_path):
     assert loaded(save(tmp_path, images=NOISE, labels=LABELS)).notes[0] == "values 0 to 255: as they are"
 
 
+def test_a_range_that_many_images_leave_is_an_alarm(tmp_path):
+    source = save(tmp_path, images=NOISE, labels=LABELS)
+    (alarm,) = loaded(source, value_range=(0, 100)).alarms
+    assert alarm.startswith("ALARM: 60 of 60 images go far beyond values 0 to 100")
+
+
 def test_sources_without_twins_are_as_they_were():
     splits = loaded("digits", per_class=20)
     assert (splits.fingerprint, splits.alarms, splits.notes) == ("4a09b091a79d462c", (), ())

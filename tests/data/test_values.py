@@ -81,3 +81,13 @@ def test_the_note_says_what_was_found_and_clipped():
 def test_a_given_range_is_taken_as_it_is():
     found = judged(UNIT, 255 * UNIT, given=(0, 255))
     assert found.to_bytes(UNIT).max() == 1
+
+
+def test_many_images_far_beyond_the_range_are_an_alarm():
+    assert judged(BYTE, given=(0, 100)).alarm.startswith(
+        "ALARM: 40 of 40 images go far beyond values 0 to 100, more than a few odd pixels: look at them"
+    )
+    overshooting = np.where(UNIT > 0.9, UNIT + 0.09, UNIT)
+    assert "images go beyond" in judged(overshooting).note
+    for found in (judged(overshooting), judged(odd(UNIT, 7)), judged(BYTE)):
+        assert found.alarm == ""
