@@ -25,7 +25,7 @@ from gangda.data.sources.raw import RawSource, check_labels, number_classes, tra
 from gangda.errors import DataError
 
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_NAME = re.compile(r"(?:.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
+_NAME = re.compile(r"(.*[-_.])?(train|t10k|test)-(images|labels)[-.]idx\d-ubyte(\.gz)?", re.IGNORECASE)
 _MOST_DIMENSIONS = 8
 _GZIP = b"\x1f\x8b"  # the first bytes of a gzipped file, whatever its name
 _CHUNK = 2**24  # bytes read at once
@@ -82,8 +82,12 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
 
 
 def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
-    """IDX files by ("train" or "test", "images" or "labels"); a DataError where there are two for the same."""
+    """IDX files by ("train" or "test", "images" or "labels"); a DataError where they are not one set.
+
+    Labels of one set beside images of another would fit as well, where their numbers are equal.
+    """
     found: dict[tuple[str, str], Path] = {}
+    sets: dict[str, str] = {}
     try:
         paths = sorted(folder.iterdir())  # "name" sorts before "name.gz": the plain file comes first
     except OSError as error:
@@ -92,10 +96,14 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
         match = _NAME.fullmatch(path.name)
         if not match or path.is_dir():
             continue
-        key = ("train" if match[1].lower() == "train" else "test", match[2].lower())
+        key = ("train" if match[2].lower() == "train" else "test", match[3].lower())
         known = found.setdefault(key, path)
         if known != path and path.name != known.name + ".gz":
             raise DataError(f"{folder}: {known.name} and {path.name} are both there; keep one set per folder")
+        sets.setdefault((match[1] or "").lower(), path.name)
+    if len(sets) > 1:
+        first, second, *_ = sets.values()
+        raise DataError(f"{folder}: {first} and {second} are of different sets; keep one set per folder")
     return found
 
 

@@ -146,6 +146,16 @@ def header(*sizes, code=8):
         (lambda folder: write_part(folder, "t10k", 4, classes=4), "label 3 of image 3 is out of range"),
         (lambda folder: write_part(folder, "t10k", 0), "its test split holds no images"),
         (lambda folder: write_part(folder, "emnist-train", 3), "keep one set per folder"),
+        (
+            lambda folder: write_part(folder, "emnist-digits-test", 3),
+            "emnist-digits-test-images-idx3-ubyte and train-images-idx3-ubyte are of different sets",
+        ),
+        (
+            lambda folder: (folder / "train-labels-idx1-ubyte").rename(
+                folder / "kmnist-train-labels-idx1-ubyte"
+            ),
+            "are of different sets; keep one set per folder",
+        ),
     ],
 )
 def test_bad_folders_are_named(tmp_path, spoil, says):
@@ -188,7 +198,8 @@ def test_emnist_is_turned_upright_and_named_by_its_characters(tmp_path, name, cl
         write_idx(tmp_path / f"emnist-{name}-{part}-labels-idx1-ubyte.gz", labels)
     found = read_folder(tmp_path)
     assert (found.class_names[0], found.class_names[-1], len(found.class_names)) == (first, last, classes)
-    np.testing.assert_array_equal(found.pixels[classes:, :, :, 0], pixels.transpose(0, 2, 1))
+    for part in (found.pixels[:classes, :, :, 0], found.pixels[classes:, :, :, 0]):
+        np.testing.assert_array_equal(part, pixels.transpose(0, 2, 1))
     assert found.labels.tolist() == [*range(classes)] * 2
     assert found.notes == ("EMNIST's files hold images transposed: they are turned upright",)
 
