@@ -128,13 +128,21 @@ def _label_column(table: Table, asked: str | None) -> Sequence[Cell]:
 
 
 def _refuse_several(table: Path, cells: Sequence[Cell]) -> None:
-    """A DataError where cells hold several labels each: a list, or texts that are labels of their own elsewhere."""
+    """A DataError where cells hold several labels each: a list, or texts of which one stands in other cells too.
+
+    A text that only stands in cells that are alike is part of a name, as in "tench, Tinca tinca".
+    """
     split = [cell if isinstance(cell, tuple) else tuple(_SEVERAL.split(cell)) for cell in cells]
     counts = Counter(label for labels in split for label in set(labels))
+    kinds = Counter(label for labels in set(split) for label in set(labels))
     several = [
         labels
         for cell, labels in zip(cells, split, strict=True)
-        if len(labels) != 1 and (isinstance(cell, tuple) or all(counts[label] > 1 for label in labels))
+        if len(labels) != 1
+        and (
+            isinstance(cell, tuple)
+            or (all(counts[label] > 1 for label in labels) and any(kinds[label] > 1 for label in labels))
+        )
     ]
     if several:
         shown = " and ".join(several[0][:3]) or "none"

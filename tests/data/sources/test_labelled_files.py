@@ -219,6 +219,17 @@ def test_tables_that_mean_no_classes_are_refused_and_not_used_unasked(flat, rows
         list_images(flat, "mine.csv")
 
 
+def test_a_name_that_holds_a_comma_is_one_label(flat):
+    called = {"cat": "cat, Felis catus", "dog": "dog; Canis"}
+    rows = [(name, called[label]) for name, label in ROWS]
+    (flat / "labels.tsv").write_text("".join("\t".join(row) + "\n" for row in (("file", "label"), *rows)))
+    assert labelled(flat) == expected(rows)
+    rows[0] = (rows[0][0], "cat")
+    (flat / "labels.tsv").write_text("".join("\t".join(row) + "\n" for row in (("file", "label"), *rows)))
+    with pytest.raises(DataError, match="multi-label: 2 rows"):
+        list_images(flat, "labels.tsv")
+
+
 def test_a_found_table_that_does_not_fit_is_said(flat):
     rows = [json.dumps({"file_name": name, "tags": ["a", "b"]}) for name in NAMES]
     (flat / "metadata.jsonl").write_text("\n".join(rows))
