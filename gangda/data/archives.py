@@ -24,7 +24,9 @@ from gangda.runtime.hashed_file import sha256_of_file
 MOST_FILES = 5_000_000
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # first bytes, also of an empty one
+_SAYS_UTF8 = 0x800  # a bit of the flags of a file in a zip
 _DONE = "unpacked"  # a file beside the folder `content`: all is there
+RULES = 2  # raise it when an archive is unpacked otherwise: those of before are then not found
 
 
 def is_archive(path: Path) -> bool:
@@ -59,7 +61,7 @@ def unpacked(path: Path, cache: bool) -> Iterator[tuple[Path, tuple[str, ...]]]:
         key = sha256_of_file(path)[:32]
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    place = cache_root() / "archives" / key
+    place = cache_root() / "archives" / f"{key}-{RULES}"
     if cache and (place / _DONE).is_file():
         yield _inside(place / "content"), _notes(place)
         return
@@ -143,7 +145,7 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
                 if entry.flag_bits & 1:
                     raise DataError(f"{path}: is encrypted; unpack it yourself")
                 kind = entry.external_attr >> 28  # of a Unix mode: 8 is an ordinary file, 0 not said
-                yield entry.filename, archive.open(entry) if kind in (0, 8) else None
+                yield _name_in_zip(entry), archive.open(entry) if kind in (0, 8) else None
         return
     count = size = 0
     with tarfile.open(path) as tar:
@@ -156,6 +158,19 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
         rest.seek(tar.offset)
         if len(rest.read(tarfile.BLOCKSIZE)) < tarfile.BLOCKSIZE:
             raise EOFError("the mark of its end is missing")
+
+
+def _name_in_zip(entry: zipfile.ZipInfo) -> str:
+    """The name of a file, also where the archive does not say that it is UTF-8, as those of macOS do not.
+
+    `zipfile` then reads it as code page 437.
+    """
+    if entry.flag_bits & _SAYS_UTF8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def _check_sizes(path: Path, count: int, size: int) -> None:

@@ -96,6 +96,21 @@ def test_labels_and_arrays_inside_are_found(tmp_path):
     assert load(zipped(tmp_path / "set.zip", {**flat, "labels.csv": table})).train.class_names == ("a", "b")
 
 
+def test_names_in_utf8_are_read_where_a_zip_does_not_say_that_they_are(tmp_path):
+    path = zipped(tmp_path / "set.zip", {name.replace("a/", "café/"): data for name, data in IMAGES.items()})
+    data = bytearray(path.read_bytes())
+    # As macOS writes them: without the bit for UTF-8, here and in the directory at the end.
+    for mark, flags in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        place = data.find(mark)
+        while place >= 0:
+            data[place + flags] &= ~8
+            place = data.find(mark, place + 1)
+    path.write_bytes(data)
+    with zipfile.ZipFile(path) as archive:
+        assert not any("café" in name for name in archive.namelist())
+    assert load(path).train.class_names == ("b", "café")
+
+
 def test_links_are_left_out_and_counted(tmp_path):
     path = tarred(tmp_path / "a.tar", IMAGES)
     with tarfile.open(path, "a") as archive:
