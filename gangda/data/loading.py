@@ -23,7 +23,7 @@ from gangda.config.schema import DataConfig
 from gangda.data import memmap
 from gangda.data.archives import is_archive, name_of, unpacked
 from gangda.data.findings import findings_of
-from gangda.data.images import LabelledImages, real_images
+from gangda.data.images import REAL, LabelledImages, real_images
 from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
@@ -165,6 +165,7 @@ def _existing_path(typed: str) -> Path:
 
 def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     """Resized, with row ids and fingerprint; checks that it can be learned from."""
+    where = f"--data {config.source}"
     pixels = to_square(raw.pixels, config.image_size, config.fit)
     pixels, notes = to_channels(pixels, config.channels or pixels.shape[3]), raw.notes
     if pixels.shape[3] != raw.pixels.shape[3]:
@@ -178,8 +179,12 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         train = dataclasses.replace(train, origin=raw.facts.origin)
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
+        if made := int((test.origin != REAL).sum()):
+            what = f"{made:,} of {len(test):,} test images were made by gangda, by their names or text"
+            raise DataError(
+                f"{where}: {what}; take them out: accuracy on them says nothing about real images"
+            )
     labelled = raw.class_names != (UNLABELLED,)
-    where = f"--data {config.source}"
     twins = _twins(train, test, config)
     dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)
     if len(dropped):

@@ -148,6 +148,19 @@ def test_gangdas_own_images_are_known_again(tmp_path, renamed):
     assert (splits.train.origin != 0).sum() == 40
 
 
+def test_gangdas_own_images_in_a_test_folder_are_refused(tmp_path):
+    for part in ("train", "test"):
+        for number, data in enumerate(encode_png(NOISE[:20])):
+            path = tmp_path / part / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    path.rename(path.with_name("00000019-generated.png"))
+    with pytest.raises(
+        DataError, match="1 of 20 test images were made by gangda, by their names or text; take"
+    ):
+        loaded(str(tmp_path))
+
+
 def test_nearly_constant_images_are_an_alarm(tmp_path):
     flat = (NOISE // 100).astype(np.uint8) + 100
     source = save(tmp_path, images=np.concatenate([NOISE, flat]), labels=np.r_[LABELS, LABELS])
