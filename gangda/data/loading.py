@@ -188,10 +188,13 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     twins = _twins(train, test, config)
     dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)
     if len(dropped):
+        labels = np.concatenate([part.labels for part in (train, test) if part is not None])
+        others = int((labels[dropped] != labels[twins.exact[dropped]]).sum())
+        kept = f", {others:,} of them under another class: the first one's is kept" if others else ""
         late = dropped >= len(train)
         test = None if test is None else test.without(dropped[late] - len(train))
         train, twins = train.without(dropped[~late]), without_copies(twins)
-        notes += (f"{len(dropped):,} images that equal an earlier one are left out (--deduplicate)",)
+        notes += (f"{len(dropped):,} images that equal an earlier one are left out (--deduplicate){kept}",)
     if not len(train):
         raise DataError(f"{where}: holds no training images")
     if labelled and train.num_classes == 1:

@@ -72,7 +72,12 @@ def test_one_image_under_two_classes_is_an_alarm(tmp_path):
         "ALARM: 1 of 61 images are identical to another, 2 stand under different classes (0, 1)"
         in splits.alarms[0]
     )
-    assert loaded(source, deduplicate=True).alarms == ()
+    clean = loaded(source, deduplicate=True)
+    assert clean.alarms == ()
+    assert (
+        "1 images that equal an earlier one are left out (--deduplicate), 1 of them under another class: "
+        "the first one's is kept"
+    ) in clean.notes
 
 
 def put_subjects(root):
