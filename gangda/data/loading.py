@@ -20,20 +20,25 @@ import numpy as np
 from gangda.config import catalog
 from gangda.config.hints import suggestion
 from gangda.config.schema import DataConfig
-from gangda.data import memmap
 from gangda.data.archives import is_archive, name_of, unpacked
 from gangda.data.findings import findings_of
 from gangda.data.images import REAL, LabelledImages, real_images
-from gangda.data.memmap import CHUNK
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
 from gangda.data.sources import folder, idx, npz, stacked, tables
 from gangda.data.sources.image_kinds import kind_by_content
-from gangda.data.sources.raw import AS_RGB, UNLABELLED, RawSource, size_notes, to_channels, to_square
+from gangda.data.sources.raw import (
+    AS_RGB,
+    UNLABELLED,
+    RawSource,
+    in_range,
+    size_notes,
+    to_channels,
+    to_square,
+)
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, refuse_made_from
 from gangda.data.twins import Twins, cached_twins, find_twins, without_copies
 from gangda.data.unlabelled import with_unlabelled
-from gangda.data.values import BYTES, PartValues, judge, part_values
 from gangda.errors import DataError, GangdaError, UsageError
 
 
@@ -85,10 +90,11 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
 
 
 def _of_path(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
+    where = f"--data {config.source}"
     if path.is_dir() and is_set(path):
         return _written_set(path, name, config, sets)
     if path.is_dir() and not idx.find_parts(path):
-        return _source(name, config, _in_range(folder.read(path, config), config))
+        return _source(name, config, in_range(folder.read(path, config), where, config.value_range))
     _refuse_names(config)
     if path.is_dir():
         raw = idx.read_folder(path)
@@ -96,7 +102,7 @@ def _of_path(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) 
         raw = npz.read(path, config.value_range)
     else:
         raise DataError(f"{path}: {_kind(path)}")
-    return _source(name, config, _in_range(raw, config))
+    return _source(name, config, in_range(raw, where, config.value_range))
 
 
 def _kind(path: Path) -> str:
@@ -114,30 +120,6 @@ def _refuse_names(config: DataConfig) -> None:
     for flag, value in (("--group-by", config.group_by), ("--labels", config.labels)):
         if value is not None:
             raise UsageError(f"{flag}: the images of --data {config.source} have no file names; leave it out")
-
-
-def _in_range(raw: RawSource, config: DataConfig) -> RawSource:
-    """With a note on the range of values; values of 8 bits in another range than 0 to 255 are scaled here."""
-    found, pixels = raw.value_range, raw.pixels
-    if found is None:
-        tested = np.zeros(0, np.int64) if raw.test_rows is None else raw.test_rows
-        every = part_values("images", pixels)
-        parts = [
-            PartValues(name, True, every.lows[rows], every.highs[rows])
-            for name, rows in (
-                ("training images", np.setdiff1d(np.arange(len(pixels)), tested, assume_unique=True)),
-                ("test images", tested),
-            )
-        ]
-        found = judge(parts, f"--data {config.source}", config.value_range)
-        if (found.low, found.high) != BYTES:
-            levels = found.to_bytes(np.arange(256, dtype=np.uint8))
-            scaled = memmap.empty(pixels.shape)
-            for start in range(0, len(pixels), CHUNK):
-                scaled[start : start + CHUNK] = levels[pixels[start : start + CHUNK]]
-            pixels = scaled
-    notes = (*raw.notes, *filter(None, (found.note, found.alarm)))
-    return dataclasses.replace(raw, pixels=pixels, value_range=found, notes=notes)
 
 
 def _existing_path(typed: str) -> Path:

@@ -5,7 +5,8 @@ The rules:
       random order drawn by seed, so that a smaller number of one seed is part of a larger one. Whether their classes
       are balanced is left to chance: the labels are dropped before anything is drawn.
     - A folder: all images at or below it, whatever its folders are called, at the size and with the channels of the
-      source's images; grey ones become RGB where the source is.
+      source's images, read as they are (`--fit`, `--value-range`, `--channels`, `--skip-broken`); grey ones become RGB
+      where the source is.
     - An image with exactly the pixels of a training or validation image is left out, and so are repeated images of a
       folder. One with those of a test image is left out of the source's rows, and makes a folder be refused.
 """
@@ -22,7 +23,7 @@ from gangda.data import memmap
 from gangda.data.images import REAL, IntArray, UInt8Array, size_words
 from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
-from gangda.data.sources.raw import to_channels
+from gangda.data.sources.raw import in_range, to_channels
 from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
@@ -38,10 +39,11 @@ def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig
     """
     count = config.unlabelled_count
     if count is None:
-        found, notes = _of_folder(splits, Path(str(config.unlabelled)).expanduser())
+        found, notes = _of_folder(splits, Path(str(config.unlabelled)).expanduser(), config)
     else:
         found, notes = _of_source(splits, source, count, seed), ()
-    return replace(splits, unlabelled=found, notes=(*splits.notes, *notes))
+    alarms = tuple(note for note in notes if note.startswith("ALARM"))
+    return replace(splits, unlabelled=found, notes=(*splits.notes, *notes), alarms=(*splits.alarms, *alarms))
 
 
 def content_rows(pixels: UInt8Array) -> IntArray:
@@ -68,19 +70,24 @@ def _of_source(splits: DataSplits, source: SourceImages, count: int, seed: int) 
     return UnlabelledImages(memmap.take(whole.pixels, rows), whole.row_id[rows])
 
 
-def _of_folder(splits: DataSplits, root: Path) -> tuple[UnlabelledImages, tuple[str, ...]]:
+def _of_folder(
+    splits: DataSplits, root: Path, config: DataConfig
+) -> tuple[UnlabelledImages, tuple[str, ...]]:
     where = f"--unlabelled {root}"
     if root.is_dir() and is_set(root):
         raise DataError(f"{where}: is a set that gangda wrote; give a folder of real images")
     channels, side, _ = splits.train.image_shape
     try:
-        raw, files = folder.read_unlabelled(root, side)
+        raw, files = folder.read_unlabelled(root, replace(config, image_size=side))
     except DataError as error:
         raise DataError(f"--unlabelled: {error}") from error
+    raw = in_range(raw, where, config.value_range)
     pixels = raw.pixels
-    if pixels.shape[3] > channels:
+    if pixels.shape[3] > channels and config.channels is None:
         theirs = size_words(splits.train.image_shape)
-        raise DataError(f"{where}: holds colour images, those of {splits.name} are {theirs}; make them grey")
+        raise DataError(
+            f"{where}: holds colour images, those of {splits.name} are {theirs}; --channels 1 makes all grey"
+        )
     pixels = to_channels(pixels, channels)
     rows = content_rows(pixels)
     tested = np.isin(rows, content_rows(splits.test.pixels))
@@ -95,7 +102,10 @@ def _of_folder(splits: DataSplits, root: Path) -> tuple[UnlabelledImages, tuple[
     kept = np.flatnonzero(new & ~known)
     if not len(kept):
         raise DataError(f"{where}: all its images are training or validation images; give others")
-    notes = []
+    notes = [
+        f"ALARM: {where}: {note.removeprefix('ALARM: ')}" if note.startswith("ALARM") else f"{where}: {note}"
+        for note in raw.notes
+    ]
     if known.any():
         notes.append(f"{where}: {int(known.sum()):,} training or validation images are left out")
     if repeated := int((~new & ~known).sum()):

@@ -123,6 +123,28 @@ def test_a_folder_takes_size_and_channels_of_the_source(tmp_path):
     assert (grey.pixels == grey.pixels[..., :1]).all()
 
 
+def test_a_folder_is_read_as_the_source_is(tmp_path):
+    ones = saved(tmp_path / "ones", {f"{i}.png": one // 128 for i, one in enumerate(noise(4, 8, 8))})
+    found = digits(ones)
+    assert set(np.unique(found.unlabelled.pixels)) == {0, 255}
+    assert f"--unlabelled {ones}: values 0 to 1: scaled to 0-255" in found.notes
+    wide = saved(tmp_path / "wide", {"0.png": np.hstack([np.full((8, 6), 9, np.uint8), *noise(2, 8, 9)])})
+    (wide / "1.png").write_bytes(b"no image")
+    colour = saved(tmp_path / "colour", {"x.png": noise(1, 8, 8, 3)[0]})
+    given = DataConfig(per_class=10, unlabelled=str(wide), fit="stretch", skip_broken=True, no_cache=True)
+    stretched = load_splits(given, 0)
+    assert (stretched.unlabelled.pixels[0, :, 0, 0] == 9).all()
+    assert any("1 broken files are left out" in note for note in stretched.notes)
+    grey = load_splits(DataConfig(per_class=10, unlabelled=str(colour), channels=1), 0)
+    assert grey.unlabelled.pixels.shape == (1, 8, 8, 1)
+    limited = load_splits(
+        DataConfig(per_class=10, unlabelled=str(colour), channels=1, value_range=(0, 50)), 0
+    )
+    assert [
+        alarm for alarm in limited.alarms if f"--unlabelled {colour}: 1 of 1 images go far beyond" in alarm
+    ]
+
+
 def test_images_of_the_splits_are_left_out_or_refused(tmp_path):
     splits = load_splits(DataConfig(per_class=10), 0)
     others = {f"other{i}.png": one for i, one in enumerate(noise(4, 8, 8))}

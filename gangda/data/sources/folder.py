@@ -16,7 +16,7 @@ What is an image: see `scan.py`. How a file becomes pixels: see `decode.py`.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,11 +70,15 @@ def read(root: Path, config: DataConfig) -> RawSource:
     return replace(found, notes=(*listing.notes, *found.notes), groups=groups)
 
 
-def read_unlabelled(root: Path, image_size: int) -> tuple[RawSource, Files]:
-    """All images at or below a folder, cached, in the order of their paths, and their files; a DataError as `read`."""
+def read_unlabelled(root: Path, config: DataConfig) -> tuple[RawSource, Collection[Path]]:
+    """All images at or below a folder, as `read`, in the order of their paths, and their files."""
     files, _ = scan_all(root)
     listing = Listing(files, np.zeros(len(files), dtype=np.int64), (UNLABELLED,), len(files), ())
-    return _read(root, listing, DataConfig(image_size=image_size)), files
+    found = _read(root, listing, config)
+    if found.broken is None:
+        return found, files
+    broken = set(found.broken.tolist())
+    return found, [path for place, path in enumerate(files) if place not in broken]
 
 
 def _read(root: Path, listing: Listing, config: DataConfig) -> RawSource:

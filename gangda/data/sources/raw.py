@@ -6,7 +6,7 @@ corrupt label is noticed.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gangda.data import memmap
 from gangda.data.confounds import FileFacts
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.values import ValueRange
+from gangda.data.values import BYTES, PartValues, Span, ValueRange, judge, part_values
 from gangda.errors import DataError
 
 MAX_CLASSES = 10_000
@@ -65,6 +65,33 @@ def train_and_test(
     pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
     tested = np.arange(len(train[0]), len(pixels))
     return RawSource(pixels, labels, class_names, tested, notes, value_range)
+
+
+def in_range(raw: RawSource, where: str, given: Span | None) -> RawSource:
+    """With notes on the range of values; values of 8 bits in another range than 0 to 255 are scaled here.
+
+    `given`: the values that become 0 and 255. Raises DataError about `where`: parts of different ranges.
+    """
+    found, pixels = raw.value_range, raw.pixels
+    if found is None:
+        tested = np.zeros(0, np.int64) if raw.test_rows is None else raw.test_rows
+        every = part_values("images", pixels)
+        parts = [
+            PartValues(name, True, every.lows[rows], every.highs[rows])
+            for name, rows in (
+                ("training images", np.setdiff1d(np.arange(len(pixels)), tested, assume_unique=True)),
+                ("test images", tested),
+            )
+        ]
+        found = judge(parts, where, given)
+        if (found.low, found.high) != BYTES:
+            levels = found.to_bytes(np.arange(256, dtype=np.uint8))
+            scaled = memmap.empty(pixels.shape)
+            for start in range(0, len(pixels), _CHUNK):
+                scaled[start : start + _CHUNK] = levels[pixels[start : start + _CHUNK]]
+            pixels = scaled
+    notes = (*raw.notes, *filter(None, (found.note, found.alarm)))
+    return replace(raw, pixels=pixels, value_range=found, notes=notes)
 
 
 def number_classes(values: IntArray, where: str) -> tuple[IntArray, tuple[str, ...]]:
