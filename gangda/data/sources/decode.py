@@ -30,7 +30,15 @@ from gangda.data.confounds import FileFacts
 from gangda.data.damaged import MALFORMED
 from gangda.data.images import IntArray, UInt8Array
 from gangda.data.own_output import origin_of
-from gangda.data.sources.pixels import is_turned, is_wide, jpeg_quality, square_rgb, upright_size, wide_values
+from gangda.data.sources.pixels import (
+    is_turned,
+    is_wide,
+    jpeg_quality,
+    square_rgb,
+    stored_bits,
+    upright_size,
+    wide_values,
+)
 from gangda.data.sources.raw import AS_RGB, SMALLEST, own_size, size_notes
 from gangda.data.sources.scan import by_folder
 from gangda.data.values import BYTES, SHORTS, PartValues, Span, ValueRange, judge
@@ -42,6 +50,7 @@ _CHUNK = 4096  # images decoded at once
 _AT_ONCE = 32  # images that a thread decodes: handing over small ones singly costs as much as decoding them
 _SHOWN = 10  # names of broken files
 _MIXED = 0.1  # of the files of 16 bits: of either depth, from where it is told
+_DIM = 16  # what the upper 8 of 16 bits stay below where values fill 12
 _SAMPLE = 256  # files by which the size of all is guessed
 # Pixels of a file from which threads help; of smaller ones, Python's own part is longer than Pillow's without the GIL,
 # and two threads take twice as long as one.
@@ -156,6 +165,12 @@ def _row_notes(rows: Sequence["_Row"], pixels: UInt8Array) -> Iterator[str]:
     if min(twelve, more) > _MIXED * len(highs):
         what = f"{twelve:,} of {len(highs):,} files of 16 bits have values as of 12 (up to {2**12 - 1:,})"
         yield f"ALARM: {what}, and become nearly black beside the others: save them alike"
+    deep = sum(row.bits == 16 and row.extremes is None for row in rows)
+    if deep:
+        yield f"{deep:,} of {len(rows):,} files have 16 bits a colour, of which the upper 8 are read"
+    if (dim := sum(row.dim for row in rows)) > _MIXED * deep:
+        what = f"{dim:,} of {deep:,} files of 16 bits a colour have values as of 12 (up to {2**12 - 1:,})"
+        yield f"ALARM: {what}, of which 4 bits or fewer are left: save them with 8 bits a colour"
     if several:
         yield f"files of several pages or frames, of which the first is taken: {several:,}"
 
@@ -174,24 +189,28 @@ class _Row(NamedTuple):
     several: bool  # pages or frames
     extremes: tuple[bool, float, float] | None
     turned: bool  # by EXIF
+    dim: bool  # a colour file of 16 bits whose values fill 12 or fewer
 
 
 def _decode(image: Image.Image, path: Path, size: int, fit: str) -> tuple[UInt8Array, _Row]:
     """Pixels (black where their range is still to be found) and facts of one opened file."""
+    # Before anything is decoded: Pillow then forgets it.
+    stored = stored_bits(image)
     width, height = upright_size(image)
     origin = origin_of(path.name, image.info.get("Software"))
     # A photograph's preview (MPO) is no page.
     several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
     wide = is_wide(image.mode)
-    bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else 8
+    bits = (32 if image.mode in ("I", "F") else 16) if wide else 1 if image.mode == "1" else stored
     facts = (image.format or "", width, height, len(image.getbands()), bits, jpeg_quality(image), origin)
     turned = is_turned(image)
     if not wide:
         rgb = square_rgb(image, size, fit=fit)
-        return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None, turned)
+        dim = stored == 16 and int(rgb.max()) < _DIM
+        return rgb, _Row(*facts, bool((rgb == rgb[..., :1]).all()), several, None, turned, dim)
     values = wide_values(image)
     extremes = (values.dtype.kind == "i", float(values.min()), float(values.max()))
-    return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes, turned)
+    return np.zeros((size, size, 3), np.uint8), _Row(*facts, True, several, extremes, turned, False)
 
 
 def _columns(rows: Sequence[_Row]) -> FileFacts:

@@ -70,6 +70,14 @@ def is_wide(mode: str) -> bool:
     return mode in ("I", "F") or mode.startswith("I;")
 
 
+def stored_bits(image: Image.Image) -> int:
+    """Bits of a value in the file of an image that is opened and not yet decoded: 8, or 16, of colours too.
+
+    Pillow decodes colours of 16 bits to their upper 8 and does not say so.
+    """
+    return 16 if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) else 8
+
+
 def wide_values(image: Image.Image) -> npt.NDArray[Any]:
     """Values that are not 8 bits, int32 or float32 (H, W). Raises ValueError: NaN or infinity."""
     values = np.asarray(image if image.mode == "F" else image.convert("I"))

@@ -1,5 +1,7 @@
 import io
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -193,6 +195,30 @@ def test_values_of_12_bits_in_some_files_of_16_are_an_alarm(tmp_path):
     assert "2 of 5 files of 16 bits have values as of 12 (up to 4,095)" in alarm
     for alike in ([16] * 5, [257] * 5, [257] * 19 + [16]):
         assert notes_of(alike) == []
+
+
+def deep_png(values):
+    """A PNG of 16 bits a colour, uint16 (H, W, 3), which Pillow cannot write."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, _ = values.shape
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def test_colours_of_16_bits_are_said_and_those_of_12_in_them_are_an_alarm(tmp_path):
+    paths = [tmp_path / f"{number}.png" for number in range(3)]
+    for path, factor in zip(paths, (257, 257, 16), strict=True):
+        path.write_bytes(deep_png(COLOUR.astype(np.uint16) * factor))
+    found = decode_all(paths[:2], 8)
+    np.testing.assert_array_equal(found.pixels[0], COLOUR)
+    assert found.notes == ("2 of 2 files have 16 bits a colour, of which the upper 8 are read",)
+    assert found.facts.bits.tolist() == [16, 16]
+    (alarm,) = (note for note in decode_all(paths, 8).notes if note.startswith("ALARM: "))
+    assert "1 of 3 files of 16 bits a colour have values as of 12 (up to 4,095)" in alarm
 
 
 def test_training_and_test_files_of_other_ranges_are_refused(tmp_path):
