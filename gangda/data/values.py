@@ -1,11 +1,11 @@
 """Which values the pixels of a source have, and how they become 0 to 255: one range, judged over all its parts.
 
 A part is judged by its images: by all but the 5% with the lowest minimum and the 5% with the highest maximum, so that
-a few odd pixels do not decide. Known ranges: 0 to 255; 0 to 1; -1 to 1 (floats); 0 to 65535 (whole numbers, 32768 up).
-Any other is scaled from the values found, single images far beyond the rest left out; 0 stays black unless all values
-are above a quarter of the highest. Whole numbers up to 63 of 255 are such a range too: fewer bits, or labels. Floats
-may overshoot a known range by a tenth. What lies beyond the range is clipped, and counted. Parts whose ranges differ
-are refused, unless both are ranges from 0 that differ by less than a factor of eight.
+a few odd pixels do not decide. Known ranges: 0 to 255; 0 to 1; -1 to 1, -0.5 to 0.5 (floats); 0 to 65535 (whole
+numbers, 32768 up). Any other is scaled from the values found, single images far beyond the rest left out; 0 stays black
+unless all values are above a quarter of the highest. Whole numbers up to 63 of 255 are such a range too: fewer bits, or
+labels. Floats may overshoot a known range by a tenth. What lies beyond the range is clipped, and counted. Parts whose
+ranges differ are refused, unless both are ranges from 0 that differ by less than a factor of eight.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 Span = tuple[float, float]
 
 BYTES, UNIT, SIGNED, SHORTS = (0.0, 255.0), (0.0, 1.0), (-1.0, 1.0), (0.0, 65535.0)
+CENTRED = (-0.5, 0.5)
 ODD = 0.05  # share of images at either end that do not decide
 OVERSHOOT = 0.1  # of a known range, by resampling in floats
 FAR = 1.5  # times the usual range: beyond it an image does not widen the range found
@@ -71,7 +72,7 @@ def judge(parts: Sequence[PartValues], where: str, given: Span | None = None) ->
     if given is None and len(set(spans.values())) > 1:
         names = sorted(spans, key=lambda name: spans[name][1])
         first, last = names[0], names[-1]
-        if {UNIT, SIGNED} & set(spans.values()) or spans[last][1] > APART * spans[first][1]:
+        if {UNIT, SIGNED, CENTRED} & set(spans.values()) or spans[last][1] > APART * spans[first][1]:
             found = " but ".join(f"{name} have values {_words(spans[name])}" for name in (first, last))
             cure = "scale them alike: with --value-range LOW,HIGH, one range for all, some would be ruined"
             raise DataError(f"{where}: {found}; {cure}")
@@ -118,6 +119,8 @@ def _span(part: PartValues) -> Span | None:
         for known, least in ((UNIT, FEW_BITS / 255), (BYTES, FEW_BITS)):
             if low >= -OVERSHOOT * known[1] and least < high <= (1 + OVERSHOOT) * known[1]:
                 return known
+        if -low > OVERSHOOT and CENTRED[1] / 2 < max(-low, high) <= (1 + OVERSHOOT) * CENTRED[1]:
+            return CENTRED
         if min(low, -high) >= -1 - OVERSHOOT and max(-low, high) > FEW_BITS / 255:
             return SIGNED
     reach = FAR * (high - low)

@@ -30,6 +30,8 @@ def odd(values, pixel):
         (odd(UNIT, 255), (0, 1)),
         (2 * UNIT - 1, (-1, 1)),
         (odd(2 * UNIT - 1, 3), (-1, 1)),
+        (UNIT - 0.5, (-0.5, 0.5)),
+        (odd(UNIT - 0.5, 0.9), (-0.5, 0.5)),
         (255 * UNIT, (0, 255)),
         (odd(255 * UNIT, -1), (0, 255)),
         (BYTE, (0, 255)),
@@ -58,7 +60,14 @@ def test_the_range_is_that_of_most_images(values, span):
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(UNIT, 255 * UNIT), (UNIT, BYTE), (UNIT, 2 * UNIT - 1), (BYTE // 15, BYTE), (BYTE // 200, BYTE)],
+    [
+        (UNIT, 255 * UNIT),
+        (UNIT, BYTE),
+        (UNIT, 2 * UNIT - 1),
+        (UNIT - 0.5, 2 * UNIT - 1),
+        (BYTE // 15, BYTE),
+        (BYTE // 200, BYTE),
+    ],
 )
 def test_parts_of_different_ranges_are_refused(first, second, order):
     with pytest.raises(DataError, match=r"here: .*have values .* but .*have values .*--value-range LOW,HIGH"):
