@@ -137,4 +137,6 @@ def balanced_accuracy(
     counts = np.bincount(own, minlength=classes)
     recall = np.bincount(own, weights=right, minlength=classes)[counts > 0] / counts[counts > 0]
     chance = 1 / int((counts > 0).sum())
-    return float(recall.mean()), float(np.sqrt(chance * (1 - chance) / len(own)))
+    # Of a mean over classes: the small ones decide.
+    error = np.sqrt(chance * (1 - chance) * (1 / counts[counts > 0]).sum()) * chance
+    return float(recall.mean()), float(error)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from gangda.data.confounds import FileFacts, balanced_accuracy, remarks
 
@@ -71,3 +72,11 @@ def test_balanced_accuracy_is_that_of_held_out_images():
     assert balanced_accuracy(unique, LABELS, 2)[0] < 0.7
     rare = np.r_[np.zeros(110, int), np.ones(10, int)]
     assert balanced_accuracy(np.zeros(120), rare, 2)[0] == 0.5
+
+
+def test_the_error_under_chance_is_that_of_the_small_classes():
+    assert balanced_accuracy(np.zeros(120), LABELS, 2)[1] == pytest.approx(np.sqrt(0.25 / 120))
+    rare = np.r_[np.zeros(5000, int), np.ones(6, int)]
+    rng = np.random.default_rng(0)
+    recalls = [balanced_accuracy(rng.integers(0, 16, 5006), rare, 2)[0] for _ in range(200)]
+    assert np.std(recalls) == pytest.approx(balanced_accuracy(np.zeros(5006), rare, 2)[1], rel=0.3)
