@@ -53,11 +53,21 @@ def identified(config: DataConfig, fingerprint: str, unlabelled: str = "") -> Da
     return dataclasses.replace(config, unlabelled=unlabelled) if unlabelled else config
 
 
+def existing_file(name: str) -> Path | None:
+    """The file of this name, ~ being the home folder; None where there is none, as for a pattern in its place."""
+    try:
+        path = Path(name).expanduser()
+        return path if name and path.is_file() else None
+    # Too long for a name, a NUL inside, or a ~ of nobody.
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
 def _located_table(text: str | None) -> str | None:
     """FILE or FILE:COLUMN with an absolute path, where the file is there; any other text as it is."""
     for name, column in () if text is None else ((text, ""), text.rpartition(":")[::2]):
-        if name and Path(name).expanduser().is_file():
-            return f"{Path(name).expanduser().resolve()}{column and ':'}{column}"
+        if (path := existing_file(name)) is not None:
+            return f"{path.resolve()}{column and ':'}{column}"
     return text
 
 

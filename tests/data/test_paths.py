@@ -17,6 +17,12 @@ def test_paths_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: pytes
     assert located(DataConfig(source="~/own")).source == str(tmp_path / "home" / "own")
 
 
+@pytest.mark.parametrize("pattern", ["~nobody([0-9])", f"({'x' * 300})"])
+def test_a_pattern_is_no_file(pattern: str) -> None:
+    config = DataConfig(group_by=pattern, labels=f"name:{pattern}")
+    assert located(config) == config
+
+
 def test_the_data_folder_has_its_own_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANGDA_DATA", "mnist")  # that is --data
     monkeypatch.setenv("GANGDA_DATA_FOLDER", str(tmp_path))

@@ -10,6 +10,7 @@ import numpy as np
 from gangda.config.data_options import NAMED_COLUMN
 from gangda.data.class_names import normalised
 from gangda.data.images import IntArray
+from gangda.data.paths import existing_file
 from gangda.data.sources.scan import PARTS, Files, below
 from gangda.data.sources.tables import Cell, Table, read_table
 from gangda.errors import DataError, UsageError
@@ -92,8 +93,8 @@ def file_column(table: Table, names: Names) -> tuple[Table, list[int | None], Se
 def named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:
     """The file and the column of FILE[:COLUMN]; the file is looked for here, then in the folder of the images."""
     for name, column in ((text, None), text.rpartition(":")[::2]):
-        for path in (Path(name).expanduser(), root / name):
-            if name and path.is_file():
+        for place in (name, name and str(root / name)):
+            if (path := existing_file(place)) is not None:
                 return path, column
     raise DataError(f"{flag} {text}: no such file, here or in {root}; give FILE, or FILE:COLUMN")
 

@@ -277,6 +277,9 @@ def test_unlabelled_images_whose_names_begin_alike_get_a_hint(flat):
 def test_missing_tables_are_named(flat):
     with pytest.raises(GangdaError, match=r"--labels none\.csv: no such file, here or in"):
         list_images(flat, "none.csv")
+    for name in ("~nobody/none.csv", "x" * 300):
+        with pytest.raises(DataError, match=f"--labels {name}: no such file"):
+            list_images(flat, name)
 
 
 def test_groups_come_from_a_pattern_or_a_column(flat):
