@@ -1,8 +1,8 @@
 """From the argument of --data to images: a name from the catalog, or a path.
 
-A name wins over a file of that name (write ./digits for the file). A path is, in this order: an NPZ file; a set that
-gangda wrote (it has an index.json); a folder of IDX files; a folder of images. `stacked:` before a name or path makes a
-stacked set of it (`stacked.py`).
+A name wins over a file of that name (write ./digits for the file). A path is, in this order: an archive, which is
+read as the folder that it holds; a set that gangda wrote (it has an index.json); a folder of IDX files; a folder of
+images; an NPZ file. `stacked:` before a name or path makes a stacked set of it (`stacked.py`).
 
 A set that gangda wrote is training material. Its test split is that of the source it was made from, if that can still
 be loaded unchanged; else a fixed fifth of its real images. A sample set has no real images, so no test split.
@@ -235,6 +235,7 @@ def _recorded_test(
     if source.fingerprint != own.fingerprint:
         return None, f"{made_from} ({config.source}) has changed; its test split is not used"
     if test.class_names != images.class_names or test.image_shape[0] != images.image_shape[0]:
-        return None, f"{made_from} ({config.source}) has other classes; its test split is not used"
+        other = "classes" if test.class_names != images.class_names else "channels"
+        return None, f"{made_from} ({config.source}) has other {other}; its test split is not used"
     pixels = to_square(test.pixels, images.image_shape[1])
     return dataclasses.replace(test, pixels=pixels), f"its test split is that of {config.source}"

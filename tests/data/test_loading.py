@@ -176,6 +176,15 @@ def test_an_augmented_set_whose_source_changed_tests_on_its_own_real_images(tmp_
         assert not set(splits.test.row_id.tolist()) & set(splits.train.row_id.tolist())
 
 
+def test_a_set_of_other_channels_than_its_source_says_so(tmp_path):
+    config = DataConfig(per_class=10)
+    real = load_splits(config, 3)
+    rgb = dataclasses.replace(real.train, pixels=real.train.pixels.repeat(3, axis=3))
+    put_set(tmp_path / "set", rgb, config, real.fingerprint)
+    note = load_splits(DataConfig(source=str(tmp_path / "set")), 0).notes[0]
+    assert note == "the data it was made from (digits) has other channels; its test split is not used"
+
+
 def test_a_set_made_from_its_sources_test_images_is_refused(tmp_path):
     config = DataConfig(per_class=10)
     real = load_splits(config, 3)

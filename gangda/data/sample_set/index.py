@@ -28,8 +28,8 @@ _AGAIN = "make the set again"
 class SetHeader:
     """What is known of a set before its first image."""
 
-    kind: str  # kind, format: one of `KINDS`; "png", "npz" or "idx"
-    format: str
+    kind: str  # one of `KINDS`
+    format: str  # one of the catalog's `FORMATS`
     key: str  # hex hash of everything that determines the images; one key, one set
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
