@@ -1,9 +1,10 @@
 """Images without labels, beside the splits: rows of the source outside the subset, or a user's own folder.
 
 The rules:
-    - A number: so many real images of the source's training part that are neither training nor validation images, in a
-      random order drawn by seed, so that a smaller number of one seed is part of a larger one. Whether their classes
-      are balanced is left to chance: the labels are dropped before anything is drawn.
+    - A number: so many real images of the source's training part that are neither training nor validation images, and
+      in no group (`--group-by`) with a validation or test image, in a random order drawn by seed, so that a smaller
+      number of one seed is part of a larger one. Whether their classes are balanced is left to chance: the labels are
+      dropped before anything is drawn.
     - A folder: all images at or below it, whatever its folders are called, at the size and with the channels of the
       source's images, read as they are (`--fit`, `--value-range`, `--channels`, `--skip-broken`); grey ones become RGB
       where the source is.
@@ -17,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
@@ -59,7 +61,8 @@ def _of_source(splits: DataSplits, source: SourceImages, count: int, seed: int) 
     rest = np.flatnonzero(real & ~np.isin(whole.row_id, used))
     order = rest[numpy_stream(seed, "unlabelled").permutation(len(rest))]
     known = np.concatenate([content_rows(part.pixels) for part in parts])
-    taken = order[~np.isin(content_rows(memmap.take(whole.pixels, order)), known)][:count]
+    order = order[~np.isin(content_rows(memmap.take(whole.pixels, order)), known)]
+    taken = order[~_beside_held(splits, source)[order]][:count]
     if len(taken) < count:
         cure = "ask for fewer, lower --per-class or --class-counts, or give a folder of images"
         if not len(taken):
@@ -68,6 +71,16 @@ def _of_source(splits: DataSplits, source: SourceImages, count: int, seed: int) 
         raise DataError(f"--unlabelled {count}: {what}; {cure}")
     rows = np.sort(taken)
     return UnlabelledImages(memmap.take(whole.pixels, rows), whole.row_id[rows])
+
+
+def _beside_held(splits: DataSplits, source: SourceImages) -> npt.NDArray[np.bool_]:
+    """Which training images of the source are in one group with a validation or test image, bool (N,)."""
+    groups = None if source.findings is None else source.findings.groups
+    if groups is None:
+        return np.zeros(len(source.train), dtype=np.bool_)
+    rows = np.concatenate([part.row_id for part in (source.train, source.test) if part is not None])
+    held = np.isin(rows, np.concatenate([splits.validation.row_id, splits.test.row_id]))
+    return np.isin(groups, groups[held])[: len(source.train)]
 
 
 def _of_folder(

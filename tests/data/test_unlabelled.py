@@ -97,6 +97,22 @@ def test_images_of_the_source_that_equal_one_of_a_split_are_passed_over():
     assert not (splits.unlabelled.pixels == pixels[0]).all(axis=(1, 2, 3)).any()
 
 
+def test_rows_are_in_no_group_of_a_validation_or_test_image(tmp_path):
+    shots = {f"{name}/{subject}_{shot}.png" for name in "ab" for subject in range(10) for shot in range(4)}
+    saved(tmp_path, dict(zip(sorted(shots), noise(80, 8, 8), strict=True)))
+    config = DataConfig(
+        source=str(tmp_path), per_class=8, validation=0.25, unlabelled="20", group_by="^([0-9])_"
+    )
+    for seed in range(3):
+        splits = load_splits(config, seed)
+        subjects = [
+            set((rows % 40 // 4).tolist())
+            for rows in (splits.unlabelled.row_id, splits.validation.row_id, splits.test.row_id)
+        ]
+        assert all(subjects)
+        assert not subjects[0] & (subjects[1] | subjects[2])
+
+
 def test_a_folder_flat_or_nested_gives_the_same_images(tmp_path):
     images = noise(6, 8, 8)
     flat = saved(tmp_path / "flat", {f"{i}.png": one for i, one in enumerate(images)})
