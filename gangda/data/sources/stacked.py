@@ -50,7 +50,9 @@ def stack(inner: SourceImages) -> SourceImages:
         raise DataError(f"{where}: class '{name}' lacks training or test images; stacking takes both")
     stacked = _stacks(train, TRAIN, "train"), _stacks(test, TEST, "test", TRAIN)
     note = f"three images of {inner.name} as red, green and blue: {stacked[0].num_classes:,} modes"
-    return SourceImages(f"stacked-{inner.name}", "", *stacked, notes=(*inner.notes, note))
+    # Copies and leaks of the source are those of what is made of it.
+    alarms, _ = inner.checked()
+    return SourceImages(f"stacked-{inner.name}", "", *stacked, notes=(*inner.notes, *alarms, note))
 
 
 def channel_classes(class_names: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -45,6 +45,20 @@ def test_without_a_test_split_the_fixed_fifth_is_used():
     assert not set(np.unique(made.test.pixels)) & set(np.unique(made.train.pixels))
 
 
+def test_alarms_about_the_source_are_those_of_the_stacked_set(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    labels = np.arange(60) % 2
+    arrays = {
+        "x_train": pixels[:40],
+        "y_train": labels[:40],
+        "x_test": pixels[30:60],
+        "y_test": labels[30:60],
+    }
+    np.savez(tmp_path / "set.npz", **arrays)
+    alarms = load_splits(DataConfig(source=f"stacked:{tmp_path / 'set.npz'}"), 0).alarms
+    assert [alarm for alarm in alarms if "10 of 30 test images are also trained on" in alarm]
+
+
 def test_modes_have_equal_counts_and_the_set_is_always_the_same():
     made = stacked.stack(source(4))
     assert len(made.train) == 25_600
