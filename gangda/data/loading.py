@@ -72,7 +72,9 @@ def _load(config: DataConfig, sets: tuple[Path, ...]) -> SourceImages:
     if config.source in catalog.SOURCES:
         read = catalog.builder("data set", catalog.SOURCES, config.source)
         _refuse_names(config)
-        return _source(config.source, config, read(config))
+        raw = read(config)
+        raw = dataclasses.replace(raw, notes=(*raw.notes, *_unused(config, written=False)))
+        return _source(config.source, config, raw)
     grey = inner_name(config.source)
     if grey is not None:
         made = stacked.stack(_load(dataclasses.replace(config, source=grey), sets))
@@ -120,6 +122,16 @@ def _refuse_names(config: DataConfig) -> None:
     for flag, value in (("--group-by", config.group_by), ("--labels", config.labels)):
         if value is not None:
             raise UsageError(f"{flag}: the images of --data {config.source} have no file names; leave it out")
+
+
+def _unused(config: DataConfig, written: bool) -> tuple[str, ...]:
+    """A note on options that do nothing for images of a named set, or of one that gangda has `written`."""
+    asked = {"--value-range": config.value_range is not None}
+    if written:
+        asked |= {"--channels": config.channels is not None, "--deduplicate": config.deduplicate}
+    flags = [flag for flag, given in asked.items() if given]
+    what = "a set that gangda wrote" if written else f"--data {config.source}"
+    return (f"{' and '.join(flags)}: not used, as the images of {what} are known",) if flags else ()
 
 
 def _existing_path(typed: str) -> Path:
@@ -211,9 +223,10 @@ def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ..
     test, note = _recorded_test(own, images, (*sets, path.resolve()))
     if test is not None:
         refuse_made_from(images, test, f"--data {config.source}")
+    notes = (note, *_unused(config, written=True))
     labelled = images.class_names != (UNLABELLED,)
     findings = findings_of(images, test, _twins(images, test, config), None)
-    return SourceImages(name, fingerprint(images, None), images, test, labelled, (note,), findings)
+    return SourceImages(name, fingerprint(images, None), images, test, labelled, notes, findings)
 
 
 def _recorded_test(

@@ -185,6 +185,19 @@ def test_a_set_of_other_channels_than_its_source_says_so(tmp_path):
     assert note == "the data it was made from (digits) has other channels; its test split is not used"
 
 
+def test_options_that_do_nothing_are_said(tmp_path):
+    config = DataConfig(per_class=10)
+    real = load_splits(config, 3)
+    source = str(put_set(tmp_path / "set", real.train, config, real.fingerprint))
+    given = {"value_range": (0, 9), "deduplicate": True, "channels": 3}
+    notes = load_splits(DataConfig(source=source, **given), 0).notes
+    what = "not used, as the images of a set that gangda wrote are known"
+    assert f"--value-range and --channels and --deduplicate: {what}" in notes
+    digits = load_splits(DataConfig(**given), 0)
+    assert digits.train.image_shape == (3, 8, 8)
+    assert "--value-range: not used, as the images of --data digits are known" in digits.notes
+
+
 def test_a_set_made_from_its_sources_test_images_is_refused(tmp_path):
     config = DataConfig(per_class=10)
     real = load_splits(config, 3)
