@@ -99,9 +99,9 @@ def _of_path(path: Path, name: str, config: DataConfig, sets: tuple[Path, ...]) 
         return _source(name, config, in_range(folder.read(path, config), where, config.value_range))
     _refuse_names(config)
     if path.is_dir():
-        raw = idx.read_folder(path)
+        raw = idx.read_folder(path, config.channels)
     elif path.suffix.lower() == ".npz":
-        raw = npz.read(path, config.value_range)
+        raw = npz.read(path, config.value_range, config.channels)
     else:
         raise DataError(f"{path}: {_kind(path)}")
     return _source(name, config, in_range(raw, where, config.value_range))

@@ -107,8 +107,8 @@ def find_parts(folder: Path) -> dict[tuple[str, str], Path]:
     return found
 
 
-def read_folder(folder: Path) -> RawSource:
-    """The images of a folder of IDX files.
+def read_folder(folder: Path, channels: int | None = None) -> RawSource:
+    """The images of a folder of IDX files; `channels`: see `DataConfig`.
 
     Classes are named by their numbers; in a folder called "fashion-mnist" or "FashionMNIST", by the ten articles; of
     EMNIST's files (emnist-letters-train-...), which are turned upright, by their characters.
@@ -136,7 +136,7 @@ def read_folder(folder: Path) -> RawSource:
         notes = ("EMNIST's files hold images transposed: they are turned upright",)
         pixels = pixels.swapaxes(1, 2).copy()
         test = None if test is None else (test[0].swapaxes(1, 2).copy(), test[1])
-    return train_and_test((pixels, labels), test, names, str(folder), notes)
+    return train_and_test((pixels, labels), test, names, str(folder), notes, channels=channels)
 
 
 def _read_part(folder: Path, parts: dict[tuple[str, str], Path], part: str) -> tuple[UInt8Array, IntArray]:

@@ -18,7 +18,14 @@ import numpy.typing as npt
 from gangda.data.class_names import check_class_names, in_natural_order, normalised, refuse_alike
 from gangda.data.damaged import MALFORMED, refuse_bomb
 from gangda.data.images import IntArray, UInt8Array
-from gangda.data.sources.raw import UNLABELLED, RawSource, check_labels, number_classes, train_and_test
+from gangda.data.sources.raw import (
+    UNLABELLED,
+    RawSource,
+    check_labels,
+    number_classes,
+    same_channels,
+    train_and_test,
+)
 from gangda.data.values import Span, ValueRange, judge, part_values
 from gangda.errors import DataError
 
@@ -36,8 +43,8 @@ _NAMES = {
 }
 
 
-def read(path: Path, given: Span | None = None) -> RawSource:
-    """The images of an NPZ file; `given`: the values that become 0 and 255.
+def read(path: Path, given: Span | None = None, channels: int | None = None) -> RawSource:
+    """The images of an NPZ file; `given`: the values that become 0 and 255; `channels`: see `DataConfig`.
 
     Raises DataError: missing, truncated, pickled, or arrays that are not labelled images; parts of different ranges.
     """
@@ -57,13 +64,15 @@ def read(path: Path, given: Span | None = None) -> RawSource:
     labels, names = _labels(values, arrays.get("class_names"), pixels, path)
     notes: tuple[str, ...] = ()
     if "validation" in pixels:
-        if pixels["validation"].shape[1:] != pixels["train"].shape[1:]:
-            raise DataError(f"{path}: training and validation images differ in shape; make them agree")
-        notes = (f"{len(labels['validation']):,} validation images were merged into train",)
-        pixels["train"] = np.concatenate([pixels["train"], pixels["validation"]])
+        train, merged, told = same_channels(
+            pixels["train"], pixels["validation"], "validation", str(path), channels
+        )
+        notes = (f"{len(labels['validation']):,} validation images were merged into train", *told)
+        pixels["train"] = np.concatenate([train, merged])
         labels["train"] = np.concatenate([labels["train"], labels["validation"]])
     test = (pixels["test"], labels["test"]) if "test" in pixels else None
-    return train_and_test((pixels["train"], labels["train"]), test, names, str(path), notes, value_range)
+    learned = pixels["train"], labels["train"]
+    return train_and_test(learned, test, names, str(path), notes, value_range, channels)
 
 
 def _only(present: Sequence[str], path: Path) -> str | None:

@@ -48,23 +48,45 @@ def train_and_test(
     where: str,
     notes: tuple[str, ...] = (),
     value_range: ValueRange | None = None,
+    channels: int | None = None,
 ) -> RawSource:
-    """Training, then test images, (pixels, labels) each; a DataError about `where`: no images, or of another shape."""
+    """Training, then test images, (pixels, labels) each; `channels`: see `DataConfig`.
+
+    Raises DataError about `where`: no images, or of another shape.
+    """
     if not len(train[0]):
         raise DataError(f"{where}: holds no training images")
     if test is None:
         return RawSource(*train, class_names, None, notes, value_range)
-    if test[0].shape[1:3] == train[0].shape[1:3] and test[0].shape[3] < train[0].shape[3]:
-        test = to_channels(test[0], 3), test[1]
-        notes = (*notes, f"the test images are grey{AS_RGB}training images are")
-    if test[0].shape[1:] != train[0].shape[1:]:
-        shapes = f"train is {train[0].shape[1:]} but test {test[0].shape[1:]}"
-        raise DataError(f"{where}: {shapes}: they differ; make them agree")
+    pixels, tested_pixels, told = same_channels(train[0], test[0], "test", where, channels)
+    train, test, notes = (pixels, train[1]), (tested_pixels, test[1]), (*notes, *told)
     if not len(test[0]):
         raise DataError(f"{where}: its test split holds no images; leave it out to have one drawn from train")
     pixels, labels = memmap.join([train[0], test[0]]), np.concatenate([train[1], test[1]])
     tested = np.arange(len(train[0]), len(pixels))
     return RawSource(pixels, labels, class_names, tested, notes, value_range)
+
+
+def same_channels(
+    train: UInt8Array, others: UInt8Array, name: str, where: str, channels: int | None
+) -> tuple[UInt8Array, UInt8Array, tuple[str, ...]]:
+    """Training and other images of one shape, and a note: grey ones beside RGB become RGB, or all as `channels` says.
+
+    Raises DataError about `where`: other shapes, or RGB ones beside grey training images where `channels` is None.
+    """
+    shape, other = train.shape[1:], others.shape[1:]
+    if shape == other:
+        return train, others, ()
+    if shape[:2] != other[:2] or (shape[2] < other[2] and channels is None):
+        cure = "--channels 1 makes all grey, 3 RGB" if shape[:2] == other[:2] else "make them agree"
+        raise DataError(f"{where}: train is {shape} but {name} {other}: they differ; {cure}")
+    if channels == 1:
+        note = f"RGB images among training and {name} images became grey (--channels)"
+    elif shape[2] > other[2]:
+        note = f"the {name} images are grey{AS_RGB}training images are"
+    else:
+        note = f"the training images are grey{AS_RGB}{name} images are"
+    return to_channels(train, channels or 3), to_channels(others, channels or 3), (note,)
 
 
 def in_range(raw: RawSource, where: str, given: Span | None) -> RawSource:

@@ -94,6 +94,37 @@ def test_the_value_range_is_that_of_all_parts(save):
     assert read(path, (0, 255)).pixels[6:].max() == 1
 
 
+RGB = RNG.integers(0, 256, (6, 9, 10, 3), np.uint8)
+
+
+def test_grey_parts_beside_rgb_become_rgb_and_all_become_grey_where_asked(save):
+    parts = {
+        "x_train": RGB,
+        "y_train": LABELS,
+        "x_val": GREY,
+        "y_val": LABELS,
+        "x_test": GREY,
+        "y_test": LABELS,
+    }
+    decoded = read(save(**parts))
+    np.testing.assert_array_equal(
+        decoded.pixels[6:], np.repeat(np.concatenate([GREY, GREY])[..., None], 3, axis=3)
+    )
+    assert decoded.notes[1:] == tuple(
+        f"the {part} images are grey: they became RGB, as the training images are"
+        for part in ("validation", "test")
+    )
+    path = save(**{**parts, "x_train": GREY, "x_test": RGB})
+    with pytest.raises(DataError, match=r"but test .*: they differ; --channels 1 makes all grey, 3 RGB"):
+        read(path)
+    grey, rgb = read(path, channels=1), read(path, channels=3)
+    assert (grey.pixels.shape, rgb.pixels.shape) == ((18, 9, 10, 1), (18, 9, 10, 3))
+    np.testing.assert_array_equal(grey.pixels[:6, ..., 0], GREY)
+    np.testing.assert_array_equal(rgb.pixels[12:], RGB)
+    assert grey.notes[1:] == ("RGB images among training and test images became grey (--channels)",)
+    assert rgb.notes[1:] == ("the training images are grey: they became RGB, as the test images are",)
+
+
 def test_booleans_are_black_and_white(save):
     assert set(np.unique(read(save(images=GREY > 99, labels=LABELS)).pixels)) == {0, 255}
 
@@ -161,7 +192,7 @@ NAN = np.where(GREY > 250, np.nan, 0.5)
         ({"x_train": GREY, "y_train": LABELS, "x_test": GREY}, "test images have no labels"),
         ({"x_train": GREY, "y_train": LABELS, "x_test": GREY, "y_test": LABELS + 1}, "out of range"),
         ({"x_train": GREY, "y_train": LABELS, "x_test": GREY[:, :8], "y_test": LABELS}, "they differ"),
-        ({"x_train": GREY, "y_train": LABELS, "x_val": GREY[:, :8], "y_val": LABELS}, "differ in shape"),
+        ({"x_train": GREY, "y_train": LABELS, "x_val": GREY[:, :8], "y_val": LABELS}, "but validation .*: they differ"),
         ({"x_train": GREY, "y_train": LABELS.astype(str), "x_test": GREY, "y_test": LABELS}, "strings in one part"),
         ({"x_train": GREY, "y_train": LABELS.astype(str), "x_test": GREY, "y_test": np.array(["9"] * 6)}, "class '9'"),
         ({"images": np.array([None] * 6), "labels": LABELS}, "pickled"),
