@@ -53,21 +53,23 @@ def read(path: Path, given: Span | None = None, channels: int | None = None) -> 
         raise DataError(f"{path}: part of a sample set of gangda's; give the folder with its index.json")
     images: dict[str, Array] = {}
     values: dict[str, Array | None] = {}
+    unused = [name for name in arrays if name != "class_names"]
     for part, known in _NAMES.items():
         found, beside = (_only([name for name in some if name in arrays], path) for some in known)
         if found is not None:
             images[part], values[part] = arrays[found], None if beside is None else arrays[beside]
+            unused = [name for name in unused if name not in (found, beside)]
     if "train" not in images:
         held = ", ".join(arrays) or "nothing"
         raise DataError(f"{path}: no x_train, train_images or images (it holds {held}); rename its arrays")
     pixels, value_range = _pixels(images, path, given)
     labels, names = _labels(values, arrays.get("class_names"), pixels, path)
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = (f"arrays that are not used: {', '.join(unused)}",) if unused else ()
     if "validation" in pixels:
         train, merged, told = same_channels(
             pixels["train"], pixels["validation"], "validation", str(path), channels
         )
-        notes = (f"{len(labels['validation']):,} validation images were merged into train", *told)
+        notes = (*notes, f"{len(labels['validation']):,} validation images were merged into train", *told)
         pixels["train"] = np.concatenate([train, merged])
         labels["train"] = np.concatenate([labels["train"], labels["validation"]])
     test = (pixels["test"], labels["test"]) if "test" in pixels else None

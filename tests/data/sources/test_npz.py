@@ -154,6 +154,12 @@ def test_usual_names_are_known_in_any_case(save, images, labels):
     assert decoded.labels.tolist() == LABELS.tolist()
 
 
+def test_arrays_that_are_not_used_are_said(save):
+    others = {"valid_images": GREY, "y_test": LABELS, "class_names": np.array(["x", "y", "z"])}
+    decoded = read(save(x_train=GREY, y_train=LABELS, **others))
+    assert decoded.notes == ("arrays that are not used: valid_images, y_test",)
+
+
 def test_class_names_are_used(save):
     decoded = read(save(images=GREY, labels=LABELS, class_names=np.array(["x", "y", "z"])))
     assert decoded.class_names == ("x", "y", "z")
