@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,35 +60,57 @@ class Names:
         return None, False
 
 
+class _Column(NamedTuple):
+    """How many images a column names, in full and at all; its name; the images' positions."""
+
+    rank: tuple[int, int]
+    column: str
+    places: list[int | None]
+
+
 def file_column(table: Table, names: Names) -> tuple[Table, list[int | None], Sequence[Cell]]:
     """The table without its column of file names, which names the most images; their positions, one a row; the names.
 
     File names in full go before those without suffix, which other numbers may look like. Raises DataError: no column,
     or two that name other images each.
     """
-    folder, error = table.path.parent, None
-    if any(names.find(name, folder)[0] is not None for name in table.columns):
+    ranked, error = _ranked(table, names)
+    if ranked and _is_row(ranked[-1].column, ranked[-1].rank, names, table.path.parent):
         table = table.headless()
-    ranked: list[tuple[tuple[int, int], str, list[int | None]]] = []
+        ranked, error = _ranked(table, names)
+    if not ranked or not ranked[-1].rank[1]:
+        raise DataError(f"{table.path}: {error or 'names no image that is there, with or without a suffix'}")
+    best = ranked[-1]
+    if len(ranked) > 1 and ranked[-2].rank == best.rank and ranked[-2].places != best.places:
+        both = f"'{ranked[-2].column}' and '{best.column}'"
+        raise DataError(f"{table.path}: columns {both} could both name the images; drop one")
+    rest = {name: cells for name, cells in table.columns.items() if name != best.column}
+    return Table(table.path, rest), best.places, table.columns[best.column]
+
+
+def _ranked(table: Table, names: Names) -> tuple[list[_Column], DataError | None]:
+    """The columns, the one that names the most images last; and why one cannot be told."""
+    ranked: list[_Column] = []
+    error = None
     for column, cells in table.columns.items():
         try:
-            found = [names.find(cell, folder) for cell in cells]
+            found = [names.find(cell, table.path.parent) for cell in cells]
         except DataError as ambiguous:
             error = ambiguous
             continue
         places = [place for place, _ in found]
         whole = len({place for place, in_full in found if in_full})
-        ranked.append(((whole, len(set(places) - {None})), column, places))
-    ranked.sort(key=lambda one: one[0])
-    if not ranked or not ranked[-1][0][1]:
-        raise DataError(f"{table.path}: {error or 'names no image that is there, with or without a suffix'}")
-    best, column, places = ranked[-1]
-    if len(ranked) > 1 and ranked[-2][0] == best and ranked[-2][2] != places:
-        raise DataError(
-            f"{table.path}: columns '{ranked[-2][1]}' and '{column}' could both name the images; drop one"
-        )
-    rest = {name: cells for name, cells in table.columns.items() if name != column}
-    return Table(table.path, rest), places, table.columns[column]
+        ranked.append(_Column((whole, len(set(places) - {None})), column, places))
+    return sorted(ranked, key=lambda one: one.rank), error
+
+
+def _is_row(name: str, rank: tuple[int, int], names: Names, folder: Path) -> bool:
+    """Whether the head of the column of file names is one itself, as the others are: in full, or without suffix."""
+    try:
+        place, in_full = names.find(name, folder)
+    except DataError:
+        return False
+    return place is not None and (in_full or not rank[0])
 
 
 def named_table(root: Path, text: str, flag: str) -> tuple[Path, str | None]:

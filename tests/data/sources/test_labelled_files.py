@@ -317,6 +317,17 @@ def test_numbers_without_leading_zeros_and_names_in_another_case(tmp_path):
         list_images(tmp_path)
 
 
+def test_a_header_that_looks_like_an_image_is_a_header(tmp_path):
+    for number in range(4):
+        put(tmp_path / f"{number}.png")
+    put(tmp_path / "file.png")
+    rows = [(f"{i}.png", str(i % 2), str(1 - i % 2)) for i in range(4)]
+    (tmp_path / "mine.csv").write_text(csv(rows, "file,0,1"))
+    assert labelled(tmp_path, "mine.csv") == {f"{i}.png": (str(1 - i % 2), "train") for i in range(4)}
+    (tmp_path / "mine.csv").write_text(csv([row[:2] for row in rows], "file.png,1"))
+    assert labelled(tmp_path, "mine.csv")["file.png"] == ("1", "train")
+
+
 def test_parts_and_paths_are_those_from_here_as_well(tmp_path, monkeypatch):
     rows = [(f"{part}/{name}_0.png", name) for part in ("train", "test") for name in ("cat", "dog")]
     for name, _ in rows:
