@@ -77,6 +77,8 @@ def find_table(root: Path) -> tuple[tuple[Path, Parts, list[str]] | None, list[s
     for paths in found:
         try:
             parts, notes = _by_tables(root, files, [(path, read_table(path)) for path in paths], None)
+            rest = ", ".join(other[0].name for other in found if other is not paths)
+            notes += [f"labels may also stand in {rest}: --labels FILE chooses"] * bool(rest)
             return (paths[0], parts, [*notes, *skipped_notes(_others(skipped, paths))]), []
         except GangdaError as error:
             reasons.append(

@@ -62,6 +62,15 @@ def test_tables_of_usual_names_are_found_by_themselves(flat, name):
     assert list_images(flat).notes == (f"labels are taken from {name}",)
 
 
+def test_a_second_table_of_a_usual_name_is_said(flat):
+    (flat / "metadata.csv").write_text(csv(ROWS))
+    (flat / "labels.csv").write_text(
+        csv([(name, "cat" if label == "dog" else "dog") for name, label in ROWS])
+    )
+    assert labelled(flat) == expected()
+    assert "labels may also stand in labels.csv: --labels FILE chooses" in list_images(flat).notes
+
+
 def test_spreadsheets_unicode_text_and_their_line_about_cells(flat):
     (flat / "labels.tsv").write_bytes(TABLES["labels.tsv"].encode("utf-16"))
     assert labelled(flat) == expected()
