@@ -6,7 +6,9 @@ import tempfile
 from pathlib import Path
 
 from gangda.config import catalog
+from gangda.config.data_options import NAMED_COLUMN
 from gangda.config.schema import DataConfig
+from gangda.runtime.hashed_file import sha256_of_file
 
 STACKED = "stacked:"  # before a name or path: three of its grey images make an RGB one (`stacked.py`)
 
@@ -47,10 +49,22 @@ def identified(config: DataConfig, fingerprint: str, unlabelled: str = "") -> Da
 
     `fingerprint` is that of the source, `unlabelled` that of a folder of unlabelled images.
     """
-    if (inner_name(config.source) or config.source) not in catalog.SOURCES:
+    source = inner_name(config.source) or config.source
+    if source not in catalog.SOURCES:
+        groups = config.group_by and _grouping(config.group_by, source)
         # Labels are part of the content.
-        config = dataclasses.replace(config, source=fingerprint, labels=None)
+        config = dataclasses.replace(config, source=fingerprint, labels=None, group_by=groups)
     return dataclasses.replace(config, unlabelled=unlabelled) if unlabelled else config
+
+
+def _grouping(group_by: str, source: str) -> str:
+    """FILE:COLUMN with the hash of the file in place of its folder and name: other groups are other splits."""
+    if NAMED_COLUMN.fullmatch(group_by):
+        name, _, column = group_by.rpartition(":")
+        for place in (name, str(Path(source) / name)):
+            if (path := existing_file(place)) is not None:
+                return f"{sha256_of_file(path)[:16]}{path.suffix}:{column}"
+    return group_by
 
 
 def existing_file(name: str) -> Path | None:

@@ -46,3 +46,19 @@ def test_identity_is_content_and_not_where_it_lies() -> None:
     assert identified(one, "0123", "4567") != identified(one, "9999", "4567")
     assert identified(one, "0123", "4567") != identified(one, "0123", "9999")
     assert identified(DataConfig(unlabelled="60"), "0123") == DataConfig(unlabelled="60")
+
+
+def test_a_table_of_groups_is_known_by_its_content(tmp_path: Path) -> None:
+    tables = [tmp_path / "a.csv", tmp_path / "set" / "b.csv"]
+    tables[1].parent.mkdir()
+    for path in tables:
+        path.write_text("file,subject\n0.png,s1\n")
+    source = str(tmp_path / "set")
+    beside = DataConfig(source=source, group_by=f"{tables[0]}:subject")
+    inside = DataConfig(source=source, group_by="b.csv:subject")
+    before = identified(beside, "0123")
+    assert identified(inside, "0123") == before
+    tables[0].write_text("file,subject\n0.png,s2\n")
+    assert identified(beside, "0123") != before
+    pattern = DataConfig(source=source, group_by="^([0-9]+)_")
+    assert identified(pattern, "0123").group_by == pattern.group_by
