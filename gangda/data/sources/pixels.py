@@ -1,5 +1,6 @@
 """One opened image as square RGB pixels; the rules are those of `decode.py`."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ _TRANSPARENT = ("RGBA", "RGBa", "LA", "La", "PA")
 _SIDEWAYS = range(5, 9)  # EXIF orientations that swap width and height
 _TURNED = range(2, 9)
 _ORIENTATION = 0x0112
+# In the name of how values lie in a file, with their order of bytes: "BGR;16" of a BMP is 16 bits for all colours.
+_DEEP = re.compile(";16[BLN]")
 # Of the 64 entries of the JPEG standard's example table for brightness (ITU-T T.81, table K.1), which is quality 50.
 _STANDARD_SUM = 3688
 
@@ -75,7 +78,7 @@ def stored_bits(image: Image.Image) -> int:
 
     Pillow decodes colours of 16 bits to their upper 8 and does not say so.
     """
-    return 16 if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) else 8
+    return 16 if any(_DEEP.search(str(tile[3])) for tile in getattr(image, "tile", ())) else 8
 
 
 def wide_values(image: Image.Image) -> npt.NDArray[Any]:

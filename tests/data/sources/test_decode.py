@@ -221,6 +221,16 @@ def test_colours_of_16_bits_are_said_and_those_of_12_in_them_are_an_alarm(tmp_pa
     assert "1 of 3 files of 16 bits a colour have values as of 12 (up to 4,095)" in alarm
 
 
+def test_a_bmp_of_16_bits_a_pixel_is_no_file_of_16_bits_a_colour(tmp_path):
+    head = struct.pack("<2sIHHI", b"BM", 66 + 128, 0, 0, 66)
+    about = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 16, 3, 128, 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    (tmp_path / "a.bmp").write_bytes(head + about + masks + b"\xff\xff" * 64)
+    found = decode_all([tmp_path / "a.bmp"], 8)
+    assert (found.pixels == 255).all()
+    assert (found.facts.bits.tolist(), found.notes) == ([8], ())
+
+
 def test_training_and_test_files_of_other_ranges_are_refused(tmp_path):
     Image.fromarray((RAMP / 255).astype(np.float32)).save(tmp_path / "a.tif")
     Image.fromarray(RAMP.astype(np.float32)).save(tmp_path / "b.tif")
