@@ -52,9 +52,13 @@ def _run_here(
     plan: ComparisonPlan, cells: Sequence[Cell], out: Path, reporter: Reporter, stop: StopRequest, work: Work
 ) -> None:
     for done, cell in enumerate(cells):
+        most = 0.0
 
         def report(share: float, info: str, done: int = done, cell: Cell = cell) -> None:
-            reporter.step("cells", done + share, len(cells), f"seed {cell.seed}: {info}")
+            nonlocal most
+            # A cell's second generator begins at 0 again, which takes nothing back.
+            most = max(most, share)
+            reporter.step("cells", done + most, len(cells), f"seed {cell.seed}: {info}")
 
         # Training saves its state; the rest of a cell is done again.
         with stop.at_once(_stopped(done, len(cells))):

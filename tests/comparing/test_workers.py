@@ -61,6 +61,11 @@ def linger(plan, cell, out, tell):
         tell(0.1, "lingering")
 
 
+def train_two_generators(plan, cell, out, tell):
+    for share in (0.35, 0.7, 0.1, 0.7, 1.0):
+        tell(share, "training")
+
+
 @pytest.fixture
 def plan(tmp_path):
     return plan_for(tmp_path / "exp", seeds=4)
@@ -85,6 +90,13 @@ def test_two_workers_share_all_cells(plan, tmp_path):
 def test_one_job_needs_no_process(plan, tmp_path):
     run_cells(plan, plan.cells[:2], tmp_path, 1, Reporter(), write_process)
     assert json.loads((tmp_path / "1").read_text())["process"] == os.getpid()
+
+
+def test_progress_never_goes_back(plan, tmp_path):
+    listener = Listener()
+    run_cells(plan, plan.cells[:2], tmp_path, 1, listener, train_two_generators)
+    assert listener.shares == sorted(listener.shares)
+    assert listener.shares[2] == (0.7, 2)
 
 
 def test_a_failing_cell_is_named_and_finished_ones_stay(plan, tmp_path):
