@@ -64,13 +64,14 @@ class TimeLeft:
     def __post_init__(self) -> None:
         # When, and how much was done: a continued run has begun before.
         self._began: tuple[float, float] | None = None
-        self._last, self._end = 0.0, math.nan
+        self._done, self._last, self._end = 0.0, 0.0, math.nan
 
     def update(self, done: float, total: float | None) -> float | None:
         """Seconds left; None while it is not known, or nothing is left."""
         now = self.clock()
-        if self._began is None or done <= self._began[1]:
-            # Nothing is done yet, or it begins anew, such as the next variant of an experiment.
+        # Less is done than before, but for rounding: it begins anew, such as the next variant of an experiment.
+        anew, self._done = done < self._done * (1 - 1e-9), done
+        if self._began is None or anew or done <= self._began[1]:
             self._began, self._last, self._end = (now, done), now, math.nan
         began, before = self._began
         if not total or not before < done < total or now - began < SURE_AFTER:

@@ -67,6 +67,16 @@ def test_a_task_that_begins_anew_knows_nothing_of_the_last_time():
     assert found is not None
 
 
+def test_a_task_that_begins_anew_later_than_the_last_time_is_told_from_one_that_goes_on():
+    """Workers tell now and then: the first thing heard of a variant may be more than that of the one before."""
+    now = [0.0]
+    left = TimeLeft(lambda: now[0])
+    for second, done in ((0, 0.1), (1000, 4.0), (2000, 8.0), (2010, 0.2), (2015, 0.25), (2020, 0.3)):
+        now[0] = float(second)
+        found = left.update(done, 8)
+    assert found == pytest.approx(770)  # of 7.7 cells, at 100 s each
+
+
 def test_a_slow_first_step_is_soon_forgotten():
     now = [0.0]
     left = TimeLeft(lambda: now[0])
