@@ -19,8 +19,7 @@ from gangda.config.fields import given_words
 from gangda.config.schema import AugmentConfig, CompareConfig, TrainConfig
 from gangda.runtime.progress import duration
 from gangda.statistics import values, words
-from gangda.statistics.families import family_of, first_level
-from gangda.statistics.signflip import detectable_difference
+from gangda.statistics.signflip import detectable_difference, fewest_for
 from gangda.statistics.values import Contrast, Judgement
 from gangda.statistics.verdicts import DEFAULT_MARGIN
 
@@ -164,11 +163,10 @@ def _more_seeds(situation: Situation, main: Contrast) -> Advice:
 
     By the spread that was seen, on these test images.
     """
-    compare, n = situation.plan.config.compare, situation.judged.n
-    level = first_level(family_of(compare.arms, compare.contrast, compare.multiplicity), compare.alpha)
+    n = situation.judged.n
     target, least = main.margin or DEFAULT_MARGIN, 10 * math.ceil(2 * n / 10)
     found = {
-        seeds: detectable_difference(seeds, main.sd, level) or target
+        seeds: detectable_difference(seeds, main.sd, situation.plan.level) or target
         for seeds in range(least, max(least, MOST_SEEDS) + 1, 10)
     }
     seeds = next((seeds for seeds, size in found.items() if size <= target), max(found))
@@ -184,9 +182,9 @@ def _more_seeds(situation: Situation, main: Contrast) -> Advice:
 
 
 def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
-    text = words.ENOUGH_SEEDS.format(seeds=words.seeds_text(USUAL_SEEDS), time=situation.time_of(USUAL_SEEDS))
-    out = f"{situation.out}-{USUAL_SEEDS}-seeds"
-    return Advice(text, situation.again("--seeds", str(USUAL_SEEDS), out=out))
+    seeds = max(USUAL_SEEDS, fewest_for(situation.plan.level))
+    text = words.ENOUGH_SEEDS.format(seeds=words.seeds_text(seeds), time=situation.time_of(seeds))
+    return Advice(text, situation.again("--seeds", str(seeds), out=f"{situation.out}-{seeds}-seeds"))
 
 
 def _other_generator(situation: Situation, main: Contrast) -> Advice:

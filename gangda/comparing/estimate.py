@@ -22,6 +22,7 @@ from gangda.config.schema import TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext, prepare
 from gangda.runtime.progress import duration
+from gangda.statistics.signflip import fewest_for
 from gangda.training import check as check_training
 from gangda.training.estimate import estimated
 from gangda.training.memory import steps_to_try, training_disk
@@ -30,7 +31,6 @@ from gangda.zoo.base import Generator
 from gangda.zoo.draw import draw_block
 
 CELL = 2**20  # about so many bytes of a cell's file and pictures
-LEAST = 6  # seeds that can show anything at the usual level
 TRIED = 30  # steps of a classifier, and samples of a generator
 
 
@@ -95,14 +95,14 @@ def _fit_seconds(
 def _choices(plan: ComparisonPlan, seconds: float, with_policies: float, at_once: int) -> Iterator[str]:
     """Other runs and their times, a sentence each; `with_policies`: of a cell that chooses its transforms.
 
-    Fewer and more seeds: fewer than `LEAST` can show nothing at the usual level.
+    Fewer and more seeds, never so few that they can show nothing.
     """
-    config, seeds = plan.config, len(plan.cells)
+    config, seeds, least = plan.config, len(plan.cells), fewest_for(plan.level)
 
     def time_of(count: int, each: float) -> str:
         return duration(math.ceil(count / at_once) * each)
 
-    for word, count in (("cheaper", LEAST if seeds > LEAST else 0), ("better", max(2 * seeds, LEAST))):
+    for word, count in (("cheaper", least if seeds > least else 0), ("better", max(2 * seeds, least))):
         if count:
             yield f"{word}: --seeds {count}, about {time_of(count, seconds)}"
     arms = [parse_arm(name)[0] for name in config.compare.arms]

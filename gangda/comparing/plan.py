@@ -70,11 +70,15 @@ class ComparisonPlan:
         return digest(self.judging)
 
     @property
+    def level(self) -> float:
+        """What the smallest p of the family must reach for anything to be decided."""
+        compare = self.config.compare
+        return first_level(family_of(compare.arms, compare.contrast, compare.multiplicity), compare.alpha)
+
+    @property
     def power(self) -> list[dict[str, float | None]]:
         """What so many seeds can find, for several spreads of the differences."""
-        compare = self.config.compare
-        family = family_of(compare.arms, compare.contrast, compare.multiplicity)
-        return stated_power(len(self.cells), first_level(family, compare.alpha))
+        return stated_power(len(self.cells), self.level)
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `plan.json`."""

@@ -98,6 +98,11 @@ def passes(p: float, alpha: float) -> bool:
     return p <= alpha * (1 + 1e-12)
 
 
+def fewest_for(level: float) -> int:
+    """The fewest differences whose smallest p reaches this level; `EXACT_UP_TO` where none does."""
+    return next((n for n in range(1, EXACT_UP_TO) if passes(smallest_p(n), level)), EXACT_UP_TO)
+
+
 def rank_of_bound(total: int, alpha: float) -> int:
     """The largest number of sign vectors on one side with which two-sided p is still at most alpha."""
     return math.floor(alpha * total / 2 * (1 + 1e-12))

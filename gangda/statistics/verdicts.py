@@ -17,7 +17,7 @@ from gangda.statistics import values
 from gangda.statistics.crossed import CrossedMean, crossed_mean
 from gangda.statistics.differences import PairedTest, mcnemar_p, paired_tests, summary_of
 from gangda.statistics.families import PROCEDURES, Adjusted, Family, Terms, family_of
-from gangda.statistics.signflip import EXACT_UP_TO, passes, smallest_p
+from gangda.statistics.signflip import EXACT_UP_TO, fewest_for, passes, smallest_p
 from gangda.statistics.values import Contrast, Interval, Judgement
 from gangda.statistics.words import NO_VERDICT, bounds_text, exact_sentence, plain_sentence
 
@@ -167,7 +167,7 @@ def _contrasts(
                 verdict=verdict,
                 **{**test.values(), **({} if open_gate else {"interval": None})},
             )
-            least = next(count for count in range(1, 64) if passes(smallest_p(count), test.adjusted.level))
+            least = fewest_for(test.adjusted.level)
             exact = exact_sentence(contrast, alpha)
             plain = plain_sentence(contrast, score, least) if primary else ""
             found.append(dataclasses.replace(contrast, sentence=exact, plain=plain))

@@ -20,7 +20,9 @@ CLOSE = {**ACCURACY, "generated+traditional": 0.823}
 
 
 def advice_of(out, accuracy, **how):
-    plan = plan_for(out, **{name: how.pop(name) for name in ("seeds", "arms", "margin") if name in how})
+    plan = plan_for(
+        out, **{name: how.pop(name) for name in ("seeds", "arms", "margin", "alpha") if name in how}
+    )
     finish(plan, out, accuracy, **how)
     return collect(plan, out).advice
 
@@ -110,6 +112,13 @@ def test_too_few_seeds_decide_nothing(tmp_path):
     assert found.text.startswith("Decide nothing by this")
     assert "--seeds 10" in found.command
     understood(found.command)
+
+
+def test_enough_seeds_are_enough_for_the_level(tmp_path):
+    """Ten give no p below 0.00195."""
+    found = advice_of(tmp_path, ACCURACY, seeds=10, alpha=0.001)
+    assert "Run 11 seeds" in found.text
+    assert "--seeds 11 " in found.command
 
 
 def test_a_poor_generator_is_trained_longer_first(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from gangda.statistics.signflip import DRAWS, passes, sign_flip, smallest_p
+from gangda.statistics.signflip import DRAWS, fewest_for, passes, sign_flip, smallest_p
 
 deltas_of_accuracies = st.lists(st.integers(-30, 30), min_size=1, max_size=10).map(
     lambda k: [x / 360 for x in k]
@@ -112,3 +112,10 @@ def test_equivalence_is_the_larger_of_two_one_sided_tests():
 
 def test_a_margin_of_zero_never_gives_equivalence():
     assert sign_flip(np.zeros(10)).equivalence_p(0.0) == 1.0
+
+
+@pytest.mark.parametrize(("level", "n"), [(0.05, 6), (0.025, 7), (0.05 / 26, 11), (1e-9, 20)])
+def test_so_many_differences_are_needed_for_a_level(level, n):
+    assert fewest_for(level) == n
+    assert passes(smallest_p(n), level) == (level > 1e-6)
+    assert not passes(smallest_p(n - 1), level)

@@ -13,6 +13,7 @@ from gangda.comparing.sweeps.findings import Findings, VariantRow, badness
 from gangda.runtime.progress import duration
 from gangda.statistics import values, words
 from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW
+from gangda.statistics.signflip import fewest_for
 
 TRIAL = "This was a trial run, and its numbers mean nothing. The experiment itself:"
 HELPED = "With {names} a gain was shown. With {best}: {text}"
@@ -67,7 +68,8 @@ def advise(swept: Sweep) -> Advice:
         return _of_each(swept)
     if verdicts == {TOO_FEW}:
         text = f"{words.ADVICE[(values.UNDERPOWERED,)]} {words.ENOUGH_SEEDS}"
-        return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds))
+        least = fewest_for(found.alpha / len(found.differences))
+        return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds, least))
     reference, rows = found.rows[0], {row.name: row for row in found.rows}
     decided = [rows[one.name] for one in found.differences if one.verdict in (HIGHER, LOWER)]
     rank = functools.partial(badness, found)

@@ -27,13 +27,23 @@ def row(name, mean, verdict="", **more):
     return dataclasses.replace(kept, contrasts=(contrast,), advice=OWN)
 
 
-def advice(rows, verdicts=(), direction="higher", typed=("--experiment", "ratio", "--seeds", "8")):
+def advice(
+    rows,
+    verdicts=(),
+    direction="higher",
+    typed=("--experiment", "ratio", "--seeds", "8"),
+    seeds=8,
+    at_once=2,
+    by_validation=None,
+):
     differences = tuple(
         Difference(each.name, (0.1,) * 8, 0.1, 0.0, None, None, None, None, verdict)
         for each, verdict in zip(rows[1:], verdicts, strict=False)
     )
-    found = Findings("x", direction, True, 0.05, tuple(rows), differences, (), seconds=80.0)
-    given = advise(Sweep(found, Path("out"), typed, seeds=8, first_seed=0, at_once=2))
+    found = Findings(
+        "x", direction, True, 0.05, tuple(rows), differences, (), "", by_validation, seconds=80.0
+    )
+    given = advise(Sweep(found, Path("out"), typed, seeds=seeds, first_seed=0, at_once=at_once))
     for one in filter(None, given.command.split(" && ")):
         program, name, *words = shlex.split(one)
         assert program == "gangda"
@@ -75,6 +85,12 @@ def test_too_few_seeds_decide_nothing():
     found = advice([row("a", 0.5), row("b", 0.6)], (TOO_FEW,))
     assert found.text.startswith("Decide nothing by this")
     assert "--seeds 16" in found.command
+
+
+def test_so_many_seeds_are_advised_as_many_variants_need():
+    """Of 26 differences by Holm's procedure the smallest p must reach 0.0019: ten seeds give 0.00195."""
+    rows = [row(f"v{number}", 0.5) for number in range(27)]
+    assert "--seeds 11 " in advice(rows, (TOO_FEW,) * 26, seeds=3).command
 
 
 def test_a_trial_run_asks_for_the_whole_experiment():
