@@ -39,7 +39,9 @@ class Sweep:
     def again(self, text: str, seeds: int, *more: str) -> Advice:
         """The experiment once more, with so many seeds; `text` may name them and their time."""
         named = words.seeds_text(seeds)
-        time = duration(self.findings.seconds / self.at_once / self.seeds * seeds)
+        # Of each variant in turn as many rounds of cells as the machine needs.
+        rounds = math.ceil(seeds / self.at_once)
+        time = duration(self.findings.seconds / self.seeds * rounds)
         options = ["--seeds", str(seeds), *more, "--out", f"{self.out}-{seeds}-seeds"]
         command = ["gangda", "compare", *without(self.typed, "--seeds", "--seed"), *options]
         return Advice(text.format(seeds=named, time=time), shlex.join(command))

@@ -81,6 +81,12 @@ def test_without_a_difference_the_reference_stays_and_more_seeds_are_new_ones():
     assert kept.text.startswith("Keep a: no variant was shown to be better. To train")
 
 
+@pytest.mark.parametrize(("at_once", "time"), [(1, "2 min 40 s"), (12, "20 s"), (16, "10 s"), (64, "10 s")])
+def test_time_is_that_of_whole_rounds(at_once, time):
+    """Of 16 seeds on twelve cores four wait for the others: each takes 10 s."""
+    assert f"about {time} here" in advice([row("a", 0.5), row("b", 0.6)], (UNDECIDED,), at_once=at_once).text
+
+
 def test_too_few_seeds_decide_nothing():
     found = advice([row("a", 0.5), row("b", 0.6)], (TOO_FEW,))
     assert found.text.startswith("Decide nothing by this")
