@@ -3,7 +3,7 @@
 import functools
 import math
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,8 @@ KEEP = "Keep {reference}: no variant was shown to be better."
 UNTESTED = "Decide nothing between variants by this: no difference was tested."
 OF_BEST = "To train the generator of {best}:"
 MORE = "To see smaller differences, run {seeds} that are new, about {time} here:"
+# Verdicts on a variant that may be better, by the figure's direction: a value is nearer to a floor from either side.
+BETTER: Mapping[str, tuple[str, ...]] = {"higher": (HIGHER,), "lower": (LOWER,), "target": (HIGHER, LOWER)}
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,11 @@ def advise(swept: Sweep) -> Advice:
         least = fewest_for(found.alpha / len(found.differences))
         return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds, least))
     reference, rows = found.rows[0], {row.name: row for row in found.rows}
-    decided = [rows[one.name] for one in found.differences if one.verdict in (HIGHER, LOWER)]
+    decided = [one for one in found.differences if one.verdict in (HIGHER, LOWER)]
     rank = functools.partial(badness, found)
-    if better := [row for row in decided if rank(row) < rank(reference)]:
+    # The means of validation images may speak against what test images have shown.
+    shown = [rows[one.name] for one in decided if one.verdict in BETTER[found.direction]]
+    if better := [row for row in shown if rank(row) < rank(reference)]:
         best = min(better, key=rank)
         return swept.made_with(TAKE.format(best=best.name, reference=reference.name), best)
     keep = KEEP.format(reference=reference.name)

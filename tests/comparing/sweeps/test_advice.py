@@ -64,6 +64,14 @@ def test_better_is_nearer_to_the_floor_where_that_is_the_ideal():
     assert advice([row("a", 0.5), row("b", 0.4)], (LOWER,), "lower").text.startswith("Take b")
 
 
+@pytest.mark.parametrize(
+    ("verdict", "text"), [(HIGHER, "Take b: it is better than a."), (LOWER, "Keep a: no variant was shown")]
+)
+def test_what_test_images_show_to_be_worse_is_not_taken_for_its_validation_images(verdict, text):
+    rows = [row("a", 0.5, validation=0.6), row("b", 0.5, validation=0.7)]
+    assert advice(rows, (verdict,), by_validation=True).text.startswith(text)
+
+
 def test_what_is_best_of_all_may_still_not_help():
     """A comparison of its own says what to do with the images of the better variant."""
     found = advice([row("a", 0.5, values.WORSE), row("b", 0.7, values.INCONCLUSIVE)], (HIGHER,))
