@@ -71,9 +71,7 @@ def advise(swept: Sweep) -> Advice:
     if not verdicts:
         return _of_each(swept)
     if verdicts == {TOO_FEW}:
-        text = f"{words.ADVICE[(values.UNDERPOWERED,)]} {words.ENOUGH_SEEDS}"
-        least = fewest_for(found.alpha / len(found.differences))
-        return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds, least))
+        return _enough_seeds(swept, len(found.differences))
     reference, rows = found.rows[0], {row.name: row for row in found.rows}
     decided = [one for one in found.differences if one.verdict in (HIGHER, LOWER)]
     rank = functools.partial(badness, found)
@@ -86,6 +84,13 @@ def advise(swept: Sweep) -> Advice:
     return swept.made_with(keep, reference) if decided else swept.more_seeds(keep)
 
 
+def _enough_seeds(swept: Sweep, tested: int) -> Advice:
+    """Where so few seeds can decide nothing: as many as a family of `tested` differences needs."""
+    text = f"{words.ADVICE[(values.UNDERPOWERED,)]} {words.ENOUGH_SEEDS}"
+    least = fewest_for(swept.findings.alpha / tested)
+    return swept.again(text, max(USUAL_SEEDS, 2 * swept.seeds, least))
+
+
 def _of_each(swept: Sweep) -> Advice:
     """Where variants are not tested against each other: by the verdict of each."""
     rank = functools.partial(badness, swept.findings)
@@ -95,6 +100,8 @@ def _of_each(swept: Sweep) -> Advice:
         return swept.made_with(UNTESTED, min(known, key=rank)) if known else Advice(UNTESTED, "")
     if len(advised) == 1:
         return advised[0][1]
+    if all(row.contrasts[0].verdict == values.UNDERPOWERED for row, _ in advised):
+        return _enough_seeds(swept, max(len(row.contrasts) for row, _ in advised))
     helped = [one for one in advised if one[0].contrasts[0].verdict.startswith(values.BETTER)]
     if not helped:
         return swept.more_seeds(NO_GAIN)

@@ -118,6 +118,10 @@ def test_a_trial_run_asks_for_the_whole_experiment():
         ((values.BETTER, values.WORSE), "With a a gain was shown. With a: Keep traditional"),
         ((values.WORSE, values.INCONCLUSIVE), "Do not add these images: with no variant a gain was shown."),
         ((values.WORSE,), OWN.text),
+        (
+            (values.UNDERPOWERED,) * 2,
+            "Decide nothing by this: so few seeds cannot show anything. Run 16 seeds",
+        ),
         (("", ""), "Decide nothing between variants by this"),
     ],
 )
