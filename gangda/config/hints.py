@@ -93,9 +93,13 @@ def of_flag(flag: str, command: str, known: Mapping[str, Collection[str]]) -> st
     there = [words for words in meant if words.partition(" ")[0] in own]
     if there:
         return f"gangda {command} has no {flag}: did you mean {there[0]}?"
-    elsewhere = {words: [name for name, flags in known.items() if words in flags] for words in meant}
-    if found := next((f"{', '.join(names)} has {words}" for words, names in elsewhere.items() if names), ""):
-        return f"gangda {command} has no {flag}: gangda {found}"
+    elsewhere = {
+        words: [name for name, flags in known.items() if words.partition(" ")[0] in flags] for words in meant
+    }
+    if found := next(((names, words) for words, names in elsewhere.items() if names), None):
+        names, words = found
+        verb = "has" if len(names) == 1 else "have"
+        return f"gangda {command} has no {flag}: gangda {', '.join(names)} {verb} {words}"
     return f"gangda {command} has no {flag}: {suggestion(flag, own)}see 'gangda {command} --help'"
 
 

@@ -33,3 +33,15 @@ def test_every_name_leads_to_names_that_are_known():
 )
 def test_suggestion(name, known, said):
     assert hints.suggestion(name, known) == said
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("compare", "did you mean --score-by balanced?"),
+        ("train", "gangda augment, compare have --score-by balanced"),
+    ],
+)
+def test_a_flag_with_its_value_is_found_in_other_commands_too(command, said):
+    known = {"train": ["--steps"], "augment": ["--score-by"], "compare": ["--score-by"]}
+    assert hints.of_flag("--f1", command, known) == f"gangda {command} has no --f1: {said}"
