@@ -43,7 +43,7 @@ def show_comparison(out: Screen, _: Mapping[str, Any], result: "CompareResult") 
         (arm.name, percent(arm.mean, 2), percent(arm.sd, 2), number(round(row.n_train)))
         for arm, row in zip(judged.arms, comparison.arms, strict=True)
     ]
-    title = f"Test {judged.score}, {judged.n} paired seed" + ("" if judged.n == 1 else "s")
+    title = f"Test {judged.score}, {counted(judged.n, 'paired seed')}"
     out.draw(title, ("arm", "mean", "sd", "images trained on"), arms_trained)
     differences = []
     for one in judged.contrasts:
@@ -73,23 +73,27 @@ def _show_cells(out: Screen, result: "CompareResult") -> None:
     seeds = len(result.plan.cells)
     if result.dry_run:
         names = ", ".join(result.plan.config.compare.arms)
-        out.say(f"would compare {names} over {seeds} paired seeds, one cell each")
+        out.say(f"would compare {names} over {counted(seeds, 'paired seed')}, one cell each")
         rows = [
             (f"{row['spread']:g} points", *(percent(row[key]) for key in ("one point", "two points")))
             for row in result.plan.power
         ]
         rows = [tuple(text.replace("-", "never") for text in row) for row in rows]
         head = ("if differences spread by", "1 point is found", "2 points are found")
-        out.draw(f"Power of {seeds} seeds", head, rows)
+        out.draw(f"Power of {counted(seeds, 'seed')}", head, rows)
     out.say(*(f"FAILED: {failure}" for failure in result.failed))
     if result.cost is not None:
         rows = [
             ("one cell", duration(result.cost.cell_seconds)),
-            (f"the {seeds - result.finished} cells that are left", duration(result.cost.left_seconds)),
+            (
+                f"what is left ({seeds - result.finished} of {counted(seeds, 'cell')})",
+                duration(result.cost.left_seconds),
+            ),
             ("memory, for images and training", size_text(result.cost.memory_bytes)),
             ("disk, at the end", size_text(result.cost.disk_bytes)),
         ]
-        out.draw(f"Would take on this machine, {result.cost.at_once} cells at a time", ("", ""), rows)
+        title = f"Would take on this machine, {counted(result.cost.at_once, 'cell')} at a time"
+        out.draw(title, ("", ""), rows)
         out.say(*result.cost.choices)
     show_counts(out, {"finished": result.finished, "planned": seeds, "out": result.out})
     if result.part.only == PLAN:
@@ -126,7 +130,7 @@ def _show_variants(out: Screen, variants: Sequence[str], costs: Mapping[str, Any
         )
         for name, cost in zip(variants, each, strict=True)
     ]
-    title = f"Would take on this machine, {each[0]['at_once']} cells at a time"
+    title = f"Would take on this machine, {counted(each[0]['at_once'], 'cell')} at a time"
     out.draw(title, ("variant", "one cell", "its cells that are left", "memory"), rows)
     total, disk = (sum(cost[key] for cost in each) for key in ("left_seconds", "disk_bytes"))
     out.say(f"all variants, one after the other: about {duration(total)}; disk at the end: {size_text(disk)}")
@@ -191,3 +195,8 @@ def show_status(out: Screen, values: Mapping[str, Any]) -> None:
     to_do = f"to go on: {command}; as a job array: --array={values['open']}"
     again = (to_do,) if values["open"] else ()
     out.say(f"cells finished: {finished} of {len(cells)}", *again)
+
+
+def counted(n: int, word: str) -> str:
+    """ "1 seed", "10 seeds"."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
