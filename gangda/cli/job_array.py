@@ -18,7 +18,7 @@ SCRIPT = """\
 #!/bin/bash
 # {cells} cells of {out}. To run and to judge them:
 #   job=$(sbatch --parsable SCRIPT)
-#   sbatch --dependency=afterany:$job --output={logs}/judge.log --wrap={judge}
+#   sbatch --dependency=afterany:$job --output={judge_log} --wrap={judge}
 # Judging exits with 3 and names the cells where some are missing; submitting the same array again runs only those.
 #SBATCH --job-name=gangda
 #SBATCH --array=0-{last}
@@ -29,7 +29,7 @@ SCRIPT = """\
 #SBATCH --open-mode=append
 #SBATCH --signal=TERM@{notice}
 #SBATCH --chdir={cwd}
-#SBATCH --output={logs}/%A_%a.log
+#SBATCH --output={log}
 
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 srun --ntasks=1 {command} --cell "$SLURM_ARRAY_TASK_ID"
@@ -53,8 +53,10 @@ def job_array(
         cells=cells,
         last=cells - 1,
         out=out,
-        logs=out / LOGS,
-        cwd=Path.cwd(),
+        # Slurm splits its lines at spaces outside quotes, as a shell does.
+        log=shlex.quote(str(out / LOGS / "%A_%a.log")),
+        judge_log=shlex.quote(str(out / LOGS / "judge.log")),
+        cwd=shlex.quote(str(Path.cwd())),
         judge=shlex.quote(f"{command} --judge"),
         threads=runtime.threads or 1,
         memory="" if memory is None else f"#SBATCH --mem={math.ceil(BASE + ROOM * memory / 2**30)}G\n",

@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 from unittest.mock import Mock
@@ -59,6 +60,19 @@ def test_words_are_quoted_for_the_shell(tmp_path):
     assert said.splitlines() == [
         "--contrast", "generated - real", "--data", "it's", "--out", str(tmp_path), "--cell", "5",
     ]  # fmt: skip
+
+
+def test_folders_with_a_space_stay_one_word(tmp_path, monkeypatch):
+    folder = tmp_path / "my work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    text = script(folder / "exp")
+    lines = [shlex.split(line) for line in text.splitlines() if line.startswith("#SBATCH")]
+    assert {len(words) for words in lines} == {2}
+    assert ["#SBATCH", f"--chdir={folder}"] in lines
+    assert ["#SBATCH", f"--output={folder}/exp/logs/%A_%a.log"] in lines
+    [judge] = [shlex.split(line) for line in text.splitlines() if "judge.log" in line]
+    assert f"--output={folder}/exp/logs/judge.log" in judge
 
 
 def test_a_plan_is_written_and_its_parts_need_only_the_folder(tmp_path):
