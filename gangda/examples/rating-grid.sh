@@ -12,5 +12,5 @@ for dropout in 0.1 0.3 0.5; do
         sets+=("$out/$name/$name")
     done
 done
-# Sixteen images of each, and as many real ones; the answers go back with: gangda score SETS --ratings FILE.csv
+# Sixteen images of each, and as many real ones; the answers go back with: gangda score --ratings FILE.csv
 gangda score "${sets[@]}" --rating-page "$out/rating.html" --rating-images 16

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -158,3 +159,14 @@ def test_listed_and_printed(capsys):
     printed = CliRunner().invoke(app, ["examples", "full-study"])
     assert printed.stdout == examples.text("full-study")
     assert CliRunner().invoke(app, ["examples", "ful-study"]).exit_code == 2
+
+
+def test_answers_of_raters_are_read_by_the_command_that_the_script_names():
+    from typer.testing import CliRunner
+
+    from gangda.cli.main import app
+
+    [words] = re.findall(r"with: gangda (.*)", examples.text("rating-grid"))
+    refused = CliRunner().invoke(app, words.split())
+    assert refused.exit_code == 1
+    assert "FILE.csv" in refused.output
