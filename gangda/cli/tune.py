@@ -86,7 +86,7 @@ def _show_result(out: Screen, values: Mapping[str, Any]) -> None:
         out.say(
             f"would try {values['planned']:,} configurations of {values['space']}, each scored at steps {rungs}: "
             f"{values['objective']}",
-            f"at most {values['unpruned_steps']:,} training steps, about {duration(values['seconds'])} on this machine "
+            f"up to about {values['unpruned_steps']:,} training steps, {duration(values['seconds'])} on this machine "
             "without scoring, by one process, if none is ended early",
             f"would write: {values['out']}",
         )

@@ -86,6 +86,10 @@ class SearchSpace:
         """The first value of every choice and the smallest of every range."""
         return {one.key: one.ends()[0] for one in self.dimensions}
 
+    def last(self) -> dict[str, Any]:
+        """The last value of every choice and the largest of every range."""
+        return {one.key: one.ends()[-1] for one in self.dimensions}
+
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination, as trials name the values; a UsageError where one dimension is a range."""
         for one in self.dimensions:

@@ -1,5 +1,6 @@
 """`gangda tune`: a search over options of training, judged on validation images, in a folder that processes share."""
 
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping
@@ -84,9 +85,7 @@ def tune(
         elif not dry_run:
             write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
     if dry_run:
-        config = check(task.configure(space.first()), task.splits.train, task.splits.labelled)
-        timed = next(estimates(config, task.splits.train, context), None)
-        return TuneResult(out, space, objective, trials, trainer.rungs(config), dry_run=True, estimate=timed)
+        return _rehearsed(task, trainer, trials)
     while True:
         with study.take() as trial:
             if trial is None:
@@ -97,6 +96,28 @@ def tune(
         result = collect(study, trainer, trials)
         result.write(None if result.best is None else _best(task, result))
     return result
+
+
+def _rehearsed(task: Task, trainer: Trainer, trials: int) -> TuneResult:
+    """What a dry run reports: each trial is taken to last as long as that of all smallest or of all largest values."""
+    space, splits = task.space, task.splits
+    rungs, timed = [], []
+    for values in (space.first(), space.last()):
+        # The largest values of all options may not go together.
+        with contextlib.suppress(UsageError):
+            config = check(task.configure(values), splits.train, splits.labelled)
+            rungs.append(trainer.rungs(config))
+            timed.extend(itertools.islice(estimates(config, splits.train, trainer.judge.context), 1))
+    return TuneResult(
+        trainer.out,
+        space,
+        trainer.objective,
+        trials,
+        rungs[0],
+        unpruned=trials * max(each[-1] for each in rungs),
+        dry_run=True,
+        estimate=max(timed, key=lambda one: one.seconds, default=None),
+    )
 
 
 def _best(task: Task, result: TuneResult) -> str:

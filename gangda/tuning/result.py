@@ -49,10 +49,10 @@ class TuneResult:
     best: TrialRow | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     steps: int = 0  # of training, by all configurations together
-    unpruned: int = 0  # those that the same configurations take without pruning
+    unpruned: int = 0  # those that the same configurations take without pruning; of a dry run, up to about
     running: int = 0  # trials that other processes are working on
     dry_run: bool = False
-    estimate: Estimate | None = None  # of a dry run: a trial that is not pruned; None for a closed form
+    estimate: Estimate | None = None  # of a dry run: a long trial that is not pruned; None for a closed form
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -70,7 +70,7 @@ class TuneResult:
             "running": self.running,
             "rungs": list(self.rungs),
             "steps": self.steps,
-            "unpruned_steps": self.planned * self.rungs[-1] if self.dry_run else self.unpruned,
+            "unpruned_steps": self.unpruned,
             "seconds": whole,
             "trials": to_plain(self.rows),
             "best": to_plain(self.best),

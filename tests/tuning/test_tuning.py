@@ -21,6 +21,7 @@ from gangda.errors import OutcomeError, RunError, StoppedError, UsageError
 from gangda.runtime.progress import Reporter
 from gangda.training import fit_generator
 from gangda.training.monitor.sample_monitor import SampleMonitor
+from gangda.training.result import Estimate
 from gangda.tuning import objectives, result, trial
 
 pytest.importorskip("optuna")
@@ -257,6 +258,21 @@ def test_a_dry_run_writes_nothing(space, tmp_path):
     assert values["unpruned_steps"] == 36
     assert values["seconds"] > 0
     assert not (tmp_path / "s").exists()
+
+
+def test_a_dry_run_takes_trials_to_be_as_long_as_the_longer_end_of_the_space(space, tmp_path, monkeypatch):
+    def estimates(config, images, context):
+        seconds = float(config.budget.steps * config.spec.width)
+        return iter((Estimate({}, 0, 1.0, config.budget.steps, seconds), Estimate({}, 0, 1.0, 1, 1e9)))
+
+    monkeypatch.setattr(tuning, "estimates", estimates)
+    base = {**SMALL, "budget": {}, "arch": {"name": "cdcgan", "d_width": 4}}
+    asked = space("{budget.steps: [9, 90], arch.width: [4, 8]}")
+    found = tuning.tune(asked, configured(base), tmp_path / "s", dry_run=True).as_dict()
+    assert (found["planned"], found["unpruned_steps"], found["seconds"]) == (4, 4 * 90, 4 * 90 * 8)
+    other = space("{budget.steps: [90, 9], arch.width: [4, 8]}")
+    found = tuning.tune(other, configured(base), tmp_path / "s", dry_run=True).as_dict()
+    assert (found["unpruned_steps"], found["seconds"]) == (4 * 90, 4 * 90 * 4)
 
 
 @pytest.mark.faults
