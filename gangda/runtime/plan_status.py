@@ -91,9 +91,13 @@ def _status(cell: PlannedCell) -> CellStatus:
     work, file = cell.folder / WORK / cell.id, f"{cell.id}.json"
     results = [path for kind in (CELLS, SCORES) if (path := cell.folder / kind / file).exists()]
     failed = cell.folder / FAILED / file
+    # Looked at before the result: a cell that ends meanwhile is running or finished, never stopped.
     running = is_locked(work)
-    if results or failed.exists():
-        state = "finished" if results else "failed"
+    # A damaged result is none, as when the cells are judged.
+    if cell.result() is not None:
+        state = "finished"
+    elif failed.exists():
+        state = "failed"
     elif running:
         state = "running"
     else:

@@ -8,6 +8,7 @@ import pytest
 
 from gangda.errors import DataError, IncompleteError
 from gangda.runtime.files import write_json
+from gangda.runtime.hashed_file import write_hashed_json
 from gangda.runtime.locks import lock_folder
 from gangda.runtime.plan_status import plan_status
 
@@ -19,7 +20,7 @@ def planned(out, seeds, kind="a comparison"):
 
 def test_each_state_is_told_from_the_files_alone(tmp_path):
     planned(tmp_path, 5)
-    write_json(tmp_path / "cells" / "c0.json", {})
+    write_hashed_json(tmp_path / "cells" / "c0.json", {"id": "c0"})
     write_json(tmp_path / "failed" / "c1.json", {})
     log = tmp_path / "work" / "c2" / "gan" / "metrics.jsonl"
     log.parent.mkdir(parents=True)
@@ -39,12 +40,21 @@ def test_each_state_is_told_from_the_files_alone(tmp_path):
     assert sorted(str(path) for path in tmp_path.rglob("*") if path.name != ".lock") == before
 
 
+def test_a_damaged_result_is_not_finished(tmp_path):
+    planned(tmp_path, 2)
+    for name in ("c0", "c1"):
+        write_hashed_json(tmp_path / "cells" / f"{name}.json", {"id": name, "seed": 5})
+    file = tmp_path / "cells" / "c1.json"
+    file.write_text(file.read_text().replace("5", "6"))
+    assert [cell.state for cell in plan_status(tmp_path)] == ["finished", "missing"]
+
+
 def test_variants_are_counted_through(tmp_path):
     variants = {"00-a": {"name": "a", "plan": ""}, "01-b": {"name": "b", "plan": ""}}
     write_json(tmp_path / "plan.json", {"kind": "plan of an experiment", "fixed": {"variants": variants}})
     for folder in variants:
         planned(tmp_path / "variants" / folder, 2)
-    write_json(tmp_path / "variants" / "01-b" / "scores" / "c1.json", {})
+    write_hashed_json(tmp_path / "variants" / "01-b" / "scores" / "c1.json", {"id": "c1"})
     found = plan_status(tmp_path)
     assert [(cell.index, cell.variant, cell.state) for cell in found] == [
         (0, "a", "missing"), (1, "a", "missing"), (2, "b", "missing"), (3, "b", "finished")
