@@ -1,5 +1,6 @@
 """What every command prints with --json is as the shipped JSON Schema says."""
 
+import dataclasses
 import json
 from importlib import resources
 
@@ -7,6 +8,8 @@ import jsonschema
 import pytest
 
 from gangda.cli.output import RESULT_VERSION
+from gangda.comparing.comparison import Comparison
+from gangda.comparing.sweeps.findings import Findings
 from gangda.config.commands import COMMANDS
 
 SCHEMA = json.loads((resources.files("gangda.cli") / "result.schema.json").read_text())
@@ -50,10 +53,26 @@ WALK = {
 }
 
 
+def undocumented(found):
+    """Keys of a result that the schema of its kind does not name."""
+    kinds = [
+        kind["properties"]
+        for kind in SCHEMA["$defs"].values()
+        if kind["properties"]["subcommand"]["const"] == found["subcommand"]
+        and set(kind["required"]) <= set(found)
+    ]
+    return set(found) - {"format_version"}.union(*kinds)
+
+
 def test_the_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert set(SCHEMA["properties"]["subcommand"]["enum"]) == set(COMMANDS)
     assert SCHEMA["properties"]["format_version"]["const"] == RESULT_VERSION
+
+
+@pytest.mark.parametrize(("kind", "result"), [("compare", Comparison), ("experiment", Findings)])
+def test_all_that_is_found_is_documented(kind, result):
+    assert {field.name for field in dataclasses.fields(result)} <= set(SCHEMA["$defs"][kind]["properties"])
 
 
 def test_each_commands_output_is_valid(gangda, empty_figures):
@@ -62,6 +81,7 @@ def test_each_commands_output_is_valid(gangda, empty_figures):
         assert done.code == 0, (name, done.err)
         found = done.json
         assert list(CHECK.iter_errors(found)) == [], name
+        assert undocumented(found) == set(), name
         assert found["subcommand"] == words[0]
         if name == "train":
             assert found["options"] == {
