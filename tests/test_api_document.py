@@ -9,7 +9,7 @@ import gangda.api.augmenter
 from tests.test_documents import blocks_of
 
 DOCUMENT = Path(gangda.api.__file__).with_name("README.md")
-OPTIONS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
+OPTIONS = doctest.ELLIPSIS
 
 
 def run(test, capsys):
