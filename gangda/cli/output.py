@@ -183,7 +183,7 @@ class Terminal:
 def _say_stopping() -> None:
     """At once: called by the signal's handler, where Python's own streams may be in use."""
     if not worker_rank(os.environ):
-        os.write(2, b"\nstopping, saving ... (once more ends it at once)\n")
+        os.write(2, b"\nstopping, saving ... (another Ctrl-C ends it at once)\n")
 
 
 class LineReporter(Reporter):

@@ -181,7 +181,7 @@ def test_the_signal_is_answered_at_once(capfd):
     with output.Terminal().reporter(), stop_request() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop
-        assert "stopping, saving ..." in capfd.readouterr().err
+        assert "stopping, saving ... (another Ctrl-C ends it at once)" in capfd.readouterr().err
     with output.Terminal(quiet=True).reporter(), stop_request() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop
