@@ -187,13 +187,19 @@ def _say_stopping() -> None:
 
 
 class LineReporter(Reporter):
-    """Prints messages at once and progress as a plain line every `LINE_EVERY` seconds, on stderr."""
+    """Prints messages at once, progress as a plain line every `LINE_EVERY` seconds, and what a longer task took.
+
+    On stderr; in a job of Slurm's with the node: a task that was requeued goes on in the same log on another.
+    """
 
     shown = True
 
     def __init__(self, remark: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._remark, self._clock = remark, clock
+        node = os.environ.get("SLURMD_NODENAME")
+        self._node = f" {node}" if node else ""
         self._printed: dict[str, float] = {}  # when a task's last line was printed
+        self._began: dict[str, float] = {}
         self._left: dict[str, TimeLeft] = {}
 
     def line(self, text: str) -> None:
@@ -203,10 +209,14 @@ class LineReporter(Reporter):
     def step(
         self, task: str, done: float, total: float | None, info: str = "", finished: int | None = None
     ) -> None:
-        """Print the time and how much of a task is done, at most every `LINE_EVERY` seconds."""
+        """Print the time and how much of a task is done, at most every `LINE_EVERY` seconds, and when it ends."""
         now = self._clock()
         left = self._left.setdefault(task, TimeLeft(self._clock)).update(done, total)
-        if now - self._printed.setdefault(task, now) < LINE_EVERY:
+        took, ended = now - self._began.setdefault(task, now), total is not None and 0 < total <= done
+        if ended:
+            del self._began[task]
+        last = ended and took >= LINE_EVERY
+        if now - self._printed.setdefault(task, now) < LINE_EVERY and not last:
             return
         self._printed[task] = now
         if self._remark:
@@ -215,7 +225,10 @@ class LineReporter(Reporter):
         parts = [share_text(done, total, finished) if total else f"{done:,.0f}", info]
         if left is not None:
             parts.append(f"{duration(left)} left")
-        self.line(f"{time.strftime('%H:%M:%S')} {task}: " + ", ".join(part for part in parts if part))
+        if last:
+            parts.append(f"took {duration(took)}")
+        begins = f"{time.strftime('%H:%M:%S')}{self._node} {task}"
+        self.line(f"{begins}: " + ", ".join(part for part in parts if part))
 
 
 class BarReporter(Reporter):

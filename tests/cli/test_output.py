@@ -81,6 +81,29 @@ def test_time_left_of_a_continued_task_counts_this_sitting_only(capsys, ten_o_cl
     assert capsys.readouterr().err.splitlines() == ["10:00:00 training: 3,100 of 4,000 (77%), 3 min 0 s left"]
 
 
+def test_a_longer_task_says_what_it_took_once_and_begins_anew(capsys, ten_o_clock):
+    now = [0.0]
+    reporter = output.LineReporter(clock=lambda: now[0])
+    for second, done in ((0, 0), (30, 3), (45, 4), (45, 4), (46, 0), (50, 4), (60, 0), (85, 4)):
+        now[0] = float(second)
+        reporter.step("cells", done, 4, "seed 0")
+    assert capsys.readouterr().err.splitlines() == [
+        "10:00:00 cells: 3 of 4 (75%), seed 0, 10 s left",
+        "10:00:00 cells: 4 of 4 (100%), seed 0, took 45 s",
+        "10:00:00 cells: 4 of 4 (100%), seed 0, took 25 s",
+    ]
+
+
+def test_lines_of_a_job_name_their_node(capsys, ten_o_clock, monkeypatch):
+    monkeypatch.setenv("SLURMD_NODENAME", "node07")
+    now = [0.0]
+    reporter = output.LineReporter(clock=lambda: now[0])
+    for second in (0, 20):
+        now[0] = float(second)
+        reporter.step("training", second, 40)
+    assert capsys.readouterr().err == "10:00:00 node07 training: 20 of 40 (50%), 20 s left\n"
+
+
 def test_lines_without_a_total(capsys, ten_o_clock):
     now = [0.0]
     reporter = output.LineReporter(clock=lambda: now[0])
