@@ -136,6 +136,8 @@ def render_experiment(document: Mapping[str, Any], better: str) -> str:
     words, difference = f"{figure} of each setting", "difference of each setting"
     shown = dots_figure(f"settings-{figure}", scores, figure + unit, words, scale=scale)
     how: dict[str, Any] = {"scale": scale, "zero": True}
+    # Variants may have different arms.
+    means = {row["name"]: {arm["name"]: arm["mean"] for arm in row["arms"]} for row in rows}
     return rendered(
         "experiment.html",
         contents=[],
@@ -146,6 +148,8 @@ def render_experiment(document: Mapping[str, Any], better: str) -> str:
         figure=shown,
         figure_name=figure,
         readable=readable,
+        arms=list(dict.fromkeys(name for each in means.values() for name in each)),
+        means=means,
         gains=gain_figure(document),
         differences=dots_figure("settings-difference", differences, f"difference{apart}", difference, **how),
         curves=[svg for svg in curves if svg is not None],

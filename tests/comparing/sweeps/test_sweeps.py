@@ -104,6 +104,19 @@ def test_where_the_number_of_images_alone_varies_each_tested_difference_is_shown
     assert page.count("<caption>") == page.count("<table>")
 
 
+def test_scores_of_arms_stand_under_their_own_names(tmp_path):
+    text = BASE.replace("seeds: 2", "seeds: 1") + "arm: generated\n"
+    found = run(tmp_path, text + "vary: {compare.arms: [[real, generated], [traditional, generated]]}\n")
+    page = (tmp_path / "out/report.html").read_text()
+    table = page[page.index("<caption>Each arm's score") :]
+    names = re.findall(r'<th scope="col">(.*?)</th>', table)[1:]
+    assert names == ["real", "generated", "traditional"]
+    shown = re.findall(r'<tr><th scope="row">.*?</tr>', table)
+    for row, line in zip(found.findings.rows, shown, strict=True):
+        means = {arm.name: f"{100 * arm.mean:.2f}" for arm in row.arms}
+        assert re.findall(r"<td>(.*?)</td>", line) == [means.get(name, "-") for name in names]
+
+
 def test_the_report_is_one_page_that_says_so(compared):
     page = (compared[1] / "out/report.html").read_text()
     assert "A &lt;title&gt;" in page
