@@ -1,5 +1,6 @@
 """What to do after a comparison: one piece of advice and the command to type, from what was measured."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -16,8 +17,11 @@ from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
 from gangda.config.fields import given_words
-from gangda.config.schema import AugmentConfig, CompareConfig, TrainConfig
+from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, TrainConfig
+from gangda.errors import UsageError
 from gangda.runtime.progress import duration
+from gangda.sampling.filters import filter_class
+from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics import values, words
 from gangda.statistics.signflip import detectable_difference, fewest_for
 from gangda.statistics.values import Contrast, Judgement
@@ -188,15 +192,25 @@ def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
 
 
 def _other_generator(situation: Situation, main: Contrast) -> Advice:
-    """The same with a flow, where a GAN's images or a closed form's did not help."""
-    config = situation.plan.config
+    """The same with a flow where another generator's images did not help, but for filters that a flow cannot have."""
+    config, seeds = situation.plan.config, situation.plan.config.compare.seeds
     if not situation.generated or config.spec.method in ("flow-matching", "edm"):
         return _nothing(situation, main)
-    seeds = config.compare.seeds
-    protocol = given_words(config.compare, CompareConfig(seeds=seeds))
+    target = FilterTarget("flow", "", len(situation.cells[0].class_names), "--arch flow")
+    filters = tuple(name for name in config.compare.filter if _fits(name, target))
+    protocol = given_words(dataclasses.replace(config.compare, filter=filters), CompareConfig(seeds=seeds))
     same = [*protocol, *given_words(config.transforms), *given_words(config.classifier)]
     flow = ["--arch", "flow", "--seeds", str(seeds), *same, "--out", f"{situation.out}-flow"]
     return Advice(words.OTHER_GENERATOR, shlex.join(["gangda", "compare", *given_words(config.data), *flow]))
+
+
+def _fits(name: str, target: FilterTarget) -> bool:
+    """Whether a filter, or `auto`, goes with a generator."""
+    with contextlib.suppress(UsageError):
+        if name != AUTO:
+            filter_class(name).check(target)
+        return True
+    return False
 
 
 NEXT: Mapping[str, Callable[[Situation, Contrast], Advice]] = {

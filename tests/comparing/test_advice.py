@@ -21,7 +21,7 @@ CLOSE = {**ACCURACY, "generated+traditional": 0.823}
 
 def advice_of(out, accuracy, **how):
     plan = plan_for(
-        out, **{name: how.pop(name) for name in ("seeds", "arms", "margin", "alpha") if name in how}
+        out, **{name: how.pop(name) for name in ("seeds", "arms", "margin", "alpha", "filter") if name in how}
     )
     finish(plan, out, accuracy, **how)
     return collect(plan, out).advice
@@ -92,6 +92,12 @@ def test_a_loss_is_not_and_says_what_transforms_are_worth(tmp_path):
     assert "are worth 2." in found.text
     assert "--per-class 50 --arch flow --seeds 10" in found.command
     understood(found.command)
+
+
+def test_another_generator_is_not_asked_for_a_filter_that_it_cannot_have(tmp_path):
+    found = advice_of(tmp_path, WORSE, filter=("discriminator", "duplicates"))
+    assert "--arch flow" in found.command
+    assert "--filter duplicates " in found.command
 
 
 def test_without_a_verdict_it_says_how_many_seeds_find_what(tmp_path):
