@@ -28,6 +28,7 @@ from gangda.search_spaces import Choice, SearchSpace, belongs
 from gangda.training import check
 from gangda.training.estimate import estimates
 from gangda.training.leaks import refuse_synthetic
+from gangda.training.result import Estimate
 from gangda.tuning.objectives import OBJECTIVES, Judge, refuse_unusable
 from gangda.tuning.result import TuneResult, collect
 from gangda.tuning.study import Study, load_optuna, trial_count
@@ -101,7 +102,8 @@ def tune(
 def _rehearsed(task: Task, trainer: Trainer, trials: int) -> TuneResult:
     """What a dry run reports: each trial is taken to last as long as that of all smallest or of all largest values."""
     space, splits = task.space, task.splits
-    rungs, timed = [], []
+    rungs: list[tuple[int, ...]] = []
+    timed: list[Estimate] = []
     for values in (space.first(), space.last()):
         # The largest values of all options may not go together.
         with contextlib.suppress(UsageError):
