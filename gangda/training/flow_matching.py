@@ -15,7 +15,7 @@ from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages, to_float
 from gangda.runtime.capture import Losses
 from gangda.runtime.device import DeviceContext, evaluating
-from gangda.runtime.seeding import torch_stream
+from gangda.runtime.seeding import numpy_stream, torch_stream
 from gangda.training.draws import Draws, detached
 from gangda.training.loop import optimizer_step
 from gangda.training.method import Batch, IterativeMethod, adam
@@ -105,11 +105,16 @@ class FlowMatchingMethod(IterativeMethod):
         return F.mse_loss(velocity.float(), noise - images)
 
     def validation_loss(self, average: Generator, images: LabelledImages) -> float | None:
-        """The error of unchanged images with their classes: `VALIDATION_DRAWS` draws, dealt out over the images."""
+        """The error of unchanged images with their classes: `VALIDATION_DRAWS` draws, dealt out over the images.
+
+        Of more images than draws, as many at random: a set may lie class after class.
+        """
         if not len(images):
             return None
-        rng, total, rows = torch_stream(self.config.runtime.seed, "validation loss"), 0.0, VALIDATION_BATCH
-        order = np.arange(VALIDATION_DRAWS) % len(images)
+        seed, total, rows = self.config.runtime.seed, 0.0, VALIDATION_BATCH
+        rng = torch_stream(seed, "validation loss")
+        chosen = numpy_stream(seed, "validation images").permutation(len(images))[:VALIDATION_DRAWS]
+        order = np.resize(np.sort(chosen), VALIDATION_DRAWS)
         with evaluating(average):
             for part in np.split(order, VALIDATION_DRAWS // rows):
                 x, y = images.pixels[part], torch.from_numpy(images.labels[part]).to(self.context.device)

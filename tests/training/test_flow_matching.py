@@ -116,6 +116,28 @@ def test_the_validation_loss_is_the_same_each_time_and_falls_while_it_learns(arc
     assert method.validation_loss(state.ema, blobs) < 0.8 * before
 
 
+def test_the_validation_loss_sees_every_class_of_a_set_that_lies_class_after_class(blobs, context):
+    method, asked = made(blobs, context), []
+    sorted_rows = np.repeat(np.argsort(blobs.labels, kind="stable"), 10)  # 400 of each class
+
+    def error(average, images, noise, normal, y, changes):
+        asked.extend(y.tolist())
+        return torch.zeros(())
+
+    method.error = error
+    method.validation_loss(method.generator, blobs.take(sorted_rows))
+    assert np.bincount(asked, minlength=4).min() > 80
+    assert len(asked) == 512
+
+
+def test_of_fewer_images_than_draws_all_are_seen_equally_often(blobs, context):
+    method, asked = made(blobs, context), []
+    method.error = lambda average, images, *rest: asked.extend(images[:, 0]) or torch.zeros(())
+    method.validation_loss(method.generator, blobs.take(np.arange(128)))
+    assert all(torch.equal(asked[row], asked[row + 128]) for row in range(384))
+    assert not torch.equal(asked[0], asked[1])
+
+
 @pytest.mark.parametrize(
     ("options", "values", "message"),
     [
