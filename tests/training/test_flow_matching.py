@@ -1,6 +1,7 @@
 """Flow matching: the loss by hand in float64, what the network is told, and that it learns the classes."""
 
 import copy
+import math
 
 import numpy as np
 import pytest
@@ -51,6 +52,35 @@ def test_the_loss_by_hand(blobs, context):
         assert changes[i].tolist() == [float(mirrored[i]), by[i, 0].item() / 2, by[i, 1].item() / 2]
     assert loss.item() == pytest.approx(total / 12, rel=1e-5)
     assert torch.equal(t, times)
+
+
+def test_the_loss_of_edm_by_hand(blobs, context):
+    """Karras 2022, equation 8 with table 1: weight (s^2 + 0.25) / (0.5 s)^2, the error of the denoised image."""
+    config = configured("edm", {**SMALL, "class_dropout": 0.0}, batch_size=12, shift=0.0)
+    method = method_with(config, networks_of(config, blobs), blobs, context, 7)
+    asked = []
+
+    def network(x, t, y, changes):
+        asked.append((x, t))
+        return 0.3 * x + 0.1
+
+    del method.generator.network
+    method.generator.network = network
+    images = torch.rand(12, 1, 8, 8) * 2 - 1
+    loss = method.loss(images, torch.arange(12) % 4, draws())
+    rng = torch.Generator().manual_seed(0)
+    noise, normal = torch.randn(12, 1, 8, 8, generator=rng), torch.randn(12, generator=rng)
+    [(x, t)] = asked
+    total = 0.0
+    for i in range(12):
+        image, sigma = images[i].double(), math.exp(-1.2 + 1.2 * normal[i].double().item())
+        noisy, whole = image + sigma * noise[i].double(), sigma**2 + 0.5**2
+        assert torch.allclose(x[i].double(), noisy / whole**0.5, atol=1e-5)
+        assert t[i].item() == pytest.approx(math.log(sigma) / 4, abs=1e-6)
+        raw = 0.3 * noisy / whole**0.5 + 0.1
+        denoised = 0.5**2 / whole * noisy + sigma * 0.5 / whole**0.5 * raw
+        total += whole / (sigma * 0.5) ** 2 * (denoised - image).square().mean().item()
+    assert loss.item() == pytest.approx(total / 12, rel=1e-4)
 
 
 def test_an_unconditional_flow_sees_no_label(blobs, context):
