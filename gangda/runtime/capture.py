@@ -21,7 +21,8 @@ Losses = dict[str, Tensor]
 Inputs = Sequence[Tensor | None]
 Step = Callable[..., Losses]  # of inputs; scalars by name
 Replay = Callable[[], object]
-Recorder = Callable[[Callable[[], None]], Replay]  # runs a function once and gives what does the same again
+# Records what a function does; nothing counts as done before what it gives is called.
+Recorder = Callable[[Callable[[], None]], Replay]
 
 
 @dataclass(eq=False)

@@ -44,8 +44,9 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Sequence[Tensor]) -> list[Tensor]:
-    """Matrices float32 (R, C) with singular values near 1 (0.7 to 1.2) and the same singular vectors.
+    """Matrices float32 (R, C) with the same singular vectors and singular values near 1.
 
+    Those of at least 0.0015 of the matrix's norm become 0.68 to 1.21, smaller ones at most 485 (a^5) times that share.
     Each step of the iteration multiplies x by a polynomial Q of x x^T. All steps are taken on these small products,
     those of one size together, and x is multiplied once, by the product of all Q: the same function, in fewer and, for
     wide matrices, smaller products (with errors of up to 3e-4 for ill-conditioned ones, not 1e-5). x x^T has to be

@@ -1,4 +1,4 @@
-"""Golden numbers: losses and weights after three steps of every architecture, as the first edition computed them.
+"""Golden numbers: losses and weights after three steps of the first edition's architectures, as it computed them.
 
 `golden.json` holds what commit d795e1e gave for 11 digits of each class, seed 0 (its `madgan` is now `mixture-gan`;
 `madgan` itself, with a plain softmax, was recorded here when it was made). Other processors and kernels round

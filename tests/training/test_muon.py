@@ -17,6 +17,15 @@ def test_singular_vectors_stay_and_singular_values_become_about_one(shape):
     torch.testing.assert_close(rotated, torch.diag(values), atol=1e-4, rtol=0)
 
 
+def test_which_singular_values_become_what():
+    values = torch.tensor([0.9, 0.4, 0.15, 0.05, 0.01, 0.0016, 2e-4, 0.0])
+    values = values / values.norm()
+    found = orthogonalised([torch.diag(values)])[0].diagonal()
+    assert found[:6].min() > 0.67
+    assert found[:6].max() < 1.21
+    assert (found[6:] <= 3.4445**5 * values[6:]).all()
+
+
 def test_matrices_of_all_shapes_together_against_the_plain_iteration():
     """Keller Jordan's `zeropower_via_newtonschulz5`, in float64."""
     rng = torch.Generator().manual_seed(2)

@@ -31,8 +31,9 @@ class Backbone(nn.Module, abc.ABC):
         self.change_embedding = nn.Linear(CHANGES, size, bias=False)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor, changes: Tensor) -> Tensor:
-        """x (B, C, H, W), t (B,) about 0 to 1, y int64 (B,), changes (B, CHANGES) -> like x.
+        """x (B, C, H, W), t (B,), y int64 (B,), changes (B, CHANGES) -> like x.
 
+        t is a flow's time, 0 to 1, or a quarter of the logarithm of EDM's noise, -1.6 to 1.1 when sampling.
         Sides that `multiple` does not divide are extended with the edge's pixels.
         """
         height, width = x.shape[2:]
