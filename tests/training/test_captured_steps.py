@@ -50,6 +50,8 @@ VARIANTS = {
     "minibatch stddev, label smoothing": ("cdcgan", {"minibatch_stddev": True}, {"label_smoothing": 0.1}),
     "pre-training": ("cdcgan", {}, {"d_pretrain": 5}),
     "learning rate schedule": ("cdcgan", {}, {"lr_schedule": "cosine", "lr_warmup_steps": 3}),
+    "transformer": ("flow", {"backbone": "dit", "width": 16, "depth": 2}, {}),
+    "AdamW alone": ("flow", {"width": 16}, {"optimizer": "adam"}),
     "changes of images": ("flow", {"width": 16}, {"mirror": 0.5, "shift": 0.5}),
 }
 

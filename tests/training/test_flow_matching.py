@@ -91,15 +91,18 @@ def test_an_unconditional_flow_sees_no_label(blobs, context):
     assert asked[0].tolist() == [4] * 12
 
 
+@pytest.mark.parametrize("backbone", ["unet", "dit"])
 @pytest.mark.parametrize(
-    "options", [{}, {"mirror": 0.5, "clip_gradient": 0.1, "weight_decay": 0.0, "ema": 0.0}]
+    "options",
+    [{}, {"optimizer": "adam"}, {"mirror": 0.5, "clip_gradient": 0.1, "weight_decay": 0.0, "ema": 0.0}],
 )
-def test_a_resumed_run_is_the_same_run(options, blobs, context):
-    whole, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+def test_a_resumed_run_is_the_same_run(options, backbone, blobs, context):
+    network = {"width": 8, "backbone": backbone}
+    whole, loop = start("flow", blobs, context, network, total_steps=8, **options)
     log = [next(loop).numbers() for _ in range(4)]
-    half, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+    half, loop = start("flow", blobs, context, network, total_steps=8, **options)
     first = [next(loop).numbers() for _ in range(2)]
-    resumed, loop = start("flow", blobs, context, {"width": 8}, total_steps=8, **options)
+    resumed, loop = start("flow", blobs, context, network, total_steps=8, **options)
     saved = copy.deepcopy(half.dump())
     resumed.load(saved)
     assert first + [next(loop).numbers() for _ in range(2)] == log
