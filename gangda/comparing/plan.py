@@ -21,7 +21,7 @@ from gangda.statistics.signflip import EXACT_UP_TO, stated_power
 from gangda.statistics.verdicts import margin_rule
 
 OWNER = "a comparison"
-PROTOCOL = 8  # raise it when cells of the same configuration would come out otherwise
+PROTOCOL = 9  # raise it when cells of the same configuration would come out otherwise
 
 
 @dataclass(frozen=True)
