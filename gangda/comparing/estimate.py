@@ -95,7 +95,7 @@ def _fit_seconds(
 def _choices(plan: ComparisonPlan, seconds: float, with_policies: float, at_once: int) -> Iterator[str]:
     """Other runs and their times, a sentence each; `with_policies`: of a cell that chooses its transforms.
 
-    Fewer and more seeds, never so few that they can show nothing.
+    Fewer and more seeds, but never so few that they can show nothing.
     """
     config, seeds, least = plan.config, len(plan.cells), fewest_for(plan.level)
 

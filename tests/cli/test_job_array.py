@@ -98,7 +98,7 @@ def test_a_plan_is_written_and_its_parts_need_only_the_folder(tmp_path):
 def test_a_plan_says_how_long_a_cell_takes(tmp_path):
     said = run(*SMALL, "--jobs", 1, "--out", tmp_path / "exp", "--plan")
     assert "one cell " in said.stdout
-    assert "Would take on this machine, 1 cell at a time" in said.stdout
+    assert "Would take on this machine, 1 cell at a time" in " ".join(said.stdout.split())
     assert "what is left (3 of 3 cells)" in said.stdout
     assert "cells finished: 0 of 3" in said.stdout
 

@@ -92,7 +92,7 @@ def test_no_cheaper_run_is_named_that_could_show_nothing():
     contrasts = ("generated - real", "generated - traditional")
     compare = CompareConfig(arms=USUAL, seeds=10, contrast=contrasts, multiplicity="holm")
     plan = make_plan(ComparisonConfig(compare=compare), "0123456789abcdef", None, None)
-    assert estimate._choices(plan, 60.0, 1) == (
+    assert tuple(estimate._choices(plan, 60.0, 90.0, 1))[:2] == (
         "cheaper: --seeds 7, about 7 min 0 s",
         "better: --seeds 20, about 20 min 0 s",
     )
