@@ -78,6 +78,7 @@ def test_a_comparison_shows_itself_in_a_notebook(monkeypatch, here, empty_figure
     html = found._repr_html_()
     assert "<td>generated - real</td>" in html
     assert found.comparison.plain in html
+    assert found.comparison.advice.text in html
     planned = gangda.compare("digits", per_class=10, dry_run=True, **small)
     assert planned._repr_html_() == str(planned.out)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from gangda.comparing.estimate import Cost
 from gangda.comparing.plan import digest
@@ -18,10 +18,11 @@ from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
+from gangda.runtime.device import is_here
 from gangda.runtime.files import write_json
-from gangda.runtime.part import JUDGE, WHOLE, Part
+from gangda.runtime.part import JUDGE, PLAN, WHOLE, Part
 from gangda.runtime.plain import to_plain
-from gangda.runtime.plan_status import PLAN
+from gangda.runtime.plan_status import PLAN as PLAN_FILE
 from gangda.runtime.progress import SILENT, Reporter
 
 __all__ = ["SweepResult", "sweep"]
@@ -42,10 +43,18 @@ class SweepResult:
     finished: int
     runtime: Runtime  # what a cell runs on
     dry_run: bool = False
-    costs: Mapping[str, Cost] | None = None  # of each variant; only for a dry run
-    # Cells of different variants take different times, and memory.
-    cell_seconds: ClassVar[float | None] = None
-    cell_memory: ClassVar[int | None] = None
+    costs: Mapping[str, Cost] | None = None  # of each variant; only for a dry run and a plan
+
+    @property
+    def cell_seconds(self) -> float | None:
+        """Of a cell of the variant that takes longest, where that is known."""
+        return None if self.costs is None else max(cost.cell_seconds for cost in self.costs.values())
+
+    @property
+    def cell_memory(self) -> int | None:
+        """Bytes of a cell of the variant that takes most, where that is known."""
+        costs = None if self.costs is None else self.costs.values()
+        return None if costs is None else max(cost.memory_bytes // cost.at_once for cost in costs)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and for the terminal's tables."""
@@ -119,7 +128,8 @@ def sweep(
         publish(out, about, findings)
     finished = sum(len(one.results) for one in found)
     runtime = settings[0].plan.config.runtime
-    costs = _costs(settings, jobs, reporter) if dry_run else None
+    timed = dry_run or (part.only == PLAN and is_here(runtime.device))
+    costs = _costs(settings, jobs, reporter) if timed else None
     return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run, costs)
 
 
@@ -181,11 +191,11 @@ def _claim(fixed: Mapping[str, Any], out: Path, *, dry_run: bool) -> None:
         if there is None:
             if dry_run:
                 return
-            write_json(out / PLAN, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
+            write_json(out / PLAN_FILE, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
             return
         refuse_change(there["fixed"], fixed, out)
         if there.get("hash") != digest(fixed):
-            raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
+            raise RunError(f"{out / PLAN_FILE}: damaged; put it back, or choose another --out")
 
 
 def _run(settings: Sequence[Setting], jobs: int | None, part: Part, reporter: Reporter) -> None:

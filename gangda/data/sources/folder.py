@@ -160,6 +160,7 @@ def _by_folders(root: Path) -> tuple[labelled_files.Parts, list[str]]:
     skipped = list(content.skipped) if split else []
     parts: labelled_files.Parts = {}
     spellings: dict[str, set[str]] = {}
+    notes = _several_folders(content.folders) if split else []
     for folder in content.folders if split else [root]:
         kind = PARTS[folder.name.lower()] if split else "train"
         part = parts.setdefault(kind, {})
@@ -168,8 +169,16 @@ def _by_folders(root: Path) -> tuple[labelled_files.Parts, list[str]]:
             spellings.setdefault(name, set()).add(own)
             part[name] = part.get(name, Files()) + files
     several = [name for name, own in spellings.items() if own != {name}]
-    notes = [f"class '{name}': its Unicode spellings are taken as one" for name in several]
+    notes += [f"class '{name}': its Unicode spellings are taken as one" for name in several]
     return parts, [*skipped_notes(skipped), *notes, *labelled_files.hint(parts)]
+
+
+def _several_folders(folders: list[Path]) -> list[str]:
+    """Which folders are taken together as one part, where they are two names for it."""
+    names: dict[str, list[str]] = {}
+    for folder in folders:
+        names.setdefault(PARTS[folder.name.lower()], []).append(folder.name)
+    return [f"{' and '.join(each)} are taken together" for each in names.values() if len(each) > 1]
 
 
 def _listing(root: Path, parts: labelled_files.Parts, found: list[str]) -> Listing:

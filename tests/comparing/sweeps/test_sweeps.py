@@ -168,6 +168,9 @@ def test_a_dry_run_says_what_each_variant_takes(tmp_path, text):
     for cost in found["costs"].values():
         assert 0 < cost["cell_seconds"] <= cost["left_seconds"] <= 2 * cost["cell_seconds"]
         assert cost["memory_bytes"] > 0
+    planned = run(tmp_path, text, part=Part(only="plan"))
+    assert planned.cell_seconds == max(cost.cell_seconds for cost in planned.costs.values())
+    assert planned.cell_memory > 0
     run(tmp_path, text)
     again = run(tmp_path, text, dry_run=True).as_dict()
     assert {cost["left_seconds"] for cost in again["costs"].values()} == {0}

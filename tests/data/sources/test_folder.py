@@ -116,6 +116,14 @@ def nest(root):
         (root.parent / f"{name}_").rename(root / "images" / name)
 
 
+def test_two_folders_of_one_part_are_said(tmp_path):
+    for part in ("train", "training", "test"):
+        for name in "ab":
+            put(tmp_path / part / name / "0.png")
+    notes = list_images(tmp_path).notes
+    assert [note for note in notes if "together" in note] == ["train and training are taken together"]
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
