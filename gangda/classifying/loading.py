@@ -34,9 +34,8 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
         else:
             splits, image_size = load_splits(config, seed), config.image_size
         if not splits.labelled:
-            said = [note.removeprefix("ALARM: ") for note in splits.notes]
-            hints = "".join(f"; {note}" for note in said if "--labels" in note or "for labels" in note)
-            raise DataError(f"{set_path}: has no class labels; there is nothing to classify{hints}")
+            what = "has no class labels; there is nothing to classify"
+            raise DataError(f"{set_path}: {'; '.join([what, *splits.label_hints])}")
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
     images, own = splits.test, True

@@ -8,7 +8,7 @@ from gangda.cli.output import Screen, duration, interval, number, percent, point
 from gangda.cli.sample import draw_filters
 from gangda.metrics.names import readable
 from gangda.runtime.part import PLAN
-from gangda.runtime.progress import size_text
+from gangda.runtime.progress import counted, size_text
 
 if TYPE_CHECKING:
     from gangda.comparing import CompareResult
@@ -195,8 +195,3 @@ def show_status(out: Screen, values: Mapping[str, Any]) -> None:
     to_do = f"to go on: {command}; as a job array: --array={values['open']}"
     again = (to_do,) if values["open"] else ()
     out.say(f"cells finished: {finished} of {len(cells)}", *again)
-
-
-def counted(n: int, word: str) -> str:
-    """ "1 seed", "10 seeds"."""
-    return f"{n:,} {word}{'' if n == 1 else 's'}"

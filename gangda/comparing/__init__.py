@@ -218,10 +218,7 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     refuse_synthetic(splits)
     if not splits.labelled or splits.train.num_classes < 2:
         needs = "a comparison of classifiers needs labelled images of two classes or more"
-        # Of all that was read, what says where labels might be: see `labelled_files`.
-        said = [note.removeprefix("ALARM: ") for note in splits.notes]
-        why = [note for note in said if "not used for labels" in note or "--labels" in note]
-        raise UsageError(f"--data {config.data.source}: {'; '.join([needs, *why])}")
+        raise UsageError(f"--data {config.data.source}: {'; '.join([needs, *splits.label_hints])}")
     if uses_validation(config) and len(splits.validation) == 0:
         raise UsageError(f"{BY_VALIDATION}: too few images for validation, so nothing to choose by")
     for own in (config.compare, *map(config.compare.of_arm, config.compare.arms)):

@@ -84,6 +84,12 @@ class DataSplits:
         return "" if self.unlabelled is None else self.unlabelled.folder
 
     @property
+    def label_hints(self) -> list[str]:
+        """Of all that was said of the source: where labels might be, or why a table of them is not used."""
+        said = [note.removeprefix("ALARM: ") for note in self.notes]
+        return [note for note in said if "--labels" in note or "for labels" in note]
+
+    @property
     def usable_rows(self) -> IntArray:
         """Row ids, int64, of all images that a generator may have seen: training, validation and unlabelled ones."""
         unlabelled = [] if self.unlabelled is None else [self.unlabelled.row_id]

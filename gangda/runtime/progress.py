@@ -112,6 +112,11 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def counted(n: int, word: str) -> str:
+    """ "1 seed", "10 seeds"."""
+    return f"{n:,} {word}{'' if n == 1 else 's'}"
+
+
 def size_text(size: float) -> str:
     """Bytes in words: "12.3 MiB"."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.1f} MiB"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gangda.runtime.progress import counted
 from gangda.statistics import values
 from gangda.statistics.signflip import smallest_p
 from gangda.statistics.values import Contrast, Interval
@@ -240,7 +241,7 @@ def p_text(p: float | None) -> str:
 
 def seeds_text(n: int) -> str:
     """ "1 seed", "10 seeds"."""
-    return f"{n} seed{'' if n == 1 else 's'}"
+    return counted(n, "seed")
 
 
 def rounded(fraction: float) -> str:

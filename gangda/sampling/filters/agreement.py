@@ -12,6 +12,7 @@ from gangda.classifying.fit import FittedClassifier, fit_classifier
 from gangda.config.schema import ClassifierConfig
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.errors import DataError, UsageError
+from gangda.runtime.progress import counted
 from gangda.runtime.seeding import numpy_stream, seed_for
 from gangda.sampling.filters.base import FilterContext, FilterTarget, Predicate, Reasons
 
@@ -42,7 +43,7 @@ class Agreement(ClassifierEnsemble):
             raise UsageError(f"--filter agreement: {target.named} has one class only; leave it out")
         smallest = target.smallest
         if smallest is not None and smallest < MIN_IMAGES:
-            raise UsageError(_too_few(f"the smallest class has {counted(smallest)}"))
+            raise UsageError(_too_few(f"the smallest class has {counted(smallest, 'training image')}"))
 
     @staticmethod
     def build(filter_context: FilterContext) -> "Agreement":
@@ -81,11 +82,6 @@ class Agreement(ClassifierEnsemble):
         }
 
 
-def counted(images: int) -> str:
-    """So many training images, in words."""
-    return "1 training image" if images == 1 else f"{images} training images"
-
-
 def _too_few(what: str) -> str:
     return f"--filter agreement: {what}; it takes two: leave the filter out, or give more images"
 
@@ -114,7 +110,9 @@ def _fit(filter_context: FilterContext, config: ClassifierConfig) -> ClassifierE
     smallest = int(train.counts().argmin())
     if train.counts()[smallest] < MIN_IMAGES:
         name = train.class_names[smallest]
-        raise DataError(_too_few(f"class '{name}' has {counted(int(train.counts()[smallest]))}"))
+        raise DataError(
+            _too_few(f"class '{name}' has {counted(int(train.counts()[smallest]), 'training image')}")
+        )
     folds = folds_of(train.labels, filter_context.fit_seed)
     passed = np.zeros(len(train), dtype=np.bool_)
     members = []
