@@ -23,7 +23,13 @@ from gangda.runtime.plan_status import PLAN, plan_status
 
 def compare(
     call: Call,
-    jobs: Annotated[int | None, Option(min=1, help="cells at a time, at most cores / threads")] = None,
+    jobs: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="cells at a time, at most cores / threads; on a GPU one, or more where NVIDIA's MPS runs",
+        ),
+    ] = None,
     run: Annotated[
         Path | None,
         Option(help="use this run's generator in every cell", autocompletion=run_folders),

@@ -18,7 +18,7 @@ from gangda.comparing.cells import run_cell
 from gangda.comparing.plan import Cell, ComparisonPlan
 from gangda.comparing.storage import read_cell
 from gangda.errors import GangdaError, InterruptedByUserError, RunError, StoppedError, is_out_of_memory
-from gangda.runtime.machine import available_cores
+from gangda.runtime.machine import available_cores, mps_runs
 from gangda.runtime.progress import Reporter
 from gangda.runtime.signals import StopRequest, stop_request
 
@@ -67,14 +67,21 @@ def _run_here(
 
 
 def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
-    """Cells at a time, jobs x threads never above the cores and one on an accelerator; and why fewer than asked."""
+    """Cells at a time, jobs x threads never above the cores; and why fewer than asked.
+
+    On an accelerator it is one, or as many as asked for where NVIDIA's MPS runs, under which processes compute on one
+    GPU at the same time and not in turns.
+    """
     runtime, cores = plan.config.runtime, available_cores()
-    most, room = 1, f"one {runtime.device} device"
-    if runtime.device == "cpu":
-        threads = runtime.threads or 1
-        most, room = max(1, cores // threads), f"{cores} cores, {threads} for each cell"
+    threads = runtime.threads or 1
+    usual = most = max(1, cores // threads)
+    room = f"{cores} cores, {threads} for each cell"
+    if runtime.device != "cpu":
+        usual = 1
+        if not mps_runs(os.environ):
+            most, room = 1, f"one {runtime.device} device without NVIDIA's MPS"
     if jobs is None or jobs <= most:
-        return most if jobs is None else jobs, ""
+        return usual if jobs is None else jobs, ""
     return most, f" (--jobs {jobs} is more than fits: {room})"
 
 

@@ -53,6 +53,11 @@ def sleep_while_waiting(environ: MutableMapping[str, str]) -> None:
         environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
 
+def mps_runs(environ: Mapping[str, str]) -> bool:
+    """Whether NVIDIA's multi-process service (MPS) is there: the pipe by which programs find its control daemon."""
+    return (Path(environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()
+
+
 def thread_count(requested: int | None, environ: Mapping[str, str], processes: int = 1) -> int:
     """Threads of each process: those requested, else its share of the scheduler's cores, else of the available ones.
 

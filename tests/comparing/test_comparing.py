@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import os
 import shutil
 import threading
 import time
@@ -263,6 +264,22 @@ def test_jobs_times_threads_never_exceed_the_cores(monkeypatch):
     )
     assert comparing.job_count(None, two) == (2, "")
     assert comparing.job_count(1, two) == (1, "")
+
+
+def test_a_gpu_has_one_cell_at_a_time_unless_its_processes_share_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("gangda.comparing.workers.available_cores", lambda: 8)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    plan = comparing.planned(experiment(), None)
+    on_gpu = dataclasses.replace(
+        plan, config=dataclasses.replace(plan.config, runtime=Runtime(device="cuda:1", threads=2))
+    )
+    more = " (--jobs 4 is more than fits: one cuda:1 device without NVIDIA's MPS)"
+    assert comparing.job_count(None, on_gpu) == (1, "")
+    assert comparing.job_count(4, on_gpu) == (1, more)
+    os.mkfifo(tmp_path / "control")
+    assert comparing.job_count(None, on_gpu) == (1, "")
+    assert comparing.job_count(4, on_gpu) == (4, "")
+    assert comparing.job_count(5, on_gpu)[0] == 4
 
 
 def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
