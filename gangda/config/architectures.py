@@ -245,6 +245,18 @@ class MixtureGanSpec(MadganSpec):
 
 
 @dataclass(frozen=True)
+class Widths:
+    """Widths that a flow's backbone can have: all multiples of `unit`, for four heads of attention."""
+
+    usual: int
+    others: tuple[int, ...]
+    unit: int
+
+
+BACKBONE_WIDTHS = {"unet": Widths(32, (32, 48, 64), 2), "dit": Widths(160, (96, 128, 160), 4)}
+
+
+@dataclass(frozen=True)
 class FlowSpec(ArchSpec):
     """Flow matching; the recipe is that of small sets and few minutes."""
 
@@ -263,7 +275,7 @@ class FlowSpec(ArchSpec):
     null_class = True
 
     conditional: bool = option(True, "class-conditional")  # type: ignore[misc]
-    backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=("unet", "dit"))
+    backbone: str = option("unet", "network: U-Net or diffusion transformer", choices=tuple(BACKBONE_WIDTHS))
     width: int | None = option(
         None, "channels of the U-Net's first resolution (default 32), or of the transformer (160)", minimum=8
     )
@@ -281,8 +293,7 @@ class FlowSpec(ArchSpec):
 
     def other_sizes(self) -> tuple[dict[str, Any], ...]:
         """Widths of the backbone."""
-        widths = {"unet": (32, 48, 64), "dit": (96, 128, 160)}[self.backbone]
-        return tuple({"width": width} for width in widths)
+        return tuple({"width": width} for width in BACKBONE_WIDTHS[self.backbone].others)
 
     def open_sizes(self) -> tuple[dict[str, Any], ...]:
         """All widths where none is given."""
@@ -295,10 +306,12 @@ class FlowSpec(ArchSpec):
     def resolved(self, side: int) -> "FlowSpec":
         """The backbone's own width where none is given."""
         super().resolved(side)
-        unit = {"unet": 2, "dit": 4}[self.backbone]  # of the width, for four heads of attention
-        if self.width is not None and self.width % unit:
-            raise UsageError(f"--width {self.width}: the network has 4 heads; give a multiple of {unit}")
-        return dataclasses.replace(self, width=self.width or {"unet": 32, "dit": 160}[self.backbone])
+        widths = BACKBONE_WIDTHS[self.backbone]
+        if self.width is not None and self.width % widths.unit:
+            raise UsageError(
+                f"--width {self.width}: the network has 4 heads; give a multiple of {widths.unit}"
+            )
+        return dataclasses.replace(self, width=self.width or widths.usual)
 
     @property
     def channels(self) -> int:
