@@ -112,6 +112,12 @@ class AddedImages:
         found = self._images.get((added, generator_key(added, arch or self.plan.config.arch), self.filters))
         return None if isinstance(found, FilterError) else found
 
+    def samples_of(self, key: str) -> LabelledImages | None:
+        """The samples of a generator, by its key, that an arm has asked for without filters of its own choice."""
+        places = ((source, key, self.filters) for source, make in SOURCES.items() if make is _samples)
+        found = next((self._images[place] for place in places if place in self._images), None)
+        return None if isinstance(found, FilterError) else found
+
     @property
     def filters(self) -> Filters:
         """What generated images must pass where no arm has a choice."""

@@ -1,7 +1,7 @@
 """What one cell of a comparison found. `storage.py` writes it as JSON, and reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gangda.classifying.evaluation import Evaluation
@@ -185,6 +185,8 @@ class CellResult:
     recognised: Recognised | None  # None without generated images, or without the arm `real`
     pictures: Pictures | None  # of the first cells only; None in `comparison.json`
     seconds: float
+    # of what it ran on (`versions.versions`); empty in cells from before this was kept
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,11 @@ class FailedCell:
 
     def __str__(self) -> str:
         return f"cell {self.index} (seed {self.seed}): {self.reason}"
+
+
+def main_generator(generators: Mapping[str, GeneratorRecord], arch: str) -> str | None:
+    """The key of the generator that a report shows first: the comparison's own, or the first that an arm used."""
+    return arch if arch in generators else next(iter(generators), None)
 
 
 def generator_key(added: str, arch: str) -> str:

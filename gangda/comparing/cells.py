@@ -21,6 +21,7 @@ from gangda.comparing.pictures import pictures_of, read_curves
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
 from gangda.comparing.policy_choice import PolicyChoice, choose_policy, policy_fits
 from gangda.comparing.storage import FITS, C, read_cells, work_of, write_cell
+from gangda.comparing.versions import versions
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO
 from gangda.config.schema import TransformConfig
@@ -129,6 +130,7 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
         recognised=evaluator.recognised(),
         pictures=pictures_of(added) if cell.index < PICTURED_CELLS else None,
         seconds=time.monotonic() - began,
+        versions=versions(context.device),
     )
 
 

@@ -10,7 +10,14 @@ import numpy as np
 
 from gangda.comparing import cell_result
 from gangda.comparing.added_images import AddedImages
-from gangda.comparing.cell_result import ArmImages, CurveAlarm, NearestImages, Pictures, TrainingCurves
+from gangda.comparing.cell_result import (
+    ArmImages,
+    CurveAlarm,
+    NearestImages,
+    Pictures,
+    TrainingCurves,
+    main_generator,
+)
 from gangda.config.arms import parse_arm
 from gangda.data.images import FloatArray, IntArray, LabelledImages, UInt8Array
 from gangda.metrics.evaluate import default_cache, evaluate_metrics, prepare_inputs
@@ -28,7 +35,8 @@ NOT_TERMS = ("step", "pretraining_step", "epoch", "epoch_seconds", "seconds")  #
 
 def pictures_of(added: AddedImages) -> Pictures:
     """The images of a cell whose arms have run."""
-    real, generated = added.splits.train, added.already_made("generator")
+    real, key = added.splits.train, main_generator(added.records, added.plan.config.arch)
+    generated = None if key is None else added.samples_of(key)
     names = real.class_names[:MOST_CLASSES]
     return Pictures(
         classes=tuple(
@@ -37,7 +45,7 @@ def pictures_of(added: AddedImages) -> Pictures:
             )
             for label, name in enumerate(names)
         ),
-        added=_added(added),
+        added=_added(added, generated),
         ensembles={
             key: tuple(samples[first : first + COLUMNS] for first in range(0, len(samples), COLUMNS))
             for key, samples in added.ensembles.items()
@@ -45,7 +53,7 @@ def pictures_of(added: AddedImages) -> Pictures:
         nearest={
             key: _nearest(added, samples)
             for key in added.records
-            if (samples := added.already_made("generator", key)) is not None
+            if (samples := added.samples_of(key)) is not None
         },
         filtered=tuple(
             cell_result.FilterSheet(
@@ -56,15 +64,14 @@ def pictures_of(added: AddedImages) -> Pictures:
     )
 
 
-def _added(added: AddedImages) -> tuple[ArmImages, ...]:
-    """Images of each class for each set that arms add and that is not the comparison's own generator's."""
-    own = added.already_made("generator")
+def _added(added: AddedImages, shown: LabelledImages | None) -> tuple[ArmImages, ...]:
+    """Images of each class for each set that arms add, but those that are `shown` beside the real ones."""
     arms_of: dict[int, list[str]] = {}
     sets: dict[int, LabelledImages] = {}
     for name in added.plan.config.compare.arms:
         arm, arch = parse_arm(name)
         images = added.already_made(arm.source, arch)
-        if images is not None and images is not own:
+        if images is not None and images is not shown:
             sets[id(images)] = images
             arms_of.setdefault(id(images), []).append(name)
     return tuple(

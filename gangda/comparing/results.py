@@ -1,14 +1,11 @@
 """From finished cells to a comparison: `comparison.json` and `report.html`."""
 
-import platform
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
-import gangda
 from gangda.augmenting.selection import words_of
 from gangda.comparing.advice import Situation, advise
 from gangda.comparing.analyses import Judged, load_analyses, planned_analyses
@@ -16,6 +13,7 @@ from gangda.comparing.cell_result import CellResult, FailedCell
 from gangda.comparing.comparison import Comparison, arm_row, filter_rows, objections_to
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.storage import cell_path, read_cells, write_comparison
+from gangda.comparing.versions import joined
 from gangda.errors import DataError, IncompleteError, OutcomeError
 from gangda.runtime.files import write_bytes
 from gangda.statistics.families import family_of
@@ -23,7 +21,6 @@ from gangda.statistics.verdicts import balancing, judge_arms
 
 OVERLAP = 0.05  # of two seeds' training images, from which on it is told
 ALARM_GAP = 0.2  # a healthy generator's samples are recognised about as often as real images
-PACKAGES = ("torch", "torchvision", "numpy", "scipy")
 
 
 def collect(plan: ComparisonPlan, out: Path, *, write: bool = True) -> Comparison:
@@ -79,7 +76,7 @@ def _compare(
         cells=tuple(cells),
         command=situation.again(out="NEW_FOLDER"),
         day=last_day([out / CellResult.folder]),
-        versions=versions(),
+        versions=joined(cell.versions for cell in cells),
     )
 
 
@@ -108,12 +105,6 @@ def _ranges(numbers: Sequence[int]) -> str:
     """0, 1, 2, 5 -> "0-2,5", as `sbatch --array` takes it."""
     runs = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) > 1) + 1)
     return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def versions() -> dict[str, str]:
-    """Of what the numbers depend on."""
-    own = {"gangda": gangda.__version__, "python": platform.python_version()}
-    return {**own, **{name: metadata.version(name) for name in PACKAGES}, "machine": platform.platform()}
 
 
 def varied(plan: ComparisonPlan) -> str:

@@ -29,6 +29,23 @@ def test_a_clear_win_is_judged_and_written(tmp_path):
     assert (tmp_path / "report.html").is_file()
 
 
+def test_the_page_says_what_the_cells_ran_on_not_what_judges_them(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    for cell in plan.cells:
+        change_cell(
+            tmp_path,
+            cell,
+            versions={"gangda": "0.9", "torch": "2.99", "machine": f"node {cell.index % 2}", "gpu": "a card"},
+        )
+    collect(plan, tmp_path)
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert written["versions"]["machine"] == "node 0 and node 1"
+    page = (tmp_path / "report.html").read_text()
+    assert "node 0 and node 1" in page
+    assert "torch 2.99" in page
+
+
 def test_scores_come_from_per_image_correctness(tmp_path):
     plan = plan_for(tmp_path, seeds=6)
     finish(plan, tmp_path, sd=0.0)

@@ -116,6 +116,11 @@ def test_a_cell_records_the_unlabelled_rows_and_the_usual_difference(tmp_path):
     assert cell.rows["unlabelled"].count == 80
     assert set(cell.generators) == {f"pca{UNLABELLED}"}
     assert cell.arms[SEMI[0]].n_generated == cell.arms[SEMI[0]].n_train - cell.rows["train"].count
+    assert all(len(shown.generated) for shown in cell.pictures.classes)
+    assert set(cell.pictures.nearest) == {f"pca{UNLABELLED}"}
+    assert cell.versions["numpy"] == np.__version__
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert f"generated ones (pca{UNLABELLED}) on the right" in page
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert plan["fixed"]["family"]["primary"] == [f"{SEMI[1]} - {SEMI[0]}"]
     assert plan["fixed"]["data"]["unlabelled"] == "80"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gangda.comparing.cell_result import CellResult, NearestImages
+from gangda.comparing.cell_result import CellResult, NearestImages, main_generator
 from gangda.comparing.comparison import ArmRow
 from gangda.comparing.report.figures import distances_figure
 from gangda.data.images import FloatArray
@@ -93,17 +93,18 @@ def added_table(arms: Sequence[ArmRow], names: Sequence[str], real: Sequence[int
 
 
 def generator_row(cells: Sequence[CellResult], arch: str) -> dict[str, Any] | None:
-    """The comparison's own generator over the seeds, in means; None where no arm used it."""
-    made = [cell.generators[arch] for cell in cells if arch in cell.generators]
-    if not made:
+    """The generator that is shown first (`main_generator`) over the seeds, in means; None without any."""
+    key = main_generator(cells[0].generators, arch)
+    if key is None:
         return None
+    made = [cell.generators[key] for cell in cells if key in cell.generators]
     found = [cell.recognised for cell in cells if cell.recognised]
     means = {
         name: float(np.mean([getattr(one, field) for one in found])) if found else None
         for name, field in (("recognised", "generated"), ("recognised_real", "real"))
     }
     return {
-        "arch": arch,
+        "arch": key,
         "steps": made[0].steps,
         "shared": made[0].shared,
         "labels": made[0].samples.labels["made"],

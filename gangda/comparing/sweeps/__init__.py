@@ -14,6 +14,7 @@ from gangda.comparing.sweeps.advice import Sweep, advise
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
+from gangda.comparing.versions import joined
 from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
@@ -125,7 +126,8 @@ def sweep(
         at_once = job_count(None, first)[0]
         advice = advise(Sweep(findings, out, words, len(first.cells), first.cells[0].seed, at_once))
         findings = replace(findings, advice=advice)
-        publish(out, about, findings)
+        ran_on = joined(result.versions for one in found for result in one.results.values())
+        publish(out, {**about, "versions": ran_on}, findings)
     finished = sum(len(one.results) for one in found)
     runtime = settings[0].plan.config.runtime
     timed = dry_run or (part.only == PLAN and is_here(runtime.device))

@@ -11,7 +11,7 @@ import numpy as np
 
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.comparison import NO_ADVICE, Advice
-from gangda.comparing.results import failure_note, failure_words, last_day, versions
+from gangda.comparing.results import failure_note, failure_words, last_day
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.settings import Setting
 from gangda.data.images import FloatArray
@@ -233,7 +233,6 @@ def publish(out: Path, about: Mapping[str, Any], findings: Findings) -> None:
         "kind": "experiment findings",
         **about,
         **to_plain(findings),
-        "versions": versions(),
     }
     write_json(out / "experiment.json", document)
     page = render_experiment(document, BETTER[findings.direction])

@@ -25,6 +25,7 @@ from gangda.comparing.plan import Cell, ComparisonPlan, make_plan
 from gangda.comparing.plan_file import publish
 from gangda.comparing.storage import StoredCells, work_of
 from gangda.comparing.sweeps.settings import Setting
+from gangda.comparing.versions import versions
 from gangda.config.schema import AUTO, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.errors import DataError, UsageError
@@ -61,6 +62,8 @@ class ScoredCell:
     evaluations: tuple[Mapping[str, Any], ...]
     repeats: tuple[float, ...]
     seconds: float
+    # as of a `CellResult`
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Scored(Setting):
@@ -198,4 +201,5 @@ def score_cell(
         evaluations=tuple(read_evaluations(added.folder(config.arch) / "metrics.jsonl")),
         repeats=tuple(one.value for one in (*found[RETRAINED][:1], *again)) if again else (),
         seconds=time.monotonic() - began,
+        versions=versions(added.context.device),
     )

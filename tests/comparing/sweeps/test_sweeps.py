@@ -315,7 +315,7 @@ def test_figures_of_the_samples_during_training_are_drawn(tmp_path):
     row = VariantRow("a", "00-a", (0.5,), 0.5, 0.0, None, {"fid": 0.5}, (), evaluations=seeds)
     findings = Findings("fid", "lower", False, 0.05, (row,), (), (), "It is found.")
     about = {**dict.fromkeys(("title", "origin", "question", "name"), "x"), "measure": "score", "seeds": 2}
-    publish(tmp_path, {**about, "varied": []}, findings)
+    publish(tmp_path, {**about, "varied": [], "versions": {"machine": "here"}}, findings)
     page = (tmp_path / "report.html").read_text()
     assert '<section id="training"' in page
     figures = re.findall(r'<svg role="img" aria-label="[^"]*one line for each variant', page)
