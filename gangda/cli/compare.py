@@ -131,7 +131,7 @@ def _settings(call: Call, out: Path | None, part: Mapping[str, Any]) -> Settings
         return call.settings
     own = out / "config.yaml"
     if not own.is_file():
-        if call.words or not partly or part["judge"]:
+        if call.words or not partly or part["judge"] or (out / PLAN).is_file():
             return call.settings
         raise UsageError(
             f"--out {out}: no plan of a comparison there; check the path, use --plan, or name the --experiment"

@@ -137,12 +137,12 @@ def compare(
     if out is None:  # adding seeds does not change it
         name = Path(config.data.source).name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
+    # The folder's own plan, whose cells have other names where only --threads differs.
+    plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)
     numbers = part.numbers(len(plan.cells))
     is_new = dry_run or not (out / PLAN_FILE).exists()
     for text in (*(plan.seen if is_new else ()), *plan.alarms):
         reporter.line(text)
-    # The folder's own plan, whose cells have other names where only --threads differs.
-    plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(

@@ -72,9 +72,15 @@ def _read_plan(out: Path, owner: str) -> dict[str, Any]:
         there = read_json(path)
     except DataError:
         raise RunError(f"{path}: damaged; put it back, or choose another --out") from None
-    if there.get("kind") != f"plan of {owner}":
-        raise RunError(f"{path}: not the plan of {owner}; choose another --out")
-    if not isinstance(there.get("fixed"), dict):
+    kind, fixed = str(there.get("kind")), there.get("fixed")
+    if kind != f"plan of {owner}":
+        if not kind.startswith("plan of "):
+            raise RunError(f"{path}: not the plan of {owner}; choose another --out")
+        name = fixed.get("experiment") if isinstance(fixed, dict) else None
+        options = "the options" if name is None else f"--experiment {name} and the other options"
+        again = f"give {options} that it was made with, or choose another --out"
+        raise RunError(f"{out}: holds the {kind}, not of {owner}; {again}")
+    if not isinstance(fixed, dict):
         raise RunError(f"{path}: damaged; put it back, or choose another --out")
     return there
 

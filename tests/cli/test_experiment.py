@@ -44,6 +44,12 @@ def test_an_experiment_of_ones_own(gangda, tmp_path, tiny):
     assert (tmp_path / "e/report.html").is_file()
     again = gangda("compare", "--experiment", tiny, "--judge", "--out", str(tmp_path / "e"), "--json")
     assert again.json["finished"] == 4
+    for flags in ((), ("--judge",), ("--cell", "12"), ("--shard", "1/2"), ("--dry-run",)):
+        refused = gangda("compare", "--out", str(tmp_path / "e"), *flags)
+        assert refused.code == 1
+        said = "holds the plan of an experiment, not of a comparison; give --experiment tiny and the other"
+        assert said in refused.err
+        assert len(refused.err.strip().splitlines()) == 1
 
 
 def test_flags_count_for_all_variants(gangda, tmp_path, tiny):

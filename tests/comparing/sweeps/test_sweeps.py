@@ -362,7 +362,9 @@ def test_a_folder_of_another_experiment_is_refused(compared, tmp_path, change):
     renamed = dataclasses.replace(read(tmp_path, COMPARED)[0], name="other")
     with pytest.raises(RunError, match="its plan has experiment = mine, this command has other"):
         sweep(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
-    with pytest.raises(RunError, match="not the plan of an experiment"):
+    with pytest.raises(
+        RunError, match="holds the plan of a comparison, not of an experiment; give the options"
+    ):
         sweep(*read(tmp_path, COMPARED), folder / "out/variants/00-components-4", jobs=1)
     assert sorted(folder.rglob("*")) == before
 
