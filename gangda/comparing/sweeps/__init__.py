@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gangda.comparing.estimate import Cost
+from gangda.comparing.plan import OWNER as COMPARISON
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
 from gangda.comparing.storage import StoredCells
@@ -111,7 +112,7 @@ def sweep(
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
     if part.only == JUDGE and not dry_run:
         refuse_missing(out)
-    _claim(fixed, out, dry_run=dry_run)
+    _claim(fixed, settings, out, dry_run=dry_run)
     if not dry_run:
         if part.judges:
             _run(settings, jobs, part, reporter)
@@ -188,14 +189,22 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
     }
 
 
-def _claim(fixed: Mapping[str, Any], out: Path, *, dry_run: bool) -> None:
+def _claim(fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path, *, dry_run: bool) -> None:
+    """Write `plan.json`, or raise a RunError where the folder's own has other fixed values."""
     with locked_plan(out, OWNER, dry_run=dry_run) as there:
         if there is None:
             if dry_run:
                 return
             write_json(out / PLAN_FILE, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
             return
-        refuse_change(there["fixed"], fixed, out)
+        before = there["fixed"]
+        if before != fixed and {**before, "variants": fixed["variants"]} == fixed:
+            # A variant's own plan has the value that differs; the experiment's has only its hash.
+            for one in settings:
+                with locked_plan(one.folder, COMPARISON, dry_run=True) as own:
+                    if own is not None:
+                        refuse_change(own["fixed"], one.plan.fixed, one.folder)
+        refuse_change(before, fixed, out)
         if there.get("hash") != digest(fixed):
             raise RunError(f"{out / PLAN_FILE}: damaged; put it back, or choose another --out")
 

@@ -359,6 +359,10 @@ def test_a_folder_of_another_experiment_is_refused(compared, tmp_path, change):
     with pytest.raises(RunError, match=r"its plan has (variants|figure)") as error:
         sweep(asked, configs, folder / "out", jobs=1)
     assert "\n" not in str(error.value)
+    asked, configs = read(tmp_path, COMPARED.replace("steps: 20", "steps: 30"))
+    first = r"00-components-4: its plan has classifier\.classifier_steps = 20, this command has 30;"
+    with pytest.raises(RunError, match=first):
+        sweep(asked, configs, folder / "out", jobs=1)
     renamed = dataclasses.replace(read(tmp_path, COMPARED)[0], name="other")
     with pytest.raises(RunError, match="its plan has experiment = mine, this command has other"):
         sweep(renamed, read(tmp_path, COMPARED)[1], folder / "out", jobs=1)
