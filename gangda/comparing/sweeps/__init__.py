@@ -93,7 +93,10 @@ def sweep(
 
     Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
     """
-    settings = _settings(experiment, configs if out is None else _with_threads_of(configs, out, reporter))
+    if out is not None:
+        configs = _with_threads_of(configs, out, reporter)
+    judged = out if part.only == JUDGE and not dry_run else None
+    settings = _settings(experiment, configs, judged)
     fixed = _fixed(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
@@ -161,18 +164,32 @@ def _costs(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) ->
     return found
 
 
-def _settings(experiment: Experiment, configs: Mapping[str, ComparisonConfig]) -> list[Setting]:
-    """Every variant planned and checked, before any work; folders are relative to the experiment's."""
+def _as_run(config: ComparisonConfig, folder: Path) -> ComparisonConfig:
+    """The configuration with the device of the plan in a folder, if there is one: judging needs none."""
+    with locked_plan(folder, COMPARISON, dry_run=True) as there:
+        own = {} if there is None else there["fixed"].get("runtime", {})
+    runtime = {name: own[name] for name in ("device", "precision", "capture") if name in own}
+    return replace(config, runtime=replace(config.runtime, **runtime))
+
+
+def _settings(
+    experiment: Experiment, configs: Mapping[str, ComparisonConfig], judged: Path | None
+) -> list[Setting]:
+    """Every variant planned and checked, before any work; folders are relative to the experiment's.
+
+    `judged`: the experiment's folder, where its cells are only read.
+    """
     if len({config.compare.seeds for config in configs.values()}) > 1:
         raise UsageError("the variants have different numbers of seeds, so that they cannot be paired")
     kind, settings = MEASURES[experiment.measure], []
     for index, (name, config) in enumerate(configs.items()):
         slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
+        folder = Path("variants") / f"{index:02d}-{slug}"
         try:
-            plan = kind.plan_of(experiment, config)
+            plan = kind.plan_of(experiment, config if judged is None else _as_run(config, judged / folder))
         except (UsageError, DataError) as error:
             raise type(error)(f"variant '{name}': {error}") from error
-        settings.append(kind(experiment, name, Path("variants") / f"{index:02d}-{slug}", plan))
+        settings.append(kind(experiment, name, folder, plan))
     return settings
 
 

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from gangda import experiments
 from gangda.comparing import added_images
@@ -187,6 +188,23 @@ def test_with_other_threads_it_goes_on_with_its_own(tmp_path, text):
     assert found.finished == 2
     assert any("goes on with --threads 1" in line for line in lines)
     assert run(tmp_path, text, dry_run=True).finished == 2
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_cells_of_another_device_are_judged_here_but_none_is_run(tmp_path, text, monkeypatch):
+    text = text.replace("seeds: 2", "seeds: 1")
+    there = text.replace("device: cpu, precision: fp32", "device: cuda, precision: bf16")
+    with monkeypatch.context() as patched:  # the CPU, under the other's name
+        patched.setattr("gangda.runtime.device.pick_device", lambda *_: torch.device("cpu"))
+        patched.setattr("gangda.comparing.pick_device", lambda *_: torch.device("cpu"))
+        run(tmp_path, there)
+    files = [file for file in (tmp_path / "out").rglob("*") if file.name in ("plan.json", "config.yaml")]
+    before = {file: file.read_bytes() for file in files}
+    with pytest.raises(RunError, match=r"its plan has runtime\.device = cuda, this command has cpu"):
+        run(tmp_path, text)
+    result = run(tmp_path, text, part=Part(only="judge"))
+    assert (result.finished, result.runtime.device) == (2, "cuda")
+    assert {file: file.read_bytes() for file in files} == before
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
