@@ -10,6 +10,7 @@ from gangda.comparing.estimate import Cost
 from gangda.comparing.plan import OWNER as COMPARISON
 from gangda.comparing.plan import digest
 from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
+from gangda.comparing.plan_file import publish as publish_plan
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.advice import Sweep, advise
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
@@ -100,9 +101,13 @@ def sweep(
     fixed = _fixed(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
+    if part.only == JUDGE and not dry_run:
+        refuse_missing(out)
     alarms = list(dict.fromkeys(alarm for one in settings for alarm in one.plan.alarms))
-    for alarm in alarms:
-        reporter.line(alarm)
+    is_new = not dry_run and not (out / PLAN_FILE).exists()
+    seen = dict.fromkeys(text for one in settings for text in one.plan.seen)
+    for text in (*(seen if is_new else ()), *alarms):
+        reporter.line(text)
     about = {
         **to_plain({key: getattr(experiment, key) for key in NAMED}),
         "variants": [one.name for one in settings],
@@ -113,8 +118,6 @@ def sweep(
     wanted = [cells[number] for number in part.numbers(len(cells))]
     if not part.judges and (jobs or 1) > 1:
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
-    if part.only == JUDGE and not dry_run:
-        refuse_missing(out)
     _claim(fixed, settings, out, dry_run=dry_run)
     if not dry_run:
         if part.judges:
@@ -207,12 +210,14 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
 
 
 def _claim(fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path, *, dry_run: bool) -> None:
-    """Write `plan.json`, or raise a RunError where the folder's own has other fixed values."""
+    """Write `plan.json` and every variant's, or raise a RunError where the folder's own has other fixed values."""
     with locked_plan(out, OWNER, dry_run=dry_run) as there:
         if there is None:
             if dry_run:
                 return
             write_json(out / PLAN_FILE, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
+            for one in settings:
+                publish_plan(one.plan, one.folder)
             return
         before = there["fixed"]
         if before != fixed and {**before, "variants": fixed["variants"]} == fixed:

@@ -20,6 +20,7 @@ from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
 from gangda.runtime.part import Part
+from gangda.runtime.plan_status import plan_status
 from gangda.runtime.progress import Reporter
 
 BASE = """
@@ -188,6 +189,23 @@ def test_with_other_threads_it_goes_on_with_its_own(tmp_path, text):
     assert found.finished == 2
     assert any("goes on with --threads 1" in line for line in lines)
     assert run(tmp_path, text, dry_run=True).finished == 2
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_a_plan_has_every_variants_cells_and_is_judged_elsewhere(tmp_path, text):
+    there = text.replace("device: cpu", "device: cuda")
+    run(tmp_path, there, part=Part(only="plan"))
+    assert [cell.state for cell in plan_status(tmp_path / "out")] == ["missing"] * 4
+    with pytest.raises(IncompleteError, match=r"'components=8' lacks cells 2, 3"):
+        run(tmp_path, text, part=Part(only="judge"))
+
+
+def test_what_is_seen_in_the_data_is_said_once(tmp_path):
+    reporter, lines = Reporter(), []
+    reporter.line = lines.append
+    for part in (Part(only="plan"), Part(cell=3)):
+        run(tmp_path, COMPARED, part=part, reporter=reporter)
+    assert sum("10 classes" in line for line in lines) == 1
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
