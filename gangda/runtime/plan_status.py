@@ -49,13 +49,17 @@ def plan_status(out: Path) -> tuple[CellStatus, ...]:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell as the plan has it: `folder` is the comparison's, or the variant's; `id` is "" if it is not known."""
+    """A cell as the plan has it: `folder` is the comparison's, or the variant's; `id` is "" if it is not known.
+
+    `metrics` are those that a scored cell must have to be finished.
+    """
 
     folder: Path
     id: str
     index: int
     seed: int
     variant: str = ""
+    metrics: tuple[str, ...] = ()
 
     def result(self) -> dict[str, Any] | None:
         """What it has found, as plain values; None where there is nothing, or it is damaged."""
@@ -77,11 +81,11 @@ def planned_cells(out: Path) -> list[PlannedCell]:
         names = {out / "variants" / name: about["name"] for name, about in plan["fixed"]["variants"].items()}
         plans = {inside: read_json(inside / PLAN)["cells"] for inside in names if (inside / PLAN).exists()}
         # As many in every variant, also in those that nobody has begun.
-        seeds = next(iter(plans.values()), ())
+        seeds, metrics = next(iter(plans.values()), ()), tuple(plan.get("metrics", ()))
         found: list[PlannedCell] = []
         for inside, name in names.items():
             for cell in plans.get(inside, [{**one, "id": ""} for one in seeds]):
-                found.append(PlannedCell(inside, cell["id"], len(found), cell["seed"], name))
+                found.append(PlannedCell(inside, cell["id"], len(found), cell["seed"], name, metrics))
         return found
     except (KeyError, TypeError, AttributeError):
         raise DataError(f"{out / PLAN}: damaged; put it back, or choose another --out") from None
@@ -94,9 +98,10 @@ def _status(cell: PlannedCell) -> CellStatus:
     # Looked at before the result: a cell that ends meanwhile is running or finished, never stopped.
     running = is_locked(work)
     # A damaged result is none, as when the cells are judged.
-    if cell.result() is not None:
+    result = cell.result()
+    if result is not None and set(cell.metrics) <= set(result.get("values", ())):
         state = "finished"
-    elif failed.exists():
+    elif result is None and failed.exists():
         state = "failed"
     elif running:
         state = "running"

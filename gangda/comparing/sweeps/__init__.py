@@ -211,24 +211,35 @@ def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any
 
 def _claim(fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path, *, dry_run: bool) -> None:
     """Write `plan.json` and every variant's, or raise a RunError where the folder's own has other fixed values."""
+    first = settings[0]
+    metrics = list(first.figures) if isinstance(first, Scored) else []  # more of them may be asked for later
     with locked_plan(out, OWNER, dry_run=dry_run) as there:
+        if there is not None:
+            _refuse_other(there, fixed, settings, out)
+        if dry_run:
+            return
+        if there is None or there.get("metrics") != metrics:
+            about = {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed, "metrics": metrics}
+            write_json(out / PLAN_FILE, about)
         if there is None:
-            if dry_run:
-                return
-            write_json(out / PLAN_FILE, {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed})
             for one in settings:
                 publish_plan(one.plan, one.folder)
-            return
-        before = there["fixed"]
-        if before != fixed and {**before, "variants": fixed["variants"]} == fixed:
-            # A variant's own plan has the value that differs; the experiment's has only its hash.
-            for one in settings:
-                with locked_plan(one.folder, COMPARISON, dry_run=True) as own:
-                    if own is not None:
-                        refuse_change(own["fixed"], one.plan.fixed, one.folder)
-        refuse_change(before, fixed, out)
-        if there.get("hash") != digest(fixed):
-            raise RunError(f"{out / PLAN_FILE}: damaged; put it back, or choose another --out")
+
+
+def _refuse_other(
+    there: Mapping[str, Any], fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path
+) -> None:
+    """Raise a RunError, with the first difference, where the folder's plan has other fixed values."""
+    before = there["fixed"]
+    if before != fixed and {**before, "variants": fixed["variants"]} == fixed:
+        # A variant's own plan has the value that differs; the experiment's has only its hash.
+        for one in settings:
+            with locked_plan(one.folder, COMPARISON, dry_run=True) as own:
+                if own is not None:
+                    refuse_change(own["fixed"], one.plan.fixed, one.folder)
+    refuse_change(before, fixed, out)
+    if there.get("hash") != digest(fixed):
+        raise RunError(f"{out / PLAN_FILE}: damaged; put it back, or choose another --out")
 
 
 def _run(settings: Sequence[Setting], jobs: int | None, part: Part, reporter: Reporter) -> None:

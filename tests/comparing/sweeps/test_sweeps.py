@@ -252,6 +252,18 @@ def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
             assert all(len(arm.scores) == seeds for arm in row.arms)
 
 
+def test_a_cell_that_lacks_a_metric_asked_for_later_is_open(tmp_path):
+    fewer = SCORED.replace(", fid", "").replace("seeds: 2", "seeds: 1")
+    run(tmp_path, fewer)
+    assert [cell.state for cell in plan_status(tmp_path / "out")] == ["finished"] * 2
+    assert run(tmp_path, fewer.replace("[gan_test]", "[gan_test, fid]"), part=Part(cell=0)).finished == 1
+    first, second = plan_status(tmp_path / "out")
+    assert first.state == "finished"
+    assert second.state in ("stopped", "missing")
+    run(tmp_path, fewer)
+    assert [cell.state for cell in plan_status(tmp_path / "out")] == ["finished"] * 2
+
+
 def test_a_scored_cell_is_read_only_as_it_was_written(tmp_path):
     """Of a flipped digit nobody would know; the generator's model is still there, so that it is not trained again."""
     text = SCORED.replace("{name: pca, components: 4}", "{name: cdcgan, width: 4, d_width: 4}")
