@@ -26,7 +26,7 @@ from gangda.runtime.files import write_json
 from gangda.runtime.part import JUDGE, PLAN, WHOLE, Part
 from gangda.runtime.plain import to_plain
 from gangda.runtime.plan_status import PLAN as PLAN_FILE
-from gangda.runtime.progress import SILENT, Reporter
+from gangda.runtime.progress import SILENT, Reporter, duration
 
 __all__ = ["SweepResult", "sweep"]
 
@@ -244,6 +244,10 @@ def _refuse_other(
 
 def _run(settings: Sequence[Setting], jobs: int | None, part: Part, reporter: Reporter) -> None:
     """One variant after the other; complete ones too: they may not be judged yet."""
+    open_ones = [one for one in settings if one.cells().missing]
+    if open_ones and part == WHOLE and reporter.shown:
+        left = sum(cost.left_seconds for cost in _costs(open_ones, jobs, reporter).values())
+        reporter.line(f"all variants, one after the other: about {duration(left)} on this machine")
     for number, setting in enumerate(settings, start=1):
         missing = bool(setting.cells().missing)
         if missing and part.only == JUDGE:

@@ -92,7 +92,9 @@ class Compared(Setting):
     def run(self, jobs: int | None, part: Part, reporter: Reporter) -> None:
         """As `gangda compare` runs it: finished cells are not run again, and complete variants are judged again."""
         with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and reported with the variant
-            comparing.compare(self.plan.config, self.folder, jobs=jobs, part=part, reporter=reporter)
+            comparing.compare(
+                self.plan.config, self.folder, jobs=jobs, part=part, estimate=False, reporter=reporter
+            )
 
     def value(self, result: CellResult, figure: str) -> float:
         """Test accuracy of the arm, or the other score that the comparison is by."""

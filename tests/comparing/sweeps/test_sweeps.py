@@ -180,6 +180,16 @@ def test_a_dry_run_says_what_each_variant_takes(tmp_path, text):
 
 
 @pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_a_run_says_once_what_all_variants_take(tmp_path, text):
+    reporter, lines = Reporter(), []
+    reporter.shown, reporter.line = True, lines.append
+    for _ in range(2):  # the second time nothing is left
+        run(tmp_path, text.replace("seeds: 2", "seeds: 1"), reporter=reporter)
+    [said] = [line for line in lines if "on this machine" in line]
+    assert said.startswith("all variants, one after the other: about ")
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
 def test_with_other_threads_it_goes_on_with_its_own(tmp_path, text):
     run(tmp_path, text, part=Part(cell=0))
     reporter, lines = Reporter(), []
