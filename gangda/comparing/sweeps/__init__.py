@@ -21,7 +21,7 @@ from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
 from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
 from gangda.experiments import Experiment
-from gangda.runtime.device import is_here
+from gangda.runtime.device import is_here, pick_device
 from gangda.runtime.files import write_json
 from gangda.runtime.part import JUDGE, PLAN, WHOLE, Part
 from gangda.runtime.plain import to_plain
@@ -118,6 +118,9 @@ def sweep(
     wanted = [cells[number] for number in part.numbers(len(cells))]
     if not part.judges and (jobs or 1) > 1:
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
+    for one in settings if wanted and not dry_run else ():
+        if one.cells().missing:
+            pick_device(one.plan.config.runtime.device)  # it is here, before anything is written
     _claim(fixed, settings, out, dry_run=dry_run)
     if not dry_run:
         if part.judges:

@@ -19,7 +19,7 @@ from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
-from gangda.runtime.part import Part
+from gangda.runtime.part import WHOLE, Part
 from gangda.runtime.plan_status import plan_status
 from gangda.runtime.progress import Reporter
 
@@ -210,6 +210,14 @@ def test_a_plan_has_every_variants_cells_and_is_judged_elsewhere(tmp_path, text)
         run(tmp_path, text, part=Part(only="judge"))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("part", [WHOLE, Part(cell=0)])
+def test_where_the_device_is_not_here_nothing_is_written(tmp_path, part):
+    with pytest.raises(UsageError, match="no such CUDA device"):
+        run(tmp_path, COMPARED.replace("device: cpu", "device: cuda"), part=part)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_seen_in_the_data_is_said_once(tmp_path):
     reporter, lines = Reporter(), []
     reporter.line = lines.append
@@ -225,6 +233,7 @@ def test_cells_of_another_device_are_judged_here_but_none_is_run(tmp_path, text,
     with monkeypatch.context() as patched:  # the CPU, under the other's name
         patched.setattr("gangda.runtime.device.pick_device", lambda *_: torch.device("cpu"))
         patched.setattr("gangda.comparing.pick_device", lambda *_: torch.device("cpu"))
+        patched.setattr("gangda.comparing.sweeps.pick_device", lambda *_: torch.device("cpu"))
         run(tmp_path, there)
     files = [file for file in (tmp_path / "out").rglob("*") if file.name in ("plan.json", "config.yaml")]
     before = {file: file.read_bytes() for file in files}
