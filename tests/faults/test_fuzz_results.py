@@ -13,7 +13,7 @@ from gangda.classifying import classify
 from gangda.classifying.ensemble import ClassifierEnsemble, cached_ensemble
 from gangda.classifying.fit import fit_classifier
 from gangda.comparing.plan import digest
-from gangda.comparing.sweeps import _claim
+from gangda.comparing.sweeps.experiment_plan import claim
 from gangda.config.schema import ClassifierConfig, DataConfig, Runtime
 from gangda.data import cache
 from gangda.data.sources.raw import RawSource
@@ -131,15 +131,16 @@ def test_the_scores_that_ratings_are_set_against(tmp_path, depth, answers, sampl
 @depths
 def test_plan_of_an_experiment_over_settings(tmp_path, depth):
     fixed = {"experiment": "mine", "measure": "score", "variants": {"00-a": {"name": "a", "plan": "1"}}}
-    _claim(fixed, tmp_path, dry_run=False)
+    claim(fixed, [], tmp_path, dry_run=False)
     path = tmp_path / "plan.json"
     good = path.read_bytes()
 
     def check(data):
         write(path, data)
         with refused_or_read:
-            _claim(fixed, tmp_path, dry_run=False)
+            claim(fixed, [], tmp_path, dry_run=False)
             assert json.loads(data)["hash"] == digest(fixed)
+            write(path, data)  # only its metrics are brought up to date
         assert path.read_bytes() == data  # the folder of another experiment stays as it is
 
     fuzz(depth, spoilt(good), check)

@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from gangda.comparing.estimate import Cost
-from gangda.comparing.plan import OWNER as COMPARISON
 from gangda.comparing.plan import digest
-from gangda.comparing.plan_file import locked_plan, refuse_change, refuse_missing
-from gangda.comparing.plan_file import publish as publish_plan
+from gangda.comparing.plan_file import refuse_missing
 from gangda.comparing.storage import StoredCells
 from gangda.comparing.sweeps.advice import Sweep, advise
+from gangda.comparing.sweeps.experiment_plan import as_run, claim, fixed_values, with_threads_of
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
 from gangda.comparing.sweeps.settings import Compared, Setting
 from gangda.comparing.versions import joined
 from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
-from gangda.errors import DataError, IncompleteError, OutcomeError, RunError, UsageError
+from gangda.errors import DataError, IncompleteError, OutcomeError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.device import is_here, pick_device
-from gangda.runtime.files import write_json
 from gangda.runtime.part import JUDGE, PLAN, WHOLE, Part
 from gangda.runtime.plain import to_plain
 from gangda.runtime.plan_status import PLAN as PLAN_FILE
@@ -30,7 +28,6 @@ from gangda.runtime.progress import SILENT, Reporter, duration
 
 __all__ = ["SweepResult", "sweep"]
 
-OWNER = "an experiment"
 MEASURES: Mapping[str, type[Setting]] = {"compare": Compared, "score": Scored}
 NAMED = ("name", "title", "question", "origin", "measure", "varied")  # of the experiment, what results repeat
 
@@ -95,10 +92,10 @@ def sweep(
     Raises UsageError, DataError: a variant that cannot run; every one is planned before the first begins.
     """
     if out is not None:
-        configs = _with_threads_of(configs, out, reporter)
+        configs = with_threads_of(configs, out, reporter)
     judged = out if part.only == JUDGE and not dry_run else None
     settings = _settings(experiment, configs, judged)
-    fixed = _fixed(experiment, settings)
+    fixed = fixed_values(experiment, settings)
     out = Path("experiments") / f"{experiment.name}-{digest(fixed)[:8]}" if out is None else out
     settings = [replace(one, folder=out / one.folder) for one in settings]
     if part.only == JUDGE and not dry_run:
@@ -121,7 +118,7 @@ def sweep(
     for one in settings if wanted and not dry_run else ():
         if one.cells().missing:
             pick_device(one.plan.config.runtime.device)  # it is here, before anything is written
-    _claim(fixed, settings, out, dry_run=dry_run)
+    claim(fixed, settings, out, dry_run=dry_run)
     if not dry_run:
         if part.judges:
             _run(settings, jobs, part, reporter)
@@ -145,22 +142,6 @@ def sweep(
     return SweepResult(out, about, findings, len(cells), finished, runtime, dry_run, costs)
 
 
-def _with_threads_of(
-    configs: Mapping[str, ComparisonConfig], out: Path, reporter: Reporter
-) -> Mapping[str, ComparisonConfig]:
-    """The configurations with the threads of the experiment that is there already, whose cells are to be alike."""
-    with locked_plan(out, OWNER, dry_run=True) as there:
-        threads = None if there is None else there["fixed"].get("threads")
-    asked = {config.runtime.threads or 1 for config in configs.values()}
-    if not isinstance(threads, int) or asked == {threads}:
-        return configs
-    reporter.line(f"{out}: goes on with --threads {threads}, as its other cells have")
-    return {
-        name: replace(config, runtime=replace(config.runtime, threads=threads))
-        for name, config in configs.items()
-    }
-
-
 def _costs(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) -> dict[str, Cost]:
     """What each variant takes on this machine, by its name."""
     found: dict[str, Cost] = {}
@@ -168,14 +149,6 @@ def _costs(settings: Sequence[Setting], jobs: int | None, reporter: Reporter) ->
         reporter.step("timing variants", len(found), len(settings), setting.name)
         found[setting.name] = setting.cost(jobs)
     return found
-
-
-def _as_run(config: ComparisonConfig, folder: Path) -> ComparisonConfig:
-    """The configuration with the device of the plan in a folder, if there is one: judging needs none."""
-    with locked_plan(folder, COMPARISON, dry_run=True) as there:
-        own = {} if there is None else there["fixed"].get("runtime", {})
-    runtime = {name: own[name] for name in ("device", "precision", "capture") if name in own}
-    return replace(config, runtime=replace(config.runtime, **runtime))
 
 
 def _settings(
@@ -192,57 +165,11 @@ def _settings(
         slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "variant"
         folder = Path("variants") / f"{index:02d}-{slug}"
         try:
-            plan = kind.plan_of(experiment, config if judged is None else _as_run(config, judged / folder))
+            plan = kind.plan_of(experiment, config if judged is None else as_run(config, judged / folder))
         except (UsageError, DataError) as error:
             raise type(error)(f"variant '{name}': {error}") from error
         settings.append(kind(experiment, name, folder, plan))
     return settings
-
-
-def _fixed(experiment: Experiment, settings: Sequence[Setting]) -> dict[str, Any]:
-    """What may not change once the folder exists. Seeds, and metrics after the first, may be added later."""
-    return {
-        "experiment": experiment.name,
-        "measure": experiment.measure,
-        "figure": settings[0].figures[0],
-        "between": experiment.between,
-        "repeats": experiment.repeats,
-        "threads": settings[0].plan.config.runtime.threads,
-        "variants": {one.folder.name: {"name": one.name, "plan": one.plan.hash} for one in settings},
-    }
-
-
-def _claim(fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path, *, dry_run: bool) -> None:
-    """Write `plan.json` and every variant's, or raise a RunError where the folder's own has other fixed values."""
-    first = settings[0]
-    metrics = list(first.figures) if isinstance(first, Scored) else []  # more of them may be asked for later
-    with locked_plan(out, OWNER, dry_run=dry_run) as there:
-        if there is not None:
-            _refuse_other(there, fixed, settings, out)
-        if dry_run:
-            return
-        if there is None or there.get("metrics") != metrics:
-            about = {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed, "metrics": metrics}
-            write_json(out / PLAN_FILE, about)
-        if there is None:
-            for one in settings:
-                publish_plan(one.plan, one.folder)
-
-
-def _refuse_other(
-    there: Mapping[str, Any], fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path
-) -> None:
-    """Raise a RunError, with the first difference, where the folder's plan has other fixed values."""
-    before = there["fixed"]
-    if before != fixed and {**before, "variants": fixed["variants"]} == fixed:
-        # A variant's own plan has the value that differs; the experiment's has only its hash.
-        for one in settings:
-            with locked_plan(one.folder, COMPARISON, dry_run=True) as own:
-                if own is not None:
-                    refuse_change(own["fixed"], one.plan.fixed, one.folder)
-    refuse_change(before, fixed, out)
-    if there.get("hash") != digest(fixed):
-        raise RunError(f"{out / PLAN_FILE}: damaged; put it back, or choose another --out")
 
 
 def _run(settings: Sequence[Setting], jobs: int | None, part: Part, reporter: Reporter) -> None:

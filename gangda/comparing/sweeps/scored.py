@@ -88,6 +88,11 @@ class Scored(Setting):
         """The experiment's metrics."""
         return self.experiment.metrics
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The same."""
+        return self.figures
+
     def run(self, jobs: int | None, part: Part, reporter: Reporter) -> None:
         """Train and score the generators of the part's seeds."""
         plan = publish(self.plan, self.folder)

@@ -53,6 +53,11 @@ class Setting(ABC):
     def details(self, found: StoredCells[Any]) -> dict[str, Any]:
         """Fields of the variant's `VariantRow` that this measure alone fills."""
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that a finished cell holds; more of them may be asked for later."""
+        return ()
+
     def direction(self, result: Any) -> str:
         """Of the figure that variants are compared in, as a metric's: "higher", "lower" or "target"."""
         return "higher"
