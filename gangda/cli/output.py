@@ -274,9 +274,11 @@ class BarReporter(Reporter):
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A value of a table: `digits` decimals below 100, one above; "-" for None and NaN."""
+    """A value of a table: `digits` decimals, one above 100, as many significant digits below 0.1; "-" for None, NaN."""
     if value is None or value != value:
         return "-"
+    if isinstance(value, float) and 0 < abs(value) < 0.1:
+        return f"{value:.{digits}g}"
     if isinstance(value, float):
         return f"{value:,.{digits if abs(value) < 100 else 1}f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

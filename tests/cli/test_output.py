@@ -136,7 +136,16 @@ def test_table_keeps_brackets_and_aligns_numbers():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "-"), (math.nan, "-"), (3, "3"), (12345, "12,345"), (0.12345, "0.123"), (1234.56, "1,234.6")],
+    [
+        (None, "-"),
+        (math.nan, "-"),
+        (3, "3"),
+        (12345, "12,345"),
+        (0.12345, "0.123"),
+        (1234.56, "1,234.6"),
+        (0.0, "0.000"),
+        (-0.00012345, "-0.000123"),
+    ],
 )
 def test_number(value, shown):
     assert output.number(value) == shown
