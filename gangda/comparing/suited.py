@@ -17,6 +17,7 @@ MOST_NAMES = 30  # classes that are listed
 # Filling tails also evens the classes out, which drawing them equally often does without any image: the control.
 TREATED, BALANCED = "generated+traditional", "balanced+traditional"
 TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
+CHOSEN = "chosen for unbalanced classes"  # the origin of these values
 AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
 
 
@@ -54,8 +55,12 @@ def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[Comparison
         if TREATED in compare.arms and not {"compare.arms", "compare.contrast"}.intersection(asked):
             compare = dataclasses.replace(compare, arms=(*compare.arms, BALANCED), contrast=TESTED)
             chosen.append(f"arm {BALANCED} (classes drawn equally often), which generated images must beat")
+    changed = (name for name, value in vars(compare).items() if value != getattr(config.compare, name))
+    origins = {**config.origins, **{f"compare.{name}": CHOSEN for name in changed}}
     said = f"unbalanced classes ({int(counts.min()):,} to {int(counts.max()):,} images): {', '.join(chosen)}"
-    return dataclasses.replace(config, compare=compare), f"{said}; your own options replace these"
+    return dataclasses.replace(
+        config, compare=compare, origins=origins
+    ), f"{said}; your own options replace these"
 
 
 def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:

@@ -4,11 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from gangda import api
 from gangda.comparing import planned
-from gangda.comparing.suited import as_in_augment, seen, suited
+from gangda.comparing.suited import CHOSEN, as_in_augment, seen, suited
+from gangda.config.resolve import record
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig
 from gangda.data.loading import load_splits
 from gangda.errors import UsageError
@@ -69,6 +71,12 @@ def test_what_the_user_has_said_stays(icons, asked, score, fill):
     assert bool(said) == (config != config_of(icons))
     assert ("arm balanced+traditional" in said) == (asked == {"compare.score_by"})
     assert (config.compare.arms == CompareConfig().arms) == (asked != {"compare.score_by"})
+
+
+def test_the_record_says_what_was_chosen_and_why(icons, tmp_path):
+    chosen = suited(config_of(icons, alpha=0.1), {"compare.score_by"})[0]
+    origins = yaml.safe_load(record(chosen, tmp_path / "config.yaml"))["sources"]
+    assert origins == dict.fromkeys(("compare.arms", "compare.contrast", "compare.fill"), CHOSEN)
 
 
 def test_balanced_classes_stay_as_they_are():
