@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from gangda.config.methods import AdversarialOptions
 from gangda.config.schema import TrainConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext
@@ -42,6 +43,23 @@ def estimated(
     config: TrainConfig, options: dict[str, Any], images: LabelledImages, context: DeviceContext
 ) -> Estimate:
     """The time that some steps took, and the whole budget's."""
+    own = config.method
+    if isinstance(own, AdversarialOptions) and (own.r1 or own.r2):  # lazy penalties count by their share
+        always, never = dataclasses.replace(own, r1_every=1), dataclasses.replace(own, r1=0.0, r2=0.0)
+        (penalised, _), (each, parameters) = (
+            _timed(dataclasses.replace(config, method=one), images, context) for one in (always, never)
+        )
+        each += (penalised - each) / own.r1_every
+    else:
+        each, parameters = _timed(config, images, context)
+    budget = step_budget(config, len(images))
+    steps = budget.total_steps or round(budget.max_seconds / each)
+    memory = training_memory(config, images, context, parameters)
+    return Estimate(options, parameters, each, steps, each * steps, memory, training_disk(parameters))
+
+
+def _timed(config: TrainConfig, images: LabelledImages, context: DeviceContext) -> tuple[float, int]:
+    """Seconds of a step, the median of some, and parameters of all networks."""
     method, loop = steps_to_try(config, images, context)
     for _ in range(WARM_UP if context.recorder is None else WARM_UP_RECORDED):
         next(loop)
@@ -50,14 +68,11 @@ def estimated(
         begun = time.perf_counter()
         next(loop).numbers()  # waits for the device
         taken.append(time.perf_counter() - begun)
-    each, budget = statistics.median(taken), step_budget(config, len(images))
-    steps = budget.total_steps or round(budget.max_seconds / each)
     parameters = sum(count_parameters(method.modules).values())
     del method, loop
     if context.device.type == "cuda":
         torch.cuda.empty_cache()  # the next size needs room
-    memory = training_memory(config, images, context, parameters)
-    return Estimate(options, parameters, each, steps, each * steps, memory, training_disk(parameters))
+    return statistics.median(taken), parameters
 
 
 def largest_within(

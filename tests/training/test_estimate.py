@@ -35,6 +35,17 @@ def test_a_budget_in_minutes_has_as_many_steps_as_fit(slow, blobs, context):
     assert (found.steps, found.seconds) == (240, 120.0)
 
 
+def test_lazy_penalties_count_by_their_share(blobs, context, monkeypatch):
+    def timed(config, images, context):
+        return 1.0 if config.method.r1 else 0.2, 7
+
+    monkeypatch.setattr(estimate, "_timed", timed)
+    for every, seconds in ((1, 1.0), (8, 0.3)):
+        config = configured("cdcgan", {}, batch_size=8, r1_every=every)
+        [found] = estimate.estimates(config, blobs, context)
+        assert found.seconds_per_step == pytest.approx(seconds)
+
+
 def test_a_training_begins_with_the_time_that_is_left(slow, blobs, tmp_path):
     heard = []
 
