@@ -137,12 +137,12 @@ def _nothing(situation: Situation, main: Contrast) -> Advice:
 
 
 def _make_the_set(situation: Situation, main: Contrast) -> Advice:
-    """A generator of all images, and the augmented set, where the better arm has its images."""
+    """A generator of as many images, and the augmented set, where the better arm has its images."""
     config, arm = situation.plan.config, parse_arm(situation.treated)[0]
     own = config.compare.of_arm(situation.treated)
     if not situation.generated or arm.altered or arm.replaces or len(own.replace) > 1:
         return _nothing(situation, main)
-    data = given_words(dataclasses.replace(config.data, per_class=None, class_counts=None, unlabelled=None))
+    data = given_words(dataclasses.replace(config.data, unlabelled=None))
     usual, parts = TrainConfig(arch=config.arch), ("spec", "recipe", "method", "budget")
     trained = [word for name in parts for word in given_words(getattr(config, name), getattr(usual, name))]
     train = ["gangda", "train", *data, "--arch", config.arch, *trained, "--out", "generator"]
@@ -150,7 +150,12 @@ def _make_the_set(situation: Situation, main: Contrast) -> Advice:
     options = [*given_words(made), *given_words(config.sampler)]
     options += given_words(config.classifier) if made.is_open else []
     augment = ["gangda", "augment", *data, "--run", "generator", *options, "--out", "augmented"]
-    return Advice(words.MAKE_THE_SET, f"{shlex.join(train)} && {shlex.join(augment)}")
+    text, each = words.MAKE_THE_SET, config.data.per_class
+    if each or config.data.class_counts:
+        text = words.MAKE_THE_SUBSET.format(
+            some=f"{each:,} images of each class" if each else "classes of these sizes"
+        )
+    return Advice(text, f"{shlex.join(train)} && {shlex.join(augment)}")
 
 
 def _amount(own: CompareConfig) -> AugmentConfig:

@@ -137,6 +137,7 @@ WORTH_OF_TRANSFORMS = (
     "Traditional transforms alone are worth {size} {unit} here (unadjusted interval {interval})."
 )
 MAKE_THE_SET = "To make such a set of all your images:"
+MAKE_THE_SUBSET = "This was found with {some} and need not hold with more. To make such a set of as many:"
 MORE_SEEDS = (
     "To find a difference of {size} {unit} on these test images with 80% power, run {seeds} that are new, about "
     "{time} here (more seeds added to this comparison would make its p inexact):"

@@ -11,7 +11,7 @@ from gangda.comparing.advice import Situation, _make_the_set
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.results import collect
 from gangda.comparing.storage import cell_path, read_comparison, write_cell
-from gangda.config.schema import Budget, ClassifierConfig, TrainConfig
+from gangda.config.schema import Budget, ClassifierConfig, DataConfig, TrainConfig
 from gangda.statistics import values, words
 from gangda.statistics.signflip import detectable_difference
 
@@ -39,8 +39,10 @@ def test_a_gain_is_to_be_used(tmp_path):
     found = advice_of(tmp_path, ACCURACY)
     assert found.text.startswith("Add generated images to traditional augmentation.")
     assert found.command == (
-        "gangda train --arch cdcgan --out generator && gangda augment --run generator --ratio 1 --out augmented"
+        "gangda train --per-class 50 --arch cdcgan --out generator && "
+        "gangda augment --per-class 50 --run generator --ratio 1 --out augmented"
     )
+    assert "found with 50 images of each class and need not hold with more" in found.text
     understood(found.command)
 
 
@@ -60,6 +62,7 @@ def test_the_set_is_made_with_the_options_of_the_comparison(tmp_path):
     judged, usual = collect(plan, tmp_path).judgement, TrainConfig(arch="cdcgan")
     config = dataclasses.replace(
         plan.config,
+        data=DataConfig(),
         recipe=dataclasses.replace(usual.recipe, lr=0.003),
         budget=Budget(steps=700),
         compare=dataclasses.replace(
@@ -72,6 +75,7 @@ def test_the_set_is_made_with_the_options_of_the_comparison(tmp_path):
         "gangda train --arch cdcgan --lr 0.003 --steps 700 --out generator && gangda augment --run generator "
         "--ratio 0.5,1 --ratio-for '#1=0' --ratio-for '#2=3' --score-by balanced --out augmented"
     )
+    assert found.text == words.MAKE_THE_SET
     understood(found.command)
 
 
