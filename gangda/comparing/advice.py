@@ -23,6 +23,7 @@ from gangda.runtime.progress import duration
 from gangda.sampling.filters import filter_class
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics import values, words
+from gangda.statistics.crossed import finest_difference
 from gangda.statistics.signflip import detectable_difference, fewest_for
 from gangda.statistics.values import Contrast, Judgement
 from gangda.statistics.verdicts import DEFAULT_MARGIN
@@ -61,6 +62,12 @@ class Situation:
         run = ["--run", str(self.plan.run)] if self.plan.run else []
         config = ["--config", str(self.out / "config.yaml")]
         return shlex.join(["gangda", "compare", *config, *run, *more, "--out", out])
+
+    def new_seeds(self, seeds: int) -> str:
+        """The comparison with so many seeds, none of them its own."""
+        first = self.plan.config.runtime.seed + len(self.plan.cells)
+        options = ("--seeds", str(seeds), "--seed", str(first))
+        return self.again(*options, out=f"{self.out}-{seeds}-seeds")
 
     def time_of(self, seeds: int) -> str:
         """How long so many seeds take on this machine, by the cells that have run."""
@@ -167,13 +174,37 @@ def _amount(own: CompareConfig) -> AugmentConfig:
     return dataclasses.replace(made, score_by=own.score_by) if made.is_open else made
 
 
-def _more_seeds(situation: Situation, main: Contrast) -> Advice:
-    """The fewest, in tens, that find a difference as large as the margin; at least twice as many, at most `MOST_SEEDS`.
+def _more(situation: Situation, main: Contrast) -> Advice:
+    """Seeds that find a difference as large as the margin, or as these test images can show; more of these images."""
+    target, finest = main.margin or DEFAULT_MARGIN, finest_difference(main.image_error, situation.plan.level)
+    if finest <= target:
+        return _more_seeds(situation, main, target)
+    images = _more_test_images(situation, target, finest)
+    if (main.detectable or 0.0) <= finest:
+        return Advice(images, "")
+    seeds = _more_seeds(situation, main, finest)
+    return Advice(f"{images} {seeds.text}", seeds.command)
+
+
+def _more_test_images(situation: Situation, size: float, finest: float) -> str:
+    """How many show a difference of this size, in two digits, where these show one of `finest`."""
+    tested = situation.judged.n_test
+    needed = tested * (finest / size) ** 2
+    unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
+    return words.MORE_TEST_IMAGES.format(
+        size=words.rounded(size),
+        unit=f"points of {situation.judged.score}",
+        tested=f"{tested:,}",
+        needed=f"{unit * math.ceil(needed / unit):,}",
+    )
+
+
+def _more_seeds(situation: Situation, main: Contrast, target: float) -> Advice:
+    """The fewest, in tens, that find such a difference; at least twice as many, at most `MOST_SEEDS`.
 
     By the spread that was seen, on these test images.
     """
-    n = situation.judged.n
-    target, least = main.margin or DEFAULT_MARGIN, 10 * math.ceil(2 * n / 10)
+    least = 10 * math.ceil(2 * situation.judged.n / 10)
     found = {
         seeds: detectable_difference(seeds, main.sd, situation.plan.level) or target
         for seeds in range(least, max(least, MOST_SEEDS) + 1, 10)
@@ -185,9 +216,7 @@ def _more_seeds(situation: Situation, main: Contrast) -> Advice:
         seeds=words.seeds_text(seeds),
         time=situation.time_of(seeds),
     )
-    first = situation.plan.config.runtime.seed + len(situation.plan.cells)
-    options = ("--seeds", str(seeds), "--seed", str(first))
-    return Advice(text, situation.again(*options, out=f"{situation.out}-{seeds}-seeds"))
+    return Advice(text, situation.new_seeds(seeds))
 
 
 def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
@@ -227,6 +256,6 @@ NEXT: Mapping[str, Callable[[Situation, Contrast], Advice]] = {
     values.WORSE_NEGLIGIBLE: _other_generator,
     values.WORSE_HERE_NEGLIGIBLE: _other_generator,
     values.WORSE_NEGLIGIBLE_HERE: _other_generator,
-    values.INCONCLUSIVE: _more_seeds,
+    values.INCONCLUSIVE: _more,
     values.UNDERPOWERED: _enough_seeds,
 }

@@ -71,6 +71,7 @@ class Contrast(Difference):
     mcnemar_p: tuple[float, ...]  # of each seed, exact, of plain accuracy; empty where nothing was tested
     sentence: str = ""  # the verdict with its numbers
     plain: str = ""  # the verdict for a reader without statistics; empty where exploratory
+    image_error: float = 0.0  # standard error that infinitely many seeds would leave; 0 for one seed
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,7 @@ def _contrasts(
                 crossed_p=evidence.crossed.adjusted if test.reachable else None,
                 crossed_equivalence_p=evidence.crossed_equivalence.adjusted,
                 crossed_interval=_either(test, over, evidence.crossed.level) if over and open_gate else None,
+                image_error=over.image_error if over else 0.0,
                 mcnemar_p=tuple(map(mcnemar_p, *arms)) if primary and test.reachable else (),
                 verdict=verdict,
                 **{**test.values(), **({} if open_gate else {"interval": None})},

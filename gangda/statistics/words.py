@@ -142,6 +142,10 @@ MORE_SEEDS = (
     "To find a difference of {size} {unit} on these test images with 80% power, run {seeds} that are new, about "
     "{time} here (more seeds added to this comparison would make its p inexact):"
 )
+MORE_TEST_IMAGES = (
+    "No number of seeds can show a difference of {size} {unit} beyond these {tested} test images: that takes about "
+    "{needed}."
+)
 ENOUGH_SEEDS = "Run {seeds}, about {time} here:"
 OTHER_GENERATOR = "Another generator may do better; that is another question:"
 

@@ -7,7 +7,7 @@ import pytest
 from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda.cli.main import command
-from gangda.comparing.advice import Situation, _make_the_set
+from gangda.comparing.advice import Situation, _make_the_set, _more
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.results import collect
 from gangda.comparing.storage import cell_path, read_comparison, write_cell
@@ -112,9 +112,31 @@ def test_without_a_verdict_it_says_how_many_seeds_find_what(tmp_path):
     assert f"run {seeds} seeds that are new" in found.text
     assert "--seed 10 " in found.command  # after those of this comparison
     understood(found.command)
-    size = float(found.text.partition("a difference of ")[2].split()[0])
+    size = float(found.text.partition("find a difference of ")[2].split()[0])
     sd = read_comparison(tmp_path).judgement.contrasts[0].sd
     assert 100 * detectable_difference(seeds, sd, 0.05) <= size + 0.05
+
+
+@pytest.mark.parametrize(
+    ("image_error", "detectable", "images", "size"),
+    [
+        (0.001, 0.02, "", "0.5"),
+        (0.004, 0.02, "0.5 points of accuracy beyond these 400 test images: that takes about 2,100.", "1.1"),
+        (0.004, 0.01, "0.5 points of accuracy beyond these 400 test images: that takes about 2,100.", ""),
+    ],
+)
+def test_seeds_are_asked_for_what_these_test_images_can_show(tmp_path, image_error, detectable, images, size):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    found = collect(plan, tmp_path)
+    contrast = dataclasses.replace(
+        found.judgement.contrasts[0], margin=0.005, sd=0.01, detectable=detectable, image_error=image_error
+    )
+    advice = _more(Situation(found.judgement, plan, tmp_path, found.cells), contrast)
+    assert images in advice.text
+    assert ("No number of seeds" in advice.text) == bool(images)
+    assert (f"To find a difference of {size} points" in advice.text) == bool(size)
+    assert bool(advice.command) == bool(size)
 
 
 def test_too_few_seeds_decide_nothing(tmp_path):

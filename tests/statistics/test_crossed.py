@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gangda.statistics.crossed import crossed_mean
+from gangda.statistics.crossed import crossed_mean, finest_difference
 
 
 def test_by_hand():
@@ -18,6 +18,7 @@ def test_by_hand():
     assert found.mean == pytest.approx(0.25)
     total = 1 / 4 + 83 / 36 - 5 / 36
     assert found.error == pytest.approx(np.sqrt(total / 12))
+    assert found.image_error == pytest.approx(np.sqrt((83 / 36 - 5 / 36) / 12))
     freedom = total**2 / ((1 / 4) ** 2 / 2 + (83 / 36) ** 2 / 3 + (5 / 36) ** 2 / 6)
     assert found.freedom == pytest.approx(freedom)
     t = 0.25 / np.sqrt(total / 12)
@@ -81,3 +82,12 @@ def test_what_images_count_scales_all_of_it():
         (2 * once.mean, 2 * once.error, 2 * once.image)
     )
     assert twice.freedom == pytest.approx(once.freedom)
+
+
+def test_infinitely_many_seeds_find_the_finest_difference_in_four_of_five():
+    """The share of test sets that show it beyond themselves, each with images of its own and no noise of seeds."""
+    rng, images = np.random.default_rng(3), 400
+    finest = finest_difference(np.sqrt(0.05 / images), 0.05)
+    gains = rng.choice([1, 0, -1], p=[0.025 + finest / 2, 0.95, 0.025 - finest / 2], size=(500, images))
+    shown = [crossed_mean(np.tile(row, (200, 1))).p() <= 0.05 for row in gains]
+    assert np.mean(shown) == pytest.approx(0.8, abs=0.06)
