@@ -57,6 +57,11 @@ class Situation:
         arm, arch = parse_arm(self.treated) if self.treated else (None, None)
         return arm is not None and arm.added == "generator" and arch is None and self.plan.run is None
 
+    @property
+    def twice(self) -> int:
+        """Twice as many seeds, in tens."""
+        return 10 * math.ceil(2 * self.judged.n / 10)
+
     def again(self, *more: str, out: str) -> str:
         """The comparison once more, with `more` options, in another folder."""
         run = ["--run", str(self.plan.run)] if self.plan.run else []
@@ -186,6 +191,16 @@ def _more(situation: Situation, main: Contrast) -> Advice:
     return Advice(f"{images} {seeds.text}", seeds.command)
 
 
+def _decide(situation: Situation, main: Contrast) -> Advice:
+    """What would show the difference beyond these test images: more of them where these are too few, else new seeds."""
+    seen, finest = abs(main.mean), finest_difference(main.image_error, situation.plan.level)
+    if finest > seen:
+        return Advice(_more_test_images(situation, seen, finest), "")
+    seeds = situation.twice
+    text = words.DECIDING_SEEDS.format(seeds=words.seeds_text(seeds), time=situation.time_of(seeds))
+    return Advice(text, situation.new_seeds(seeds))
+
+
 def _more_test_images(situation: Situation, size: float, finest: float) -> str:
     """How many show a difference of this size, in two digits, where these show one of `finest`."""
     tested = situation.judged.n_test
@@ -204,7 +219,7 @@ def _more_seeds(situation: Situation, main: Contrast, target: float) -> Advice:
 
     By the spread that was seen, on these test images.
     """
-    least = 10 * math.ceil(2 * situation.judged.n / 10)
+    least = situation.twice
     found = {
         seeds: detectable_difference(seeds, main.sd, situation.plan.level) or target
         for seeds in range(least, max(least, MOST_SEEDS) + 1, 10)
@@ -238,6 +253,11 @@ def _other_generator(situation: Situation, main: Contrast) -> Advice:
     return Advice(words.OTHER_GENERATOR, shlex.join(["gangda", "compare", *given_words(config.data), *flow]))
 
 
+def _other_or_decide(situation: Situation, main: Contrast) -> Advice:
+    other = _other_generator(situation, main)
+    return other if other.command else _decide(situation, main)
+
+
 def _fits(name: str, target: FilterTarget) -> bool:
     """Whether a filter, or `auto`, goes with a generator."""
     with contextlib.suppress(UsageError):
@@ -250,7 +270,8 @@ def _fits(name: str, target: FilterTarget) -> bool:
 NEXT: Mapping[str, Callable[[Situation, Contrast], Advice]] = {
     values.BETTER: _make_the_set,
     values.WORSE: _other_generator,
-    values.WORSE_HERE: _other_generator,
+    values.BETTER_HERE: _decide,
+    values.WORSE_HERE: _other_or_decide,
     values.EQUIVALENT: _other_generator,
     values.EQUIVALENT_HERE: _other_generator,
     values.WORSE_NEGLIGIBLE: _other_generator,

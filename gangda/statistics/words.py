@@ -146,6 +146,10 @@ MORE_TEST_IMAGES = (
     "No number of seeds can show a difference of {size} {unit} beyond these {tested} test images: that takes about "
     "{needed}."
 )
+DECIDING_SEEDS = (
+    "These may be enough with {seeds} that are new, about {time} here (more seeds added to this comparison would make "
+    "its p inexact):"
+)
 ENOUGH_SEEDS = "Run {seeds}, about {time} here:"
 OTHER_GENERATOR = "Another generator may do better; that is another question:"
 

@@ -7,7 +7,7 @@ import pytest
 from fake_experiment import ACCURACY, change_cell, finish, plan_for
 
 from gangda.cli.main import command
-from gangda.comparing.advice import Situation, _make_the_set, _more
+from gangda.comparing.advice import Situation, _make_the_set, _more, advise
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.results import collect
 from gangda.comparing.storage import cell_path, read_comparison, write_cell
@@ -137,6 +137,28 @@ def test_seeds_are_asked_for_what_these_test_images_can_show(tmp_path, image_err
     assert ("No number of seeds" in advice.text) == bool(images)
     assert (f"To find a difference of {size} points" in advice.text) == bool(size)
     assert bool(advice.command) == bool(size)
+
+
+@pytest.mark.parametrize("verdict", [values.BETTER_HERE, values.WORSE_HERE])
+def test_what_was_shown_on_these_test_images_alone_is_decided_by_more_of_them_or_of_seeds(tmp_path, verdict):
+    plan = plan_for(tmp_path, arms=("real", "traditional"), contrast=("traditional - real",))
+    finish(plan, tmp_path)
+    found = collect(plan, tmp_path)
+    situation = Situation(found.judgement, plan, tmp_path, found.cells)
+
+    def advice(image_error):
+        contrast = dataclasses.replace(
+            found.judgement.contrasts[0], verdict=verdict, mean=0.02, image_error=image_error
+        )
+        judged = dataclasses.replace(found.judgement, contrasts=(contrast,))
+        return advise(dataclasses.replace(situation, judged=judged), poor=False, objection="")
+
+    few, enough = advice(0.01), advice(0.005)
+    assert few.text.endswith("of 2.0 points of accuracy beyond these 400 test images: that takes about 790.")
+    assert few.command == ""
+    assert "may be enough with 20 seeds that are new" in enough.text
+    assert "--seeds 20 --seed 10 " in enough.command
+    understood(enough.command)
 
 
 def test_too_few_seeds_decide_nothing(tmp_path):
