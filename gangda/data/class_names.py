@@ -23,7 +23,7 @@ _MASKS = (
 _NUMBER, _WHOLE = re.compile(r"[+-]?\d+([.,]\d+)?"), re.compile(r"[+-]?\d+([.,]0+)?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
-MOST_SHOWN = 12  # classes of a mapping in a note
+MOST_SHOWN = 12  # classes in a note
 
 
 def in_natural_order(names: Iterable[str]) -> list[str]:
@@ -40,8 +40,12 @@ def order_note(names: Sequence[str]) -> tuple[str, ...]:
     """Labels and names, where the order is not that of the plain texts."""
     if list(names) == sorted(names):
         return ()
-    shown = ", ".join(f"{label}={name}" for label, name in enumerate(names[:MOST_SHOWN]))
-    return (f"classes in natural order: {shown}{', ...' * (len(names) > MOST_SHOWN)}",)
+    return (f"classes in natural order: {first_of([f'{label}={name}' for label, name in enumerate(names)])}",)
+
+
+def first_of(words: Sequence[str]) -> str:
+    """Words about classes in one line, the first `MOST_SHOWN` of them."""
+    return f"{', '.join(words[:MOST_SHOWN])}{', ...' * (len(words) > MOST_SHOWN)}"
 
 
 def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gangda.config.hints import suggestion
+from gangda.data.class_names import first_of
 from gangda.data.images import IntArray
 from gangda.errors import UsageError
 
@@ -51,5 +52,5 @@ def read_assignment(item: str, class_names: Sequence[str], flag: str) -> tuple[i
         if int(name[1:]) < len(class_names):
             return int(name[1:]), value
         raise UsageError(f"{flag} {item}: class indices run from 0 to {len(class_names) - 1}")
-    shown = ", ".join(class_names[:12]) + (", ..." if len(class_names) > 12 else "")
-    raise UsageError(f"{flag} {item}: no class '{name}': {suggestion(name, class_names)}choose from {shown}")
+    known = f"{suggestion(name, class_names)}choose from {first_of(class_names)}"
+    raise UsageError(f"{flag} {item}: no class '{name}': {known}")

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
-from gangda.data.class_names import MOST_SHOWN
+from gangda.data.class_names import first_of
 from gangda.data.class_values import read_counts
 from gangda.data.findings import Findings
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array
@@ -115,18 +115,15 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
         what = f"a fixed fifth of each class ({len(rows):,} images) is held back"
         notes = (*notes, f"no test split of its own: {what if len(rows) else 'no class has two real images'}")
     if len(test) and len(untested := np.flatnonzero(test.counts() == 0)):
-        names = ", ".join(f"'{test.class_names[label]}'" for label in untested[:MOST_SHOWN])
-        more = ", ..." if len(untested) > MOST_SHOWN else ""
-        notes = (*notes, f"without test images, so that the recall is unknown: {names}{more}")
+        names = first_of([f"'{test.class_names[label]}'" for label in untested])
+        notes = (*notes, f"without test images, so that the recall is unknown: {names}")
     counts, pool = subset_counts(train, config), tuple(train.counts().tolist())
     if counts is not None:
         rows = subset_rows(train, counts, seed)
         train, place = train.take(rows), place[rows]
         if config.class_counts is not None:
-            named = ", ".join(
-                f"{name}={count}" for name, count in zip(train.class_names, counts, strict=True)
-            )
-            notes = (*notes, f"--class-counts: {named}")
+            named = [f"{name}={count}" for name, count in zip(train.class_names, counts, strict=True)]
+            notes = (*notes, f"--class-counts: {first_of(named)}")
     held = validation_rows(train, config.validation, seed, together())
     place = np.concatenate([np.delete(place, held), place[held]])
     train, validation = train.without(held), train.take(held)

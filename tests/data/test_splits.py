@@ -154,6 +154,15 @@ def test_class_counts_by_name_are_those_by_position():
             draw_splits(source, DataConfig(class_counts=counts), 0)
 
 
+def test_the_note_on_class_counts_names_the_first_twelve():
+    notes = [
+        draw_splits(source_of([3] * many, test=[1] * many), DataConfig(class_counts=(2,) * many), 0).notes[0]
+        for many in (12, 13)
+    ]
+    named = ", ".join(f"c{label}=2" for label in range(12))
+    assert notes == [f"--class-counts: {named}", f"--class-counts: {named}, ..."]
+
+
 def test_a_validation_share_of_zero_is_empty():
     assert len(validation_rows(images_of([50, 50]), 0.0, 0)) == 0
 

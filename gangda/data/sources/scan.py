@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from gangda.data.class_names import MOST_SHOWN
+from gangda.data.class_names import first_of
 from gangda.data.own_output import is_own_output
 from gangda.data.sources.image_kinds import EXTENSIONS, UNREADABLE, kind_by_content
 from gangda.errors import DataError
@@ -140,8 +140,7 @@ def reasons(skipped: Skipped) -> str:
 def by_folder(paths: Sequence[Path]) -> str:
     """How many of these files lie in which folder, as in "a: 3, b: 12"."""
     counts = Counter(path.parent.name for path in paths)
-    shown = ", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())[:MOST_SHOWN])
-    return f"{shown}{', ...' * (len(counts) > MOST_SHOWN)}"
+    return first_of([f"{name}: {count:,}" for name, count in sorted(counts.items())])
 
 
 def _why_skipped(folder: Path, entry: os.DirEntry[str]) -> str | None:
