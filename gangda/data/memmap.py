@@ -21,7 +21,7 @@ from gangda.runtime.arrays import IntArray, UInt8Array
 
 LARGE = 256 * 2**20  # bytes: 340,000 grey images of 28x28, 22,000 RGB ones of 64x64
 PART = 16 * 2**20  # bytes, for images taken from a mapped set: several splits add up
-CHUNK = 4096  # images copied at once
+CHUNK = 4096  # images decoded, scaled or copied at once
 
 
 def empty(shape: tuple[int, ...], large: int | None = None) -> UInt8Array:

@@ -147,7 +147,7 @@ def test_a_large_folder_is_never_copied_into_memory(tmp_path, monkeypatch):
 
 
 def test_a_late_colour_image_makes_the_earlier_ones_rgb(tmp_path, monkeypatch):
-    monkeypatch.setattr("gangda.data.sources.decode._CHUNK", 4)
+    monkeypatch.setattr("gangda.data.memmap.CHUNK", 4)
     for number in range(10):
         put(tmp_path / f"{number}.png", number, "RGB" if number == 9 else "L")
     paths = [tmp_path / f"{number}.png" for number in range(10)]

@@ -46,7 +46,6 @@ from gangda.errors import DataError
 from gangda.runtime.machine import available_cores
 
 FITS = ("crop", "pad", "stretch")
-_CHUNK = 4096  # images decoded at once
 _AT_ONCE = 32  # images that a thread decodes: handing over small ones singly costs as much as decoding them
 _SHOWN = 10  # names of broken files
 _MIXED = 0.1  # of the files of 16 bits: of either depth, from where it is told
@@ -108,10 +107,10 @@ def decode_all(
     if wide:
         value_range = _wide_range(rows, wide, train, given)
         chosen = [path for path, row in zip(files, rows, strict=True) if row.extremes]
-        for start in range(0, len(wide), _CHUNK):
-            part = chosen[start : start + _CHUNK]
+        for start in range(0, len(wide), memmap.CHUNK):
+            part = chosen[start : start + memmap.CHUNK]
             again = _map_files(lambda image, _: square_rgb(image, size, value_range, fit), part, threads)
-            for number, rgb in zip(wide[start : start + _CHUNK], again, strict=True):
+            for number, rgb in zip(wide[start : start + memmap.CHUNK], again, strict=True):
                 if isinstance(rgb, DataError):
                     raise rgb
                 pixels = _put(pixels, number, rgb[None])
@@ -252,15 +251,15 @@ def _put(pixels: UInt8Array, start: int, rgb: UInt8Array) -> UInt8Array:
     """Write images (n, S, S, 3) at a position; the array, which becomes RGB with the first image that is not grey."""
     if pixels.shape[3] == 1 and (rgb != rgb[..., :1]).any():
         grey, pixels = pixels, memmap.empty((*pixels.shape[:3], 3))
-        for first in range(0, len(pixels), _CHUNK):
-            pixels[first : first + _CHUNK] = grey[first : first + _CHUNK]
+        for first in range(0, len(pixels), memmap.CHUNK):
+            pixels[first : first + memmap.CHUNK] = grey[first : first + memmap.CHUNK]
     pixels[start : start + len(rgb)] = rgb[..., : pixels.shape[3]]
     return pixels
 
 
 def _chunks(files: Iterable[Path]) -> Iterator[list[Path]]:
     rest = iter(files)
-    while part := list(islice(rest, _CHUNK)):
+    while part := list(islice(rest, memmap.CHUNK)):
         yield part
 
 

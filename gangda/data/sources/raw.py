@@ -22,7 +22,6 @@ MAX_CLASSES = 10_000
 UNLABELLED = "unlabelled"
 AS_RGB = ": they became RGB, as the "  # in a note, what --channels 1 undoes
 SMALLEST, LARGEST = 8, 64
-_CHUNK = 4096
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # of 65,536: the weights of Pillow's "L"
 
 
@@ -109,8 +108,8 @@ def in_range(raw: RawSource, where: str, given: Span | None) -> RawSource:
         if (found.low, found.high) != BYTES:
             levels = found.to_bytes(np.arange(256, dtype=np.uint8))
             scaled = memmap.empty(pixels.shape)
-            for start in range(0, len(pixels), _CHUNK):
-                scaled[start : start + _CHUNK] = levels[pixels[start : start + _CHUNK]]
+            for start in range(0, len(pixels), memmap.CHUNK):
+                scaled[start : start + memmap.CHUNK] = levels[pixels[start : start + memmap.CHUNK]]
             pixels = scaled
     notes = (*raw.notes, *filter(None, (found.note, found.alarm)))
     return replace(raw, pixels=pixels, value_range=found, notes=notes)
@@ -180,11 +179,11 @@ def to_square(pixels: UInt8Array, size: int | None, fit: str = "crop") -> UInt8A
     top, left = ((size - one) // 2 for one in inner)
     resized = memmap.empty((len(pixels), size, size, channels))
     resized[:] = 0
-    for start in range(0, len(pixels), _CHUNK):
-        images = torch.tensor(pixels[start : start + _CHUNK]).permute(0, 3, 1, 2).float()
+    for start in range(0, len(pixels), memmap.CHUNK):
+        images = torch.tensor(pixels[start : start + memmap.CHUNK]).permute(0, 3, 1, 2).float()
         scaled = F.interpolate(images, tuple(inner), mode="bilinear", align_corners=False, antialias=True)
         rounded = scaled.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-        resized[start : start + _CHUNK, top : top + inner[0], left : left + inner[1]] = rounded
+        resized[start : start + memmap.CHUNK, top : top + inner[0], left : left + inner[1]] = rounded
     return resized
 
 
@@ -193,8 +192,8 @@ def to_channels(pixels: UInt8Array, channels: int) -> UInt8Array:
     if pixels.shape[3] == channels:
         return pixels
     changed = memmap.empty((*pixels.shape[:3], channels))
-    for start in range(0, len(pixels), _CHUNK):
-        part = pixels[start : start + _CHUNK]
+    for start in range(0, len(pixels), memmap.CHUNK):
+        part = pixels[start : start + memmap.CHUNK]
         luma = (part.astype(np.uint32) @ _LUMA + 0x8000)[..., None] >> 16 if channels == 1 else part
-        changed[start : start + _CHUNK] = luma
+        changed[start : start + memmap.CHUNK] = luma
     return changed
