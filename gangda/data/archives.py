@@ -23,6 +23,7 @@ from gangda.runtime.hashed_file import sha256_of_file
 
 MOST_FILES = 5_000_000
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+PACKED = (*SUFFIXES, ".gz", ".bz2", ".xz", ".7z", ".rar")  # with those that are not read
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # first bytes, also of an empty one
 _SAYS_UTF8 = 0x800  # a bit of the flags of a file in a zip
 _DONE = "unpacked"  # a file beside the folder `content`: all is there

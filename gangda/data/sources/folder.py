@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from gangda.config.schema import DataConfig
+from gangda.data.archives import PACKED
 from gangda.data.cache import cached
 from gangda.data.class_names import check_class_names, in_natural_order, normalised, order_note, refuse_alike
 from gangda.data.images import IntArray
@@ -40,8 +41,6 @@ from gangda.data.sources.scan import (
     skipped_notes,
 )
 from gangda.errors import DataError
-
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +231,7 @@ def _classes(folder: Path, content: Content, skipped: Skipped, kind: str) -> dic
     skipped += content.skipped
     if not content.folders and not content.images:
         what = f"no images{reasons(content.skipped)}"
-        packed = [path for _, path in content.skipped if path.suffix.lower() in _ARCHIVES]
+        packed = [path for _, path in content.skipped if path.name.lower().endswith(PACKED)]
         cure = f"unpack {packed[0].name}, or " if packed else ""
         raise DataError(
             f"{folder}: {what}; {cure}give class folders, images or {{train,test}}/CLASS/ folders"
