@@ -1,11 +1,13 @@
 """zip and tar files as `--data`: unpacked into the cache folder, then read as the folder that they hold.
 
 They lie in `archives/` of the cache folder, named by the hash of the archive's content: the same archive is unpacked
-once. Only ordinary files are unpacked; links and devices are left out and counted. Refused: names that lead out of the
-archive, encrypted files, more than `MOST_FILES`, and bombs (`damaged.py`). A single folder around all is entered.
+once, and again where files are gone from there. Only ordinary files are unpacked; links and devices are left out and
+counted. Refused: names that lead out of the archive, encrypted files, more than `MOST_FILES`, and bombs (`damaged.py`).
+A single folder around all is entered.
 """
 
 import contextlib
+import os
 import shutil
 import tarfile
 import tempfile
@@ -26,8 +28,8 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", "
 PACKED = (*SUFFIXES, ".gz", ".bz2", ".xz", ".7z", ".rar")  # with those that are not read
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # first bytes, also of an empty one
 _SAYS_UTF8 = 0x800  # a bit of the flags of a file in a zip
-_DONE = "unpacked"  # a file beside the folder `content`: all is there
-RULES = 2  # raise it when an archive is unpacked otherwise: those of before are then not found
+_DONE = "unpacked"  # a file beside the folder `content`: how many files and bytes are there, and notes
+RULES = 3  # raise it when an archive is unpacked otherwise: those of before are then not found
 
 
 def is_archive(path: Path) -> bool:
@@ -63,7 +65,7 @@ def unpacked(path: Path, cache: bool) -> Iterator[tuple[Path, tuple[str, ...]]]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     place = cache_root() / "archives" / f"{key}-{RULES}"
-    if cache and (place / _DONE).is_file():
+    if cache and _is_whole(place):
         yield _inside(place / "content"), _notes(place)
         return
     try:
@@ -75,6 +77,8 @@ def unpacked(path: Path, cache: bool) -> Iterator[tuple[Path, tuple[str, ...]]]:
     try:
         _unpack(path, folder)
         if cache and parent is not None:
+            if not _is_whole(place):
+                shutil.rmtree(place, ignore_errors=True)
             with contextlib.suppress(OSError):  # another process was first: this copy is as good
                 folder = folder.rename(place)
         yield _inside(folder / "content"), _notes(folder)
@@ -83,8 +87,22 @@ def unpacked(path: Path, cache: bool) -> Iterator[tuple[Path, tuple[str, ...]]]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _is_whole(place: Path) -> bool:
+    """Whether all that was unpacked is still there, by the number of files and their sizes."""
+    try:
+        return (place / _DONE).read_text(encoding="utf-8").splitlines()[0] == _size(place / "content")
+    except (OSError, IndexError):
+        return False
+
+
+def _size(folder: Path) -> str:
+    """Number of files below a folder, and of bytes in them."""
+    sizes = [os.stat(f"{inner}/{name}").st_size for inner, _, names in os.walk(folder) for name in names]  # noqa: PTH116
+    return f"{len(sizes)} {sum(sizes)}"
+
+
 def _notes(place: Path) -> tuple[str, ...]:
-    return tuple((place / _DONE).read_text(encoding="utf-8").splitlines())
+    return tuple((place / _DONE).read_text(encoding="utf-8").splitlines()[1:])
 
 
 def _inside(folder: Path) -> Path:
@@ -119,7 +137,7 @@ def _unpack(path: Path, place: Path) -> None:
         ) from None
     (place / "content").mkdir(exist_ok=True)
     note = f"{path.name}: {left_out:,} links or devices in the archive are left out" if left_out else ""
-    (place / _DONE).write_text(note, encoding="utf-8")
+    (place / _DONE).write_text(f"{_size(place / 'content')}\n{note}", encoding="utf-8")
 
 
 def _checked(name: str, path: Path) -> PurePosixPath:

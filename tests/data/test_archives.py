@@ -85,6 +85,17 @@ def test_an_archive_is_unpacked_once_for_each_content(tmp_path):
     assert load(path).train.pixels[0, 0, 0, 0] == 200
 
 
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"")])
+def test_what_is_no_longer_whole_is_unpacked_again(tmp_path, damage):
+    path = zipped(tmp_path / "set.zip", IMAGES)
+    before = load(path).fingerprint
+    (lost,) = (cache_root() / "archives").rglob("a/3.png")
+    damage(lost)
+    assert load(path).fingerprint == before
+    assert lost.read_bytes() == IMAGES["a/3.png"]
+    assert len(list((cache_root() / "archives").iterdir())) == 1
+
+
 def test_without_the_cache_nothing_is_left(tmp_path):
     load(zipped(tmp_path / "set.zip", IMAGES), no_cache=True)
     assert list((cache_root() / "archives").iterdir()) == []
