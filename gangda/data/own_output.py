@@ -17,7 +17,7 @@ _MARKERS = {
     "scores.json": "metrics",
     "evaluation.json": "classifier",
 }
-_NAME = re.compile(rf"\d{{8}}-({'|'.join(ORIGINS)})\.png")
+_NAME = re.compile(rf"\d{{8}}-({'|'.join(ORIGINS)})\.\w+")
 
 
 def is_own_output(folder: Path) -> bool:

@@ -153,13 +153,15 @@ def test_gangdas_own_images_are_known_again(tmp_path, renamed):
     assert (splits.train.origin != 0).sum() == 40
 
 
-def test_gangdas_own_images_in_a_test_folder_are_refused(tmp_path):
+@pytest.mark.parametrize("end", ["png", "jpg"])
+def test_gangdas_own_images_in_a_test_folder_are_refused(tmp_path, end):
     for part in ("train", "test"):
         for number, data in enumerate(encode_png(NOISE[:20])):
             path = tmp_path / part / "ab"[number % 2] / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-    path.rename(path.with_name("00000019-generated.png"))
+    path.unlink()
+    Image.fromarray(NOISE[19, ..., 0]).save(path.with_name(f"00000019-generated.{end}"))
     with pytest.raises(
         DataError, match="1 of 20 test images were made by gangda, by their names or text; take"
     ):
