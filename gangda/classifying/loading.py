@@ -1,5 +1,6 @@
 """Training and test images of a classification, checked to have none in common."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from gangda.config.schema import DataConfig
 from gangda.data.archives import is_archive
+from gangda.data.findings import alarms_among, notes_on, refuse_synthetic
 from gangda.data.images import REAL, LabelledImages, aligned, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
@@ -39,17 +41,18 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
     images, own = splits.test, True
+    said: tuple[str, ...] = ()
     if test is not None:
-        images, own = _load_test(test, splits, replace(data, image_size=image_size))
+        images, own, said = _load_test(test, splits, replace(data, image_size=image_size))
     elif not len(images):
         notes = "; ".join(splits.notes)
         raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
     images, turned = like(images, splits.train, test or set_path)
     images = aligned(images, splits.train, test or set_path)
     found = () if own else _check_duplicates(splits.train, images)
-    return replace(
-        splits, test=images, notes=(*splits.notes, *turned, *found), alarms=(*splits.alarms, *found)
-    )
+    said = (*said, *turned, *found)
+    alarms = (*splits.alarms, *alarms_among(said))
+    return replace(splits, test=images, notes=(*splits.notes, *said), alarms=alarms)
 
 
 def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
@@ -72,25 +75,38 @@ def _load_set(path: Path, config: DataConfig) -> tuple[DataSplits, int | None]:
     return splits, size if isinstance(size, int) else None
 
 
-def _load_test(test: str, splits: DataSplits, data: DataConfig) -> tuple[LabelledImages, bool]:
-    """The test images that `--test` names, as large as the training images; and whether they are of the same source.
+def _load_test(
+    test: str, splits: DataSplits, data: DataConfig
+) -> tuple[LabelledImages, bool, tuple[str, ...]]:
+    """The test images that `--test` names, as large as the training images; whether they are of the same source; notes.
 
     Of that source, its test split (its fixed fifth, where it has none of its own): the rest may have been trained on.
     Of any other data its test split, or all of it where it has none.
     """
     size = splits.train.image_shape[1]
-    images = _load_source(test, data)
+    where, images = f"--test {test}", _load_source(test, data)
     if images.fingerprint == splits.fingerprint:
         own = draw_splits(images, DataConfig(source=test, group_by=data.group_by), 0).test
         if not len(own):
-            raise DataError(f"--test {test}: holds only what is trained on; give another --test")
+            raise DataError(f"{where}: holds only what is trained on; give another --test")
         if shared := _shared(splits.train, own):
             what = f"{shared:,} of its {len(own):,} test images are among the images to train on"
-            raise DataError(f"--test {test}: {what}; give another --test")
-        return replace(own, pixels=to_square(own.pixels, size)), True
+            raise DataError(f"{where}: {what}; give another --test")
+        return replace(own, pixels=to_square(own.pixels, size)), True, _said(images, where, splits.notes)
     if images.train.image_shape[1] != size:
         images = _load_source(test, replace(data, image_size=size))
-    return images.test if images.test is not None else images.train, False
+    if images.test is None and images.findings is not None:
+        refuse_synthetic(int(images.findings.synthetic.sum()), len(images.train), where)
+    tested = images.train if images.test is None else images.test
+    return tested, False, _said(images, where, ())
+
+
+def _said(source: SourceImages, where: str, known: Sequence[str]) -> tuple[str, ...]:
+    """What was found in a source of test images, of which nothing is trained on, but for what is `known`."""
+    notes, findings = list(source.notes), source.findings
+    if findings is not None:
+        notes += findings.across(np.arange(0), np.arange(len(findings.labels)))[0]
+    return notes_on(where, [note for note in notes if note not in known])
 
 
 def _load_source(test: str, data: DataConfig) -> SourceImages:

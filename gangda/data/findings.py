@@ -1,5 +1,6 @@
 """What is wrong with a source's images as data: copies, contradicting labels, leaks, synthetic, constant, confounds."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,29 @@ from gangda.data.images import REAL, IntArray, LabelledImages
 from gangda.data.sources.raw import RawSource
 from gangda.data.twins import Twins, first_positions, images_at, joined
 from gangda.data.values import CONSTANT, part_values
+from gangda.errors import DataError
 
 SERIOUS = 0.01  # share of the test images from which nearly identical, mirrored or turned ones are told
 CONSTANT_SHARE = 0.02  # of all images, from which nearly constant ones are told
 _SHOWN = 3
+_ALARM = "ALARM: "
+
+
+def alarms_among(notes: Iterable[str]) -> tuple[str, ...]:
+    """Those of the notes that bear on every result."""
+    return tuple(note for note in notes if note.startswith(_ALARM))
+
+
+def notes_on(where: str, notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes with what they are about, behind the word that makes an alarm of one."""
+    return tuple(f"{_ALARM * note.startswith(_ALARM)}{where}: {note.removeprefix(_ALARM)}" for note in notes)
+
+
+def refuse_synthetic(count: int, total: int, where: str) -> None:
+    """A DataError about `where` for test images of ordinary files that gangda made."""
+    if count:
+        what = f"{count:,} of {total:,} test images were made by gangda, by their names or text"
+        raise DataError(f"{where}: {what}; take them out: accuracy on them says nothing about real images")
 
 
 @dataclass(frozen=True, eq=False)

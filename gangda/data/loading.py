@@ -21,7 +21,7 @@ from gangda.config import catalog
 from gangda.config.hints import suggestion
 from gangda.config.schema import DataConfig
 from gangda.data.archives import is_archive, name_of, unpacked
-from gangda.data.findings import findings_of
+from gangda.data.findings import findings_of, refuse_synthetic
 from gangda.data.images import REAL, LabelledImages, real_images
 from gangda.data.paths import inner_name
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
@@ -173,11 +173,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         train = dataclasses.replace(train, origin=raw.facts.origin)
     if raw.test_rows is not None:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
-        if made := int((test.origin != REAL).sum()):
-            what = f"{made:,} of {len(test):,} test images were made by gangda, by their names or text"
-            raise DataError(
-                f"{where}: {what}; take them out: accuracy on them says nothing about real images"
-            )
+        refuse_synthetic(int((test.origin != REAL).sum()), len(test), where)
     labelled = raw.class_names != (UNLABELLED,)
     twins = _twins(train, test, config)
     dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)

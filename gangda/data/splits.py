@@ -23,7 +23,7 @@ import numpy.typing as npt
 from gangda.config.schema import DataConfig
 from gangda.data.class_names import first_of
 from gangda.data.class_values import read_counts
-from gangda.data.findings import Findings
+from gangda.data.findings import Findings, alarms_among
 from gangda.data.images import REAL, IntArray, LabelledImages, UInt8Array
 from gangda.data.split_rows import fixed_test_rows, subset_rows, validation_rows
 from gangda.errors import DataError, UsageError
@@ -133,8 +133,8 @@ def draw_splits(source: SourceImages, config: DataConfig, seed: int) -> DataSpli
         notes = (*notes, f"{len(made):,} images made from validation or test images are left out")
         train = train.without(made)
     # Alarms of reading (kinds of file left out, a table against the names) bear on every result too.
-    alarms = (*(note for note in notes if note.startswith("ALARM")), *alarms)
-    notes = (*(note for note in notes if not note.startswith("ALARM")), *alarms)
+    alarms = (*alarms_among(notes), *alarms)
+    notes = (*(note for note in notes if note not in alarms), *alarms)
     parts = train, validation, test
     return DataSplits(source.name, source.fingerprint, *parts, source.labelled, notes, alarms, checks, pool)
 

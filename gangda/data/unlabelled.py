@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from gangda.config.schema import DataConfig
 from gangda.data import memmap
+from gangda.data.findings import alarms_among, notes_on
 from gangda.data.images import REAL, IntArray, UInt8Array, size_words
 from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
@@ -44,8 +45,8 @@ def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig
         found, notes = _of_folder(splits, Path(str(config.unlabelled)).expanduser(), config)
     else:
         found, notes = _of_source(splits, source, count, seed), ()
-    alarms = tuple(note for note in notes if note.startswith("ALARM"))
-    return replace(splits, unlabelled=found, notes=(*splits.notes, *notes), alarms=(*splits.alarms, *alarms))
+    alarms = (*splits.alarms, *alarms_among(notes))
+    return replace(splits, unlabelled=found, notes=(*splits.notes, *notes), alarms=alarms)
 
 
 def content_rows(pixels: UInt8Array) -> IntArray:
@@ -115,13 +116,10 @@ def _of_folder(
     kept = np.flatnonzero(new & ~known)
     if not len(kept):
         raise DataError(f"{where}: all its images are training or validation images; give others")
-    notes = [
-        f"ALARM: {where}: {note.removeprefix('ALARM: ')}" if note.startswith("ALARM") else f"{where}: {note}"
-        for note in raw.notes
-    ]
+    notes = list(raw.notes)
     if known.any():
-        notes.append(f"{where}: {int(known.sum()):,} training or validation images are left out")
+        notes.append(f"{int(known.sum()):,} training or validation images are left out")
     if repeated := int((~new & ~known).sum()):
-        notes.append(f"{where}: {repeated:,} repeated images are left out")
+        notes.append(f"{repeated:,} repeated images are left out")
     digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
-    return UnlabelledImages(memmap.take(pixels, kept), rows[kept], digest), tuple(notes)
+    return UnlabelledImages(memmap.take(pixels, kept), rows[kept], digest), notes_on(where, notes)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from torch import Tensor, nn
 
 from gangda import classifying
@@ -203,6 +204,34 @@ def test_a_few_twins_in_other_data_are_reported(tmp_path: Path) -> None:
     values = run(str(train), str(other), data=DataConfig(validation=0), dry_run=True).as_dict()
     assert values["n_test"] == 100
     assert any("test images are, pixel for pixel" in note for note in values["notes"])
+
+
+def test_what_is_found_in_other_test_images_is_said(tmp_path: Path) -> None:
+    write_npz(tmp_path / "train.npz", ["0", "1"])
+    for number, pixels in enumerate(np.random.default_rng(3).integers(0, 3000, (20, 8, 8), np.uint16)):
+        for copy in range(2 if number == 0 else 1):
+            path = tmp_path / "test" / str(number % 2) / f"{number}-{copy}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.zeros_like(pixels) if 2 < number < 6 else pixels).save(path)
+    (path.parent / "drawing.svg").write_text("<svg/>")
+    notes = run("train.npz", "test", data=DataConfig(), dry_run=True).as_dict()["notes"]
+    for start in (
+        "--test test: values 0 to 2,",
+        "ALARM: --test test: skipped 1: ",
+        "ALARM: --test test: 3 of 21 images are nearly constant",
+        "ALARM: --test test: 3 of 21 images are identical",
+    ):
+        assert any(note.startswith(start) for note in notes), start
+
+
+def test_synthetic_images_are_no_test_images(tmp_path: Path) -> None:
+    write_npz(tmp_path / "train.npz", ["0", "1"])
+    for number, pixels in enumerate(np.random.default_rng(3).integers(0, 255, (20, 8, 8), np.uint8)):
+        path = tmp_path / "test" / str(number % 2) / f"{number:08d}-generated.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    with pytest.raises(DataError, match="--test test: 20 of 20 test images were made by gangda"):
+        run("train.npz", "test", data=DataConfig(), dry_run=True)
 
 
 def test_twins_are_reported(tmp_path: Path) -> None:
