@@ -8,14 +8,14 @@ import numpy as np
 
 from gangda.config.schema import DataConfig
 from gangda.data.archives import is_archive
-from gangda.data.findings import alarms_among, notes_on, refuse_synthetic
+from gangda.data.findings import alarms_among, findings_of, notes_on, refuse_synthetic
 from gangda.data.images import REAL, LabelledImages, aligned, like
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
 from gangda.data.sources.raw import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, made_from
-from gangda.data.twins import equal_images
+from gangda.data.twins import find_twins
 from gangda.errors import DataError, GangdaError, UsageError
 
 MOST_DUPLICATES = 0.1  # share of the test images of other data that may equal a training image
@@ -128,12 +128,14 @@ def _shared(train: LabelledImages, test: LabelledImages) -> int:
 
 
 def _check_duplicates(train: LabelledImages, test: LabelledImages) -> tuple[str, ...]:
-    """An alarm about test images of other data that equal a training image pixel for pixel.
+    """Alarms about test images of other data that equal a training image pixel for pixel, or resemble one.
 
     Raises DataError: so many that the test set must hold what was trained on.
     """
-    count = int(equal_images(test.pixels, train.pixels).sum())
+    both = findings_of(train, test, find_twins(train.pixels, test.pixels), None)
+    alike, counts = both.leaks(np.arange(len(train)), np.arange(len(train), len(train) + len(test)))
+    count = counts["test_images_in_train"]
     note = f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on"
     if count > len(test) * MOST_DUPLICATES:
         raise DataError(f"{note}; give another --test")
-    return (f"ALARM: {note}",) if count else ()
+    return (*([f"ALARM: {note}"] if count else ()), *alike)

@@ -58,25 +58,32 @@ class Findings:
         copies = exact != np.arange(len(exact))
         classes = len(self.class_names)
         contradicting = _contradicting(exact, labels)
-        leaked = np.isin(exact[tested], exact[trained])
-        near_leaked = np.isin(near[tested], near[trained]) & ~leaked
-        # Of the same class: a 6 on its head may be a 9, an arrow mirrored the other arrow.
-        turned = self.twins.turned * classes + labels
-        turned_leaked = np.isin(turned[tested], turned[trained]) & ~leaked & ~near_leaked
+        alike, leaked = self.leaks(trained, tested)
         checks = {
             "values": self.values,
             "copies": np.bincount(labels[copies], minlength=classes).tolist(),
             "dropped": self.dropped,
             "contradicting": len(contradicting),
-            "test_images_in_train": int(leaked.sum()),
             "near_copies": len(_twinned(near)) - len(_twinned(exact)),
-            "test_images_nearly_in_train": int(near_leaked.sum()),
-            "test_images_turned_in_train": int(turned_leaked.sum()),
+            **leaked,
             "synthetic": self.synthetic.tolist(),
             "constant": self.constant.tolist(),
             "confounds": list(self.confounds),
         }
-        words = [self._copies(int(copies.sum()), contradicting, int(leaked.sum()), len(tested))]
+        in_train = leaked["test_images_in_train"]
+        words = [self._copies(int(copies.sum()), contradicting, in_train, len(tested)), *alike]
+        words += [self._synthetic(), self._constant(), *self.confounds]
+        return tuple(word for word in words if word), checks
+
+    def leaks(self, trained: IntArray, tested: IntArray) -> tuple[list[str], dict[str, int]]:
+        """Alarms about images tested on that resemble one trained on; how many equal, resemble or mirror one."""
+        exact, near = self.twins.exact, self.twins.near
+        leaked = np.isin(exact[tested], exact[trained])
+        near_leaked = np.isin(near[tested], near[trained]) & ~leaked
+        # Of the same class: a 6 on its head may be a 9, an arrow mirrored the other arrow.
+        turned = self.twins.turned * len(self.class_names) + self.labels
+        turned_leaked = np.isin(turned[tested], turned[trained]) & ~leaked & ~near_leaked
+        words = []
         for found, what in (
             (near_leaked, "nearly the same as one trained on"),
             (turned_leaked, "mirrored or turned copies of images trained on"),
@@ -86,8 +93,12 @@ class Findings:
                 cure = "keep them out of one of the parts" if self.own_test else drawn
                 flattered = f"accuracy is flattered; {cure}"
                 words.append(f"ALARM: {many:,} of {len(tested):,} test images are {what}: {flattered}")
-        words += [self._synthetic(), self._constant(), *self.confounds]
-        return tuple(word for word in words if word), checks
+        counts = {
+            "test_images_in_train": int(leaked.sum()),
+            "test_images_nearly_in_train": int(near_leaked.sum()),
+            "test_images_turned_in_train": int(turned_leaked.sum()),
+        }
+        return words, counts
 
     def _copies(self, copies: int, contradicting: IntArray, leaked: int, tested: int) -> str:
         """One sentence on identical images; empty where there are none."""

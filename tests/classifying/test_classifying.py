@@ -234,6 +234,22 @@ def test_synthetic_images_are_no_test_images(tmp_path: Path) -> None:
         run("train.npz", "test", data=DataConfig(), dry_run=True)
 
 
+def test_copies_in_other_test_images_that_are_brighter_or_turned_are_an_alarm(tmp_path: Path) -> None:
+    train = (
+        np.random.default_rng(5).integers(0, 200, (40, 4, 4, 1)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    )
+    other = (
+        np.random.default_rng(6).integers(0, 200, (40, 4, 4, 1)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    )
+    other[:4], other[4:8] = train[:4] + 9, train[4:8, ::-1]
+    for name, images in (("train", train), ("other", other)):
+        np.savez(f"{name}.npz", images=images, labels=np.arange(40) % 2)
+    data = DataConfig(validation=0)
+    notes = " ".join(run("train.npz", "other.npz", data=data, dry_run=True).as_dict()["notes"])
+    assert "of 40 test images are nearly the same as one trained on" in notes
+    assert "of 40 test images are mirrored or turned copies of images trained on" in notes
+
+
 def test_twins_are_reported(tmp_path: Path) -> None:
     train = write_npz(tmp_path / "train.npz", ["0", "1", "2"], count=39)
     lines: list[str] = []
