@@ -11,7 +11,7 @@ from gangda.data.confounds import PART, remarks, some_of
 from gangda.data.images import REAL, IntArray, LabelledImages
 from gangda.data.sources.raw import RawSource
 from gangda.data.twins import Twins, first_positions, images_at, joined
-from gangda.data.values import CONSTANT, part_values
+from gangda.data.values import CONSTANT, ValueRange, part_values
 from gangda.errors import DataError
 
 SERIOUS = 0.01  # share of the test images from which nearly identical, mirrored or turned ones are told
@@ -47,7 +47,7 @@ class Findings:
     groups: IntArray | None  # int64 (N,): images that stay in one split; None where every image is alone
     synthetic: IntArray  # int64 (K,), images of each class that gangda made, met in ordinary files
     constant: IntArray  # int64 (K,), nearly constant images of each class
-    values: str = ""  # the range of values, in words
+    values: ValueRange | None = None  # None where they are known, as of named sets
     dropped: int = 0  # copies left out by --deduplicate
     confounds: tuple[str, ...] = ()
     own_test: bool = False  # the test split is the source's own, not drawn
@@ -60,7 +60,7 @@ class Findings:
         contradicting = _contradicting(exact, labels)
         alike, leaked = self.leaks(trained, tested)
         checks = {
-            "values": self.values,
+            "values": "" if self.values is None else self.values.note,
             "copies": np.bincount(labels[copies], minlength=classes).tolist(),
             "dropped": self.dropped,
             "contradicting": len(contradicting),
@@ -180,7 +180,7 @@ def findings_of(
         groups=groups if len(np.unique(groups)) < len(groups) else None,
         synthetic=np.bincount(labels[made & (raw is not None)], minlength=classes),
         constant=np.bincount(labels[flat], minlength=classes),
-        values="" if raw is None or raw.value_range is None else raw.value_range.note,
+        values=None if raw is None else raw.value_range,
         dropped=dropped,
         confounds=confounds,
         own_test=test is not None,

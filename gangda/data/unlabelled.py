@@ -5,14 +5,15 @@ The rules:
       in no group (`--group-by`) with a validation or test image, in a random order drawn by seed, so that a smaller
       number of one seed is part of a larger one. Whether their classes are balanced is left to chance: the labels are
       dropped before anything is drawn.
-    - A folder: all images at or below it, whatever its folders are called, at the size and with the channels of the
-      source's images, read as they are (`--fit`, `--value-range`, `--channels`, `--skip-broken`); grey ones become RGB
-      where the source is.
+    - A folder: all images at or below it, whatever its folders are called, at the size, with the channels and in the
+      range of values of the source's images, read as they are (`--fit`, `--value-range`, `--channels`,
+      `--skip-broken`); grey ones become RGB where the source is. Full ranges (0 to 255, 0 to 1, 16 bits, ...) stay.
     - An image with exactly the pixels of a training or validation image is left out, and so are repeated images of a
       folder. One with those of a test image is left out of the source's rows, and makes a folder be refused.
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,8 +27,9 @@ from gangda.data.findings import alarms_among, notes_on
 from gangda.data.images import REAL, IntArray, UInt8Array, size_words
 from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
-from gangda.data.sources.raw import in_range, to_channels
+from gangda.data.sources.raw import RawSource, in_range, to_channels
 from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
+from gangda.data.values import APART, FULL
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
 
@@ -42,7 +44,7 @@ def with_unlabelled(splits: DataSplits, source: SourceImages, config: DataConfig
     """
     count = config.unlabelled_count
     if count is None:
-        found, notes = _of_folder(splits, Path(str(config.unlabelled)).expanduser(), config)
+        found, notes = _of_folder(splits, source, Path(str(config.unlabelled)).expanduser(), config)
     else:
         found, notes = _of_source(splits, source, count, seed), ()
     alarms = (*splits.alarms, *alarms_among(notes))
@@ -84,18 +86,39 @@ def _beside_held(splits: DataSplits, source: SourceImages) -> npt.NDArray[np.boo
     return np.isin(groups, groups[held])[: len(source.train)]
 
 
+def _read_folder(
+    root: Path, where: str, config: DataConfig, name: str, source: SourceImages
+) -> tuple[RawSource, Collection[Path]]:
+    """All its images, scaled as those of the source called `name`, and their files."""
+
+    def read(config: DataConfig) -> tuple[RawSource, Collection[Path]]:
+        try:
+            raw, files = folder.read_unlabelled(root, config)
+        except DataError as error:
+            raise DataError(f"--unlabelled: {error}") from error
+        return in_range(raw, where, config.value_range), files
+
+    raw, files = read(config)
+    own, theirs = raw.value_range, None if source.findings is None else source.findings.values
+    if own is None or theirs is None or own.span == theirs.span or {own.span, theirs.span} <= FULL:
+        return raw, files
+    raw, files = read(replace(config, value_range=theirs.span))
+    beyond = raw.value_range is not None and raw.value_range.alarm
+    if beyond or own.span in FULL or theirs.high > APART * own.high:
+        what = f"its values are {own.words}, those of {name} {theirs.words}"
+        raise DataError(f"{where}: {what}; scale them alike, or give --value-range LOW,HIGH")
+    note = f"its own values, {own.words}, are scaled as those of {name}"
+    return replace(raw, notes=(*raw.notes, note)), files
+
+
 def _of_folder(
-    splits: DataSplits, root: Path, config: DataConfig
+    splits: DataSplits, source: SourceImages, root: Path, config: DataConfig
 ) -> tuple[UnlabelledImages, tuple[str, ...]]:
     where = f"--unlabelled {root}"
     if root.is_dir() and is_set(root):
         raise DataError(f"{where}: is a set that gangda wrote; give a folder of real images")
     channels, side, _ = splits.train.image_shape
-    try:
-        raw, files = folder.read_unlabelled(root, replace(config, image_size=side))
-    except DataError as error:
-        raise DataError(f"--unlabelled: {error}") from error
-    raw = in_range(raw, where, config.value_range)
+    raw, files = _read_folder(root, where, replace(config, image_size=side), splits.name, source)
     pixels = raw.pixels
     if pixels.shape[3] > channels and config.channels is None:
         theirs = size_words(splits.train.image_shape)

@@ -23,6 +23,9 @@ Span = tuple[float, float]
 
 BYTES, UNIT, SIGNED, SHORTS = (0.0, 255.0), (0.0, 1.0), (-1.0, 1.0), (0.0, 65535.0)
 CENTRED = (-0.5, 0.5)
+FULL = frozenset(
+    {BYTES, UNIT, SIGNED, SHORTS, CENTRED}
+)  # ranges that are known whatever other images there are
 ODD = 0.05  # share of images at either end that do not decide
 OVERSHOOT = 0.1  # of a known range, by resampling in floats
 FAR = 1.5  # times the usual range: beyond it an image does not widen the range found
@@ -50,9 +53,19 @@ class ValueRange:
     note: str  # what was found and done, in words
     alarm: str = ""  # where more than a few images go beyond
 
+    @property
+    def span(self) -> Span:
+        """The two values."""
+        return self.low, self.high
+
+    @property
+    def words(self) -> str:
+        """The two values, as in "0 to 4,095"."""
+        return _words(self.span)
+
     def to_bytes(self, values: Array) -> UInt8Array:
         """Values of any shape and type, scaled to 0-255, rounded and clipped: uint8, C-contiguous."""
-        if values.dtype.kind in "ui" and (self.low, self.high) == BYTES:
+        if values.dtype.kind in "ui" and self.span == BYTES:
             return np.ascontiguousarray(values.clip(0, 255), dtype=np.uint8)
         scale = np.float32(255 / (self.high - self.low))
         scaled = values.astype(np.float32) * scale - np.float32(self.low) * scale

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,46 @@ def test_a_folder_is_read_as_the_source_is(tmp_path):
     assert [
         alarm for alarm in limited.alarms if f"--unlabelled {colour}: 1 of 1 images go far beyond" in alarm
     ]
+
+
+def deep(root: Path, names: list[str], high: int, seed: int) -> Path:
+    images = np.random.default_rng(seed).integers(0, high + 1, (len(names), 8, 8)).astype(np.uint16)
+    return saved(root, dict(zip(names, images, strict=True)))
+
+
+TWO_CLASSES, MORE = [f"{'ab'[i % 2]}/{i:02}.png" for i in range(40)], [f"{i}.png" for i in range(20)]
+
+
+def test_a_folder_is_scaled_as_the_source_is(tmp_path):
+    source, folder = (
+        deep(tmp_path / "set", TWO_CLASSES, 4095, 1),
+        deep(tmp_path / "more", MORE, 3600, 2),
+    )
+    config = DataConfig(source=str(source), unlabelled=str(folder))
+    splits = load_splits(config, 0)
+    assert 220 < splits.unlabelled.pixels.max() < 230
+    assert f"--unlabelled {folder}: its own values, 0 to 3,600, are scaled as those of set" in " ".join(
+        splits.notes
+    )
+    tested = load_source(config).train.row_id.tolist().index(splits.test.row_id[0])
+    shutil.copy(source / sorted(TWO_CLASSES)[tested], folder / "test.png")
+    with pytest.raises(DataError, match=r"1 of its images are test images, such as .*test\.png"):
+        load_splits(config, 0)
+
+
+@pytest.mark.parametrize("high", [255, 400, 6000, 65535])
+def test_a_folder_of_another_range_than_the_source_is_refused(tmp_path, high):
+    source, folder = (
+        deep(tmp_path / "set", TWO_CLASSES, 4095, 1),
+        deep(tmp_path / "more", MORE, high, 2),
+    )
+    config = DataConfig(source=str(source), unlabelled=str(folder))
+    with pytest.raises(
+        DataError, match=r"its values are 0 to .*, those of set 0 to 4,09\d; scale them alike"
+    ):
+        load_splits(config, 0)
+    given = dataclasses.replace(config, value_range=(0, 65535))
+    assert len(load_splits(given, 0).unlabelled) == 20
 
 
 def test_images_of_the_splits_are_left_out_or_refused(tmp_path):

@@ -238,7 +238,7 @@ def _wide_range(rows: Sequence[_Row], wide: Sequence[int], num_train: int, given
                 PartValues(f"{name} files of {'16 or more bits' if whole else 'floats'}", whole, lows, highs)
             )
     found = judge(parts, "images", given)
-    if len(wide) < len(rows) and given is None and (found.low, found.high) not in (BYTES, SHORTS):
+    if len(wide) < len(rows) and given is None and found.span not in (BYTES, SHORTS):
         narrow = len(rows) - len(wide)
         raise DataError(
             f"{narrow:,} files have 8 bits (0 to 255), {len(wide):,} more, with {found.note.partition(':')[0]}; "

@@ -105,7 +105,7 @@ def in_range(raw: RawSource, where: str, given: Span | None) -> RawSource:
             )
         ]
         found = judge(parts, where, given)
-        if (found.low, found.high) != BYTES:
+        if found.span != BYTES:
             levels = found.to_bytes(np.arange(256, dtype=np.uint8))
             scaled = memmap.empty(pixels.shape)
             for start in range(0, len(pixels), memmap.CHUNK):
