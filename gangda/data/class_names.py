@@ -60,13 +60,14 @@ def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
 
 
 def refuse_alike(names: Iterable[str], where: str) -> None:
-    """A DataError where two names differ only in case, blanks, invisible characters or leading zeros."""
+    """A DataError where two names differ only in case, blanks, invisible characters, or as one number written twice."""
     seen: dict[str, str] = {}
     for name in sorted(set(names)):
         key = " ".join(_INVISIBLE.sub("", name).casefold().split())
-        other = seen.setdefault(key.lstrip("0") if key.isdecimal() else key, name)
+        number = re.fullmatch(r"(\d+)(\.0+)?", key)
+        other = seen.setdefault(number[1].lstrip("0") if number else key, name)
         if other != name:
-            how = "leading zeros" if key.isdecimal() else "case or blanks"
+            how = "how a number is written" if number else "case or blanks"
             hidden = _INVISIBLE.search(other + name)
             shown = f"{other!a} and {name!a}" if hidden else f"'{other}' and '{name}'"
             what = f"class names {shown} differ only in {'characters that are not seen' if hidden else how}"

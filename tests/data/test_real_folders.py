@@ -301,6 +301,13 @@ def test_names_that_would_break_a_line_or_look_alike_are_refused(tmp_path, name,
     refused(classes(tmp_path, ["a", "b", name], 5), says)
 
 
+def test_numbers_with_and_without_fractions_are_refused_as_two_classes(tmp_path):
+    refused(
+        classes(tmp_path, ["1", "1.0", "2"], 5), "class names '1' and '1.0' differ only in how a number is"
+    )
+    assert loaded(classes(tmp_path / "versions", ["1.0", "1.1"], 5)).labelled
+
+
 def test_a_class_of_one_image_is_kept_out_of_the_test_split(tmp_path):
     classes(tmp_path, "ab")
     classes(tmp_path, "c", 1)

@@ -208,7 +208,7 @@ def test_spellings_of_unicode_are_one_class(tmp_path):
 def test_names_that_differ_in_leading_zeros_are_refused(classes):
     for name in ("1", "01"):
         put(classes / name / "0.png")
-    with pytest.raises(DataError, match="'01' and '1' differ only in leading zeros"):
+    with pytest.raises(DataError, match="'01' and '1' differ only in how a number is written"):
         list_images(classes)
 
 
