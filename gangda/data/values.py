@@ -31,6 +31,7 @@ OVERSHOOT = 0.1  # of a known range, by resampling in floats
 FAR = 1.5  # times the usual range: beyond it an image does not widen the range found
 FEW_BITS = 63  # highest whole number that is not taken as one of 255
 APART = 8  # times the highest value of another part: not one range
+NARROW = 0.05  # share of a range, below which half of the images span too little of it
 CONSTANT = 4  # grey levels out of 255: an image whose values differ by less is nearly constant
 
 
@@ -107,6 +108,14 @@ def _words_about(parts: Sequence[PartValues], span: Span) -> tuple[str, str]:
             what = f"{int(far.sum()):,} of {len(far):,} images go far beyond values {_words(span)}"
             cure = "look at them, and give the range of all (--value-range LOW,HIGH)"
             alarm = f"ALARM: {what}, more than a few odd pixels: {cure}"
+    used = float(np.median(highs - lows)) / (span[1] - span[0]) if len(lows) else 1
+    if not alarm and span not in FULL and used < NARROW:
+        what = (
+            f"half of the images span {used:.1%} or less of values {_words(span)}, and become nearly constant"
+        )
+        alarm = (
+            f"ALARM: {what}: some values may mark missing ones; --value-range LOW,HIGH gives that of the rest"
+        )
     done = "as they are" if span == BYTES else "scaled to 0-255"
     return f"values {_words(span)}: {done}{clipped}", alarm
 

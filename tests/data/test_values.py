@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,15 @@ def test_many_images_far_beyond_the_range_are_an_alarm():
     assert "images go beyond" in judged(overshooting).note
     for found in (judged(overshooting), judged(odd(UNIT, 7)), judged(BYTE)):
         assert found.alarm == ""
+
+
+def test_a_range_of_which_most_images_span_little_is_an_alarm():
+    heights = 200 + 100 * UNIT
+    heights[:10, 0, 0] = -9999
+    alarm = judged(heights).alarm
+    assert re.match(
+        r"ALARM: half of the images span 1.0% or less of values -9,999 to .*--value-range LOW,HIGH", alarm
+    )
+    assert judged(heights, given=(200, 300)).note.startswith(
+        "values 200 to 300: scaled to 0-255 (10 images go"
+    )
