@@ -109,6 +109,20 @@ def test_subjects_across_a_split_are_an_alarm_until_grouped(tmp_path):
     assert not any("nearly" in alarm for alarm in loaded(tmp_path, group_by="^([0-9]+)_").alarms)
 
 
+@pytest.mark.parametrize("version", ["_aug_{}", "-flipped{}", "_jpg.rf.{}c0ffee"])
+def test_versions_of_one_image_by_name_are_an_alarm_until_grouped(tmp_path, version):
+    for path in sorted(classes(tmp_path).glob("?/*.png")):
+        for number in range(2):
+            put(path.with_name(f"{path.stem}{version.format(number)}.png"))
+    (alarm,) = [one for one in loaded(tmp_path).alarms if "versions" in one]
+    assert alarm.startswith("ALARM: 80 of 120 images are called like versions of others ('")
+    splits = loaded(tmp_path, group_by=re.search("--group-by '(.*)'", alarm)[1])
+    assert not any("versions" in note for note in splits.notes)
+    assert len(splits.test) % 3 == 0
+    classes(tmp_path / "crops", "ab", 5, "crop.png")
+    assert not any("versions" in note for note in loaded(tmp_path / "crops").notes)
+
+
 def test_similar_images_across_a_split_of_ones_own_are_to_be_taken_out(tmp_path):
     for name in "ab":
         for number in range(12):

@@ -19,6 +19,11 @@ from gangda.errors import DataError, UsageError
 _ANSWERS = ("mask", "seg", "label", "gt", "groundtruth", "annotation")
 # STEM_mask.SUFFIX and the like; a part's name in front of other words or numbers.
 _MASK = re.compile(rf"(.+)[ _.-](?:{'|'.join(_ANSWERS)})(?:s|mentation)?\.\w+", re.IGNORECASE)
+# NAME_aug_1.SUFFIX and the like; NAME.rf.HASH.SUFFIX, as Roboflow calls the versions of an image.
+_VERSION = re.compile(
+    r"(.+?)([ _.-](?:aug(?:mented)?|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|rf))(?![a-z]).*\.\w+",
+    re.IGNORECASE,
+)
 _PART = re.compile(rf"({'|'.join(PARTS)})(?![a-z])", re.IGNORECASE)
 
 
@@ -143,6 +148,23 @@ def doubts(files: Files, split: bool) -> Iterator[str]:
             "to keep it, put them into folders train and test, or give --labels a table with a column split"
         )
         yield f"file names begin {shown}: that split is not used, as all images lie together; {cure}"
+
+
+def versions(files: Files, split: bool) -> Iterator[str]:
+    """A sentence about images that are called like versions of one, an alarm where the test images are drawn."""
+    many, mark = 0, ""
+    for _, packed in files.packed:
+        names = packed.split("\0")
+        found = [match for match in map(_VERSION.fullmatch, names) if match]
+        bases = Counter(match[1] for match in found)
+        bases.update({name.rpartition(".")[0] for name in names} & bases.keys())
+        alike = [match for match in found if bases[match[1]] > 1]
+        many, mark = many + len(alike), mark or (alike[0][2] if alike else "")
+    if many:
+        what = f"{many:,} of {len(files):,} images are called like versions of others ('{mark}')"
+        drawn = "validation images" if split else "test images"
+        cure = f"--group-by '^(.+?)({re.escape(mark)}.*)?\\.\\w+$'"
+        yield f"{'' if split else 'ALARM: '}{what}: {drawn} are drawn from among them; keep them together with {cure}"
 
 
 def group_files(root: Path, files: Iterable[Path], group_by: str) -> IntArray:

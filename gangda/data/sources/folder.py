@@ -62,11 +62,13 @@ def read(root: Path, config: DataConfig) -> RawSource:
     """
     listing = list_images(root, config.labels)
     found = _read(root, listing, config)
-    groups = None
-    if config.group_by is not None:
+    groups, notes = None, (*listing.notes, *found.notes)
+    if config.group_by is None:
+        notes += tuple(file_names.versions(listing.files, listing.num_train < len(listing.files)))
+    else:
         groups = file_names.group_files(root, listing.files, config.group_by)
         groups = groups if found.broken is None else np.delete(groups, found.broken)
-    return replace(found, notes=(*listing.notes, *found.notes), groups=groups)
+    return replace(found, notes=notes, groups=groups)
 
 
 def read_unlabelled(root: Path, config: DataConfig) -> tuple[RawSource, Collection[Path]]:
