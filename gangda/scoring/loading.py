@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gangda.config.schema import DataConfig
+from gangda.data.findings import notes_on
 from gangda.data.images import REAL, LabelledImages, aligned, concatenate, like
 from gangda.data.loading import load_source
 from gangda.data.sample_set import SetOnDisk, is_set, read_set
@@ -60,7 +61,7 @@ def read_samples(
         source = load_source(DataConfig(source=str(path), image_size=size, channels=channels))
     except GangdaError as error:
         raise type(error)(str(error).removeprefix("--data ")) from error
-    notes = tuple(f"{path}: {note}" for note in source.notes)
+    notes = notes_on(str(path), source.notes)
     images = source.train if source.test is None else concatenate(source.train, source.test)
     return images, replace(splits, notes=(*splits.notes, *notes), alarms=(*splits.alarms, *notes))
 

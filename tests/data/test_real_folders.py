@@ -253,9 +253,7 @@ def test_wide_images_keep_what_tells_the_class_where_asked(tmp_path):
                 np.hstack([np.full((24, 6), value, np.uint8), noise(24, 90)]),
             )
     cropped = loaded(tmp_path)
-    assert any(
-        "96x24: centre-cropped to squares, which cuts off 75% of their area" in note for note in cropped.notes
-    )
+    assert any("96x24: centre-cropped to squares, which cuts off 75%" in alarm for alarm in cropped.alarms)
     assert cropped.train.image_shape == (1, 24, 24)
     for fit, words in (("pad", "40 are padded with black"), ("stretch", "40 are stretched")):
         kept = loaded(tmp_path, fit=fit, image_size=32)

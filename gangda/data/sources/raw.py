@@ -22,6 +22,7 @@ MAX_CLASSES = 10_000
 UNLABELLED = "unlabelled"
 AS_RGB = ": they became RGB, as the "  # in a note, what --channels 1 undoes
 SMALLEST, LARGEST = 8, 64
+LEAST_KEPT = 0.5  # of the images' area, below which cropping is an alarm
 _LUMA = np.array([19595, 38470, 7471], dtype=np.uint32)  # of 65,536: the weights of Pillow's "L"
 
 
@@ -152,15 +153,16 @@ def size_notes(sizes: Counter[tuple[int, int]], size: int, fit: str) -> Iterator
     if len(sizes) > 1:
         what = f"images have {len(sizes):,} sizes, most often {width}x{height} ({count:,} of {total:,})"
     uneven = sum(many for (width, height), many in sizes.items() if width != height)
-    done = f"resized to {size}x{size} (--image-size chooses another)"
+    done, loud = f"resized to {size}x{size} (--image-size chooses another)", ""
     if uneven and fit == "crop":
         kept = sum(many * min(pair) / max(pair) for pair, many in sizes.items()) / total
+        loud = "ALARM: " * (kept < LEAST_KEPT)
         cut = f"which cuts off {1 - kept:.0%} of their area (--fit pad or stretch keeps it)"
         done = f"centre-cropped to squares, {cut}, and {done}"
     elif uneven:
         how = "padded with black" if fit == "pad" else "stretched, which changes shapes"
         done = f"{uneven:,} are {how}; {done}"
-    yield f"{what}: {done}"
+    yield f"{loud}{what}: {done}"
 
 
 def to_square(pixels: UInt8Array, size: int | None, fit: str = "crop") -> UInt8Array:
