@@ -118,7 +118,7 @@ def sweep(
     for one in settings if wanted and not dry_run else ():
         if one.cells().missing:
             pick_device(one.plan.config.runtime.device)  # it is here, before anything is written
-    claim(fixed, settings, out, dry_run=dry_run)
+    claim(fixed, settings, out, dry_run=dry_run or part.only == JUDGE)
     if not dry_run:
         if part.judges:
             _run(settings, jobs, part, reporter)

@@ -67,22 +67,22 @@ def claim(fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path, *, d
         if there is None or there.get("metrics") != metrics:
             about = {"kind": f"plan of {OWNER}", "hash": digest(fixed), "fixed": fixed, "metrics": metrics}
             write_json(out / PLAN, about)
-        if there is None:
-            for one in settings:
-                publish(one.plan, one.folder)
+        # Also in a folder that is gone on with: seeds may be added, and `plan_status` counts those of every variant.
+        for one in settings:
+            publish(one.plan, one.folder)
 
 
 def _refuse_other(
     there: Mapping[str, Any], fixed: Mapping[str, Any], settings: Sequence[Setting], out: Path
 ) -> None:
-    """Raise a RunError, with the first difference, where the folder's plan has other fixed values."""
+    """Raise a RunError, with the first difference, where the folder's plan has other fixed values, or more seeds."""
     before = there["fixed"]
     if before != fixed and {**before, "variants": fixed["variants"]} == fixed:
         # A variant's own plan has the value that differs; the experiment's has only its hash.
         for one in settings:
-            with locked_plan(one.folder, COMPARISON, dry_run=True) as own:
-                if own is not None:
-                    refuse_change(own["fixed"], one.plan.fixed, one.folder)
+            publish(one.plan, one.folder, dry_run=True)
     refuse_change(before, fixed, out)
     if there.get("hash") != digest(fixed):
         raise RunError(f"{out / PLAN}: damaged; put it back, or choose another --out")
+    for one in settings:
+        publish(one.plan, one.folder, dry_run=True)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -269,6 +270,38 @@ def test_cell_by_cell_to_the_end_and_on(tmp_path, text):
         for row in result.findings.rows:
             assert len(row.scores) == seeds
             assert all(len(arm.scores) == seeds for arm in row.arms)
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_added_seeds_are_in_the_plan_of_every_variant(tmp_path, text):
+    fewer = text.replace("seeds: 2", "seeds: 1")
+    for part in (Part(only="plan"), Part(cell=3)):
+        run(tmp_path, fewer, part=Part(only="plan"))
+        run(tmp_path, text, part=part)
+        planned = plan_status(tmp_path / "out")
+        assert [(cell.index, cell.seed) for cell in planned] == [(0, 0), (1, 1), (2, 0), (3, 1)]
+        shutil.copytree(tmp_path / "out", tmp_path / "before", dirs_exist_ok=True)
+        with pytest.raises(RunError, match="its plan has 2 seeds, this command 1; seeds can be added"):
+            run(tmp_path, fewer.replace("[gan_test, fid]", "[gan_test]"), part=Part(only="plan"))
+        plan = (tmp_path / "out/plan.json").read_bytes()
+        assert plan == (tmp_path / "before/plan.json").read_bytes()
+        shutil.rmtree(tmp_path / "out")
+    assert planned[3].state == "finished"
+
+
+def test_a_plan_that_was_cut_short_is_completed(tmp_path):
+    run(tmp_path, COMPARED, part=Part(only="plan"))
+    shutil.rmtree(tmp_path / "out/variants")
+    run(tmp_path, COMPARED, part=Part(only="plan"))
+    assert len(plan_status(tmp_path / "out")) == 4
+
+
+def test_judging_leaves_the_metrics_of_the_plan(tmp_path):
+    run(tmp_path, SCORED.replace("seeds: 2", "seeds: 1"))
+    before = (tmp_path / "out/plan.json").read_bytes()
+    fewer = SCORED.replace("seeds: 2", "seeds: 1").replace("[gan_test, fid]", "[gan_test]")
+    run(tmp_path, fewer, part=Part(only="judge"))
+    assert (tmp_path / "out/plan.json").read_bytes() == before
 
 
 def test_a_cell_that_lacks_a_metric_asked_for_later_is_open(tmp_path):
