@@ -38,8 +38,9 @@ def with_threads_of(
 def as_run(config: ComparisonConfig, folder: Path) -> ComparisonConfig:
     """The configuration with the device of the plan in a folder, if there is one: judging needs none."""
     with locked_plan(folder, COMPARISON, dry_run=True) as there:
-        own = {} if there is None else there["fixed"].get("runtime", {})
-    runtime = {name: own[name] for name in ("device", "precision", "capture") if name in own}
+        own = None if there is None else there["fixed"].get("runtime")
+    known = own if isinstance(own, dict) else {}
+    runtime = {name: known[name] for name in ("device", "precision", "capture") if name in known}
     return replace(config, runtime=replace(config.runtime, **runtime))
 
 

@@ -219,6 +219,15 @@ def test_where_the_device_is_not_here_nothing_is_written(tmp_path, part):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_variants_damaged_plan_is_refused_by_name(tmp_path):
+    run(tmp_path, COMPARED, part=Part(only="plan"))
+    path = tmp_path / "out/variants/00-components-4/plan.json"
+    plan = json.loads(path.read_text())
+    path.write_text(json.dumps({**plan, "fixed": {**plan["fixed"], "runtime": 1}}))
+    with pytest.raises(RunError, match=r"00-components-4: its plan has "):
+        run(tmp_path, COMPARED, part=Part(only="judge"))
+
+
 def test_what_is_seen_in_the_data_is_said_once(tmp_path):
     reporter, lines = Reporter(), []
     reporter.line = lines.append
