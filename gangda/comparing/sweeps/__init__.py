@@ -115,9 +115,11 @@ def sweep(
     wanted = [cells[number] for number in part.numbers(len(cells))]
     if not part.judges and (jobs or 1) > 1:
         raise UsageError("--jobs: a part of an experiment's cells runs one after the other; leave it out")
-    for one in settings if wanted and not dry_run else ():
-        if one.cells().missing:
-            pick_device(one.plan.config.runtime.device)  # it is here, before anything is written
+    # The device is here, before anything is written; for cells that are finished none is needed.
+    for one in settings if not dry_run else ():
+        numbers = {index for setting, index in wanted if setting is one}
+        if numbers and any(cell.index in numbers for cell in one.cells().missing):
+            pick_device(one.plan.config.runtime.device)
     claim(fixed, settings, out, dry_run=dry_run or part.only == JUDGE)
     if not dry_run:
         if part.judges:

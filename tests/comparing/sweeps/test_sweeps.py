@@ -219,6 +219,19 @@ def test_where_the_device_is_not_here_nothing_is_written(tmp_path, part):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_a_finished_cell_needs_no_device(tmp_path, text, monkeypatch):
+    there = text.replace("seeds: 2", "seeds: 1").replace("device: cpu", "device: cuda")
+    with monkeypatch.context() as patched:
+        for module in ("runtime.device", "comparing", "comparing.sweeps"):
+            patched.setattr(f"gangda.{module}.pick_device", lambda *_: torch.device("cpu"))
+        run(tmp_path, there, part=Part(cell=0))
+    assert run(tmp_path, there, part=Part(cell=0)).finished == 1
+    with pytest.raises(UsageError, match="no such CUDA device"):
+        run(tmp_path, there, part=Part(cell="0-1"))
+
+
 def test_a_variants_damaged_plan_is_refused_by_name(tmp_path):
     run(tmp_path, COMPARED, part=Part(only="plan"))
     path = tmp_path / "out/variants/00-components-4/plan.json"
