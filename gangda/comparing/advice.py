@@ -197,7 +197,11 @@ def _decide(situation: Situation, main: Contrast) -> Advice:
     if finest > seen:
         return Advice(_more_test_images(situation, seen, finest), "")
     seeds = situation.twice
-    text = words.DECIDING_SEEDS.format(seeds=words.seeds_text(seeds), time=situation.time_of(seeds))
+    text = words.DECIDING_SEEDS.format(
+        seeds=words.seeds_text(seeds),
+        time=situation.time_of(seeds),
+        tested=f"{situation.judged.n_test:,}",
+    )
     return Advice(text, situation.new_seeds(seeds))
 
 

@@ -147,8 +147,8 @@ MORE_TEST_IMAGES = (
     "{needed}."
 )
 DECIDING_SEEDS = (
-    "These may be enough with {seeds} that are new, about {time} here (more seeds added to this comparison would make "
-    "its p inexact):"
+    "With {seeds} that are new, about {time} here, these {tested} test images may be enough (more seeds added to this "
+    "comparison would make its p inexact):"
 )
 ENOUGH_SEEDS = "Run {seeds}, about {time} here:"
 OTHER_GENERATOR = "Another generator may do better; that is another question:"

@@ -156,7 +156,8 @@ def test_what_was_shown_on_these_test_images_alone_is_decided_by_more_of_them_or
     few, enough = advice(0.01), advice(0.005)
     assert few.text.endswith("of 2.0 points of accuracy beyond these 400 test images: that takes about 790.")
     assert few.command == ""
-    assert "may be enough with 20 seeds that are new" in enough.text
+    assert "With 20 seeds that are new" in enough.text
+    assert "these 400 test images may be enough" in enough.text
     assert "--seeds 20 --seed 10 " in enough.command
     understood(enough.command)
 
