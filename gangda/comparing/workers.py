@@ -77,9 +77,9 @@ def job_count(jobs: int | None, plan: ComparisonPlan) -> tuple[int, str]:
     usual = most = max(1, cores // threads)
     room = f"{cores} cores, {threads} for each cell"
     if runtime.device != "cpu":
-        usual = 1
-        if not mps_runs(os.environ):
-            most, room = 1, f"one {runtime.device} device without NVIDIA's MPS"
+        usual, nvidia = 1, runtime.device.startswith("cuda")
+        if not (nvidia and mps_runs(os.environ)):
+            most, room = 1, f"one {runtime.device} device" + nvidia * " without NVIDIA's MPS"
     if jobs is None or jobs <= most:
         return usual if jobs is None else jobs, ""
     return most, f" (--jobs {jobs} is more than fits: {room})"

@@ -280,6 +280,10 @@ def test_a_gpu_has_one_cell_at_a_time_unless_its_processes_share_it(monkeypatch,
     assert comparing.job_count(None, on_gpu) == (1, "")
     assert comparing.job_count(4, on_gpu) == (4, "")
     assert comparing.job_count(5, on_gpu)[0] == 4
+    on_apple = dataclasses.replace(
+        plan, config=dataclasses.replace(plan.config, runtime=Runtime(device="mps", threads=2))
+    )
+    assert comparing.job_count(4, on_apple) == (1, " (--jobs 4 is more than fits: one mps device)")
 
 
 def test_cells_of_another_plan_are_not_taken(finished, tmp_path):
