@@ -20,6 +20,7 @@ from gangda.comparing.sweeps.scored import Scored, run_score
 from gangda.config import resolve
 from gangda.config.schema import ClassifierConfig, ComparisonConfig
 from gangda.errors import DataError, IncompleteError, RunError, UsageError
+from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 from gangda.runtime.part import WHOLE, Part
 from gangda.runtime.plan_status import plan_status
 from gangda.runtime.progress import Reporter
@@ -309,6 +310,17 @@ def test_added_seeds_are_in_the_plan_of_every_variant(tmp_path, text):
         assert plan == (tmp_path / "before/plan.json").read_bytes()
         shutil.rmtree(tmp_path / "out")
     assert planned[3].state == "finished"
+
+
+@pytest.mark.parametrize("text", [COMPARED, SCORED])
+def test_cells_without_versions_are_finished(tmp_path, text):
+    run(tmp_path, text, part=Part(cell=0))
+    for kind in ("cells", "scores"):
+        for path in (tmp_path / "out").rglob(f"{kind}/*.json"):
+            plain = read_hashed_json(path)
+            del plain["versions"]
+            write_hashed_json(path, plain)
+    assert run(tmp_path, text, dry_run=True).finished == 1
 
 
 def test_a_plan_that_was_cut_short_is_completed(tmp_path):
