@@ -51,11 +51,7 @@ def write_cell(out: Path, cell: Cell, result: StoredCell) -> None:
 def read_cell(out: Path, cell: Cell, kind: type[C]) -> C | None:
     """A cell's result of this kind; None where it is missing, damaged or another cell's."""
     try:
-        plain = read_hashed_json(cell_path(out, cell, kind))
-        if "versions" in kind.__annotations__:
-            # Cells from before this was kept have none.
-            plain = {"versions": {}, **plain}
-        result = from_plain(kind, plain)
+        result = from_plain(kind, read_hashed_json(cell_path(out, cell, kind)))
         if isinstance(result, CellResult):
             parts = read_parts(result.analyses, "cell_type")
             result = dataclasses.replace(result, analyses=parts)

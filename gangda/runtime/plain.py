@@ -58,7 +58,9 @@ def to_plain(value: Any) -> Any:
 def from_plain(kind: type[T], plain: Any) -> T:
     """A value of this type from what `to_plain` made of it.
 
-    Raises DataError: `plain` is not of this type; a field is missing or unknown.
+    A field that has a default may be missing, as in files from before it was kept.
+
+    Raises DataError: `plain` is not of this type; another field is missing, or one is unknown.
     """
     value: T = _read(kind, plain, kind.__name__)
     return value
@@ -76,9 +78,10 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
         hints = _hints(cls)
         if not isinstance(plain, dict):
             raise DataError(f"{where} is not an object")
-        if wrong := set(plain) ^ set(hints):
+        optional = {one.name for one in dataclasses.fields(cls) if _has_default(one)}
+        if wrong := (set(plain) - set(hints)) | (set(hints) - set(plain) - optional):
             raise DataError(f"{where}: missing or unknown: {', '.join(sorted(wrong))}")
-        return cls(**{name: _read(hints[name], plain[name], f"{where}.{name}") for name in hints})
+        return cls(**{name: _read(hints[name], plain[name], f"{where}.{name}") for name in plain})
     if origin in (tuple, list) and isinstance(plain, list):
         kinds = [args[0]] * len(plain) if origin is list or args[-1] is Ellipsis else args
         if len(kinds) == len(plain):
@@ -105,6 +108,10 @@ def _read(kind: Any, plain: Any, where: str) -> Any:
 def _hints(kind: Any) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _has_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def _read_array(dtype: Any, plain: Any, where: str) -> npt.NDArray[Any]:

@@ -44,7 +44,8 @@ def estimated(
 ) -> Estimate:
     """The time that some steps took, and the whole budget's."""
     own = config.method
-    if isinstance(own, AdversarialOptions) and (own.r1 or own.r2):  # lazy penalties count by their share
+    if isinstance(own, AdversarialOptions) and (own.r1 or own.r2) and own.r1_every > 1:
+        # Lazy penalties count by their share.
         always, never = dataclasses.replace(own, r1_every=1), dataclasses.replace(own, r1=0.0, r2=0.0)
         (penalised, _), (each, parameters) = (
             _timed(dataclasses.replace(config, method=one), images, context) for one in (always, never)
