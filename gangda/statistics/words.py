@@ -13,7 +13,7 @@ SUBJECTS: Mapping[str, str] = {  # what was changed, for the usual contrasts
     "generated+traditional - traditional": "adding generated images to traditional augmentation",
     "generated - traditional": "adding generated images instead of traditional augmentation",
 }
-TOO_FEW_IMAGES = "but they are too few to say so of others"
+NOT_OF_OTHERS = "but that was not shown for other test images"
 # By the verdicts that a sentence is for; of two, that of a gain first.
 PLAIN: Mapping[tuple[str, ...], str] = {
     (
@@ -24,7 +24,7 @@ PLAIN: Mapping[tuple[str, ...], str] = {
         values.BETTER_HERE,
         values.WORSE_HERE,
     ): "On these test images {subject} made the classifier {direction} by {size} "
-    f"{{unit}}, {TOO_FEW_IMAGES}.",
+    f"{{unit}}, {NOT_OF_OTHERS}.",
     (
         values.BETTER_NEGLIGIBLE,
         values.WORSE_NEGLIGIBLE,
@@ -39,12 +39,12 @@ PLAIN: Mapping[tuple[str, ...], str] = {
         values.BETTER_NEGLIGIBLE_HERE,
         values.WORSE_NEGLIGIBLE_HERE,
     ): "On these test images {subject} made the classifier "
-    f"{{direction}} by {{size}} {{unit}}, which is too little to matter, {TOO_FEW_IMAGES}.",
+    f"{{direction}} by {{size}} {{unit}}, which is too little to matter, {NOT_OF_OTHERS}.",
     (values.EQUIVALENT,): "{Subject} made no difference that matters: less than {margin} {unit} either way.",
     (
         values.EQUIVALENT_HERE,
     ): "On these test images {subject} made no difference that matters, less than {margin} {unit} "
-    f"either way, {TOO_FEW_IMAGES}.",
+    f"either way, {NOT_OF_OTHERS}.",
     (
         values.INCONCLUSIVE,
     ): "No verdict: {seeds} could not tell whether {subject} helps or harms; a difference of "

@@ -123,6 +123,14 @@ def test_versions_of_one_image_by_name_are_an_alarm_until_grouped(tmp_path, vers
     assert not any("versions" in note for note in loaded(tmp_path / "crops").notes)
 
 
+def test_dates_are_no_versions(tmp_path):
+    for path in sorted(classes(tmp_path).glob("?/*.png")):
+        for day in ("2021-Aug-05", "07-aug-2021"):
+            put(path.with_name(f"{day}_{path.stem}.png"))
+            put(path.with_name(f"{path.stem}_{day}.png"))
+    assert not any("versions" in note for note in loaded(tmp_path).notes)
+
+
 def test_similar_images_across_a_split_of_ones_own_are_to_be_taken_out(tmp_path):
     for name in "ab":
         for number in range(12):

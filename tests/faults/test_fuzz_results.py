@@ -139,8 +139,11 @@ def test_plan_of_an_experiment_over_settings(tmp_path, depth):
         write(path, data)
         with refused_or_read:
             claim(fixed, [], tmp_path, dry_run=False)
-            assert json.loads(data)["hash"] == digest(fixed)
-            write(path, data)  # only its metrics are brought up to date
+            # Its metrics may be brought up to date.
+            now, before = json.loads(path.read_bytes()), json.loads(data)
+            assert now["fixed"] == before["fixed"]
+            assert now["hash"] == before["hash"] == digest(fixed)
+            write(path, data)
         assert path.read_bytes() == data  # the folder of another experiment stays as it is
 
     fuzz(depth, spoilt(good), check)

@@ -58,7 +58,7 @@ def said(score="accuracy", **changes) -> str:
         (
             {"name": "generated@ppca - smote", "verdict": values.BETTER_HERE},
             "On these test images training with generated@ppca instead of smote made the classifier better by 0.6 "
-            "points of accuracy, but they are too few to say so of others.",
+            "points of accuracy, but that was not shown for other test images.",
         ),
     ],
 )  # fmt: skip

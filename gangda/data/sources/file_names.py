@@ -19,9 +19,10 @@ from gangda.errors import DataError, UsageError
 _ANSWERS = ("mask", "seg", "label", "gt", "groundtruth", "annotation")
 # STEM_mask.SUFFIX and the like; a part's name in front of other words or numbers.
 _MASK = re.compile(rf"(.+)[ _.-](?:{'|'.join(_ANSWERS)})(?:s|mentation)?\.\w+", re.IGNORECASE)
-# NAME_aug_1.SUFFIX and the like; NAME.rf.HASH.SUFFIX, as Roboflow calls the versions of an image.
+# NAME_aug_1.SUFFIX and the like, but for the month of a date; NAME.rf.HASH.SUFFIX, as Roboflow calls the versions.
+_AUGMENTED = r"aug(?:mented)?(?![ _.-](?:19|20)\d\d)"
 _VERSION = re.compile(
-    r"(.+?)([ _.-](?:aug(?:mented)?|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|rf))(?![a-z]).*\.\w+",
+    rf"(.+?)(?<!19\d\d)(?<!20\d\d)([ _.-](?:{_AUGMENTED}|flip(?:ped)?|rot(?:ated)?|mirror(?:ed)?|rf))(?![a-z]).*\.\w+",
     re.IGNORECASE,
 )
 _PART = re.compile(rf"({'|'.join(PARTS)})(?![a-z])", re.IGNORECASE)
