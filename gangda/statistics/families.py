@@ -1,5 +1,6 @@
 """Which differences an experiment tests, and how the error of testing several is kept at alpha."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,15 +9,13 @@ from gangda.statistics.signflip import passes
 
 Terms = tuple[tuple[str, int], ...]  # (arm, sign) of a contrast
 
-PRIMARY: Mapping[str, Terms] = {
-    "generated-unlabelled+traditional - pseudo-labelled+traditional": (
-        ("generated-unlabelled+traditional", 1),
-        ("pseudo-labelled+traditional", -1),
-    ),
-    "generated+traditional - traditional": (("generated+traditional", 1), ("traditional", -1)),
-    "generated - real": (("generated", 1), ("real", -1)),
-    "generated - traditional": (("generated", 1), ("traditional", -1)),
-}
+# The usual differences: a treated arm and its control, in the order in which they are tested.
+PRIMARY: Sequence[tuple[str, str]] = (
+    ("generated-unlabelled+traditional", "pseudo-labelled+traditional"),
+    ("generated+traditional", "traditional"),
+    ("generated", "real"),
+    ("generated", "traditional"),
+)
 EXPLORATORY: Mapping[str, Terms] = {
     "traditional - real": (("traditional", 1), ("real", -1)),
     "interaction": (("generated+traditional", 1), ("traditional", -1), ("generated", -1), ("real", 1)),
@@ -44,16 +43,21 @@ class Adjusted:
 def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str = "sequence") -> Family:
     """The family of an experiment: the usual contrasts of these arms, or those asked for ("A - B").
 
-    Arms that no contrast mentions are shown against `real`, without p.
+    Where a usual contrast's first arm is there with an amount or an architecture of its own only (`ARM:25%`,
+    `ARM@flow`), it is that of each such arm. Arms that no contrast mentions are shown against `real`, without p.
 
     Raises:
         UsageError: a contrast that is not of two of the arms, or is there twice.
     """
-    primary = dict(_terms_of(text, arms) for text in contrasts) if contrasts else _available(PRIMARY, arms)
+    primary = dict(_terms_of(text, arms) for text in contrasts) if contrasts else _usual(arms)
     pairs = [frozenset(arm for arm, _ in terms) for terms in primary.values()]
     if contrasts and len(set(pairs)) < len(contrasts):
         raise UsageError("--contrast: two of them are the same difference; give each once, in one direction")
-    shown = {name: terms for name, terms in _available(EXPLORATORY, arms).items() if name not in primary}
+    shown = {
+        name: terms
+        for name, terms in EXPLORATORY.items()
+        if name not in primary and all(arm in arms for arm, _ in terms)
+    }
     mentioned = {arm for terms in [*primary.values(), *shown.values()] for arm, _ in terms}
     if "real" in arms:
         rest = [arm for arm in arms if arm not in mentioned and arm != "real"]
@@ -61,8 +65,14 @@ def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str
     return Family(primary, shown, procedure)
 
 
-def _available(contrasts: Mapping[str, Terms], arms: Sequence[str]) -> dict[str, Terms]:
-    return {name: terms for name, terms in contrasts.items() if all(arm in arms for arm, _ in terms)}
+def _usual(arms: Sequence[str]) -> dict[str, Terms]:
+    found: dict[str, Terms] = {}
+    for treated, control in PRIMARY:
+        own = [arm for arm in arms if re.split("[:@]", arm)[0] == treated]
+        for arm in [treated] if treated in arms else own:
+            if control in arms:
+                found[f"{arm} - {control}"] = ((arm, 1), (control, -1))
+    return found
 
 
 def _terms_of(text: str, arms: Sequence[str]) -> tuple[str, Terms]:

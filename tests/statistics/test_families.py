@@ -48,6 +48,9 @@ def test_the_usual_family_and_one_asked_for():
     assert list(family_of(FOUR).primary) == usual
     semi_supervised = ("traditional", "pseudo-labelled+traditional", "generated-unlabelled+traditional")
     assert list(family_of(semi_supervised).primary) == [" - ".join(semi_supervised[:0:-1])]
+    ratios = ("traditional", "generated+traditional:25%", "generated+traditional@flow")
+    assert list(family_of(ratios).primary) == [f"{arm} - traditional" for arm in ratios[1:]]
+    assert list(family_of((*ratios, "generated+traditional")).primary) == [usual[0]]
     assert list(family_of((*FOUR, "smote")).exploratory)[-1] == "smote - real"
     asked = family_of((*FOUR, "smote"), ["generated - smote"], "holm")
     assert asked.primary == {"generated - smote": (("generated", 1), ("smote", -1))}
