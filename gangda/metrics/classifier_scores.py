@@ -72,7 +72,8 @@ def _look_alikes(inputs: MetricInputs) -> str:
             pairs[int(label)] = other
             names = images.class_names[label], images.class_names[other]
             told.append(f"samples of '{names[0]}' look like '{names[1]}' ({seen[other]:,} of {seen.sum():,})")
-    more = f" and {len(told) - SHOWN:,} more classes" if len(told) > SHOWN else ""
+    rest = len(told) - SHOWN
+    more = f" and {rest:,} more {'class' if rest == 1 else 'classes'}" if rest > 0 else ""
     # Classes that only trade places are wrong labels; images that are poor fall to a class that is none of them.
     traded = set(pairs) == set(pairs.values())
     cause = "are labels permuted?" if traded else "too few steps (train longer), else permuted labels"

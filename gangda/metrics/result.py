@@ -30,7 +30,8 @@ def wilson(share: float, count: int) -> tuple[float, float] | None:
     z2 = Z95**2 / count
     centre = (share + z2 / 2) / (1 + z2)
     half = Z95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count)) / (1 + z2)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding must not leave 7e-18 where the bound is 0.
+    return 0.0 if share == 0 else centre - half, 1.0 if share == 1 else centre + half
 
 
 def gap_error(share: float, count: int, other: float, other_count: int) -> float:
