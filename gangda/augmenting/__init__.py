@@ -81,6 +81,8 @@ def augment(
         refuse_unwritable(out)
     decision = decide(task) if index is None else recorded_decision(index, config.augment, out)
     plan = decision.plan(task.splits.train)
+    if said := plan.too_few(task.splits.train.class_names):
+        reporter.line(said)
     generated, traditional = split_by_method(plan.make, method)
     chosen = {"chosen": dict(decision.record)} if decision.record else {}
     want = tuple(plan.want.tolist())

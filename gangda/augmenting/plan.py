@@ -19,6 +19,8 @@ from gangda.data.images import IntArray, LabelledImages
 from gangda.errors import DataError, UsageError
 from gangda.runtime.seeding import numpy_stream
 
+FEW = 5  # training images of a class of which hundreds are better not made
+MOST_NAMES = 30  # classes that are listed
 MAX_IMAGES = 1_000_000_000  # of one class: more than any disk holds, and far below the limit of int64
 
 
@@ -40,6 +42,23 @@ class AugmentPlan:
         columns = {name: getattr(self, name).tolist() for name in ("have", "want", "make", "keep")}
         rows = zip(class_names, *columns.values(), strict=True)
         return [dict(zip(("class", *columns), row, strict=True)) for row in rows]
+
+    def too_few(self, class_names: Sequence[str]) -> str:
+        """A sentence on classes of which images are made from fewer than `FEW`; empty without any."""
+        few = np.flatnonzero((self.have > 0) & (self.have < FEW) & (self.make > 0)).tolist()
+        if len(few) == 1:
+            [label] = few
+            name, have = class_names[label], int(self.have[label])
+            images, them = ("1 training image", "it") if have == 1 else (f"{have} training images", "them")
+            what = f"class '{name}' has {images}, and {self.make[label]:,} are made from {them}"
+            return (
+                f"{what}: hardly more than copies; add real ones, or leave it out with --ratio-for '{name}=0'"
+            )
+        if few:
+            some = ", ".join(f"'{class_names[label]}' {self.have[label]}" for label in few[:MOST_NAMES])
+            what = f"{len(few)} classes have fewer than {FEW} training images ({some})"
+            return f"{what}: what is made from so few may be hardly more than copies"
+        return ""
 
 
 def share_of(counts: IntArray, ratio: npt.ArrayLike) -> IntArray:

@@ -5,15 +5,13 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from gangda.augmenting.plan import make_plan
+from gangda.augmenting.plan import MOST_NAMES, make_plan
 from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
 
 UNBALANCED = 2.0  # times as many images of the largest class as of the smallest
 TAIL = 0.5  # of the largest class: what smaller ones are filled up to
-FEW = 5  # images of a class of which hundreds are better not made
-MOST_NAMES = 30  # classes that are listed
 # Filling tails also evens the classes out, which drawing them equally often does without any image: the control.
 TREATED, BALANCED = "generated+traditional", "balanced+traditional"
 TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
@@ -77,18 +75,6 @@ def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:
     sizes = ", ".join(f"{len(part):,} {words}" for words, part in parts)
     yield f"{splits.name}: {len(names)} classes (with the test images: {', '.join(listed)}); {sizes}"
     yield from (note for note in splits.notes if note not in splits.alarms)
-    compare, have = config.compare, splits.train.counts()
-    made = make_plan(splits.train, compare.at(max(compare.candidates))).make
-    few = [label for label in range(len(names)) if 0 < have[label] < FEW and made[label]]
-    if len(few) == 1:
-        [label] = few
-        name, images = (
-            names[label],
-            "1 training image" if have[label] == 1 else f"{have[label]} training images",
-        )
-        what = f"class '{name}' has {images}, and {made[label]:,} are made from it: hardly more than copies"
-        yield f"{what}; add real ones, or leave it out with --ratio-for '{name}=0'"
-    elif few:
-        some = ", ".join(f"'{names[label]}' {have[label]}" for label in few[:MOST_NAMES])
-        what = f"{len(few)} classes have fewer than {FEW} training images ({some})"
-        yield f"{what}: what is made from so few may be hardly more than copies"
+    compare = config.compare
+    if said := make_plan(splits.train, compare.at(max(compare.candidates))).too_few(names):
+        yield said

@@ -24,6 +24,7 @@ from gangda.data.images import GENERATED, PSEUDO_LABELLED, REAL, TRADITIONAL
 from gangda.data.loading import load_source, load_splits
 from gangda.data.sample_set import read_set
 from gangda.errors import DataError, RunError, UsageError
+from gangda.runtime.progress import CallbackReporter
 from gangda.sampling import pseudo_labels, sample
 
 DATA = DataConfig(class_counts=(40, 30, 20, 10, 40, 40, 40, 40, 40, 40))
@@ -176,6 +177,27 @@ def test_without_a_run_the_newest_for_these_images_is_taken(make_run: Any) -> No
         make(ratio=0.1)
     run = make_run("pca", DATA)
     assert make(ratio=0.1).run == run
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ((1, *[10] * 9), "class '0' has 1 training image, and 9 are made from it: hardly more than copies"),
+        (
+            (3, *[10] * 9),
+            "class '0' has 3 training images, and 7 are made from them: hardly more than copies",
+        ),
+        ((3, 2, *[10] * 8), "2 classes have fewer than 5 training images ('0' 3, '1' 2): what is made"),
+        ((5, *[10] * 9), ""),
+    ],
+)
+def test_classes_of_which_too_much_is_made_are_said_beforehand(counts: tuple[int, ...], said: str) -> None:
+    told: list[str] = []
+    data = DataConfig(class_counts=counts, validation=0)
+    config = AugmentationConfig(data=data, augment=AugmentConfig(method="traditional", balance=True))
+    augment(config, dry_run=True, reporter=CallbackReporter(lambda task, done, total: told.append(task)))
+    found = [line for line in told if "made" in line]
+    assert [line[: len(said)] for line in found] == ([said] if said else [])
 
 
 def test_dry_runs_write_nothing_and_the_same_again_reprints(make_run: Any) -> None:
