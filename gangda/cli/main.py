@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,7 +51,8 @@ def _no_flag(flag: str, context: Any) -> str:
 
 def _extra_word(word: str, context: Any) -> str:
     # The names that a flag takes; none for --data: any folder.
-    names = {"--experiment": experiments.names(), "--arch": catalog.ARCHITECTURES, "--data": ()}
+    run = [word] if (Path(word) / "run.json").is_file() else [""]
+    names = {"--experiment": experiments.names(), "--arch": catalog.ARCHITECTURES, "--run": run, "--data": ()}
     flags = [flag for param in context.command.params for flag in param.opts]
     return hints.of_word(word, context.info_name, names, flags)
 

@@ -237,6 +237,19 @@ def test_mistyped(gangda, words, line):
     assert answer.err.count("\n") == 1
 
 
+def test_a_run_folder_typed_without_its_flag_is_known_as_one(gangda, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    answer = gangda("augment", str(tmp_path))
+    assert answer.code == 2
+    assert f"did you mean --run {tmp_path}?" in answer.err
+
+
+@pytest.mark.parametrize("flag", ["--n", "--num", "--num-samples"])
+def test_the_number_of_samples_by_other_names(gangda, flag):
+    answer = gangda("sample", "run", flag, "10")
+    assert answer.err == f"gangda: gangda sample has no {flag}: did you mean --per-class?\n"
+
+
 def test_without_words_it_tells_what_it_is(gangda):
     answer = gangda()
     assert answer.code == 0
