@@ -9,7 +9,8 @@ The rules:
       range of values of the source's images, read as they are (`--fit`, `--value-range`, `--channels`,
       `--skip-broken`); grey ones become RGB where the source is. Full ranges (0 to 255, 0 to 1, 16 bits, ...) stay.
     - An image with exactly the pixels of a training or validation image is left out, and so are repeated images of a
-      folder. One with those of a test image is left out of the source's rows, and makes a folder be refused.
+      folder. One with those of a test image is left out of the source's rows, and makes a folder be refused; a folder's
+      near, mirrored or turned copies of test images (`twins`) are left out.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
 from gangda.data.sources.raw import RawSource, in_range, to_channels
 from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
+from gangda.data.twins import cached_twins, find_twins
 from gangda.data.values import APART, FULL
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
@@ -86,6 +88,16 @@ def _beside_held(splits: DataSplits, source: SourceImages) -> npt.NDArray[np.boo
     return np.isin(groups, groups[held])[: len(source.train)]
 
 
+def _copies(tested: UInt8Array, pixels: UInt8Array) -> npt.NDArray[np.bool_]:
+    """Which images are near, mirrored or turned copies of test images, bool (N,)."""
+    count = len(tested) + len(pixels)
+    key = hashlib.sha256(np.concatenate([content_rows(tested), content_rows(pixels)]).tobytes()).hexdigest()
+    twins = cached_twins(key[:16], lambda: find_twins(tested, pixels), count)
+    # A group is called by its first image, and test images stand first.
+    copied: npt.NDArray[np.bool_] = np.minimum(twins.near, twins.turned)[len(tested) :] < len(tested)
+    return copied
+
+
 def _read_folder(
     root: Path, where: str, config: DataConfig, name: str, source: SourceImages
 ) -> tuple[RawSource, Collection[Path]]:
@@ -136,10 +148,16 @@ def _of_folder(
     known = np.isin(rows, own)
     new = np.zeros(len(rows), dtype=np.bool_)
     new[np.unique(rows, return_index=True)[1]] = True
-    kept = np.flatnonzero(new & ~known)
+    copied = _copies(splits.test.pixels, pixels)
+    kept = np.flatnonzero(new & ~known & ~copied)
     if not len(kept):
-        raise DataError(f"{where}: all its images are training or validation images; give others")
+        what = "training or validation images" + (", or copies of test images" if copied.any() else "")
+        raise DataError(f"{where}: all its images are {what}; give others")
     notes = list(raw.notes)
+    if copied.any():
+        first = next(islice(files, int(np.argmax(copied)), None))
+        what = f"{int(copied.sum()):,} near, mirrored or turned copies of test images, such as {first},"
+        notes.append(f"{what} are left out")
     if known.any():
         notes.append(f"{int(known.sum()):,} training or validation images are left out")
     if repeated := int((~new & ~known).sum()):

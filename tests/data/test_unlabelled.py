@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -218,6 +219,21 @@ def test_images_of_the_splits_are_left_out_or_refused(tmp_path):
         digits(folder)
     with pytest.raises(DataError, match="all its images are training or validation images"):
         digits(saved(tmp_path / "known", known))
+
+
+def test_copies_of_test_images_that_are_not_exact_are_left_out_of_a_folder(tmp_path):
+    splits = load_splits(DataConfig(per_class=10), 0)
+    first, second, third = splits.test.pixels[:3, ..., 0]
+    lighter = (first * 0.8 + 10).astype(np.uint8)
+    others = {f"other{i}.png": one for i, one in enumerate(noise(4, 8, 8))}
+    folder = saved(tmp_path / "some", {**others, "a.png": lighter, "b.png": second[:, ::-1].copy()})
+    Image.fromarray(third).save(folder / "c.jpg", quality=95)
+    found = digits(folder)
+    assert (found.unlabelled.pixels[..., 0] == np.array(list(others.values()))).all()
+    left = r"3 near, mirrored or turned copies of test images, such as .*a\.png, are left out"
+    assert re.search(left, " ".join(found.notes))
+    with pytest.raises(DataError, match=r"all its images are .* or copies of test images"):
+        digits(saved(tmp_path / "copies", {"a.png": lighter}))
 
 
 def test_the_hash_of_a_folder_changes_with_its_images_and_not_with_the_seed(tmp_path):
