@@ -137,7 +137,7 @@ def compare(
     """
     plan = planned(config, run)
     if out is None:  # adding seeds does not change it
-        name = Path(config.data.source).name or "data"
+        name = Path(config.data.source).name or Path(config.data.source).resolve().name or "data"
         out = Path("experiments") / f"{name}-{plan.config.arch}-{plan.hash[:8]}"
     # The folder's own plan, whose cells have other names where only --threads differs.
     plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)

@@ -6,6 +6,7 @@ wrote. Names that are not UTF-8 are refused.
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,8 +80,12 @@ def scan(folder: Path) -> Content:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
     if foreign:
-        shown = os.fsencode(min(foreign)).decode("utf-8", "backslashreplace")
-        raise DataError(f"{folder}: {len(foreign):,} names are not UTF-8, such as {shown}; rename them")
+        raw = os.fsencode(min(foreign))
+        shown, cure = raw.decode("utf-8", "backslashreplace"), "rename them"
+        if sys.getfilesystemencoding() != "utf-8":
+            cure = "set a UTF-8 locale, such as LC_ALL=C.UTF-8, or PYTHONUTF8=1"
+        what = f"{len(foreign):,} names are not {sys.getfilesystemencoding().upper()}"
+        raise DataError(f"{folder}: {what}, such as {shown}; {cure}")
     folders, images = (sorted(names) for names in found)
     return Content(
         [folder / name for name in folders],

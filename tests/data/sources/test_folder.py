@@ -219,9 +219,14 @@ def test_names_that_differ_in_case_or_blanks_are_refused(classes, other):
         list_images(classes)
 
 
-def test_names_that_are_not_utf8_are_refused_at_once(classes):
+def test_names_that_are_not_utf8_are_refused_at_once(classes, monkeypatch):
     os.close(os.open(os.fsencode(classes / "cat") + b"/caf\xe9.png", os.O_CREAT | os.O_WRONLY))
     with pytest.raises(DataError, match=r"cat: 1 names are not UTF-8, such as caf\\xe9\.png; rename"):
+        list_images(classes)
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    with pytest.raises(
+        DataError, match=r"cat: 1 names are not ASCII, .*; set a UTF-8 locale, such as LC_ALL=C\.UTF-8"
+    ):
         list_images(classes)
 
 
