@@ -159,7 +159,7 @@ def _sentence(rows: Sequence[PlateauRow], steps: int, images: int) -> str:
         for row in rows
     )
     states = {row.state for row in rows}
-    end = f"both are level within the error of {images:,} validation images"
+    end = f"on {images:,} validation images neither is shown to rise or to be past its best"
     if states != {LEVEL}:
         end = f"{'not yet level' if RISING in states else 'past the best'}; {OWN_STEPS}"
     return (

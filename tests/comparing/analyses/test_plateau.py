@@ -71,7 +71,7 @@ def test_gains_are_pooled_over_the_images_with_their_standard_error():
 @pytest.mark.parametrize(
     ("longer", "end"),
     [
-        ("1111100001", "both are level within the error of 10 validation images."),
+        ("1111100001", "on 10 validation images neither is shown to rise or to be past its best."),
         ("0000000000", "past the best; --tune-steps gives each arm its own."),
     ],
 )
