@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gangda.comparing.arm_sets import passes_of
 from gangda.comparing.cell_result import CellResult
 from gangda.comparing.comparison import NO_ADVICE, Advice
 from gangda.comparing.plan import ComparisonPlan
@@ -167,6 +168,8 @@ def _make_the_set(situation: Situation, main: Contrast) -> Advice:
         text = words.MAKE_THE_SUBSET.format(
             some=f"{each:,} images of each class" if each else "classes of these sizes"
         )
+    if (passes := passes_of(config, *parse_arm(situation.treated))) > 1:
+        text = f"{words.OTHERS_EACH_PASS.format(passes=passes)} {text}"
     return Advice(text, f"{shlex.join(train)} && {shlex.join(augment)}")
 
 

@@ -138,6 +138,10 @@ WORTH_OF_TRANSFORMS = (
 )
 MAKE_THE_SET = "To make such a set of all your images:"
 MAKE_THE_SUBSET = "This was found with {some} and need not hold with more. To make such a set of as many:"
+OTHERS_EACH_PASS = (
+    "Every pass over the real images saw other generated ones, {passes} times as many in all; a set that is written "
+    "has one part of them, and its gain was not measured."
+)
 MORE_SEEDS = (
     "To find a difference of {size} {unit} on these test images with 80% power, run {seeds} that are new, about "
     "{time} here (more seeds added to this comparison would make its p inexact):"

@@ -79,6 +79,18 @@ def test_the_set_is_made_with_the_options_of_the_comparison(tmp_path):
     understood(found.command)
 
 
+def test_a_set_that_is_written_is_not_what_was_measured_where_passes_see_other_images(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path)
+    judged = collect(plan, tmp_path).judgement
+    compare = dataclasses.replace(plan.config.compare, synthetic_passes=10)
+    plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, compare=compare))
+    found = _make_the_set(Situation(judged, plan, tmp_path, ()), judged.contrasts[0])
+    assert found.text.startswith(
+        "Every pass over the real images saw other generated ones, 10 times as many in all"
+    )
+
+
 def test_new_seeds_are_none_of_those_that_failed(tmp_path):
     plan = plan_for(tmp_path)
     finish(plan, tmp_path, CLOSE, sd=0.02)
