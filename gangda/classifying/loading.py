@@ -10,12 +10,11 @@ from gangda.config.schema import DataConfig
 from gangda.data.archives import is_archive
 from gangda.data.findings import alarms_among, findings_of, notes_on, refuse_synthetic
 from gangda.data.images import REAL, LabelledImages, aligned, like
-from gangda.data.loading import load_source, load_splits
+from gangda.data.loading import load_source, load_splits, twins_of
 from gangda.data.sample_set import is_set
 from gangda.data.sample_set.index import read_indices, unite
 from gangda.data.sources.raw import to_square
 from gangda.data.splits import DataSplits, SourceImages, draw_splits, made_from
-from gangda.data.twins import find_twins
 from gangda.errors import DataError, GangdaError, UsageError
 
 MOST_DUPLICATES = 0.1  # share of the test images of other data that may equal a training image
@@ -49,7 +48,7 @@ def load_images(set_path: str, test: str | None, data: DataConfig, seed: int) ->
         raise DataError(f"{set_path}: no test images belong to it ({notes}); give some with --test")
     images, turned = like(images, splits.train, test or set_path)
     images = aligned(images, splits.train, test or set_path)
-    found = () if own else _check_duplicates(splits.train, images)
+    found = () if own else _check_duplicates(splits.train, images, data)
     said = (*said, *turned, *found)
     alarms = (*splits.alarms, *alarms_among(said))
     return replace(splits, test=images, notes=(*splits.notes, *said), alarms=alarms)
@@ -127,12 +126,12 @@ def _shared(train: LabelledImages, test: LabelledImages) -> int:
     )
 
 
-def _check_duplicates(train: LabelledImages, test: LabelledImages) -> tuple[str, ...]:
+def _check_duplicates(train: LabelledImages, test: LabelledImages, data: DataConfig) -> tuple[str, ...]:
     """Alarms about test images of other data that equal a training image pixel for pixel, or resemble one.
 
     Raises DataError: so many that the test set must hold what was trained on.
     """
-    both = findings_of(train, test, find_twins(train.pixels, test.pixels), None)
+    both = findings_of(train, test, twins_of(train, test, data), None)
     alike, counts = both.leaks(np.arange(len(train)), np.arange(len(train), len(train) + len(test)))
     count = counts["test_images_in_train"]
     note = f"{count:,} of {len(test):,} test images are, pixel for pixel, also among those trained on"

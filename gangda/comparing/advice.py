@@ -20,7 +20,7 @@ from gangda.config.arms import parse_arm
 from gangda.config.fields import given_words
 from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, TrainConfig
 from gangda.errors import UsageError
-from gangda.runtime.progress import duration
+from gangda.runtime.progress import counted, duration
 from gangda.sampling.filters import filter_class
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics import values, words
@@ -201,7 +201,7 @@ def _decide(situation: Situation, main: Contrast) -> Advice:
         return Advice(_more_test_images(situation, seen, finest), "")
     seeds = situation.twice
     text = words.DECIDING_SEEDS.format(
-        seeds=words.seeds_text(seeds),
+        seeds=counted(seeds, "seed"),
         time=situation.time_of(seeds),
         tested=f"{situation.judged.n_test:,}",
     )
@@ -235,7 +235,7 @@ def _more_seeds(situation: Situation, main: Contrast, target: float) -> Advice:
     text = words.MORE_SEEDS.format(
         size=words.rounded(max(found[seeds], target)),
         unit=f"points of {situation.judged.score}",
-        seeds=words.seeds_text(seeds),
+        seeds=counted(seeds, "seed"),
         time=situation.time_of(seeds),
     )
     return Advice(text, situation.new_seeds(seeds))
@@ -243,7 +243,7 @@ def _more_seeds(situation: Situation, main: Contrast, target: float) -> Advice:
 
 def _enough_seeds(situation: Situation, main: Contrast) -> Advice:
     seeds = max(USUAL_SEEDS, fewest_for(situation.plan.level))
-    text = words.ENOUGH_SEEDS.format(seeds=words.seeds_text(seeds), time=situation.time_of(seeds))
+    text = words.ENOUGH_SEEDS.format(seeds=counted(seeds, "seed"), time=situation.time_of(seeds))
     return Advice(text, situation.again("--seeds", str(seeds), out=f"{situation.out}-{seeds}-seeds"))
 
 

@@ -56,9 +56,8 @@ def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[Comparison
     changed = (name for name, value in vars(compare).items() if value != getattr(config.compare, name))
     origins = {**config.origins, **{f"compare.{name}": CHOSEN for name in changed}}
     said = f"unbalanced classes ({int(counts.min()):,} to {int(counts.max()):,} images): {', '.join(chosen)}"
-    return dataclasses.replace(
-        config, compare=compare, origins=origins
-    ), f"{said}; your own options replace these"
+    config = dataclasses.replace(config, compare=compare, origins=origins)
+    return config, f"{said}; your own options replace these"
 
 
 def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:

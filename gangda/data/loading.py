@@ -175,7 +175,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
         train, test = train.without(raw.test_rows), train.take(raw.test_rows)
         refuse_synthetic(int((test.origin != REAL).sum()), len(test), where)
     labelled = raw.class_names != (UNLABELLED,)
-    twins = _twins(train, test, config)
+    twins = twins_of(train, test, config)
     dropped = np.flatnonzero((twins.exact != np.arange(len(twins.exact))) & config.deduplicate)
     if len(dropped):
         labels = np.concatenate([part.labels for part in (train, test) if part is not None])
@@ -196,7 +196,7 @@ def _source(name: str, config: DataConfig, raw: RawSource) -> SourceImages:
     return SourceImages(name, fingerprint(train, test), train, test, labelled, notes, findings)
 
 
-def _twins(train: LabelledImages, test: LabelledImages | None, config: DataConfig) -> Twins:
+def twins_of(train: LabelledImages, test: LabelledImages | None, config: DataConfig) -> Twins:
     """Identical and similar images, looked up by the content where it is known."""
 
     def find() -> Twins:
@@ -221,7 +221,7 @@ def _written_set(path: Path, name: str, config: DataConfig, sets: tuple[Path, ..
         refuse_made_from(images, test, f"--data {config.source}")
     notes = (note, *_unused(config, written=True))
     labelled = images.class_names != (UNLABELLED,)
-    findings = findings_of(images, test, _twins(images, test, config), None)
+    findings = findings_of(images, test, twins_of(images, test, config), None)
     return SourceImages(name, fingerprint(images, None), images, test, labelled, notes, findings)
 
 

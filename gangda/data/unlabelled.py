@@ -30,7 +30,7 @@ from gangda.data.sample_set import is_set
 from gangda.data.sources import folder
 from gangda.data.sources.raw import RawSource, in_range, to_channels
 from gangda.data.splits import DataSplits, SourceImages, UnlabelledImages, made_from
-from gangda.data.twins import cached_twins, find_twins
+from gangda.data.twins import Twins, cached_twins, find_twins
 from gangda.data.values import APART, FULL
 from gangda.errors import DataError
 from gangda.runtime.seeding import numpy_stream
@@ -88,11 +88,15 @@ def _beside_held(splits: DataSplits, source: SourceImages) -> npt.NDArray[np.boo
     return np.isin(groups, groups[held])[: len(source.train)]
 
 
-def _copies(tested: UInt8Array, pixels: UInt8Array) -> npt.NDArray[np.bool_]:
+def _copies(tested: UInt8Array, pixels: UInt8Array, config: DataConfig) -> npt.NDArray[np.bool_]:
     """Which images are near, mirrored or turned copies of test images, bool (N,)."""
-    count = len(tested) + len(pixels)
-    key = hashlib.sha256(np.concatenate([content_rows(tested), content_rows(pixels)]).tobytes()).hexdigest()
-    twins = cached_twins(key[:16], lambda: find_twins(tested, pixels), count)
+
+    def find() -> Twins:
+        return find_twins(tested, pixels)
+
+    rows = np.concatenate([content_rows(tested), content_rows(pixels)])
+    key = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+    twins = find() if config.no_cache else cached_twins(key, find, len(rows))
     # A group is called by its first image, and test images stand first.
     copied: npt.NDArray[np.bool_] = np.minimum(twins.near, twins.turned)[len(tested) :] < len(tested)
     return copied
@@ -148,7 +152,7 @@ def _of_folder(
     known = np.isin(rows, own)
     new = np.zeros(len(rows), dtype=np.bool_)
     new[np.unique(rows, return_index=True)[1]] = True
-    copied = _copies(splits.test.pixels, pixels)
+    copied = _copies(splits.test.pixels, pixels, config)
     kept = np.flatnonzero(new & ~known & ~copied)
     if not len(kept):
         what = "training or validation images" + (", or copies of test images" if copied.any() else "")

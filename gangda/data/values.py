@@ -23,9 +23,8 @@ Span = tuple[float, float]
 
 BYTES, UNIT, SIGNED, SHORTS = (0.0, 255.0), (0.0, 1.0), (-1.0, 1.0), (0.0, 65535.0)
 CENTRED = (-0.5, 0.5)
-FULL = frozenset(
-    {BYTES, UNIT, SIGNED, SHORTS, CENTRED}
-)  # ranges that are known whatever other images there are
+# Ranges that are known whatever other images there are.
+FULL = frozenset({BYTES, UNIT, SIGNED, SHORTS, CENTRED})
 ODD = 0.05  # share of images at either end that do not decide
 OVERSHOOT = 0.1  # of a known range, by resampling in floats
 FAR = 1.5  # times the usual range: beyond it an image does not widen the range found

@@ -187,9 +187,9 @@ def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
         high=rounded(high),
         margin=rounded(contrast.margin),
         unit=unit,
-        seeds=seeds_text(len(contrast.deltas)),
+        seeds=counted(len(contrast.deltas), "seed"),
         detectable=rounded(contrast.detectable or 0.0),
-        least=seeds_text(least),
+        least=counted(least, "seed"),
     )
 
 
@@ -208,7 +208,7 @@ def exact_sentence(contrast: Contrast, alpha: float) -> str:
         equivalence=f"TOST p {p_text(contrast.equivalence_p)}, {drawn} {p_text(contrast.crossed_equivalence_p)}",
         power="" if contrast.detectable is None else power,
         unadjusted="" if contrast.interval is None else f" (unadjusted interval {interval})",
-        seeds=seeds_text(n),
+        seeds=counted(n, "seed"),
         alpha=alpha,
         margin=points(contrast.margin),
     )
@@ -230,7 +230,7 @@ def bounds_text(n: int, n_test: int, test_se: float, resolution: float, score: s
     most = "" if resolution * n_test <= 1 + 1e-9 else "up to "  # where images of rare classes weigh more
     article = "an" if score[0] in "aeiou" else "a"
     return (
-        f"With {seeds_text(n)} the smallest attainable p is {smallest_p(n):.3g}; "
+        f"With {counted(n, 'seed')} the smallest attainable p is {smallest_p(n):.3g}; "
         f"one of the {n_test:,} test images weighs {most}{points(resolution)} points, "
         f"and all of them resolve {article} {score} to about {points(test_se)} points."
     )
@@ -250,11 +250,6 @@ def interval_text(interval: Interval | None) -> str:
 def p_text(p: float | None) -> str:
     """Three significant digits, or a dash."""
     return "-" if p is None else f"{p:.3g}"
-
-
-def seeds_text(n: int) -> str:
-    """ "1 seed", "10 seeds"."""
-    return counted(n, "seed")
 
 
 def rounded(fraction: float) -> str:

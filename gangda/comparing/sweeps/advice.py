@@ -10,7 +10,7 @@ from pathlib import Path
 from gangda.comparing.advice import USUAL_SEEDS
 from gangda.comparing.comparison import Advice
 from gangda.comparing.sweeps.findings import Findings, VariantRow, badness
-from gangda.runtime.progress import duration
+from gangda.runtime.progress import counted, duration
 from gangda.statistics import values, words
 from gangda.statistics.differences import HIGHER, LOWER, TOO_FEW
 from gangda.statistics.signflip import fewest_for
@@ -40,7 +40,7 @@ class Sweep:
 
     def again(self, text: str, seeds: int, *more: str) -> Advice:
         """The experiment once more, with so many seeds; `text` may name them and their time."""
-        named = words.seeds_text(seeds)
+        named = counted(seeds, "seed")
         # Of each variant in turn as many rounds of cells as the machine needs.
         rounds = math.ceil(seeds / self.at_once)
         time = duration(self.findings.seconds / self.seeds * rounds)
