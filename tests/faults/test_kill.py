@@ -74,36 +74,54 @@ def unhurt(zygote, tmp_path_factory):
 
 
 def kill_and_run_again(zygote, unhurt, name, kills, rng):
-    place, expected, seconds = unhurt(name)
+    place, _, seconds = unhurt(name)
     cwd = place / f"{name} {rng.random()}"
     for _ in range(kills):
         command = zygote.start(COMMANDS[name], cwd)
         time.sleep(rng.uniform(0, seconds))
-        command.kill()
-        contents(cwd)  # fails where something visible is not whole
+        kill(command)
+    run_again(zygote, unhurt, name, cwd)
+
+
+def kill(command):
+    command.kill()
+    contents(command.cwd)  # fails where something visible is not whole
+
+
+def run_again(zygote, unhurt, name, cwd):
     state = cwd / "run" / "run.json"
     finished = state.exists() and json.loads(state.read_text())["finished"]
     saved = "" if finished else newest_checkpoint(cwd)
     code, command = zygote.run(COMMANDS[name], cwd)
     assert code == 0, command.err
-    assert contents(cwd) == expected
+    assert contents(cwd) == unhurt(name)[1]
     assert not [name for name in hidden(cwd) if "/cells/" not in name]
     if saved:
         assert f"going on from {saved}" in command.err
 
 
 def newest_checkpoint(cwd: Path) -> str:
-    """The step (or the turn of pre-training) that a run must go on from: that of its newest checkpoint."""
+    """Where a run must go on: the step of its newest checkpoint, counted before step 1 in pre-training."""
     checkpoints = [
         path for name, path in visible(cwd).items() if re.fullmatch(r"run/checkpoints/.*\.pt", name)
     ]
     log = cwd / "run" / "metrics.jsonl"
     if not checkpoints:
         return ""
-    state = torch.load(checkpoints[-1], weights_only=True)
+    state = torch.load(checkpoints[-1], weights_only=True)["state"]
     logged = [int(step) for step in re.findall(r'"step": (\d+)', log.read_text())] if log.exists() else []
     assert state["step"] >= max(logged, default=0) - EVERY
-    return f"step {state['step']}" if state["step"] else f"turn {state['pretrained']} of pre-training"
+    return f"step {state['step']}" if state["step"] else f"step {state['pretrained']} of pre-training"
+
+
+@pytest.mark.parametrize("step", [0, 5, 30])
+def test_a_training_killed_at_a_checkpoint_goes_on_from_it(zygote, unhurt, step):
+    cwd = unhurt("train")[0] / f"train, killed at {step}"
+    command = zygote.start(TRAIN, cwd)
+    command.until((cwd / "run" / "checkpoints" / f"step-{step:08d}.pt").exists)
+    kill(command)
+    assert newest_checkpoint(cwd)
+    run_again(zygote, unhurt, "train", cwd)
 
 
 @pytest.mark.parametrize("name", ["train", "sample"])
