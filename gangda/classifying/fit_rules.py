@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gangda.classifying.output_layer import SCALE
 from gangda.config.arms import FitRule
-from gangda.data.images import LabelledImages
+from gangda.data.images import PSEUDO_LABELLED, REAL, LabelledImages
 from gangda.errors import DataError
 
 DISTILLED_SHARE = 0.5  # of the target that is the teachers' prediction; the rest is the label
@@ -98,19 +98,33 @@ def passes(
     """Endless passes over the set, int64 positions each: every image once, in a random order.
 
     `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that were made, every n-th of
-    each class, those after the ones of the pass before. `part`: real images only (0), or the others only (1).
+    each class, those after the ones of the pass before; so it is with pseudo-labelled images, by `pseudo_ratio`.
+    `part`: real images only (0), or the others only (1).
     """
-    made = train.made
-    keep = np.ones(len(train), dtype=np.bool_) if part is None else made == bool(part)
-    passes_of_made = np.zeros(len(train), dtype=np.int64)
-    for label in range(train.num_classes):
-        rows = np.flatnonzero((train.labels == label) & made)
-        passes_of_made[rows] = np.arange(len(rows)) % rule.synthetic_passes
-    for number in itertools.cycle(range(rule.synthetic_passes)):
-        chosen = torch.from_numpy(np.flatnonzero(keep & (~made | (passes_of_made == number))))
+    keep = np.ones(len(train), dtype=np.bool_) if part is None else train.made == bool(part)
+    # Of every image: in how many passes it comes once, and in the how manieth of these.
+    period, turn = np.ones(len(train), dtype=np.int64), np.zeros(len(train), dtype=np.int64)
+    for kind, often in (
+        (train.made, rule.synthetic_passes),
+        (train.origin == PSEUDO_LABELLED, _pseudo_passes(train, rule)),
+    ):
+        period[kind] = often
+        for label in range(train.num_classes):
+            rows = np.flatnonzero((train.labels == label) & kind)
+            turn[rows] = np.arange(len(rows)) % often
+    for number in itertools.count():
+        chosen = torch.from_numpy(np.flatnonzero(keep & (number % period == turn)))
         if rule.balanced:
             chosen = _oversampled(chosen, torch.from_numpy(train.labels), stream)
         yield chosen[torch.randperm(len(chosen), generator=stream)]
+
+
+def _pseudo_passes(train: LabelledImages, rule: FitRule) -> int:
+    """In how many passes every pseudo-labelled image comes once."""
+    if rule.pseudo_ratio is None:
+        return 1
+    labelled, pseudo = (int((train.origin == origin).sum()) for origin in (REAL, PSEUDO_LABELLED))
+    return max(1, round(pseudo / (rule.pseudo_ratio * max(1, labelled))))
 
 
 def _oversampled(rows: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:

@@ -2,8 +2,8 @@
 
 An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
 `generated+traditional@wgan-gp`, and one that adds images a ratio of its own, `held-back:0.25`, share of each batch,
-`generated:25%`, or level that every class is filled up to, `smote:fill50%`. Adding an arm is one line here, where its
-parts exist already.
+`generated:25%`, or level that every class is filled up to, `smote:fill50%`. Of `pseudo-labelled+traditional` the ratio or
+share is that of the pseudo-labelled images. Adding an arm is one line here, where its parts exist already.
 """
 
 import math
@@ -37,6 +37,8 @@ class FitRule:
     added_weight: float = 1.0  # weight in the loss of an image that is not real, relative to a real one
     annealed: bool = False  # `added_weight` falls to 0 over the last third of the steps
     synthetic_passes: int = 1  # passes over the real images in which every added image comes once
+    # pseudo-labelled images for each real one of a pass, the next of them each time; None: all of them in every pass
+    pseudo_ratio: float | None = None
     recalibrated: bool = False  # batch-norm statistics are computed again on the real images at the end
 
     @property
@@ -187,10 +189,11 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
         of_arch = f"did you mean 'generated@{word}'? " if word in catalog.ARCHITECTURES else ""
         meant = suggestion(word, ARMS) or of_arch
         raise UsageError(f"--arms {name}: no such arm; {meant}choose from {', '.join(ARMS)}")
-    arm = ARMS[word]
+    arm, amount = ARMS[word], amount_of(name)
+    if amount and arm.pseudo_labelled and not (arm.added or amount.fill):
+        return replace(arm, rule=replace(arm.rule, pseudo_ratio=amount.value)), None
     if stem != name and (not arm.added or arm.replaces):
         raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")
-    amount_of(name)
     if arch:
         catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
         if not arm.generated:

@@ -1,5 +1,6 @@
 """Which differences an experiment tests, and how the error of testing several is kept at alpha."""
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Adjusted:
 def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str = "sequence") -> Family:
     """The family of an experiment: the usual contrasts of these arms, or those asked for ("A - B").
 
-    Where a usual contrast's first arm is there with an amount or an architecture of its own only (`ARM:25%`,
+    Where an arm of a usual contrast is there with an amount or an architecture of its own only (`ARM:25%`,
     `ARM@flow`), it is that of each such arm. Arms that no contrast mentions are shown against `real`, without p.
 
     Raises:
@@ -68,11 +69,14 @@ def family_of(arms: Sequence[str], contrasts: Sequence[str] = (), procedure: str
 def _usual(arms: Sequence[str]) -> dict[str, Terms]:
     found: dict[str, Terms] = {}
     for treated, control in PRIMARY:
-        own = [arm for arm in arms if re.split("[:@]", arm)[0] == treated]
-        for arm in [treated] if treated in arms else own:
-            if control in arms:
-                found[f"{arm} - {control}"] = ((arm, 1), (control, -1))
+        for first, second in itertools.product(_forms(treated, arms), _forms(control, arms)):
+            found[f"{first} - {second}"] = ((first, 1), (second, -1))
     return found
+
+
+def _forms(name: str, arms: Sequence[str]) -> list[str]:
+    """The arm itself, or else those that are it with an amount or an architecture of their own."""
+    return [name] if name in arms else [arm for arm in arms if re.split("[:@]", arm)[0] == name]
 
 
 def _terms_of(text: str, arms: Sequence[str]) -> tuple[str, Terms]:

@@ -14,7 +14,7 @@ from gangda.classifying.batches import ClassifierBatches
 from gangda.classifying.fit import fit_classifier
 from gangda.config.arms import ARMS, FitRule
 from gangda.config.schema import ClassifierConfig, TransformConfig
-from gangda.data.images import GENERATED, REAL, LabelledImages
+from gangda.data.images import GENERATED, PSEUDO_LABELLED, REAL, LabelledImages
 from gangda.errors import DataError
 from gangda.runtime.device import DeviceContext
 
@@ -138,6 +138,18 @@ def test_fresh_images_come_once_in_so_many_passes() -> None:
     assert sorted(first.tolist()) == [0, 1, 3, 4]
     assert sorted(second.tolist()) == [0, 2, 3, 5]
     assert sorted(third.tolist()) == [0, 1, 3, 4]
+
+
+def test_pseudo_labelled_images_come_by_their_ratio_and_all_of_them_in_turn() -> None:
+    train = images([0] * 8 + [1] * 4, [REAL, REAL, *[PSEUDO_LABELLED] * 6, REAL, *[PSEUDO_LABELLED] * 3])
+    taken = itertools.islice(fit_rules.passes(train, FitRule(pseudo_ratio=1.0), stream(), None), 4)
+    first, second, third, fourth = (sorted(rows.tolist()) for rows in taken)
+    # 9 of them for 3 real ones: a third of each class in each pass, beside all real images.
+    assert (first, second, third) == ([0, 1, 2, 5, 8, 9], [0, 1, 3, 6, 8, 10], [0, 1, 4, 7, 8, 11])
+    assert fourth == first
+    for ratio in (None, 5.0):
+        whole = next(fit_rules.passes(train, FitRule(pseudo_ratio=ratio), stream(), None))
+        assert sorted(whole.tolist()) == list(range(12))
 
 
 def test_pre_training_sees_added_images_first_and_real_ones_last() -> None:

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from gangda import comparing
 from gangda.augmenting.selection import REAL_ONLY, Candidate
@@ -98,6 +99,20 @@ def test_pseudo_labelled_images_count_as_real_ones(evaluator):
     assert (weights == np.where(images.origin == GENERATED, np.float32(0.3), 1)).all()
 
 
+def test_a_share_of_pseudo_labelled_images_changes_the_batches_and_not_the_images(evaluator):
+    share, plain = f"{SEMI[0]}:25%", SEMI[0]
+    evaluator._config = dataclasses.replace(evaluator._config, compare=CompareConfig(arms=(share, plain)))
+    (one, two), images = [evaluator.run(name) for name in (share, plain)], images_of(evaluator, share)
+    assert images.content_hash() == images_of(evaluator, plain).content_hash()
+    assert one.n_train == two.n_train == len(images)
+    assert one.ratio is None
+    assert one.classifier != two.classifier
+    rule = evaluator._rule(Choice(*parse_arm(share), REAL_ONLY, None), images)
+    first = next(fit_rules.passes(images, rule, torch.Generator().manual_seed(0), None))
+    kinds = np.bincount(images.origin[first.numpy()])
+    assert kinds[PSEUDO_LABELLED] == pytest.approx(kinds[REAL] / 3, rel=0.25)
+
+
 def test_its_generator_is_another_one_and_saw_the_unlabelled_images(evaluator):
     added = evaluator._added
     own, other = added.of("generator"), added.of("semi-supervised")
@@ -186,7 +201,8 @@ def test_cells_without_these_arms_keep_their_identity():
         ),
         (DataConfig(per_class=6), ("real", SEMI[1]), "--arms generated-unl.*: needs images without labels"),
         (DATA, ("real", "traditional"), "--unlabelled 80: none of these --arms uses unlabelled images"),
-        (DATA, ("real", f"{SEMI[0]}:0.5"), "adds no images"),
+        (DATA, ("real", f"{SEMI[0]}:fill50%"), "adds no images"),
+        (DATA, ("traditional", SEMI[0], f"{SEMI[0]}:50%", f"{SEMI[0]}:1"), "the same arm is there twice"),
     ],
 )
 def test_options_that_do_not_go_together(data, arms, words):

@@ -51,6 +51,9 @@ def test_the_usual_family_and_one_asked_for():
     ratios = ("traditional", "generated+traditional:25%", "generated+traditional@flow")
     assert list(family_of(ratios).primary) == [f"{arm} - traditional" for arm in ratios[1:]]
     assert list(family_of((*ratios, "generated+traditional")).primary) == [usual[0]]
+    controls = ("pseudo-labelled+traditional:75%", "pseudo-labelled+traditional:50%")
+    own = family_of((*controls, semi_supervised[-1])).primary
+    assert list(own) == [f"{semi_supervised[-1]} - {control}" for control in controls]
     assert list(family_of((*FOUR, "smote")).exploratory)[-1] == "smote - real"
     asked = family_of((*FOUR, "smote"), ["generated - smote"], "holm")
     assert asked.primary == {"generated - smote": (("generated", 1), ("smote", -1))}
