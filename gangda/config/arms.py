@@ -2,8 +2,9 @@
 
 An arm is a name of `ARMS`. One that uses generated images may name another architecture than the comparison's,
 `generated+traditional@wgan-gp`, and one that adds images a ratio of its own, `held-back:0.25`, share of each batch,
-`generated:25%`, or level that every class is filled up to, `smote:fill50%`. Of `pseudo-labelled+traditional` the ratio or
-share is that of the pseudo-labelled images. Adding an arm is one line here, where its parts exist already.
+`generated:25%`, or level that every class is filled up to, `smote:fill50%`. Of
+`pseudo-labelled+traditional` the ratio or share is that of the pseudo-labelled images. Adding an arm is one line here,
+where its parts exist already.
 """
 
 import math
