@@ -19,7 +19,7 @@ from gangda.comparing.arm_sets import wanted_by
 from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
 from gangda.comparing.pictures import pictures_of, read_curves
 from gangda.comparing.plan import Cell, ComparisonPlan, digest
-from gangda.comparing.policy_choice import PolicyChoice, choose_policy, policy_fits
+from gangda.comparing.policy_choice import PolicyChoice, choose_policy, policy_fits, search_config
 from gangda.comparing.storage import FITS, C, read_cells, work_of, write_cell
 from gangda.comparing.versions import versions
 from gangda.config.arms import parse_arm
@@ -139,12 +139,12 @@ def _policy_of(
 ) -> PolicyChoice:
     """The traditional transforms of all arms that have them, chosen on the cell's real images."""
     config, share = plan.config, GENERATOR_SHARE / policy_fits()
-    steps, begun = same_steps(config.classifier, len(splits.train)), itertools.count()
+    searched, begun = search_config(same_steps(config.classifier, len(splits.train))), itertools.count()
 
     def fit(images: LabelledImages, transforms: TransformConfig) -> FittedClassifier:
         return fit_classifier(
             images,
-            steps,
+            searched,
             seed=seed_for(cell.seed, "policy"),
             context=context,
             transforms=transforms,

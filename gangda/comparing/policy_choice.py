@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gangda.augmenting.selection import score_of
 from gangda.classifying.evaluation import evaluate_predictions
 from gangda.classifying.fit import FittedClassifier
-from gangda.config.policies import EXPLICIT, FOLDS, MIXUP, POLICIES
-from gangda.config.schema import TransformConfig
+from gangda.config.policies import EXPLICIT, FINALISTS, FOLDS, MIXUP, POLICIES, SEARCH_STEPS
+from gangda.config.schema import ClassifierConfig, TransformConfig
 from gangda.data.images import IntArray, LabelledImages
 from gangda.errors import OutcomeError, UsageError
 from gangda.runtime.seeding import numpy_stream
@@ -45,25 +45,46 @@ def policy_candidates(transforms: TransformConfig) -> list[TransformConfig]:
 
 
 def policy_fits() -> int:
-    """Classifiers that a choice trains: all candidates on the first fold, the better half of them on the others."""
+    """Classifiers that a choice trains: all candidates on the first fold, the best quarter of them on the others."""
     candidates = len(policy_candidates(TransformConfig()))
-    return candidates + (FOLDS - 1) * math.ceil(candidates / 2)
+    return candidates + (FOLDS - 1) * math.ceil(candidates / FINALISTS)
+
+
+def search_config(config: ClassifierConfig) -> ClassifierConfig:
+    """A classifier of the search: half of the steps of an arm's, each with a whole cycle of the learning rate.
+
+    On 100 images per class of Fashion-MNIST, policies rank alike with half of the steps; with a quarter, strong ones
+    fall behind (tests/benchmarks/RESULTS.md, Choosing the transforms).
+    """
+    return replace(config, classifier_steps=max(1, config.classifier_steps // SEARCH_STEPS))
+
+
+def policy_cost() -> float:
+    """What a choice costs, in classifiers of the comparison."""
+    return policy_fits() / SEARCH_STEPS
+
+
+def can_choose(counts: IntArray) -> bool:
+    """Whether a class, of `counts` (K,) images, has two or more: one to train on, one to score."""
+    return bool((counts > 1).any())
 
 
 def check_policy_images(images: LabelledImages) -> None:
-    """Raise a UsageError for a class of a single image, which cannot be trained on and held out."""
-    for name, count in zip(images.class_names, images.counts().tolist(), strict=True):
-        if count == 1:
-            few = f"class '{name}' has 1 real image, and cross-validation takes two"
-            raise UsageError(f"--policy auto: {few}; give more --per-class, or name a policy")
+    """Raise a UsageError where no class has two images."""
+    if not can_choose(images.counts()):
+        few = "no class has two real images, and cross-validation takes two"
+        raise UsageError(f"--policy auto: {few}; give more --per-class, or name a policy")
 
 
 def folds_of(images: LabelledImages, seed: int) -> IntArray:
-    """The fold of each image, int64 (N,): every class is dealt out in an order drawn by seed."""
-    fold = np.zeros(len(images), dtype=np.int64)
-    for label in range(images.num_classes):
+    """The fold of each image, int64 (N,): every class is dealt out in an order drawn by seed.
+
+    -1 for a class of a single image, which is always trained on and never scored.
+    """
+    fold = np.full(len(images), -1, dtype=np.int64)
+    for number, label in enumerate(np.flatnonzero(images.counts() > 1).tolist()):
         rows = np.flatnonzero(images.labels == label)
-        fold[numpy_stream(seed, "policy", label).permutation(rows)] = (label + np.arange(len(rows))) % FOLDS
+        fold[numpy_stream(seed, "policy", label).permutation(rows)] = (number + np.arange(len(rows))) % FOLDS
     return fold
 
 
@@ -72,11 +93,11 @@ def choose_policy(
 ) -> PolicyChoice:
     """The candidate with the highest score, pooled over the folds, on real images alone.
 
-    One round of successive halving: the better half on the first fold goes on to the others. Source: Jamieson and
+    One round of successive halving: the best quarter on the first fold goes on to the others. Source: Jamieson and
     Talwalkar 2016. `fit` trains a classifier with given transforms; `images` are the subset's, for training and
     validation together.
 
-    Raises UsageError: a class of a single image; OutcomeError: training failed with every candidate.
+    Raises UsageError: no class of two images; OutcomeError: training failed with every candidate.
     """
     check_policy_images(images)
     fold, candidates = folds_of(images, seed), policy_candidates(transforms)
@@ -100,10 +121,10 @@ def choose_policy(
 
     for one in candidates:
         try_on(one, 0)
-    best = sorted(candidates, key=score, reverse=True)[: math.ceil(len(candidates) / 2)]  # stable
+    best = sorted(candidates, key=score, reverse=True)[: math.ceil(len(candidates) / FINALISTS)]  # stable
     kept = [one for one in candidates if one in best and one not in failed]
     for one in kept:
-        for part in range(1, FOLDS):
+        for part in sorted({*range(1, FOLDS)}.intersection(fold.tolist())):
             try_on(one, part)
     if all(one in failed for one in kept):
         raise OutcomeError(f"--policy auto: training failed with every policy: {next(iter(failed.values()))}")

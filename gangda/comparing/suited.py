@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterator
 import numpy as np
 
 from gangda.augmenting.plan import MOST_NAMES, make_plan
+from gangda.comparing.policy_choice import can_choose, policy_cost
+from gangda.config.arms import parse_arm
+from gangda.config.policies import AUTO, EXPLICIT
 from gangda.config.schema import CompareConfig, ComparisonConfig
 from gangda.data.loading import load_splits
 from gangda.data.splits import DataSplits
@@ -15,7 +18,10 @@ TAIL = 0.5  # of the largest class: what smaller ones are filled up to
 # Filling tails also evens the classes out, which drawing them equally often does without any image: the control.
 TREATED, BALANCED = "generated+traditional", "balanced+traditional"
 TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
-CHOSEN = "chosen for unbalanced classes"  # the origin of these values
+# Real images of a seed, at most, where it chooses its transforms. The search takes as long whatever their number, and
+# with more of them transforms matter less.
+FEW = 1000
+FOR_UNBALANCED, FOR_FEW = "chosen for unbalanced classes", "chosen for few images"  # origins of these values
 AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
 
 
@@ -29,35 +35,75 @@ def as_in_augment(config: ComparisonConfig, asked: Collection[str]) -> Compariso
 
 
 def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[ComparisonConfig, str]:
-    """Of unbalanced classes: balanced accuracy, filled tails and a balanced control, and what is to be said of them.
+    """What these images need, each only where not `asked` otherwise, and what is to be said of it.
 
-    Each only where not `asked` otherwise.
+    Of unbalanced classes: balanced accuracy, filled tails and a balanced control. Of few images: traditional transforms
+    that each seed chooses.
 
     Raises UsageError, DataError: images that cannot be read.
     """
-    config = as_in_augment(config, asked)
-    open_score = "compare.score_by" not in asked
-    open_amount = not any(name in asked for name in AMOUNTS) and ":" not in "".join(config.compare.arms)
-    if not (open_score or open_amount):
+    config, said = as_in_augment(config, asked), []
+    if not (_open_score(asked) or _open_amount(config, asked) or _open_transforms(config, asked)):
         return config, ""
-    counts = load_splits(config.data, config.runtime.seed).train.counts()
+    splits = load_splits(config.data, config.runtime.seed)
+    for choose in (_for_unbalanced, _for_few):
+        config, words = choose(config, asked, splits)
+        said += [words] if words else []
+    return config, f"{'; '.join(said)}; your own options replace these" if said else ""
+
+
+def _for_unbalanced(
+    config: ComparisonConfig, asked: Collection[str], splits: DataSplits
+) -> tuple[ComparisonConfig, str]:
+    counts, compare, chosen = splits.train.counts(), config.compare, []
     if counts.max() < UNBALANCED * max(1, counts.min()):
         return config, ""
-    chosen, compare = [], config.compare
-    if open_score:
+    if _open_score(asked):
         compare = dataclasses.replace(compare, score_by="balanced")
         chosen.append("--score-by balanced (mean recall of the classes)")
-    if open_amount:
+    if _open_amount(config, asked):
         compare = dataclasses.replace(compare, fill=(TAIL,))
         chosen.append(f"--fill {TAIL:g} (smaller classes are filled to half of the largest)")
         if TREATED in compare.arms and not {"compare.arms", "compare.contrast"}.intersection(asked):
             compare = dataclasses.replace(compare, arms=(*compare.arms, BALANCED), contrast=TESTED)
             chosen.append(f"arm {BALANCED} (classes drawn equally often), which generated images must beat")
-    changed = (name for name, value in vars(compare).items() if value != getattr(config.compare, name))
-    origins = {**config.origins, **{f"compare.{name}": CHOSEN for name in changed}}
+    if not chosen:
+        return config, ""
     said = f"unbalanced classes ({int(counts.min()):,} to {int(counts.max()):,} images): {', '.join(chosen)}"
-    config = dataclasses.replace(config, compare=compare, origins=origins)
-    return config, f"{said}; your own options replace these"
+    changed = [
+        f"compare.{name}" for name, value in vars(compare).items() if value != getattr(config.compare, name)
+    ]
+    origins = {**config.origins, **dict.fromkeys(changed, FOR_UNBALANCED)}
+    return dataclasses.replace(config, compare=compare, origins=origins), said
+
+
+def _for_few(
+    config: ComparisonConfig, asked: Collection[str], splits: DataSplits
+) -> tuple[ComparisonConfig, str]:
+    counts = splits.train.counts() + splits.validation.counts()
+    if not _open_transforms(config, asked) or counts.sum() > FEW or not can_choose(counts):
+        return config, ""
+    said = (
+        f"few images ({int(counts.sum()):,} a seed): --policy {AUTO} (each seed chooses its traditional transforms by "
+        f"cross-validation on them, which takes as long as {policy_cost():g} arms)"
+    )
+    origins = {**config.origins, "transforms.policy": FOR_FEW}
+    transforms = dataclasses.replace(config.transforms, policy=AUTO)
+    return dataclasses.replace(config, transforms=transforms, origins=origins), said
+
+
+def _open_score(asked: Collection[str]) -> bool:
+    return "compare.score_by" not in asked
+
+
+def _open_amount(config: ComparisonConfig, asked: Collection[str]) -> bool:
+    return not any(name in asked for name in AMOUNTS) and ":" not in "".join(config.compare.arms)
+
+
+def _open_transforms(config: ComparisonConfig, asked: Collection[str]) -> bool:
+    said = config.transforms.policy != EXPLICIT or any(name.startswith("transforms.") for name in asked)
+    arms = [parse_arm(name)[0] for name in config.compare.arms]
+    return not said and any(arm.rule.transforms == "traditional" for arm in arms)
 
 
 def seen(config: ComparisonConfig, splits: DataSplits) -> Iterator[str]:

@@ -6,6 +6,8 @@ from typing import Any
 
 EXPLICIT, AUTO = "explicit", "auto"
 FOLDS = 3  # of the cross-validation that chooses
+SEARCH_STEPS = 2  # a classifier of the search has so many times fewer steps than those of the arms
+FINALISTS = 4  # one of so many candidates goes on after the first fold
 MIXUP = 0.2  # alpha that each policy is also tried with (Zhang 2018)
 
 

@@ -9,7 +9,14 @@ import pytest
 from gangda import comparing
 from gangda.classifying.fit import fit_classifier
 from gangda.comparing import cells
-from gangda.comparing.policy_choice import choose_policy, folds_of, policy_candidates, policy_fits
+from gangda.comparing.policy_choice import (
+    choose_policy,
+    folds_of,
+    policy_candidates,
+    policy_cost,
+    policy_fits,
+    search_config,
+)
 from gangda.config.architectures import PcaSpec
 from gangda.config.policies import POLICIES
 from gangda.config.schema import (
@@ -76,7 +83,20 @@ def test_folds_are_dealt_class_by_class():
     assert not np.array_equal(fold, folds_of(images, 6))
 
 
-def test_the_better_half_on_the_first_fold_goes_on_and_the_best_of_all_folds_wins():
+def test_a_class_of_one_image_is_always_trained_on():
+    images = sides(4).take(np.array([0, 4, 5]))
+    fold, trained = folds_of(images, 0), []
+    assert fold.tolist() in ([-1, 0, 1], [-1, 1, 0])
+
+    def fit(train, transforms):
+        trained.append(train.counts().tolist())
+        return Guess(images, 1.0)
+
+    choose_policy(images, TransformConfig(), fit, "balanced", 0)
+    assert trained == [[1, 1]] * (16 + 4)
+
+
+def test_the_best_quarter_on_the_first_fold_goes_on_and_the_best_of_all_folds_wins():
     images, fitted = sides(15), []
 
     def fit(train, transforms):
@@ -87,7 +107,7 @@ def test_the_better_half_on_the_first_fold_goes_on_and_the_best_of_all_folds_win
 
     found = choose_policy(images, TransformConfig(), fit, "accuracy", 0)
     assert (found.policy, found.mixup) == ("weak", 0.0)
-    assert len(fitted) == policy_fits() == 16 + 2 * 8
+    assert len(fitted) == policy_fits() == 16 + 2 * 4
     assert all(count == 20 for _, count in fitted)
     by_name = {(trial.policy, trial.mixup): trial for trial in found.trials}
     assert by_name["weak", 0.0].images == by_name["none", 0.0].images == 30
@@ -113,6 +133,12 @@ def test_a_policy_that_diverges_is_out_and_says_why():
 
     with pytest.raises(OutcomeError, match="failed with every policy: the loss is NaN"):
         choose_policy(images, TransformConfig(), never, "accuracy", 0)
+
+
+def test_classifiers_of_the_search_have_half_of_the_steps():
+    assert search_config(ClassifierConfig(classifier_steps=501)).classifier_steps == 250
+    assert search_config(ClassifierConfig(classifier_steps=1)).classifier_steps == 1
+    assert policy_cost() == policy_fits() / 2 == 12
 
 
 def test_where_a_flip_changes_the_class_none_is_chosen(context):
@@ -205,8 +231,8 @@ def test_auto_after_the_arm_is_the_same_comparison():
         (
             ("real", "traditional"),
             "auto",
-            {"per_class": None, "class_counts": (1,) + (6,) * 9, "validation": 0.0},
-            "class '0' has 1 real image, and cross-validation takes two",
+            {"per_class": None, "class_counts": (1,) * 10, "validation": 0.0},
+            "no class has two real images, and cross-validation takes two",
         ),
     ],
 )

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gangda import api
 from gangda.comparing import planned
-from gangda.comparing.suited import CHOSEN, as_in_augment, seen, suited
+from gangda.comparing.suited import FOR_FEW, FOR_UNBALANCED, as_in_augment, seen, suited
 from gangda.config.resolve import record
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig
 from gangda.data.loading import load_splits
@@ -76,12 +76,35 @@ def test_what_the_user_has_said_stays(icons, asked, score, fill):
 def test_the_record_says_what_was_chosen_and_why(icons, tmp_path):
     chosen = suited(config_of(icons, alpha=0.1), {"compare.score_by"})[0]
     origins = yaml.safe_load(record(chosen, tmp_path / "config.yaml"))["sources"]
-    assert origins == dict.fromkeys(("compare.arms", "compare.contrast", "compare.fill"), CHOSEN)
+    assert origins == {
+        **dict.fromkeys(("compare.arms", "compare.contrast", "compare.fill"), FOR_UNBALANCED),
+        "transforms.policy": FOR_FEW,
+    }
 
 
 def test_balanced_classes_stay_as_they_are():
     config = ComparisonConfig(data=DataConfig(per_class=10))
-    assert suited(config, ()) == (config, "")
+    assert suited(config, {"transforms.policy"}) == (config, "")
+
+
+@pytest.mark.parametrize(
+    ("per_class", "asked", "arms", "chosen"),
+    [
+        (10, (), ("real", "traditional"), True),
+        (100, (), ("real", "generated+traditional"), True),
+        (101, (), ("real", "traditional"), False),
+        (10, ("transforms.flip",), ("real", "traditional"), False),
+        (10, ("transforms.policy",), ("real", "traditional"), False),
+        (10, (), ("real", "generated+trivial"), False),
+    ],
+)
+def test_few_images_have_transforms_that_each_seed_chooses(per_class, asked, arms, chosen):
+    config = ComparisonConfig(data=DataConfig(per_class=per_class), compare=CompareConfig(arms=arms))
+    found, said = suited(config, asked)
+    assert found.transforms.policy == ("auto" if chosen else "explicit")
+    assert ("--policy auto" in said) == chosen
+    assert found.compare == config.compare
+    assert found.origins.get("transforms.policy") == (FOR_FEW if chosen else None)
 
 
 def test_balance_means_what_it_means_in_augment():
