@@ -84,8 +84,8 @@ def _for_few(
     if not _open_transforms(config, asked) or counts.sum() > FEW or not can_choose(counts):
         return config, ""
     said = (
-        f"few images ({int(counts.sum()):,} a seed): --policy {AUTO} (each seed chooses its traditional transforms by "
-        f"cross-validation on them, which takes as long as {policy_cost():g} arms)"
+        f"few images ({int(counts.sum()):,} a seed): --policy {AUTO} (each seed chooses its transforms by "
+        f"cross-validation, in the time of {policy_cost():g} arms)"
     )
     origins = {**config.origins, "transforms.policy": FOR_FEW}
     transforms = dataclasses.replace(config.transforms, policy=AUTO)

@@ -14,8 +14,8 @@ class TransformConfig(Checked):
 
     policy: str = option(
         policies.EXPLICIT,
-        "transforms by name: explicit is what --rotation and the like say; auto (compare): each seed's best in "
-        "cross-validation on its own real images",
+        "transforms by name: explicit is what --rotation and the like say; auto (compare, where nothing is said and "
+        "images are few): each seed's best in cross-validation on its own real images",
         choices=policies.CHOICES,
     )
     rotation: float = option(10.0, "largest rotation in degrees", minimum=0.0, maximum=180.0)
