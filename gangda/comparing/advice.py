@@ -25,6 +25,7 @@ from gangda.sampling.filters import filter_class
 from gangda.sampling.filters.base import FilterTarget
 from gangda.statistics import values, words
 from gangda.statistics.crossed import finest_difference
+from gangda.statistics.families import family_of, first_level
 from gangda.statistics.signflip import detectable_difference, fewest_for
 from gangda.statistics.values import Contrast, Judgement
 from gangda.statistics.verdicts import DEFAULT_MARGIN
@@ -91,6 +92,8 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
     main, judged, config = situation.main, situation.judged, situation.plan.config
     if main is None:
         return _name_a_contrast(situation)
+    if check := _of_a_check(situation, main):
+        return check
     if objection:
         return Advice(words.DISAGREE.format(objection=objection.removeprefix(", but ")), "")
     if poor and situation.generated and not main.verdict.startswith(values.BETTER) and config.images_per_step:
@@ -107,12 +110,40 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
 
 
 def _name_a_contrast(situation: Situation) -> Advice:
-    """With the last arm against the first, as an example."""
-    first, *_, last = situation.plan.config.compare.arms * 2
+    """With the last arm against the first, as an example; of those that are no checks, where there are two."""
+    arms = situation.plan.config.compare.arms
+    usable = [name for name in arms if not parse_arm(name)[0].is_check]
+    first, *_, last = usable if len(usable) > 1 else arms * 2
     if first == last:
         return NO_ADVICE
     again = situation.again("--contrast", f"{last} - {first}", out=f"{situation.out}-contrast")
     return Advice(words.NAME_A_CONTRAST, again)
+
+
+def decides_nothing(contrast: Contrast) -> bool:
+    """Whether an arm of the difference checks the protocol, or has other real images: no use of generated ones."""
+    arms = [parse_arm(name)[0] for name in contrast.name.split(" - ")]
+    return any(arm.is_check or arm.is_other_real for arm in arms)
+
+
+def _of_a_check(situation: Situation, main: Contrast) -> Advice | None:
+    """What a difference that decides nothing is good for, and the usual contrasts of these arms."""
+    if not decides_nothing(main):
+        return None
+    arms = {name: parse_arm(name)[0] for name in main.name.split(" - ")}
+    checks = [name for name, arm in arms.items() if arm.is_check]
+    named = " and ".join(checks or [name for name, arm in arms.items() if arm.is_other_real])
+    are = "is" if len(checks) == 1 else "are"
+    text = (words.OF_A_CHECK if checks else words.OF_OTHER_REAL).format(arms=named, are=are)
+    compare = situation.plan.config.compare
+    family = family_of(compare.arms, procedure=compare.multiplicity)
+    if not family.primary:
+        return Advice(text, "")
+    asked = [word for name in family.primary for word in ("--contrast", name)]
+    least = fewest_for(first_level(family, compare.alpha))
+    seeds = ["--seeds", str(max(USUAL_SEEDS, least))] if least > len(situation.plan.cells) else []
+    usual = words.USUAL_CONTRAST.format(contrasts=", then ".join(family.primary))
+    return Advice(f"{text} {usual}", situation.again(*asked, *seeds, out=f"{situation.out}-contrast"))
 
 
 def _transforms_alone(judged: Judgement) -> Contrast | None:

@@ -51,7 +51,7 @@ def ratios_of(compare: CompareConfig, name: str) -> tuple[float, ...]:
     """
     arm = parse_arm(name)[0]
     ratios = tuple(sorted(compare.of_arm(name).candidates))
-    return ratios[-1:] if arm.expected or arm.replaces or arm.added == "held back" else ratios
+    return ratios[-1:] if arm.expected or arm.replaces or arm.is_other_real else ratios
 
 
 def wanted_by(config: ComparisonConfig, real: LabelledImages, name: str) -> IntArray:
@@ -166,7 +166,7 @@ def _check_arms(config: ComparisonConfig) -> None:
     for name in compare.arms:
         arm, own = parse_arm(name)[0], compare.of_arm(name)
         reason = ""
-        if arm.added == "held back" and data.per_class is None and data.class_counts is None:
+        if arm.is_other_real and data.per_class is None and data.class_counts is None:
             reason = "nothing is held back; give --per-class or --class-counts"
         elif arm.unlabelled and data.unlabelled is None:
             reason = "needs images without labels; give --unlabelled, a number or a folder"

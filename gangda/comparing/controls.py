@@ -66,7 +66,7 @@ def _check_enough(
     config: ComparisonConfig, real: LabelledImages, whole: LabelledImages, rows: IntArray
 ) -> None:
     counts = np.bincount(whole.labels[rows], minlength=whole.num_classes)
-    for arm in (name for name in config.compare.arms if parse_arm(name)[0].added == "held back"):
+    for arm in (name for name in config.compare.arms if parse_arm(name)[0].is_other_real):
         several = (config.compare.synthetic_passes or 1) > 1
         cause = "--per-class, ratio or --synthetic-passes" if several else "--per-class or ratio"
         cause = "--per-class" if parse_arm(arm)[0].replaces else cause

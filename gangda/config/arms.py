@@ -83,6 +83,16 @@ class Arm:
         return self.generated or self.added == "leaked"
 
     @property
+    def is_check(self) -> bool:
+        """Whether it is there to check the protocol: what it adds is spoilt, copied, or leaked on purpose."""
+        return bool(self.altered) or self.added in ("copies", "leaked")
+
+    @property
+    def is_other_real(self) -> bool:
+        """Whether it adds real images that the other arms do not have."""
+        return self.added == "held back"
+
+    @property
     def unlabelled(self) -> bool:
         """Whether it needs images without labels (`--unlabelled`)."""
         return self.pseudo_labelled or self.added == "semi-supervised"

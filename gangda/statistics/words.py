@@ -124,6 +124,14 @@ ADVICE: Mapping[tuple[str, ...], str] = {
 }
 # Before or after that sentence, where it applies.
 NAME_A_CONTRAST = "Nothing was tested. Say which difference is to be, such as:"
+OF_A_CHECK = (
+    "This difference checks the protocol and decides nothing about generated images: {arms} {are} broken on purpose, "
+    "or of known outcome."
+)
+OF_OTHER_REAL = (
+    "This difference says what other real images are worth ({arms}) and decides nothing about generated ones."
+)
+USUAL_CONTRAST = "What generated images do here is tested by {contrasts}:"
 DISAGREE = "Do not act on this: {objection}."
 TRAIN_LONGER = (
     "Train the generator longer before you judge by this: its images are poor, most likely of too few steps."

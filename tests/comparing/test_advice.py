@@ -1,6 +1,7 @@
 """What to do after a comparison: what the verdict allows, and a command that is understood."""
 
 import dataclasses
+import re
 import shlex
 
 import pytest
@@ -200,6 +201,70 @@ def test_arms_without_a_contrast(tmp_path):
     found = advice_of(tmp_path, ACCURACY, arms=("real", "traditional"))
     assert found.text == words.NAME_A_CONTRAST
     assert "--contrast 'traditional - real'" in found.command
+    understood(found.command)
+
+
+def test_an_example_of_a_contrast_is_no_check_of_the_protocol(tmp_path):
+    found = advice_of(
+        tmp_path, {**ACCURACY, "shuffled": 0.6}, arms=("real", "generated+traditional", "shuffled")
+    )
+    assert "--contrast 'generated+traditional - real'" in found.command
+
+
+CHECKS = ("leaky", "permuted-labels", "wrong-range", "wrong-size", "copies", "shuffled")
+OTHER_REAL = ("held-back", "other-real")
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize(
+    ("contrast", "said"),
+    [
+        *(
+            (f"generated - {arm}", f"checks the protocol and decides nothing about .*: {arm} is")
+            for arm in CHECKS
+        ),
+        *((f"{arm} - real", f"checks the protocol and decides nothing about .*: {arm} is") for arm in CHECKS),
+        *((f"generated - {arm}", rf"what other real images are worth \({arm}\)") for arm in OTHER_REAL),
+        *((f"{arm} - real", rf"what other real images are worth \({arm}\)") for arm in OTHER_REAL),
+        (
+            "held-back - shuffled",
+            "checks the protocol and decides nothing about generated images: shuffled is",
+        ),
+    ],
+)
+def test_a_check_of_the_protocol_advises_nothing_but_the_usual_difference(tmp_path, contrast, said, accuracy):
+    others = (arm for arm in contrast.split(" - ") if arm not in ("real", "generated"))
+    arms = ("real", "generated", *others)
+    given = {**ACCURACY, **dict.fromkeys(arms[2:], accuracy)}
+    plan = plan_for(tmp_path, arms=arms, contrast=(contrast,))
+    finish(plan, tmp_path, given, recognised=0.3)
+    found = collect(plan, tmp_path).advice
+    assert re.match(f"This difference .*{said}", found.text)
+    assert found.text.endswith("What generated images do here is tested by generated - real:")
+    assert "--contrast 'generated - real' --out" in found.command
+    understood(found.command)
+
+
+def test_a_check_without_arms_of_a_usual_difference_has_no_command(tmp_path):
+    plan = plan_for(tmp_path, arms=("real", "shuffled"), contrast=("shuffled - real",))
+    finish(plan, tmp_path, {"real": 0.8, "shuffled": 0.5})
+    found = collect(plan, tmp_path).advice
+    assert found.text.endswith("shuffled is broken on purpose, or of known outcome.")
+    assert found.command == ""
+
+
+def test_the_usual_differences_after_a_check_get_the_seeds_that_they_need(tmp_path):
+    """Six seeds give no p below 0.031: enough for one difference, not for three by Holm's procedure."""
+    plan = plan_for(
+        tmp_path,
+        seeds=6,
+        arms=(*ACCURACY, "shuffled"),
+        contrast=("shuffled - real",),
+        multiplicity="holm",
+    )
+    finish(plan, tmp_path, {**ACCURACY, "shuffled": 0.5})
+    found = collect(plan, tmp_path).advice
+    assert "--contrast 'generated - real' --contrast 'generated - traditional' --seeds 10" in found.command
     understood(found.command)
 
 

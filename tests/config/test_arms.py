@@ -37,6 +37,13 @@ def test_a_ratio_is_images_per_real_one_or_a_share_of_the_batch(name, ratio):
     assert arms.amount_of(name) == (None if ratio is None else arms.Amount(ratio))
 
 
+def test_arms_that_are_no_use_of_generated_images_are_known():
+    checks = {"leaky", "permuted-labels", "wrong-range", "wrong-size", "copies", "shuffled"}
+    assert {name for name, arm in arms.ARMS.items() if arm.is_check} == checks
+    real = {"held-back", "other-real", "held-back+traditional"}
+    assert {name for name, arm in arms.ARMS.items() if arm.is_other_real} == real
+
+
 @pytest.mark.parametrize("text", ["100%", "0%", "-5%", "120%", "%", "nan%", "5%%", "inf%"])
 def test_an_impossible_share_is_refused(text):
     with pytest.raises(UsageError, match=r"is not a ratio; write a number above 0"):

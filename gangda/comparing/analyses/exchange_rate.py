@@ -156,7 +156,7 @@ def _is_alone(arm: Arm) -> bool:
 
 
 def _is_more_real(arm: Arm) -> bool:
-    return arm.added == "held back" and not arm.replaces
+    return arm.is_other_real and not arm.replaces
 
 
 def exchange_figure(curves: Sequence[CurvePoints], arms: Sequence[ArmExchange], score: str) -> str:

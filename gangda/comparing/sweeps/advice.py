@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gangda.comparing.advice import USUAL_SEEDS
+from gangda.comparing.advice import USUAL_SEEDS, decides_nothing
 from gangda.comparing.comparison import Advice
 from gangda.comparing.sweeps.findings import Findings, VariantRow, badness
 from gangda.runtime.progress import counted, duration
@@ -94,12 +94,13 @@ def _enough_seeds(swept: Sweep, tested: int) -> Advice:
 def _of_each(swept: Sweep) -> Advice:
     """Where variants are not tested against each other: by the verdict of each."""
     rank = functools.partial(badness, swept.findings)
-    advised = [(row, row.advice) for row in swept.findings.rows if row.contrasts and row.advice is not None]
+    judged = [(row, row.advice) for row in swept.findings.rows if row.contrasts and row.advice is not None]
+    if len(judged) == 1:
+        return judged[0][1]
+    advised = [(row, advice) for row, advice in judged if not decides_nothing(row.contrasts[0])]
     if not advised:
         known = [row for row in swept.findings.rows if math.isfinite(rank(row))]
         return swept.made_with(UNTESTED, min(known, key=rank)) if known else Advice(UNTESTED, "")
-    if len(advised) == 1:
-        return advised[0][1]
     if all(row.contrasts[0].verdict == values.UNDERPOWERED for row, _ in advised):
         return _enough_seeds(swept, max(len(row.contrasts) for row, _ in advised))
     helped = [one for one in advised if one[0].contrasts[0].verdict.startswith(values.BETTER)]

@@ -18,12 +18,12 @@ from gangda.statistics.values import Contrast, Difference
 OWN = Advice("Keep traditional augmentation.", "gangda compare --arch flow --out other")
 
 
-def row(name, mean, verdict="", **more):
+def row(name, mean, verdict="", tested="generated - real", **more):
     kept = VariantRow(name, f"00-{name}", (mean,) * 8, mean, 0.0, None, {"x": mean}, (), **more)
     if not verdict:
         return kept
     fields = {one.name: None for one in dataclasses.fields(Contrast)}
-    contrast = Contrast(**{**fields, "name": "a - b", "mean": mean, "verdict": verdict, "primary": True})
+    contrast = Contrast(**{**fields, "name": tested, "mean": mean, "verdict": verdict, "primary": True})
     return dataclasses.replace(kept, contrasts=(contrast,), advice=OWN)
 
 
@@ -129,6 +129,14 @@ def test_variants_that_are_not_tested_against_each_other(verdicts, text):
     found = advice([row(name, 0.5, verdict) for name, verdict in zip("ab", verdicts, strict=False)])
     assert found.text.startswith(text)
     assert found.command
+
+
+def test_a_check_of_the_protocol_is_no_gain_of_generated_images():
+    check = "generated - shuffled"
+    rows = [row("a", 0.7, values.BETTER, check), row("b", 0.5, values.WORSE), row("c", 0.5, values.WORSE)]
+    assert advice(rows).text.startswith("Do not add these images: with no variant a gain was shown.")
+    every = advice([row("a", 0.7, values.BETTER, check), row("b", 0.5, values.BETTER, check)])
+    assert every.text.startswith("Decide nothing between variants by this")
 
 
 def test_nothing_is_advised_of_variants_without_a_value():
