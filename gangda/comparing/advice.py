@@ -216,20 +216,20 @@ def _amount(own: CompareConfig) -> AugmentConfig:
 def _more(situation: Situation, main: Contrast) -> Advice:
     """Seeds that find a difference as large as the margin, or as these test images can show; more of these images."""
     target, finest = main.margin or DEFAULT_MARGIN, finest_difference(main.image_error, situation.plan.level)
-    if finest <= target:
+    images = too_few_images(situation.judged, main, situation.plan.level)
+    if images is None:
         return _more_seeds(situation, main, target)
-    images = _more_test_images(situation, target, finest)
-    if (main.detectable or 0.0) <= finest:
-        return Advice(images, "")
+    if images.final:
+        return Advice(images.text, "")
     seeds = _more_seeds(situation, main, finest)
-    return Advice(f"{images} {seeds.text}", seeds.command)
+    return Advice(f"{images.text} {seeds.text}", seeds.command)
 
 
 def _decide(situation: Situation, main: Contrast) -> Advice:
     """What would show the difference beyond these test images: more of them where these are too few, else new seeds."""
     seen, finest = abs(main.mean), finest_difference(main.image_error, situation.plan.level)
     if finest > seen:
-        return Advice(_more_test_images(situation, seen, finest), "")
+        return Advice(_more_test_images(situation.judged, seen, finest), "")
     seeds = situation.twice
     text = words.DECIDING_SEEDS.format(
         seeds=counted(seeds, "seed"),
@@ -239,14 +239,32 @@ def _decide(situation: Situation, main: Contrast) -> Advice:
     return Advice(text, situation.new_seeds(seeds))
 
 
-def _more_test_images(situation: Situation, size: float, finest: float) -> str:
+@dataclass(frozen=True)
+class TooFewImages:
+    """Why no number of seeds shows a difference as large as the margin beyond these test images."""
+
+    text: str  # how many images it takes
+    needed: float  # the same, as times as many as there are
+    final: bool  # these seeds find all that the test images can show already
+
+
+def too_few_images(judged: Judgement, contrast: Contrast, level: float) -> TooFewImages | None:
+    """What the number of test images keeps a contrast from; None where more seeds can show such a difference."""
+    target, finest = contrast.margin or DEFAULT_MARGIN, finest_difference(contrast.image_error, level)
+    if finest <= target:
+        return None
+    text = _more_test_images(judged, target, finest)
+    return TooFewImages(text, (finest / target) ** 2, (contrast.detectable or 0.0) <= finest)
+
+
+def _more_test_images(judged: Judgement, size: float, finest: float) -> str:
     """How many show a difference of this size, in two digits, where these show one of `finest`."""
-    tested = situation.judged.n_test
+    tested = judged.n_test
     needed = tested * (finest / size) ** 2
     unit = 10 ** max(0, math.floor(math.log10(needed)) - 1)
     return words.MORE_TEST_IMAGES.format(
         size=words.rounded(size),
-        unit=f"points of {situation.judged.score}",
+        unit=f"points of {judged.score}",
         tested=f"{tested:,}",
         needed=f"{unit * math.ceil(needed / unit):,}",
     )

@@ -105,10 +105,21 @@ def _of_each(swept: Sweep) -> Advice:
         return _enough_seeds(swept, max(len(row.contrasts) for row, _ in advised))
     helped = [one for one in advised if one[0].contrasts[0].verdict.startswith(values.BETTER)]
     if not helped:
-        return swept.more_seeds(NO_GAIN)
+        return _no_gain(swept, [row for row, _ in advised])
     best, advice = max(helped, key=lambda one: one[0].contrasts[0].mean)
     names = " and ".join(row.name for row, _ in helped)
     return Advice(HELPED.format(names=names, best=best.name, text=advice.text), advice.command)
+
+
+def _no_gain(swept: Sweep, rows: Sequence[VariantRow]) -> Advice:
+    """More test images, where every variant that is not decided has too few for any number of seeds; else seeds."""
+    unknown = (values.INCONCLUSIVE, values.UNDERPOWERED, values.NOT_TESTED)
+    limits = [row.too_few_images for row in rows if row.contrasts[0].verdict in unknown]
+    known = [limit for limit in limits if limit is not None]
+    if not known or len(known) < len(limits):
+        return swept.more_seeds(NO_GAIN)
+    text = f"{NO_GAIN} {min(known, key=lambda limit: limit.needed).text}"
+    return Advice(text, "") if all(limit.final for limit in known) else swept.more_seeds(text)
 
 
 def without(typed: Sequence[str], *flags: str) -> list[str]:

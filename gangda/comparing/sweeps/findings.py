@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gangda.comparing.advice import TooFewImages
 from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.comparison import NO_ADVICE, Advice
 from gangda.comparing.results import failure_note, failure_words, last_day
@@ -57,6 +58,7 @@ class VariantRow:
     worth: tuple[str, ...] = ()  # of its added images
     arms: tuple[ArmSummary, ...] = ()
     contrasts: tuple[Contrast, ...] = ()  # that it tested
+    too_few_images: TooFewImages | None = None  # to decide the first of them, where it is inconclusive
     per_class: int | None = None  # real images
     report: str | None = None
     floors: Mapping[str, float | None] = field(default_factory=dict)  # of measure "score", as what follows

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from gangda import comparing
 from gangda.augmenting.selection import score_of
+from gangda.comparing.advice import too_few_images
 from gangda.comparing.cell_result import CellResult
 from gangda.comparing.estimate import Cost, cost_of
 from gangda.comparing.plan import ComparisonPlan
@@ -17,6 +18,7 @@ from gangda.errors import OutcomeError, UsageError
 from gangda.experiments import Experiment
 from gangda.runtime.part import Part
 from gangda.runtime.progress import Reporter
+from gangda.statistics import values
 
 ALL_FAILED = "Every cell failed."
 
@@ -111,6 +113,11 @@ class Compared(Setting):
             return {"headline": ALL_FAILED, "verdict": ALL_FAILED}
         judged = read_comparison(self.folder)
         tested = tuple(one for one in judged.judgement.contrasts if one.primary)
+        limits = [
+            too_few_images(judged.judgement, one, self.plan.level)
+            for one in tested[:1]
+            if one.verdict == values.INCONCLUSIVE
+        ]
         added = [result.headline for result in judged.analyses.values() if result.headline]
         return {
             "headline": judged.headline,
@@ -120,6 +127,7 @@ class Compared(Setting):
             "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),
             "arms": judged.judgement.arms,
             "contrasts": tested,
+            "too_few_images": next(iter(limits), None),
             "per_class": self.plan.config.data.per_class,
             "seconds": max(row.generator_seconds + row.classifier_seconds for row in judged.arms),
             "report": f"variants/{self.folder.name}/report.html",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gangda.cli.main import command
+from gangda.comparing.advice import TooFewImages
 from gangda.comparing.comparison import Advice
 from gangda.comparing.sweeps.advice import Sweep, advise, without
 from gangda.comparing.sweeps.findings import Findings, VariantRow
@@ -129,6 +130,26 @@ def test_variants_that_are_not_tested_against_each_other(verdicts, text):
     found = advice([row(name, 0.5, verdict) for name, verdict in zip("ab", verdicts, strict=False)])
     assert found.text.startswith(text)
     assert found.command
+
+
+MANY, FEWER = TooFewImages("Takes 9,000.", 9.0, True), TooFewImages("Takes 4,000.", 4.0, True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "said", "command"),
+    [
+        ((MANY, FEWER), "Takes 4,000.", False),
+        ((MANY, dataclasses.replace(FEWER, final=False)), "Takes 4,000. To see smaller differences", True),
+        ((MANY, None), "To see smaller differences", True),
+    ],
+)
+def test_seeds_are_not_advised_where_no_number_of_them_can_show_a_gain(limits, said, command):
+    """A variant that is decided needs neither."""
+    rows = [row("a", 0.5, values.WORSE)]
+    rows += [row("b", 0.5, values.INCONCLUSIVE, too_few_images=limit) for limit in limits]
+    found = advice(rows)
+    assert found.text.startswith(f"Do not add these images: with no variant a gain was shown. {said}")
+    assert bool(found.command) == command
 
 
 def test_a_check_of_the_protocol_is_no_gain_of_generated_images():

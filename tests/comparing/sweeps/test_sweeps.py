@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gangda import experiments
-from gangda.comparing import added_images
+from gangda.comparing import added_images, storage
 from gangda.comparing.cells import run_cell
 from gangda.comparing.report.page import _means
 from gangda.comparing.sweeps import MEASURES, sweep
@@ -24,6 +24,7 @@ from gangda.runtime.hashed_file import read_hashed_json, write_hashed_json
 from gangda.runtime.part import WHOLE, Part
 from gangda.runtime.plan_status import plan_status
 from gangda.runtime.progress import Reporter
+from gangda.statistics import values
 
 BASE = """
 kind: experiment
@@ -88,6 +89,31 @@ def test_variants_that_are_not_compared_with_each_other_give_their_own_verdicts(
     assert all("Underpowered: 2 seeds" in row.verdict for row in rows)
     short = "underpowered (generated+traditional - traditional, "
     assert headline == rows[0].verdict if len(rows) == 1 else headline.count(short) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "error", "said"),
+    [
+        (values.INCONCLUSIVE, 0.01, "No number of seeds"),
+        (values.INCONCLUSIVE, 1e-5, ""),
+        (values.WORSE, 0.01, ""),
+    ],
+)
+def test_a_variant_knows_where_its_test_images_are_too_few(tmp_path, monkeypatch, verdict, error, said):
+    """What its comparison found is changed as it is read."""
+
+    def read_changed(folder):
+        found = storage.read_comparison(folder)
+        judged = found.judgement
+        first, *rest = judged.contrasts
+        first = dataclasses.replace(first, verdict=verdict, image_error=error, margin=0.005)
+        return dataclasses.replace(found, judgement=dataclasses.replace(judged, contrasts=(first, *rest)))
+
+    monkeypatch.setattr("gangda.comparing.sweeps.settings.read_comparison", read_changed)
+    text = BASE.replace("seeds: 2", "seeds: 1") + "between: false\nvary: {arch.components: [4, 8]}\n"
+    for row in run(tmp_path, text).findings.rows:
+        limit = row.too_few_images
+        assert ("" if limit is None else limit.text[:18]) == said
 
 
 def test_where_the_number_of_images_alone_varies_each_tested_difference_is_shown_over_it(tmp_path):
