@@ -216,7 +216,8 @@ def compare(
     if calibrate:
         more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
         wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
-        config = dataclasses.replace(config, compare=wider)
+        origins = {**config.origins, "compare.arms": "--calibrate"} if more else config.origins
+        config = dataclasses.replace(config, compare=wider, origins=origins)
     return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), part=part, **how)
 
 

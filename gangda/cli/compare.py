@@ -96,8 +96,10 @@ def compare(
         found = _sweep(call, asked, out, jobs=jobs, part=wanted, typed=words)
         show = show_experiment
     if not print_sbatch or call.dry_run:
-        printed = call.result if experiment is None else call.terminal.result
-        printed(found.as_dict(), show)
+        if experiment is None:
+            call.result(found.as_dict(), show, found.plan.config.origins)
+        else:
+            call.terminal.result(found.as_dict(), show)
         return
     (found.out / LOGS).mkdir(exist_ok=True)
     script = job_array(words, found.out, found.planned, found.runtime, found.cell_seconds, found.cell_memory)

@@ -97,9 +97,15 @@ class Call:
         """Call a function of `gangda.api` with these settings, and print its result."""
         self.result(self.work(function, *args, settings=self.settings, **own).as_dict(), show)
 
-    def result(self, values: Mapping[str, Any], show: Render) -> None:
-        """Print a result of these settings, with where each value comes from that is not a default."""
-        given = {key: origin for key, origin in self.settings.origins.items() if origin != "default"}
+    def result(
+        self, values: Mapping[str, Any], show: Render, origins: Mapping[str, str] | None = None
+    ) -> None:
+        """Print a result, with where each value comes from that is not a default.
+
+        `origins`: those of the configuration as run, where the command has changed these settings.
+        """
+        known = self.settings.origins if origins is None else origins
+        given = {key: origin for key, origin in known.items() if origin != "default"}
         self.terminal.result({**values, "options": given}, show)
 
 

@@ -200,6 +200,9 @@ def planned(config: ComparisonConfig, run: Path | None) -> ComparisonPlan:
         own: dict[str, Any] = {"arch": model.card.arch, "spec": model.card.options}
         if model.card.arch != config.arch:
             own["method"] = None  # that architecture's
+        others = {name: origin for name, origin in config.origins.items() if name.partition(".")[0] != "arch"}
+        options = ("name", *vars(model.card.options))
+        own["origins"] = {**others, **{f"arch.{name}": "--run" for name in options}}
         config = dataclasses.replace(config, **own)
     config = dataclasses.replace(config, data=located(config.data))
     check(config)

@@ -22,6 +22,7 @@ TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
 # with more of them transforms matter less.
 FEW = 1000
 FOR_UNBALANCED, FOR_FEW = "chosen for unbalanced classes", "chosen for few images"  # origins of these values
+FILLED = "--balance without --ratios"
 AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
 
 
@@ -31,7 +32,8 @@ def as_in_augment(config: ComparisonConfig, asked: Collection[str]) -> Compariso
     if not compare.balance or "compare.ratios" in asked:
         return config
     filled = dataclasses.replace(compare, balance=False, fill=(1.0,), ratios=CompareConfig().ratios)
-    return dataclasses.replace(config, compare=filled)
+    origins = {**config.origins, **dict.fromkeys(("compare.balance", "compare.fill"), FILLED)}
+    return dataclasses.replace(config, compare=filled, origins=origins)
 
 
 def suited(config: ComparisonConfig, asked: Collection[str]) -> tuple[ComparisonConfig, str]:

@@ -1,9 +1,16 @@
 """`gangda compare --experiment`, as typed."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from gangda import experiments
+from gangda.comparing.suited import FILLED, FOR_FEW, FOR_UNBALANCED
 from gangda.config import arms
+from gangda.config.schema import CompareConfig
+from gangda.runtime.plain import to_plain
+
+FLAGS = dict.fromkeys(("data.source", "compare.score_by"), "flag")
 
 TINY = """
 kind: experiment
@@ -88,6 +95,55 @@ def test_quick_is_for_experiments(gangda):
 def test_calibration_adds_its_arms(gangda):
     values = gangda("compare", "--calibrate", "--dry-run", "--json").json
     assert values["plan"]["fixed"]["compare"]["arms"][-len(arms.CALIBRATION) :] == list(arms.CALIBRATION)
+    assert values["options"]["compare.arms"] == "--calibrate"
+
+
+@pytest.mark.parametrize(
+    ("words", "origins"),
+    [
+        (
+            (),
+            {
+                "data.source": "flag",
+                **dict.fromkeys(("compare.arms", "compare.contrast", "compare.fill"), FOR_UNBALANCED),
+                "compare.score_by": FOR_UNBALANCED,
+            },
+        ),
+        (
+            ("--balance",),
+            {
+                "data.source": "flag",
+                **dict.fromkeys(("compare.balance", "compare.fill"), FILLED),
+                "compare.score_by": FOR_UNBALANCED,
+            },
+        ),
+        (("--score-by", "accuracy", "--ratios", "0.5"), {**FLAGS, "compare.ratios": "flag"}),
+    ],
+)
+def test_options_are_those_of_the_comparison_as_run(gangda, tmp_path, words, origins):
+    """Also of a plan: what is chosen for unbalanced classes, and by other options, with the values in `plan`."""
+    rng = np.random.default_rng(0)
+    for label in np.repeat(range(3), (60, 40, 12)):
+        path = tmp_path / "icons" / "abc"[label] / f"{rng.integers(2**60)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((rng.random((8, 8)) * 200 + 10 * label).astype(np.uint8)).save(path)
+    out = tmp_path / "out"
+    for last in (("--dry-run",), ("--plan",)):
+        done = gangda("compare", "--data", "icons", "--arch", "pca", *words, "--out", out, "--json", *last)
+        found = done.json
+        assert found["options"] == {"arch.name": "flag", "transforms.policy": FOR_FEW, **origins}
+        run, usual = found["plan"]["fixed"]["compare"], to_plain(CompareConfig())
+        given = {name for name, value in run.items() if value != usual[name]}
+        assert given <= {name.partition("compare.")[2] for name in origins}
+
+
+def test_a_shared_generators_options_come_from_its_run(gangda):
+    gangda("train", "--arch", "pca", "--components", "4", "--per-class", "20", "--out", "run")
+    found = gangda("compare", "--run", "run", "--per-class", "20", "--dry-run", "--json").json
+    options = found["options"]
+    assert (options["arch.name"], options["arch.components"]) == ("--run", "--run")
+    assert found["plan"]["fixed"]["arch"]["components"] == 4
+    assert options["data.per_class"] == "flag"
 
 
 @pytest.mark.long

@@ -9,7 +9,7 @@ from PIL import Image
 
 from gangda import api
 from gangda.comparing import planned
-from gangda.comparing.suited import FOR_FEW, FOR_UNBALANCED, as_in_augment, seen, suited
+from gangda.comparing.suited import FILLED, FOR_FEW, FOR_UNBALANCED, as_in_augment, seen, suited
 from gangda.config.resolve import record
 from gangda.config.schema import ClassifierConfig, CompareConfig, ComparisonConfig, DataConfig
 from gangda.data.loading import load_splits
@@ -111,6 +111,7 @@ def test_balance_means_what_it_means_in_augment():
     config = ComparisonConfig(compare=CompareConfig(balance=True))
     filled = as_in_augment(config, {"compare.balance"}).compare
     assert (filled.balance, filled.fill) == (False, (1.0,))
+    assert as_in_augment(config, {"compare.balance"}).origins["compare.fill"] == FILLED
     assert as_in_augment(config, {"compare.balance", "compare.ratios"}) is config
     assert as_in_augment(ComparisonConfig(), ()) == ComparisonConfig()
 
