@@ -118,7 +118,7 @@ def compare(
     run: Path | None = None,
     part: Part = WHOLE,
     dry_run: bool = False,
-    estimate: bool = True,
+    announce: bool = True,
     reporter: Reporter = SILENT,
 ) -> CompareResult:
     """Run what is missing of a comparison and judge it.
@@ -129,7 +129,7 @@ def compare(
         jobs: cells at a time; by default as many as the cores allow.
         run: a run folder whose generator all cells share, instead of training one each.
         part: which cells are run, and whether they are judged (for clusters).
-        estimate: say how long it will take, before it begins.
+        announce: say what is in the data and how long it will take, before it begins.
 
     Raises UsageError, DataError, RunError: what cannot be done; each one line; IncompleteError: `part` only judges, and
     cells are missing; OutcomeError: every cell failed; StoppedError, InterruptedByUserError: stopped by a signal;
@@ -143,7 +143,7 @@ def compare(
     plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)
     numbers = part.numbers(len(plan.cells))
     is_new = dry_run or not (out / PLAN_FILE).exists()
-    for text in (*(plan.seen if is_new else ()), *plan.alarms):
+    for text in (*(plan.seen if is_new else ()), *plan.alarms) if announce else ():
         reporter.line(text)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
@@ -159,7 +159,7 @@ def compare(
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:
         reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
-    if missing and part == WHOLE and estimate and reporter.shown:
+    if missing and part == WHOLE and announce and reporter.shown:
         expected = cost_of(plan, len(plan.cells) - len(missing), jobs)
         reporter.line(
             "; ".join((f"about {duration(expected.left_seconds)} on this machine", *expected.choices))

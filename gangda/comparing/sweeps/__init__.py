@@ -14,7 +14,7 @@ from gangda.comparing.sweeps.advice import Sweep, advise
 from gangda.comparing.sweeps.experiment_plan import as_run, claim, fixed_values, with_threads_of
 from gangda.comparing.sweeps.findings import Findings, compare_variants, publish
 from gangda.comparing.sweeps.scored import Scored
-from gangda.comparing.sweeps.settings import Compared, Setting
+from gangda.comparing.sweeps.settings import Compared, Setting, data_alarms
 from gangda.comparing.versions import joined
 from gangda.comparing.workers import job_count
 from gangda.config.schema import ComparisonConfig, Runtime
@@ -100,7 +100,7 @@ def sweep(
     settings = [replace(one, folder=out / one.folder) for one in settings]
     if part.only == JUDGE and not dry_run:
         refuse_missing(out)
-    alarms = list(dict.fromkeys(alarm for one in settings for alarm in one.plan.alarms))
+    alarms = data_alarms(settings)
     is_new = not dry_run and not (out / PLAN_FILE).exists()
     seen = dict.fromkeys(text for one in settings for text in one.plan.seen)
     for text in (*(seen if is_new else ()), *alarms):

@@ -14,7 +14,7 @@ from gangda.comparing.cell_result import FailedCell
 from gangda.comparing.comparison import NO_ADVICE, Advice
 from gangda.comparing.results import failure_note, failure_words, last_day
 from gangda.comparing.storage import StoredCells
-from gangda.comparing.sweeps.settings import Setting
+from gangda.comparing.sweeps.settings import Setting, data_alarms
 from gangda.data.images import FloatArray
 from gangda.experiments import Experiment
 from gangda.runtime.files import FORMAT_VERSION, write_bytes, write_json
@@ -101,7 +101,7 @@ def compare_variants(
     first = next(result for found in cells for result in found.results.values())
     direction = settings[0].direction(first)
     rows = tuple(_row(setting, found, compare.alpha) for setting, found in zip(settings, cells, strict=True))
-    notes = list(dict.fromkeys(alarm for setting in settings for alarm in setting.plan.alarms))
+    notes = data_alarms(settings)
     notes += [f"{row.name}: {note}" for row in rows if (note := failure_note(row.failed, compare.seeds))]
     differences: list[Difference] = []
     if len({setting.plan.fingerprint for setting in settings}) > 1:

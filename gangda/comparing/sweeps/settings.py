@@ -2,6 +2,7 @@
 
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,6 +78,18 @@ class Setting(ABC):
         return cost_of(self.plan, len(self.cells().results), jobs)
 
 
+def data_alarms(settings: Sequence[Setting]) -> list[str]:
+    """What is wrong with the images of the variants as data, each once; with their names where not of all of them."""
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        for alarm in dict.fromkeys(setting.plan.alarms):
+            found.setdefault(alarm, []).append(setting.name)
+    return [
+        alarm if len(names) == len(settings) else f"{'; '.join(names)}: {alarm}"
+        for alarm, names in found.items()
+    ]
+
+
 class Compared(Setting):
     """Measure "compare": every variant is a comparison; variants are compared in the test score of one arm."""
 
@@ -100,7 +113,7 @@ class Compared(Setting):
         """As `gangda compare` runs it: finished cells are not run again, and complete variants are judged again."""
         with contextlib.suppress(OutcomeError):  # every cell failed: recorded, and reported with the variant
             comparing.compare(
-                self.plan.config, self.folder, jobs=jobs, part=part, estimate=False, reporter=reporter
+                self.plan.config, self.folder, jobs=jobs, part=part, announce=False, reporter=reporter
             )
 
     def value(self, result: CellResult, figure: str) -> float:
@@ -123,7 +136,7 @@ class Compared(Setting):
             "headline": judged.headline,
             "advice": judged.advice,
             "verdict": " ".join([judged.plain, tested[0].sentence, *added]) if tested else judged.headline,
-            "notes": judged.notes,
+            "notes": tuple(note for note in judged.notes if note not in self.plan.alarms),
             "worth": tuple(text for result in judged.analyses.values() for text in result.sentences),
             "arms": judged.judgement.arms,
             "contrasts": tested,

@@ -589,10 +589,16 @@ def test_repeats_that_cannot_be_are_refused(tmp_path, line):
         read(tmp_path, SCORED + line + "\n")
 
 
-def test_alarms_about_the_data_are_said_and_kept(tmp_path):
+@pytest.fixture
+def twins(tmp_path):
+    """Images of which a third are there twice."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "set.npz", images=np.concatenate([pixels, pixels[:20]]), labels=np.arange(60) % 2)
-    text = COMPARED.replace("{source: digits, per_class: 12}", f"{{source: {tmp_path / 'set.npz'}}}")
+    return tmp_path / "set.npz"
+
+
+def test_alarms_about_the_data_are_said_and_kept(tmp_path, twins):
+    text = COMPARED.replace("{source: digits, per_class: 12}", f"{{source: {twins}}}")
     lines = []
     reporter = Reporter()
     reporter.line = lines.append
@@ -600,3 +606,32 @@ def test_alarms_about_the_data_are_said_and_kept(tmp_path):
     (alarm,) = found.about["data_alarms"]
     assert alarm.startswith("20 of 60 images are identical to another")
     assert lines == [alarm]
+
+
+def test_an_alarm_of_all_variants_is_said_once(tmp_path, twins):
+    """On the terminal, on the experiment's page and in its JSON; each variant's own page has it too."""
+    text = COMPARED.replace("{source: digits, per_class: 12}", f"{{source: {twins}}}")
+    lines = []
+    reporter = Reporter()
+    reporter.line = lines.append
+    found = run(tmp_path, text, reporter=reporter)
+    said = "20 of 60 images are identical"
+    assert [said in line for line in lines].count(True) == 1
+    assert [said in note for note in found.findings.notes].count(True) == 1
+    assert not any(said in note for row in found.findings.rows for note in row.notes)
+    assert (tmp_path / "out/report.html").read_text().count(said) == 1
+    for row in found.findings.rows:
+        assert said in (tmp_path / "out" / row.report).read_text()
+
+
+def test_an_alarm_of_some_variants_names_them(tmp_path, twins):
+    clean = tmp_path / "clean.npz"
+    with np.load(twins) as stored:
+        np.savez(clean, images=stored["images"][:40], labels=stored["labels"][:40])
+    text = COMPARED.replace("{source: digits, per_class: 12}", "{}")
+    text = text.replace(
+        "arch.components: [4, 8]", f"data.source: ['{clean}', '{twins}'], arch.components: [4, 8]"
+    )
+    found = run(tmp_path, text, dry_run=True)
+    [alarm] = found.about["data_alarms"]
+    assert alarm.startswith(f"{'; '.join(found.about['variants'][2:])}: 20 of 60 images are identical")
