@@ -158,7 +158,7 @@ def compare(
     if missing and not plan.fixed["family"]["primary"]:
         reporter.line(NO_VERDICT)
     elif missing and plan.power[0]["one point"] is None:
-        reporter.line(f"--seeds {len(plan.cells)} can never pass {config.compare.alpha:g}, whatever the data")
+        reporter.line(f"--seeds {len(plan.cells)} can never pass {plan.level:.3g}, whatever the data")
     if missing and part == WHOLE and announce and reporter.shown:
         expected = cost_of(plan, len(plan.cells) - len(missing), jobs)
         reporter.line(

@@ -169,7 +169,7 @@ def _contrasts(
                 **{**test.values(), **({} if open_gate else {"interval": None})},
             )
             least = fewest_for(test.adjusted.level)
-            exact = exact_sentence(contrast, alpha)
+            exact = exact_sentence(contrast, test.adjusted.level)
             plain = plain_sentence(contrast, score, least) if primary else ""
             found.append(dataclasses.replace(contrast, sentence=exact, plain=plain))
     return tuple(found)

@@ -79,7 +79,7 @@ EXACT: Mapping[tuple[str, ...], str] = {
     (values.INCONCLUSIVE,): "Inconclusive. {tested}{power}.",
     (
         values.UNDERPOWERED,
-    ): "Underpowered: {seeds} can never pass {alpha:g}, whatever the data. {difference}.",
+    ): "Underpowered: {seeds} can never pass {level:.3g}, whatever the data. {difference}.",
     (
         values.NOT_TESTED,
     ): "Not tested: an earlier contrast of the fixed sequence was not decided. {difference}.",
@@ -201,8 +201,8 @@ def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
     )
 
 
-def exact_sentence(contrast: Contrast, alpha: float) -> str:
-    """The verdict with its numbers."""
+def exact_sentence(contrast: Contrast, level: float) -> str:
+    """The verdict with its numbers; `level`: what its p must reach in its family."""
     n, interval = len(contrast.deltas), interval_text(contrast.interval)
     difference = f"{contrast.name}: {points(contrast.mean, signed=True)} points"
     drawn = "with the test images drawn too"
@@ -217,7 +217,7 @@ def exact_sentence(contrast: Contrast, alpha: float) -> str:
         power="" if contrast.detectable is None else power,
         unadjusted="" if contrast.interval is None else f" (unadjusted interval {interval})",
         seeds=counted(n, "seed"),
-        alpha=alpha,
+        level=level,
         margin=points(contrast.margin),
     )
 
