@@ -9,6 +9,7 @@ from typing import cast
 
 from gangda.classifying.fit import fit_classifier, step_count
 from gangda.classifying.self_training import SHARES
+from gangda.comparing.analyses import planned_analyses
 from gangda.comparing.arm_evaluator import TEACHERS
 from gangda.comparing.arm_sets import ratios_of, train_config, wanted
 from gangda.comparing.cell_result import generator_key
@@ -36,9 +37,9 @@ TRIED = 30  # steps of a classifier, and samples of a generator
 
 @dataclass(frozen=True)
 class Cost:
-    """What a comparison takes; filters, analyses and evaluation are left out."""
+    """What a comparison takes; filters and evaluation are left out."""
 
-    cell_seconds: float
+    cell_seconds: float  # in the mean, where an analysis runs in the first cells only
     left_seconds: float  # of the cells that are not finished
     at_once: int  # cells at a time
     memory_bytes: int  # of these
@@ -61,6 +62,7 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
     )
     fits += len(SHARES) * any(arm.unlabelled for arm, _ in arms.values())
     fits += TEACHERS * any(arm.rule.distilled for arm, _ in arms.values())
+    fits += _analysis_fits(plan)
     if transforms.policy == AUTO:
         transforms, fits = transforms.under(EXPLICIT, transforms.mixup), fits + policy_cost()
     fit = _fit_seconds(plan, real, transforms, context)
@@ -76,6 +78,15 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
         * (max([one.memory_bytes for one in trained], default=real.pixels.nbytes) + images),
         disk_bytes=len(plan.cells) * (CELL + sum(one.disk_bytes for one in trained)),
         choices=tuple(_choices(plan, seconds, policy_cost() * fit, at_once)),
+    )
+
+
+def _analysis_fits(plan: ComparisonPlan) -> float:
+    """Classifiers that analyses train in a cell, in the mean over the cells, as usual trainings."""
+    cells = len(plan.cells)
+    return sum(
+        one.fits * one.length * min(one.cells or cells, cells) / cells
+        for one in planned_analyses(plan.config).values()
     )
 
 

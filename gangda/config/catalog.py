@@ -255,7 +255,7 @@ ANALYSES: Mapping[str, Entry] = {
     "repeat_check": _analysis(
         "repeat_check:RepeatCheck", "how far rounding alone moves the first difference"
     ),
-    "plateau": _analysis("plateau:PlateauCheck", "whether the first difference's arms had levelled off"),
+    "plateau": _analysis("plateau:PlateauCheck", "whether each arm had reached its plateau"),
     "calibration": _analysis("calibration:Calibration", "arms whose outcome is known beforehand"),
     "exchange_rate": _analysis(
         "exchange_rate:ExchangeRateAnalysis", "how many real images the added ones are worth"

@@ -71,7 +71,7 @@ class CompareConfig(Checked):
     )
     plateau_check: bool = option(
         False,
-        "train both arms of the first primary contrast with twice the steps in two seeds: had they levelled off?",
+        "train every arm in two seeds with twice the steps too, not only with half: had they reached their plateau?",
     )
     tune_steps: tuple[int, ...] = option(
         (),

@@ -55,6 +55,7 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
     monkeypatch.setattr(estimate, "fit_classifier", lambda *_, **__: None)
     monkeypatch.setattr(estimate.time, "perf_counter", itertools.count().__next__)
     cost = estimate.cost_of(plan, 0, jobs=1)
+    fits += len(arms) / 2  # each arm once more, with half of the steps
     assert cost.cell_seconds == cost.left_seconds == pytest.approx(fits)
     assert cost.memory_bytes > 1000
     assert cost.disk_bytes == estimate.CELL + 500 * len(keys)
@@ -66,6 +67,33 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
     assert [one.partition(": ")[2] for one in fairer] == [said] * open_transforms
     assert len(seen) == len(keys)
     assert set(seen) == keys
+
+
+@pytest.mark.parametrize(
+    ("seeds", "validation", "compare", "fits"),
+    [
+        (2, 0.1, {}, 2 * 0.5),
+        (8, 0.1, {}, 2 * 0.5 * 2 / 8),
+        (8, 0.1, {"plateau_check": True}, 2 * (0.5 + 2) * 2 / 8),
+        (8, 0.1, {"repeat_check": True}, 2 * 0.5 * 2 / 8 + 2 / 8),
+        (2, 0.1, {"tune_steps": (10, 20)}, 2 * 0.5 + 2 * 2),
+        (2, 0.0, {}, 0),
+    ],
+)
+def test_classifiers_of_analyses_are_a_mean_over_the_cells(monkeypatch, seeds, validation, compare, fits):
+    config = ComparisonConfig(
+        data=DataConfig(per_class=6, validation=validation),
+        arch="pca",
+        spec=PcaSpec(components=2),
+        compare=CompareConfig(arms=("real", "generated"), seeds=seeds, **compare),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
+    )
+    plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
+    monkeypatch.setattr(estimate, "_fit_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(estimate, "_generator", lambda *_: Estimate({}, 0, 0.0, 0, 0.0))
+    cost = estimate.cost_of(plan, 0, jobs=1)
+    assert cost.cell_seconds == pytest.approx(2 + fits)
+    assert cost.left_seconds == pytest.approx(seeds * (2 + fits))
 
 
 def test_what_the_first_classifier_loads_is_not_counted_for_its_steps(monkeypatch):
@@ -85,7 +113,7 @@ def test_what_the_first_classifier_loads_is_not_counted_for_its_steps(monkeypatc
     plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
     monkeypatch.setattr(estimate, "fit_classifier", fit)
     monkeypatch.setattr(estimate.time, "perf_counter", lambda: clock[0])
-    assert estimate.cost_of(plan, 0, jobs=1).cell_seconds == pytest.approx(2 * (0.5 + 10))
+    assert estimate.cost_of(plan, 0, jobs=1).cell_seconds == pytest.approx(3 * (0.5 + 10))
 
 
 def test_no_cheaper_run_is_named_that_could_show_nothing():

@@ -24,6 +24,7 @@ class Additions:
     """What an analysis adds to a comparison's plan."""
 
     fits: int = 0  # classifiers that it trains in every cell, for the progress bar
+    length: float = 1.0  # of these trainings, in usual ones, for the estimate
     cells: int | None = (
         None  # how many of the first cells it runs in, None for all; the others have no part of it
     )

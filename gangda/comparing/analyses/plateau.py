@@ -1,8 +1,9 @@
-"""Had each arm reached its plateau? The first primary difference's arms with twice the steps, on validation images.
+"""Had each arm reached its plateau? Every arm in the first cells with half of the steps, on validation images.
 
-The standard error is that of the images alone: it does not know how far another fit of the same arm would differ. An
-arm that chose its ratio or filter on these images scores a little too high on them with the usual steps, so that its
-gain is understated.
+With `--plateau-check` also with twice the steps. Each training has a schedule of its own, as the learning rate is one
+cycle. The standard error is that of the images alone: it does not know how far another fit of the same arm would
+differ. An arm that chose its ratio or filter on these images scores a little too high on them with the usual steps, so
+that its gain from half of the steps is overstated, and that with twice the steps understated.
 """
 
 import math
@@ -19,112 +20,128 @@ from gangda.comparing.analyses import (
     Evaluator,
     Judged,
     Section,
-    first_contrast,
     rendered,
 )
 from gangda.comparing.comparison import Comparison
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import OutcomeError
-from gangda.runtime.arrays import BoolArray
+from gangda.runtime.arrays import BoolArray, FloatArray
+from gangda.runtime.progress import counted
+from gangda.statistics.families import family_of
 from gangda.statistics.values import standard_deviation
 from gangda.statistics.verdicts import balancing
 from gangda.statistics.words import points
 
 FLAG = "--plateau-check"
 CELLS = 2  # the first ones, whose validation images are pooled
-RISING, LEVEL, FALLING = "still rising", "level", "falling"
-OWN_STEPS = "--tune-steps gives each arm its own"
-
-
-@dataclass(frozen=True, eq=False)
-class PlateauArm:
-    """Which validation images an arm gets right, bool (N,), with the usual steps and with twice as many."""
-
-    usual: BoolArray
-    longer: BoolArray
+FEWEST = 50  # of these images, below which no state is claimed
+RISING, LEVEL, FALLING, UNKNOWN = "still rising", "level", "falling", "not known"
 
 
 @dataclass(frozen=True, eq=False)
 class PlateauFit:
-    """The arms of the first primary difference in one cell; no arms, but a reason, where a longer training failed."""
+    """One cell; no arms, but a reason, where a training failed."""
 
-    steps: int  # twice the usual ones
+    usual: int  # the steps of the comparison
+    steps: tuple[int, ...]  # ascending; the usual ones are among them
     labels: npt.NDArray[np.uint16]  # (N,) of the validation images
-    arms: Mapping[str, PlateauArm]
+    arms: Mapping[str, tuple[BoolArray, ...]]  # which of these are right, bool (N,), after each of the steps
     reason: str = ""
 
 
 @dataclass(frozen=True)
 class PlateauRow:
-    """An arm over the pooled validation images: its scores, what twice the steps gain, and the standard error."""
+    """An arm over the pooled validation images."""
 
     name: str
-    usual: float
-    longer: float
-    gain: float
-    error: float
-
-    @property
-    def state(self) -> str:
-        """Whether the gain is more than two standard errors, either way."""
-        if abs(self.gain) <= 2 * self.error:
-            return LEVEL
-        return RISING if self.gain > 0 else FALLING
+    scores: tuple[float, ...]  # in [0, 1], after each of the steps
+    gain: float  # of the last of these over the one before
+    error: float  # its standard error
+    state: str  # "still rising", "level" or "falling" at two standard errors; "not known" on too few images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plateau(AnalysisResult):
-    """Both arms; none where no cell could be used."""
+    """A curve of every arm; none where no cell could be used."""
 
-    steps: int = 0  # twice the usual ones
+    usual: int = 0
+    steps: tuple[int, ...] = ()
     images: int = 0  # validation images, of all cells together
     cells: int = 0
     arms: tuple[PlateauRow, ...] = ()
 
 
 class PlateauCheck(Analysis):
-    """`--plateau-check`."""
+    """Half of the steps wherever there are validation images; `--plateau-check`: twice the steps too."""
 
     cell_type, result_type = PlateauFit, Plateau
 
     def plan(self, config: ComparisonConfig) -> Additions | None:
-        """Two more classifiers in each of the first cells."""
-        if not config.compare.plateau_check:
+        """One or two more classifiers for every arm, in each of the first cells."""
+        longer = config.compare.plateau_check
+        if not (longer or config.data.validation):
             return None
-        contrast, _ = first_contrast(config, FLAG)
-        return Additions(fits=2, cells=CELLS, validation=True, fixed={"contrast": contrast})
+        lengths = (0.5, 2.0) if longer else (0.5,)
+        return Additions(
+            fits=len(lengths) * len(config.compare.arms),
+            length=sum(lengths) / len(lengths),
+            cells=CELLS,
+            validation=longer,
+        )
 
-    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> PlateauFit:
-        """Both arms on the images they had; where one fails, the cell still stands."""
-        _, names = first_contrast(config, FLAG)
+    def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> PlateauFit | None:
+        """Every arm on the images it had; where one fails, the cell still stands."""
         labels = evaluator.validation_labels().astype(np.uint16)
-        usual = {arm: evaluator.on_validation(evaluator.again(arm)) for arm in names}
-        steps = 2 * next(iter(usual.values())).steps
-        try:
-            longer = {arm: evaluator.on_validation(evaluator.again(arm, steps=steps)) for arm in usual}
-        except OutcomeError as error:
-            return PlateauFit(steps, labels, {}, str(error))
-        arms = {arm: PlateauArm(usual[arm].correct, longer[arm].correct) for arm in usual}
-        return PlateauFit(steps, labels, arms)
+        if not len(labels):
+            return None
+        names = config.compare.arms
+        usual = evaluator.on_validation(evaluator.again(names[0])).steps
+        longer = (2 * usual,) * config.compare.plateau_check
+        # Half of one step is none.
+        steps = tuple(number for number in (usual // 2, usual, *longer) if number)
+        arms = {}
+        for name in names:
+            try:
+                fits = [evaluator.again(name, steps=number) for number in steps]
+            except OutcomeError as error:
+                return PlateauFit(usual, steps, labels, {}, f"{name}: {error}")
+            arms[name] = tuple(evaluator.on_validation(fit).correct for fit in fits)
+        return PlateauFit(usual, steps, labels, arms) if len(steps) > 1 else None
 
-    def judge(self, found: Sequence[PlateauFit | None], judged: Judged) -> Plateau:
-        """Gains over the images of all cells that have a result; a note on those whose longer training failed."""
-        there = [fit for fit in found if fit is not None]
+    def judge(self, found: Sequence[PlateauFit | None], judged: Judged) -> Plateau | None:
+        """Curves over the images of all cells that have a result; a note on those in which a training failed."""
+        there, compare = [fit for fit in found if fit is not None], judged.config.compare
         fits = [fit for fit in there if fit.arms]
-        notes = [f"--plateau-check: a longer training failed: {fit.reason}." for fit in there if not fit.arms]
+        what = FLAG if compare.plateau_check else "Plateau"
+        notes = [
+            f"{what}: a shorter or longer training failed: {fit.reason}." for fit in there if not fit.arms
+        ]
         if not fits:
-            reason = "" if there else f"the first {CELLS} cells failed, or hold none"
-            return Plateau(notes=(*notes, f"--plateau-check has no result{reason and f': {reason}'}."))
-        balanced = judged.config.compare.score_by == "balanced"
-        rows = tuple(_row(name, fits, balanced=balanced) for name in fits[0].arms)
+            if not (there or compare.plateau_check):
+                return None
+            reason = "" if there else f": the first {CELLS} cells failed, or hold none"
+            return Plateau(notes=(*notes, f"{what}: no result{reason}."))
         images = sum(len(fit.labels) for fit in fits)
-        sentence = _sentence(rows, fits[0].steps, images)
+        rows = tuple(
+            _row(name, fits, images, balanced=compare.score_by == "balanced") for name in compare.arms
+        )
+        usual, steps = fits[0].usual, fits[0].steps
+        sentence = _unknown(images)
+        if images >= FEWEST:
+            since = "with twice the steps" if steps[-1] > usual else "from half of the steps"
+            sentence = _sentence(rows, _tested(judged.config), f"{usual:,} steps", since, images)
         return Plateau(
-            steps=fits[0].steps, images=images, cells=len(fits), arms=rows, notes=(sentence, *notes)
+            usual=usual,
+            steps=steps,
+            images=images,
+            cells=len(fits),
+            arms=rows,
+            headline=sentence,
+            notes=tuple(notes),
         )
 
     def section(self, result: Plateau, comparison: Comparison) -> Section | None:
-        """A table."""
+        """A table of the curves."""
         if not result.arms:
             return None
         html = rendered("plateau.html", result=result, score=comparison.judgement.score)
@@ -133,36 +150,65 @@ class PlateauCheck(Analysis):
     def limit(self, result: Plateau | None) -> str:
         """Whether it is known."""
         if result is None or not result.arms:
-            return "Whether more steps would change an arm was not measured; --plateau-check does that."
+            where = f"it is measured on validation images of the first {CELLS} seeds (--validation)"
+            return f"Whether the arms had reached their plateau is not known: {where}."
+        if result.images < FEWEST:
+            return _unknown(result.images)
+        longer = "" if result.steps[-1] > result.usual else f"; {FLAG} adds twice the steps"
+        steps = " and ".join(f"{number:,}" for number in result.steps[-2:])
         return (
-            "Whether more steps change an arm was measured on validation images, with twice the steps only."
+            f"Whether the arms had reached their plateau was measured on {result.images:,} validation images of "
+            f"{counted(result.cells, 'seed')}, between {steps} steps only{longer}."
         )
 
 
-def _row(name: str, fits: Sequence[PlateauFit], *, balanced: bool) -> PlateauRow:
+def _row(name: str, fits: Sequence[PlateauFit], images: int, *, balanced: bool) -> PlateauRow:
     """Images weigh alike, or, where scores are balanced, classes do within a cell."""
-    weights = [
-        balancing(fit.labels.astype(np.int64)) if balanced else np.ones(len(fit.labels)) for fit in fits
-    ]
-    usual, longer = (
-        np.concatenate([each * right for each, right in zip(weights, rights, strict=True)])
-        for rights in ([fit.arms[name].usual for fit in fits], [fit.arms[name].longer for fit in fits])
-    )
-    gains = longer - usual
-    error = standard_deviation(gains) / math.sqrt(len(gains))
-    return PlateauRow(name, float(usual.mean()), float(longer.mean()), float(gains.mean()), error)
+    curves: list[FloatArray] = []
+    for fit in fits:
+        weights = balancing(fit.labels.astype(np.int64)) if balanced else np.ones(len(fit.labels))
+        curves.append(weights * np.array(fit.arms[name]))
+    # (steps, images)
+    right = np.concatenate(curves, axis=1)
+    gains = right[-1] - right[-2]
+    gain, error = float(gains.mean()), standard_deviation(gains) / math.sqrt(images)
+    state = LEVEL if abs(gain) <= 2 * error else RISING if gain > 0 else FALLING
+    scores = tuple(right.mean(axis=1).tolist())
+    return PlateauRow(name, scores, gain, error, state if images >= FEWEST else UNKNOWN)
 
 
-def _sentence(rows: Sequence[PlateauRow], steps: int, images: int) -> str:
-    first, second = (
-        f"{points(row.gain, signed=True)} points (standard error {points(row.error)}, {row.state})"
-        for row in rows
-    )
-    states = {row.state for row in rows}
-    end = f"on {images:,} validation images neither is shown to rise or to be past its best"
-    if states != {LEVEL}:
-        end = f"{'not yet level' if RISING in states else 'past the best'}; {OWN_STEPS}"
-    return (
-        f"With twice the steps ({steps:,}) {rows[0].name} gains {first} on validation images, "
-        f"{rows[1].name} {second}: {end}."
-    )
+def _tested(config: ComparisonConfig) -> set[str]:
+    """The arms of the tested differences; all of them where nothing is tested."""
+    primary = family_of(config.compare.arms, config.compare.contrast).primary
+    return {arm for terms in primary.values() for arm, _ in terms} or set(config.compare.arms)
+
+
+def _unknown(images: int) -> str:
+    few = f"{counted(images, 'validation image')} {'is' if images == 1 else 'are'} too few"
+    return f"Whether the arms had reached their plateau is not known: {few}."
+
+
+def _sentence(rows: Sequence[PlateauRow], tested: set[str], at: str, since: str, images: int) -> str:
+    """What the tested arms' last gains say of the verdict; the report's table has the other arms too."""
+    shown = [row for row in rows if row.name in tested]
+    rising, falling = ([row for row in shown if row.state == state] for state in (RISING, FALLING))
+    if not (rising or falling):
+        arms = "arm" if len(shown) == len(rows) else "tested arm"
+        gains = [row.gain for row in shown]
+        span = f"{points(min(gains), signed=True)} to {points(max(gains), signed=True)} points"
+        return f"No {arms} was still rising at {at}, as far as {images:,} validation images show ({since}: {span})."
+    where = f"at {at}, on {images:,} validation images"
+    if not rising:
+        return f"Falling {where}: {_listed(falling, since)}; fewer --classifier-steps may change the verdict."
+    text = f"Still rising {where}: {_listed(rising, since)}"
+    how = "more"
+    if falling:
+        text += f"; falling: {_listed(falling, since)}"
+        how = "other"
+    return f"{text}; {how} --classifier-steps may change the verdict."
+
+
+def _listed(rows: Sequence[PlateauRow], since: str) -> str:
+    first, *others = [(row.name, points(row.gain, signed=True), points(row.error)) for row in rows]
+    words = [f"{first[0]} ({first[1]} points {since}, standard error {first[2]})"]
+    return ", ".join([*words, *(f"{name} ({gain}, {error})" for name, gain, error in others)])
