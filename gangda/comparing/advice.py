@@ -105,7 +105,9 @@ def advise(situation: Situation, *, poor: bool, objection: str) -> Advice:
     if weak := _weak_control(situation, main):
         return weak
     then = NEXT.get(main.verdict, _nothing)(situation, main)
-    parts = (words.advice_sentence(main, judged.score, judged.n_test), _worth(situation, main), then.text)
+    replaced = bool(config.compare.replace)
+    sentence = words.advice_sentence(main, judged.score, judged.n_test, replaced=replaced)
+    parts = (sentence, _worth(situation, main), then.text)
     return Advice(" ".join(part for part in parts if part), then.command)
 
 

@@ -47,6 +47,7 @@ def _compare(
         family=family_of(compare.arms, compare.contrast, compare.multiplicity),
         weights=balancing(labels.astype(np.int64)) if compare.score_by == "balanced" else None,
         score=words_of(compare.score_by),
+        replaced=bool(compare.replace),
     )
     arms = tuple(arm_row(cells, arm, arch) for arm in compare.arms)
     known, about = load_analyses(), Judged(judgement, arms, plan.config)

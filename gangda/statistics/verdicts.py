@@ -51,6 +51,7 @@ def judge_arms(
     family: Family | None = None,
     weights: FloatArray | None = None,
     score: str = "accuracy",
+    replaced: bool = False,
 ) -> Judgement:
     """Judge the arms of a comparison.
 
@@ -60,6 +61,7 @@ def judge_arms(
         family: what is tested, with an error rate of alpha; the usual contrasts of these arms by default.
         weights: float64 (m,), what each test image counts, with mean 1; all alike by default.
         score: what the weights make of the scores, in words.
+        replaced: whether generated images took the place of real ones, for the sentences.
     """
     family = family_of(list(correct)) if family is None else family
     n, n_test = next(iter(correct.values())).shape
@@ -70,7 +72,7 @@ def judge_arms(
         name: equivalence_margin(margin, means[second_arm(terms)])
         for name, terms in {**family.primary, **family.exploratory}.items()
     }
-    contrasts = _contrasts(correct, weights, family, alpha, margins, score)
+    contrasts = _contrasts(correct, weights, family, alpha, margins, score, replaced)
     base = means.get("real", arms[0].mean)
     test_se = float(np.sqrt(base * (1 - base) * np.square(weights).mean() / n_test))
     resolution = float(weights.max()) / n_test
@@ -134,6 +136,7 @@ def _contrasts(
     alpha: float,
     margins: Mapping[str, float],
     score: str,
+    replaced: bool,
 ) -> tuple[Contrast, ...]:
     """Every primary contrast, tested by the family's procedure, and the exploratory ones."""
     found = []
@@ -170,7 +173,7 @@ def _contrasts(
             )
             least = fewest_for(test.adjusted.level)
             exact = exact_sentence(contrast, test.adjusted.level)
-            plain = plain_sentence(contrast, score, least) if primary else ""
+            plain = plain_sentence(contrast, score, least, replaced=replaced) if primary else ""
             found.append(dataclasses.replace(contrast, sentence=exact, plain=plain))
     return tuple(found)
 

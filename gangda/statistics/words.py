@@ -13,6 +13,11 @@ SUBJECTS: Mapping[str, str] = {  # what was changed, for the usual contrasts
     "generated+traditional - traditional": "adding generated images to traditional augmentation",
     "generated - traditional": "adding generated images instead of traditional augmentation",
 }
+REPLACED: Mapping[str, str] = {  # the same, where generated images take the place of real ones
+    "generated - real": "putting generated images in place of real ones",
+    "generated+traditional - traditional": "putting generated images in place of real ones under traditional "
+    "augmentation",
+}
 NOT_OF_OTHERS = "but that was not shown for other test images"
 # By the verdicts that a sentence is for; of two, that of a gain first.
 PLAIN: Mapping[tuple[str, ...], str] = {
@@ -98,6 +103,13 @@ DEEDS: Mapping[str, tuple[str, str]] = {
         "Keep traditional augmentation",
     ),
 }
+DEEDS_REPLACED: Mapping[str, tuple[str, str]] = {
+    "generated - real": ("Put generated images in place of real ones", "Keep the real images"),
+    "generated+traditional - traditional": (
+        "Put generated images in place of real ones under traditional augmentation",
+        "Keep the real images under traditional augmentation",
+    ),
+}
 ADVICE: Mapping[tuple[str, ...], str] = {
     (values.BETTER,): "{do}.",
     (
@@ -166,10 +178,15 @@ ENOUGH_SEEDS = "Run {seeds}, about {time} here:"
 OTHER_GENERATOR = "Another generator may do better; that is another question:"
 
 
-def advice_sentence(contrast: Contrast, score: str, n_test: int) -> str:
-    """What to do after the verdict on a primary contrast, no more than the verdict allows."""
+def advice_sentence(contrast: Contrast, score: str, n_test: int, *, replaced: bool = False) -> str:
+    """What to do after the verdict on a primary contrast, no more than the verdict allows.
+
+    `replaced`: generated images took the place of real ones.
+    """
     first, _, second = contrast.name.partition(" - ")
-    do, keep = DEEDS.get(contrast.name, (f"Train with {first} rather than {second}", f"Keep to {second}"))
+    do, keep = (DEEDS_REPLACED if replaced else DEEDS).get(
+        contrast.name, (f"Train with {first} rather than {second}", f"Keep to {second}")
+    )
     words = {
         "margin": rounded(contrast.margin),
         "unit": f"points of {score}",
@@ -178,10 +195,14 @@ def advice_sentence(contrast: Contrast, score: str, n_test: int) -> str:
     return _filled(ADVICE, contrast, do=do, keep=keep, **words)
 
 
-def plain_sentence(contrast: Contrast, score: str, least: int) -> str:
-    """The verdict on a primary contrast for a reader without statistics; `least`: seeds that can show anything."""
+def plain_sentence(contrast: Contrast, score: str, least: int, *, replaced: bool = False) -> str:
+    """The verdict on a primary contrast for a reader without statistics; `least`: seeds that can show anything.
+
+    `replaced`: generated images took the place of real ones.
+    """
     first, _, second = contrast.name.partition(" - ")
-    subject = SUBJECTS.get(contrast.name, f"training with {first} instead of {second}")
+    subjects = REPLACED if replaced else SUBJECTS
+    subject = subjects.get(contrast.name, f"training with {first} instead of {second}")
     up = contrast.mean > 0
     low, high = sorted(end if up else -end for end in contrast.crossed_interval or (0.0, 0.0))
     unit = f"points of {score}"

@@ -268,6 +268,30 @@ def test_the_usual_differences_after_a_check_get_the_seeds_that_they_need(tmp_pa
     understood(found.command)
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "verdict", "advice"),
+    [
+        (
+            ACCURACY,
+            "Putting generated images in place of real ones under",
+            "Put generated images in place of real",
+        ),
+        (
+            WORSE,
+            "Putting generated images in place of real ones under",
+            "Keep the real images under traditional",
+        ),
+    ],
+)
+def test_images_that_take_the_place_of_real_ones_are_not_called_added(tmp_path, accuracy, verdict, advice):
+    plan = plan_for(tmp_path, replace=(0.5,))
+    finish(plan, tmp_path, accuracy)
+    found = collect(plan, tmp_path)
+    assert found.plain.startswith(verdict)
+    assert found.advice.text.startswith(advice)
+    assert not re.search(r"\badd(ing)?\b", f"{found.plain} {found.advice.text}", re.IGNORECASE)
+
+
 def test_time_is_that_of_the_cells(tmp_path):
     plan = plan_for(tmp_path, seeds=2)
     finish(plan, tmp_path)

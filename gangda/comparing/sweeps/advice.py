@@ -17,7 +17,7 @@ from gangda.statistics.signflip import fewest_for
 
 TRIAL = "This was a trial run, and its numbers mean nothing. The experiment itself:"
 HELPED = "With {names} a gain was shown. With {best}: {text}"
-NO_GAIN = "Do not add these images: with no variant a gain was shown."
+NO_GAIN = "Do not use these images: with no variant a gain was shown."
 TAKE = "Take {best}: it is better than {reference}."
 KEEP = "Keep {reference}: no variant was shown to be better."
 UNTESTED = "Decide nothing between variants by this: no difference was tested."

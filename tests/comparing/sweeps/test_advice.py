@@ -117,7 +117,7 @@ def test_a_trial_run_asks_for_the_whole_experiment():
     ("verdicts", "text"),
     [
         ((values.BETTER, values.WORSE), "With a a gain was shown. With a: Keep traditional"),
-        ((values.WORSE, values.INCONCLUSIVE), "Do not add these images: with no variant a gain was shown."),
+        ((values.WORSE, values.INCONCLUSIVE), "Do not use these images: with no variant a gain was shown."),
         ((values.WORSE,), OWN.text),
         (
             (values.UNDERPOWERED,) * 2,
@@ -148,14 +148,14 @@ def test_seeds_are_not_advised_where_no_number_of_them_can_show_a_gain(limits, s
     rows = [row("a", 0.5, values.WORSE)]
     rows += [row("b", 0.5, values.INCONCLUSIVE, too_few_images=limit) for limit in limits]
     found = advice(rows)
-    assert found.text.startswith(f"Do not add these images: with no variant a gain was shown. {said}")
+    assert found.text.startswith(f"Do not use these images: with no variant a gain was shown. {said}")
     assert bool(found.command) == command
 
 
 def test_a_check_of_the_protocol_is_no_gain_of_generated_images():
     check = "generated - shuffled"
     rows = [row("a", 0.7, values.BETTER, check), row("b", 0.5, values.WORSE), row("c", 0.5, values.WORSE)]
-    assert advice(rows).text.startswith("Do not add these images: with no variant a gain was shown.")
+    assert advice(rows).text.startswith("Do not use these images: with no variant a gain was shown.")
     every = advice([row("a", 0.7, values.BETTER, check), row("b", 0.5, values.BETTER, check)])
     assert every.text.startswith("Decide nothing between variants by this")
 
