@@ -211,14 +211,12 @@ def compare(
     chosen, how = settings_of("compare", options_with(data, options))
     chosen = low_data(chosen)
     config, said = suited(chosen.pick(ComparisonConfig), chosen.asked)
-    if said and "reporter" in how:
-        how["reporter"].line(said)
     if calibrate:
         more = tuple(name for name in arms.CALIBRATION if name not in config.compare.arms)
         wider = dataclasses.replace(config.compare, arms=(*config.compare.arms, *more))
         origins = {**config.origins, "compare.arms": "--calibrate"} if more else config.origins
         config = dataclasses.replace(config, compare=wider, origins=origins)
-    return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), part=part, **how)
+    return comparing.compare(config, _path(out), jobs=jobs, run=_path(run), part=part, chosen=said, **how)
 
 
 @undoing

@@ -119,6 +119,7 @@ def compare(
     part: Part = WHOLE,
     dry_run: bool = False,
     announce: bool = True,
+    chosen: str = "",
     reporter: Reporter = SILENT,
 ) -> CompareResult:
     """Run what is missing of a comparison and judge it.
@@ -130,6 +131,7 @@ def compare(
         run: a run folder whose generator all cells share, instead of training one each.
         part: which cells are run, and whether they are judged (for clusters).
         announce: say what is in the data and how long it will take, before it begins.
+        chosen: what was chosen for these images (`suited`), to be said with that.
 
     Raises UsageError, DataError, RunError: what cannot be done; each one line; IncompleteError: `part` only judges, and
     cells are missing; OutcomeError: every cell failed; StoppedError, InterruptedByUserError: stopped by a signal;
@@ -143,8 +145,9 @@ def compare(
     plan = agreeing(plan, out) if part.only == JUDGE and not dry_run else publish(plan, out, dry_run=True)
     numbers = part.numbers(len(plan.cells))
     is_new = dry_run or not (out / PLAN_FILE).exists()
-    for text in (*(plan.seen if is_new else ()), *plan.alarms) if announce else ():
-        reporter.line(text)
+    for text in (chosen, *(plan.seen if is_new else ()), *plan.alarms) if announce else ():
+        if text:
+            reporter.line(text)
     if dry_run:
         finished = len(read_cells(plan.cells, out, CellResult).results)
         return CompareResult(
