@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gangda.classifying.evaluation import Evaluation, evaluate_predictions
+from gangda.comparing.analyses.plateau import CELLS, PlateauFit
 from gangda.comparing.analyses.second_classifier import SecondArm, SecondFit
 from gangda.comparing.analyses.tuned_steps import StepsTrial, TunedFit
 from gangda.comparing.cell_result import (
@@ -133,6 +134,8 @@ def analyses(plan, accuracy, m, rng, seed) -> dict[str, Any]:
         parts["second_classifier"] = second(plan, accuracy, m, rng)
     if plan.config.compare.tune_steps:
         parts["tuned_steps"] = tuned(plan, accuracy, m, seed)
+    if plan.config.compare.plateau_check and seed < CELLS:
+        parts["plateau"] = curves_of_arms(plan, m)
     return parts
 
 
@@ -157,6 +160,13 @@ def tuned(plan, accuracy, m, seed) -> dict[str, TunedFit]:
         arm: TunedFit(numbers[seed % 2], trials, arm_values(arm, accuracy[arm] + 0.02, m, rng).test)
         for arm in plan.config.compare.arms
     }
+
+
+def curves_of_arms(plan, m) -> PlateauFit:
+    """The first arm rises to the end, the others are level from the usual steps on."""
+    labels, arms = (np.arange(m) % 4).astype(np.uint16), plan.config.compare.arms
+    right = {arm: tuple(labels < most for most in (1, 2, 3 if arm == arms[0] else 2)) for arm in arms}
+    return PlateauFit(2000, (1000, 2000, 4000), labels, right)
 
 
 def curves(rng) -> TrainingCurves:

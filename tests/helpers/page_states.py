@@ -32,6 +32,7 @@ COMPARISONS = {  # options of the plan, and of what its cells found
     "alarms": ({}, {"accuracy": WORSE, "recognised": 0.3}),
     "failed cells": ({}, {}),
     "second classifier": ({"second_classifier": "resnet", "tune_steps": (1000, 2000)}, {}),
+    "plateau": ({"plateau_check": True}, {}),
     "no contrast": ({"arms": ("real", "held-back")}, {"accuracy": {"real": 0.8, "held-back": 0.85}}),
 }
 EXPERIMENTS = {  # what is varied, the measure, and the seeds
