@@ -19,8 +19,8 @@ CALIBRATED = ("real", "copies", "shuffled", "held-back")
 AS_KNOWN = {"real": 0.80, "copies": 0.80, "shuffled": 0.70, "held-back": 0.84}
 
 
-def outcomes(out, accuracy, seeds=10):
-    plan = plan_for(out, seeds=seeds, arms=CALIBRATED)
+def outcomes(out, accuracy, seeds=10, **compare):
+    plan = plan_for(out, seeds=seeds, arms=CALIBRATED, **compare)
     finish(plan, out, accuracy)
     collect(plan, out)
     document = json.loads((out / "comparison.json").read_text())
@@ -47,6 +47,15 @@ def test_too_few_seeds_say_so(tmp_path):
     found, notes = outcomes(tmp_path, {**AS_KNOWN, "held-back": 0.6}, seeds=3)
     assert set(found.values()) == {TOO_FEW}
     assert "CALIBRATION" not in notes
+
+
+def test_where_classes_are_evened_out_no_outcome_is_known(tmp_path):
+    found, notes = outcomes(tmp_path, {**AS_KNOWN, "copies": 0.9}, fill=(1.0,))
+    assert found == {}
+    assert "No calibration: --fill adds more images to smaller classes" in notes
+    assert (
+        "The procedure was not tested on arms with a known outcome" in (tmp_path / "report.html").read_text()
+    )
 
 
 @pytest.mark.parametrize(

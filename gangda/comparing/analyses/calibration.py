@@ -15,6 +15,11 @@ from gangda.statistics.verdicts import equivalence_margin
 
 AS_IT_MUST, NOT_SO, TOO_FEW = "as it must", "NOT as it must", "too few seeds to say"
 BASE = "real"
+EVENING = ("fill", "balance")  # options that add more images to smaller classes
+NOT_KNOWN = (
+    "No calibration: {flag} adds more images to smaller classes, which changes a classifier by itself, so no outcome "
+    "is known beforehand; leave it out to have one."
+)
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,10 @@ class CalibrationRow:
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationTable(AnalysisResult):
-    """All of them."""
+    """All of them; none, but a note, where no outcome is known."""
 
-    rows: tuple[CalibrationRow, ...]
-    margin: float  # within which a difference to `real` counts as none
+    rows: tuple[CalibrationRow, ...] = ()
+    margin: float = 0.0  # within which a difference to `real` counts as none
 
 
 class Calibration(Analysis):
@@ -52,6 +57,10 @@ class Calibration(Analysis):
         if BASE not in scores:
             return None
         rows, compare = [], judged.config.compare
+        if any(known.values()) and (
+            evening := next((name for name in EVENING if getattr(compare, name)), "")
+        ):
+            return CalibrationTable(notes=(NOT_KNOWN.format(flag=f"--{evening}"),))
         declared = None if compare.margin is None else compare.margin / 100
         margin = equivalence_margin(declared, float(scores[BASE].mean()))
         for name, expected in known.items():
@@ -70,14 +79,16 @@ class Calibration(Analysis):
         )
         return CalibrationTable(rows=tuple(rows), margin=margin, notes=(note,) if failed else ())
 
-    def section(self, result: CalibrationTable, comparison: Comparison) -> Section:
+    def section(self, result: CalibrationTable, comparison: Comparison) -> Section | None:
         """A table."""
+        if not result.rows:
+            return None
         html = rendered("calibration.html", rows=result.rows, margin=result.margin)
         return Section("calibration", "Can the verdicts be trusted?", html)
 
     def limit(self, result: CalibrationTable | None) -> str:
         """Whether there were such arms."""
-        if result is None:
+        if result is None or not result.rows:
             return "The procedure was not tested on arms with a known outcome here; --calibrate does that."
         return "The procedure was tested on arms with a known outcome, above."
 
