@@ -12,7 +12,8 @@ from gangda.statistics.values import Interval
 
 VARIED = ["data.per_class"]  # and nothing else
 LINE, LEAST = 0.17, 2.2  # inches: of a label, the lowest panel
-APART = 0.35  # share of the way between two numbers of images that the marks of one number spread over
+# Shares of the way between two numbers of images: between two marks of one number, and that all of them spread over.
+BESIDE, APART = 0.08, 0.35
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def gain_figure(document: Mapping[str, Any]) -> str | None:
             axes.set_xticks(sizes, [f"{size:,}" for size in sizes], fontsize=8)
             axes.minorticks_off()
             axes.tick_params(labelsize=8)
+            axes.set_xlim(*_x_limits(sizes))
             axes.set_ylim(*limits)
             axes.axhline(0, color=INK, lw=1)
             axes.grid(axis="y", alpha=0.15, color=INK)
@@ -75,10 +77,17 @@ def _gains(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[Gain]]
     return panels
 
 
+def _x_limits(sizes: Sequence[int]) -> tuple[float, float]:
+    """All numbers of images, with room for the marks beside them, also where a line has only some of them."""
+    room = float(np.exp(0.6 * APART * np.min(np.diff(np.log(sizes)))))
+    return sizes[0] / room, sizes[-1] * room
+
+
 def _draw_lines(axes: Any, lines: Mapping[str, Sequence[Gain]], sizes: Sequence[int], gap: float) -> None:
     """Lines with marks beside each other, hollow where nothing was shown, and a label at the end of each."""
     nearest = float(np.min(np.diff(np.log(sizes))))
-    shifts = np.exp((np.arange(len(lines)) - (len(lines) - 1) / 2) * APART * nearest / max(1, len(lines) - 1))
+    beside = min(BESIDE, APART / max(1, len(lines) - 1))
+    shifts = np.exp((np.arange(len(lines)) - (len(lines) - 1) / 2) * beside * nearest)
     labels = spread([line[-1].mean for line in lines.values()], gap)
     for number, ((name, line), shift, label) in enumerate(zip(lines.items(), shifts, labels, strict=True)):
         colour = PALETTE[number % len(PALETTE)]

@@ -34,6 +34,8 @@ def test_every_difference_is_there_with_its_control_losses_and_nulls_too():
     labels = ("generated+traditional@flow", "generated+traditional@pca", "generated+trivial@flow")
     for text in (*labels, "against traditional", "against trivial", ">20<", ">500<"):
         assert text in figure
+    # Both panels have both numbers of images, though one line has 20 alone.
+    assert [figure.count(text) for text in (">20<", ">500<")] == [2, 2]
 
 
 def test_gains_are_in_points_from_few_images_to_many():
