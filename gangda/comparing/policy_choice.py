@@ -53,8 +53,8 @@ def policy_fits() -> int:
 def search_config(config: ClassifierConfig) -> ClassifierConfig:
     """A classifier of the search: half of the steps of an arm's, each with a whole cycle of the learning rate.
 
-    On 100 images per class of Fashion-MNIST, policies rank alike with half of the steps; with a quarter, strong ones
-    fall behind (tests/benchmarks/RESULTS.md, Choosing the transforms).
+    With a quarter, strong policies fall behind that do not with all steps (tests/benchmarks/RESULTS.md, Choosing the
+    transforms).
     """
     return replace(config, classifier_steps=max(1, config.classifier_steps // SEARCH_STEPS))
 
