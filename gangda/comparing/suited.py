@@ -99,7 +99,9 @@ def _open_score(asked: Collection[str]) -> bool:
 
 
 def _open_amount(config: ComparisonConfig, asked: Collection[str]) -> bool:
-    return not any(name in asked for name in AMOUNTS) and ":" not in "".join(config.compare.arms)
+    compare = config.compare
+    own = any(compare.of_arm(name) is not compare for name in compare.arms)
+    return not own and not any(name in asked for name in AMOUNTS)
 
 
 def _open_transforms(config: ComparisonConfig, asked: Collection[str]) -> bool:

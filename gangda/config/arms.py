@@ -201,7 +201,7 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
         meant = suggestion(word, ARMS) or of_arch
         raise UsageError(f"--arms {name}: no such arm; {meant}choose from {', '.join(ARMS)}")
     arm, amount = ARMS[word], amount_of(name)
-    if amount and arm.pseudo_labelled and not (arm.added or amount.fill):
+    if amount and not (arch or amount.fill) and arm.pseudo_labelled and not arm.added:
         return replace(arm, rule=replace(arm.rule, pseudo_ratio=amount.value)), None
     if stem != name and (not arm.added or arm.replaces):
         raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")

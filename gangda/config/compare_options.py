@@ -109,10 +109,12 @@ class CompareConfig(Checked):
     def of_arm(self, name: str) -> "CompareConfig":
         """The same with what an arm adds of its own, `ARM:0.5` or `ARM:fill50%`, in place of the candidates.
 
+        An amount of pseudo-labelled images is none of added ones: see `FitRule`.
+
         Raises UsageError: a ratio that is no share, with `replace`.
         """
         own = arms.amount_of(name)
-        if own is None:
+        if own is None or not arms.parse_arm(name)[0].added:
             return self
         if own.fill:
             return replace(self, fill=(own.value,), ratios=(1.0,), replace=(), balance=False)

@@ -73,6 +73,12 @@ def test_what_the_user_has_said_stays(icons, asked, score, fill):
     assert (config.compare.arms == CompareConfig().arms) == (asked != {"compare.score_by"})
 
 
+@pytest.mark.parametrize(("arm", "fill"), [("pseudo-labelled+traditional:75%", (0.5,)), ("smote:75%", ())])
+def test_a_share_of_pseudo_labelled_images_is_no_amount_of_added_ones(icons, arm, fill):
+    config = suited(config_of(icons, arms=("traditional", arm)), {"compare.arms"})[0]
+    assert config.compare.fill == fill
+
+
 def test_the_record_says_what_was_chosen_and_why(icons, tmp_path):
     chosen = suited(config_of(icons, alpha=0.1), {"compare.score_by"})[0]
     origins = yaml.safe_load(record(chosen, tmp_path / "config.yaml"))["sources"]

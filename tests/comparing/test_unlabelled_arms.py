@@ -12,6 +12,7 @@ from gangda.augmenting.selection import REAL_ONLY, Candidate
 from gangda.classifying import fit_rules
 from gangda.comparing.added_images import AddedImages
 from gangda.comparing.arm_evaluator import ArmEvaluator, Choice
+from gangda.comparing.arm_sets import wanted
 from gangda.comparing.cell_result import UNLABELLED, CellResult
 from gangda.comparing.plan import make_plan
 from gangda.comparing.storage import read_cells
@@ -54,6 +55,15 @@ def cell_of(config, out):
     comparing.compare(config, out, jobs=1)
     plan = comparing.planned(config, None)
     return read_cells(plan.cells, out, CellResult).results[0]
+
+
+def test_a_share_of_pseudo_labelled_images_changes_nothing_about_added_ones():
+    for amounts in ({"replace": (0.5,)}, {"ratios": (0.5,)}):
+        compare = CompareConfig(arms=("smote", "pseudo-labelled+traditional:75%"), **amounts)
+        assert compare.of_arm("pseudo-labelled+traditional:75%") is compare
+        config, real = experiment(arms=compare.arms, **amounts), load_splits(DATA, 0).train
+        plain = experiment(arms=("smote",), **amounts)
+        assert wanted(config, real, generated=False).tolist() == wanted(plain, real, generated=False).tolist()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ def test_an_arm_may_name_its_architecture():
         ("genrated", "did you mean 'generated'"),
         ("generated@dcgann", "unknown architecture 'dcgann'"),
         ("real@dcgan", "has no generated images"),
+        ("pseudo-labelled+traditional@flow:75%", "pseudo-labelled"),
     ],
 )
 def test_other_names_are_refused(name, message):
