@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,22 +211,16 @@ class ArmEvaluator:
     def _classifier_of(
         self, images: LabelledImages, config: ClassifierConfig, **how: Any
     ) -> tuple[FittedClassifier, float]:
-        """A classifier and the seconds of its training; the kept one, if there is one of the same arguments."""
+        """A classifier and the seconds of its training, as `kept_or_fitted`."""
         teachers = [teacher.fingerprint for teacher in how.get("teachers", ())]
         asked = [images.content_hash(), images.weight, images.made, config, {**how, "teachers": teachers}]
-        place = self._added.work / FITS / digest(to_plain(asked))
-        weights, about = place.with_suffix(".safetensors"), place.with_suffix(".json")
-        # A network of the user's own, or with LDAM's output layer, cannot be read: it is trained again.
-        with contextlib.suppress(DataError):
-            return FittedClassifier.load(weights, self._context), float(read_hashed_json(about)["seconds"])
         share = (1 - GENERATOR_SHARE) / self._fits
         phase = Phase(self._progress, GENERATOR_SHARE + share * self._done, share, "classifier")
-        began = time.monotonic()
-        fitted = fit_classifier(images, config, context=self._context, reporter=phase, **how)
-        seconds = time.monotonic() - began
-        fitted.save(weights)
-        write_hashed_json(about, {"seconds": seconds})
-        return fitted, seconds
+
+        def fit() -> FittedClassifier:
+            return fit_classifier(images, config, context=self._context, reporter=phase, **how)
+
+        return kept_or_fitted(self._added.work, asked, self._context, fit)
 
     def _rule(self, choice: Choice, images: LabelledImages) -> FitRule:
         """The arm's rule; what sets made images against real ones only counts where there are both."""
@@ -275,6 +271,23 @@ class ArmEvaluator:
     def _errors(self, arm: Arm) -> tuple[Fraction, ...]:
         real_only = evaluate(self._fit(_without_added(arm)).classifier, self._splits.validation)
         return error_rates(*selection.recognised(real_only))
+
+
+def kept_or_fitted(
+    work: Path, asked: Sequence[Any], context: DeviceContext, fit: Callable[[], FittedClassifier]
+) -> tuple[FittedClassifier, float]:
+    """A classifier and the seconds of its training; of the same `asked`, the one kept in the cell's folder `work`."""
+    place = work / FITS / digest(to_plain(asked))
+    weights, about = place.with_suffix(".safetensors"), place.with_suffix(".json")
+    # A network of the user's own, or with LDAM's output layer, cannot be read: it is trained again.
+    with contextlib.suppress(DataError):
+        return FittedClassifier.load(weights, context), float(read_hashed_json(about)["seconds"])
+    began = time.monotonic()
+    fitted = fit()
+    seconds = time.monotonic() - began
+    fitted.save(weights)
+    write_hashed_json(about, {"seconds": seconds})
+    return fitted, seconds
 
 
 def _without_added(arm: Arm) -> Choice:

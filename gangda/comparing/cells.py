@@ -7,14 +7,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gangda.augmenting.selection import same_steps
 from gangda.classifying.fit import FittedClassifier, fit_classifier
-from gangda.comparing.added_images import GENERATOR_SHARE, AddedImages, Phase, Progress
+from gangda.comparing.added_images import AddedImages, Phase, Progress
 from gangda.comparing.analyses import load_analyses, planned_analyses
-from gangda.comparing.arm_evaluator import ArmEvaluator
+from gangda.comparing.arm_evaluator import ArmEvaluator, kept_or_fitted
 from gangda.comparing.arm_sets import wanted_by
 from gangda.comparing.cell_result import CellResult, FailedCell, SplitRows
 from gangda.comparing.pictures import pictures_of, read_curves
@@ -34,6 +35,7 @@ from gangda.runtime.locks import lock_folder
 from gangda.runtime.seeding import seed_for
 
 PICTURED_CELLS = 2  # the others keep numbers only
+SEARCH_SHARE = 0.5  # of a cell's time, for the progress bar, where it chooses its transforms
 
 
 def run_cell(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> None:
@@ -87,9 +89,10 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
     splits = splits_of(plan, cell)
     policy = None
     if plan.config.transforms.policy == AUTO:
-        policy = _policy_of(plan, cell, splits, context, progress)
+        policy = _policy_of(plan, cell, splits, context, work_of(out, cell), progress)
         transforms = plan.config.transforms.under(policy.policy, policy.mixup)
         plan = dataclasses.replace(plan, config=dataclasses.replace(plan.config, transforms=transforms))
+        progress = _after_search(progress)
     config = plan.config
     added = AddedImages(plan, cell, splits, context, work_of(out, cell), progress)
     for name in config.compare.arms:
@@ -135,24 +138,33 @@ def _result(plan: ComparisonPlan, cell: Cell, out: Path, progress: Progress) -> 
 
 
 def _policy_of(
-    plan: ComparisonPlan, cell: Cell, splits: DataSplits, context: DeviceContext, progress: Progress
+    plan: ComparisonPlan,
+    cell: Cell,
+    splits: DataSplits,
+    context: DeviceContext,
+    work: Path,
+    progress: Progress,
 ) -> PolicyChoice:
     """The traditional transforms of all arms that have them, chosen on the cell's real images."""
-    config, share = plan.config, GENERATOR_SHARE / policy_fits()
+    config, share = plan.config, SEARCH_SHARE / policy_fits()
     searched, begun = search_config(same_steps(config.classifier, len(splits.train))), itertools.count()
 
     def fit(images: LabelledImages, transforms: TransformConfig) -> FittedClassifier:
-        return fit_classifier(
-            images,
-            searched,
-            seed=seed_for(cell.seed, "policy"),
-            context=context,
-            transforms=transforms,
-            reporter=Phase(progress, next(begun) * share, share, "policy"),
-        )
+        phase, seed = Phase(progress, next(begun) * share, share, "policy"), seed_for(cell.seed, "policy")
+        how: dict[str, Any] = {"seed": seed, "transforms": transforms}
+        return kept_or_fitted(
+            work,
+            [images.content_hash(), searched, how],
+            context,
+            lambda: fit_classifier(images, searched, context=context, reporter=phase, **how),
+        )[0]
 
     real = concatenate(splits.train, splits.validation)
     return choose_policy(real, config.transforms, fit, config.compare.score_by, cell.seed)
+
+
+def _after_search(progress: Progress) -> Progress:
+    return lambda share, info: progress(SEARCH_SHARE + (1 - SEARCH_SHARE) * share, info)
 
 
 def _unlabelled_rows(splits: DataSplits) -> dict[str, SplitRows]:

@@ -187,6 +187,38 @@ def test_the_choice_is_recorded_said_and_used_by_every_arm_that_says_traditional
         assert again["arms"][arm]["classifier"] == cell["arms"][arm]["classifier"]
 
 
+def test_a_stopped_search_goes_on_and_its_progress_leaves_room_for_the_arms(tmp_path, monkeypatch):
+    plan = comparing.planned(experiment(), None)
+    cell, told = plan.cells[0], []
+
+    def progress(share, info):
+        told.append((share, info))
+
+    fit, fits = cells.fit_classifier, []
+
+    def stopped(*args, **how):
+        if len(fits) == 3:
+            raise KeyboardInterrupt
+        fits.append(how["transforms"])
+        return fit(*args, **how)
+
+    monkeypatch.setattr(cells, "fit_classifier", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cells.run_cell(plan, cell, tmp_path, progress)
+    again = []
+    monkeypatch.setattr(
+        cells, "fit_classifier", lambda *args, **how: again.append(how["transforms"]) or fit(*args, **how)
+    )
+    told.clear()
+    cells.run_cell(plan, cell, tmp_path, progress)
+    assert len(again) == policy_fits() - 3
+    assert again[0] not in fits
+    searched = [share for share, info in told if info == "policy"]
+    others = [share for share, info in told if info != "policy"]
+    assert max(searched) <= cells.SEARCH_SHARE <= min(others)
+    assert max(others) == pytest.approx(1.0)
+
+
 def test_labels_of_test_images_change_nothing(finished, tmp_path, monkeypatch):
     def permuted(config, seed):
         splits = load_splits(config, seed)
