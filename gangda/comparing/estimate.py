@@ -37,7 +37,10 @@ TRIED = 30  # steps of a classifier, and samples of a generator
 
 @dataclass(frozen=True)
 class Cost:
-    """What a comparison takes; filters and evaluation are left out."""
+    """What a comparison takes; filters and evaluation are left out.
+
+    A second classifier is taken to train as fast as the first.
+    """
 
     cell_seconds: float  # in the mean, where an analysis runs in the first cells only
     left_seconds: float  # of the cells that are not finished

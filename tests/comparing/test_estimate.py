@@ -76,7 +76,7 @@ def test_every_generator_and_every_classifier_counts_once(monkeypatch, arms, com
         (8, 0.1, {}, 2 * 0.5 * 2 / 8),
         (8, 0.1, {"plateau_check": True}, 2 * (0.5 + 2) * 2 / 8),
         (8, 0.1, {"repeat_check": True}, 2 * 0.5 * 2 / 8 + 2 / 8),
-        (2, 0.1, {"tune_steps": (10, 20)}, 2 * 0.5 + 2 * 2),
+        (2, 0.1, {"tune_steps": (500, 2000)}, 2 * 0.5 + 2 * (0.5 + 2)),
         (2, 0.0, {}, 0),
     ],
 )
@@ -85,6 +85,7 @@ def test_classifiers_of_analyses_are_a_mean_over_the_cells(monkeypatch, seeds, v
         data=DataConfig(per_class=6, validation=validation),
         arch="pca",
         spec=PcaSpec(components=2),
+        classifier=ClassifierConfig(classifier_steps=1000),
         compare=CompareConfig(arms=("real", "generated"), seeds=seeds, **compare),
         runtime=Runtime(device="cpu", precision="fp32", threads=1),
     )

@@ -77,7 +77,11 @@ class TunedSteps(analyses.Analysis):
             return None
         if len(numbers) == 1 or len(set(numbers)) < len(numbers):
             raise UsageError("--tune-steps: give several numbers of steps to choose from, each once")
-        return Additions(fits=len(config.compare.arms) * len(numbers), validation=True)
+        fits = len(config.compare.arms) * len(numbers)
+        # Of epochs the steps are not known here; the trainings are then taken to be as long as the usual ones.
+        known = config.classifier.classifier_epochs is None
+        length = sum(numbers) / len(numbers) / config.classifier.classifier_steps if known else 1.0
+        return Additions(fits=fits, length=length, validation=True)
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> dict[str, TunedFit]:
         """Every arm, on the images of its own ratio and filter."""
