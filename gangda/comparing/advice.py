@@ -16,6 +16,7 @@ from gangda.comparing.cell_result import CellResult
 from gangda.comparing.comparison import NO_ADVICE, Advice
 from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.workers import job_count
+from gangda.config import policies
 from gangda.config.arms import parse_arm
 from gangda.config.fields import given_words
 from gangda.config.schema import AUTO, AugmentConfig, CompareConfig, TrainConfig
@@ -165,7 +166,9 @@ def _weak_control(situation: Situation, main: Contrast) -> Advice | None:
     name = "classifier_steps" if known.classifier_epochs is None else "classifier_epochs"
     more = (f"--{name.replace('_', '-')}", str(LONGER * getattr(known, name)))
     unit, interval = f"points of {situation.judged.score}", words.interval_text(change.interval)
-    text = words.WEAK_CONTROL.format(size=words.rounded(-change.mean), unit=unit, interval=interval)
+    others = "" if situation.plan.config.transforms.policy == policies.AUTO else words.OTHER_TRANSFORMS
+    size = words.rounded(-change.mean)
+    text = words.WEAK_CONTROL.format(size=size, unit=unit, interval=interval, others=others)
     return Advice(text, situation.again(*more, out=f"{situation.out}-longer"))
 
 

@@ -151,8 +151,9 @@ TRAIN_LONGER = (
 WEAK_CONTROL = (
     "Do not act on this yet: traditional transforms alone made the classifier worse by {size} {unit} (unadjusted "
     "interval {interval}), so the control is weak. Most likely the classifier had too few steps; else these transforms "
-    "do not suit the images (--policy auto chooses others)."
+    "do not suit the images{others}."
 )
+OTHER_TRANSFORMS = " (--policy auto chooses others)"
 WORTH_OF_TRANSFORMS = (
     "Traditional transforms alone are worth {size} {unit} here (unadjusted interval {interval})."
 )

@@ -53,8 +53,19 @@ def test_a_gain_over_transforms_that_harm_is_not_believed(tmp_path):
         "Do not act on this yet: traditional transforms alone made the classifier worse by 10.0"
     )
     assert "too few steps" in found.text
+    assert "(--policy auto chooses others)" in found.text
     assert f"--classifier-steps {4 * ClassifierConfig().classifier_steps} " in found.command
     understood(found.command)
+
+
+def test_where_transforms_were_chosen_nobody_is_told_to_have_them_chosen(tmp_path):
+    plan = plan_for(tmp_path)
+    finish(plan, tmp_path, {**ACCURACY, "traditional": 0.70})
+    judged = collect(plan, tmp_path).judgement
+    transforms = dataclasses.replace(plan.config.transforms, policy="auto")
+    chosen = dataclasses.replace(plan, config=dataclasses.replace(plan.config, transforms=transforms))
+    found = advise(Situation(judged, chosen, tmp_path, ()), poor=False, objection="")
+    assert found.text.endswith("else these transforms do not suit the images.")
 
 
 def test_the_set_is_made_with_the_options_of_the_comparison(tmp_path):

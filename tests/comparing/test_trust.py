@@ -53,6 +53,7 @@ def test_where_classes_are_evened_out_no_outcome_is_known(tmp_path):
     found, notes = outcomes(tmp_path, {**AS_KNOWN, "copies": 0.9}, fill=(1.0,))
     assert found == {}
     assert "No calibration: --fill adds more images to smaller classes" in notes
+    assert "--ratios 1 in its place has one" in notes
     assert (
         "The procedure was not tested on arms with a known outcome" in (tmp_path / "report.html").read_text()
     )

@@ -18,7 +18,7 @@ BASE = "real"
 EVENING = ("fill", "balance")  # options that add more images to smaller classes
 NOT_KNOWN = (
     "No calibration: {flag} adds more images to smaller classes, which changes a classifier by itself, so no outcome "
-    "is known beforehand; leave it out to have one."
+    "is known beforehand; --ratios 1 in its place has one."
 )
 
 
