@@ -15,7 +15,7 @@ from gangda.comparing.arm_sets import ratios_of, train_config, wanted
 from gangda.comparing.cell_result import generator_key
 from gangda.comparing.cells import splits_of
 from gangda.comparing.plan import ComparisonPlan
-from gangda.comparing.policy_choice import policy_cost
+from gangda.comparing.policy_choice import can_choose, policy_cost
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
 from gangda.config.policies import AUTO, EXPLICIT
@@ -56,7 +56,8 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
     Every generator is taken to learn from the subset: those that see more images may take longer.
     """
     config, context, transforms = plan.config, prepare(plan.config.runtime), plan.config.transforms
-    real, at_once = splits_of(plan, plan.cells[0]).train, job_count(jobs, plan)[0]
+    splits, at_once = splits_of(plan, plan.cells[0]), job_count(jobs, plan)[0]
+    real = splits.train
     arms = {name: parse_arm(name) for name in config.compare.arms}
     keys = {generator_key(arm.added, arch or config.arch): arch for arm, arch in arms.values() if arm.sampled}
     trained = [_generator(plan, *one, real, context) for one in keys.items()]
@@ -70,6 +71,8 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
         transforms, fits = transforms.under(EXPLICIT, transforms.mixup), fits + policy_cost()
     fit = _fit_seconds(plan, real, transforms, context)
     seconds = sum(one.seconds for one in trained) + fits * fit
+    possible = can_choose(real.counts() + splits.validation.counts())
+    search = policy_cost() * fit if possible else None
     made = int(wanted(config, real, generated=True).sum()) if keys else 0
     images = made * real.pixels[:1].nbytes
     left = len(plan.cells) - finished
@@ -80,7 +83,7 @@ def cost_of(plan: ComparisonPlan, finished: int, jobs: int | None = None) -> Cos
         memory_bytes=at_once
         * (max([one.memory_bytes for one in trained], default=real.pixels.nbytes) + images),
         disk_bytes=len(plan.cells) * (CELL + sum(one.disk_bytes for one in trained)),
-        choices=tuple(_choices(plan, seconds, policy_cost() * fit, at_once)),
+        choices=tuple(_choices(plan, seconds, search, at_once)),
     )
 
 
@@ -108,8 +111,8 @@ def _fit_seconds(
     return once + each * (step_count(config, len(real)) - 1)
 
 
-def _choices(plan: ComparisonPlan, seconds: float, search: float, at_once: int) -> Iterator[str]:
-    """Other runs and their times, a sentence each; `search`: seconds of a cell's search of its transforms.
+def _choices(plan: ComparisonPlan, seconds: float, search: float | None, at_once: int) -> Iterator[str]:
+    """Other runs and their times, a sentence each; `search`: seconds of a cell to choose transforms, if it can.
 
     Fewer and more seeds, but never so few that they can show nothing.
     """
@@ -121,6 +124,8 @@ def _choices(plan: ComparisonPlan, seconds: float, search: float, at_once: int) 
     for word, count in (("cheaper", least if seeds > least else 0), ("better", max(2 * seeds, least))):
         if count:
             yield f"{word}: --seeds {count}, about {time_of(count, seconds)}"
+    if search is None:
+        return
     arms = [parse_arm(name)[0] for name in config.compare.arms]
     if config.transforms.policy == EXPLICIT and any(arm.rule.transforms == "traditional" for arm in arms):
         takes = time_of(seeds, seconds + search)

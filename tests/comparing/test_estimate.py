@@ -122,7 +122,16 @@ def test_no_cheaper_run_is_named_that_could_show_nothing():
     contrasts = ("generated - real", "generated - traditional")
     compare = CompareConfig(arms=USUAL, seeds=10, contrast=contrasts, multiplicity="holm")
     plan = make_plan(ComparisonConfig(compare=compare), "0123456789abcdef", None, None)
-    assert tuple(estimate._choices(plan, 60.0, 90.0, 1))[:2] == (
-        "cheaper: --seeds 7, about 7 min 0 s",
-        "better: --seeds 20, about 20 min 0 s",
+    seeds = ("cheaper: --seeds 7, about 7 min 0 s", "better: --seeds 20, about 20 min 0 s")
+    assert tuple(estimate._choices(plan, 60.0, 90.0, 1))[:2] == seeds
+
+
+def test_no_search_of_transforms_is_named_where_no_class_has_two_images(monkeypatch):
+    config = ComparisonConfig(
+        data=DataConfig(class_counts=(1,) * 10, validation=0.0),
+        compare=CompareConfig(arms=("real", "traditional"), seeds=8),
+        runtime=Runtime(device="cpu", precision="fp32", threads=1),
     )
+    plan = make_plan(config, load_splits(config.data, 0).fingerprint, None, None)
+    monkeypatch.setattr(estimate, "_fit_seconds", lambda *_: 1.0)
+    assert not any("--policy" in one for one in estimate.cost_of(plan, 0, jobs=1).choices)
