@@ -98,7 +98,8 @@ def passes(
     """Endless passes over the set, int64 positions each: every image once, in a random order.
 
     `balanced`: every class as often as the largest. `synthetic_passes` n: of the images that were made, every n-th of
-    each class, those after the ones of the pass before; so it is with pseudo-labelled images, by `pseudo_ratio`.
+    each class, those after the ones of the pass before; so it is with pseudo-labelled images, by `pseudo_ratio`, all of
+    them where there are fewer than that.
     `part`: real images only (0), or the others only (1).
     """
     keep = np.ones(len(train), dtype=np.bool_) if part is None else train.made == bool(part)
@@ -109,9 +110,9 @@ def passes(
         (train.origin == PSEUDO_LABELLED, _pseudo_passes(train, rule)),
     ):
         period[kind] = often
-        for label in range(train.num_classes):
-            rows = np.flatnonzero((train.labels == label) & kind)
-            turn[rows] = np.arange(len(rows)) % often
+        # Class by class, counted on: so every pass has as many of each class, and as many of all, within one.
+        rows = np.flatnonzero(kind)
+        turn[rows[np.argsort(train.labels[rows], kind="stable")]] = np.arange(len(rows)) % often
     for number in itertools.count():
         chosen = torch.from_numpy(np.flatnonzero(keep & (number % period == turn)))
         if rule.balanced:

@@ -147,6 +147,9 @@ def test_pseudo_labelled_images_come_by_their_ratio_and_all_of_them_in_turn() ->
     # 9 of them for 3 real ones: a third of each class in each pass, beside all real images.
     assert (first, second, third) == ([0, 1, 2, 5, 8, 9], [0, 1, 3, 6, 8, 10], [0, 1, 4, 7, 8, 11])
     assert fourth == first
+    # Of less than one of a class in a pass, all passes have some.
+    few = itertools.islice(fit_rules.passes(train, FitRule(pseudo_ratio=1 / 3), stream(), None), 9)
+    assert [len(rows) for rows in few] == [4] * 9
     for ratio in (None, 5.0):
         whole = next(fit_rules.passes(train, FitRule(pseudo_ratio=ratio), stream(), None))
         assert sorted(whole.tolist()) == list(range(12))

@@ -198,13 +198,12 @@ def _sentence(rows: Sequence[PlateauRow], tested: set[str], at: str, since: str,
         span = f"{points(min(gains), signed=True)} to {points(max(gains), signed=True)} points"
         return f"No {arms} was still rising at {at}, as far as {images:,} validation images show ({since}: {span})."
     where = f"at {at}, on {images:,} validation images"
-    if not rising:
-        return f"Falling {where}: {_listed(falling, since)}; fewer --classifier-steps may change the verdict."
-    text = f"Still rising {where}: {_listed(rising, since)}"
-    how = "more"
-    if falling:
-        text += f"; falling: {_listed(falling, since)}"
-        how = "other"
+    (state, named), *others = [
+        (state, named) for state, named in ((RISING, rising), (FALLING, falling)) if named
+    ]
+    text = f"{state.capitalize()} {where}: {_listed(named, since)}"
+    text += "".join(f"; {state}: {_listed(named, since)}" for state, named in others)
+    how = "other" if falling else "more"
     return f"{text}; {how} --classifier-steps may change the verdict."
 
 

@@ -19,7 +19,7 @@ from gangda.comparing.analyses import (
 from gangda.comparing.comparison import Comparison
 from gangda.comparing.policy_choice import PolicyChoice
 from gangda.config.arms import parse_arm
-from gangda.config.policies import AUTO, FOLDS
+from gangda.config.policies import AUTO, FINALISTS, FOLDS, SEARCH_STEPS
 from gangda.config.schema import ComparisonConfig
 from gangda.errors import UsageError
 from gangda.report.page import percent
@@ -56,7 +56,7 @@ class PolicyAnalysis(Analysis):
             raise UsageError(
                 "--policy auto: none of these --arms has the traditional transforms; leave it out"
             )
-        return Additions()
+        return Additions(fixed={"steps": f"1/{SEARCH_STEPS}", "finalists": f"1/{FINALISTS}"})
 
     def run_in_cell(self, evaluator: Evaluator, config: ComparisonConfig) -> PolicyChoice | None:
         """What the cell's arms were trained with."""

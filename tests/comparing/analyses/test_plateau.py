@@ -110,7 +110,7 @@ RISES = "(+50.00 points with twice the steps, standard error 6.51)"
             DOWN,
             SAME,
             f"Falling at 2,000 steps, on 60 validation images: {SECOND} {RISES.replace('+', '-')}; "
-            "fewer --classifier-steps may change the verdict.",
+            "other --classifier-steps may change the verdict.",
         ),
         (
             UP,
