@@ -174,9 +174,9 @@ def test_the_choice_is_recorded_said_and_used_by_every_arm_that_says_traditional
     [cell] = written["cells"]
     chosen = cell["analyses"]["policy"]
     assert len(chosen["trials"]) == 16
-    [note] = [note for note in result.comparison.notes if "cross-validation" in note]
-    assert chosen["policy"] in note
-    assert "without generated ones" in note
+    [said] = result.comparison.analyses["policy"].sentences
+    assert chosen["policy"] in said
+    assert "without generated ones" in said
     assert 'id="policy"' in page
     assert sum(row["chosen"] for row in written["analyses"]["policy"]["rows"]) == 1
     named = experiment(ALL, chosen["policy"], unlabelled="40")

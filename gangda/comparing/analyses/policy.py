@@ -78,16 +78,21 @@ class PolicyAnalysis(Analysis):
             key = (trial.policy, trial.mixup)
             rows.append(PolicyRow(*key, counts[key], len(scores), mean))
         words = ", ".join(f"{named(*key)} in {count}" for key, count in counts.most_common())
-        note = (
+        said = (
             f"Every arm with the traditional transforms used the policy that its seed chose among {len(rows)} by "
             f"{FOLDS}-fold cross-validation on its real images, without generated ones: {words}. What suits the "
             "generated images was not asked, which favours the control."
         )
-        return PolicyTable(rows=tuple(rows), notes=(note,))
+        return PolicyTable(rows=tuple(rows), sentences=(said,))
 
     def section(self, result: PolicyTable, comparison: Comparison) -> Section:
         """A table."""
-        values = {"rows": result.rows, "score": comparison.judgement.score, "folds": FOLDS}
+        values = {
+            "rows": result.rows,
+            "sentences": result.sentences,
+            "score": comparison.judgement.score,
+            "folds": FOLDS,
+        }
         return Section("policy", "Traditional transforms, chosen", rendered("policy.html", **values))
 
     def limit(self, result: PolicyTable | None) -> str:
