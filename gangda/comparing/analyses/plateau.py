@@ -185,7 +185,7 @@ def _tested(config: ComparisonConfig) -> set[str]:
 
 def _unknown(images: int) -> str:
     few = f"{counted(images, 'validation image')} {'is' if images == 1 else 'are'} too few"
-    return f"Whether the arms had reached their plateau is not known: {few}."
+    return f"Whether longer training would change this is not known: {few} to tell."
 
 
 def _sentence(rows: Sequence[PlateauRow], tested: set[str], at: str, since: str, images: int) -> str:

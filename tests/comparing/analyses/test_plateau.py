@@ -140,7 +140,7 @@ def test_on_too_few_images_nothing_is_claimed():
     assert found.images == 49
     assert {row.state for row in found.arms} == {"not known"}
     assert found.headline == (
-        "Whether the arms had reached their plateau is not known: 49 validation images are too few."
+        "Whether longer training would change this is not known: 49 validation images are too few to tell."
     )
     assert PlateauCheck().limit(found) == found.headline
 
