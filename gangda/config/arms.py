@@ -200,11 +200,13 @@ def parse_arm(name: str) -> tuple[Arm, str | None]:
         of_arch = f"did you mean 'generated@{word}'? " if word in catalog.ARCHITECTURES else ""
         meant = suggestion(word, ARMS) or of_arch
         raise UsageError(f"--arms {name}: no such arm; {meant}choose from {', '.join(ARMS)}")
-    arm, amount = ARMS[word], amount_of(name)
-    if amount and not (arch or amount.fill) and arm.pseudo_labelled and not arm.added:
+    arm, own = ARMS[word], name.removeprefix(stem)
+    of_pseudo = arm.pseudo_labelled and not arm.added and not (arch or own.startswith(":fill"))
+    if own and not of_pseudo and (not arm.added or arm.replaces):
+        raise UsageError(f"--arms {name}: {word} adds no images; leave out {own}")
+    amount = amount_of(name)
+    if of_pseudo and amount:
         return replace(arm, rule=replace(arm.rule, pseudo_ratio=amount.value)), None
-    if stem != name and (not arm.added or arm.replaces):
-        raise UsageError(f"--arms {name}: {word} adds no images; leave out {name.removeprefix(stem)}")
     if arch:
         catalog.lookup("architecture", catalog.ARCHITECTURES, arch)
         if not arm.generated:
@@ -237,6 +239,7 @@ def amount_of(name: str) -> Amount | None:
     except ValueError:
         value = 0.0
     if not 0 < value < math.inf:
-        cure = f"write a number above 0, as in {stem}:0.5, {stem}:25% or {stem}:fill50%"
+        cure = f"write a number above 0, as in {stem}:0.5, or a share below 100%, as in {stem}:25%"
+        cure += f", or {stem}:fill50%" if fill else ""
         raise UsageError(f"--arms {name}: '{text}' is not a ratio; {cure}")
     return Amount(value, fill)

@@ -23,6 +23,10 @@ def test_an_arm_may_name_its_architecture():
         ("generated@dcgann", "unknown architecture 'dcgann'"),
         ("real@dcgan", "has no generated images"),
         ("pseudo-labelled+traditional@flow:75%", "pseudo-labelled"),
+        ("pseudo-labelled+traditional:100%", "below 100%, as in pseudo-labelled[+]traditional:25%$"),
+        ("pseudo-labelled+traditional:fill0%", "adds no images; leave out :fill0%"),
+        ("trivial:auto", "adds no images; leave out :auto"),
+        ("traditional:auto:25%", "adds no images; leave out :auto:25%"),
     ],
 )
 def test_other_names_are_refused(name, message):
