@@ -227,6 +227,9 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
     if not splits.labelled or splits.train.num_classes < 2:
         needs = "a comparison of classifiers needs labelled images of two classes or more"
         raise UsageError(f"--data {config.data.source}: {'; '.join([needs, *splits.label_hints])}")
+    if len(splits.test) == 0:
+        needs = "a comparison needs test images, and there are none; give at least two images of a class"
+        raise UsageError(f"--data {config.data.source}: {needs}")
     if uses_validation(config) and len(splits.validation) == 0:
         raise UsageError(f"{BY_VALIDATION}: too few images for validation, so nothing to choose by")
     for own in (config.compare, *map(config.compare.of_arm, config.compare.arms)):

@@ -396,6 +396,17 @@ def test_a_stop_is_seen_while_sorting_and_drawing(tmp_path, phase, monkeypatch):
         run_cell(plan, plan.cells[0], tmp_path, tell)
 
 
+def test_a_comparison_without_test_images_is_refused_before_anything_is_trained(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (8, 8), 40 * ord(name) % 256).save(tmp_path / name / "0.png")
+    config = dataclasses.replace(experiment(), data=DataConfig(source=str(tmp_path), no_cache=True))
+    with pytest.raises(
+        UsageError, match="needs test images, and there are none; give at least two images of a class"
+    ):
+        comparing.planned(config, None)
+
+
 def test_images_without_classes_are_refused_with_why_their_table_is_not_used(tmp_path):
     for number in range(6):
         Image.new("L", (8, 8), 40 * number).save(tmp_path / f"{number}.png")
