@@ -18,7 +18,7 @@ from gangda.comparing.plan import ComparisonPlan
 from gangda.comparing.policy_choice import can_choose, policy_cost
 from gangda.comparing.workers import job_count
 from gangda.config.arms import parse_arm
-from gangda.config.policies import AUTO, EXPLICIT
+from gangda.config.policies import AUTO, BY_ARM, EXPLICIT
 from gangda.config.schema import TransformConfig
 from gangda.data.images import LabelledImages
 from gangda.runtime.device import DeviceContext, prepare
@@ -132,7 +132,8 @@ def _choices(plan: ComparisonPlan, seconds: float, search: float | None, at_once
         yield f"fairer, with transforms that each seed chooses by cross-validation: --policy auto, about {takes}"
     if config.transforms.policy == AUTO:
         takes = time_of(seeds, seconds - search)
-        yield f"cheaper, with transforms as given, not chosen: --policy explicit, about {takes}"
+        plain = " (and no :auto in --arms)" if config.origins.get("transforms.policy") == BY_ARM else ""
+        yield f"cheaper, with transforms as given, not chosen: --policy explicit{plain}, about {takes}"
 
 
 def _generator(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 EXPLICIT, AUTO = "explicit", "auto"
+BY_ARM = "--arms ARM:auto"  # origin of `auto` where an arm's name asks for it
 FOLDS = 3  # of the cross-validation that chooses
 SEARCH_STEPS = 2  # a classifier of the search has so many times fewer steps than those of the arms
 FINALISTS = 4  # one of so many candidates goes on after the first fold

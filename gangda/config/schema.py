@@ -114,9 +114,14 @@ class ComparisonConfig(TrainConfig):
         compare, suffix = self.compare, arms.AUTO_POLICY
         if not any(name.endswith(suffix) for name in compare.arms):
             return
-        if self.transforms.policy in policies.POLICIES:
+        # `explicit` is the default: only where it was typed does it say otherwise.
+        typed = self.origins.get("transforms.policy") in ("flag", "environment")
+        if self.transforms.policy in policies.POLICIES or (
+            typed and self.transforms.policy == policies.EXPLICIT
+        ):
             raise UsageError(f"--policy {self.transforms.policy} does not go with arms that end in {suffix}")
         names = tuple(name.removesuffix(suffix) for name in compare.arms)
         contrasts = tuple(text.replace(suffix, "") for text in compare.contrast)
         object.__setattr__(self, "compare", replace(compare, arms=names, contrast=contrasts))
         object.__setattr__(self, "transforms", replace(self.transforms, policy=policies.AUTO))
+        object.__setattr__(self, "origins", {**self.origins, "transforms.policy": policies.BY_ARM})

@@ -126,6 +126,14 @@ def test_no_cheaper_run_is_named_that_could_show_nothing():
     assert tuple(estimate._choices(plan, 60.0, 90.0, 1))[:2] == seeds
 
 
+def test_the_cheaper_run_says_what_else_must_go_where_an_arm_asks_for_the_search():
+    compare = CompareConfig(arms=("real", "traditional:auto"), seeds=6)
+    plan = make_plan(ComparisonConfig(compare=compare), "0123456789abcdef", None, None)
+    assert any(
+        "--policy explicit (and no :auto in --arms)" in one for one in estimate._choices(plan, 60.0, 50.0, 1)
+    )
+
+
 def test_no_search_of_transforms_is_named_where_no_class_has_two_images(monkeypatch):
     config = ComparisonConfig(
         data=DataConfig(class_counts=(1,) * 10, validation=0.0),

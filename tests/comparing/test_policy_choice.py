@@ -17,6 +17,7 @@ from gangda.comparing.policy_choice import (
     policy_fits,
     search_config,
 )
+from gangda.config import resolve
 from gangda.config.architectures import PcaSpec
 from gangda.config.policies import POLICIES
 from gangda.config.schema import (
@@ -252,6 +253,13 @@ def test_auto_after_the_arm_is_the_same_comparison():
     spelt = experiment(arms=("real", "traditional:auto"), policy="explicit")
     assert spelt == experiment()
     assert to_plain(spelt.compare)["arms"] == ["real", "traditional"]
+    assert spelt.origins["transforms.policy"] == "--arms ARM:auto"
+
+
+def test_auto_after_the_arm_does_not_go_with_a_policy_that_was_given():
+    given = {("compare", "arms"): ("real", "traditional:auto"), ("transforms", "policy"): "explicit"}
+    with pytest.raises(UsageError, match="--policy explicit does not go with arms that end in :auto"):
+        resolve.resolve(given, {})
 
 
 @pytest.mark.parametrize(
