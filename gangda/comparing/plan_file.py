@@ -99,9 +99,18 @@ def _extended(plan: ComparisonPlan, there: Mapping[str, Any], out: Path) -> Comp
         raise RunError(f"{out}: {fewer}; seeds can be added, not taken away: choose another --out")
     added = (earlier,) if len(plan.cells) > earlier else ()
     plan = dataclasses.replace(plan, extensions=(*there["extensions"], *added))
-    if there.get("judging_hash", plan.judging_hash) != plan.judging_hash:
-        raise RunError(f"{out / PLAN}: was judged in another way; choose another --out")
+    now = plan.as_dict()
+    refuse_change(_derived({**now, **there}, earlier), _derived(now, earlier), out)
     return plan
+
+
+def _derived(content: Mapping[str, Any], seeds: int) -> dict[str, Any]:
+    """What follows from `fixed` and so many seeds: where it differs, the file was edited."""
+    cells = content["cells"]
+    cells = (
+        {str(place): cell for place, cell in enumerate(cells[:seeds])} if isinstance(cells, list) else cells
+    )
+    return {"judging": content["judging"], "judging_hash": content["judging_hash"], "cells": cells}
 
 
 def _with_threads_of(plan: ComparisonPlan, before: Mapping[str, Any]) -> ComparisonPlan:

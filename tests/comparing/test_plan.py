@@ -251,8 +251,30 @@ def test_a_plan_whose_number_of_seeds_was_edited_is_refused(tmp_path):
     publish(plan(), tmp_path)
     path = tmp_path / "plan.json"
     path.write_text(path.read_text().replace('"seeds": 10', '"seeds": 8'))
-    with pytest.raises(RunError, match="was judged in another way"):
+    with pytest.raises(RunError, match=r"its plan has judging\.n = "):
         publish(plan(), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        (
+            lambda there: there["judging"].update(alpha=0.2),
+            "its plan has judging.alpha = 0.2, this command has 0.05",
+        ),
+        (lambda there: there["cells"][1].update(seed=7), "its plan has cells.1.seed = 7, this command has 1"),
+        (lambda there: there["cells"].pop(), "cells.2.index = None"),
+        (lambda there: there.update(cells=None), "cells.0.index = None"),
+    ],
+)
+def test_what_was_edited_beside_the_fixed_values_is_named(tmp_path, edit, said):
+    publish(plan(seeds=3), tmp_path)
+    there = json.loads((tmp_path / "plan.json").read_text())
+    edit(there)
+    (tmp_path / "plan.json").write_text(json.dumps(there))
+    for seeds in (3, 4):
+        with pytest.raises(RunError, match=said):
+            publish(plan(seeds=seeds), tmp_path)
 
 
 def test_other_threads_continue_the_same_cells(tmp_path):
