@@ -178,6 +178,7 @@ def test_the_choice_is_recorded_said_and_used_by_every_arm_that_says_traditional
     [said] = result.comparison.analyses["policy"].sentences
     assert chosen["policy"] in said
     assert "without generated ones" in said
+    assert said.endswith("which favours the control.")
     assert 'id="policy"' in page
     assert sum(row["chosen"] for row in written["analyses"]["policy"]["rows"]) == 1
     named = experiment(ALL, chosen["policy"], unlabelled="40")
@@ -247,6 +248,12 @@ def test_the_choice_sees_real_images_of_the_subset_alone(tmp_path, monkeypatch):
     splits = load_splits(config.data, 0)
     assert set(images.row_id) == {*splits.train.row_id, *splits.validation.row_id}
     assert not np.isin(images.row_id, splits.test.row_id).any()
+
+
+def test_nothing_is_said_of_generated_images_where_no_arm_has_any(tmp_path):
+    result = comparing.compare(experiment(), tmp_path / "exp", jobs=1)
+    [said] = result.comparison.analyses["policy"].sentences
+    assert "favours" not in said
 
 
 def test_auto_after_the_arm_is_the_same_comparison():

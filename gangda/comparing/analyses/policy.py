@@ -80,9 +80,10 @@ class PolicyAnalysis(Analysis):
         words = ", ".join(f"{named(*key)} in {count}" for key, count in counts.most_common())
         said = (
             f"Every arm with the traditional transforms used the policy that its seed chose among {len(rows)} by "
-            f"{FOLDS}-fold cross-validation on its real images, without generated ones: {words}. What suits the "
-            "generated images was not asked, which favours the control."
+            f"{FOLDS}-fold cross-validation on its real images, without generated ones: {words}."
         )
+        if any(parse_arm(arm.name)[0].generated for arm in judged.judgement.arms):
+            said += " What suits the generated images was not asked, which favours the control."
         return PolicyTable(rows=tuple(rows), sentences=(said,))
 
     def section(self, result: PolicyTable, comparison: Comparison) -> Section:
