@@ -10,6 +10,7 @@ from typing import Any
 
 from gangda.augmenting.plan import make_plan as plan_images
 from gangda.classifying.fit import check_classifier
+from gangda.classifying.self_training import SHARES
 from gangda.comparing.analyses import first_contrast
 from gangda.comparing.arm_sets import BY_VALIDATION, check, check_filters, train_config, uses_validation
 from gangda.comparing.cell_result import CellResult, FailedCell
@@ -248,13 +249,28 @@ def _check_splits(plan: ComparisonPlan, splits: DataSplits) -> None:
         check_classifier(
             classifier, splits.train.num_classes, splits.train.image_shape, own_output=own_output
         )
-    for arm, arch in (parse_arm(name) for name in config.compare.arms):
+    for name in config.compare.arms:
+        arm, arch = parse_arm(name)
         if arm.added in CHECKS:
             CHECKS[arm.added](config, splits)
+        if arm.rule.pseudo_ratio is not None:
+            _check_share(name, arm.rule.pseudo_ratio, splits)
         if arm.sampled and (arch is not None or plan.run is None):
             check_training(
                 train_config(config, arch or config.arch, config.runtime.seed), splits.train, labelled=True
             )
+
+
+def _check_share(name: str, ratio: float, splits: DataSplits) -> None:
+    """Refuse a share of pseudo-labelled images that there are too few for."""
+    unlabelled = 0 if splits.unlabelled is None else len(splits.unlabelled)
+    wanted, most = round(ratio * len(splits.train)), round(SHARES[-1] * unlabelled)
+    if wanted > most:
+        takes = (
+            f"takes {wanted:,} pseudo-labelled images in each pass over {len(splits.train):,} labelled ones"
+        )
+        few = f"{most:,} of {unlabelled:,} unlabelled ones get a label"
+        raise UsageError(f"--arms {name}: {takes}, and {few}; give a smaller share, or more --unlabelled")
 
 
 def _card(run: Path, model: Model) -> dict[str, Any]:

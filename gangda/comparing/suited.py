@@ -23,7 +23,7 @@ TESTED = (f"{TREATED} - {BALANCED}", f"{TREATED} - traditional")
 FEW = 1000
 FOR_UNBALANCED, FOR_FEW = "chosen for unbalanced classes", "chosen for few images"  # origins of these values
 FILLED = "--balance without --ratios"
-AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance", "compare.ratio_for")
+AMOUNTS = ("compare.ratios", "compare.fill", "compare.replace", "compare.balance")
 
 
 def as_in_augment(config: ComparisonConfig, asked: Collection[str]) -> ComparisonConfig:

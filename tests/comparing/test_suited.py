@@ -63,14 +63,16 @@ def test_unbalanced_classes_get_balanced_accuracy_and_filled_tails(icons):
         ({"compare.score_by", "compare.balance"}, "accuracy", ()),
         ({"compare.arms"}, "balanced", (0.5,)),
         ({"compare.contrast"}, "balanced", (0.5,)),
+        ({"compare.score_by", "compare.ratio_for"}, "accuracy", (0.5,)),
     ],
 )
 def test_what_the_user_has_said_stays(icons, asked, score, fill):
     config, said = suited(config_of(icons), asked)
     assert (config.compare.score_by, config.compare.fill) == (score, fill)
     assert bool(said) == (config != config_of(icons))
-    assert ("arm balanced+traditional" in said) == (asked == {"compare.score_by"})
-    assert (config.compare.arms == CompareConfig().arms) == (asked != {"compare.score_by"})
+    own_arms = not asked.intersection({"compare.arms", "compare.contrast"}) and fill != ()
+    assert ("arm balanced+traditional" in said) == own_arms
+    assert (config.compare.arms == CompareConfig().arms) == (not own_arms)
 
 
 @pytest.mark.parametrize(("arm", "fill"), [("pseudo-labelled+traditional:75%", (0.5,)), ("smote:75%", ())])

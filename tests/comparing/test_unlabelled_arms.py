@@ -213,6 +213,7 @@ def test_cells_without_these_arms_keep_their_identity():
         (DATA, ("real", "traditional"), "--unlabelled 80: none of these --arms uses unlabelled images"),
         (DATA, ("real", f"{SEMI[0]}:fill50%"), "adds no images"),
         (DATA, ("traditional", SEMI[0], f"{SEMI[0]}:50%", f"{SEMI[0]}:1"), "the same arm is there twice"),
+        (DATA, ("traditional", f"{SEMI[0]}:75%"), "takes 150 pseudo-.* 50 labelled ones, and 64 of 80 unlab"),
     ],
 )
 def test_options_that_do_not_go_together(data, arms, words):
