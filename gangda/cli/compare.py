@@ -77,7 +77,7 @@ def compare(
             raise UsageError("--quick is for --experiment; here give fewer --seeds and --steps")
         settings = _settings(call, out, part)
         if not calibrate and (there := finished_cells(call, settings, out, wanted, run)) is not None:
-            call.result(there, show_counts)
+            call.result(there, show_counts, settings.origins)
             return
         how = {"jobs": jobs, "calibrate": calibrate, "settings": settings, **part}
         found = call.work(api.compare, out=out, run=run, **how)
