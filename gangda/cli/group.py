@@ -1,12 +1,13 @@
 """Typer's classes with errors of one line, help as plain text, and fast completion. Nothing here knows a command."""
 
+import contextlib
 import errno
 import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -116,6 +117,8 @@ class Group(TyperGroup):
         except typer.TyperException as error:
             code = error.exit_code
             print_error(self.usage_message(error), on_all_ranks=True)
+        if whole_process and os.environ.get("WORLD_SIZE", "1") != "1":
+            _exit_rank(code)
         sys.exit(code)
 
     def usage_message(self, error: Any) -> str:
@@ -164,6 +167,18 @@ class _Deferred:
             return () if param.multiple or param.nargs == -1 else None
         param._runtime_param = None
         return param.get_runtime_param().coerce(value, param=param, ctx=ctx)
+
+
+def _exit_rank(code: int) -> NoReturn:
+    """End one of several ranks, whose work and files are finished, without finalising the interpreter.
+
+    A thread of gloo that still lets go of a tensor would abort the process meanwhile (PyTorch's pull request 179291),
+    and Slurm would call a finished training failed.
+    """
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def deferred(params: list[Any]) -> list[Any]:

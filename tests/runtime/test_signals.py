@@ -111,6 +111,17 @@ def test_a_repeated_signal_neither_disturbs_nor_kills_what_is_ending():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("world", "end"), [("1", "finalised\n"), ("2", "")])
+def test_one_of_several_ranks_ends_without_finalising_the_interpreter(world, end):
+    script = ENDING.replace(
+        "os.kill, os.getpid(), signal.SIGTERM)\napp", "print, 'finalised', flush=True)\napp"
+    )
+    environ = {**os.environ, "WORLD_SIZE": world, "RANK": "0"}
+    words = [sys.executable, "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environ)
+    assert (done.returncode, done.stdout) == (75, f"cleaned up\n{end}")
+
+
 def test_a_second_ctrl_c_exits_at_once():
     done = ended_by(1.2, "SIGINT", "SIGINT")
     assert (done.returncode, done.stdout) == (130, "")
