@@ -21,7 +21,8 @@ from safetensors.torch import load
 from gangda.runtime.hashed_file import read_hashed
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
-TIMES = re.compile(r"second|cost|per_s|draw_rate|versions|machine|^day$")  # keys of what differs from run to run
+# Keys of what differs from run to run.
+TIMES = re.compile(r"second|cost|per_s|draw_rate|versions|machine|^day$")
 
 
 @dataclass
