@@ -103,7 +103,7 @@ def passes(
     `part`: real images only (0), or the others only (1).
     """
     keep = np.ones(len(train), dtype=np.bool_) if part is None else train.made == bool(part)
-    # Of every image: in how many passes it comes once, and in the how manieth of these.
+    # Of every image: it comes once in `period` passes, in the one of number `turn`.
     period, turn = np.ones(len(train), dtype=np.int64), np.zeros(len(train), dtype=np.int64)
     for kind, often in (
         (train.made, rule.synthetic_passes),
