@@ -119,7 +119,9 @@ class ComparisonConfig(TrainConfig):
         if self.transforms.policy in policies.POLICIES or (
             typed and self.transforms.policy == policies.EXPLICIT
         ):
-            raise UsageError(f"--policy {self.transforms.policy} does not go with arms that end in {suffix}")
+            raise UsageError(
+                f"--policy {self.transforms.policy} does not go with arms that end in {suffix}; leave one out"
+            )
         names = tuple(name.removesuffix(suffix) for name in compare.arms)
         contrasts = tuple(text.replace(suffix, "") for text in compare.contrast)
         object.__setattr__(self, "compare", replace(compare, arms=names, contrast=contrasts))
